@@ -1,0 +1,73 @@
+//! What is a figure? Medians and percentiles of runs, memory of the process, bytes on disk.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::output::{json_line, table};
+
+/// Figures by name, in the order of their names.
+#[derive(Debug, Default)]
+pub(super) struct Figures(BTreeMap<String, f64>);
+
+impl Figures {
+    pub(super) fn put(&mut self, name: impl Into<String>, value: f64) {
+        self.0.insert(name.into(), value);
+    }
+
+    /// Percentiles of durations, in microseconds.
+    pub(super) fn percentiles(&mut self, name: &str, mut times: Vec<Duration>) {
+        times.sort_unstable();
+        for (percentile, label) in [(50, "p50"), (95, "p95"), (99, "p99")] {
+            let place = (times.len() * percentile / 100).min(times.len().saturating_sub(1));
+            let micros = times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e6);
+            self.put(format!("{name}_{label}_us"), micros);
+        }
+    }
+
+    pub(super) fn show(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            return json_line(&self.0);
+        }
+        let rows: Vec<Vec<String>> =
+            self.0.iter().map(|(name, value)| vec![name.clone(), rounded(*value)]).collect();
+        print!("{}", table(&rows));
+        Ok(())
+    }
+}
+
+fn rounded(value: f64) -> String {
+    if value.abs() >= 1_000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+}
+
+/// The middle of several runs.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A count as a figure.
+pub(super) fn number(count: usize) -> f64 {
+    // Counts here are far below 2^52.
+    #[expect(clippy::cast_precision_loss)]
+    let number = count as f64;
+    number
+}
+
+/// The most memory that this process has had resident so far, in MB; 0 where the system does not tell.
+pub(super) fn peak_resident_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    kilobytes.unwrap_or_default() / 1024.0
+}
+
+/// Bytes of the files below a directory.
+pub(super) fn bytes_on_disk(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        bytes += if path.is_dir() { bytes_on_disk(&path)? } else { path.metadata()?.len() };
+    }
+    Ok(bytes)
+}

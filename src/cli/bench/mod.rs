@@ -1,0 +1,34 @@
+//! `dhakira bench`: measures what the product promises, the same way for everybody.
+
+mod import;
+mod lookup;
+mod measure;
+
+use clap::{Args, Subcommand};
+
+use super::Outcome;
+
+/// Measure: each command prints its figures by name; `--json` prints them as one object.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Units a second into an empty store, with durable acknowledgements, embedded and over gRPC.
+    Import(import::BenchImport),
+    /// Time of a lookup, in the engine and over gRPC.
+    Lookup(lookup::BenchLookup),
+}
+
+impl Bench {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        match self.what {
+            What::Import(command) => command.run().await?,
+            What::Lookup(command) => command.run().await?,
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,155 @@
+//! `dhakira demo`: the whole way once, with a sample memory: store, import, serve, look up over gRPC.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::engine::{
+    DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment,
+};
+use crate::formats::ReadOptions;
+use crate::server::{Bound, Shutdown};
+use crate::service::Api;
+use crate::service::client::Client;
+use crate::store::{OpenOptions, SledStore};
+use crate::unit::{MemoryName, Score, Segment};
+
+use super::Outcome;
+use super::import::{Summary, import_reader};
+use super::lookup::match_block;
+use super::output::{grouped, isolate};
+
+/// The sample memory, written for this project.
+pub(super) const SAMPLE: &[u8] = include_bytes!("sample.tsv");
+const QUERIES: &str = include_str!("queries.txt");
+const MEMORY: &str = "sample";
+
+/// Show it working: a sample memory in an embedded store, a server on a free port, ten lookups through it.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Keep the store in this directory; a temporary one is used, and removed, when not given.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Demo {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let temporary = TemporaryDirectory::new();
+        let directory = self.data.clone().unwrap_or_else(|| temporary.0.clone());
+        println!("1. Opening an embedded store in {}", directory.display());
+        let options =
+            OpenOptions { create: true, accept_data_loss: false, purpose: "demo".to_owned() };
+        let store = SledStore::open(&directory, &options)?;
+        let engine = Engine::open(Arc::new(store), &mut |_| ())?;
+        let api = Api::ready(engine);
+
+        let bound = Bound::new("127.0.0.1:0".parse()?).await?;
+        let url = format!("http://{}", bound.address());
+        println!("2. Serving it over gRPC on {url}");
+        let shutdown = Shutdown::default();
+        let server = tokio::spawn(bound.serve(api, shutdown.clone()));
+        let mut client = Client::connect(&url).await?;
+
+        let summary = import_sample(&mut client).await?;
+        println!(
+            "3. Importing the sample memory: {} units stored, {} there already\n",
+            grouped(summary.stored),
+            grouped(summary.duplicates)
+        );
+        look_up(&mut client).await?;
+        shutdown.request();
+        server.await??;
+        print!("{}", self.what_next());
+        Ok(Outcome::Done)
+    }
+
+    fn what_next(&self) -> String {
+        let keep = match &self.data {
+            Some(directory) => format!("dhakira serve --data {}", directory.display()),
+            None => "dhakira demo --data ./dhakira-data && dhakira serve".to_owned(),
+        };
+        format!(
+            "What next:\n\
+             \x20 {keep:<58}  serve the sample memory\n\
+             \x20 {:<58}  your own translations\n\
+             \x20 {:<58}  segments, one a line\n\
+             \x20 {:<58}  all commands\n",
+            "dhakira import --memory mine FILE.tmx",
+            "dhakira lookup --memory mine < segments.txt",
+            "dhakira --help",
+        )
+    }
+}
+
+async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
+    let name: MemoryName = MEMORY.parse()?;
+    let new = NewMemory {
+        name: name.clone(),
+        display_name: "Sample".to_owned(),
+        description: "news, software and everyday text, written for Dhakira".to_owned(),
+        source_lang: "ar".parse()?,
+        target_lang: "en".parse()?,
+    };
+    match client.memory(&name).await {
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => drop(client.create_memory(new.clone()).await?),
+        Err(error) => return Err(error.into()),
+    }
+    let options = ReadOptions {
+        source_lang: new.source_lang,
+        target_lang: new.target_lang,
+        format: None,
+        source_column: None,
+        target_column: None,
+        file_name: "the sample memory".to_owned(),
+    };
+    let mut summary = Summary::default();
+    let policy = DuplicatePolicy::SkipIdentical;
+    import_reader(client, &name, policy, Box::new(SAMPLE), None, options, &mut summary)
+        .await
+        .context("importing the sample memory")?;
+    Ok(summary)
+}
+
+async fn look_up(client: &mut Client) -> anyhow::Result<()> {
+    let settings = LookupSettings {
+        memories: vec![MemoryChoice { memory: MEMORY.parse()?, penalty: Score::ZERO }],
+        min_score: Score::from_points(70.0)?,
+        max_matches: 2,
+        exhaustive: false,
+    };
+    for (number, text) in (1..).zip(QUERIES.lines().filter(|line| !line.trim().is_empty())) {
+        let query = QuerySegment { segment: Segment::plain(text), previous: None, next: None };
+        let since = Instant::now();
+        let found = client.lookup(&settings, vec![query]).await?.pop().unwrap_or_default();
+        let micros = since.elapsed().as_micros();
+        println!("{:<18}{}", format!("Query {number} ({micros} \u{b5}s)"), isolate(text));
+        if found.is_empty() {
+            println!("  no match of 70 points or more");
+        }
+        for found in &found {
+            print!("{}", match_block(found));
+        }
+        println!();
+    }
+    Ok(())
+}
+
+/// Goes away with its content.
+struct TemporaryDirectory(PathBuf);
+
+impl TemporaryDirectory {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("dhakira-demo-{}", uuid::Uuid::new_v4())))
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // It may never have been made; what is left of it is the system's to clean up.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,275 @@
+//! `dhakira lookup`: stored translations for segments.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use crate::check::check_text;
+use crate::engine::{LookupSettings, MemoryChoice, QuerySegment};
+use crate::service::client::{Client, EditInfo, MatchInfo};
+use crate::unit::{MemoryName, Score, Segment, Timestamp};
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::{isolate, json_line};
+
+/// Find stored translations for segments: the arguments, or standard input, one segment a line.
+#[derive(Debug, Args)]
+pub(super) struct Lookup {
+    #[command(flatten)]
+    place: Where,
+    /// A memory to search in, with points to take off its matches if it is trusted less; may be repeated.
+    #[arg(long, short, value_name = "NAME[:POINTS]", required = true)]
+    memory: Vec<Choice>,
+    /// Least score of a match, 0 to 100.
+    #[arg(long, value_name = "SCORE", default_value = "70", value_parser = score)]
+    min_score: Score,
+    /// Most matches for a segment.
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    max: u16,
+    /// The segments are one document in order: same text between the same neighbours is a context match.
+    #[arg(long)]
+    document: bool,
+    /// Answer from a scan of every unit instead of the index: the same answers, slowly.
+    #[arg(long)]
+    exhaustive: bool,
+    /// One JSON object a segment, one a line.
+    #[arg(long)]
+    json: bool,
+    /// Segments to look up; standard input when there are none.
+    #[arg(value_name = "SEGMENT")]
+    segments: Vec<String>,
+}
+
+/// A memory and its penalty, as written on the command line.
+#[derive(Debug, Clone)]
+struct Choice(MemoryChoice);
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, points) = text.split_once(':').unwrap_or((text, "0"));
+        let memory = name.parse::<MemoryName>().map_err(|error| error.to_string())?;
+        let penalty = score(points)?;
+        Ok(Self(MemoryChoice { memory, penalty }))
+    }
+}
+
+fn score(text: &str) -> Result<Score, String> {
+    let points: f64 = text.parse().map_err(|_| format!("'{text}' is not a number"))?;
+    Score::from_points(points).map_err(|error| error.to_string())
+}
+
+/// Segments sent in one call: enough to keep all cores busy, few enough to see the first answers soon.
+const CALL_SEGMENTS: usize = 64;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    query: &'a str,
+    matches: Vec<MatchLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MatchLine<'a> {
+    score: f64,
+    kind: &'a str,
+    unit: String,
+    source: &'a str,
+    target: &'a str,
+    deductions: Vec<DeductionLine<'a>>,
+    edits: Vec<EditLine>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    document: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    author: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<String>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    attributes: &'a std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct DeductionLine<'a> {
+    reason: &'a str,
+    points: f64,
+}
+
+#[derive(Serialize)]
+struct EditLine {
+    kind: &'static str,
+    query: [usize; 2],
+    source: [usize; 2],
+}
+
+impl Lookup {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let segments = if self.segments.is_empty() { read_lines()? } else { self.segments.clone() };
+        let mut client = self.place.client("lookup", Missing::Refuse).await?;
+        let settings = LookupSettings {
+            memories: self.memory.iter().map(|choice| choice.0.clone()).collect(),
+            min_score: self.min_score,
+            max_matches: usize::from(self.max),
+            exhaustive: self.exhaustive,
+        };
+        let mut outcome = Outcome::Done;
+        for start in (0..segments.len()).step_by(CALL_SEGMENTS) {
+            let end = segments.len().min(start + CALL_SEGMENTS);
+            let found = self.call(&mut client, &settings, &segments, start..end).await?;
+            for (query, found) in segments[start..end].iter().zip(found) {
+                if matches!(&found, Found::Refused(_)) && !query.trim().is_empty() {
+                    outcome = Outcome::DoneWithRejects;
+                }
+                if self.json {
+                    print_json(query, &found)?;
+                } else {
+                    print_table(query, &found)?;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Looks up a range of the segments; those that no memory can hold are not sent.
+    async fn call(
+        &self,
+        client: &mut Client,
+        settings: &LookupSettings,
+        segments: &[String],
+        range: std::ops::Range<usize>,
+    ) -> anyhow::Result<Vec<Found>> {
+        let faults: Vec<Option<String>> = segments[range.clone()]
+            .iter()
+            .map(|segment| check_text(segment).err().map(|fault| fault.message))
+            .collect();
+        let neighbour = |place: Option<usize>| {
+            place.filter(|_| self.document).and_then(|place| segments.get(place)).cloned()
+        };
+        let queries = range.zip(&faults).filter(|(_, fault)| fault.is_none()).map(|(place, _)| {
+            QuerySegment {
+                segment: Segment::plain(segments[place].clone()),
+                previous: neighbour(place.checked_sub(1)),
+                next: neighbour(Some(place + 1)),
+            }
+        });
+        let queries: Vec<_> = queries.collect();
+        let mut results =
+            if queries.is_empty() { Vec::new() } else { client.lookup(settings, queries).await? }
+                .into_iter();
+        Ok(faults
+            .into_iter()
+            .map(|fault| match fault {
+                Some(fault) => Found::Refused(fault),
+                None => Found::Matches(results.next().unwrap_or_default()),
+            })
+            .collect())
+    }
+}
+
+/// What became of one segment.
+enum Found {
+    Matches(Vec<MatchInfo>),
+    /// It is no segment: empty, too long, not text.
+    Refused(String),
+}
+
+fn read_lines() -> anyhow::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut input = io::stdin().lock();
+    let mut bytes = Vec::new();
+    while input.read_until(b'\n', &mut bytes)? > 0 {
+        let line = String::from_utf8(std::mem::take(&mut bytes))
+            .with_context(|| format!("line {} of standard input is not UTF-8", lines.len() + 1))?;
+        let line = line.strip_suffix('\n').unwrap_or(&line);
+        lines.push(line.strip_suffix('\r').unwrap_or(line).to_owned());
+    }
+    Ok(lines)
+}
+
+fn print_json(query: &str, found: &Found) -> anyhow::Result<()> {
+    let line = match found {
+        Found::Matches(matches) => {
+            Line { query, matches: matches.iter().map(match_line).collect(), error: None }
+        }
+        Found::Refused(_) if query.trim().is_empty() => {
+            Line { query, matches: Vec::new(), error: None }
+        }
+        Found::Refused(fault) => Line { query, matches: Vec::new(), error: Some(fault) },
+    };
+    json_line(&line)
+}
+
+fn match_line(found: &MatchInfo) -> MatchLine<'_> {
+    let content = &found.unit.content;
+    MatchLine {
+        score: found.score,
+        kind: found.kind,
+        unit: format!("{}/units/{}", found.memory.resource(), found.unit.id),
+        source: &content.source.text,
+        target: &content.target.text,
+        deductions: found
+            .deductions
+            .iter()
+            .map(|(reason, points)| DeductionLine { reason, points: *points })
+            .collect(),
+        edits: found.edits.iter().map(edit_line).collect(),
+        document: &content.document,
+        author: &content.author,
+        changed: content.changed.and_then(rfc3339),
+        attributes: &content.attributes,
+    }
+}
+
+fn edit_line(edit: &EditInfo) -> EditLine {
+    EditLine {
+        kind: edit.kind,
+        query: [edit.query.0, edit.query.1],
+        source: [edit.source.0, edit.source.1],
+    }
+}
+
+fn rfc3339(time: Timestamp) -> Option<String> {
+    jiff::Timestamp::from_microsecond(time.micros).ok().map(|time| time.to_string())
+}
+
+fn print_table(query: &str, found: &Found) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", isolate(query))?;
+    match found {
+        Found::Refused(fault) => writeln!(out, "  not looked up: {fault}")?,
+        Found::Matches(matches) if matches.is_empty() => writeln!(out, "  no match")?,
+        Found::Matches(matches) => {
+            for found in matches {
+                write!(out, "{}", match_block(found))?;
+            }
+        }
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// A match on three lines: what it is worth and why, its source, its translation.
+pub(super) fn match_block(found: &MatchInfo) -> String {
+    format!(
+        "  {:>6.2} {:<7}  {}\n{:18}{}\n{:18}{}\n",
+        found.score,
+        found.kind,
+        reasons(found),
+        "",
+        isolate(&found.unit.content.source.text),
+        "",
+        isolate(&found.unit.content.target.text),
+    )
+}
+
+/// The lost points in words: `edited -8.33, marks -1`.
+pub(super) fn reasons(found: &MatchInfo) -> String {
+    let parts: Vec<String> =
+        found.deductions.iter().map(|(reason, points)| format!("{reason} -{points}")).collect();
+    if parts.is_empty() { "the same text".to_owned() } else { parts.join(", ") }
+}

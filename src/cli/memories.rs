@@ -1,0 +1,154 @@
+//! `dhakira memories`: list, create, change and delete memories.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::engine::NewMemory;
+use crate::service::client::{Client, MemoryInfo};
+use crate::unit::{Lang, MemoryName};
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::{grouped, json_line, table};
+
+/// List, create, change and delete memories; lists them when nothing else is said.
+#[derive(Debug, Args)]
+pub(super) struct Memories {
+    #[command(flatten)]
+    place: Where,
+    /// One JSON object a memory, one a line.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show all memories.
+    List,
+    /// Show one memory.
+    Show {
+        /// Its name.
+        name: MemoryName,
+    },
+    /// Make an empty memory.
+    Create {
+        /// Its name: letters, digits, '-', '_', '.'.
+        name: MemoryName,
+        /// Language of the sources.
+        #[arg(long, value_name = "LANG", default_value = "ar")]
+        source_lang: Lang,
+        /// Language of the targets.
+        #[arg(long, value_name = "LANG", default_value = "en")]
+        target_lang: Lang,
+        /// What people call it.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        display_name: String,
+        /// What it is for.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        description: String,
+    },
+    /// Change what people call a memory and what it is for.
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Update {
+        /// Its name.
+        name: MemoryName,
+        /// What people call it.
+        #[arg(long, value_name = "TEXT", group = "change")]
+        display_name: Option<String>,
+        /// What it is for.
+        #[arg(long, value_name = "TEXT", group = "change")]
+        description: Option<String>,
+    },
+    /// Delete a memory.
+    Delete {
+        /// Its name.
+        name: MemoryName,
+        /// Delete its units too.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    name: &'a str,
+    display_name: &'a str,
+    description: &'a str,
+    source_lang: &'a str,
+    target_lang: &'a str,
+    units: u64,
+}
+
+impl Memories {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let missing = match self.action {
+            Some(Action::Create { .. }) => Missing::Create,
+            _ => Missing::Refuse,
+        };
+        let mut client = self.place.client("memories", missing).await?;
+        let shown = act(&mut client, self.action.unwrap_or(Action::List)).await?;
+        report(&shown, self.json)?;
+        Ok(Outcome::Done)
+    }
+}
+
+async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryInfo>> {
+    Ok(match action {
+        Action::List => {
+            let memories = client.list_memories().await?;
+            if memories.is_empty() {
+                eprintln!(
+                    "dhakira: no memories yet; `dhakira import --memory NAME FILE` makes one from a file"
+                );
+            }
+            memories
+        }
+        Action::Show { name } => vec![client.memory(&name).await?],
+        Action::Create { name, source_lang, target_lang, display_name, description } => {
+            let new = NewMemory { name, display_name, description, source_lang, target_lang };
+            vec![client.create_memory(new).await?]
+        }
+        Action::Update { name, display_name, description } => {
+            vec![client.update_memory(&name, display_name, description).await?]
+        }
+        Action::Delete { name, force } => {
+            client.delete_memory(&name, force).await?;
+            eprintln!("dhakira: memory '{name}' is deleted");
+            Vec::new()
+        }
+    })
+}
+
+fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
+    if json {
+        for memory in memories {
+            json_line(&Line {
+                name: memory.name.as_str(),
+                display_name: &memory.display_name,
+                description: &memory.description,
+                source_lang: memory.source_lang.as_str(),
+                target_lang: memory.target_lang.as_str(),
+                units: memory.unit_count,
+            })?;
+        }
+        return Ok(());
+    }
+    if memories.is_empty() {
+        return Ok(());
+    }
+    let header = ["NAME", "LANGUAGES", "UNITS", "DESCRIPTION"].map(str::to_owned).to_vec();
+    let rows = memories.iter().map(|memory| {
+        let texts = [memory.display_name.as_str(), memory.description.as_str()];
+        let about: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        vec![
+            memory.name.to_string(),
+            format!("{} > {}", memory.source_lang, memory.target_lang),
+            grouped(memory.unit_count),
+            about.join(": "),
+        ]
+    });
+    print!("{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()));
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What did the user say, and what is he shown? Flags to calls, answers to tables or JSON lines.
+//!
+//! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
+//! output holds the answer and nothing else; everything about the work goes to standard error.
+
+mod backend;
+mod bench;
+mod demo;
+mod export;
+mod import;
+mod lookup;
+mod memories;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Done, but some units of the input were not taken: exit code 3.
+    DoneWithRejects,
+}
+
+/// Translation memory for Arabic and English: stores translations, finds them again, tells why they fit.
+#[derive(Debug, Parser)]
+#[command(name = "dhakira", version, max_term_width = 100)]
+#[command(after_help = "New here? `dhakira demo` shows everything in half a minute.\n\n\
+    Exit codes: 0 done, 1 failed, 2 bad usage, 3 done, but some units of the input were rejected.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// More about the work on standard error; twice for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the memories of a data directory over gRPC.
+    Serve(serve::Serve),
+    /// See it work: a sample memory, a server, ten lookups.
+    Demo(demo::Demo),
+    /// Read translations from TMX, TSV or CSV files into a memory.
+    Import(import::Import),
+    /// Write a memory as a TMX file.
+    Export(export::Export),
+    /// Find stored translations for segments, one a line on standard input.
+    Lookup(lookup::Lookup),
+    /// List, create, change and delete memories.
+    Memories(memories::Memories),
+    /// Measure import and lookup, with every figure by name.
+    Bench(bench::Bench),
+}
+
+/// Runs the program on the arguments of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("dhakira: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(arguments.command));
+    // Work that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::DoneWithRejects) => ExitCode::from(3),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dhakira: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Serve(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
+        Command::Import(command) => command.run().await,
+        Command::Export(command) => command.run().await,
+        Command::Lookup(command) => command.run().await,
+        Command::Memories(command) => command.run().await,
+        Command::Bench(command) => command.run().await,
+    }
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn,sled=error",
+        1 => "info,sled=warn",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DHAKIRA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

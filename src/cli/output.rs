@@ -1,0 +1,141 @@
+//! How is something shown? Tables, progress, and right-to-left text that stays in its place.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::engine::LoadProgress;
+
+/// FIRST STRONG ISOLATE: what stands between it and [`ISOLATE_END`] is laid out by itself and does not move its neighbours.
+const ISOLATE_BEGIN: char = '\u{2068}';
+/// POP DIRECTIONAL ISOLATE.
+const ISOLATE_END: char = '\u{2069}';
+
+/// Text of any direction, safe beside text of another.
+pub(super) fn isolate(text: &str) -> String {
+    format!("{ISOLATE_BEGIN}{text}{ISOLATE_END}")
+}
+
+/// One JSON object on a line of standard output.
+pub(super) fn json_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// Whether standard output's reader has gone away, as `head` does.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Columns padded to their widest cell; the last one is not padded.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            text.push_str(cell);
+            if column + 1 < row.len() {
+                let padding = widths[column].saturating_sub(cell.width()) + 2;
+                text.extend(std::iter::repeat_n(' ', padding));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A number with its thousands apart: `127,292`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How long loading takes; shown on a terminal only when it takes long enough to wonder.
+pub(super) struct LoadBar {
+    bar: ProgressBar,
+    since: std::time::Instant,
+}
+
+impl LoadBar {
+    pub(super) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(style("loading {bar:40} {human_pos}/{human_len} units, {eta} left"));
+        Self { bar, since: std::time::Instant::now() }
+    }
+
+    pub(super) fn show(&self, progress: LoadProgress) {
+        if self.since.elapsed() > Duration::from_millis(500) && io::stderr().is_terminal() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_length(progress.total_units);
+        self.bar.set_position(progress.loaded_units);
+    }
+}
+
+impl Drop for LoadBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Progress through the bytes of an input, with units beside it.
+pub(super) fn byte_bar(total_bytes: Option<u64>, name: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr());
+    bar.set_style(match total_bytes {
+        Some(_) => style("{prefix} {bar:30} {percent}% {msg}, {eta} left"),
+        None => style("{prefix} {spinner} {bytes} {msg}"),
+    });
+    bar.set_prefix(name.to_owned());
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // A template of this file that does not parse shows as the plain bar.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn columns_line_up_whatever_the_script() {
+        let rows =
+            [vec![isolate("\u{62d}\u{641}\u{638}"), "x".into()], vec!["abcd".into(), "y".into()]];
+        let text = table(&rows);
+        let widths: Vec<usize> = text.lines().map(|line| line[..line.len() - 1].width()).collect();
+        assert_eq!(widths, [6, 6]);
+    }
+}

@@ -1,0 +1,105 @@
+//! `dhakira serve`: the memories of a data directory over gRPC.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::engine::Engine;
+use crate::limits::DRAIN_SECONDS;
+use crate::server::{Bound, DEFAULT_ADDRESS, Shutdown};
+use crate::service::Api;
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::LoadBar;
+
+/// Serve the memories of a data directory over gRPC, until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Directory that holds the memories; made when it is not there.
+    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
+    data: std::path::PathBuf,
+    /// Address and port to listen on. Whoever can reach it can read and write every memory.
+    #[arg(long, value_name = "ADDRESS", env = "DHAKIRA_LISTEN", default_value = DEFAULT_ADDRESS)]
+    listen: SocketAddr,
+    /// Open a store that ends before its last acknowledged write, giving up what is missing.
+    #[arg(long)]
+    accept_data_loss: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let place = Where::directory(self.data, self.accept_data_loss);
+        let store = {
+            let place = place.clone();
+            tokio::task::spawn_blocking(move || place.open_store("serve", Missing::Create))
+                .await??
+        };
+        let store = Arc::new(store);
+        let bound = Bound::new(self.listen).await?;
+        store.announce(&bound.address().to_string())?;
+        let shutdown = Shutdown::default();
+        tokio::spawn(listen_for_signals(shutdown.clone())?);
+        let api = Api::default();
+        eprintln!(
+            "dhakira: listening on {} for the memories in {}",
+            bound.address(),
+            place.data.display()
+        );
+        let loading = load(api.clone(), store);
+        let serving = bound.serve(api, shutdown);
+        tokio::pin!(serving);
+        // While the memories load, the server answers that they do.
+        tokio::select! {
+            result = &mut serving => result?,
+            loaded = loading => {
+                let units = loaded?;
+                eprintln!("dhakira: ready, {units} units loaded");
+                serving.await?;
+            }
+        }
+        eprintln!("dhakira: stopped");
+        Ok(Outcome::Done)
+    }
+}
+
+/// Loads the memories and puts them behind the API; returns how many units there are.
+async fn load(api: Api, store: Arc<crate::store::SledStore>) -> anyhow::Result<u64> {
+    tokio::task::spawn_blocking(move || {
+        let bar = LoadBar::new();
+        let mut units = 0;
+        let engine = Engine::open(store, &mut |progress| {
+            units = progress.loaded_units;
+            bar.show(progress);
+        })?;
+        api.load(engine);
+        Ok(units)
+    })
+    .await?
+}
+
+/// Asks the server to stop at the first signal, and to stop at once at the second.
+fn listen_for_signals(
+    shutdown: Shutdown,
+) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let mut first = true;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                eprintln!(
+                    "dhakira: stopping; calls in flight get {DRAIN_SECONDS} s to end (a second signal ends at once)"
+                );
+            }
+            first = false;
+            shutdown.request();
+        }
+    })
+}

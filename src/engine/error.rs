@@ -1,0 +1,71 @@
+//! What can a use case answer instead of a result? One enum, each variant saying whose fault it is.
+
+use crate::store::StoreError;
+use crate::unit::{Invalid, MemoryName, UnitId};
+
+/// Why a use case was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The request breaks a rule; the field is named as in the protocol.
+    #[error("{field}: {message}")]
+    InvalidArgument {
+        /// Which field, such as `unit.target.text`.
+        field: String,
+        /// What is wrong with it, and what would be right.
+        message: String,
+    },
+    /// There is no memory of that name.
+    #[error("there is no memory '{0}'")]
+    NoMemory(MemoryName),
+    /// There is no such unit.
+    #[error("memory '{0}' has no unit {1}")]
+    NoUnit(MemoryName, UnitId),
+    /// The name is taken.
+    #[error("there is a memory '{0}' already")]
+    MemoryExists(MemoryName),
+    /// The request id was used for a request with another content.
+    #[error("this {0} was used before, for a request with another content; take a new one")]
+    RequestReused(&'static str),
+    /// The memory holds units and the request did not say that they may go.
+    #[error("memory '{0}' holds {1} units; delete it with force to delete them too")]
+    MemoryNotEmpty(MemoryName, u64),
+    /// Somebody else changed it first.
+    #[error("{what} is at revision {current}, not {expected}; read it again and repeat the change")]
+    RevisionMismatch {
+        /// Resource name.
+        what: String,
+        /// What the request was made for.
+        expected: u64,
+        /// What it is now.
+        current: u64,
+    },
+    /// The caller went away or ran out of time; the work was stopped.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// More is asked for at once than is served.
+    #[error("{0}")]
+    TooMuch(String),
+    /// The engine is shutting down.
+    #[error("the server is shutting down")]
+    Stopping,
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of this program.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl EngineError {
+    /// An [`EngineError::InvalidArgument`].
+    pub fn invalid(field: impl Into<String>, message: impl ToString) -> Self {
+        Self::InvalidArgument { field: field.into(), message: message.to_string() }
+    }
+}
+
+impl Invalid {
+    /// The fault as an engine error about a field.
+    pub fn at(self, field: impl Into<String>) -> EngineError {
+        EngineError::invalid(field, self)
+    }
+}

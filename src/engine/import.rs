@@ -1,0 +1,115 @@
+//! How does a file become batches? Gives each unit its neighbours and cuts the stream into pieces that fit a transaction.
+//!
+//! Knows nothing of where the batches go: into this process's engine or over the wire.
+
+use std::io;
+
+use crate::formats::{Event, ParsedUnit, UnitReader};
+use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_BYTES};
+use crate::unit::{Diagnostic, Place, UnitContent};
+
+use super::prepare::context_hash;
+
+/// A unit and where it stood in its file.
+#[derive(Debug)]
+pub struct PlacedUnit {
+    /// What it holds.
+    pub content: UnitContent,
+    /// Where it stood.
+    pub place: Place,
+}
+
+/// What fits one transaction, and what was wrong on the way.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// At most [`BATCH_UNITS_MAX`].
+    pub units: Vec<PlacedUnit>,
+    /// In the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Bytes of the file read so far, compressed as it is.
+    pub bytes_read: u64,
+}
+
+/// The batches of one file.
+///
+/// Units that follow one another in one document are neighbours, unless the file says itself what stood beside them.
+pub struct Batches<'r> {
+    reader: Box<dyn UnitReader + Send + 'r>,
+    /// The last unit, waiting for its successor.
+    waiting: Option<Waiting>,
+    ended: bool,
+}
+
+struct Waiting {
+    unit: PlacedUnit,
+    own_hash: Option<u64>,
+    next_is_known: bool,
+}
+
+impl<'r> Batches<'r> {
+    /// Cuts what the reader gives.
+    pub fn new(reader: Box<dyn UnitReader + Send + 'r>) -> Self {
+        Self { reader, waiting: None, ended: false }
+    }
+
+    fn place(&mut self, parsed: ParsedUnit) -> Option<PlacedUnit> {
+        let ParsedUnit { mut content, place, previous_text, next_text } = parsed;
+        // A file that says only when a unit was made says when it was last touched, too.
+        content.changed = content.changed.or(content.created);
+        let given = |text: Option<String>| text.as_deref().map(context_hash);
+        let context = &mut content.context;
+        context.previous = context.previous.or(given(previous_text));
+        context.next = context.next.or(given(next_text));
+        let next_is_known = context.next.is_some();
+        let own_hash = (!content.document.is_empty()).then(|| context_hash(&content.source.text));
+        if let Some(before) = &mut self.waiting
+            && let (Some(before_hash), Some(hash)) = (before.own_hash, own_hash)
+            && before.unit.content.document == content.document
+        {
+            content.context.previous.get_or_insert(before_hash);
+            if !before.next_is_known {
+                before.unit.content.context.next = Some(hash);
+            }
+        }
+        let unit = PlacedUnit { content, place };
+        self.waiting.replace(Waiting { unit, own_hash, next_is_known }).map(|it| it.unit)
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = io::Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        while batch.units.len() < BATCH_UNITS_MAX && bytes < IMPORT_BATCH_BYTES {
+            let complete = match self.reader.next() {
+                Some(Ok(Event::Unit(parsed))) => self.place(*parsed),
+                Some(Ok(Event::Diagnostic(diagnostic))) => {
+                    batch.diagnostics.push(diagnostic);
+                    // What was between is unknown, so the units around it are not neighbours.
+                    self.waiting.take().map(|it| it.unit)
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+                None => {
+                    self.ended = true;
+                    batch.units.extend(self.waiting.take().map(|it| it.unit));
+                    break;
+                }
+            };
+            if let Some(unit) = complete {
+                bytes += unit.content.source.text.len() + unit.content.target.text.len();
+                batch.units.push(unit);
+            }
+        }
+        batch.bytes_read = self.reader.bytes_read();
+        let nothing = batch.units.is_empty() && batch.diagnostics.is_empty();
+        (!nothing || !self.ended).then_some(Ok(batch))
+    }
+}

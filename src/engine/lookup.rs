@@ -1,0 +1,263 @@
+//! Which stored translations fit? Searches the memories of a query, reads the winners, shows where they differ.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use crate::check::check_segment;
+use crate::matching::{
+    Deductions, EditKind, Filter, Hit, MatchKind, Options, Query, compare, merge,
+};
+use crate::text::{Analysis, Analyzer};
+use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
+
+use super::Engine;
+use super::error::EngineError;
+use super::memory::Memory;
+use super::prepare::{context_hash, tag_signature};
+
+/// A memory to search in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryChoice {
+    /// Which.
+    pub memory: MemoryName,
+    /// Taken off every match of it.
+    pub penalty: Score,
+}
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupSettings {
+    /// At least one, none twice, all from and to the same languages.
+    pub memories: Vec<MemoryChoice>,
+    /// Least score of a match.
+    pub min_score: Score,
+    /// Most matches a segment.
+    pub max_matches: usize,
+    /// Look at every unit instead of asking the index.
+    pub exhaustive: bool,
+}
+
+/// A segment to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuerySegment {
+    /// Its text and tags.
+    pub segment: Segment,
+    /// Source text of the segment before it.
+    pub previous: Option<String>,
+    /// Source text of the segment after it.
+    pub next: Option<String>,
+}
+
+/// A stored unit that fits.
+#[derive(Debug, Clone)]
+pub struct FoundMatch {
+    /// In which memory.
+    pub memory: MemoryName,
+    /// The unit.
+    pub unit: Unit,
+    /// How it fits.
+    pub kind: MatchKind,
+    /// How well.
+    pub score: Score,
+    /// What lost how many points.
+    pub deductions: Deductions,
+    /// Where query and stored source differ, in bytes of their texts.
+    pub edits: Vec<FoundEdit>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEdit {
+    /// How.
+    pub kind: EditKind,
+    /// Where in the query, in bytes.
+    pub query: Range<usize>,
+    /// Where in the stored source, in bytes.
+    pub source: Range<usize>,
+}
+
+/// Stops work that nobody waits for any more.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Stops it, within milliseconds.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How often a query is asked again because a unit changed between the search and its reading.
+const RETRIES_MAX: usize = 8;
+
+impl Engine {
+    /// The best matches of each segment, best first.
+    ///
+    /// # Errors
+    /// No such memory; memories of different languages; a segment that breaks a rule; cancelled; the store.
+    pub fn lookup(
+        &self,
+        settings: &LookupSettings,
+        segments: &[QuerySegment],
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<FoundMatch>>, EngineError> {
+        let chosen = self.choose(settings)?;
+        for (index, query) in segments.iter().enumerate() {
+            check_segment(&query.segment).map_err(|fault| {
+                let field = format!("segments[{index}].segment.{}", fault.field);
+                EngineError::invalid(field, fault.message)
+            })?;
+        }
+        let search = Search { engine: self, settings, chosen, cancel };
+        segments.par_iter().map(|segment| search.one(segment)).collect()
+    }
+
+    /// The memories that settings name.
+    ///
+    /// # Errors
+    /// None, or one twice, or no such memory, or memories of different languages.
+    pub fn check_settings(&self, settings: &LookupSettings) -> Result<(), EngineError> {
+        self.choose(settings).map(drop)
+    }
+
+    fn choose(&self, settings: &LookupSettings) -> Result<Vec<Chosen>, EngineError> {
+        let mut chosen: Vec<Chosen> = Vec::with_capacity(settings.memories.len());
+        for (index, choice) in settings.memories.iter().enumerate() {
+            let memory = self.named(&choice.memory)?;
+            let field = || format!("settings.memories[{index}].name");
+            if chosen.iter().any(|other| other.memory.key == memory.key) {
+                return Err(EngineError::invalid(field(), "this memory is named twice"));
+            }
+            let record = memory.record();
+            if let Some(first) = chosen.first() {
+                let first = first.memory.record();
+                let same = first.source_lang.accepts(&record.source_lang)
+                    && first.target_lang.accepts(&record.target_lang);
+                if !same {
+                    let what = format!(
+                        "'{}' is for {} to {}, but '{}' for {} to {}; look them up one after the other",
+                        record.name,
+                        record.source_lang,
+                        record.target_lang,
+                        first.name,
+                        first.source_lang,
+                        first.target_lang
+                    );
+                    return Err(EngineError::invalid(field(), what));
+                }
+            }
+            chosen.push(Chosen { memory, name: record.name, penalty: choice.penalty });
+        }
+        if chosen.is_empty() {
+            return Err(EngineError::invalid("settings.memories", "name at least one memory"));
+        }
+        Ok(chosen)
+    }
+}
+
+struct Chosen {
+    memory: Arc<Memory>,
+    name: MemoryName,
+    penalty: Score,
+}
+
+struct Search<'a> {
+    engine: &'a Engine,
+    settings: &'a LookupSettings,
+    chosen: Vec<Chosen>,
+    cancel: &'a Cancel,
+}
+
+impl Search<'_> {
+    fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
+        let context = Context {
+            previous: segment.previous.as_deref().map(context_hash),
+            next: segment.next.as_deref().map(context_hash),
+        };
+        // All chosen memories have one source language, so one analysis serves them all.
+        let Some(first) = self.chosen.first() else {
+            return Ok(Vec::new());
+        };
+        let analyzer = &first.memory.analyzer;
+        let analysis = analyzer.analyze(&segment.segment.text);
+        let tags = tag_signature(&segment.segment, &analysis);
+        let query = Query::new(&analysis, tags, context);
+        for _ in 0..RETRIES_MAX {
+            let hits = self.search(&query)?;
+            if let Some(found) = self.read(&hits, &analysis, analyzer)? {
+                return Ok(found);
+            }
+        }
+        Err(EngineError::TooMuch(
+            "the matches changed faster than they could be read; try again in a moment".to_owned(),
+        ))
+    }
+
+    /// The hits of all memories, best first, with the number of their memory.
+    fn search(&self, query: &Query) -> Result<Vec<(usize, Hit)>, EngineError> {
+        let cancelled = || self.cancel.is_cancelled();
+        let mut hits = Vec::with_capacity(self.chosen.len());
+        for chosen in &self.chosen {
+            let options = Options {
+                min_score: self.settings.min_score,
+                limit: self.settings.max_matches,
+                penalty: chosen.penalty.hundredths(),
+                filter: Filter::default(),
+                cancelled: &cancelled,
+            };
+            let found = chosen.memory.index.scan(query, &options);
+            hits.push(found.map_err(|_| EngineError::Cancelled)?);
+        }
+        Ok(merge(&hits, self.settings.max_matches))
+    }
+
+    /// The units of the hits; `None` when one of them is not what was found any more.
+    fn read(
+        &self,
+        hits: &[(usize, Hit)],
+        query: &Analysis,
+        analyzer: &Analyzer,
+    ) -> Result<Option<Vec<FoundMatch>>, EngineError> {
+        let mut units: BTreeMap<(usize, UnitId), Unit> = BTreeMap::new();
+        for (number, chosen) in self.chosen.iter().enumerate() {
+            let of_memory = hits.iter().filter(|(memory, _)| *memory == number);
+            let ids: Vec<UnitId> = of_memory.map(|(_, hit)| hit.unit).collect();
+            for unit in self.engine.store.units(chosen.memory.key, &ids)?.into_iter().flatten() {
+                units.insert((number, unit.id), unit);
+            }
+        }
+        let mut found = Vec::with_capacity(hits.len());
+        for (number, hit) in hits {
+            let Some(unit) = units.remove(&(*number, hit.unit)) else {
+                return Ok(None);
+            };
+            // Every write gives a unit a new time of change, unless a client sets it by hand to the very same.
+            if unit.content.changed != Some(hit.changed) {
+                return Ok(None);
+            }
+            let source = analyzer.analyze(&unit.content.source.text);
+            let edits = compare(query, &source).edits.into_iter().map(|edit| FoundEdit {
+                kind: edit.kind,
+                query: edit.query,
+                source: edit.source,
+            });
+            found.push(FoundMatch {
+                memory: self.chosen[*number].name.clone(),
+                kind: hit.kind,
+                score: hit.score,
+                deductions: hit.deductions,
+                edits: edits.collect(),
+                unit,
+            });
+        }
+        Ok(Some(found))
+    }
+}

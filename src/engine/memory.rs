@@ -1,0 +1,80 @@
+//! Which memories are there, as readers see them? The published side of what the writer decides.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::matching::MemoryIndex;
+use crate::store::{MemoryKey, MemoryRecord};
+use crate::text::Analyzer;
+use crate::unit::MemoryName;
+
+/// A memory, open for reading.
+pub(super) struct Memory {
+    pub(super) key: MemoryKey,
+    pub(super) analyzer: Analyzer,
+    pub(super) index: MemoryIndex,
+    record: RwLock<MemoryRecord>,
+}
+
+impl Memory {
+    pub(super) fn new(record: MemoryRecord) -> Self {
+        Self {
+            key: record.key,
+            analyzer: Analyzer::new(&record.source_lang),
+            index: MemoryIndex::new(),
+            record: RwLock::new(record),
+        }
+    }
+
+    /// As of the last commit.
+    pub(super) fn record(&self) -> MemoryRecord {
+        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The live memories by name and by key.
+#[derive(Default)]
+pub(super) struct Catalog {
+    memories: RwLock<Memories>,
+}
+
+#[derive(Default)]
+struct Memories {
+    by_name: BTreeMap<MemoryName, Arc<Memory>>,
+    by_key: BTreeMap<MemoryKey, Arc<Memory>>,
+}
+
+impl Catalog {
+    pub(super) fn by_name(&self, name: &MemoryName) -> Option<Arc<Memory>> {
+        self.memories.read().unwrap_or_else(PoisonError::into_inner).by_name.get(name).cloned()
+    }
+
+    pub(super) fn by_key(&self, key: MemoryKey) -> Option<Arc<Memory>> {
+        self.memories.read().unwrap_or_else(PoisonError::into_inner).by_key.get(&key).cloned()
+    }
+
+    /// Memories in the order of their names, from the first one above `after`.
+    pub(super) fn page(&self, after: Option<&MemoryName>, limit: usize) -> Vec<Arc<Memory>> {
+        let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
+        let above = memories.by_name.iter().filter(|(name, _)| after.is_none_or(|it| *name > it));
+        above.take(limit).map(|(_, memory)| Arc::clone(memory)).collect()
+    }
+
+    /// Shows readers a memory as it is now; one that is deleted disappears.
+    pub(super) fn publish(&self, record: &MemoryRecord) {
+        let mut memories = self.memories.write().unwrap_or_else(PoisonError::into_inner);
+        if record.deleted {
+            if memories.by_key.remove(&record.key).is_some() {
+                memories.by_name.remove(&record.name);
+            }
+            return;
+        }
+        if let Some(memory) = memories.by_key.get(&record.key) {
+            *memory.record.write().unwrap_or_else(PoisonError::into_inner) = record.clone();
+            return;
+        }
+        let memory = Arc::new(Memory::new(record.clone()));
+        memories.by_key.insert(record.key, Arc::clone(&memory));
+        memories.by_name.insert(record.name.clone(), memory);
+    }
+}

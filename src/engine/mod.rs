@@ -1,0 +1,456 @@
+//! What can be done? The use cases: write, look up, import, watch; ties the pure core to the store.
+//!
+//! The store is the truth, the index is derived from it: a write is committed, then applied to the index, then
+//! answered. Knows no protocol, no flags, no files but what it is handed.
+
+mod error;
+mod import;
+mod lookup;
+mod memory;
+mod plan;
+mod prepare;
+mod work;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::check::ContentFault;
+use crate::limits::LOAD_PAGE_UNITS;
+use crate::matching::IndexChange;
+use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Store};
+use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
+
+pub use error::EngineError;
+pub use import::{Batch, Batches, PlacedUnit};
+pub use lookup::{Cancel, FoundEdit, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
+pub use prepare::{Prepared, UnitPatch, context_hash};
+pub use work::{DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory};
+
+use memory::{Catalog, Memory};
+use prepare::fingerprint;
+use work::{Idempotency, ImportBatch, Outcome, Reply, Work};
+use writer::{Answer, Writer};
+
+/// Everything that can be done with one store. Calls block; share it behind an `Arc`.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    sequence: watch::Receiver<Sequence>,
+    writer: Writer,
+}
+
+/// A request id, and which field of the protocol it came in.
+pub type RequestId = Option<RequestKey>;
+
+/// How far loading is, for whoever shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// Units in the index so far.
+    pub loaded_units: u64,
+    /// Units in the store.
+    pub total_units: u64,
+}
+
+impl Engine {
+    /// Loads every memory of a store into its index.
+    ///
+    /// # Errors
+    /// What the store says; a memory that holds more or fewer units than its record counts.
+    pub fn open(
+        store: Arc<dyn Store>,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, EngineError> {
+        let catalog = Arc::new(Catalog::default());
+        let records = store.memories()?;
+        let live = || records.iter().filter(|record| !record.deleted);
+        let total_units = live().map(|record| record.unit_count).sum();
+        let mut loaded_units = 0;
+        for record in live() {
+            catalog.publish(record);
+            let memory = catalog.by_key(record.key).ok_or_else(|| not_loaded(record))?;
+            let before = loaded_units;
+            load(store.as_ref(), &memory, &mut |units| {
+                loaded_units += units;
+                progress(LoadProgress { loaded_units, total_units });
+            })?;
+            check_count(record, loaded_units - before)?;
+        }
+        let (sender, sequence) = watch::channel(store.last_sequence());
+        let records: BTreeMap<_, _> =
+            records.into_iter().map(|record| (record.key, record)).collect();
+        let writer = Writer::start(Arc::clone(&store), Arc::clone(&catalog), records, sender)
+            .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
+        Ok(Self { store, catalog, sequence, writer })
+    }
+
+    /// Makes a memory.
+    ///
+    /// # Errors
+    /// The name is taken; [`EngineError::RequestReused`]; the store.
+    pub fn create_memory(
+        &self,
+        new: NewMemory,
+        request: RequestId,
+    ) -> Result<MemoryRecord, EngineError> {
+        let idempotency = idempotency(request, &("create_memory", &new))?;
+        let name = new.name.clone();
+        let reply = self.write(Work::CreateMemory(new), idempotency)?;
+        reply.memory.filter(|memory| !memory.deleted).ok_or(EngineError::NoMemory(name))
+    }
+
+    /// Changes a memory; `expected` is the revision that the change was made for.
+    ///
+    /// # Errors
+    /// No such memory; another revision; [`EngineError::RequestReused`]; the store.
+    pub fn update_memory(
+        &self,
+        name: &MemoryName,
+        patch: MemoryPatch,
+        expected: Option<u64>,
+        request: RequestId,
+    ) -> Result<MemoryRecord, EngineError> {
+        let idempotency = idempotency(request, &("update_memory", name, &patch, expected))?;
+        let memory = self.named(name)?.key;
+        let reply = self.write(Work::UpdateMemory { memory, patch, expected }, idempotency)?;
+        reply.memory.ok_or_else(|| EngineError::NoMemory(name.clone()))
+    }
+
+    /// Deletes a memory, with its units only when `force` says so.
+    ///
+    /// # Errors
+    /// No such memory; it holds units; [`EngineError::RequestReused`]; the store.
+    pub fn delete_memory(
+        &self,
+        name: &MemoryName,
+        force: bool,
+        request: RequestId,
+    ) -> Result<(), EngineError> {
+        let idempotency = idempotency(request, &("delete_memory", name, force))?;
+        let Some(memory) = self.catalog.by_name(name) else {
+            return self.gone_before(idempotency, || EngineError::NoMemory(name.clone()));
+        };
+        let work = Work::DeleteMemory { memory: memory.key, force };
+        self.write(work, idempotency).map(drop)
+    }
+
+    /// One memory, as of the last commit.
+    ///
+    /// # Errors
+    /// No such memory.
+    pub fn memory(&self, name: &MemoryName) -> Result<MemoryRecord, EngineError> {
+        Ok(self.named(name)?.record())
+    }
+
+    /// Memories in the order of their names, from the first one above `after`.
+    pub fn memories(&self, after: Option<&MemoryName>, limit: usize) -> Vec<MemoryRecord> {
+        self.catalog.page(after, limit).iter().map(|memory| memory.record()).collect()
+    }
+
+    /// Stores new units, all or none, at most [`crate::limits::BATCH_UNITS_MAX`].
+    ///
+    /// # Errors
+    /// No such memory; a unit that breaks a rule (index and fault); [`EngineError::RequestReused`]; the store.
+    pub fn create_units(
+        &self,
+        name: &MemoryName,
+        contents: Vec<UnitContent>,
+        request: RequestId,
+        field: impl Fn(usize) -> String,
+    ) -> Result<Vec<Unit>, EngineError> {
+        let idempotency = idempotency(request, &("create_units", name, &contents))?;
+        let memory = self.named(name)?;
+        let units = contents
+            .into_iter()
+            .enumerate()
+            .map(|(index, content)| {
+                Prepared::new(content, &memory.analyzer).map_err(|fault| {
+                    EngineError::invalid(format!("{}.{}", field(index), fault.field), fault.message)
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let work = Work::CreateUnits { memory: memory.key, units };
+        Ok(self.write(work, idempotency)?.units)
+    }
+
+    /// One unit.
+    ///
+    /// # Errors
+    /// No such memory or unit; the store.
+    pub fn unit(&self, name: &MemoryName, id: UnitId) -> Result<Unit, EngineError> {
+        let memory = self.named(name)?;
+        let unit = self.store.units(memory.key, &[id])?.pop().flatten();
+        unit.ok_or_else(|| EngineError::NoUnit(name.clone(), id))
+    }
+
+    /// Units in rising order of number, from the first one above `after`.
+    ///
+    /// # Errors
+    /// No such memory; the store.
+    pub fn units(
+        &self,
+        name: &MemoryName,
+        after: Option<UnitId>,
+        limit: usize,
+    ) -> Result<Vec<Unit>, EngineError> {
+        Ok(self.store.page(self.named(name)?.key, after, limit)?)
+    }
+
+    /// Changes a unit; `expected` is the revision that the change was made for.
+    ///
+    /// # Errors
+    /// No such memory or unit; another revision; a rule broken; [`EngineError::RequestReused`]; the store.
+    pub fn update_unit(
+        &self,
+        name: &MemoryName,
+        id: UnitId,
+        patch: UnitPatch,
+        expected: Option<u64>,
+        request: RequestId,
+    ) -> Result<Unit, EngineError> {
+        let idempotency = idempotency(request, &("update_unit", name, id, &patch, expected))?;
+        let memory = self.named(name)?.key;
+        let work = Work::UpdateUnit { memory, id, patch: Box::new(patch), expected };
+        let reply = self.write(work, idempotency)?;
+        reply.units.into_iter().next().ok_or_else(|| EngineError::NoUnit(name.clone(), id))
+    }
+
+    /// Deletes a unit; `expected` is the revision that the caller saw.
+    ///
+    /// # Errors
+    /// No such memory or unit; another revision; [`EngineError::RequestReused`]; the store.
+    pub fn delete_unit(
+        &self,
+        name: &MemoryName,
+        id: UnitId,
+        expected: Option<u64>,
+        request: RequestId,
+    ) -> Result<(), EngineError> {
+        let idempotency = idempotency(request, &("delete_unit", name, id, expected))?;
+        let memory = self.named(name)?.key;
+        self.write(Work::DeleteUnit { memory, id, expected }, idempotency).map(drop)
+    }
+
+    /// How far an import is on disk; nothing when it is new.
+    ///
+    /// # Errors
+    /// No such memory; the id belongs to another import or request; the store.
+    pub fn import_progress(&self, import: &Import) -> Result<ImportProgress, EngineError> {
+        self.named(&import.memory)?;
+        match self.remembered(import.idempotency()?)? {
+            Some(Outcome::Import(progress)) => Ok(progress),
+            _ => Ok(ImportProgress::default()),
+        }
+    }
+
+    /// Checks and analyses the units of a batch, in parallel.
+    ///
+    /// # Errors
+    /// No such memory.
+    pub fn prepare(
+        &self,
+        name: &MemoryName,
+        contents: Vec<UnitContent>,
+    ) -> Result<Vec<Result<Prepared, ContentFault>>, EngineError> {
+        let memory = self.named(name)?;
+        Ok(contents.into_par_iter().map(|it| Prepared::new(it, &memory.analyzer)).collect())
+    }
+
+    /// Hands one batch of an import in and waits for a place in the queue, not for the disk.
+    ///
+    /// # Errors
+    /// No such memory; the engine stops.
+    pub fn import(
+        &self,
+        import: &Import,
+        number: u64,
+        units: Vec<Prepared>,
+        rejected: u64,
+    ) -> Result<ImportAnswer, EngineError> {
+        let memory = self.named(&import.memory)?.key;
+        let batch = ImportBatch { memory, number, policy: import.policy, units, rejected };
+        let idempotency = Some(import.idempotency()?);
+        let answer = self.writer.submit_when_free(Work::ImportBatch(batch), idempotency)?;
+        Ok(ImportAnswer { answer, received: None })
+    }
+
+    /// Commits above `after`, in order.
+    ///
+    /// # Errors
+    /// The store.
+    pub fn changes_since(
+        &self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, EngineError> {
+        Ok(self.store.changes_since(after, limit)?)
+    }
+
+    /// Tells of every commit that readers see; its value is the last one.
+    pub fn watch_sequence(&self) -> watch::Receiver<Sequence> {
+        self.sequence.clone()
+    }
+
+    /// The name of a memory by its key; `None` when it is deleted.
+    pub fn memory_name(&self, key: MemoryKey) -> Option<MemoryName> {
+        self.catalog.by_key(key).map(|memory| memory.record().name)
+    }
+
+    /// The key of a memory, for sorting out its changes.
+    ///
+    /// # Errors
+    /// No such memory.
+    pub fn memory_key(&self, name: &MemoryName) -> Result<MemoryKey, EngineError> {
+        Ok(self.named(name)?.key)
+    }
+
+    /// Why the store takes no more writes, if it does not.
+    pub fn poisoned(&self) -> Option<String> {
+        self.store.poisoned()
+    }
+
+    fn named(&self, name: &MemoryName) -> Result<Arc<Memory>, EngineError> {
+        self.catalog.by_name(name).ok_or_else(|| EngineError::NoMemory(name.clone()))
+    }
+
+    fn write(&self, work: Work, idempotency: Option<Idempotency>) -> Result<Reply, EngineError> {
+        receive(self.writer.submit(work, idempotency)?.blocking_recv())
+    }
+
+    /// What is remembered of a request.
+    fn remembered(&self, idempotency: Idempotency) -> Result<Option<Outcome>, EngineError> {
+        plan::remembered(self.store.request(idempotency.key)?, idempotency)
+    }
+
+    /// The answer for something that is not there: fine if this very request deleted it.
+    fn gone_before(
+        &self,
+        idempotency: Option<Idempotency>,
+        missing: impl Fn() -> EngineError,
+    ) -> Result<(), EngineError> {
+        match idempotency.map(|it| self.remembered(it)).transpose()?.flatten() {
+            Some(Outcome::Deleted) => Ok(()),
+            _ => Err(missing()),
+        }
+    }
+}
+
+/// What an import is: the same values name the same import when it is resumed.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// The client's name for it.
+    pub id: RequestKey,
+    /// Where the units go.
+    pub memory: MemoryName,
+    /// What to do with units that are there already.
+    pub policy: DuplicatePolicy,
+}
+
+impl Import {
+    fn idempotency(&self) -> Result<Idempotency, EngineError> {
+        let fingerprint = fingerprint(&("import", &self.memory, self.policy)).map_err(internal)?;
+        Ok(Idempotency { key: self.id, fingerprint, field: "import_id" })
+    }
+}
+
+/// The acknowledgement of a batch, when it comes.
+pub struct ImportAnswer {
+    answer: Answer,
+    received: Option<Result<Reply, EngineError>>,
+}
+
+impl ImportAnswer {
+    /// Waits until it is there; may be abandoned and called again.
+    pub async fn ready(&mut self) {
+        if self.received.is_none() {
+            self.received = Some(receive((&mut self.answer).await));
+        }
+    }
+
+    /// [`Self::acknowledged`] for callers that may block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait(self) -> Result<ImportProgress, EngineError> {
+        let reply = match self.received {
+            Some(received) => received?,
+            None => receive(self.answer.blocking_recv())?,
+        };
+        progress(reply)
+    }
+
+    /// How far the import is on disk, at least through this batch.
+    ///
+    /// # Errors
+    /// A gap in the numbers; the id used for something else; the store.
+    pub async fn acknowledged(mut self) -> Result<ImportProgress, EngineError> {
+        self.ready().await;
+        progress(self.received.unwrap_or(Err(EngineError::Stopping))?)
+    }
+}
+
+fn progress(reply: Reply) -> Result<ImportProgress, EngineError> {
+    match reply.outcome {
+        Outcome::Import(progress) => Ok(progress),
+        _ => Err(EngineError::Internal("an import answered something else".to_owned())),
+    }
+}
+
+fn receive<E>(answer: Result<Result<Reply, EngineError>, E>) -> Result<Reply, EngineError> {
+    answer.unwrap_or(Err(EngineError::Stopping))
+}
+
+fn idempotency<T: Serialize>(
+    request: RequestId,
+    content: &T,
+) -> Result<Option<Idempotency>, EngineError> {
+    let Some(key) = request else { return Ok(None) };
+    let fingerprint = fingerprint(content).map_err(internal)?;
+    Ok(Some(Idempotency { key, fingerprint, field: "request_id" }))
+}
+
+fn internal(error: impl ToString) -> EngineError {
+    EngineError::Internal(error.to_string())
+}
+
+fn not_loaded(record: &MemoryRecord) -> EngineError {
+    EngineError::Internal(format!("memory '{}' was not loaded", record.name))
+}
+
+fn check_count(record: &MemoryRecord, found: u64) -> Result<(), EngineError> {
+    if found == record.unit_count {
+        return Ok(());
+    }
+    Err(EngineError::Internal(format!(
+        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Restore the data directory from \
+         a copy",
+        record.name, record.unit_count
+    )))
+}
+
+/// Reads a memory page by page; analyses each page in parallel.
+fn load(
+    store: &dyn Store,
+    memory: &Memory,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), EngineError> {
+    let mut after = None;
+    loop {
+        let page = store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.id);
+        let units = page.len() as u64;
+        let changes: Vec<_> = page
+            .into_par_iter()
+            .map(|unit| IndexChange::Put(prepare::entry(unit, &memory.analyzer)))
+            .collect();
+        memory.index.apply(&changes);
+        progress(units);
+    }
+}

@@ -1,0 +1,166 @@
+//! What is computed once for a unit on its way in? Its checks, its forms, its hashes: before the writer, in parallel.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
+
+use crate::check::{ContentFault, check_content};
+use crate::matching::{Facts, Form, IndexEntry};
+use crate::text::{Analysis, Analyzer, canonical};
+use crate::unit::{Context, Segment, Timestamp, Unit, UnitContent, UnitId};
+
+/// A unit that passed its checks, with everything the index wants of it.
+pub struct Prepared {
+    pub(super) content: UnitContent,
+    pub(super) source_hash: u64,
+    pub(super) content_hash: u64,
+    form: Form,
+}
+
+impl Prepared {
+    /// Checks and analyses.
+    ///
+    /// # Errors
+    /// The first rule that the content breaks.
+    pub fn new(content: UnitContent, analyzer: &Analyzer) -> Result<Self, ContentFault> {
+        check_content(&content)?;
+        Ok(Self::trusted(content, analyzer))
+    }
+
+    fn trusted(content: UnitContent, analyzer: &Analyzer) -> Self {
+        let analysis = analyzer.analyze(&content.source.text);
+        let tags = tag_signature(&content.source, &analysis);
+        Self {
+            source_hash: source_hash(&analysis, tags),
+            content_hash: content_hash(&content),
+            form: Form::new(&analysis, tags),
+            content,
+        }
+    }
+
+    /// The stored content and the index entry, once the store has given number and time.
+    pub(super) fn finish(
+        self,
+        id: UnitId,
+        created: Option<Timestamp>,
+        now: Timestamp,
+    ) -> (UnitContent, IndexEntry) {
+        let mut content = self.content;
+        let changed = *content.changed.get_or_insert(now);
+        content.created = Some(content.created.or(created).unwrap_or(now));
+        let facts = Facts {
+            source_hash: self.source_hash,
+            content_hash: self.content_hash,
+            context: content.context,
+            changed,
+            document: content.document.clone(),
+            author: content.author.clone(),
+        };
+        (content, IndexEntry { unit: id, form: self.form, facts })
+    }
+}
+
+/// What the index wants of a stored unit. What is stored passed its checks when it came.
+pub(super) fn entry(unit: Unit, analyzer: &Analyzer) -> IndexEntry {
+    let changed = unit.content.changed.unwrap_or_default();
+    Prepared::trusted(unit.content, analyzer).finish(unit.id, None, changed).1
+}
+
+/// The fields of a unit that a change names; `None` leaves one as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitPatch {
+    /// The text that was translated.
+    pub source: Option<Segment>,
+    /// Its translation.
+    pub target: Option<Segment>,
+    /// Its neighbours.
+    pub context: Option<Context>,
+    /// The document it came from.
+    pub document: Option<String>,
+    /// Who wrote or last changed the translation.
+    pub author: Option<String>,
+    /// When it was first translated.
+    pub created: Option<Timestamp>,
+    /// When it was last changed; the store's clock when the change does not say.
+    pub changed: Option<Timestamp>,
+    /// All attributes.
+    pub attributes: Option<BTreeMap<String, String>>,
+    /// Single attributes; `None` takes one away.
+    pub attribute: BTreeMap<String, Option<String>>,
+}
+
+impl UnitPatch {
+    pub(super) fn apply(self, mut content: UnitContent) -> UnitContent {
+        fn set<T>(place: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *place = value;
+            }
+        }
+        set(&mut content.source, self.source);
+        set(&mut content.target, self.target);
+        set(&mut content.context, self.context);
+        set(&mut content.document, self.document);
+        set(&mut content.author, self.author);
+        set(&mut content.attributes, self.attributes);
+        for (key, value) in self.attribute {
+            match value {
+                Some(value) => content.attributes.insert(key, value),
+                None => content.attributes.remove(&key),
+            };
+        }
+        content.created = self.created.or(content.created);
+        content.changed = self.changed;
+        content
+    }
+}
+
+/// How a neighbour's source text is remembered: XXH3 of its canonical form.
+pub fn context_hash(text: &str) -> u64 {
+    xxh3_64(canonical(text).as_bytes())
+}
+
+/// What makes two sources the same: canonical text and tags.
+fn source_hash(analysis: &Analysis, tags: u64) -> u64 {
+    let mut hasher = Xxh3::with_seed(tags);
+    hasher.update(analysis.canonical().as_bytes());
+    hasher.digest()
+}
+
+/// What the tags of a segment are, and between which words they stand; 0 without tags. Their native codes do not count:
+/// the same bold is written differently by every tool.
+pub(super) fn tag_signature(segment: &Segment, analysis: &Analysis) -> u64 {
+    if segment.tags.is_empty() {
+        return 0;
+    }
+    let mut hasher = Xxh3::new();
+    for tag in &segment.tags {
+        let offset = tag.offset_bytes as usize;
+        let before = analysis.words().filter(|word| analysis.span(word).start < offset).count();
+        hasher.update(&(before as u64).to_le_bytes());
+        hasher.update(&[tag.kind as u8]);
+        hasher.update(tag.label.as_bytes());
+        hasher.update(&[0]);
+    }
+    hasher.digest().max(1)
+}
+
+/// What makes two units the same for the duplicate check: texts and tags of both sides, to the byte.
+fn content_hash(content: &UnitContent) -> u64 {
+    let mut hasher = Xxh3::new();
+    for segment in [&content.source, &content.target] {
+        hasher.update(&(segment.text.len() as u64).to_le_bytes());
+        hasher.update(segment.text.as_bytes());
+        hasher.update(&(segment.tags.len() as u64).to_le_bytes());
+        for tag in &segment.tags {
+            hasher.update(&tag.offset_bytes.to_le_bytes());
+            hasher.update(tag.code.as_bytes());
+        }
+    }
+    hasher.digest()
+}
+
+/// What tells two requests with one id apart.
+pub(super) fn fingerprint<T: Serialize>(request: &T) -> Result<u128, postcard::Error> {
+    Ok(xxh3_128(&postcard::to_stdvec(request)?))
+}

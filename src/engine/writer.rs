@@ -1,0 +1,215 @@
+//! How do writes become durable without an fsync each? One thread, and everybody who waits shares one.
+//!
+//! A group is planned, committed to the store with one sync, applied to the indexes, published, and only then answered:
+//! an answer means on disk and visible to lookups.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::limits::{GROUP_COMMIT_JOBS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
+use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
+use crate::unit::Timestamp;
+
+use super::error::EngineError;
+use super::memory::Catalog;
+use super::plan::Planner;
+use super::work::{Idempotency, Outcome, Reply, Work};
+
+/// Where writes are handed in.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The answer to a write, when it comes.
+pub(super) type Answer = oneshot::Receiver<Result<Reply, EngineError>>;
+
+struct Job {
+    work: Work,
+    idempotency: Option<Idempotency>,
+    answer: oneshot::Sender<Result<Reply, EngineError>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        catalog: Arc<Catalog>,
+        records: BTreeMap<MemoryKey, MemoryRecord>,
+        sequence: watch::Sender<Sequence>,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
+        let writer = Loop { store, catalog, records, sequence, last_time: Timestamp::default() };
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run(&jobs))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Hands a write in; writes of one caller are carried out in the order in which they are handed in.
+    pub(super) fn submit(
+        &self,
+        work: Work,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Answer, EngineError> {
+        let (answer, receiver) = oneshot::channel();
+        self.queue()?.try_send(Job { work, idempotency, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => EngineError::TooMuch(format!(
+                "{WRITE_QUEUE_JOBS_MAX} writes are waiting already; try again in a moment"
+            )),
+            TrySendError::Disconnected(_) => EngineError::Stopping,
+        })?;
+        Ok(receiver)
+    }
+
+    /// The same for bulk: waits for a place in the queue, which is what slows a fast sender down.
+    pub(super) fn submit_when_free(
+        &self,
+        work: Work,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Answer, EngineError> {
+        let (answer, receiver) = oneshot::channel();
+        let job = Job { work, idempotency, answer };
+        self.queue()?.send(job).map_err(|_| EngineError::Stopping)?;
+        Ok(receiver)
+    }
+
+    fn queue(&self) -> Result<&SyncSender<Job>, EngineError> {
+        self.queue.as_ref().ok_or(EngineError::Stopping)
+    }
+}
+
+impl Drop for Writer {
+    /// Everything handed in is carried out first.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the writer was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    records: BTreeMap<MemoryKey, MemoryRecord>,
+    sequence: watch::Sender<Sequence>,
+    last_time: Timestamp,
+}
+
+/// How often old requests are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
+/// How long the writer is idle before it goes on with a clean-up that has more to do.
+const TIDY_STEP: Duration = Duration::from_millis(2);
+
+impl Loop {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        let mut pause = TIDY_STEP;
+        loop {
+            match jobs.recv_timeout(pause) {
+                Ok(first) => {
+                    let mut group = vec![first];
+                    while group.len() < GROUP_COMMIT_JOBS_MAX
+                        && let Ok(job) = jobs.try_recv()
+                    {
+                        group.push(job);
+                    }
+                    let deletes =
+                        group.iter().any(|job| matches!(job.work, Work::DeleteMemory { .. }));
+                    self.carry_out(group);
+                    if deletes {
+                        pause = TIDY_STEP;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    pause = if self.tidy() { TIDY_STEP } else { TIDY_EVERY };
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// One step of clean-up; whether there is more to do.
+    fn tidy(&mut self) -> bool {
+        let days = i64::from(REQUEST_MEMORY_DAYS);
+        let before = Timestamp { micros: now().micros - days * 24 * 3_600 * 1_000_000 };
+        let (answer, mut receiver) = oneshot::channel();
+        self.carry_out(vec![Job { work: Work::Tidy { before }, idempotency: None, answer }]);
+        match receiver.try_recv() {
+            Ok(Ok(Reply { outcome: Outcome::Tidied { more }, .. })) => more,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cleaning up failed");
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn carry_out(&mut self, group: Vec<Job>) {
+        // Time never runs backwards in the store, whatever the clock does.
+        self.last_time = now().max(Timestamp { micros: self.last_time.micros + 1 });
+        let before = self.records.clone();
+        let mut planner =
+            Planner::new(self.store.as_ref(), &self.catalog, &mut self.records, self.last_time);
+        let mut answers = Vec::with_capacity(group.len());
+        let mut failure = None;
+        for job in group {
+            let reply = match &failure {
+                None => planner.plan(job.work, job.idempotency),
+                Some(cause) => Err(EngineError::Internal(String::clone(cause))),
+            };
+            if let Err(error @ (EngineError::Store(_) | EngineError::Internal(_))) = &reply
+                && failure.is_none()
+            {
+                failure = Some(format!("a write of the same group failed: {error}"));
+            }
+            answers.push((job.answer, reply));
+        }
+        let (commits, updates) = (planner.commits, planner.index_updates);
+        if failure.is_none() && !commits.is_empty() {
+            match self.store.commit(&commits) {
+                Ok(sequence) => {
+                    // A memory made in this group has no index before it is published.
+                    for record in commits.iter().flat_map(|commit| &commit.memories) {
+                        self.catalog.publish(record);
+                    }
+                    for update in updates {
+                        if let Some(memory) = self.catalog.by_key(update.memory) {
+                            memory.index.apply(&update.changes);
+                        }
+                    }
+                    self.sequence.send_replace(sequence);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a commit failed; the store takes no more writes");
+                    failure = Some(error.to_string());
+                }
+            }
+        }
+        if failure.is_some() {
+            self.records = before;
+        }
+        let poison = self.store.poisoned();
+        for (answer, reply) in answers {
+            let reply = match (&failure, reply) {
+                (Some(_), Ok(_)) if poison.is_some() => Err(EngineError::Store(
+                    crate::store::StoreError::Poisoned(poison.clone().unwrap_or_default()),
+                )),
+                (Some(cause), Ok(_)) => Err(EngineError::Internal(cause.clone())),
+                (_, reply) => reply,
+            };
+            // Whoever asked may have gone; the write stands.
+            let _ = answer.send(reply);
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp { micros: i64::try_from(since.as_micros()).unwrap_or(i64::MAX) }
+}

@@ -1,0 +1,206 @@
+//! How is it written in files? Units out of TMX, TSV and CSV, and into TMX, as streams.
+//!
+//! A fault of a unit is a [`Diagnostic`] beside the units that are good; only the machine's own I/O errors are errors.
+//! Memory stays bounded whatever the file holds. Knows nothing of what becomes of a unit.
+
+mod decode;
+mod delimited;
+mod tmx_reader;
+mod tmx_writer;
+mod xml;
+
+use std::fmt;
+use std::io::{self, BufRead as _, Read};
+use std::str::FromStr;
+
+use crate::check::check_content;
+use crate::unit::{Cause, Diagnostic, Invalid, Lang, Place, UnitContent};
+
+pub use tmx_writer::{TmxHeader, TmxWriter};
+
+/// A format of exchange files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Translation Memory eXchange, 1.1 to 1.4b.
+    Tmx,
+    /// Columns with tabs between them, a header first, no quoting.
+    Tsv,
+    /// Columns with commas or semicolons between them, a header first, quoted as in RFC 4180.
+    Csv,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Tmx => "tmx",
+            Self::Tsv => "tsv",
+            Self::Csv => "csv",
+        })
+    }
+}
+
+impl FromStr for Format {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "tmx" => Ok(Self::Tmx),
+            "tsv" => Ok(Self::Tsv),
+            "csv" => Ok(Self::Csv),
+            _ => Err(Invalid(format!("'{text}' is not a format; tmx, tsv and csv are"))),
+        }
+    }
+}
+
+/// How to read an input.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Language of the sources wanted.
+    pub source_lang: Lang,
+    /// Language of the targets wanted.
+    pub target_lang: Lang,
+    /// Format; found out from the content when `None`.
+    pub format: Option<Format>,
+    /// Column of the sources in TSV and CSV.
+    pub source_column: Option<String>,
+    /// Column of the targets in TSV and CSV.
+    pub target_column: Option<String>,
+    /// What places call the input.
+    pub file_name: String,
+}
+
+/// A unit of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParsedUnit {
+    /// What it holds; passed [`check_content`].
+    pub content: UnitContent,
+    /// Where it stands.
+    pub place: Place,
+    /// Source text before it, where the file itself says so.
+    pub previous_text: Option<String>,
+    /// Source text after it, where the file itself says so.
+    pub next_text: Option<String>,
+}
+
+/// What comes out of an input, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A good unit.
+    Unit(Box<ParsedUnit>),
+    /// Something wrong.
+    Diagnostic(Diagnostic),
+}
+
+/// An input being read. Ends after the last unit, or where the input breaks (the last event says so).
+pub trait UnitReader: Iterator<Item = io::Result<Event>> {
+    /// Bytes of the input read so far, compressed as it is.
+    fn bytes_read(&self) -> u64;
+
+    /// The format that it has.
+    fn format(&self) -> Format;
+}
+
+/// Why an input cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The machine could not read it.
+    #[error(transparent)]
+    Input(#[from] io::Error),
+    /// It has no text.
+    #[error("the file is empty")]
+    Empty,
+    /// It is neither XML nor columns.
+    #[error("this is neither TMX nor TSV nor CSV: {0}")]
+    Unknown(String),
+    /// A delimited file without the columns wanted.
+    #[error("there is no column '{wanted}' for the {side}; the file has {}. Name one with --{flag}", found.join(", "))]
+    NoColumn {
+        /// What was looked for.
+        wanted: String,
+        /// `sources` or `targets`.
+        side: &'static str,
+        /// The flag that names a column.
+        flag: &'static str,
+        /// The columns there are.
+        found: Vec<String>,
+    },
+}
+
+/// Opens an input: takes off compression, finds encoding and format.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open<'r>(
+    input: Box<dyn Read + Send + 'r>,
+    options: &ReadOptions,
+) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
+    let (mut text, source) = decode::open(input)?;
+    let format = match options.format {
+        Some(format) => format,
+        None => sniff(text.fill_buf()?)?,
+    };
+    Ok(match format {
+        Format::Tmx => Box::new(tmx_reader::TmxReader::new(text, source, options)),
+        Format::Tsv | Format::Csv => {
+            Box::new(delimited::DelimitedReader::new(text, source, format, options)?)
+        }
+    })
+}
+
+/// The format of decoded text by its beginning.
+fn sniff(head: &[u8]) -> Result<Format, OpenError> {
+    let head = head.trim_ascii_start();
+    if head.is_empty() {
+        return Err(OpenError::Empty);
+    }
+    if head.starts_with(b"<") {
+        return Ok(Format::Tmx);
+    }
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
+    if line.contains(&0) || head[..head.len().min(512)].contains(&0) {
+        return Err(OpenError::Unknown("it holds bytes that no text has".to_owned()));
+    }
+    if line.contains(&b'\t') {
+        return Ok(Format::Tsv);
+    }
+    if line.contains(&b',') || line.contains(&b';') {
+        return Ok(Format::Csv);
+    }
+    Err(OpenError::Unknown(
+        "the first line has no tab, comma or semicolon between columns; --format says what it is"
+            .to_owned(),
+    ))
+}
+
+/// A unit that was read, checked: an event either way.
+fn judge(parsed: ParsedUnit) -> Event {
+    let illegal = |text: &str| text.contains(decode::ILLEGAL);
+    let content = &parsed.content;
+    let fault = if [&content.source, &content.target].into_iter().any(|it| illegal(&it.text)) {
+        let message =
+            "holds bytes that are not legal in the encoding of the file; save the file as UTF-8";
+        Some((Cause::Encoding, message.to_owned()))
+    } else {
+        check_content(content).err().map(|fault| (fault.cause, fault.message))
+    };
+    match fault {
+        None => Event::Unit(Box::new(parsed)),
+        Some((cause, message)) => {
+            Event::Diagnostic(Diagnostic { place: parsed.place, cause, message })
+        }
+    }
+}
+
+/// A time as files write it, with or without punctuation: `20200131T235959Z`, `2020-01-31T23:59:59Z`, `2020-01-31`.
+fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
+    use jiff::civil::{Date, DateTime};
+    let text = text.trim();
+    let micros = |time: jiff::Timestamp| crate::unit::Timestamp { micros: time.as_microsecond() };
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(micros(time));
+    }
+    let civil = text.parse::<DateTime>().or_else(|_| {
+        text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()))
+    });
+    jiff::tz::TimeZone::UTC.to_timestamp(civil.ok()?).ok().map(micros)
+}

@@ -1,0 +1,250 @@
+//! Units into TMX 1.4b, the same bytes for the same units.
+//!
+//! What TMX has no place for (context hashes, parts of a second) goes into properties, so that reading the file gives the
+//! very unit back.
+
+use std::io::{self, Write};
+
+use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitContent};
+
+use super::tmx_reader::property;
+
+/// What the header says.
+#[derive(Debug, Clone)]
+pub struct TmxHeader {
+    /// Language of the sources.
+    pub source_lang: Lang,
+    /// Language of the targets.
+    pub target_lang: Lang,
+    /// Version of this program.
+    pub tool_version: String,
+}
+
+/// Writes TMX.
+pub struct TmxWriter<W: Write> {
+    out: W,
+    source_lang: Lang,
+    target_lang: Lang,
+}
+
+impl<W: Write> TmxWriter<W> {
+    /// Writes the beginning of a file.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn new(mut out: W, header: &TmxHeader) -> io::Result<Self> {
+        writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+        writeln!(out, r#"<tmx version="1.4">"#)?;
+        writeln!(
+            out,
+            r#"<header creationtool="dhakira" creationtoolversion="{}" segtype="sentence" o-tmf="dhakira" adminlang="en" srclang="{}" datatype="plaintext"/>"#,
+            Escaped(&header.tool_version),
+            header.source_lang,
+        )?;
+        writeln!(out, "<body>")?;
+        Ok(Self {
+            out,
+            source_lang: header.source_lang.clone(),
+            target_lang: header.target_lang.clone(),
+        })
+    }
+
+    /// Writes one unit.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn write(&mut self, unit: &Unit) -> io::Result<()> {
+        let content = &unit.content;
+        write!(self.out, "<tu")?;
+        if let Some(id) = content.attributes.get("tuid") {
+            write!(self.out, r#" tuid="{}""#, Escaped(id))?;
+        }
+        for (name, time) in [("creationdate", content.created), ("changedate", content.changed)] {
+            if let Some(date) = time.and_then(tmx_date) {
+                write!(self.out, r#" {name}="{date}""#)?;
+            }
+        }
+        if !content.author.is_empty() {
+            write!(self.out, r#" changeid="{}""#, Escaped(&content.author))?;
+        }
+        writeln!(self.out, ">")?;
+        self.notes(content)?;
+        self.properties(content)?;
+        for (lang, segment) in
+            [(&self.source_lang, &content.source), (&self.target_lang, &content.target)]
+        {
+            write!(self.out, r#"<tuv xml:lang="{lang}"><seg>"#)?;
+            write_segment(&mut self.out, segment)?;
+            writeln!(self.out, "</seg></tuv>")?;
+        }
+        writeln!(self.out, "</tu>")
+    }
+
+    /// Writes the end of the file and gives the output back, flushed.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finish(mut self) -> io::Result<W> {
+        writeln!(self.out, "</body>")?;
+        writeln!(self.out, "</tmx>")?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn notes(&mut self, content: &UnitContent) -> io::Result<()> {
+        let notes = content.attributes.iter().filter(|(key, _)| is_note(content, key));
+        for (_, note) in in_number_order(notes) {
+            writeln!(self.out, "<note>{}</note>", Escaped(note))?;
+        }
+        Ok(())
+    }
+
+    fn properties(&mut self, content: &UnitContent) -> io::Result<()> {
+        if !content.document.is_empty() {
+            self.property(property::DOCUMENT, &content.document)?;
+        }
+        for (name, time) in [
+            (property::CREATED_MICROS, content.created),
+            (property::CHANGED_MICROS, content.changed),
+        ] {
+            if let Some(time) = time.filter(|&time| loses_in_tmx(time)) {
+                self.property(name, &time.micros.to_string())?;
+            }
+        }
+        for (name, hash) in [
+            (property::PREVIOUS_HASH, content.context.previous),
+            (property::NEXT_HASH, content.context.next),
+        ] {
+            if let Some(hash) = hash {
+                self.property(name, &format!("{hash:016x}"))?;
+            }
+        }
+        for (key, value) in &content.attributes {
+            if key == "tuid" || is_note(content, key) {
+                continue;
+            }
+            if reads_back(key) {
+                self.property(key, value)?;
+            } else {
+                self.property(&format!("{}{key}", property::ATTRIBUTE), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn property(&mut self, name: &str, value: &str) -> io::Result<()> {
+        writeln!(self.out, r#"<prop type="{}">{}</prop>"#, Escaped(name), Escaped(value))
+    }
+}
+
+/// Whether an attribute is one of `note`, `note.2`, `note.3`, … without a gap, as reading numbers them.
+fn is_note(content: &UnitContent, key: &str) -> bool {
+    match key.strip_prefix("note") {
+        Some("") => true,
+        Some(rest) => {
+            let number = rest.strip_prefix('.').and_then(|digits| digits.parse::<u64>().ok());
+            number.is_some_and(|number| {
+                rest == format!(".{number}")
+                    && number >= 2
+                    && (2..number)
+                        .all(|before| content.attributes.contains_key(&format!("note.{before}")))
+                    && content.attributes.contains_key("note")
+            })
+        }
+        None => false,
+    }
+}
+
+/// `note.10` comes after `note.9`: reading numbers them by their order.
+fn in_number_order<'a>(
+    notes: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Vec<(&'a String, &'a String)> {
+    let mut notes: Vec<_> = notes.collect();
+    notes.sort_by_key(|(key, _)| key.len());
+    notes
+}
+
+/// Whether a property of this name is read back as an attribute of this name.
+fn reads_back(key: &str) -> bool {
+    let reserved = [
+        property::DOCUMENT,
+        property::FILE,
+        property::PREVIOUS_HASH,
+        property::NEXT_HASH,
+        property::CREATED_MICROS,
+        property::CHANGED_MICROS,
+    ];
+    let is_field = reserved.contains(&key)
+        || property::PREVIOUS_TEXT.contains(&key)
+        || property::NEXT_TEXT.contains(&key)
+        || key.starts_with(property::ATTRIBUTE)
+        // White space at the ends or in a row would not survive in an attribute value of every reader.
+        || key.contains(char::is_whitespace);
+    !is_field
+}
+
+/// `YYYYMMDDThhmmssZ`; none for times that it cannot write.
+fn tmx_date(time: Timestamp) -> Option<String> {
+    let time = jiff::Timestamp::from_microsecond(time.micros).ok()?;
+    let time = jiff::tz::TimeZone::UTC.to_datetime(time);
+    (0..=9999).contains(&time.year()).then(|| time.strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+/// Whether the date of a TMX file says less than the time.
+fn loses_in_tmx(time: Timestamp) -> bool {
+    time.micros % 1_000_000 != 0
+        || tmx_date(time).and_then(|date| super::parse_time(&date)) != Some(time)
+}
+
+fn write_segment(out: &mut impl Write, segment: &Segment) -> io::Result<()> {
+    let mut written = 0;
+    for tag in &segment.tags {
+        let offset = tag.offset_bytes as usize;
+        write!(out, "{}", Escaped(segment.text.get(written..offset).unwrap_or_default()))?;
+        written = offset.max(written);
+        write_tag(out, tag)?;
+    }
+    write!(out, "{}", Escaped(segment.text.get(written..).unwrap_or_default()))
+}
+
+fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
+    let (name, position) = match tag.kind {
+        TagKind::Open => ("bpt", ""),
+        TagKind::Close => ("ept", ""),
+        TagKind::Standalone => ("ph", ""),
+        TagKind::IsolatedOpen => ("it", r#" pos="begin""#),
+        TagKind::IsolatedClose => ("it", r#" pos="end""#),
+    };
+    write!(out, "<{name}{position}")?;
+    for (attribute, number) in [("i", tag.pair), ("x", tag.match_id)] {
+        if let Some(number) = number {
+            write!(out, r#" {attribute}="{number}""#)?;
+        }
+    }
+    if !tag.label.is_empty() {
+        write!(out, r#" type="{}""#, Escaped(&tag.label))?;
+    }
+    write!(out, ">{}</{name}>", Escaped(&tag.code))
+}
+
+/// Text as XML writes it, in elements and in attributes, so that it is read back to the character.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut rest = self.0;
+        while let Some(place) = rest.find(['&', '<', '>', '"', '\r', '\n', '\t']) {
+            out.write_str(&rest[..place])?;
+            let character = rest.as_bytes()[place];
+            match character {
+                b'&' => out.write_str("&amp;")?,
+                b'<' => out.write_str("&lt;")?,
+                b'>' => out.write_str("&gt;")?,
+                b'"' => out.write_str("&quot;")?,
+                other => write!(out, "&#{other};")?,
+            }
+            rest = &rest[place + 1..];
+        }
+        out.write_str(rest)
+    }
+}

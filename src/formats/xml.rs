@@ -1,0 +1,304 @@
+//! What does this XML say, piece by piece? The only file that names quick-xml.
+//!
+//! Adds what it lacks: places of every piece, ceilings on depth and on the size of a piece, entities as text. Entities of
+//! a DTD are never expanded and nothing outside of the input is ever fetched. Knows nothing of TMX.
+
+use std::io::{self, BufRead, Read};
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Error, Reader};
+
+use crate::limits::{XML_DEPTH_MAX, XML_PIECE_BYTES_MAX};
+
+use super::decode::{Source, Text};
+
+/// A place in the input: 1-based, columns in code points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
+
+/// A start tag.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Element {
+    /// Without its namespace prefix.
+    pub(super) name: String,
+    /// Names as written (`xml:lang`), values without entities.
+    pub(super) attributes: Vec<(String, String)>,
+}
+
+impl Element {
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One piece of a document.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// `<name …>`; `<name …/>` is followed by its end.
+    Start(Element),
+    /// `</name>`.
+    End(String),
+    /// Text, CDATA or a character reference, line ends as one line feed.
+    Text(String),
+    /// A reference to an entity that only a DTD could define.
+    UnknownEntity(String),
+}
+
+/// Why there are no more pieces.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The document is at its end.
+    End,
+    /// The document breaks here.
+    Broken(String),
+    /// The input could not be read.
+    Input(io::Error),
+}
+
+/// A document being read.
+pub(super) struct Document<'r> {
+    reader: Reader<Tracked<'r>>,
+    buffer: Vec<u8>,
+    open: Vec<String>,
+    /// The end of an empty element that was given out as a start.
+    pending_end: Option<String>,
+    source: Source,
+    at: Position,
+}
+
+impl<'r> Document<'r> {
+    pub(super) fn new(text: Text<'r>, source: Source) -> Self {
+        let mut reader = Reader::from_reader(Tracked {
+            text,
+            position: Position { line: 1, column: 1 },
+            after_return: false,
+            piece_bytes: 0,
+        });
+        // Ends are compared here, where the place is known.
+        reader.config_mut().check_end_names = false;
+        reader.config_mut().allow_unmatched_ends = true;
+        let at = Position { line: 1, column: 1 };
+        Self { reader, buffer: Vec::new(), open: Vec::new(), pending_end: None, source, at }
+    }
+
+    /// Where the last piece began, or where the document broke.
+    pub(super) fn position(&self) -> Position {
+        self.at
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// How many elements are open, the one just started included.
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The next piece that says something.
+    pub(super) fn next(&mut self) -> Result<Piece, Stop> {
+        loop {
+            if let Some(name) = self.pending_end.take() {
+                self.open.pop();
+                return Ok(Piece::End(name));
+            }
+            self.at = self.here();
+            self.reader.get_mut().piece_bytes = 0;
+            self.buffer.clear();
+            let event = match self.reader.read_event_into(&mut self.buffer) {
+                Ok(event) => event.into_owned(),
+                Err(error) => return Err(self.stop(&error)),
+            };
+            if let Some(piece) = self.piece(event)? {
+                return Ok(piece);
+            }
+        }
+    }
+
+    fn piece(&mut self, event: Event<'static>) -> Result<Option<Piece>, Stop> {
+        Ok(Some(match event {
+            Event::Start(start) => Piece::Start(self.start(&start)?),
+            Event::Empty(start) => {
+                let element = self.start(&start)?;
+                self.pending_end = Some(element.name.clone());
+                Piece::Start(element)
+            }
+            Event::End(end) => {
+                let name = end.local_name().as_ref().to_owned();
+                match self.open.pop() {
+                    Some(open) if open == name => Piece::End(name),
+                    Some(open) => {
+                        return Err(Stop::Broken(format!(
+                            "</{name}> stands where </{open}> is due"
+                        )));
+                    }
+                    None => return Err(Stop::Broken(format!("</{name}> ends nothing"))),
+                }
+            }
+            Event::Text(text) => Piece::Text(text.xml10_content().into_owned()),
+            Event::CData(text) => Piece::Text(text.xml10_content().into_owned()),
+            Event::GeneralRef(reference) => match reference.resolve_char_ref() {
+                Ok(Some(character)) => Piece::Text(character.to_string()),
+                Ok(None) => entity(reference.into_inner().as_ref()),
+                Err(error) => return Err(Stop::Broken(error.to_string())),
+            },
+            Event::Eof => {
+                return Err(match self.open.pop() {
+                    Some(open) => {
+                        self.at = self.here();
+                        Stop::Broken(format!("the file ends inside of <{open}>"))
+                    }
+                    None => Stop::End,
+                });
+            }
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {
+                return Ok(None);
+            }
+        }))
+    }
+
+    fn start(&mut self, start: &BytesStart<'_>) -> Result<Element, Stop> {
+        if self.open.len() >= XML_DEPTH_MAX {
+            return Err(Stop::Broken(format!("elements are nested deeper than {XML_DEPTH_MAX}")));
+        }
+        let name = start.local_name().as_ref().to_owned();
+        let mut attributes = Vec::new();
+        for attribute in start.attributes() {
+            let attribute =
+                attribute.map_err(|error| Stop::Broken(format!("<{name}>: {error}")))?;
+            let value = unescape(&attribute.value).map_err(|what| {
+                Stop::Broken(format!("<{name} {}>: {what}", attribute.key.as_ref()))
+            })?;
+            attributes.push((attribute.key.as_ref().to_owned(), value));
+        }
+        self.open.push(name.clone());
+        Ok(Element { name, attributes })
+    }
+
+    fn here(&mut self) -> Position {
+        self.reader.get_mut().position
+    }
+
+    fn stop(&mut self, error: &Error) -> Stop {
+        match error {
+            Error::Io(cause) if self.source.failed() => {
+                Stop::Input(io::Error::new(cause.kind(), cause.to_string()))
+            }
+            Error::Io(cause) => {
+                self.at = self.here();
+                Stop::Broken(cause.to_string())
+            }
+            other => Stop::Broken(other.to_string()),
+        }
+    }
+}
+
+/// The five entities that need no declaration.
+fn entity(name: &str) -> Piece {
+    match predefined(name) {
+        Some(text) => Piece::Text(text.to_owned()),
+        None => Piece::UnknownEntity(name.to_owned()),
+    }
+}
+
+fn predefined(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "amp" => "&",
+        "lt" => "<",
+        "gt" => ">",
+        "quot" => "\"",
+        "apos" => "'",
+        _ => return None,
+    })
+}
+
+/// The value of an attribute: references resolved, white space as XML 1.0 §3.3.3 has it.
+fn unescape(raw: &str) -> Result<String, String> {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(place) = rest.find(['&', '\t', '\n', '\r']) {
+        text.push_str(&rest[..place]);
+        rest = &rest[place..];
+        if !rest.starts_with('&') {
+            let newline = if rest.starts_with("\r\n") { 2 } else { 1 };
+            text.push(' ');
+            rest = &rest[newline..];
+            continue;
+        }
+        let end = rest.find(';').ok_or("an '&' without its ';'")?;
+        let name = &rest[1..end];
+        match name.strip_prefix('#') {
+            Some(number) => {
+                let code = match number.strip_prefix('x') {
+                    Some(digits) => u32::from_str_radix(digits, 16),
+                    None => number.parse(),
+                };
+                let character = code.ok().and_then(char::from_u32);
+                text.push(character.ok_or_else(|| format!("&{name}; is no character"))?);
+            }
+            None => text.push_str(
+                predefined(name).ok_or_else(|| format!("the entity &{name}; is not defined"))?,
+            ),
+        }
+        rest = &rest[end + 1..];
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// Knows where it is, and how much it gave for one piece.
+struct Tracked<'r> {
+    text: Text<'r>,
+    position: Position,
+    after_return: bool,
+    piece_bytes: usize,
+}
+
+/// Moves a position past some bytes.
+fn advance(position: &mut Position, after_return: &mut bool, bytes: &[u8]) {
+    for &byte in bytes {
+        match byte {
+            b'\n' if *after_return => {}
+            b'\n' | b'\r' => *position = Position { line: position.line + 1, column: 1 },
+            // Continuation bytes of UTF-8 are not characters of their own.
+            0x80..=0xbf => {}
+            _ => position.column += 1,
+        }
+        *after_return = byte == b'\r';
+    }
+}
+
+impl Read for Tracked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let bytes = available.len().min(buffer.len());
+        buffer[..bytes].copy_from_slice(&available[..bytes]);
+        self.consume(bytes);
+        Ok(bytes)
+    }
+}
+
+impl BufRead for Tracked<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.piece_bytes > XML_PIECE_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a tag or a text is longer than {XML_PIECE_BYTES_MAX} bytes"),
+            ));
+        }
+        self.text.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        // What is consumed was filled before, so this does not read.
+        if let Ok(available) = self.text.fill_buf() {
+            let passed = &available[..bytes.min(available.len())];
+            advance(&mut self.position, &mut self.after_return, passed);
+        }
+        self.piece_bytes += bytes;
+        self.text.consume(bytes);
+    }
+}

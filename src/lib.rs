@@ -1,0 +1,48 @@
+//! Dhakira (ذاكرة, "memory"): a translation-memory server for Arabic→English.
+//!
+//! Translator tools send source segments over gRPC; the answer is the stored translations that fit, complete, in order,
+//! and with the reason for every lost point. One folder answers one question:
+//!
+//! | folder | question | knows nothing of |
+//! |---|---|---|
+//! | [`unit`] | what are we talking about? the vocabulary as types | text rules, storage, files, protocols |
+//! | [`limits`] | how much is too much? every ceiling | who enforces it |
+//! | [`check`] | may this be stored? the rules of a unit's content | where it came from |
+//! | [`text`] | what is the same text? forms, tokens, sentences, numbers | languages of the outside: files, wire, disk |
+//! | [`matching`] | which stored text is close? score, edits, index | texts (it sees interned tokens), stores, clocks |
+//! | [`formats`] | how is it written in files? TMX, TSV, CSV, compression, encodings | what becomes of a unit |
+//! | [`store`] | where does it live? the seam, sled behind it | matching, formats, protocols |
+//! | [`engine`] | what can be done? the use cases | gRPC, flags, terminals |
+//! | [`service`] | how does the outside speak to the engine? the gRPC skin and its client | sockets |
+//! | [`server`] | how is it put on a socket, and taken off it? | what the calls do |
+//! | [`cli`] | what did the user say, and what is he shown? | generated types, sled |
+//!
+//! Direction: `unit, limits ← check, text ← matching`; `formats`, `store` rest on `unit, limits, check`; all feed
+//! `engine ← service ← server ← cli`, never the other way (`tests/layering.rs` looks at the imports).
+//!
+//! Invariants. The store is the truth and the index is derived from it: deleting every index costs only time. An
+//! acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching` and `formats` do no I/O
+//! beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in one file,
+//! `quick_xml::` in one file, generated protobuf types only inside `service`.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation
+    )
+)]
+
+pub mod check;
+pub mod cli;
+pub mod engine;
+pub mod formats;
+pub mod limits;
+pub mod matching;
+pub mod server;
+pub mod service;
+pub mod store;
+pub mod text;
+pub mod unit;

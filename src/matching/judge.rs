@@ -1,0 +1,262 @@
+//! What is this stored segment worth for this query? Distance, deductions, kind, filter: everything a hit is made of.
+//!
+//! Scan and index both judge by this code, so they can differ only in what they judge. Knows nothing of how segments are
+//! stored or chosen.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::text::{Differences, gap_differences, token_differences};
+use crate::unit::Score;
+
+use super::align::{self, Step};
+use super::query::{Filter, Hit, MatchKind, Options, Query};
+use super::rows::{Neighbours, Row, RowFacts, UnusualGap, usual_gap};
+use super::score::{Findings, WORD_COST, base_hundredths, deductions, distance_max};
+use super::vocabulary::{Numbers, UNKNOWN, Vocabulary};
+
+/// A query in the numbers of one memory, with its options.
+pub(super) struct Judge<'a> {
+    pub(super) query: &'a Query,
+    pub(super) options: &'a Options<'a>,
+    pub(super) vocabulary: &'a Vocabulary,
+    pub(super) numbers: Vec<Numbers>,
+    gaps: Vec<u32>,
+    neighbours: Neighbours,
+    gate: Gate<'a>,
+}
+
+/// Working memory of a judge, one for each thread.
+#[derive(Default)]
+pub(super) struct Bench {
+    stored: Vec<Numbers>,
+    rows: Vec<u32>,
+    graded: Graded,
+}
+
+/// What tokens of the query cost in place of stored forms of their class, by (token, form), as far as it was asked.
+#[derive(Default)]
+pub(super) struct Graded {
+    costs: HashMap<(u32, u32), u32, foldhash::fast::FixedState>,
+}
+
+impl Graded {
+    pub(super) fn cost(&mut self, judge: &Judge<'_>, token: usize, form: u32) -> u32 {
+        let key = (super::rows::length_u32(token), form);
+        *self.costs.entry(key).or_insert_with(|| {
+            judge.vocabulary.same_class_cost(judge.query.form.token(token), form)
+        })
+    }
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        query: &'a Query,
+        options: &'a Options<'a>,
+        vocabulary: &'a Vocabulary,
+    ) -> Self {
+        Self {
+            query,
+            options,
+            vocabulary,
+            numbers: query.form.tokens().map(|token| vocabulary.find(token)).collect(),
+            gaps: query.form.gaps().map(|gap| vocabulary.find_gap(gap)).collect(),
+            neighbours: query.context.into(),
+            gate: Gate::new(options.filter, vocabulary),
+        }
+    }
+
+    /// Least base (in hundredths) with which a hit can reach the wanted score: the penalty is taken from every one, as far
+    /// as there is something to take it from.
+    pub(super) fn base_min(&self) -> u16 {
+        match self.options.min_score {
+            Score::ZERO => 0,
+            wanted => wanted.hundredths().saturating_add(self.options.penalty).min(10_001),
+        }
+    }
+
+    /// The hit that a stored segment makes, if it reaches the wanted score and passes the filter. Slow and plain.
+    pub(super) fn hit(&self, row: Row<'_>, bench: &mut Bench) -> Option<Hit> {
+        bench.stored.clear();
+        bench.stored.extend(row.words.iter().map(|&word| self.vocabulary.numbers(word)));
+        let longest = self.numbers.len().max(bench.stored.len());
+        let Bench { stored, rows, graded } = bench;
+        let base = if longest == 0 {
+            self.base_without_tokens(row.gaps)
+        } else {
+            // No filter stands on the bound but this one: the distance need not be known when it is too large.
+            let most = distance_max(self.base_min().min(10_000), longest);
+            let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
+            let distance =
+                align::distance((self.numbers.len(), stored.len()), most, &mut cost, rows)?;
+            base_hundredths(distance, longest)
+        };
+        self.finish(row.facts, stored, row.gaps, base, graded)
+    }
+
+    /// What token `i` of the query costs in place of a stored one.
+    pub(super) fn cost(&self, i: usize, stored: Numbers, graded: &mut Graded) -> u32 {
+        let asked = self.numbers[i];
+        if asked.class != stored.class {
+            WORD_COST
+        } else if asked.form == stored.form {
+            0
+        } else {
+            graded.cost(self, i, stored.form)
+        }
+    }
+
+    /// The base of two segments without tokens that count.
+    pub(super) fn base_without_tokens(&self, gaps: &[UnusualGap]) -> u16 {
+        let stored = gaps.first().map_or(usual_gap(0, 0), |&(_, gap)| gap);
+        let equal = self.query.form.gap(0).folded == self.vocabulary.gap(stored).folded;
+        if equal { 10_000 } else { 0 }
+    }
+
+    /// Deductions, kind, filter and the last look at the wanted score.
+    pub(super) fn finish(
+        &self,
+        facts: &RowFacts,
+        stored: &[Numbers],
+        gaps: &[UnusualGap],
+        base: u16,
+        graded: &mut Graded,
+    ) -> Option<Hit> {
+        if base < self.base_min() || !self.gate.lets_through(facts) {
+            return None;
+        }
+        let same_text =
+            base == 10_000 && self.same_words(stored) && self.same_gaps(gaps, stored.len());
+        let tags_differ = facts.tags != self.query.form.tags();
+        let differences =
+            if same_text { Differences::default() } else { self.differences(stored, gaps, graded) };
+        let exact = same_text && !tags_differ;
+        let deductions = deductions(Findings {
+            base,
+            exact,
+            differences,
+            tags_differ,
+            penalty: self.options.penalty,
+        });
+        let score = deductions.score();
+        if score < self.options.min_score || !self.gate.accepts(facts) {
+            return None;
+        }
+        let kind = match exact {
+            true if self.neighbours.found_in(facts.neighbours) => MatchKind::Context,
+            true => MatchKind::Exact,
+            false => MatchKind::Fuzzy,
+        };
+        let RowFacts { unit, changed, .. } = *facts;
+        Some(Hit { unit, kind, score, deductions, penalty: self.options.penalty, changed })
+    }
+
+    fn same_words(&self, stored: &[Numbers]) -> bool {
+        self.numbers.len() == stored.len()
+            && self.numbers.iter().zip(stored).all(|(asked, stored)| asked.word == stored.word)
+    }
+
+    fn same_gaps(&self, gaps: &[UnusualGap], length: usize) -> bool {
+        let mut unusual = gaps.iter().copied().peekable();
+        self.gaps.iter().enumerate().all(|(place, &gap)| {
+            let stored = unusual.next_if(|&(unusual, _)| unusual as usize == place);
+            gap == stored.map_or(usual_gap(place, length), |(_, gap)| gap)
+        })
+    }
+
+    /// How the texts differ where they are aligned.
+    fn differences(
+        &self,
+        stored: &[Numbers],
+        gaps: &[UnusualGap],
+        graded: &mut Graded,
+    ) -> Differences {
+        let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
+        let steps = align::align((self.numbers.len(), stored.len()), &mut cost);
+        let token = |i: usize, j: usize| {
+            let (asked, stored) = (self.numbers[i], stored[j]);
+            if asked.form != stored.form || asked.word == stored.word {
+                return Differences::default();
+            }
+            token_differences(
+                self.query.form.token(i).surface,
+                self.vocabulary.surface(stored.word),
+            )
+        };
+        let gap = |i: usize, j: usize| {
+            let unusual = gaps.binary_search_by_key(&j, |&(place, _)| place as usize);
+            let number = unusual.map_or(usual_gap(j, stored.len()), |found| gaps[found].1);
+            if number != UNKNOWN && self.gaps[i] == number {
+                return Differences::default();
+            }
+            gap_differences(self.query.form.gap(i).canonical, self.vocabulary.gap(number).canonical)
+        };
+        differences_along(&steps, (self.numbers.len(), stored.len()), token, gap)
+    }
+}
+
+/// All differences along an alignment: of the tokens that are paired, and of the gaps between two neighbours that are
+/// paired with two neighbours (the ends of the text count as paired). Around a token that stands alone the punctuation
+/// belongs to the edit and is not counted again.
+pub(super) fn differences_along(
+    steps: &[Step],
+    lengths: (usize, usize),
+    token: impl Fn(usize, usize) -> Differences,
+    gap: impl Fn(usize, usize) -> Differences,
+) -> Differences {
+    let mut all = Differences::default();
+    let mut paired = true;
+    for step in steps {
+        let Step::Pair(i, j) = *step else {
+            paired = false;
+            continue;
+        };
+        if paired {
+            all |= gap(i, j);
+        }
+        all |= token(i, j);
+        paired = true;
+    }
+    if paired {
+        all |= gap(lengths.0, lengths.1);
+    }
+    all
+}
+
+/// A filter in the numbers of one memory.
+struct Gate<'a> {
+    filter: Filter<'a>,
+    documents: Option<BTreeSet<u32>>,
+    authors: Option<BTreeSet<u32>>,
+}
+
+impl<'a> Gate<'a> {
+    fn new(filter: Filter<'a>, vocabulary: &Vocabulary) -> Self {
+        let numbers = |names: &BTreeSet<String>| {
+            names.iter().filter_map(|name| vocabulary.find_text(name)).collect()
+        };
+        Self {
+            filter,
+            documents: filter.documents.map(numbers),
+            authors: filter.authors.map(numbers),
+        }
+    }
+
+    fn lets_through(&self, facts: &RowFacts) -> bool {
+        let among = |names: &Option<BTreeSet<u32>>, name| {
+            names.as_ref().is_none_or(|names| names.contains(&name))
+        };
+        self.filter.changed_from.is_none_or(|from| facts.changed >= from)
+            && self.filter.changed_before.is_none_or(|before| facts.changed < before)
+            && among(&self.documents, facts.document)
+            && among(&self.authors, facts.author)
+    }
+
+    fn accepts(&self, facts: &RowFacts) -> bool {
+        self.filter.accept.is_none_or(|accept| accept(facts.unit))
+    }
+}
+
+/// Whether a score can be reached at all.
+pub(super) fn reachable(judge: &Judge<'_>) -> bool {
+    judge.options.limit > 0 && Score::from_hundredths(judge.base_min().into()).is_some()
+}

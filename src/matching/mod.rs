@@ -1,0 +1,62 @@
+//! Which stored text is close? The score and its reasons, the edits, and the index of a memory.
+//!
+//! Segments are compared as tokens with a surface, a folded form and a class (see `crate::text`). Pure: no I/O, no clock,
+//! no async; locks only inside [`MemoryIndex`]. Knows nothing of stores, protocols or languages.
+
+mod align;
+mod edits;
+mod form;
+mod index;
+mod intern;
+mod judge;
+mod levenshtein;
+mod query;
+mod rows;
+mod scan;
+mod score;
+mod vocabulary;
+
+use crate::unit::{Context, Timestamp, UnitId};
+
+pub use edits::{Comparison, Edit, EditKind, compare};
+pub use form::Form;
+pub use index::MemoryIndex;
+pub use query::{Cancelled, Filter, Hit, MatchKind, Options, Query, merge};
+pub use score::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
+
+/// One change of an index.
+#[derive(Debug, Clone)]
+pub enum IndexChange {
+    /// A new unit, or an old one with new content.
+    Put(IndexEntry),
+    /// The unit is gone (or never was).
+    Remove(UnitId),
+}
+
+/// A unit as the index holds it.
+#[derive(Debug, Clone)]
+pub struct IndexEntry {
+    /// Which.
+    pub unit: UnitId,
+    /// Its source.
+    pub form: Form,
+    /// Everything else that a search looks at.
+    pub facts: Facts,
+}
+
+/// What a search knows of a unit beside its source text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Hash of canonical source text and tags, for [`MemoryIndex::exact`].
+    pub source_hash: u64,
+    /// Whatever the caller wants to know of an exact match before reading it.
+    pub content_hash: u64,
+    /// The neighbours it was translated between.
+    pub context: Context,
+    /// When it was last changed.
+    pub changed: Timestamp,
+    /// Its document; empty when unknown.
+    pub document: String,
+    /// Its author; empty when unknown.
+    pub author: String,
+}

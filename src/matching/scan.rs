@@ -1,0 +1,50 @@
+//! What would a look at every single segment answer? The oracle: nothing is left out, whatever it costs.
+//!
+//! Knows nothing of indexes; it shares with them only the judge and the way segments are stored.
+
+use rayon::prelude::*;
+
+use super::index::Snapshot;
+use super::judge::{Bench, Judge, reachable};
+use super::query::{Best, Cancelled, Hit};
+
+/// Segments between two looks at the flag that cancels; some milliseconds.
+const SEGMENTS_PER_STEP: usize = 2_048;
+
+/// The best hits of a snapshot, by judging every live segment on every core.
+pub(super) fn scan(snapshot: &Snapshot, judge: &Judge<'_>) -> Result<Vec<Hit>, Cancelled> {
+    if !reachable(judge) {
+        return Ok(Vec::new());
+    }
+    let steps: Vec<(usize, usize)> = snapshot
+        .sets()
+        .enumerate()
+        .flat_map(|(set, rows)| {
+            (0..rows.len()).step_by(SEGMENTS_PER_STEP).map(move |from| (set, from))
+        })
+        .collect();
+    let parts: Result<Vec<Vec<Hit>>, Cancelled> =
+        steps.par_iter().map(|&(set, from)| scan_step(snapshot, set, from, judge)).collect();
+    let mut best = Best::new(judge.options.limit);
+    parts?.into_iter().flatten().for_each(|hit| best.push(hit));
+    Ok(best.finish())
+}
+
+fn scan_step(
+    snapshot: &Snapshot,
+    set: usize,
+    from: usize,
+    judge: &Judge<'_>,
+) -> Result<Vec<Hit>, Cancelled> {
+    if (judge.options.cancelled)() {
+        return Err(Cancelled);
+    }
+    let mut bench = Bench::default();
+    let mut best = Best::new(judge.options.limit);
+    snapshot.each_live(set, from, from + SEGMENTS_PER_STEP, &mut |row| {
+        if let Some(hit) = judge.hit(row, &mut bench) {
+            best.push(hit);
+        }
+    });
+    Ok(best.finish())
+}

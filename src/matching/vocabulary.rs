@@ -1,0 +1,165 @@
+//! Which numbers stand for the words of a memory? Texts are compared by them; the texts themselves are kept once.
+//!
+//! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
+//! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
+
+use super::form::{Form, Gap, Token, same_class_cost};
+use super::intern::Interner;
+
+/// The number of what is not in the vocabulary: it equals nothing that is stored.
+pub(super) const UNKNOWN: u32 = u32::MAX;
+
+/// Everything that a memory's segments are made of.
+#[derive(Debug, Default)]
+pub(super) struct Vocabulary {
+    /// Surfaces, folded texts, classes, gaps, names. The number of a class is that of its text.
+    texts: Interner<Box<str>>,
+    forms: Interner<FormEntry>,
+    words: Interner<WordEntry>,
+    gaps: Interner<GapEntry>,
+}
+
+/// What a token folds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct FormEntry {
+    pub(super) folded: u32,
+    pub(super) class: u32,
+    pub(super) number_like: bool,
+}
+
+/// A token as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct WordEntry {
+    pub(super) surface: u32,
+    pub(super) form: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct GapEntry {
+    canonical: u32,
+    folded: u32,
+}
+
+/// The numbers of one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub(super) word: u32,
+    pub(super) form: u32,
+    pub(super) class: u32,
+}
+
+/// Gap number of the empty string: what most segments begin with.
+pub(super) const GAP_EMPTY: u32 = 0;
+/// Gap number of one space: what stands between most words.
+pub(super) const GAP_SPACE: u32 = 1;
+
+impl Vocabulary {
+    /// One with the usual gaps, so that their numbers are known.
+    pub(super) fn new() -> Self {
+        let vocabulary = Self::default();
+        for (number, text) in [(GAP_EMPTY, ""), (GAP_SPACE, " ")] {
+            let given = vocabulary.intern_gap(Gap { canonical: text, folded: text });
+            debug_assert_eq!(given, number);
+        }
+        vocabulary
+    }
+
+    /// The number of a text: of a document, an author, a class.
+    pub(super) fn intern_text(&self, text: &str) -> u32 {
+        self.texts.intern(text, |text| text.into())
+    }
+
+    /// The number of a word.
+    pub(super) fn intern_word(&self, token: Token<'_>) -> u32 {
+        let surface = self.intern_text(token.surface);
+        let folded = self.intern_text(token.folded);
+        let class = self.intern_text(token.class);
+        let entry = FormEntry { folded, class, number_like: token.number_like };
+        let form = self.forms.intern(&entry, |&entry| entry);
+        self.words.intern(&WordEntry { surface, form }, |&entry| entry)
+    }
+
+    pub(super) fn intern_gap(&self, gap: Gap<'_>) -> u32 {
+        let entry = GapEntry {
+            canonical: self.intern_text(gap.canonical),
+            folded: self.intern_text(gap.folded),
+        };
+        self.gaps.intern(&entry, |&entry| entry)
+    }
+
+    /// The numbers of a token of a query: [`UNKNOWN`] for what no stored segment has.
+    pub(super) fn find(&self, token: Token<'_>) -> Numbers {
+        let mut numbers = Numbers { word: UNKNOWN, form: UNKNOWN, class: UNKNOWN };
+        let text = |text: &str| self.texts.find(text);
+        let Some(class) = text(token.class) else {
+            return numbers;
+        };
+        numbers.class = class;
+        let folded = if token.folded == token.class { Some(class) } else { text(token.folded) };
+        let Some(folded) = folded else { return numbers };
+        let entry = FormEntry { folded, class, number_like: token.number_like };
+        let Some(form) = self.forms.find(&entry) else {
+            return numbers;
+        };
+        numbers.form = form;
+        let surface =
+            if token.surface == token.folded { Some(folded) } else { text(token.surface) };
+        let Some(surface) = surface else {
+            return numbers;
+        };
+        numbers.word = self.words.find(&WordEntry { surface, form }).unwrap_or(UNKNOWN);
+        numbers
+    }
+
+    pub(super) fn find_text(&self, text: &str) -> Option<u32> {
+        self.texts.find(text)
+    }
+
+    pub(super) fn find_gap(&self, gap: Gap<'_>) -> u32 {
+        let texts = || Some((self.find_text(gap.canonical)?, self.find_text(gap.folded)?));
+        let entry = texts().map(|(canonical, folded)| GapEntry { canonical, folded });
+        entry.and_then(|entry| self.gaps.find(&entry)).unwrap_or(UNKNOWN)
+    }
+
+    /// The numbers of a stored word.
+    #[inline]
+    pub(super) fn numbers(&self, word: u32) -> Numbers {
+        let form = self.words.get(word).map_or(UNKNOWN, |entry| entry.form);
+        let class = self.forms.get(form).map_or(UNKNOWN, |entry| entry.class);
+        Numbers { word, form, class }
+    }
+
+    pub(super) fn text(&self, text: u32) -> &str {
+        self.texts.get(text).map_or("", AsRef::as_ref)
+    }
+
+    /// The surface of a stored word.
+    pub(super) fn surface(&self, word: u32) -> &str {
+        self.words.get(word).map_or("", |entry| self.text(entry.surface))
+    }
+
+    /// The canonical text of a stored gap and its folded form.
+    pub(super) fn gap(&self, gap: u32) -> Gap<'_> {
+        let entry = self.gaps.get(gap);
+        Gap {
+            canonical: entry.map_or("", |entry| self.text(entry.canonical)),
+            folded: entry.map_or("", |entry| self.text(entry.folded)),
+        }
+    }
+
+    /// What a token costs in place of a stored form of its class that is not its own.
+    pub(super) fn same_class_cost(&self, token: Token<'_>, form: u32) -> u32 {
+        let stored = self
+            .forms
+            .get(form)
+            .map_or(("", false), |entry| (self.text(entry.folded), entry.number_like));
+        same_class_cost((token.folded, token.number_like), stored)
+    }
+
+    /// The numbers of a form's words and gaps, given out where there are none.
+    pub(super) fn intern_form(&self, form: &Form) -> (Vec<u32>, Vec<u32>) {
+        let words = form.tokens().map(|token| self.intern_word(token)).collect();
+        let gaps = form.gaps().map(|gap| self.intern_gap(gap)).collect();
+        (words, gaps)
+    }
+}

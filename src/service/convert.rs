@@ -1,0 +1,398 @@
+//! How do messages become the types of the project, and back? Every rule of the wire is checked here, and the field is
+//! named.
+
+use std::str::FromStr;
+
+use prost_types::FieldMask;
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::engine::{DuplicatePolicy, ImportCounts, MemoryPatch, UnitPatch, context_hash};
+use crate::limits::{FIELD_BYTES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::store::{MemoryRecord, RequestKey};
+use crate::unit::{
+    Context, InlineTag, Invalid, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
+};
+
+use super::proto;
+use super::status::invalid;
+
+/// Parses a field by the rule of its type.
+pub(super) fn parse<T: FromStr<Err = Invalid>>(field: &str, text: &str) -> Result<T, Status> {
+    text.parse().map_err(|error: Invalid| invalid(field, &error.0))
+}
+
+/// A memory's resource name, `memories/news`.
+pub(super) fn memory_name(field: &str, name: &str) -> Result<MemoryName, Status> {
+    if !name.starts_with("memories/") {
+        return Err(invalid(
+            field,
+            &format!("'{name}' is not the name of a memory, such as memories/news"),
+        ));
+    }
+    parse(field, name)
+}
+
+/// A unit's resource name, `memories/news/units/42`.
+pub(super) fn unit_name(field: &str, name: &str) -> Result<(MemoryName, UnitId), Status> {
+    let wrong = || {
+        invalid(
+            field,
+            &format!("'{name}' is not the name of a unit, such as memories/news/units/42"),
+        )
+    };
+    let (memory, id) = name.split_once("/units/").ok_or_else(wrong)?;
+    let id = id.parse().map_err(|_| wrong())?;
+    Ok((memory_name(field, memory)?, UnitId(id)))
+}
+
+/// The resource name of a unit.
+pub(super) fn unit_resource(memory: &MemoryName, id: UnitId) -> String {
+    format!("{}/units/{id}", memory.resource())
+}
+
+/// A UUID; empty is none.
+pub(super) fn request_id(field: &str, text: &str) -> Result<Option<RequestKey>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Uuid::parse_str(text) {
+        Ok(uuid) if !uuid.is_nil() => Ok(Some(RequestKey(uuid.into_bytes()))),
+        _ => Err(invalid(field, &format!("'{text}' is not a UUID (and not the nil UUID)"))),
+    }
+}
+
+/// A revision that an update was made for; 0 is "any".
+pub(super) fn expected_revision(field: &str, revision: i64) -> Result<Option<u64>, Status> {
+    match u64::try_from(revision) {
+        Ok(0) => Ok(None),
+        Ok(revision) => Ok(Some(revision)),
+        Err(_) => Err(invalid(field, "a revision is not negative")),
+    }
+}
+
+/// Entries on a page.
+pub(super) fn page_size(size: i32) -> Result<usize, Status> {
+    match usize::try_from(size) {
+        Ok(0) => Ok(PAGE_SIZE_DEFAULT),
+        Ok(size) => Ok(size.min(PAGE_SIZE_MAX)),
+        Err(_) => Err(invalid("page_size", "a page size is not negative")),
+    }
+}
+
+/// A number for the wire; those of this server never reach the end of the type.
+pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// Code points before a byte of a text.
+pub(super) fn code_points(text: &str, bytes: usize) -> i32 {
+    let before = text.get(..bytes).unwrap_or(text);
+    i32::try_from(before.chars().count()).unwrap_or(i32::MAX)
+}
+
+pub(super) fn timestamp_to_wire(time: Timestamp) -> prost_types::Timestamp {
+    let nanos = time.micros.rem_euclid(1_000_000) * 1_000;
+    prost_types::Timestamp {
+        seconds: time.micros.div_euclid(1_000_000),
+        nanos: i32::try_from(nanos).unwrap_or_default(),
+    }
+}
+
+pub(super) fn timestamp(field: &str, time: prost_types::Timestamp) -> Result<Timestamp, Status> {
+    // 0001-01-01 to 9999-12-31, what google.protobuf.Timestamp allows.
+    let legal = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
+        && (0..1_000_000_000).contains(&time.nanos);
+    if !legal {
+        return Err(invalid(field, "not a time from year 1 to year 9999"));
+    }
+    Ok(Timestamp { micros: time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000 })
+}
+
+pub(super) fn memory_to_wire(record: MemoryRecord) -> proto::Memory {
+    proto::Memory {
+        name: record.name.resource(),
+        display_name: record.display_name,
+        description: record.description,
+        source_lang: record.source_lang.to_string(),
+        target_lang: record.target_lang.to_string(),
+        create_time: Some(timestamp_to_wire(record.created)),
+        update_time: Some(timestamp_to_wire(record.changed)),
+        unit_count: signed(record.unit_count),
+        revision: signed(record.revision),
+    }
+}
+
+/// Free text of a memory.
+pub(super) fn free_text(field: &str, text: String) -> Result<String, Status> {
+    if text.len() > FIELD_BYTES_MAX {
+        return Err(invalid(
+            field,
+            &format!("{} bytes; at most {FIELD_BYTES_MAX} are kept", text.len()),
+        ));
+    }
+    Ok(text)
+}
+
+pub(super) fn memory_patch(
+    memory: proto::Memory,
+    mask: Option<FieldMask>,
+) -> Result<MemoryPatch, Status> {
+    let paths = mask.map_or_else(
+        || {
+            let set = [
+                ("display_name", !memory.display_name.is_empty()),
+                ("description", !memory.description.is_empty()),
+            ];
+            set.iter().filter(|(_, set)| *set).map(|(path, _)| (*path).to_owned()).collect()
+        },
+        |mask| mask.paths,
+    );
+    let mut patch = MemoryPatch::default();
+    for path in paths {
+        match path.as_str() {
+            "display_name" => {
+                patch.display_name =
+                    Some(free_text("memory.display_name", memory.display_name.clone())?);
+            }
+            "description" => {
+                patch.description =
+                    Some(free_text("memory.description", memory.description.clone())?);
+            }
+            _ => {
+                return Err(invalid(
+                    "update_mask",
+                    &format!("'{path}' cannot be changed; display_name and description can"),
+                ));
+            }
+        }
+    }
+    Ok(patch)
+}
+
+fn tag_kind_to_wire(kind: TagKind) -> proto::TagKind {
+    match kind {
+        TagKind::Open => proto::TagKind::Open,
+        TagKind::Close => proto::TagKind::Close,
+        TagKind::Standalone => proto::TagKind::Standalone,
+        TagKind::IsolatedOpen => proto::TagKind::IsolatedOpen,
+        TagKind::IsolatedClose => proto::TagKind::IsolatedClose,
+    }
+}
+
+pub(super) fn segment_to_wire(segment: Segment) -> proto::Segment {
+    let tags = segment
+        .tags
+        .into_iter()
+        .map(|tag| proto::InlineTag {
+            offset: code_points(&segment.text, tag.offset_bytes as usize),
+            kind: tag_kind_to_wire(tag.kind).into(),
+            pair: tag.pair,
+            match_id: tag.match_id,
+            label: tag.label,
+            code: tag.code,
+        })
+        .collect();
+    proto::Segment { text: segment.text, tags }
+}
+
+/// A segment; its own rules (length, characters) are checked where units are.
+pub(super) fn segment(field: &str, segment: Option<proto::Segment>) -> Result<Segment, Status> {
+    let segment = segment.unwrap_or_default();
+    if segment.tags.is_empty() {
+        return Ok(Segment::plain(segment.text));
+    }
+    // Byte offsets of all code points, so that many tags cost no more than one.
+    let starts: Vec<usize> =
+        segment.text.char_indices().map(|(start, _)| start).chain([segment.text.len()]).collect();
+    let tags = segment
+        .tags
+        .into_iter()
+        .enumerate()
+        .map(|(index, tag)| inline_tag(&format!("{field}.tags[{index}]"), tag, &starts))
+        .collect::<Result<_, _>>()?;
+    Ok(Segment { text: segment.text, tags })
+}
+
+fn inline_tag(field: &str, tag: proto::InlineTag, starts: &[usize]) -> Result<InlineTag, Status> {
+    let offset = usize::try_from(tag.offset).ok().and_then(|offset| starts.get(offset));
+    let Some(offset_bytes) = offset.and_then(|&offset| u32::try_from(offset).ok()) else {
+        return Err(invalid(
+            &format!("{field}.offset"),
+            &format!("{} is outside of a text of {} code points", tag.offset, starts.len() - 1),
+        ));
+    };
+    let kind = match tag.kind() {
+        proto::TagKind::Open => TagKind::Open,
+        proto::TagKind::Close => TagKind::Close,
+        proto::TagKind::Standalone => TagKind::Standalone,
+        proto::TagKind::IsolatedOpen => TagKind::IsolatedOpen,
+        proto::TagKind::IsolatedClose => TagKind::IsolatedClose,
+        proto::TagKind::Unspecified => {
+            return Err(invalid(&format!("{field}.kind"), "say which kind of tag this is"));
+        }
+    };
+    Ok(InlineTag {
+        offset_bytes,
+        kind,
+        pair: tag.pair,
+        match_id: tag.match_id,
+        label: tag.label,
+        code: tag.code,
+    })
+}
+
+fn context(context: proto::Context) -> Context {
+    Context {
+        previous: context.previous_text.as_deref().map(context_hash).or(context.previous_hash),
+        next: context.next_text.as_deref().map(context_hash).or(context.next_hash),
+    }
+}
+
+fn context_to_wire(context: Context) -> Option<proto::Context> {
+    (context != Context::default()).then_some(proto::Context {
+        previous_text: None,
+        next_text: None,
+        previous_hash: context.previous,
+        next_hash: context.next,
+    })
+}
+
+pub(super) fn unit_to_wire(memory: &MemoryName, unit: Unit) -> proto::Unit {
+    proto::Unit {
+        name: unit_resource(memory, unit.id),
+        revision: signed(unit.revision),
+        ..content_to_wire(unit.content)
+    }
+}
+
+/// A unit without number and revision.
+pub(super) fn content_to_wire(content: UnitContent) -> proto::Unit {
+    proto::Unit {
+        name: String::new(),
+        source: Some(segment_to_wire(content.source)),
+        target: Some(segment_to_wire(content.target)),
+        context: context_to_wire(content.context),
+        document: content.document,
+        author: content.author,
+        create_time: content.created.map(timestamp_to_wire),
+        update_time: content.changed.map(timestamp_to_wire),
+        attributes: content.attributes.into_iter().collect(),
+        revision: 0,
+    }
+}
+
+/// What a client says of a unit.
+pub(super) fn unit_content(field: &str, unit: proto::Unit) -> Result<UnitContent, Status> {
+    let time = |name: &str, time: Option<prost_types::Timestamp>| {
+        time.map(|time| timestamp(&format!("{field}.{name}"), time)).transpose()
+    };
+    Ok(UnitContent {
+        source: segment(&format!("{field}.source"), unit.source)?,
+        target: segment(&format!("{field}.target"), unit.target)?,
+        context: unit.context.map(context).unwrap_or_default(),
+        document: unit.document,
+        author: unit.author,
+        created: time("create_time", unit.create_time)?,
+        changed: time("update_time", unit.update_time)?,
+        attributes: unit.attributes.into_iter().collect(),
+    })
+}
+
+/// A unit as another process of this program gave it out.
+pub(super) fn stored_unit(unit: proto::Unit) -> Result<Unit, Status> {
+    let (_, id) = unit_name("unit.name", &unit.name)?;
+    let revision = u64::try_from(unit.revision).unwrap_or_default();
+    Ok(Unit { id, revision, content: unit_content("unit", unit)? })
+}
+
+pub(super) fn unit_patch(unit: proto::Unit, mask: Option<FieldMask>) -> Result<UnitPatch, Status> {
+    let paths = mask.map_or_else(|| set_fields(&unit), |mask| mask.paths);
+    let content = unit_content("unit", unit)?;
+    let mut patch = UnitPatch::default();
+    for path in paths {
+        match path.as_str() {
+            "source" | "source.text" | "source.tags" => patch.source = Some(content.source.clone()),
+            "target" | "target.text" | "target.tags" => patch.target = Some(content.target.clone()),
+            "context" => patch.context = Some(content.context),
+            "document" => patch.document = Some(content.document.clone()),
+            "author" => patch.author = Some(content.author.clone()),
+            "create_time" => patch.created = content.created,
+            "update_time" => patch.changed = content.changed,
+            "attributes" => patch.attributes = Some(content.attributes.clone()),
+            _ => {
+                let Some(key) = path.strip_prefix("attributes.") else {
+                    return Err(invalid(
+                        "update_mask",
+                        &format!(
+                            "'{path}' is not a field that can be changed; source, target, context, document, author, \
+                             create_time, update_time, attributes and attributes.KEY are"
+                        ),
+                    ));
+                };
+                // A key may stand in backquotes, as AIP-161 has it for keys with dots.
+                let key =
+                    key.strip_prefix('`').and_then(|key| key.strip_suffix('`')).unwrap_or(key);
+                patch.attribute.insert(key.to_owned(), content.attributes.get(key).cloned());
+            }
+        }
+    }
+    Ok(patch)
+}
+
+fn set_fields(unit: &proto::Unit) -> Vec<String> {
+    [
+        ("source", unit.source.is_some()),
+        ("target", unit.target.is_some()),
+        ("context", unit.context.is_some()),
+        ("document", !unit.document.is_empty()),
+        ("author", !unit.author.is_empty()),
+        ("create_time", unit.create_time.is_some()),
+        ("update_time", unit.update_time.is_some()),
+        ("attributes", !unit.attributes.is_empty()),
+    ]
+    .iter()
+    .filter(|(_, set)| *set)
+    .map(|(path, _)| (*path).to_owned())
+    .collect()
+}
+
+pub(super) fn duplicate_policy(policy: i32) -> Result<DuplicatePolicy, Status> {
+    match proto::DuplicatePolicy::try_from(policy) {
+        Ok(proto::DuplicatePolicy::KeepAll) => Ok(DuplicatePolicy::KeepAll),
+        Ok(proto::DuplicatePolicy::Unspecified | proto::DuplicatePolicy::SkipIdentical) => {
+            Ok(DuplicatePolicy::SkipIdentical)
+        }
+        Ok(proto::DuplicatePolicy::ReplaceSameSource) => Ok(DuplicatePolicy::ReplaceSameSource),
+        Err(_) => Err(invalid("header.duplicate_policy", &format!("{policy} is not a policy"))),
+    }
+}
+
+pub(super) fn duplicate_policy_to_wire(policy: DuplicatePolicy) -> proto::DuplicatePolicy {
+    match policy {
+        DuplicatePolicy::KeepAll => proto::DuplicatePolicy::KeepAll,
+        DuplicatePolicy::SkipIdentical => proto::DuplicatePolicy::SkipIdentical,
+        DuplicatePolicy::ReplaceSameSource => proto::DuplicatePolicy::ReplaceSameSource,
+    }
+}
+
+pub(super) fn counts_to_wire(counts: ImportCounts) -> proto::ImportCounts {
+    proto::ImportCounts {
+        read: signed(counts.read),
+        stored: signed(counts.stored),
+        replaced: signed(counts.replaced),
+        duplicates: signed(counts.duplicates),
+        rejected: signed(counts.rejected),
+    }
+}
+
+pub(super) fn counts(counts: proto::ImportCounts) -> ImportCounts {
+    let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
+    ImportCounts {
+        read: unsigned(counts.read),
+        stored: unsigned(counts.stored),
+        replaced: unsigned(counts.replaced),
+        duplicates: unsigned(counts.duplicates),
+        rejected: unsigned(counts.rejected),
+    }
+}

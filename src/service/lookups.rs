@@ -1,0 +1,296 @@
+//! The calls of `LookupService`, and its messages for the client.
+
+use tokio_stream::StreamExt as _;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::engine::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
+use crate::limits::{
+    LOOKUP_MATCHES_DEFAULT, LOOKUP_MATCHES_MAX, LOOKUP_MEMORIES_MAX, LOOKUP_SEGMENTS_MAX,
+};
+use crate::matching::{EditKind, MatchKind, SCORE_VERSION};
+use crate::unit::Score;
+
+use super::client::{EditInfo, MatchInfo};
+use super::convert::{
+    code_points, memory_name, segment, segment_to_wire, stored_unit, unit_name, unit_to_wire,
+};
+use super::proto::lookup_service_server::LookupService;
+use super::proto::stream_lookup_request::Message as StreamMessage;
+use super::proto::{
+    LookupSegmentsRequest, LookupSegmentsResponse, SegmentMatches, StreamLookupRequest,
+    StreamLookupResponse,
+};
+use super::status::invalid;
+use super::unit_streams::{Answers, Lifetime, Sender, check_lang};
+use super::{Api, proto, status};
+
+/// Points a match needs when the request does not say.
+const MIN_SCORE_DEFAULT: f64 = 70.0;
+
+#[tonic::async_trait]
+impl LookupService for Api {
+    async fn lookup_segments(
+        &self,
+        request: Request<LookupSegmentsRequest>,
+    ) -> Result<Response<LookupSegmentsResponse>, Status> {
+        let request = request.into_inner();
+        let settings = self.settings(request.settings)?;
+        if request.segments.len() > LOOKUP_SEGMENTS_MAX {
+            let what = format!(
+                "{} segments; a call takes at most {LOOKUP_SEGMENTS_MAX} (StreamLookup takes any number)",
+                request.segments.len()
+            );
+            return Err(invalid("segments", &what));
+        }
+        let segments = request
+            .segments
+            .into_iter()
+            .enumerate()
+            .map(|(index, query)| query_segment(&format!("segments[{index}]"), query))
+            .collect::<Result<Vec<_>, _>>()?;
+        let results = self.look_up(settings, segments).await?;
+        Ok(Response::new(LookupSegmentsResponse {
+            results,
+            score_version: i32::try_from(SCORE_VERSION).unwrap_or(i32::MAX),
+        }))
+    }
+
+    type StreamLookupStream = Answers<StreamLookupResponse>;
+
+    async fn stream_lookup(
+        &self,
+        request: Request<Streaming<StreamLookupRequest>>,
+    ) -> Result<Response<Self::StreamLookupStream>, Status> {
+        let requests = request.into_inner();
+        let task = |api, answers| stream_lookup(api, requests, answers);
+        Ok(Response::new(self.stream(Lifetime::Endless, task)?))
+    }
+}
+
+impl Api {
+    /// What a client says of how to search.
+    fn settings(&self, settings: Option<proto::LookupSettings>) -> Result<LookupSettings, Status> {
+        let settings = settings
+            .ok_or_else(|| invalid("settings", "name at least the memories to search in"))?;
+        if settings.memories.len() > LOOKUP_MEMORIES_MAX {
+            let what = format!("at most {LOOKUP_MEMORIES_MAX} memories in one call");
+            return Err(invalid("settings.memories", &what));
+        }
+        let score = |field: &str, points: f64| {
+            Score::from_points(points).map_err(|error| invalid(field, &error.0))
+        };
+        let choice = |(index, choice): (usize, &proto::MemoryChoice)| {
+            Ok(MemoryChoice {
+                memory: memory_name(&format!("settings.memories[{index}].name"), &choice.name)?,
+                penalty: score(&format!("settings.memories[{index}].penalty"), choice.penalty)?,
+            })
+        };
+        let max_matches = match usize::try_from(settings.max_matches) {
+            Ok(0) => LOOKUP_MATCHES_DEFAULT,
+            Ok(max) if max <= LOOKUP_MATCHES_MAX => max,
+            _ => {
+                let what =
+                    format!("{} is not from 0 to {LOOKUP_MATCHES_MAX}", settings.max_matches);
+                return Err(invalid("settings.max_matches", &what));
+            }
+        };
+        let parsed = LookupSettings {
+            memories: settings
+                .memories
+                .iter()
+                .enumerate()
+                .map(choice)
+                .collect::<Result<_, Status>>()?,
+            min_score: score(
+                "settings.min_score",
+                settings.min_score.unwrap_or(MIN_SCORE_DEFAULT),
+            )?,
+            max_matches,
+            exhaustive: settings.exhaustive,
+        };
+        let engine = self.engine()?;
+        engine.check_settings(&parsed).map_err(status::from_engine)?;
+        if let Some(first) = parsed.memories.first() {
+            let record = engine.memory(&first.memory).map_err(status::from_engine)?;
+            check_lang("settings.source_lang", &settings.source_lang, &record.source_lang)?;
+            check_lang("settings.target_lang", &settings.target_lang, &record.target_lang)?;
+        }
+        Ok(parsed)
+    }
+
+    /// Looks segments up; stops when the caller goes away.
+    async fn look_up(
+        &self,
+        settings: LookupSettings,
+        segments: Vec<QuerySegment>,
+    ) -> Result<Vec<SegmentMatches>, Status> {
+        let cancel = Cancel::default();
+        let _stop_when_dropped = CancelOnDrop(cancel.clone());
+        self.run(move |engine| {
+            let found = engine.lookup(&settings, &segments, &cancel)?;
+            let results = found.into_iter().zip(&segments).map(|(found, query)| SegmentMatches {
+                matches: found.into_iter().map(|found| match_to_wire(query, found)).collect(),
+            });
+            Ok(results.collect())
+        })
+        .await
+    }
+}
+
+/// A call that is dropped (the client went away, its deadline passed) cancels its work.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+async fn stream_lookup(
+    api: Api,
+    mut requests: Streaming<StreamLookupRequest>,
+    answers: Sender<StreamLookupResponse>,
+) -> Result<(), Status> {
+    let settings = match requests.next().await.transpose()?.and_then(|request| request.message) {
+        Some(StreamMessage::Settings(settings)) => api.settings(Some(settings))?,
+        _ => {
+            return Err(invalid("message", "a stream of lookups begins with its settings"));
+        }
+    };
+    let mut index = 0;
+    while let Some(request) = requests.next().await.transpose()? {
+        let Some(StreamMessage::Segment(query)) = request.message else {
+            return Err(invalid("message", "after the settings every message is a segment"));
+        };
+        let query = query_segment("segment", query)?;
+        let result = api.look_up(settings.clone(), vec![query]).await?.pop();
+        if answers.send(Ok(StreamLookupResponse { index, result })).await.is_err() {
+            return Ok(());
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+fn query_segment(field: &str, query: proto::QuerySegment) -> Result<QuerySegment, Status> {
+    Ok(QuerySegment {
+        segment: segment(&format!("{field}.segment"), query.segment)?,
+        previous: query.previous_text,
+        next: query.next_text,
+    })
+}
+
+fn points(hundredths: u16) -> f64 {
+    f64::from(hundredths) / 100.0
+}
+
+fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
+    let source = &found.unit.content.source.text;
+    let span = |text: &str, range: &std::ops::Range<usize>| {
+        Some(proto::Span {
+            start: code_points(text, range.start),
+            end: code_points(text, range.end),
+        })
+    };
+    let edits = found.edits.iter().map(|edit| proto::Edit {
+        kind: edit_kind(edit.kind).into(),
+        query: span(&query.segment.text, &edit.query),
+        source: span(source, &edit.source),
+    });
+    proto::Match {
+        score: found.score.points(),
+        kind: match_kind(found.kind).into(),
+        deductions: found
+            .deductions
+            .iter()
+            .map(|(reason, hundredths)| proto::Deduction {
+                reason: reason.name().to_owned(),
+                points: points(hundredths),
+            })
+            .collect(),
+        edits: edits.collect(),
+        unit: Some(unit_to_wire(&found.memory, found.unit)),
+    }
+}
+
+fn match_kind(kind: MatchKind) -> proto::MatchKind {
+    match kind {
+        MatchKind::Context => proto::MatchKind::Context,
+        MatchKind::Exact => proto::MatchKind::Exact,
+        MatchKind::Fuzzy => proto::MatchKind::Fuzzy,
+    }
+}
+
+fn edit_kind(kind: EditKind) -> proto::EditKind {
+    match kind {
+        EditKind::Changed => proto::EditKind::Changed,
+        EditKind::Replaced => proto::EditKind::Replaced,
+        EditKind::Inserted => proto::EditKind::Inserted,
+        EditKind::Deleted => proto::EditKind::Deleted,
+    }
+}
+
+pub(super) fn settings_to_wire(settings: &LookupSettings) -> proto::LookupSettings {
+    proto::LookupSettings {
+        memories: settings
+            .memories
+            .iter()
+            .map(|choice| proto::MemoryChoice {
+                name: choice.memory.resource(),
+                penalty: choice.penalty.points(),
+            })
+            .collect(),
+        min_score: Some(settings.min_score.points()),
+        max_matches: i32::try_from(settings.max_matches).unwrap_or(i32::MAX),
+        exhaustive: settings.exhaustive,
+        ..proto::LookupSettings::default()
+    }
+}
+
+pub(super) fn query_to_wire(query: QuerySegment) -> proto::QuerySegment {
+    proto::QuerySegment {
+        segment: Some(segment_to_wire(query.segment)),
+        previous_text: query.previous,
+        next_text: query.next,
+    }
+}
+
+/// A match as another process of this program gave it out.
+pub(super) fn match_info(found: proto::Match) -> Result<MatchInfo, Status> {
+    let kind = match found.kind() {
+        proto::MatchKind::Context => MatchKind::Context,
+        proto::MatchKind::Exact => MatchKind::Exact,
+        proto::MatchKind::Fuzzy | proto::MatchKind::Unspecified => MatchKind::Fuzzy,
+    };
+    let span = |span: Option<proto::Span>| {
+        let span = span.unwrap_or_default();
+        let number = |number| usize::try_from(number).unwrap_or_default();
+        (number(span.start), number(span.end))
+    };
+    let edits = found.edits.iter().map(|edit| EditInfo {
+        kind: match edit.kind() {
+            proto::EditKind::Inserted => EditKind::Inserted,
+            proto::EditKind::Deleted => EditKind::Deleted,
+            proto::EditKind::Changed => EditKind::Changed,
+            proto::EditKind::Replaced | proto::EditKind::Unspecified => EditKind::Replaced,
+        }
+        .name(),
+        query: span(edit.query),
+        source: span(edit.source),
+    });
+    let edits = edits.collect();
+    let unit = found.unit.unwrap_or_default();
+    let (memory, _) = unit_name("match.unit.name", &unit.name)?;
+    Ok(MatchInfo {
+        score: found.score,
+        kind: kind.name(),
+        deductions: found
+            .deductions
+            .into_iter()
+            .map(|deduction| (deduction.reason, deduction.points))
+            .collect(),
+        memory,
+        unit: stored_unit(unit)?,
+        edits,
+    })
+}

@@ -1,0 +1,104 @@
+//! The calls of `MemoryService`.
+
+use tonic::{Request, Response, Status};
+
+use crate::engine::NewMemory;
+use crate::unit::MemoryName;
+
+use super::convert::{
+    expected_revision, free_text, memory_name, memory_patch, memory_to_wire, page_size, parse,
+    request_id,
+};
+use super::page_token::PageToken;
+use super::proto::memory_service_server::MemoryService;
+use super::proto::{
+    CreateMemoryRequest, CreateMemoryResponse, DeleteMemoryRequest, DeleteMemoryResponse,
+    GetMemoryRequest, GetMemoryResponse, ListMemoriesRequest, ListMemoriesResponse,
+    UpdateMemoryRequest, UpdateMemoryResponse,
+};
+use super::status::invalid;
+use super::{Api, status};
+
+const LISTING: &str = "memories";
+
+#[tonic::async_trait]
+impl MemoryService for Api {
+    async fn create_memory(
+        &self,
+        request: Request<CreateMemoryRequest>,
+    ) -> Result<Response<CreateMemoryResponse>, Status> {
+        let request = request.into_inner();
+        let memory = request.memory.unwrap_or_default();
+        if request.memory_id.starts_with("memories/") {
+            return Err(invalid("memory_id", "give the id alone, without 'memories/'"));
+        }
+        let new = NewMemory {
+            name: parse("memory_id", &request.memory_id)?,
+            display_name: free_text("memory.display_name", memory.display_name)?,
+            description: free_text("memory.description", memory.description)?,
+            source_lang: parse("memory.source_lang", &memory.source_lang)?,
+            target_lang: parse("memory.target_lang", &memory.target_lang)?,
+        };
+        if new.source_lang == new.target_lang {
+            return Err(invalid("memory.target_lang", "source and target are the same language"));
+        }
+        let id = request_id("request_id", &request.request_id)?;
+        let record = self.run(move |engine| engine.create_memory(new, id)).await?;
+        Ok(Response::new(CreateMemoryResponse { memory: Some(memory_to_wire(record)) }))
+    }
+
+    async fn get_memory(
+        &self,
+        request: Request<GetMemoryRequest>,
+    ) -> Result<Response<GetMemoryResponse>, Status> {
+        let name = memory_name("name", &request.into_inner().name)?;
+        let record = self.engine()?.memory(&name).map_err(status::from_engine)?;
+        Ok(Response::new(GetMemoryResponse { memory: Some(memory_to_wire(record)) }))
+    }
+
+    async fn list_memories(
+        &self,
+        request: Request<ListMemoriesRequest>,
+    ) -> Result<Response<ListMemoriesResponse>, Status> {
+        let request = request.into_inner();
+        let size = page_size(request.page_size)?;
+        let after = PageToken::parse("page_token", &request.page_token, LISTING)?
+            .and_then(|token| String::from_utf8(token.position().to_vec()).ok())
+            .and_then(|name| name.parse::<MemoryName>().ok());
+        let mut records = self.engine()?.memories(after.as_ref(), size + 1);
+        let more = records.len() > size;
+        records.truncate(size);
+        let next_page_token = match records.last() {
+            Some(last) if more => PageToken::new(last.name.as_str().as_bytes()).to_text(LISTING),
+            _ => String::new(),
+        };
+        let memories = records.into_iter().map(memory_to_wire).collect();
+        Ok(Response::new(ListMemoriesResponse { memories, next_page_token }))
+    }
+
+    async fn update_memory(
+        &self,
+        request: Request<UpdateMemoryRequest>,
+    ) -> Result<Response<UpdateMemoryResponse>, Status> {
+        let request = request.into_inner();
+        let memory = request.memory.ok_or_else(|| invalid("memory", "say which memory"))?;
+        let name = memory_name("memory.name", &memory.name)?;
+        let expected = expected_revision("memory.revision", memory.revision)?;
+        let id = request_id("request_id", &request.request_id)?;
+        let patch = memory_patch(memory, request.update_mask)?;
+        let record =
+            self.run(move |engine| engine.update_memory(&name, patch, expected, id)).await?;
+        Ok(Response::new(UpdateMemoryResponse { memory: Some(memory_to_wire(record)) }))
+    }
+
+    async fn delete_memory(
+        &self,
+        request: Request<DeleteMemoryRequest>,
+    ) -> Result<Response<DeleteMemoryResponse>, Status> {
+        let request = request.into_inner();
+        let name = memory_name("name", &request.name)?;
+        let id = request_id("request_id", &request.request_id)?;
+        self.run(move |engine| engine.delete_memory(&name, request.force, id)).await?;
+        Ok(Response::new(DeleteMemoryResponse {}))
+    }
+}

@@ -1,0 +1,116 @@
+//! How does the outside speak to the engine? The gRPC skin: parse, call, convert. Generated types stay in here.
+//!
+//! Knows nothing of sockets (see `server`) and decides nothing about memories, units or matches.
+
+pub mod client;
+pub mod codec;
+mod convert;
+mod lookups;
+mod memories;
+mod page_token;
+mod status;
+mod unit_streams;
+mod units;
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::service::{Routes, RoutesBuilder};
+
+use crate::engine::{Engine, EngineError};
+use crate::limits::MESSAGE_BYTES_MAX;
+
+use proto::lookup_service_server::LookupServiceServer;
+use proto::memory_service_server::MemoryServiceServer;
+use proto::unit_service_server::UnitServiceServer;
+
+pub use status::ERROR_DOMAIN;
+
+/// The generated messages, clients and servers.
+#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+mod proto {
+    tonic::include_proto!("dhakira.v1");
+}
+
+/// The compiled protocol, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The full names of the services, as health checking wants them.
+pub const SERVICE_NAMES: [&str; 3] = [
+    <MemoryServiceServer<Api> as tonic::server::NamedService>::NAME,
+    <UnitServiceServer<Api> as tonic::server::NamedService>::NAME,
+    <LookupServiceServer<Api> as tonic::server::NamedService>::NAME,
+];
+
+/// All services, over an engine that may still be loading.
+#[derive(Clone, Default)]
+pub struct Api {
+    engine: Arc<OnceLock<Engine>>,
+    stopping: CancellationToken,
+}
+
+impl Api {
+    /// Services over an engine that is ready.
+    pub fn ready(engine: Engine) -> Self {
+        let api = Self::default();
+        api.load(engine);
+        api
+    }
+
+    /// Puts the engine behind the services; until then calls answer UNAVAILABLE.
+    pub fn load(&self, engine: Engine) {
+        // A second engine would be a mistake of the program; the first one stays.
+        let _ = self.engine.set(engine);
+    }
+
+    /// Ends the streams that would never end by themselves.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Why the store takes no more writes, if it does not.
+    pub fn poisoned(&self) -> Option<String> {
+        self.engine.get().and_then(Engine::poisoned)
+    }
+
+    /// Adds the services to what a server answers.
+    pub fn add_to(&self, routes: &mut RoutesBuilder) {
+        let memories = MemoryServiceServer::new(self.clone());
+        let units = UnitServiceServer::new(self.clone());
+        let lookups = LookupServiceServer::new(self.clone());
+        let limit = MESSAGE_BYTES_MAX;
+        routes
+            .add_service(memories.max_decoding_message_size(limit).max_encoding_message_size(limit))
+            .add_service(units.max_decoding_message_size(limit).max_encoding_message_size(limit))
+            .add_service(lookups.max_decoding_message_size(limit).max_encoding_message_size(limit));
+    }
+
+    /// The services alone, for a client in the same process.
+    pub fn routes(&self) -> Routes {
+        let mut routes = Routes::builder();
+        self.add_to(&mut routes);
+        routes.routes()
+    }
+
+    /// Whether the memories are loaded.
+    pub fn is_ready(&self) -> bool {
+        self.engine.get().is_some()
+    }
+
+    fn engine(&self) -> Result<&Engine, Status> {
+        self.engine.get().ok_or_else(status::loading)
+    }
+
+    /// Runs a use case where it may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, Status> {
+        self.engine()?;
+        let api = self.clone();
+        tokio::task::spawn_blocking(move || call(api.engine()?).map_err(status::from_engine))
+            .await
+            .map_err(|error| status::internal(&format!("a call failed: {error}")))?
+    }
+}

@@ -1,0 +1,127 @@
+//! What does a client see of an error? One exhaustive mapping, each answer with its machine-readable details.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::engine::EngineError;
+use crate::store::StoreError;
+
+/// The `domain` of every `ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "dhakira.v1";
+
+/// The answer to an error of the engine.
+pub(super) fn from_engine(error: EngineError) -> Status {
+    let message = error.to_string();
+    match error {
+        EngineError::InvalidArgument { field, message: what } => invalid(&field, &what),
+        EngineError::NoMemory(name) => missing("Memory", &name.resource(), &message),
+        EngineError::NoUnit(memory, id) => {
+            missing("Unit", &format!("{}/units/{id}", memory.resource()), &message)
+        }
+        EngineError::MemoryExists(name) => {
+            let mut details = info("MEMORY_EXISTS", &[("name", &name.resource())]);
+            details.set_resource_info("Memory", name.resource(), "", message.clone());
+            Status::with_error_details(Code::AlreadyExists, message, details)
+        }
+        EngineError::RequestReused(field) => {
+            let mut details = info("REQUEST_ID_REUSED", &[("field", field)]);
+            details.add_bad_request_violation(field, message.clone());
+            Status::with_error_details(Code::AlreadyExists, message, details)
+        }
+        EngineError::MemoryNotEmpty(name, _) => {
+            let mut details = info("MEMORY_NOT_EMPTY", &[("name", &name.resource())]);
+            details.add_precondition_failure_violation("UNITS", name.resource(), message.clone());
+            Status::with_error_details(Code::FailedPrecondition, message, details)
+        }
+        EngineError::RevisionMismatch { what, expected, current } => {
+            let (expected, current) = (expected.to_string(), current.to_string());
+            let details = info(
+                "REVISION_MISMATCH",
+                &[("name", &what), ("expected", &expected), ("current", &current)],
+            );
+            Status::with_error_details(Code::Aborted, message, details)
+        }
+        EngineError::Cancelled => {
+            Status::with_error_details(Code::Cancelled, message, info("CANCELLED", &[]))
+        }
+        EngineError::TooMuch(_) => {
+            let mut details = info("TOO_MUCH", &[]);
+            details.set_retry_info(Some(Duration::from_millis(200)));
+            Status::with_error_details(Code::ResourceExhausted, message, details)
+        }
+        EngineError::Stopping => unavailable("STOPPING", &message),
+        EngineError::Store(error) => from_store(&error),
+        EngineError::Internal(_) => internal(&message),
+    }
+}
+
+fn from_store(error: &StoreError) -> Status {
+    let message = error.to_string();
+    match error {
+        StoreError::Poisoned(_) => unavailable("STORE_POISONED", &message),
+        StoreError::InUse { .. } | StoreError::Behind { .. } => {
+            unavailable("STORE_NOT_OPEN", &message)
+        }
+        StoreError::Damaged { .. } => {
+            tracing::error!(%message, "damaged store");
+            Status::with_error_details(Code::DataLoss, message, info("STORE_DAMAGED", &[]))
+        }
+        StoreError::Io { .. } => internal(&message),
+    }
+}
+
+/// INVALID_ARGUMENT that names the field.
+pub(super) fn invalid(field: &str, what: &str) -> Status {
+    let message = format!("{field}: {what}");
+    let mut details = info("INVALID_FIELD", &[("field", field)]);
+    details.add_bad_request_violation(field, what);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// INVALID_ARGUMENT for bytes that are no message; prost names message and field in its text.
+pub(super) fn undecodable(cause: &str) -> Status {
+    let path = cause
+        .split(": ")
+        .find(|part| part.contains('.') && !part.contains(' '))
+        .map_or("message", |part| part.rsplit('.').next().unwrap_or(part));
+    invalid(path, &format!("the message cannot be decoded: {cause}"))
+}
+
+/// UNAVAILABLE while the memories are being loaded.
+pub(super) fn loading() -> Status {
+    let mut details = info("LOADING", &[]);
+    details.set_retry_info(Some(Duration::from_secs(1)));
+    Status::with_error_details(Code::Unavailable, "the memories are still being loaded", details)
+}
+
+/// UNAVAILABLE because the server is going away.
+pub(super) fn stopping() -> Status {
+    unavailable("STOPPING", "the server is shutting down")
+}
+
+fn unavailable(reason: &str, message: &str) -> Status {
+    Status::with_error_details(Code::Unavailable, message, info(reason, &[]))
+}
+
+/// INTERNAL: logged here, the only place that sees it.
+pub(super) fn internal(message: &str) -> Status {
+    tracing::error!(message, "internal error");
+    Status::with_error_details(Code::Internal, message, info("INTERNAL", &[]))
+}
+
+fn missing(kind: &str, name: &str, message: &str) -> Status {
+    let mut details = info("NOT_FOUND", &[("name", name)]);
+    details.set_resource_info(kind, name, "", message);
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+fn info(reason: &str, metadata: &[(&str, &str)]) -> ErrorDetails {
+    let metadata: HashMap<String, String> =
+        metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, ERROR_DOMAIN, metadata);
+    details
+}

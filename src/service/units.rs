@@ -1,0 +1,193 @@
+//! The calls of `UnitService` with one answer; its streams are in `unit_streams`.
+
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::limits::BATCH_UNITS_MAX;
+use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
+
+use super::convert::{
+    expected_revision, memory_name, page_size, request_id, unit_content, unit_name, unit_patch,
+    unit_to_wire,
+};
+use super::page_token::PageToken;
+use super::proto::unit_service_server::UnitService;
+use super::proto::{
+    BatchCreateUnitsRequest, BatchCreateUnitsResponse, CreateUnitRequest, CreateUnitResponse,
+    DeleteUnitRequest, DeleteUnitResponse, ExportUnitsRequest, GetUnitRequest, GetUnitResponse,
+    ImportUnitsRequest, ListUnitsRequest, ListUnitsResponse, UpdateUnitRequest, UpdateUnitResponse,
+    WatchUnitsRequest,
+};
+use super::status::invalid;
+use super::unit_streams::{ExportStream, ImportStream, WatchStream};
+use super::{Api, status};
+
+#[tonic::async_trait]
+impl UnitService for Api {
+    async fn create_unit(
+        &self,
+        request: Request<CreateUnitRequest>,
+    ) -> Result<Response<CreateUnitResponse>, Status> {
+        let request = request.into_inner();
+        let memory = memory_name("parent", &request.parent)?;
+        let content = unit_content("unit", request.unit.unwrap_or_default())?;
+        let (memory, units) =
+            self.create(memory, vec![content], &request.request_id, |_| "unit".to_owned()).await?;
+        let unit = units.into_iter().next().map(|unit| unit_to_wire(&memory, unit));
+        Ok(Response::new(CreateUnitResponse { unit }))
+    }
+
+    async fn batch_create_units(
+        &self,
+        request: Request<BatchCreateUnitsRequest>,
+    ) -> Result<Response<BatchCreateUnitsResponse>, Status> {
+        let request = request.into_inner();
+        let memory = memory_name("parent", &request.parent)?;
+        if request.units.is_empty() || request.units.len() > BATCH_UNITS_MAX {
+            let what = format!(
+                "{} units; a batch holds 1 to {BATCH_UNITS_MAX} (ImportUnits takes any number)",
+                request.units.len()
+            );
+            return Err(invalid("units", &what));
+        }
+        let contents = request
+            .units
+            .into_iter()
+            .enumerate()
+            .map(|(index, unit)| unit_content(&format!("units[{index}]"), unit))
+            .collect::<Result<_, _>>()?;
+        let (memory, units) = self
+            .create(memory, contents, &request.request_id, |index| format!("units[{index}]"))
+            .await?;
+        let units = units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect();
+        Ok(Response::new(BatchCreateUnitsResponse { units }))
+    }
+
+    async fn get_unit(
+        &self,
+        request: Request<GetUnitRequest>,
+    ) -> Result<Response<GetUnitResponse>, Status> {
+        let (memory, id) = unit_name("name", &request.into_inner().name)?;
+        let name = memory.clone();
+        let unit = self.run(move |engine| engine.unit(&name, id)).await?;
+        Ok(Response::new(GetUnitResponse { unit: Some(unit_to_wire(&memory, unit)) }))
+    }
+
+    async fn list_units(
+        &self,
+        request: Request<ListUnitsRequest>,
+    ) -> Result<Response<ListUnitsResponse>, Status> {
+        let request = request.into_inner();
+        let memory = memory_name("parent", &request.parent)?;
+        let size = page_size(request.page_size)?;
+        let after = unit_position("page_token", &request.page_token, &memory)?;
+        let name = memory.clone();
+        let mut units = self.run(move |engine| engine.units(&name, after, size + 1)).await?;
+        let more = units.len() > size;
+        units.truncate(size);
+        let next_page_token = match units.last() {
+            Some(last) if more => unit_cursor(last.id, &memory),
+            _ => String::new(),
+        };
+        let units = units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect();
+        Ok(Response::new(ListUnitsResponse { units, next_page_token }))
+    }
+
+    async fn update_unit(
+        &self,
+        request: Request<UpdateUnitRequest>,
+    ) -> Result<Response<UpdateUnitResponse>, Status> {
+        let request = request.into_inner();
+        let unit = request.unit.ok_or_else(|| invalid("unit", "say which unit"))?;
+        let (memory, id) = unit_name("unit.name", &unit.name)?;
+        let expected = expected_revision("unit.revision", unit.revision)?;
+        let request_id = request_id("request_id", &request.request_id)?;
+        let patch = unit_patch(unit, request.update_mask)?;
+        let name = memory.clone();
+        let unit = self
+            .run(move |engine| engine.update_unit(&name, id, patch, expected, request_id))
+            .await?;
+        Ok(Response::new(UpdateUnitResponse { unit: Some(unit_to_wire(&memory, unit)) }))
+    }
+
+    async fn delete_unit(
+        &self,
+        request: Request<DeleteUnitRequest>,
+    ) -> Result<Response<DeleteUnitResponse>, Status> {
+        let request = request.into_inner();
+        let (memory, id) = unit_name("name", &request.name)?;
+        let expected = expected_revision("revision", request.revision)?;
+        let request_id = request_id("request_id", &request.request_id)?;
+        self.run(move |engine| engine.delete_unit(&memory, id, expected, request_id)).await?;
+        Ok(Response::new(DeleteUnitResponse {}))
+    }
+
+    type ImportUnitsStream = ImportStream;
+
+    async fn import_units(
+        &self,
+        request: Request<Streaming<ImportUnitsRequest>>,
+    ) -> Result<Response<ImportStream>, Status> {
+        Ok(Response::new(self.import_stream(request.into_inner())?))
+    }
+
+    type ExportUnitsStream = ExportStream;
+
+    async fn export_units(
+        &self,
+        request: Request<ExportUnitsRequest>,
+    ) -> Result<Response<ExportStream>, Status> {
+        let request = request.into_inner();
+        let memory = memory_name("parent", &request.parent)?;
+        let after = unit_position("cursor", &request.cursor, &memory)?;
+        Ok(Response::new(self.export_stream(memory, after)?))
+    }
+
+    type WatchUnitsStream = WatchStream;
+
+    async fn watch_units(
+        &self,
+        request: Request<WatchUnitsRequest>,
+    ) -> Result<Response<WatchStream>, Status> {
+        let request = request.into_inner();
+        let memory = match request.parent.as_str() {
+            "memories/-" => None,
+            name => Some(memory_name("parent", name)?),
+        };
+        Ok(Response::new(self.watch_stream(memory, request.after_sequence)?))
+    }
+}
+
+impl Api {
+    async fn create(
+        &self,
+        memory: MemoryName,
+        contents: Vec<UnitContent>,
+        request: &str,
+        field: impl Fn(usize) -> String + Send + 'static,
+    ) -> Result<(MemoryName, Vec<Unit>), Status> {
+        let id = request_id("request_id", request)?;
+        let name = memory.clone();
+        let units = self.run(move |engine| engine.create_units(&name, contents, id, field)).await?;
+        Ok((memory, units))
+    }
+}
+
+/// Where a listing of units goes on: the token of a page and the cursor of an export are the same thing.
+fn unit_position(field: &str, text: &str, memory: &MemoryName) -> Result<Option<UnitId>, Status> {
+    let Some(token) = PageToken::parse(field, text, &listing(memory))? else {
+        return Ok(None);
+    };
+    let id = token.position().try_into().map_err(|_| {
+        status::internal("a token of units passed its check and holds no number of a unit")
+    })?;
+    Ok(Some(UnitId(u64::from_be_bytes(id))))
+}
+
+/// The token for what comes after a unit.
+pub(super) fn unit_cursor(last: UnitId, memory: &MemoryName) -> String {
+    PageToken::new(&last.0.to_be_bytes()).to_text(&listing(memory))
+}
+
+fn listing(memory: &MemoryName) -> String {
+    format!("units of {memory}")
+}

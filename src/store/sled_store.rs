@@ -1,0 +1,558 @@
+//! The store on sled 0.34, with every rule that makes it safe. The only file that names sled.
+//!
+//! The rules, and what happens without them: `flush` does not fsync on Linux, so the database file is synced through an
+//! own handle; only multi-tree transactions are atomic; the log may come back short or empty, so the commit log is
+//! chained and its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
+
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use sled::transaction::{
+    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
+};
+
+use crate::limits::{BATCH_UNITS_MAX, STORE_CACHE_BYTES};
+use crate::unit::{Timestamp, Unit, UnitId};
+
+use super::codec::{self, CHUNK_BYTES, CodecError};
+use super::lock::{Lock, LockError};
+use super::{
+    Commit, LogRecord, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence, Store,
+    StoreError, UnitWrite, acked,
+};
+
+/// How to open a data directory.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Make the directory and an empty store when there is none.
+    pub create: bool,
+    /// Open a store that ends before its last acknowledged commit: what is missing is given up.
+    pub accept_data_loss: bool,
+    /// What this process does with it (`serve`, `import`), told to others that find it locked.
+    pub purpose: String,
+}
+
+/// A data directory, open and locked until dropped.
+pub struct SledStore {
+    directory: PathBuf,
+    trees: Trees,
+    database: sled::Db,
+    /// An own handle of sled's log: the one that is synced.
+    log_file: File,
+    tail: Mutex<Tail>,
+    last: AtomicU64,
+    poison: OnceLock<String>,
+    lock: Mutex<Lock>,
+}
+
+struct Trees {
+    memories: sled::Tree,
+    units: sled::Tree,
+    log: sled::Tree,
+    requests: sled::Tree,
+}
+
+/// The end of the commit log.
+#[derive(Clone, Copy, Default)]
+struct Tail {
+    sequence: Sequence,
+    chain: u32,
+}
+
+const DATABASE: &str = "sled";
+const DATABASE_LOG: &str = "db";
+const HINT_FORMAT: &str = "; or begin with another --data directory and import your exports again";
+
+impl SledStore {
+    /// Opens the store in a directory.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it; [`StoreError::Behind`] and [`StoreError::Damaged`] when it is not
+    /// what was acknowledged; I/O.
+    pub fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
+        let io = |doing: &str| {
+            let doing = format!("{doing} {}", directory.display());
+            move |error: io::Error| StoreError::Io { doing, cause: error.to_string() }
+        };
+        if options.create {
+            fs::create_dir_all(directory).map_err(io("creating the data directory"))?;
+        } else if !directory.join(DATABASE).is_dir() {
+            return Err(StoreError::Io {
+                doing: format!("opening {}", directory.display()),
+                cause: "there is no Dhakira store; `dhakira import --data DIR --memory NAME FILE` makes one, or name \
+                        another directory with --data"
+                    .to_owned(),
+            });
+        }
+        let lock = Lock::take(directory, &options.purpose).map_err(|error| match error {
+            LockError::Held(holder) => {
+                StoreError::InUse { directory: directory.to_owned(), holder }
+            }
+            LockError::Io(error) => io("locking the data directory")(error),
+        })?;
+        let acknowledged = acked::read(directory).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => damaged(directory, error.to_string()),
+            _ => io("reading the last acknowledged commit in")(error),
+        })?;
+        let fresh = !directory.join(DATABASE).join(DATABASE_LOG).exists();
+        if let Some(acknowledged) = acknowledged.filter(|_| fresh && !options.accept_data_loss)
+            && acknowledged > Sequence(0)
+        {
+            return Err(StoreError::Behind {
+                directory: directory.to_owned(),
+                found: Sequence(0),
+                acknowledged,
+            });
+        }
+        let (database, trees) = open_database(directory)?;
+        let log_file = File::open(directory.join(DATABASE).join(DATABASE_LOG))
+            .map_err(io("opening the database log in"))?;
+        let tail = read_tail(directory, &trees)?;
+        check_acknowledged(directory, tail.sequence, acknowledged, options.accept_data_loss)?;
+        let store = Self {
+            directory: directory.to_owned(),
+            trees,
+            database,
+            log_file,
+            tail: Mutex::new(tail),
+            last: AtomicU64::new(tail.sequence.0),
+            poison: OnceLock::new(),
+            lock: Mutex::new(lock),
+        };
+        if fresh {
+            sync_tree(&directory.join(DATABASE)).map_err(io("syncing the new database in"))?;
+            acked::sync_directory(directory).map_err(io("syncing"))?;
+            if let Some(parent) = directory.canonicalize().ok().as_deref().and_then(Path::parent) {
+                acked::sync_directory(parent).map_err(io("syncing the parent of"))?;
+            }
+        }
+        store.sync(tail.sequence)?;
+        Ok(store)
+    }
+
+    /// Tells other processes that find the directory locked where this one can be reached.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn announce(&self, address: &str) -> Result<(), StoreError> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address).map_err(
+            |error| StoreError::Io {
+                doing: format!("writing the lock file in {}", self.directory.display()),
+                cause: error.to_string(),
+            },
+        )
+    }
+
+    /// Makes everything written so far durable, then says so outside the database.
+    fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
+        let doing = || format!("making a commit durable in {}", self.directory.display());
+        self.guard(doing(), || self.database.flush())?;
+        self.log_file
+            .sync_all()
+            .and_then(|()| acked::write(&self.directory, sequence))
+            .map_err(|error| StoreError::Io { doing: doing(), cause: error.to_string() })
+    }
+
+    /// Runs a database call: its errors and its panics become errors of ours.
+    fn guard<T>(
+        &self,
+        doing: String,
+        call: impl FnOnce() -> sled::Result<T>,
+    ) -> Result<T, StoreError> {
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(StoreError::Io { doing, cause: error.to_string() }),
+            Err(panic) => Err(damaged(&self.directory, panic_message(panic.as_ref()))),
+        }
+    }
+
+    fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+        self.guard(format!("reading the store in {}", self.directory.display()), call)
+    }
+
+    fn damage(&self, error: &CodecError) -> StoreError {
+        damaged(&self.directory, error.to_string())
+    }
+
+    fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Unit>, StoreError> {
+        let get = |chunk| self.read(|| self.trees.units.get(codec::unit_key(memory, id, chunk)));
+        let Some(first) = get(0)? else {
+            return Ok(None);
+        };
+        let mut joined = Vec::new();
+        let mut bytes: &[u8] = &first;
+        if first.len() == CHUNK_BYTES {
+            joined.extend_from_slice(&first);
+            for chunk in 1..=u8::MAX {
+                let Some(piece) = get(chunk)? else { break };
+                joined.extend_from_slice(&piece);
+                if piece.len() < CHUNK_BYTES {
+                    break;
+                }
+            }
+            bytes = &joined;
+        }
+        codec::decode_unit(memory, id, bytes).map(Some).map_err(|error| self.damage(&error))
+    }
+
+    fn write(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
+        let mut tail = *self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        for commit in commits {
+            let prepared = Prepared::new(commit, &mut tail).map_err(|error| self.damage(&error))?;
+            self.transact(&prepared)?;
+        }
+        self.sync(tail.sequence)?;
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
+        self.last.store(tail.sequence.0, Ordering::Release);
+        Ok(tail.sequence)
+    }
+
+    fn transact(&self, prepared: &Prepared) -> Result<(), StoreError> {
+        let trees = &self.trees;
+        let doing = format!("writing to the store in {}", self.directory.display());
+        self.guard(doing, || {
+            (&trees.memories, &trees.units, &trees.log, &trees.requests)
+                .transaction(|(memories, units, log, requests)| {
+                    prepared.apply(memories, units, log, requests)
+                })
+                .map_err(|error| match error {
+                    TransactionError::Storage(error) => error,
+                    TransactionError::Abort(never) => match never {},
+                })
+        })
+    }
+}
+
+/// Never made: our transactions do not abort.
+enum Never {}
+
+/// A commit, encoded: a transaction may run more than once.
+struct Prepared {
+    memories: Vec<([u8; 4], Vec<u8>)>,
+    units: Vec<PreparedUnit>,
+    log: ([u8; 8], Vec<u8>),
+    requests: Vec<(RequestKey, Option<Vec<u8>>)>,
+}
+
+struct PreparedUnit {
+    memory: MemoryKey,
+    id: UnitId,
+    /// Empty for a deletion.
+    bytes: Vec<u8>,
+    is_new: bool,
+}
+
+impl Prepared {
+    fn new(commit: &Commit, tail: &mut Tail) -> Result<Self, CodecError> {
+        debug_assert!(commit.units.len() <= BATCH_UNITS_MAX, "a transaction must stay small");
+        let sequence = tail.sequence.next();
+        let mut record = LogRecord {
+            sequence,
+            time: commit.time,
+            changes: commit.units.iter().filter_map(UnitWrite::change).collect(),
+            chain: 0,
+        };
+        record.chain = chain(tail.chain, &record)?;
+        *tail = Tail { sequence, chain: record.chain };
+        let log_key = sequence.0.to_be_bytes();
+        let memories = commit
+            .memories
+            .iter()
+            .map(|memory| {
+                let key = memory.key.0.to_be_bytes();
+                Ok((key, codec::encode(&key, memory)?))
+            })
+            .collect::<Result<_, CodecError>>()?;
+        let units = commit.units.iter().map(PreparedUnit::new).collect::<Result<_, _>>()?;
+        let mut requests = commit
+            .requests
+            .iter()
+            .map(|(key, record)| Ok((*key, Some(codec::encode(&key.0, record)?))))
+            .collect::<Result<Vec<_>, CodecError>>()?;
+        requests.extend(commit.forgotten.iter().map(|key| (*key, None)));
+        let log = (log_key, codec::encode(&log_key, &record)?);
+        Ok(Self { memories, units, log, requests })
+    }
+
+    fn apply(
+        &self,
+        memories: &TransactionalTree,
+        units: &TransactionalTree,
+        log: &TransactionalTree,
+        requests: &TransactionalTree,
+    ) -> Result<(), ConflictableTransactionError<Never>> {
+        for (key, bytes) in &self.memories {
+            memories.insert(key, bytes.as_slice())?;
+        }
+        for unit in &self.units {
+            unit.apply(units)?;
+        }
+        log.insert(&self.log.0, self.log.1.as_slice())?;
+        for (key, bytes) in &self.requests {
+            match bytes {
+                Some(bytes) => requests.insert(&key.0, bytes.as_slice())?,
+                None => requests.remove(&key.0)?,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl PreparedUnit {
+    fn new(write: &UnitWrite) -> Result<Self, CodecError> {
+        let (memory, id, bytes, is_new) = match write {
+            UnitWrite::Create(memory, unit) => {
+                (*memory, unit.id, codec::encode_unit(*memory, unit)?, true)
+            }
+            UnitWrite::Update(memory, unit) => {
+                (*memory, unit.id, codec::encode_unit(*memory, unit)?, false)
+            }
+            UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {
+                (*memory, *id, Vec::new(), false)
+            }
+        };
+        Ok(Self { memory, id, bytes, is_new })
+    }
+
+    fn apply(&self, units: &TransactionalTree) -> Result<(), ConflictableTransactionError<Never>> {
+        let mut chunk = 0_u8;
+        // A piece of exactly the full size means "more follows", so a record of such a length ends in an empty piece.
+        let pieces = if self.bytes.is_empty() { 0 } else { self.bytes.len() / CHUNK_BYTES + 1 };
+        for piece in 0..pieces {
+            let start = piece * CHUNK_BYTES;
+            let end = self.bytes.len().min(start + CHUNK_BYTES);
+            units.insert(&codec::unit_key(self.memory, self.id, chunk), &self.bytes[start..end])?;
+            chunk += 1;
+        }
+        // What is left of a longer record that was here before.
+        while !self.is_new && units.remove(&codec::unit_key(self.memory, self.id, chunk))?.is_some()
+        {
+            chunk += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Store for SledStore {
+    fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
+        self.read(|| self.trees.memories.iter().collect::<sled::Result<Vec<_>>>())?
+            .iter()
+            .map(|(key, bytes)| codec::decode(key, bytes).map_err(|error| self.damage(&error)))
+            .collect()
+    }
+
+    fn units(&self, memory: MemoryKey, ids: &[UnitId]) -> Result<Vec<Option<Unit>>, StoreError> {
+        ids.iter().map(|&id| self.unit(memory, id)).collect()
+    }
+
+    fn page(
+        &self,
+        memory: MemoryKey,
+        after: Option<UnitId>,
+        limit: usize,
+    ) -> Result<Vec<Unit>, StoreError> {
+        let first = match after {
+            None => UnitId(0),
+            Some(UnitId(u64::MAX)) => return Ok(Vec::new()),
+            Some(UnitId(id)) => UnitId(id + 1),
+        };
+        let from = codec::unit_key(memory, first, 0);
+        let to = codec::unit_key(memory, UnitId(u64::MAX), u8::MAX);
+        let mut units = Vec::with_capacity(limit.min(1_000));
+        let mut pieces = self.trees.units.range(from..=to);
+        let mut current: Option<(UnitId, Vec<u8>)> = None;
+        let decode = |(id, bytes): (UnitId, Vec<u8>)| {
+            codec::decode_unit(memory, id, &bytes).map_err(|error| self.damage(&error))
+        };
+        while units.len() < limit {
+            let Some((key, bytes)) = self.read(|| pieces.next().transpose())? else {
+                break;
+            };
+            let Some((_, id, chunk)) = codec::parse_unit_key(&key) else {
+                return Err(damaged(&self.directory, "a unit has a key of the wrong length"));
+            };
+            if chunk == 0 {
+                if let Some(whole) = current.replace((id, bytes.to_vec())) {
+                    units.push(decode(whole)?);
+                }
+            } else if let Some((_, joined)) = current.as_mut() {
+                joined.extend_from_slice(&bytes);
+            }
+        }
+        if units.len() < limit
+            && let Some(whole) = current
+        {
+            units.push(decode(whole)?);
+        }
+        Ok(units)
+    }
+
+    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {
+        self.read(|| self.trees.requests.get(key.0))?
+            .map(|bytes| codec::decode(&key.0, &bytes).map_err(|error| self.damage(&error)))
+            .transpose()
+    }
+
+    fn requests_before(
+        &self,
+        time: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RequestKey>, StoreError> {
+        let mut old = Vec::new();
+        let mut records = self.trees.requests.iter();
+        while old.len() < limit
+            && let Some((key, bytes)) = self.read(|| records.next().transpose())?
+        {
+            let record: RequestRecord =
+                codec::decode(&key, &bytes).map_err(|error| self.damage(&error))?;
+            if record.time < time
+                && let Ok(key) = key.as_ref().try_into()
+            {
+                old.push(RequestKey(key));
+            }
+        }
+        Ok(old)
+    }
+
+    fn changes_since(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
+        let from = after.next().0.to_be_bytes();
+        let records = self
+            .read(|| self.trees.log.range(from..).take(limit).collect::<sled::Result<Vec<_>>>())?;
+        records
+            .iter()
+            .map(|(key, bytes)| codec::decode(key, bytes).map_err(|error| self.damage(&error)))
+            .collect()
+    }
+
+    fn last_sequence(&self) -> Sequence {
+        Sequence(self.last.load(Ordering::Acquire))
+    }
+
+    fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
+        if let Some(cause) = self.poison.get() {
+            return Err(StoreError::Poisoned(cause.clone()));
+        }
+        let result = self.write(commits);
+        if let Err(error) = &result {
+            // Only the first cause counts.
+            let _ = self.poison.set(error.to_string());
+        }
+        result
+    }
+
+    fn poisoned(&self) -> Option<String> {
+        self.poison.get().cloned()
+    }
+}
+
+fn open_database(directory: &Path) -> Result<(sled::Db, Trees), StoreError> {
+    let config = sled::Config::new()
+        .path(directory.join(DATABASE))
+        .cache_capacity(STORE_CACHE_BYTES)
+        .flush_every_ms(None)
+        .use_compression(false);
+    let open = || {
+        let database = config.open()?;
+        let trees = Trees {
+            memories: database.open_tree("memories")?,
+            units: database.open_tree("units")?,
+            log: database.open_tree("log")?,
+            requests: database.open_tree("requests")?,
+        };
+        Ok((database, trees))
+    };
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(open)) => Ok(open),
+        Ok(Err(sled::Error::Corruption { .. })) => {
+            Err(damaged(directory, "the database says that its file is corrupt"))
+        }
+        Ok(Err(error)) => Err(StoreError::Io {
+            doing: format!("opening the database in {}", directory.display()),
+            cause: error.to_string(),
+        }),
+        Err(panic) => Err(damaged(directory, panic_message(panic.as_ref()))),
+    }
+}
+
+/// Walks the whole commit log: numbers without a gap, checksums that chain.
+fn read_tail(directory: &Path, trees: &Trees) -> Result<Tail, StoreError> {
+    let mut tail = Tail::default();
+    let mut records = trees.log.iter();
+    loop {
+        let next = catch_unwind(AssertUnwindSafe(|| records.next().transpose()))
+            .map_err(|panic| damaged(directory, panic_message(panic.as_ref())))?
+            .map_err(|error| damaged(directory, error.to_string()))?;
+        let Some((key, bytes)) = next else {
+            return Ok(tail);
+        };
+        let bad = |error: CodecError| damaged(directory, format!("commit log: {error}"));
+        let mut record: LogRecord = codec::decode(&key, &bytes).map_err(bad)?;
+        let expected = tail.sequence.next();
+        let stored_chain = std::mem::take(&mut record.chain);
+        if record.sequence != expected || chain(tail.chain, &record).map_err(bad)? != stored_chain {
+            return Err(damaged(
+                directory,
+                format!("the commit log breaks at commit {}", expected.0),
+            ));
+        }
+        tail = Tail { sequence: expected, chain: stored_chain };
+    }
+}
+
+/// The running checksum after a record whose own `chain` is 0.
+fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&before.to_le_bytes());
+    hasher.update(&postcard::to_stdvec(record)?);
+    Ok(hasher.finalize())
+}
+
+fn check_acknowledged(
+    directory: &Path,
+    found: Sequence,
+    acknowledged: Option<Sequence>,
+    accept_data_loss: bool,
+) -> Result<(), StoreError> {
+    match acknowledged {
+        _ if accept_data_loss => Ok(()),
+        Some(acknowledged) if found < acknowledged => {
+            Err(StoreError::Behind { directory: directory.to_owned(), found, acknowledged })
+        }
+        None if found > Sequence(0) => Err(StoreError::Damaged {
+            directory: directory.to_owned(),
+            what: "the file 'acknowledged' is missing, so nothing tells whether the store is whole"
+                .to_owned(),
+            hint: ", or, to go on with what is there, start once with --accept-data-loss",
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn damaged(directory: &Path, what: impl Into<String>) -> StoreError {
+    StoreError::Damaged { directory: directory.to_owned(), what: what.into(), hint: HINT_FORMAT }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("the database gave up ({})", text.as_deref().unwrap_or("no reason given"))
+}
+
+/// Syncs every file below a directory, and the directories.
+fn sync_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+        } else {
+            File::open(&path)?.sync_all()?;
+        }
+    }
+    acked::sync_directory(directory)
+}

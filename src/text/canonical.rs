@@ -1,0 +1,231 @@
+//! What is the exact same text? The canonical form, with the way back to the original.
+//!
+//! NFC (UAX #15); every run of white space one space, none at the ends; no bidirectional controls, no zero-width
+//! characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
+//! ligatures that stand for whole words (U+FDF0 to U+FDFF). Knows nothing of tokens.
+
+use std::ops::Range;
+
+use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
+
+/// A canonical text and where its characters came from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Canonical {
+    pub(super) text: String,
+    /// For each character of `text`: where it begins there, and the bytes of the original that it stands for. Empty when
+    /// the original is canonical already.
+    places: Vec<Place>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    canonical: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Canonical {
+    /// Makes it the canonical form of a text, in the memory it has.
+    pub(super) fn set(&mut self, original: &str) {
+        self.text.clear();
+        self.places.clear();
+        if is_canonical(original) {
+            self.text.push_str(original);
+        } else {
+            self.build(original);
+        }
+    }
+
+    /// The bytes of the original that a stretch of the canonical text stands for.
+    pub(super) fn original(&self, range: Range<usize>) -> Range<usize> {
+        if self.places.is_empty() || range.is_empty() {
+            return match self.places.get(self.place(range.start)) {
+                Some(place) if !self.places.is_empty() => {
+                    place.start as usize..place.start as usize
+                }
+                _ if self.places.is_empty() => range,
+                _ => {
+                    let end = self.places.last().map_or(0, |place| place.end as usize);
+                    end..end
+                }
+            };
+        }
+        let first = self.places[self.place(range.start)].start as usize;
+        let last = self.places[self.place(range.end) - 1].end as usize;
+        first..last.max(first)
+    }
+
+    /// The first character at or after a byte of the canonical text.
+    fn place(&self, canonical: usize) -> usize {
+        self.places.partition_point(|place| (place.canonical as usize) < canonical)
+    }
+
+    fn build(&mut self, original: &str) {
+        let mut cluster = Cluster::default();
+        let mut space: Option<Place> = None;
+        let mut characters = original.char_indices().peekable();
+        let mut before = None;
+        while let Some((start, character)) = characters.next() {
+            let end = start + character.len_utf8();
+            let after = characters.peek().map(|(_, next)| *next);
+            let kind = kind(character, before, after);
+            before = Some(character);
+            match kind {
+                Kind::Dropped => {}
+                Kind::Space => {
+                    self.flush(&mut cluster);
+                    if !self.text.is_empty() {
+                        let start = space.map_or(index(start), |space| space.start);
+                        space = Some(Place { canonical: 0, start, end: index(end) });
+                    }
+                }
+                Kind::Kept => {
+                    if let Some(space) = space.take() {
+                        self.push(' ', space.start, space.end);
+                    }
+                    self.add(&mut cluster, character, start, end);
+                }
+            }
+        }
+        self.flush(&mut cluster);
+    }
+
+    fn add(&mut self, cluster: &mut Cluster, character: char, start: usize, end: usize) {
+        if is_presentation_form(character) {
+            decompose_compatible(character, |part| {
+                // A mark that is shown alone decomposes to a space and the mark.
+                if part != ' ' {
+                    self.extend(cluster, part, start, end);
+                }
+            });
+        } else {
+            self.extend(cluster, character, start, end);
+        }
+    }
+
+    /// Collects what NFC may reorder or compose: it never reaches over a starter that composes with nothing before it.
+    fn extend(&mut self, cluster: &mut Cluster, character: char, start: usize, end: usize) {
+        let begins_anew = canonical_combining_class(character) == 0
+            && is_nfc_quick(std::iter::once(character)) != IsNormalized::Maybe;
+        if begins_anew || cluster.len() >= CLUSTER_CHARS_MAX {
+            self.flush(cluster);
+        }
+        cluster.push((character, index(start), index(end)));
+    }
+
+    /// Composes what was collected. The first character that comes out stands for the first that went in, and so on; the
+    /// last one for all the rest.
+    fn flush(&mut self, cluster: &mut Cluster) {
+        let Some(&(_, _, end)) = cluster.last() else { return };
+        let mut composed = cluster.iter().map(|(character, ..)| *character).nfc().peekable();
+        let mut sources = cluster.iter();
+        let mut last = (end, end);
+        let mut places = Vec::with_capacity(cluster.len());
+        while let Some(character) = composed.next() {
+            if let Some(&(_, start, source_end)) = sources.next() {
+                last = (start, source_end);
+            }
+            let end = if composed.peek().is_none() { end } else { last.1 };
+            places.push((character, last.0, end));
+        }
+        for (character, start, end) in places {
+            self.push(character, start, end);
+        }
+        cluster.clear();
+    }
+
+    fn push(&mut self, character: char, start: u32, end: u32) {
+        self.places.push(Place { canonical: index(self.text.len()), start, end });
+        self.text.push(character);
+    }
+}
+
+/// Marks on one base that are reordered together; a longer run is normalised in pieces of this size, so that a text of
+/// nothing but marks takes linear time (UAX #15 calls the like "stream-safe").
+const CLUSTER_CHARS_MAX: usize = 128;
+
+/// Characters that NFC looks at together, each with its bytes of the original.
+type Cluster = Vec<(char, u32, u32)>;
+
+fn index(byte: usize) -> u32 {
+    // A segment is far below 4 GiB.
+    u32::try_from(byte).unwrap_or(u32::MAX)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kept,
+    Space,
+    Dropped,
+}
+
+fn kind(character: char, before: Option<char>, after: Option<char>) -> Kind {
+    match character {
+        ' ' => Kind::Space,
+        '\u{200c}' | '\u{200d}' => {
+            let shapes = |it: Option<char>| {
+                it.is_some_and(|it| it.is_alphabetic() || is_mark(it) || it as u32 >= 0x1_f000)
+            };
+            if shapes(before) && shapes(after) { Kind::Kept } else { Kind::Dropped }
+        }
+        '\u{200b}'
+        | '\u{feff}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{61c}' => Kind::Dropped,
+        _ if character.is_whitespace() => Kind::Space,
+        _ => Kind::Kept,
+    }
+}
+
+fn is_presentation_form(character: char) -> bool {
+    matches!(character, '\u{fb50}'..='\u{fdef}' | '\u{fe70}'..='\u{fefc}')
+}
+
+/// Whether a character is an Arabic mark.
+pub(super) fn is_mark(character: char) -> bool {
+    matches!(character,
+        '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
+        | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{8d3}'..='\u{8ff}')
+}
+
+/// Whether a text is its own canonical form; `false` may also mean "look closer".
+fn is_canonical(text: &str) -> bool {
+    let mut after_space = true;
+    let mut after_mark = false;
+    for character in text.chars() {
+        let mut mark = false;
+        match character {
+            ' ' if after_space => return false,
+            ' ' => {
+                after_space = true;
+                after_mark = false;
+                continue;
+            }
+            '!'..='~'
+            | '\u{60c}'
+            | '\u{61b}'
+            | '\u{61f}'..='\u{64a}'
+            | '\u{660}'..='\u{66f}'
+            | '\u{a1}'..='\u{2ff}'
+            | '\u{671}'..='\u{6d3}'
+            | '\u{400}'..='\u{45f}'
+            | '\u{2010}'..='\u{2027}'
+            | '\u{2030}'..='\u{205e}'
+            | '\u{20a0}'..='\u{20c0}' => {}
+            '\u{64b}'..='\u{652}' | '\u{670}' => {
+                if after_mark || after_space {
+                    return false;
+                }
+                mark = true;
+            }
+            _ => return false,
+        }
+        after_space = false;
+        after_mark = mark;
+    }
+    !after_space || text.is_empty()
+}

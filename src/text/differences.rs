@@ -1,0 +1,141 @@
+//! Which spelling differences separate two texts that are the same when folded?
+
+use super::fold::folding;
+
+/// A set of kinds of spelling difference.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Differences(u8);
+
+impl Differences {
+    /// Vowel and Quranic marks.
+    pub const MARKS: Self = Self(1);
+    /// Lengthening strokes.
+    pub const TATWEEL: Self = Self(1 << 1);
+    /// Hamza, alef maksura, teh marbuta, look-alikes of other alphabets.
+    pub const LETTERS: Self = Self(1 << 2);
+    /// Upper and lower case.
+    pub const CASE: Self = Self(1 << 3);
+    /// Script of the digits.
+    pub const DIGITS: Self = Self(1 << 4);
+    /// Punctuation marks.
+    pub const PUNCTUATION: Self = Self(1 << 5);
+    /// White space.
+    pub const SPACING: Self = Self(1 << 6);
+    /// Anything else.
+    pub const OTHER: Self = Self(1 << 7);
+
+    const NAMES: [(&'static str, Self); 8] = [
+        ("marks", Self::MARKS),
+        ("tatweel", Self::TATWEEL),
+        ("letters", Self::LETTERS),
+        ("case", Self::CASE),
+        ("digits", Self::DIGITS),
+        ("punctuation", Self::PUNCTUATION),
+        ("spacing", Self::SPACING),
+        ("other", Self::OTHER),
+    ];
+
+    /// Whether there is no difference.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all of the others are among these.
+    pub fn contains(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// The set as bits, for keeping it in little room.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of these bits.
+    pub fn from_bits_truncate(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// The kind of this name.
+    pub(super) fn by_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(it, _)| *it == name).map(|(_, kind)| *kind)
+    }
+}
+
+impl std::ops::BitOr for Differences {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl std::ops::BitOrAssign for Differences {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// What separates two surfaces of tokens that fold to the same.
+///
+/// Walks both side by side: a character that one has and the other has not is named by the rule that drops it; two that
+/// fold to the same are named by the rules that change them.
+pub fn token_differences(a: &str, b: &str) -> Differences {
+    let mut found = Differences::default();
+    let (mut left, mut right) = (a.chars().peekable(), b.chars().peekable());
+    loop {
+        match (left.peek().copied(), right.peek().copied()) {
+            (None, None) => return found,
+            (Some(one), Some(other)) if one == other => {
+                left.next();
+                right.next();
+            }
+            (Some(one), _) if is_dropped(one) => {
+                found |= difference(one);
+                left.next();
+            }
+            (_, Some(other)) if is_dropped(other) => {
+                found |= difference(other);
+                right.next();
+            }
+            (Some(one), Some(other)) => {
+                let named = difference(one) | difference(other);
+                found |= if named.is_empty() { Differences::OTHER } else { named };
+                left.next();
+                right.next();
+            }
+            _ => {
+                // One side ran out, though it folds to the same: a character that folds to several.
+                found |= Differences::OTHER;
+                return found;
+            }
+        }
+    }
+}
+
+/// What separates two gaps: white space, punctuation, or both.
+pub fn gap_differences(a: &str, b: &str) -> Differences {
+    if a == b {
+        return Differences::default();
+    }
+    let visible = |text: &str| text.chars().filter(|it| !it.is_whitespace()).collect::<String>();
+    let (one, other) = (visible(a), visible(b));
+    if one == other {
+        return Differences::SPACING;
+    }
+    let stripped = |text: &str| {
+        let kept = text.chars().filter(|&it| !is_dropped(it));
+        kept.collect::<String>()
+    };
+    if stripped(&one) == stripped(&other) {
+        return token_differences(&one, &other);
+    }
+    Differences::PUNCTUATION
+}
+
+fn is_dropped(character: char) -> bool {
+    folding(character).is_some_and(|folding| folding.is_dropped())
+}
+
+fn difference(character: char) -> Differences {
+    folding(character).map_or(Differences::default(), |folding| folding.difference)
+}

@@ -1,0 +1,127 @@
+//! What is the same letter? The folded form of characters, and which spelling difference each change is.
+//!
+//! The rules are data (`data/fold.tsv`); lower case comes from the Unicode tables of the standard library. Knows nothing of
+//! tokens.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::differences::Differences;
+
+/// What a character becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Folding {
+    /// What stands for it, empty characters as NUL.
+    to: [char; 3],
+    /// Which difference that makes.
+    pub(super) difference: Differences,
+}
+
+impl Folding {
+    /// What stands for the character.
+    pub(super) fn chars(&self) -> impl Iterator<Item = char> + '_ {
+        self.to.iter().copied().filter(|&character| character != '\0')
+    }
+
+    /// Whether it is a mark that the folded form leaves out.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.to[0] == '\0'
+    }
+}
+
+/// How a character is folded; `None` when it stays as it is.
+#[inline]
+pub(super) fn folding(character: char) -> Option<Folding> {
+    let code = character as usize;
+    if code < 0x80 {
+        return character.is_ascii_uppercase().then(|| Folding {
+            to: [character.to_ascii_lowercase(), '\0', '\0'],
+            difference: Differences::CASE,
+        });
+    }
+    let table = table();
+    if code < DENSE {
+        return table.dense[code];
+    }
+    match table.rare.get(&character) {
+        Some(folding) => Some(*folding),
+        None => lower_case(character),
+    }
+}
+
+/// Below this every character has its own place in a table: Latin to Arabic.
+const DENSE: usize = 0x0900;
+
+struct Table {
+    dense: Vec<Option<Folding>>,
+    rare: HashMap<char, Folding>,
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let rules: HashMap<char, Folding> = parse(include_str!("data/fold.tsv")).collect();
+        let dense = (0..DENSE)
+            .map(|code| {
+                let character = u32::try_from(code).ok().and_then(char::from_u32)?;
+                rules.get(&character).copied().or_else(|| lower_case(character))
+            })
+            .collect();
+        let rare = rules.into_iter().filter(|(it, _)| *it as usize >= DENSE).collect();
+        Table { dense, rare }
+    })
+}
+
+fn lower_case(character: char) -> Option<Folding> {
+    let mut lower = character.to_lowercase();
+    let mut next = || lower.next().unwrap_or('\0');
+    let to = [next(), next(), next()];
+    (to[0] != character).then_some(Folding { to, difference: Differences::CASE })
+}
+
+/// The rules of a table: `code[..code] TAB codes or '-' TAB difference TAB name`. A line that says something else would
+/// be a fault of the table; the tests read every line.
+fn parse(table: &str) -> impl Iterator<Item = (char, Folding)> + '_ {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(parse_line).flatten()
+}
+
+fn parse_line(line: &str) -> Option<Vec<(char, Folding)>> {
+    let mut columns = line.split('\t');
+    let (from, to, difference) = (columns.next()?, columns.next()?, columns.next()?);
+    let code = |text: &str| u32::from_str_radix(text, 16).ok();
+    let (first, last) = from.split_once("..").unwrap_or((from, from));
+    let mut chars = ['\0'; 3];
+    if to != "-" {
+        for (place, text) in chars.iter_mut().zip(to.split(' ')) {
+            *place = char::from_u32(code(text)?)?;
+        }
+    }
+    let folding = Folding { to: chars, difference: Differences::by_name(difference)? };
+    Some((code(first)?..=code(last)?).filter_map(char::from_u32).map(|it| (it, folding)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_a_rule() {
+        let lines = include_str!("data/fold.tsv").lines().filter(|line| !line.starts_with('#'));
+        for line in lines {
+            assert!(parse_line(line).is_some_and(|rules| !rules.is_empty()), "{line}");
+            assert_eq!(line.split('\t').count(), 4, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_character_folds_to_is_not_folded_again() {
+        for character in '\0'..=char::MAX {
+            if let Some(folded) = folding(character) {
+                for to in folded.chars() {
+                    assert_eq!(folding(to), None, "{character:?} becomes {to:?}");
+                }
+            }
+        }
+    }
+}

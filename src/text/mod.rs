@@ -1,0 +1,269 @@
+//! What is the same text? Canonical and folded forms, tokens and their classes, spelling differences.
+//!
+//! Everything above consumes an [`Analysis`], made once for a segment. Pure: no I/O, no clock. Knows nothing of files,
+//! wire or disk.
+
+mod canonical;
+mod differences;
+mod fold;
+mod scan;
+mod stem;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::unit::Lang;
+
+use canonical::Canonical;
+use fold::folding;
+
+pub use differences::{Differences, gap_differences, token_differences};
+
+/// Changes whenever a form, a token or a class of any text can change.
+pub const TEXT_VERSION: u32 = 1;
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// Letters, with marks and digits among them.
+    Word,
+    /// Digits with separators.
+    Number,
+    /// A date in digits.
+    Date,
+    /// A number and a percent sign.
+    Percent,
+    /// A number and the sign of a currency.
+    Currency,
+    /// An address, or the target of a Markdown link.
+    Url,
+    /// An address of a person.
+    Email,
+    /// `{0}`, `%s`, `$1`, `${x}` and their like.
+    Placeholder,
+    /// Code between backquotes.
+    Code,
+    /// A tag or an entity of XML or HTML.
+    Tag,
+    /// Anything else that is seen.
+    Punctuation,
+}
+
+impl TokenKind {
+    /// Whether it stands for a value: another value in its place costs little.
+    pub fn is_number_like(self) -> bool {
+        matches!(self, Self::Number | Self::Date | Self::Percent | Self::Currency)
+    }
+
+    /// Whether it counts for the score.
+    pub fn counts(self) -> bool {
+        self != Self::Punctuation
+    }
+
+    /// The class that all tokens of a kind share; words have their own, and no word begins with `#`.
+    fn class(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Word => return None,
+            Self::Number => "#number",
+            Self::Date => "#date",
+            Self::Percent => "#percent",
+            Self::Currency => "#currency",
+            Self::Url => "#url",
+            Self::Email => "#email",
+            Self::Placeholder => "#placeholder",
+            Self::Code => "#code",
+            Self::Tag => "#tag",
+            Self::Punctuation => "#punctuation",
+        })
+    }
+}
+
+/// A token of an [`Analysis`], which knows its texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: TokenKind,
+    canonical: Stretch,
+    folded: Stretch,
+    class: Stretch,
+}
+
+/// Bytes of a text: start and end.
+type Stretch = (u32, u32);
+
+/// What stands between two tokens that count: punctuation and white space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap<'a> {
+    /// As in the canonical text.
+    pub canonical: &'a str,
+    /// Marks of one shape, without white space.
+    pub folded: &'a str,
+}
+
+/// All forms of one segment. Reuse it for the next segment: its memory stays.
+#[derive(Debug, Clone, Default)]
+pub struct Analysis {
+    canonical: Canonical,
+    original_len: usize,
+    /// Folded texts and classes of all tokens and gaps, one after the other.
+    forms: String,
+    /// Working memory: the word whose class is being found.
+    word: String,
+    tokens: Vec<Token>,
+    /// One more than tokens that count: canonical and folded.
+    gaps: Vec<(Stretch, Stretch)>,
+}
+
+impl Analysis {
+    /// The canonical form of the whole segment.
+    pub fn canonical(&self) -> &str {
+        &self.canonical.text
+    }
+
+    /// All tokens in order, punctuation included.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// The tokens that count for the score, in order.
+    pub fn words(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.iter().filter(|token| token.kind.counts())
+    }
+
+    /// Length of the original text, in bytes.
+    pub fn original_len(&self) -> usize {
+        self.original_len
+    }
+
+    /// Where a token stands in the original text, in bytes.
+    pub fn span(&self, token: &Token) -> Range<usize> {
+        self.canonical.original(range(token.canonical))
+    }
+
+    /// A token as in the canonical text.
+    pub fn surface(&self, token: &Token) -> &str {
+        &self.canonical.text[range(token.canonical)]
+    }
+
+    /// The folded form of a token.
+    pub fn folded(&self, token: &Token) -> &str {
+        &self.forms[range(token.folded)]
+    }
+
+    /// The class of a token; equal folded forms of one kind have equal classes.
+    pub fn class(&self, token: &Token) -> &str {
+        &self.forms[range(token.class)]
+    }
+
+    /// What stands before the first token that counts, between two, and after the last: one more than there are.
+    pub fn gaps(&self) -> impl ExactSizeIterator<Item = Gap<'_>> {
+        self.gaps.iter().map(|(canonical, folded)| Gap {
+            canonical: &self.canonical.text[range(*canonical)],
+            folded: &self.forms[range(*folded)],
+        })
+    }
+
+    fn add_gap(&mut self, start: usize, end: usize) {
+        let folded = self.forms.len();
+        for character in self.canonical.text[start..end].chars() {
+            if !character.is_whitespace() {
+                fold_into(&mut self.forms, character);
+            }
+        }
+        self.gaps.push((stretch(start, end), stretch(folded, self.forms.len())));
+    }
+}
+
+/// Analyses texts of one language.
+#[derive(Debug, Clone)]
+pub struct Analyzer {
+    english: bool,
+}
+
+impl Analyzer {
+    /// For texts in a language. Latin words among Arabic text are taken for English.
+    pub fn new(lang: &Lang) -> Self {
+        Self { english: matches!(lang.primary(), "en" | "ar") }
+    }
+
+    /// All forms of a text.
+    pub fn analyze(&self, text: &str) -> Analysis {
+        let mut analysis = Analysis::default();
+        self.analyze_into(text, &mut analysis);
+        analysis
+    }
+
+    /// The same in memory that is there already.
+    pub fn analyze_into(&self, text: &str, analysis: &mut Analysis) {
+        analysis.canonical.set(text);
+        analysis.original_len = text.len();
+        analysis.forms.clear();
+        analysis.tokens.clear();
+        analysis.gaps.clear();
+        let (mut place, mut gap, mut before) = (0, 0, None);
+        while let Some(first) = analysis.canonical.text[place..].chars().next() {
+            if first.is_whitespace() {
+                place += first.len_utf8();
+                before = Some(first);
+                continue;
+            }
+            let (kind, length) = scan::token(&analysis.canonical.text[place..], before);
+            let end = place + length;
+            if kind.counts() {
+                analysis.add_gap(gap, place);
+                gap = end;
+            }
+            self.add_token(analysis, kind, place, end);
+            before = analysis.canonical.text[..end].chars().next_back();
+            place = end;
+        }
+        analysis.add_gap(gap, place);
+    }
+
+    fn add_token(&self, analysis: &mut Analysis, kind: TokenKind, start: usize, end: usize) {
+        let Analysis { canonical, forms, word, tokens, .. } = analysis;
+        let folded = forms.len();
+        for character in canonical.text[start..end].chars() {
+            fold_into(forms, character);
+        }
+        if forms.len() == folded {
+            // Nothing but marks: they are all that this token has.
+            forms.push_str(&canonical.text[start..end]);
+        }
+        let folded = stretch(folded, forms.len());
+        let class_start = forms.len();
+        if let Some(class) = kind.class() {
+            forms.push_str(class);
+        } else {
+            word.clear();
+            word.push_str(&forms[range(folded)]);
+            stem::class_of(word, self.english, forms);
+        }
+        let class = stretch(class_start, forms.len());
+        tokens.push(Token { kind, canonical: stretch(start, end), folded, class });
+    }
+}
+
+/// The canonical form of a text: what has to be equal for an exact match.
+pub fn canonical(text: &str) -> Cow<'_, str> {
+    let mut canonical = Canonical::default();
+    canonical.set(text);
+    if canonical.text == text { Cow::Borrowed(text) } else { Cow::Owned(canonical.text) }
+}
+
+fn fold_into(out: &mut String, character: char) {
+    match folding(character) {
+        None => out.push(character),
+        Some(folding) => out.extend(folding.chars()),
+    }
+}
+
+fn range(stretch: Stretch) -> Range<usize> {
+    stretch.0 as usize..stretch.1 as usize
+}
+
+fn stretch(start: usize, end: usize) -> Stretch {
+    // A segment is far below 4 GiB, and so are its forms.
+    let index = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+    (index(start), index(end))
+}

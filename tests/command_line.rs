@@ -1,0 +1,251 @@
+//! The program as a user types it: outputs, exit codes, errors that help.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::crash::Process;
+use crate::support::shared;
+
+const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.tsv");
+
+fn run_with(directory: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("DHAKIRA_DATA")
+        .env_remove("DHAKIRA_SERVER")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    run_with(directory, arguments, "")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(stdout(output).lines().last().unwrap()).unwrap()
+}
+
+/// Sources of the small memory, in its order.
+fn sources() -> Vec<String> {
+    let text = std::fs::read_to_string(SMALL).unwrap();
+    text.lines().skip(1).map(|line| line.split('\t').nth(3).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_import_counts_reports_and_says_so_in_its_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(directory.path(), &["import", "--memory", "m", SMALL, "--json"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    let sums = json(&output);
+    for (name, expected) in [("read", 7), ("stored", 4), ("duplicates", 1), ("rejected", 2)] {
+        assert_eq!(sums[name], expected, "{name}");
+    }
+    assert_eq!(stdout(&output).lines().count(), 1);
+    let faults = stderr(&output);
+    assert!(faults.contains("small.tsv:6: source: empty"), "{faults}");
+    assert!(faults.contains("small.tsv:7: '2024-02-30' is not a date"), "{faults}");
+    let again = run(directory.path(), &["import", "--memory", "m", SMALL, "--json"]);
+    assert_eq!(
+        (json(&again)["stored"].as_u64(), json(&again)["duplicates"].as_u64()),
+        (Some(0), Some(5))
+    );
+}
+
+#[test]
+fn lookups_answer_a_line_each_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["import", "--memory", "m", SMALL]);
+    let sources = sources();
+    let input = format!("{}\n\nxyz\n{}", sources[2], sources[0]);
+    let output = run_with(directory.path(), &["lookup", "--memory", "m", "--json"], &input);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let lines: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0]["query"], sources[2].as_str());
+    let found = &lines[0]["matches"][0];
+    assert_eq!((found["score"].as_f64(), found["kind"].as_str()), (Some(100.0), Some("exact")));
+    assert_eq!(found["target"], "Click Save to confirm the changes");
+    assert_eq!(found["unit"], "memories/m/units/3");
+    assert_eq!((&lines[1]["query"], &lines[1]["matches"]), (&"".into(), &Value::Array(vec![])));
+    assert_eq!(lines[2]["matches"], Value::Array(vec![]));
+    assert_eq!(lines[3]["matches"][0]["unit"], "memories/m/units/1");
+    // In the order of the document the neighbours are the stored ones.
+    let input = sources[..3].join("\n");
+    let arguments = ["lookup", "--memory", "m", "--document", "--json"];
+    let output = run_with(directory.path(), &arguments, &input);
+    let kinds: Vec<String> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["matches"][0]["kind"].to_string())
+        .collect();
+    assert_eq!(kinds, ["\"context\"", "\"context\"", "\"context\""]);
+    let output = run_with(directory.path(), &["lookup", "--memory", "m"], "\u{1}\n");
+    assert_eq!(code(&output), 3);
+    assert!(stdout(&output).contains("U+0001"));
+}
+
+#[test]
+fn embedded_and_served_answers_are_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["import", "--memory", "m", SMALL]);
+    let data = directory.path().join("dhakira-data");
+    let input = sources().join("\n");
+    let lookup = ["lookup", "--memory", "m", "--min-score", "30", "--json"];
+    let embedded = run_with(directory.path(), &lookup, &input);
+    let export = run(directory.path(), &["export", "--memory", "m"]);
+    let process = Process::start(&data);
+    // The directory is in use now; the error names the holder and the way out.
+    let refused = run(directory.path(), &["memories"]);
+    assert_eq!(code(&refused), 1);
+    let error = stderr(&refused);
+    let hint = format!("--server {}", process.url);
+    assert!(error.contains(&hint) && error.contains("process"), "{error}");
+    let with_server = |arguments: &[&str]| -> Output {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--server", &process.url]).collect();
+        run_with(directory.path(), &all, &input)
+    };
+    assert_eq!(stdout(&with_server(&lookup)), stdout(&embedded));
+    assert_eq!(stdout(&with_server(&["export", "--memory", "m"])), stdout(&export));
+    let listed = json(&with_server(&["memories", "--json"]));
+    assert_eq!((&listed["name"], &listed["units"]), (&"m".into(), &4.into()));
+}
+
+#[test]
+fn an_export_imports_to_the_same_export() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["import", "--memory", "m", SMALL]);
+    let first = run(directory.path(), &["export", "--memory", "m", "--output", "m.tmx"]);
+    assert_eq!(code(&first), 0, "{}", stderr(&first));
+    let refused = run(directory.path(), &["export", "--memory", "m", "--output", "m.tmx"]);
+    assert_eq!(code(&refused), 1);
+    let output = run(directory.path(), &["import", "--memory", "n", "m.tmx", "--json"]);
+    assert_eq!(json(&output)["stored"], 4, "{}", stderr(&output));
+    let text = std::fs::read_to_string(directory.path().join("m.tmx")).unwrap();
+    assert_eq!(stdout(&run(directory.path(), &["export", "--memory", "n"])), text);
+}
+
+#[test]
+fn a_truncated_file_gives_its_good_part_and_the_place_of_the_break() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["import", "--memory", "m", SMALL]);
+    let text = stdout(&run(directory.path(), &["export", "--memory", "m"]));
+    let third = text.match_indices("</tu>").nth(2).unwrap().0;
+    std::fs::write(directory.path().join("cut.tmx"), &text[..third]).unwrap();
+    let output = run(directory.path(), &["import", "--memory", "n", "cut.tmx", "--json"]);
+    assert_eq!(code(&output), 3);
+    assert_eq!(json(&output)["stored"], 2);
+    let line = text[..third].matches('\n').count() + 1;
+    let error = stderr(&output);
+    assert!(error.contains(&format!("cut.tmx:{line}:")), "{error}");
+    assert!(error.contains("the file ends inside of <tu>"), "{error}");
+}
+
+#[test]
+fn memories_are_made_changed_and_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let memories = |arguments: &[&str]| {
+        let all: Vec<&str> = ["memories"].iter().chain(arguments).copied().collect();
+        run(directory.path(), &all)
+    };
+    let missing = memories(&["list"]);
+    assert_eq!(code(&missing), 1);
+    assert!(stderr(&missing).contains("--data"), "{}", stderr(&missing));
+    assert_eq!(code(&memories(&["create", "law", "--target-lang", "fr"])), 0);
+    assert_eq!(code(&memories(&["create", "law"])), 1);
+    assert_eq!(code(&memories(&["update", "law", "--description", "contracts"])), 0);
+    let shown = json(&memories(&["show", "law", "--json"]));
+    assert_eq!((&shown["target_lang"], &shown["description"]), (&"fr".into(), &"contracts".into()));
+    let wrong = run(directory.path(), &["import", "--memory", "law", "--target-lang", "en", SMALL]);
+    assert_eq!(code(&wrong), 1);
+    assert!(stderr(&wrong).contains("for ar to fr"), "{}", stderr(&wrong));
+    assert_eq!(code(&memories(&["delete", "law"])), 0);
+    assert_eq!(code(&memories(&["show", "law"])), 1);
+}
+
+#[test]
+fn bad_usage_and_bad_input_have_their_own_exit_codes_and_say_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    for usage in [
+        vec!["lookup"],
+        vec!["import", "--memory", "a b", "x"],
+        vec!["lookup", "--memory", "m", "--min-score", "101"],
+        vec!["lookup", "--memory", "m", "--max", "0"],
+        vec!["nonsense"],
+    ] {
+        assert_eq!(code(&run(directory.path(), &usage)), 2, "{usage:?}");
+    }
+    let write =
+        |name: &str, bytes: &[u8]| std::fs::write(directory.path().join(name), bytes).unwrap();
+    write("empty.tsv", b"");
+    write("columns.tsv", b"one\ttwo\nx\ty\n");
+    write("words.txt", b"just a line\n");
+    write("page.html", b"<html><body>x</body></html>");
+    let cases = [
+        ("empty.tsv", 1, "is empty"),
+        ("columns.tsv", 1, "--source-column"),
+        ("words.txt", 1, "neither TMX nor TSV nor CSV"),
+        ("page.html", 3, "is not TMX"),
+        ("missing.tmx", 1, "missing.tmx"),
+        (".", 1, "directory"),
+    ];
+    for (file, expected, message) in cases {
+        let output = run(directory.path(), &["import", "--memory", "m", file]);
+        assert_eq!(code(&output), expected, "{file}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{file}: {}", stderr(&output));
+    }
+    let none = run_with(directory.path(), &["lookup", "--memory", "none"], "x\n");
+    assert_eq!(code(&none), 1);
+    assert!(stderr(&none).contains("there is no memory 'none'"), "{}", stderr(&none));
+    let nobody = run(directory.path(), &["memories", "--server", "127.0.0.1:1"]);
+    assert_eq!(code(&nobody), 1);
+    assert!(stderr(&nobody).contains("dhakira serve"), "{}", stderr(&nobody));
+}
+
+#[test]
+fn the_demo_shows_ten_lookups() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(directory.path(), &["demo"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    assert_eq!(text.matches("Query ").count(), 10);
+    for word in ["exact", "fuzzy", "no match", "What next"] {
+        assert!(text.contains(word), "{word}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "it leaves nothing behind");
+}
+
+#[test]
+fn a_real_memory_goes_in_whole() {
+    let Some(file) = shared("data/tico19/all.en-ar.tmx.xz") else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let file = file.to_string_lossy();
+    let output = run(directory.path(), &["import", "--memory", "m", &file, "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let sums = json(&output);
+    assert_eq!(sums["read"], 3_071);
+    let stored = sums["stored"].as_u64().unwrap() + sums["duplicates"].as_u64().unwrap();
+    assert_eq!(stored, 3_071);
+}

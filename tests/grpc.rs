@@ -1,0 +1,867 @@
+//! The contract on the wire: every call, every error with its code and its field. The texts are Arabic words, escaped.
+
+use std::collections::BTreeMap;
+
+use dhakira::service::ERROR_DOMAIN;
+use prost_types::FieldMask;
+use tokio_stream::StreamExt as _;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::support::proto::{self, import_units_request::Message as ImportMessage};
+use crate::support::{Clients, TestServer, lookup_request, segment, unit};
+
+const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const OTHER_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
+
+async fn start() -> (TestServer, Clients) {
+    let server = TestServer::start().await;
+    let clients = server.clients().await;
+    (server, clients)
+}
+
+/// Checks code and details, and gives the field that is named.
+fn field(status: &Status, code: Code) -> String {
+    assert_eq!(status.code(), code, "{status}");
+    let details = status.get_error_details();
+    let info = details.error_info().expect("every error carries ErrorInfo");
+    assert_eq!(info.domain, ERROR_DOMAIN);
+    assert!(!info.reason.is_empty());
+    let request = details.bad_request().map(|bad| bad.field_violations[0].field.clone());
+    let resource = details.resource_info().map(|resource| resource.resource_name.clone());
+    request.or(resource).unwrap_or_else(|| info.reason.clone())
+}
+
+fn memory(source: &str, target: &str) -> Option<proto::Memory> {
+    Some(proto::Memory {
+        source_lang: source.into(),
+        target_lang: target.into(),
+        ..Default::default()
+    })
+}
+
+#[tokio::test]
+async fn memories_live_and_die() {
+    let (_server, mut clients) = start().await;
+    let create = proto::CreateMemoryRequest {
+        memory_id: "news".into(),
+        memory: memory("AR", "en-us"),
+        request_id: ID.into(),
+    };
+    let made = clients.memories.create_memory(create.clone()).await.unwrap().into_inner();
+    let made = made.memory.unwrap();
+    assert_eq!((made.name.as_str(), made.source_lang.as_str()), ("memories/news", "ar"));
+    assert_eq!((made.target_lang.as_str(), made.revision), ("en-US", 1));
+    // The same request again is the same answer, not a second memory and not an error.
+    let again = clients.memories.create_memory(create.clone()).await.unwrap().into_inner();
+    assert_eq!(again.memory.unwrap(), made);
+    let other = proto::CreateMemoryRequest { memory_id: "law".into(), ..create.clone() };
+    let error = clients.memories.create_memory(other).await.unwrap_err();
+    assert_eq!(field(&error, Code::AlreadyExists), "request_id");
+    let taken = proto::CreateMemoryRequest { request_id: String::new(), ..create };
+    let error = clients.memories.create_memory(taken).await.unwrap_err();
+    assert_eq!(field(&error, Code::AlreadyExists), "memories/news");
+
+    let update = proto::UpdateMemoryRequest {
+        memory: Some(proto::Memory { display_name: "News".into(), ..made.clone() }),
+        update_mask: Some(FieldMask { paths: vec!["display_name".into()] }),
+        request_id: String::new(),
+    };
+    let updated = clients.memories.update_memory(update.clone()).await.unwrap().into_inner();
+    assert_eq!(updated.memory.as_ref().unwrap().display_name, "News");
+    assert_eq!(updated.memory.unwrap().revision, 2);
+    let error = clients.memories.update_memory(update).await.unwrap_err();
+    assert_eq!(field(&error, Code::Aborted), "REVISION_MISMATCH");
+    let fixed = proto::UpdateMemoryRequest {
+        memory: Some(proto::Memory { revision: 0, ..made }),
+        update_mask: Some(FieldMask { paths: vec!["source_lang".into()] }),
+        request_id: String::new(),
+    };
+    let error = clients.memories.update_memory(fixed).await.unwrap_err();
+    assert_eq!(field(&error, Code::InvalidArgument), "update_mask");
+
+    clients.create_unit("news", "\u{646}\u{635}", "text").await;
+    let delete = |force| proto::DeleteMemoryRequest {
+        name: "memories/news".into(),
+        force,
+        request_id: OTHER_ID.into(),
+    };
+    let error = clients.memories.delete_memory(delete(false)).await.unwrap_err();
+    assert_eq!(field(&error, Code::FailedPrecondition), "MEMORY_NOT_EMPTY");
+    let force = proto::DeleteMemoryRequest { request_id: ID.replace('7', "6"), ..delete(true) };
+    clients.memories.delete_memory(force.clone()).await.unwrap();
+    clients.memories.delete_memory(force).await.unwrap();
+    let get = proto::GetMemoryRequest { name: "memories/news".into() };
+    let error = clients.memories.get_memory(get).await.unwrap_err();
+    assert_eq!(field(&error, Code::NotFound), "memories/news");
+    assert!(error.message().contains("news"));
+    // The name is free, and nothing of the old memory is left under it.
+    clients.create_memory("news").await;
+    assert!(clients.lookup("news", "\u{646}\u{635}").await.is_empty());
+    assert_eq!(
+        clients.create_unit("news", "\u{646}\u{635}", "text").await.name,
+        "memories/news/units/1"
+    );
+}
+
+#[tokio::test]
+async fn listings_come_in_pages() {
+    let (_server, mut clients) = start().await;
+    for index in 0..7 {
+        clients.create_memory(&format!("m{index}")).await;
+        clients.create_unit("m0", &format!("\u{646}\u{635} {index}"), "text").await;
+    }
+    let mut names = Vec::new();
+    let mut token = String::new();
+    loop {
+        let request = proto::ListMemoriesRequest { page_size: 3, page_token: token };
+        let page = clients.memories.list_memories(request).await.unwrap().into_inner();
+        assert!(page.memories.len() <= 3);
+        names.extend(page.memories.into_iter().map(|memory| memory.name));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, (0..7).map(|index| format!("memories/m{index}")).collect::<Vec<_>>());
+    let list = |page_token: &str, parent: &str| proto::ListUnitsRequest {
+        parent: parent.into(),
+        page_size: 4,
+        page_token: page_token.into(),
+    };
+    let first = clients.units.list_units(list("", "memories/m0")).await.unwrap().into_inner();
+    assert_eq!(first.units.len(), 4);
+    let token = first.next_page_token;
+    let second = clients.units.list_units(list(&token, "memories/m0")).await.unwrap().into_inner();
+    assert_eq!(second.units.len(), 3);
+    assert_eq!(second.next_page_token, "");
+    for (token, parent) in [(token.as_str(), "memories/m1"), ("junk", "memories/m0")] {
+        let error = clients.units.list_units(list(token, parent)).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), "page_token");
+    }
+}
+
+#[tokio::test]
+async fn units_live_and_die() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let tag = proto::InlineTag {
+        offset: 4,
+        kind: proto::TagKind::Standalone.into(),
+        pair: None,
+        match_id: Some(3),
+        label: "br".into(),
+        code: "<br/>".into(),
+    };
+    let text = proto::Segment {
+        text: "\u{645}\u{631}\u{62d}\u{628}\u{627} \u{628}\u{643}\u{645}".into(),
+        tags: vec![tag],
+    };
+    let full = proto::Unit {
+        source: Some(text),
+        document: "d".into(),
+        author: "a".into(),
+        create_time: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 5_000 }),
+        attributes: [("k".to_owned(), "v".to_owned()), ("x.y".to_owned(), "w".to_owned())].into(),
+        ..unit("", "Welcome")
+    };
+    let create = proto::CreateUnitRequest {
+        parent: "memories/m".into(),
+        unit: Some(full.clone()),
+        request_id: ID.into(),
+    };
+    let made = clients.units.create_unit(create.clone()).await.unwrap().into_inner().unit.unwrap();
+    assert_eq!((made.source.clone(), made.create_time), (full.source, full.create_time));
+    assert_eq!((made.name.as_str(), made.revision), ("memories/m/units/1", 1));
+    let again = clients.units.create_unit(create.clone()).await.unwrap().into_inner().unit.unwrap();
+    assert_eq!(again, made);
+    let get = proto::GetUnitRequest { name: made.name.clone() };
+    let read = clients.units.get_unit(get.clone()).await.unwrap().into_inner().unit.unwrap();
+    assert_eq!(read, made);
+
+    let update = |paths: &[&str], unit: proto::Unit| proto::UpdateUnitRequest {
+        unit: Some(proto::Unit { name: made.name.clone(), ..unit }),
+        update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.into()).collect() }),
+        request_id: String::new(),
+    };
+    let change = proto::Unit {
+        attributes: [("k".to_owned(), "v2".to_owned())].into(),
+        revision: 1,
+        ..unit("", "Hello")
+    };
+    let request = update(&["target", "attributes.k", "attributes.`x.y`"], change.clone());
+    let changed = clients.units.update_unit(request.clone()).await.unwrap().into_inner();
+    let changed = changed.unit.unwrap();
+    assert_eq!(changed.target.unwrap().text, "Hello");
+    assert_eq!((changed.source, changed.revision), (made.source.clone(), 2));
+    assert_eq!(changed.attributes.into_iter().collect::<Vec<_>>(), [("k".into(), "v2".into())]);
+    assert!(changed.update_time.unwrap().seconds > made.update_time.unwrap().seconds - 1);
+    let error = clients.units.update_unit(request).await.unwrap_err();
+    assert_eq!(field(&error, Code::Aborted), "REVISION_MISMATCH");
+    let error = clients.units.update_unit(update(&["revision"], unit("", ""))).await.unwrap_err();
+    assert_eq!(field(&error, Code::InvalidArgument), "update_mask");
+    let error = clients.units.update_unit(update(&["target"], unit("", " "))).await.unwrap_err();
+    assert_eq!(field(&error, Code::InvalidArgument), "unit.target.text");
+
+    // A changed source is found under its new text and not under the old one.
+    clients
+        .units
+        .update_unit(update(&["source"], unit("\u{648}\u{62f}\u{627}\u{639}\u{627}", "")))
+        .await
+        .unwrap();
+    assert!(
+        clients
+            .lookup("m", "\u{645}\u{631}\u{62d}\u{628}\u{627} \u{628}\u{643}\u{645}")
+            .await
+            .is_empty()
+    );
+    assert_eq!(clients.lookup("m", "\u{648}\u{62f}\u{627}\u{639}\u{627}").await.len(), 1);
+
+    let delete = proto::DeleteUnitRequest {
+        name: made.name.clone(),
+        revision: 1,
+        request_id: String::new(),
+    };
+    let error = clients.units.delete_unit(delete.clone()).await.unwrap_err();
+    assert_eq!(field(&error, Code::Aborted), "REVISION_MISMATCH");
+    clients.units.delete_unit(proto::DeleteUnitRequest { revision: 0, ..delete }).await.unwrap();
+    let error = clients.units.get_unit(get).await.unwrap_err();
+    assert_eq!(field(&error, Code::NotFound), made.name);
+    assert!(clients.lookup("m", "\u{648}\u{62f}\u{627}\u{639}\u{627}").await.is_empty());
+    // Numbers are never used twice.
+    assert_eq!(
+        clients.create_unit("m", "\u{622}\u{62e}\u{631}", "last").await.name,
+        "memories/m/units/2"
+    );
+}
+
+#[tokio::test]
+async fn bad_units_are_refused_by_field() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let long = "\u{645}".repeat(140_000);
+    let tagged = |offset, kind: proto::TagKind| proto::Unit {
+        source: Some(proto::Segment {
+            text: "\u{646}\u{635}".into(),
+            tags: vec![proto::InlineTag { offset, kind: kind.into(), ..Default::default() }],
+        }),
+        ..unit("", "text")
+    };
+    let year_0 = prost_types::Timestamp { seconds: -70_000_000_000, nanos: 0 };
+    let cases = [
+        (unit("", "x"), "source.text"),
+        (unit("\u{646}\u{635}", " \n\t"), "target.text"),
+        (unit("\u{646}\u{635}", "a\u{1}b"), "target.text"),
+        (unit(&long, "x"), "source.text"),
+        (proto::Unit { source: None, ..unit("", "x") }, "source.text"),
+        (tagged(3, proto::TagKind::Standalone), "source.tags[0].offset"),
+        (tagged(0, proto::TagKind::Unspecified), "source.tags[0].kind"),
+        (proto::Unit { create_time: Some(year_0), ..unit("\u{646}\u{635}", "x") }, "create_time"),
+        (proto::Unit { document: "d\u{0}".into(), ..unit("\u{646}\u{635}", "x") }, "document"),
+        (
+            proto::Unit {
+                attributes: [(String::new(), String::new())].into(),
+                ..unit("\u{646}\u{635}", "x")
+            },
+            "attributes",
+        ),
+    ];
+    for (bad, expected) in cases {
+        let create = proto::CreateUnitRequest {
+            parent: "memories/m".into(),
+            unit: Some(bad.clone()),
+            request_id: String::new(),
+        };
+        let error = clients.units.create_unit(create).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), format!("unit.{expected}"));
+        // A batch is stored whole or not at all, and names the unit.
+        let batch = proto::BatchCreateUnitsRequest {
+            parent: "memories/m".into(),
+            units: vec![unit("\u{62c}\u{64a}\u{62f}", "good"), bad],
+            request_id: String::new(),
+        };
+        let error = clients.units.batch_create_units(batch).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), format!("units[1].{expected}"));
+    }
+    assert!(clients.lookup("m", "\u{62c}\u{64a}\u{62f}").await.is_empty());
+    let batch = |count| proto::BatchCreateUnitsRequest {
+        parent: "memories/m".into(),
+        units: vec![unit("\u{646}\u{635}", "x"); count],
+        request_id: String::new(),
+    };
+    for count in [0, 201] {
+        let error = clients.units.batch_create_units(batch(count)).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), "units");
+    }
+    let made = clients.units.batch_create_units(batch(200)).await.unwrap().into_inner();
+    assert_eq!(made.units.len(), 200);
+}
+
+#[tokio::test]
+async fn bad_names_are_refused_by_field() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    for (id, source, target, expected) in [
+        ("", "ar", "en", "memory_id"),
+        ("a b", "ar", "en", "memory_id"),
+        ("memories/a", "ar", "en", "memory_id"),
+        ("a", "", "en", "memory.source_lang"),
+        ("a", "ar", "e!", "memory.target_lang"),
+        ("a", "ar", "ar", "memory.target_lang"),
+    ] {
+        let request = proto::CreateMemoryRequest {
+            memory_id: id.into(),
+            memory: memory(source, target),
+            request_id: String::new(),
+        };
+        let error = clients.memories.create_memory(request).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), expected);
+    }
+    for request_id in ["x", "00000000-0000-0000-0000-000000000000"] {
+        let request = proto::CreateUnitRequest {
+            parent: "memories/m".into(),
+            unit: Some(unit("\u{646}\u{635}", "text")),
+            request_id: request_id.into(),
+        };
+        let error = clients.units.create_unit(request).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), "request_id");
+    }
+    for name in ["m", "memories/m", "memories/m/units/", "memories/m/units/x", "memories//units/1"]
+    {
+        let error =
+            clients.units.get_unit(proto::GetUnitRequest { name: name.into() }).await.unwrap_err();
+        assert_eq!(field(&error, Code::InvalidArgument), "name", "{name}");
+    }
+    let request = proto::CreateUnitRequest {
+        parent: "memories/none".into(),
+        unit: Some(unit("\u{646}\u{635}", "text")),
+        request_id: String::new(),
+    };
+    let error = clients.units.create_unit(request).await.unwrap_err();
+    assert_eq!(field(&error, Code::NotFound), "memories/none");
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_utf8_names_its_field() {
+    let server = TestServer::start().await;
+    // A GetMemoryRequest whose name is one byte 0xff, framed by hand.
+    let message: &[u8] = &[0x0a, 1, 0xff];
+    let mut body = vec![0];
+    body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(message);
+    let mut channel = server.clients().await.channel;
+    let request = http::Request::post("http://x/dhakira.v1.MemoryService/GetMemory")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(tonic::body::Body::new(http_body_util::Full::new(bytes::Bytes::from(body))))
+        .unwrap();
+    std::future::poll_fn(|context| tower::Service::poll_ready(&mut channel, context))
+        .await
+        .unwrap();
+    let response = tower::Service::call(&mut channel, request).await.unwrap();
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(field(&status, Code::InvalidArgument), "name");
+}
+
+#[tokio::test]
+async fn lookups_find_order_and_explain() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    clients.create_memory("n").await;
+    let hello = "\u{623}\u{639}\u{644}\u{646}\u{62a} \u{627}\u{644}\u{634}\u{631}\u{643}\u{629} \u{639}\u{646} \u{646}\u{62a}\u{627}\u{626}\u{62c} \u{627}\u{644}\u{631}\u{628}\u{639} \u{627}\u{644}\u{623}\u{648}\u{644}";
+    clients.create_unit("m", hello, "The company announced first-quarter results").await;
+    clients.create_unit("m", "\u{623}\u{639}\u{644}\u{646}\u{62a} \u{627}\u{644}\u{634}\u{631}\u{643}\u{629} \u{639}\u{646} \u{646}\u{62a}\u{627}\u{626}\u{62c} \u{627}\u{644}\u{631}\u{628}\u{639} \u{627}\u{644}\u{62b}\u{627}\u{646}\u{64a}", "second").await;
+    clients
+        .create_unit(
+            "m",
+            "\u{634}\u{64a}\u{621} \u{622}\u{62e}\u{631} \u{62a}\u{645}\u{627}\u{645}\u{627}",
+            "Something else",
+        )
+        .await;
+    clients.create_unit("n", hello, "from the other memory").await;
+    let found = clients.lookup("m", hello).await;
+    let seen: Vec<_> = found
+        .iter()
+        .map(|found| (found.kind(), found.unit.as_ref().unwrap().name.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (proto::MatchKind::Exact, "memories/m/units/1"),
+            (proto::MatchKind::Fuzzy, "memories/m/units/2")
+        ]
+    );
+    assert!((found[0].score - 100.0).abs() < 1e-9 && found[0].deductions.is_empty());
+    for found in &found {
+        let lost: f64 = found.deductions.iter().map(|deduction| deduction.points).sum();
+        assert!((100.0 - found.score - lost).abs() < 1e-6, "the reasons add up");
+    }
+    let edit = &found[1].edits[0];
+    let cut = |text: &str, span: &Option<proto::Span>| {
+        let span = span.unwrap();
+        let (start, end) =
+            (usize::try_from(span.start).unwrap(), usize::try_from(span.end).unwrap());
+        text.chars().skip(start).take(end - start).collect::<String>()
+    };
+    assert_eq!(edit.kind(), proto::EditKind::Replaced);
+    assert_eq!(cut(hello, &edit.query), "\u{627}\u{644}\u{623}\u{648}\u{644}");
+    let stored = &found[1].unit.as_ref().unwrap().source.as_ref().unwrap().text;
+    assert_eq!(cut(stored, &edit.source), "\u{627}\u{644}\u{62b}\u{627}\u{646}\u{64a}");
+
+    // Two memories at once; a penalty lowers the score, is named, and decides between equals.
+    let mut request = lookup_request(&["n", "m"], hello);
+    request.settings.as_mut().unwrap().memories[0].penalty = 10.0;
+    let response = clients.lookups.lookup_segments(request).await.unwrap().into_inner();
+    let matches = &response.results[0].matches;
+    let seen: Vec<_> = matches
+        .iter()
+        .map(|found| (found.unit.as_ref().unwrap().name.as_str(), found.score))
+        .collect();
+    assert_eq!(seen[0], ("memories/m/units/1", 100.0));
+    assert_eq!(seen[1], ("memories/n/units/1", 90.0));
+    assert_eq!(matches[1].deductions[0].reason, "penalty");
+    assert!(response.score_version > 0);
+}
+
+#[tokio::test]
+async fn neighbours_make_a_context_match() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    for (previous, target) in [
+        ("\u{642}\u{628}\u{644}", "with its neighbours"),
+        ("\u{63a}\u{64a}\u{631}\u{647}", "elsewhere"),
+    ] {
+        let context = proto::Context {
+            previous_text: Some(previous.into()),
+            next_text: Some("\u{628}\u{639}\u{62f}".into()),
+            ..Default::default()
+        };
+        let request = proto::CreateUnitRequest {
+            parent: "memories/m".into(),
+            unit: Some(proto::Unit {
+                context: Some(context),
+                ..unit("\u{62d}\u{641}\u{638}", target)
+            }),
+            request_id: String::new(),
+        };
+        clients.units.create_unit(request).await.unwrap();
+    }
+    let mut request = lookup_request(&["m"], "\u{62d}\u{641}\u{638}");
+    request.segments[0].previous_text = Some("\u{642}\u{628}\u{644}".into());
+    request.segments[0].next_text = Some("\u{628}\u{639}\u{62f}".into());
+    let response = clients.lookups.lookup_segments(request).await.unwrap().into_inner();
+    let matches = &response.results[0].matches;
+    assert_eq!(matches[0].kind(), proto::MatchKind::Context);
+    assert_eq!(
+        matches[0].unit.as_ref().unwrap().target.as_ref().unwrap().text,
+        "with its neighbours"
+    );
+    assert_eq!(matches[1].kind(), proto::MatchKind::Exact);
+    // Without neighbours both are exact and the newer comes first.
+    let found = clients.lookup("m", "\u{62d}\u{641}\u{638}").await;
+    assert_eq!(found[0].kind(), proto::MatchKind::Exact);
+    assert_eq!(found[0].unit.as_ref().unwrap().target.as_ref().unwrap().text, "elsewhere");
+}
+
+#[tokio::test]
+async fn bad_lookups_are_refused_by_field() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let other = proto::CreateMemoryRequest {
+        memory_id: "fr".into(),
+        memory: memory("fr", "en"),
+        request_id: String::new(),
+    };
+    clients.memories.create_memory(other).await.unwrap();
+    type Change = fn(&mut proto::LookupSegmentsRequest);
+    let cases: [(Change, Code, &str); 12] = [
+        (|it| it.settings = None, Code::InvalidArgument, "settings"),
+        (|it| settings(it).memories.clear(), Code::InvalidArgument, "settings.memories"),
+        (
+            |it| settings(it).memories[0].name = "m".into(),
+            Code::InvalidArgument,
+            "settings.memories[0].name",
+        ),
+        (|it| settings(it).memories[0].name = "memories/no".into(), Code::NotFound, "memories/no"),
+        (
+            |it| settings(it).memories[0].penalty = -1.0,
+            Code::InvalidArgument,
+            "settings.memories[0].penalty",
+        ),
+        (|it| settings(it).min_score = Some(f64::NAN), Code::InvalidArgument, "settings.min_score"),
+        (|it| settings(it).max_matches = -1, Code::InvalidArgument, "settings.max_matches"),
+        (
+            |it| settings(it).source_lang = "he".into(),
+            Code::InvalidArgument,
+            "settings.source_lang",
+        ),
+        (
+            |it| it.segments[0].segment = segment(" "),
+            Code::InvalidArgument,
+            "segments[0].segment.text",
+        ),
+        (|it| it.segments[0].segment = None, Code::InvalidArgument, "segments[0].segment.text"),
+        (|it| it.segments = vec![it.segments[0].clone(); 1_001], Code::InvalidArgument, "segments"),
+        (
+            |it| {
+                let second = proto::MemoryChoice { name: "memories/fr".into(), penalty: 0.0 };
+                settings(it).memories.push(second);
+            },
+            Code::InvalidArgument,
+            "settings.memories[1].name",
+        ),
+    ];
+    for (change, code, expected) in cases {
+        let mut request = lookup_request(&["m"], "\u{646}\u{635}");
+        change(&mut request);
+        let error = clients.lookups.lookup_segments(request).await.unwrap_err();
+        assert_eq!(field(&error, code), expected);
+    }
+}
+
+fn settings(request: &mut proto::LookupSegmentsRequest) -> &mut proto::LookupSettings {
+    request.settings.as_mut().unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_of_lookups_keeps_its_order() {
+    use proto::stream_lookup_request::Message;
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    for index in 0..10 {
+        clients
+            .create_unit(
+                "m",
+                &format!("\u{643}\u{644}\u{645}\u{629}{index}"),
+                &format!("word {index}"),
+            )
+            .await;
+    }
+    let mut messages = vec![Message::Settings(lookup_request(&["m"], "x").settings.unwrap())];
+    messages.extend((0..10).rev().map(|index| {
+        let segment = segment(&format!("\u{643}\u{644}\u{645}\u{629}{index}"));
+        Message::Segment(proto::QuerySegment { segment, ..Default::default() })
+    }));
+    let requests = messages.into_iter().map(|it| proto::StreamLookupRequest { message: Some(it) });
+    let answers = clients.lookups.stream_lookup(tokio_stream::iter(requests.collect::<Vec<_>>()));
+    let answers: Vec<_> = answers.await.unwrap().into_inner().map(Result::unwrap).collect().await;
+    assert_eq!(answers.len(), 10);
+    for (index, answer) in answers.into_iter().enumerate() {
+        assert_eq!(usize::try_from(answer.index).unwrap(), index);
+        let found = &answer.result.unwrap().matches[0];
+        let target = found.unit.as_ref().unwrap().target.as_ref().unwrap();
+        assert_eq!(target.text, format!("word {}", 9 - index));
+    }
+}
+
+fn header(id: &str, policy: proto::DuplicatePolicy) -> ImportMessage {
+    ImportMessage::Header(proto::ImportHeader {
+        parent: "memories/m".into(),
+        import_id: id.into(),
+        duplicate_policy: policy.into(),
+        ..Default::default()
+    })
+}
+
+fn batch(number: i64, units: &[(&str, &str)]) -> ImportMessage {
+    let units = units.iter().map(|(source, target)| unit(source, target)).collect();
+    ImportMessage::Batch(proto::ImportBatch { number, units })
+}
+
+async fn import(
+    clients: &mut Clients,
+    messages: Vec<ImportMessage>,
+) -> Result<Vec<proto::ImportUnitsResponse>, Status> {
+    let requests: Vec<_> = messages
+        .into_iter()
+        .map(|message| proto::ImportUnitsRequest { message: Some(message) })
+        .collect();
+    let answers = clients.units.import_units(tokio_stream::iter(requests)).await?;
+    answers.into_inner().collect::<Result<_, _>>().await
+}
+
+#[tokio::test]
+async fn an_import_acknowledges_rejects_and_resumes() {
+    use proto::DuplicatePolicy::SkipIdentical;
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let first = vec![
+        header(ID, SkipIdentical),
+        batch(1, &[("\u{623}", "a"), ("\u{628}", " "), ("\u{623}", "a"), ("\u{623}", "another")]),
+        batch(2, &[("\u{62a}", "t\u{2}"), ("\u{62b}", "th")]),
+    ];
+    let answers = import(&mut clients, first.clone()).await.unwrap();
+    assert_eq!(answers[0].acked_through, 0, "nothing is known of it yet");
+    let last = answers.last().unwrap();
+    assert_eq!(last.acked_through, 2);
+    let counts = last.counts.unwrap();
+    assert_eq!((counts.read, counts.stored, counts.duplicates, counts.rejected), (6, 3, 1, 2));
+    let faults: Vec<_> = answers
+        .iter()
+        .flat_map(|answer| &answer.diagnostics)
+        .map(|it| (it.batch, it.index, it.cause.as_str(), it.field.as_str()))
+        .collect();
+    assert_eq!(
+        faults,
+        [(1, 1, "EMPTY_SEGMENT", "target.text"), (2, 0, "CONTROL_CHARACTER", "target.text")]
+    );
+    // The same import again, with one more batch: what is there is acknowledged and not stored again.
+    let mut more = first;
+    more.push(batch(3, &[("\u{62c}", "j")]));
+    let answers = import(&mut clients, more).await.unwrap();
+    assert_eq!(answers[0].acked_through, 2);
+    let counts = answers.last().unwrap().counts.unwrap();
+    assert_eq!((counts.read, counts.stored), (7, 4));
+    let list = proto::ListUnitsRequest { parent: "memories/m".into(), ..Default::default() };
+    assert_eq!(clients.units.list_units(list).await.unwrap().into_inner().units.len(), 4);
+}
+
+#[tokio::test]
+async fn an_import_keeps_to_its_duplicate_policy() {
+    use proto::DuplicatePolicy::{KeepAll, ReplaceSameSource, SkipIdentical};
+    let units = [
+        ("\u{623}", "old"),
+        ("\u{623}", "old"),
+        ("\u{623}", "new"),
+        ("\u{623}", "newest"),
+        ("\u{628}", "b"),
+    ];
+    let expected: [(_, &[&str], (i64, i64, i64)); 3] = [
+        (KeepAll, &["old", "old", "new", "newest", "b"], (5, 0, 0)),
+        (SkipIdentical, &["old", "new", "newest", "b"], (4, 0, 1)),
+        (ReplaceSameSource, &["newest", "b"], (4, 2, 1)),
+    ];
+    for (policy, targets, counted) in expected {
+        // Once in one commit, once in a commit each, once in an import each.
+        for way in 0..3 {
+            let (_server, mut clients) = start().await;
+            clients.create_memory("m").await;
+            let mut total = (0, 0, 0);
+            let imports: Vec<Vec<ImportMessage>> = match way {
+                0 => vec![vec![header(ID, policy), batch(1, &units)]],
+                1 => {
+                    let batches = (1..).zip(&units).map(|(number, unit)| batch(number, &[*unit]));
+                    vec![std::iter::once(header(ID, policy)).chain(batches).collect()]
+                }
+                _ => (0..units.len())
+                    .map(|index| {
+                        let id = format!("01890a5d-ac96-774b-bcce-b30209900{index:03}");
+                        vec![header(&id, policy), batch(1, &units[index..=index])]
+                    })
+                    .collect(),
+            };
+            for messages in imports {
+                let answers = import(&mut clients, messages).await.unwrap();
+                let counts = answers.last().unwrap().counts.unwrap();
+                total.0 += counts.stored;
+                total.1 += counts.replaced;
+                total.2 += counts.duplicates;
+            }
+            assert_eq!(total, counted, "{policy:?}, way {way}");
+            let list =
+                proto::ListUnitsRequest { parent: "memories/m".into(), ..Default::default() };
+            let stored = clients.units.list_units(list).await.unwrap().into_inner().units;
+            let stored: Vec<_> =
+                stored.iter().map(|it| it.target.as_ref().unwrap().text.as_str()).collect();
+            assert_eq!(stored, targets, "{policy:?}, way {way}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_imports_are_refused_by_field() {
+    use proto::DuplicatePolicy::{KeepAll, SkipIdentical};
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let header_with = |change: fn(&mut proto::ImportHeader)| {
+        let ImportMessage::Header(mut it) = header(OTHER_ID, SkipIdentical) else { unreachable!() };
+        change(&mut it);
+        vec![ImportMessage::Header(it)]
+    };
+    let cases = [
+        (vec![], Code::InvalidArgument, "message"),
+        (vec![batch(1, &[])], Code::InvalidArgument, "message"),
+        (header_with(|it| it.import_id.clear()), Code::InvalidArgument, "header.import_id"),
+        (header_with(|it| it.parent = "memories/x".into()), Code::NotFound, "memories/x"),
+        (
+            header_with(|it| it.target_lang = "fr".into()),
+            Code::InvalidArgument,
+            "header.target_lang",
+        ),
+        (
+            header_with(|it| it.duplicate_policy = 9),
+            Code::InvalidArgument,
+            "header.duplicate_policy",
+        ),
+        (
+            vec![header(ID, SkipIdentical), header(ID, SkipIdentical)],
+            Code::InvalidArgument,
+            "header",
+        ),
+        (vec![header(ID, SkipIdentical), batch(0, &[])], Code::InvalidArgument, "batch.number"),
+        (vec![header(ID, SkipIdentical), batch(2, &[])], Code::InvalidArgument, "batch.number"),
+        (
+            vec![header(ID, SkipIdentical), batch(1, &[("\u{623}", "a"); 201])],
+            Code::InvalidArgument,
+            "batch.units",
+        ),
+    ];
+    for (messages, code, expected) in cases {
+        let error = import(&mut clients, messages).await.unwrap_err();
+        assert_eq!(field(&error, code), expected);
+    }
+    import(&mut clients, vec![header(ID, SkipIdentical), batch(1, &[("\u{623}", "a")])])
+        .await
+        .unwrap();
+    let error = import(&mut clients, vec![header(ID, KeepAll)]).await.unwrap_err();
+    assert_eq!(field(&error, Code::AlreadyExists), "import_id");
+}
+
+#[tokio::test]
+async fn an_export_gives_everything_and_goes_on_from_its_cursor() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let units: Vec<(String, String)> = (0..450)
+        .map(|index| (format!("\u{646}\u{635} {index}"), format!("text {index}")))
+        .collect();
+    let pairs: Vec<(&str, &str)> = units.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let mut messages = vec![header(ID, proto::DuplicatePolicy::KeepAll)];
+    messages.extend((1..).zip(pairs.chunks(200)).map(|(number, chunk)| batch(number, chunk)));
+    import(&mut clients, messages).await.unwrap();
+    let export = |cursor: &str| proto::ExportUnitsRequest {
+        parent: "memories/m".into(),
+        cursor: cursor.into(),
+    };
+    let pages: Vec<_> = clients
+        .units
+        .export_units(export(""))
+        .await
+        .unwrap()
+        .into_inner()
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    let names = |pages: &[proto::ExportUnitsResponse]| -> Vec<String> {
+        pages.iter().flat_map(|page| &page.units).map(|unit| unit.name.clone()).collect()
+    };
+    let all = names(&pages);
+    assert_eq!(all.len(), 450);
+    let rest: Vec<_> = clients
+        .units
+        .export_units(export(&pages[0].cursor))
+        .await
+        .unwrap()
+        .into_inner()
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    assert_eq!(names(&rest), all[pages[0].units.len()..]);
+    let error = clients.units.export_units(export("00")).await.unwrap_err();
+    assert_eq!(field(&error, Code::InvalidArgument), "cursor");
+}
+
+#[tokio::test]
+async fn a_watcher_sees_every_change_once_and_in_order() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    clients.create_memory("n").await;
+    let first = clients.create_unit("m", "\u{623}", "a").await;
+    let watch = |parent: &str, after_sequence| proto::WatchUnitsRequest {
+        parent: parent.into(),
+        after_sequence,
+    };
+    let mut feed = clients.units.watch_units(watch("memories/m", 0)).await.unwrap().into_inner();
+    let event = feed.next().await.unwrap().unwrap();
+    assert_eq!(event.changes[0].kind(), proto::ChangeKind::Created);
+    assert_eq!(event.changes[0].unit.as_ref().unwrap(), &first);
+    let seen = event.sequence;
+    clients.create_unit("n", "\u{628}", "elsewhere").await;
+    let delete =
+        proto::DeleteUnitRequest { name: first.name.clone(), revision: 0, ..Default::default() };
+    clients.units.delete_unit(delete).await.unwrap();
+    let event = feed.next().await.unwrap().unwrap();
+    assert_eq!(event.changes[0].kind(), proto::ChangeKind::Deleted);
+    assert_eq!(
+        (event.changes[0].name.as_str(), &event.changes[0].unit),
+        (first.name.as_str(), &None)
+    );
+    assert_eq!(event.sequence, seen + 2);
+    // From the middle, over all memories.
+    let feed = clients.units.watch_units(watch("memories/-", seen)).await.unwrap().into_inner();
+    let events: Vec<_> = feed.take(2).map(Result::unwrap).collect().await;
+    let names: Vec<_> = events.iter().map(|event| event.changes[0].name.as_str()).collect();
+    assert_eq!(names, ["memories/n/units/1", "memories/m/units/1"]);
+    let error = clients.units.watch_units(watch("memories/m", 1_000)).await.unwrap_err();
+    assert_eq!(field(&error, Code::InvalidArgument), "after_sequence");
+}
+
+#[tokio::test]
+async fn both_reflections_and_the_health_of_every_service_answer() {
+    use tonic_reflection::pb::{v1, v1alpha};
+    let (_server, clients) = start().await;
+    macro_rules! services {
+        ($version:ident) => {{
+            use $version::server_reflection_request::MessageRequest;
+            use $version::server_reflection_response::MessageResponse;
+            let mut client = $version::server_reflection_client::ServerReflectionClient::new(
+                clients.channel.clone(),
+            );
+            let request = $version::ServerReflectionRequest {
+                host: String::new(),
+                message_request: Some(MessageRequest::ListServices(String::new())),
+            };
+            let answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+            let answer = answers.into_inner().next().await.unwrap().unwrap();
+            let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+                panic!("no list of services");
+            };
+            list.service.into_iter().map(|service| service.name).collect::<Vec<_>>()
+        }};
+    }
+    let services = services!(v1);
+    assert_eq!(services!(v1alpha).len(), services.len());
+    let mut health = tonic_health::pb::health_client::HealthClient::new(clients.channel.clone());
+    let ours: Vec<_> = services.iter().filter(|name| name.starts_with("dhakira.v1.")).collect();
+    assert_eq!(ours.len(), 3);
+    for name in ours.into_iter().map(String::as_str).chain([""]) {
+        let request = tonic_health::pb::HealthCheckRequest { service: name.into() };
+        let mut feed = health.watch(request).await.unwrap().into_inner();
+        let serving = tonic_health::pb::health_check_response::ServingStatus::Serving;
+        loop {
+            let status = feed.next().await.unwrap().unwrap().status();
+            if status == serving {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_writers_share_commits_and_lose_nothing() {
+    let (server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let mut tasks = Vec::new();
+    for writer in 0..8 {
+        let mut clients = server.clients().await;
+        tasks.push(tokio::spawn(async move {
+            let mut made = Vec::new();
+            for index in 0..25 {
+                let text = format!("\u{646}\u{635} {writer} {index}");
+                made.push((clients.create_unit("m", &text, &text).await.name, text));
+            }
+            made
+        }));
+    }
+    let mut made = BTreeMap::new();
+    for task in tasks {
+        for (name, text) in task.await.unwrap() {
+            assert!(made.insert(name, text).is_none(), "no name is given twice");
+        }
+    }
+    for (name, text) in made {
+        let request = proto::GetUnitRequest { name };
+        let unit = clients.units.get_unit(request).await.unwrap().into_inner().unit.unwrap();
+        assert_eq!(unit.source.unwrap().text, text);
+        assert_eq!(clients.lookup("m", &text).await[0].kind(), proto::MatchKind::Exact);
+    }
+}

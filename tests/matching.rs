@@ -1,0 +1,315 @@
+//! Is the score what the contract says, and does every way of searching find the same? Laws, and models with random data.
+
+mod naive;
+mod world;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use dhakira::matching::{
+    Filter, Form, Hit, IndexChange, MatchKind, MemoryIndex, Options, Query, Reason, compare, merge,
+};
+use dhakira::unit::{Score, Timestamp, UnitId};
+use proptest::prelude::*;
+
+use naive::{Side, Verdict, class_distance, distance, judge};
+use world::{Stored, Text, World, source_hash};
+
+/// A memory as it should be.
+type Model = BTreeMap<UnitId, Stored>;
+
+fn query_of(side: &Side) -> Query {
+    Query::new(&side.analysis, side.tags, side.context)
+}
+
+fn kind_number(kind: MatchKind) -> u8 {
+    match kind {
+        MatchKind::Context => 0,
+        MatchKind::Exact => 1,
+        MatchKind::Fuzzy => 2,
+    }
+}
+
+fn passes(stored: &Stored, filter: &Filter<'_>) -> bool {
+    let facts = &stored.entry.facts;
+    filter.documents.is_none_or(|names| names.contains(&facts.document))
+        && filter.authors.is_none_or(|names| names.contains(&facts.author))
+        && filter.changed_from.is_none_or(|from| facts.changed >= from)
+        && filter.changed_before.is_none_or(|before| facts.changed < before)
+        && filter.accept.is_none_or(|accept| accept(stored.entry.unit))
+}
+
+/// The answer by the contract: every unit judged from its text, sorted, cut.
+fn expected(model: &Model, query: &Side, options: &Options<'_>) -> Vec<(UnitId, Verdict)> {
+    let mut all: Vec<_> = model
+        .iter()
+        .filter(|(_, stored)| passes(stored, &options.filter))
+        .map(|(&unit, stored)| (unit, judge(query, &stored.side, options.penalty)))
+        .filter(|(_, verdict)| verdict.score >= options.min_score.hundredths())
+        .collect();
+    all.sort_by_key(|(unit, verdict)| {
+        (verdict.kind, Reverse(verdict.score), Reverse(model[unit].entry.facts.changed), *unit)
+    });
+    all.truncate(options.limit);
+    all
+}
+
+fn as_verdict(hit: &Hit) -> (UnitId, Verdict) {
+    let score = hit.score.hundredths();
+    (
+        hit.unit,
+        Verdict { score, kind: kind_number(hit.kind), points: hit.deductions.iter().collect() },
+    )
+}
+
+/// Every way of searching must answer what the contract says.
+fn check(index: &MemoryIndex, model: &Model, query: &Side, options: &Options<'_>) {
+    let truth = expected(model, query, options);
+    let asked = query_of(query);
+    let scanned: Vec<_> = index.scan(&asked, options).unwrap().iter().map(as_verdict).collect();
+    assert_eq!(scanned, truth, "scan for {:?}", query.analysis.canonical());
+}
+
+/// Changes index and model alike by one random batch.
+fn change(world: &mut World, index: &MemoryIndex, model: &mut Model, units: u64, longest: usize) {
+    let mut changes = Vec::new();
+    for _ in 0..world.rng.below(30) {
+        let unit = UnitId(1 + world.rng.next() % units);
+        if world.rng.chance(25) {
+            model.remove(&unit);
+            changes.push(IndexChange::Remove(unit));
+            continue;
+        }
+        let copied = model
+            .values()
+            .nth(world.rng.below(model.len().max(1)))
+            .map(|stored| stored.text.clone());
+        let text = match copied {
+            Some(text) if world.rng.chance(70) => world.edited(&text, 4),
+            _ => {
+                let words = world.rng.below(longest);
+                world.text(words)
+            }
+        };
+        let stored = world.stored(unit, text);
+        changes.push(IndexChange::Put(stored.entry.clone()));
+        model.insert(unit, stored);
+    }
+    index.apply(&changes);
+}
+
+/// A query that is near to something stored, or not.
+fn some_query(world: &mut World, model: &Model) -> Side {
+    let stored =
+        model.values().nth(world.rng.below(model.len().max(1))).map(|stored| stored.text.clone());
+    let text = match stored {
+        Some(text) if world.rng.chance(85) => world.edited(&text, 3),
+        _ => {
+            let words = world.rng.below(12);
+            world.text(words)
+        }
+    };
+    world.side(&text)
+}
+
+/// Asks with thresholds, limits, penalties and filters of all sorts.
+fn check_many_options(world: &mut World, index: &MemoryIndex, model: &Model, query: &Side) {
+    let documents = BTreeSet::from(["d1".to_owned(), "d2".to_owned(), "nowhere".to_owned()]);
+    let authors = BTreeSet::from(["a1".to_owned()]);
+    let odd = |unit: UnitId| unit.0 % 2 == 1;
+    for points in [100.0, 99.0, 85.5, 80.0, 70.0, 60.0, 50.0, 30.0, 0.0] {
+        let limit = *world.rng.pick(&[1, 2, 5, 20, usize::MAX]);
+        let penalty = *world.rng.pick(&[0, 0, 0, 100, 250, 4_000, 10_000]);
+        let mut filter = Filter::default();
+        match world.rng.below(8) {
+            0 => filter.documents = Some(&documents),
+            1 => filter.authors = Some(&authors),
+            2 => filter.changed_from = Some(Timestamp { micros: 2 }),
+            3 => filter.changed_before = Some(Timestamp { micros: 2 }),
+            4 => filter.accept = Some(&odd),
+            _ => {}
+        }
+        let min_score = Score::from_points(points).unwrap();
+        check(
+            index,
+            model,
+            query,
+            &Options { min_score, limit, penalty, filter, ..Options::default() },
+        );
+    }
+}
+
+fn check_exact(index: &MemoryIndex, model: &Model) {
+    let mut by_hash: BTreeMap<u64, Vec<(UnitId, u64)>> = BTreeMap::new();
+    for (&unit, stored) in model {
+        let hash = source_hash(&stored.side);
+        by_hash.entry(hash).or_default().push((unit, stored.entry.facts.content_hash));
+    }
+    assert_eq!(index.len(), model.len());
+    for (hash, units) in by_hash {
+        assert_eq!(index.exact(hash), units);
+    }
+    assert_eq!(index.exact(12345), vec![]);
+}
+
+/// Two texts, the second often an edited copy of the first.
+fn two_sides(world: &mut World) -> (Side, Side) {
+    let words = world.rng.below(14);
+    let first = world.text(words);
+    let second = if world.rng.chance(80) {
+        world.edited(&first, 5)
+    } else {
+        let words = world.rng.below(14);
+        world.text(words)
+    };
+    (world.side(&first), world.side(&second))
+}
+
+/// The one hit of a memory that holds only `source`.
+fn hit_of(query: &Side, source: &Side, penalty: u16) -> Hit {
+    let mut stored = World::new(0).stored(UnitId(1), Text::default());
+    stored.entry.form = Form::new(&source.analysis, source.tags);
+    stored.entry.facts.context = source.context;
+    let index = MemoryIndex::new();
+    index.apply(&[IndexChange::Put(stored.entry)]);
+    let options = Options { min_score: Score::ZERO, penalty, ..Options::default() };
+    index.scan(&query_of(query), &options).unwrap()[0]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn scores_obey_their_laws(seed: u64) {
+        let mut world = World::new(seed);
+        let (a, b) = two_sides(&mut world);
+        let penalty = *world.rng.pick(&[0, 100, 3_000]);
+        let hit = hit_of(&a, &b, penalty);
+
+        prop_assert_eq!(as_verdict(&hit).1, judge(&a, &b, penalty));
+        prop_assert_eq!(distance(&a.analysis, &b.analysis), distance(&b.analysis, &a.analysis));
+        prop_assert!(distance(&a.analysis, &b.analysis) >= 1000 * class_distance(&a.analysis, &b.analysis)
+            || distance(&a.analysis, &b.analysis) >= class_distance(&a.analysis, &b.analysis));
+        let points: u16 = hit.deductions.iter().map(|(_, points)| points).sum();
+        prop_assert_eq!(points + hit.score.hundredths(), 10_000);
+        let same = a.analysis.canonical() == b.analysis.canonical() && a.tags == b.tags;
+        prop_assert_eq!(hit.kind != MatchKind::Fuzzy, same);
+        prop_assert_eq!(hit.deductions.score() == Score::FULL, same && penalty == 0);
+        let back = hit_of(&b, &a, penalty);
+        prop_assert_eq!(back.deductions.hundredths(Reason::Edited), hit.deductions.hundredths(Reason::Edited));
+        if hit.deductions.hundredths(Reason::Edited) == 0 && penalty == 0 && a.tags == b.tags {
+            prop_assert!(hit.score.hundredths() >= 9_700);
+        }
+        let own = hit_of(&a, &a, 0);
+        prop_assert_eq!(own.score, Score::FULL);
+        prop_assert_eq!(own.kind == MatchKind::Context, a.context.previous.or(a.context.next).is_some());
+    }
+
+    #[test]
+    fn edits_tell_what_differs_and_where(seed: u64) {
+        let mut world = World::new(seed);
+        let (a, b) = two_sides(&mut world);
+        let (text_a, text_b) = (a.analysis.canonical(), b.analysis.canonical());
+        let comparison = compare(&a.analysis, &b.analysis);
+        prop_assert_eq!(comparison.edits.is_empty() , text_a == text_b);
+        let (mut end_a, mut end_b) = (0, 0);
+        for edit in &comparison.edits {
+            prop_assert!(edit.query.start >= end_a && edit.source.start >= end_b);
+            prop_assert!(edit.query.end >= edit.query.start && edit.source.end >= edit.source.start);
+            (end_a, end_b) = (edit.query.end, edit.source.end);
+        }
+        prop_assert_eq!(comparison.pairs.len(), b.analysis.words().count());
+        let edited = comparison.edited_source_tokens.len();
+        prop_assert_eq!(distance(&a.analysis, &b.analysis) == 0, edited == 0 && comparison.pairs.iter().flatten().count() == a.analysis.words().count());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn small_memories_answer_by_the_contract(seed: u64) {
+        let mut world = World::new(seed);
+        let (index, mut model) = (MemoryIndex::new(), Model::new());
+        let longest = *world.rng.pick(&[3, 8, 14, 40]);
+        for _ in 0..12 {
+            change(&mut world, &index, &mut model, 150, longest);
+            for _ in 0..2 {
+                let query = some_query(&mut world, &model);
+                check_many_options(&mut world, &index, &model, &query);
+            }
+        }
+        check_exact(&index, &model);
+    }
+}
+
+#[test]
+fn several_memories_make_one_list() {
+    let mut world = World::new(7);
+    let (mut models, mut indexes) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let (index, mut model) = (MemoryIndex::new(), Model::new());
+        for _ in 0..4 {
+            change(&mut world, &index, &mut model, 60, 8);
+        }
+        models.push(model);
+        indexes.push(index);
+    }
+    let penalties = [0, 300, 0];
+    for _ in 0..30 {
+        let query = some_query(&mut world, &models[1]);
+        let min_score = Score::from_points(50.0).unwrap();
+        let mut lists = Vec::new();
+        let mut all = Vec::new();
+        for (memory, index) in indexes.iter().enumerate() {
+            let options =
+                Options { min_score, limit: 6, penalty: penalties[memory], ..Options::default() };
+            lists.push(index.scan(&query_of(&query), &options).unwrap());
+            let unlimited = Options { limit: usize::MAX, ..options };
+            for (unit, verdict) in expected(&models[memory], &query, &unlimited) {
+                let changed = models[memory][&unit].entry.facts.changed;
+                all.push((
+                    verdict.kind,
+                    Reverse(verdict.score),
+                    penalties[memory],
+                    Reverse(changed),
+                    memory,
+                    unit,
+                ));
+            }
+        }
+        all.sort_unstable();
+        all.truncate(6);
+        let merged: Vec<_> =
+            merge(&lists, 6).iter().map(|(memory, hit)| (*memory, hit.unit)).collect();
+        let truth: Vec<_> = all.iter().map(|entry| (entry.4, entry.5)).collect();
+        assert_eq!(merged, truth);
+    }
+}
+
+#[test]
+fn a_cancelled_search_has_no_answer() {
+    let mut world = World::new(3);
+    let (index, mut model) = (MemoryIndex::new(), Model::new());
+    change(&mut world, &index, &mut model, 60, 8);
+    let query = some_query(&mut world, &model);
+    let options = Options { cancelled: &|| true, ..Options::default() };
+    assert!(index.scan(&query_of(&query), &options).is_err());
+}
+
+#[test]
+fn long_segments_are_compared_whole() {
+    let mut world = World::new(11);
+    let (index, mut model) = (MemoryIndex::new(), Model::new());
+    let text = world.text(4_200);
+    for unit in 1..=1 {
+        let copy = world.edited(&text, 400);
+        let stored = world.stored(UnitId(unit), copy);
+        index.apply(&[IndexChange::Put(stored.entry.clone())]);
+        model.insert(UnitId(unit), stored);
+    }
+    let query = world.side(&text);
+    let options = Options { min_score: Score::from_points(60.0).unwrap(), ..Options::default() };
+    check(&index, &model, &query, &options);
+    assert_eq!(expected(&model, &query, &options).len(), 1);
+}

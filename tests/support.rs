@@ -1,0 +1,129 @@
+//! What the tests share: servers on free ports, raw clients, and the real data where it is there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dhakira::engine::Engine;
+use dhakira::server::{Bound, Shutdown};
+use dhakira::service::Api;
+use dhakira::store::{InMemoryStore, Store};
+use tonic::transport::Channel;
+
+/// The protocol as any client sees it.
+#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+pub(crate) mod proto {
+    tonic::include_proto!("dhakira.v1");
+}
+
+pub(crate) use proto::lookup_service_client::LookupServiceClient;
+pub(crate) use proto::memory_service_client::MemoryServiceClient;
+pub(crate) use proto::unit_service_client::UnitServiceClient;
+
+/// A server on a free port.
+pub(crate) struct TestServer {
+    pub(crate) url: String,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) task: tokio::task::JoinHandle<()>,
+}
+
+impl TestServer {
+    /// Over an empty store in memory.
+    pub(crate) async fn start() -> Self {
+        Self::over(Arc::new(InMemoryStore::default())).await
+    }
+
+    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
+        Self::with(Api::ready(Engine::open(store, &mut |_| ()).unwrap())).await
+    }
+
+    pub(crate) async fn with(api: Api) -> Self {
+        let bound = Bound::new("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let url = format!("http://{}", bound.address());
+        let shutdown = Shutdown::default();
+        let serving = bound.serve(api, shutdown.clone());
+        let task = tokio::spawn(async move { serving.await.unwrap() });
+        Self { url, shutdown, task }
+    }
+
+    pub(crate) async fn clients(&self) -> Clients {
+        let channel = Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap();
+        Clients {
+            memories: MemoryServiceClient::new(channel.clone()),
+            units: UnitServiceClient::new(channel.clone()),
+            lookups: LookupServiceClient::new(channel.clone()),
+            channel,
+        }
+    }
+}
+
+pub(crate) struct Clients {
+    pub(crate) memories: MemoryServiceClient<Channel>,
+    pub(crate) units: UnitServiceClient<Channel>,
+    pub(crate) lookups: LookupServiceClient<Channel>,
+    pub(crate) channel: Channel,
+}
+
+impl Clients {
+    pub(crate) async fn create_memory(&mut self, id: &str) {
+        let memory = proto::Memory {
+            source_lang: "ar".into(),
+            target_lang: "en".into(),
+            ..Default::default()
+        };
+        let request = proto::CreateMemoryRequest {
+            memory_id: id.into(),
+            memory: Some(memory),
+            request_id: String::new(),
+        };
+        self.memories.create_memory(request).await.unwrap();
+    }
+
+    pub(crate) async fn create_unit(
+        &mut self,
+        memory: &str,
+        source: &str,
+        target: &str,
+    ) -> proto::Unit {
+        let request = proto::CreateUnitRequest {
+            parent: format!("memories/{memory}"),
+            unit: Some(unit(source, target)),
+            request_id: String::new(),
+        };
+        self.units.create_unit(request).await.unwrap().into_inner().unit.unwrap()
+    }
+
+    pub(crate) async fn lookup(&mut self, memory: &str, text: &str) -> Vec<proto::Match> {
+        let request = lookup_request(&[memory], text);
+        let response = self.lookups.lookup_segments(request).await.unwrap().into_inner();
+        response.results.into_iter().next().unwrap().matches
+    }
+}
+
+pub(crate) fn segment(text: &str) -> Option<proto::Segment> {
+    Some(proto::Segment { text: text.into(), tags: Vec::new() })
+}
+
+pub(crate) fn unit(source: &str, target: &str) -> proto::Unit {
+    proto::Unit { source: segment(source), target: segment(target), ..Default::default() }
+}
+
+pub(crate) fn lookup_request(memories: &[&str], text: &str) -> proto::LookupSegmentsRequest {
+    let memories = memories
+        .iter()
+        .map(|name| proto::MemoryChoice { name: format!("memories/{name}"), penalty: 0.0 })
+        .collect();
+    proto::LookupSegmentsRequest {
+        settings: Some(proto::LookupSettings { memories, ..Default::default() }),
+        segments: vec![proto::QuerySegment { segment: segment(text), ..Default::default() }],
+    }
+}
+
+/// A file of the real data; says so and gives nothing where it is not there.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let full = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).join(path);
+    if full.exists() {
+        return Some(full);
+    }
+    eprintln!("SKIPPED: {} is not there", full.display());
+    None
+}
