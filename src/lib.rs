@@ -5,7 +5,7 @@
 //!
 //! | folder | question | knows nothing of |
 //! |---|---|---|
-//! | [`unit`] | what are we talking about? the vocabulary as types | text rules, storage, files, protocols |
+//! | [`unit`](mod@unit) | what are we talking about? the vocabulary as types | text rules, storage, files, protocols |
 //! | [`limits`] | how much is too much? every ceiling | who enforces it |
 //! | [`check`] | may this be stored? the rules of a unit's content | where it came from |
 //! | [`text`] | what is the same text? forms, tokens, sentences, numbers | languages of the outside: files, wire, disk |

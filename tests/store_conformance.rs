@@ -64,10 +64,10 @@ fn units_come_back_as_they_went_in() {
             time: Timestamp { micros: 5 },
             memories: vec![memory(1), memory(2)],
             units: vec![
-                UnitWrite::Create(M, unit(1, 1, "a")),
-                UnitWrite::Create(M, unit(3, 1, "c")),
-                UnitWrite::Create(OTHER, unit(1, 1, "o")),
-                UnitWrite::Update(M, unit(3, 2, "c2")),
+                UnitWrite::Create(M, unit(1, 1, "a").into()),
+                UnitWrite::Create(M, unit(3, 1, "c").into()),
+                UnitWrite::Create(OTHER, unit(1, 1, "o").into()),
+                UnitWrite::Update(M, unit(3, 2, "c2").into()),
             ],
             ..Commit::default()
         };
@@ -93,8 +93,14 @@ fn units_come_back_as_they_went_in() {
 fn the_log_tells_what_happened() {
     each_engine(|store| {
         let commits = [
-            Commit { units: vec![UnitWrite::Create(M, unit(1, 1, "a"))], ..Commit::default() },
-            Commit { units: vec![UnitWrite::Update(M, unit(1, 2, "b"))], ..Commit::default() },
+            Commit {
+                units: vec![UnitWrite::Create(M, unit(1, 1, "a").into())],
+                ..Commit::default()
+            },
+            Commit {
+                units: vec![UnitWrite::Update(M, unit(1, 2, "b").into())],
+                ..Commit::default()
+            },
             Commit { units: vec![UnitWrite::Delete(M, UnitId(1), 2)], ..Commit::default() },
             Commit { units: vec![UnitWrite::Purge(M, UnitId(9))], ..Commit::default() },
         ];
@@ -150,7 +156,7 @@ fn the_longest_units_fit_and_shrink_again() {
             let write = if number == 0 { UnitWrite::Create } else { UnitWrite::Update };
             let neighbour = unit(2, 1, "neighbour");
             let commit = Commit {
-                units: vec![write(M, long.clone()), write(M, neighbour.clone())],
+                units: vec![write(M, long.clone().into()), write(M, neighbour.clone().into())],
                 ..Commit::default()
             };
             store.commit(&[commit]).unwrap();
@@ -159,7 +165,7 @@ fn the_longest_units_fit_and_shrink_again() {
         }
         let short = unit(1, 2, "short");
         let commit =
-            Commit { units: vec![UnitWrite::Update(M, short.clone())], ..Commit::default() };
+            Commit { units: vec![UnitWrite::Update(M, short.clone().into())], ..Commit::default() };
         store.commit(&[commit]).unwrap();
         assert_eq!(store.page(M, None, 1).unwrap(), [short]);
         let commit =
@@ -240,7 +246,7 @@ fn plan(model: &mut BTreeMap<UnitId, Unit>, writes: Vec<(bool, u64, u16)>) -> Co
                 let new = unit(id, old.unwrap_or(0) + 1, &"\u{645}".repeat(length));
                 model.insert(UnitId(id), new.clone());
                 let write = if old.is_some() { UnitWrite::Update } else { UnitWrite::Create };
-                commit.units.push(write(M, new));
+                commit.units.push(write(M, new.into()));
             }
         }
     }
@@ -250,8 +256,10 @@ fn plan(model: &mut BTreeMap<UnitId, Unit>, writes: Vec<(bool, u64, u16)>) -> Co
 fn write_units(directory: &Path, count: u64) {
     let store = open(directory);
     for id in 1..=count {
-        let commit =
-            Commit { units: vec![UnitWrite::Create(M, unit(id, 1, "text"))], ..Commit::default() };
+        let commit = Commit {
+            units: vec![UnitWrite::Create(M, unit(id, 1, "text").into())],
+            ..Commit::default()
+        };
         store.commit(&[commit]).unwrap();
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Planner<'a> {
     catalog: &'a Catalog,
     records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
     now: Timestamp,
-    units: HashMap<(MemoryKey, UnitId), Option<Unit>>,
+    units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
     /// Units planned in this group by memory and source hash, with the hash of their whole content.
     by_source: HashMap<(MemoryKey, u64), Vec<(UnitId, u64)>>,
     requests: HashMap<RequestKey, RequestRecord>,
@@ -128,7 +128,7 @@ impl<'a> Planner<'a> {
             Outcome::Memory(key) => reply.memory = self.records.get(key).cloned(),
             Outcome::Units(key, ids) => {
                 for &id in ids {
-                    reply.units.extend(self.unit(*key, id)?);
+                    reply.units.extend(self.unit(*key, id)?.as_deref().cloned());
                 }
             }
             Outcome::Deleted | Outcome::Import(_) | Outcome::Tidied { .. } => {}
@@ -136,11 +136,11 @@ impl<'a> Planner<'a> {
         Ok(reply)
     }
 
-    fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Unit>, EngineError> {
+    fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Arc<Unit>>, EngineError> {
         if let Some(planned) = self.units.get(&(memory, id)) {
             return Ok(planned.clone());
         }
-        Ok(self.store.units(memory, &[id])?.pop().flatten())
+        Ok(self.store.units(memory, &[id])?.pop().flatten().map(Arc::new))
     }
 
     /// A memory that has not been deleted since the caller looked it up.
@@ -254,7 +254,7 @@ impl<'a> Planner<'a> {
         revision: u64,
         created: Option<Timestamp>,
         prepared: Prepared,
-    ) -> Unit {
+    ) -> Arc<Unit> {
         let key = memory.record.key;
         let (content, entry) = prepared.finish(id, created, self.now);
         self.by_source
@@ -262,8 +262,8 @@ impl<'a> Planner<'a> {
             .or_default()
             .push((id, entry.facts.content_hash));
         memory.changes.push(IndexChange::Put(entry));
-        let unit = Unit { id, revision, content };
-        self.units.insert((key, id), Some(unit.clone()));
+        let unit = Arc::new(Unit { id, revision, content });
+        self.units.insert((key, id), Some(Arc::clone(&unit)));
         unit
     }
 
@@ -280,14 +280,18 @@ impl<'a> Planner<'a> {
         let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
         check_revision(|| unit_resource(name, id), expected, unit.revision)?;
         let (revision, created) = (unit.revision + 1, unit.content.created);
-        let prepared = Prepared::new(patch.apply(unit.content), &self.memory(key)?.analyzer)
-            .map_err(|fault| {
-                EngineError::invalid(format!("unit.{}", fault.field), fault.message)
-            })?;
+        let prepared =
+            Prepared::new(patch.apply(unit.content.clone()), &self.memory(key)?.analyzer).map_err(
+                |fault| EngineError::invalid(format!("unit.{}", fault.field), fault.message),
+            )?;
         let unit = self.put(&mut memory, id, revision, created, prepared);
-        commit.units.push(UnitWrite::Update(key, unit.clone()));
+        commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
         self.close(memory, commit);
-        Ok(Reply { outcome: Outcome::Units(key, vec![id]), memory: None, units: vec![unit] })
+        Ok(Reply {
+            outcome: Outcome::Units(key, vec![id]),
+            memory: None,
+            units: vec![Unit::clone(&unit)],
+        })
     }
 
     fn delete_unit(
@@ -370,7 +374,7 @@ impl<'a> Planner<'a> {
         let source_hash = prepared.source_hash;
         let stored = self.catalog.by_key(key).map(|memory| memory.index.exact(source_hash));
         let planned = self.by_source.get(&(key, source_hash));
-        let mut newest: Option<Unit> = None;
+        let mut newest: Option<Arc<Unit>> = None;
         for (id, content_hash) in
             stored.into_iter().flatten().chain(planned.into_iter().flatten().copied())
         {
@@ -394,9 +398,7 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(match newest {
-            Some(old) if policy == DuplicatePolicy::ReplaceSameSource => {
-                Verdict::Replace(Box::new(old))
-            }
+            Some(old) if policy == DuplicatePolicy::ReplaceSameSource => Verdict::Replace(old),
             _ => Verdict::New,
         })
     }
@@ -448,7 +450,7 @@ impl OpenMemory {
 
 enum Verdict {
     New,
-    Replace(Box<Unit>),
+    Replace(Arc<Unit>),
     Duplicate,
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{oneshot, watch};
 
 use crate::limits::{GROUP_COMMIT_JOBS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
+use crate::matching::IndexChange;
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::unit::Timestamp;
 
@@ -178,11 +179,18 @@ impl Loop {
                     for record in commits.iter().flat_map(|commit| &commit.memories) {
                         self.catalog.publish(record);
                     }
+                    // One change of an index for the whole group: making many small ones is what costs.
+                    let mut changes: BTreeMap<MemoryKey, Vec<IndexChange>> = BTreeMap::new();
                     for update in updates {
-                        if let Some(memory) = self.catalog.by_key(update.memory) {
-                            memory.index.apply(&update.changes);
+                        changes.entry(update.memory).or_default().extend(update.changes);
+                    }
+                    for (memory, changes) in &changes {
+                        if let Some(memory) = self.catalog.by_key(*memory) {
+                            memory.index.apply(changes);
                         }
                     }
+                    // Giving the memory back takes as long as a commit: elsewhere, and nobody waits for it.
+                    rayon::spawn(move || drop((commits, changes)));
                     self.sequence.send_replace(sequence);
                 }
                 Err(error) => {

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -109,14 +109,13 @@ impl Bound {
             .add_service(reflection().build_v1alpha().map_err(|error| broken(&error))?);
         let in_flight = InFlight::default();
         let server = Server::builder()
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .max_concurrent_streams(CONNECTION_STREAMS_MAX)
             .layer(in_flight.layer(shutdown.drain.clone()))
             .layer(CatchPanicLayer::custom(panicked))
             .add_routes(routes.routes())
             .serve_with_incoming_shutdown(
-                TcpListenerStream::new(self.listener),
+                TcpIncoming::from(self.listener).with_nodelay(Some(true)),
                 drain(&api, &in_flight, &shutdown),
             );
         let end = async {

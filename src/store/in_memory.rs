@@ -41,7 +41,7 @@ impl State {
         for write in &commit.units {
             match write {
                 UnitWrite::Create(memory, unit) | UnitWrite::Update(memory, unit) => {
-                    self.units.insert((*memory, unit.id), unit.clone());
+                    self.units.insert((*memory, unit.id), Unit::clone(unit));
                 }
                 UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {
                     self.units.remove(&(*memory, *id));

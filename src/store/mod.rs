@@ -10,6 +10,7 @@ mod lock;
 mod sled_store;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -111,9 +112,9 @@ pub struct RequestRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnitWrite {
     /// Store a unit whose number is new.
-    Create(MemoryKey, Unit),
+    Create(MemoryKey, Arc<Unit>),
     /// Store a new revision of a unit.
-    Update(MemoryKey, Unit),
+    Update(MemoryKey, Arc<Unit>),
     /// Delete a unit, whose last revision was this.
     Delete(MemoryKey, UnitId, u64),
     /// Delete what is left of a unit of a deleted memory; not a change that anybody is told of.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sled::transaction::{
     ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
 };
@@ -201,8 +202,14 @@ impl SledStore {
 
     fn write(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
         let mut tail = *self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        for commit in commits {
-            let prepared = Prepared::new(commit, &mut tail).map_err(|error| self.damage(&error))?;
+        let units: Vec<Result<Vec<PreparedUnit>, CodecError>> = commits
+            .par_iter()
+            .map(|commit| commit.units.iter().map(PreparedUnit::new).collect())
+            .collect();
+        for (commit, units) in commits.iter().zip(units) {
+            let prepared = units
+                .and_then(|units| Prepared::new(commit, units, &mut tail))
+                .map_err(|error| self.damage(&error))?;
             self.transact(&prepared)?;
         }
         self.sync(tail.sequence)?;
@@ -247,7 +254,7 @@ struct PreparedUnit {
 }
 
 impl Prepared {
-    fn new(commit: &Commit, tail: &mut Tail) -> Result<Self, CodecError> {
+    fn new(commit: &Commit, units: Vec<PreparedUnit>, tail: &mut Tail) -> Result<Self, CodecError> {
         debug_assert!(commit.units.len() <= BATCH_UNITS_MAX, "a transaction must stay small");
         let sequence = tail.sequence.next();
         let mut record = LogRecord {
@@ -267,7 +274,6 @@ impl Prepared {
                 Ok((key, codec::encode(&key, memory)?))
             })
             .collect::<Result<_, CodecError>>()?;
-        let units = commit.units.iter().map(PreparedUnit::new).collect::<Result<_, _>>()?;
         let mut requests = commit
             .requests
             .iter()
