@@ -91,7 +91,7 @@ impl MemoryIndex {
         found
     }
 
-    /// The best hits by looking at every segment: slow, and right by its plainness. The oracle of [`Self::search`].
+    /// The best hits by looking at every segment: slow, and right by its plainness. The oracle of every faster way.
     ///
     /// # Errors
     /// [`Cancelled`] when the caller asked for it.
