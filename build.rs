@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTO_FILES: [&str; 3] =
-    ["dhakira/v1/memory.proto", "dhakira/v1/unit.proto", "dhakira/v1/lookup.proto"];
+const PROTO_FILES: [&str; 4] = [
+    "dhakira/v1/memory.proto",
+    "dhakira/v1/unit.proto",
+    "dhakira/v1/lookup.proto",
+    "dhakira/v1/alignment.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

@@ -65,3 +65,7 @@ pub const LOOKUP_MATCHES_DEFAULT: usize = 5;
 pub const DELIMITED_ROW_BYTES_MAX: usize = 4 * SEGMENT_BYTES_MAX;
 /// Longest tag or stretch of text in an XML file; a segment at its longest with every character escaped.
 pub const XML_PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest text split or aligned in one call: a long book, and room in the message for the answer.
+pub const DOCUMENT_BYTES_MAX: usize = 15 * 1024 * 1024;
+/// Longest table of sentence rules of a user.
+pub const SENTENCE_RULES_BYTES_MAX: usize = 64 * 1024;

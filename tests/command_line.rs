@@ -249,3 +249,66 @@ fn a_real_memory_goes_in_whole() {
     let stored = sums["stored"].as_u64().unwrap() + sums["duplicates"].as_u64().unwrap();
     assert_eq!(stored, 3_071);
 }
+
+#[test]
+fn a_text_is_split_and_its_tokens_are_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "\u{feff}Mr. A came.  \u{648}\u{635}\u{644}. \r\n\r\nThen \"he\nleft.\" ";
+    let output = run_with(directory.path(), &["split", "--lang", "en"], text);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
+    assert_eq!(lines, ["Mr. A came.", "\u{648}\u{635}\u{644}.", "Then \"he", "left.\""]);
+    let output =
+        run_with(directory.path(), &["split", "--lang", "en", "--wrapped", "--json"], text);
+    let last = json(&output);
+    assert_eq!(last["text"], "Then \"he\nleft.\"");
+    assert_eq!((last["start"].as_u64(), last["end"].as_u64()), (Some(22), Some(37)));
+
+    // UTF-16, rules of one's own, and a file that is not there.
+    let path = directory.path().join("text.txt");
+    let utf16: Vec<u8> =
+        "\u{feff}Lic. Mora came.".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&path, utf16).unwrap();
+    let rules = directory.path().join("rules.tsv");
+    std::fs::write(&rules, "title\tLic.\n").unwrap();
+    let arguments = ["split", "--lang", "en", "--rules", rules.to_str().unwrap(), "text.txt"];
+    assert_eq!(stdout(&run(directory.path(), &arguments)), "Lic. Mora came.\n");
+    std::fs::write(&rules, "title\tLic.\nwrong\trow\n").unwrap();
+    let output = run(directory.path(), &arguments);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("rules.tsv: line 2: 'wrong'"), "{}", stderr(&output));
+    let output = run(directory.path(), &["split", "--lang", "en", "missing.txt"]);
+    assert!(stderr(&output).contains("missing.txt"), "{}", stderr(&output));
+
+    let segment = "\u{648}21 \u{645}\u{627}\u{64a}\u{648} <b>";
+    let output = run_with(directory.path(), &["tokens", "--lang", "ar", "--json"], segment);
+    let tokens = json(&output);
+    let tokens = tokens["tokens"].as_array().unwrap();
+    let of = |name: &str| tokens.iter().map(|it| it[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("kind"), ["word", "placeable", "tag"]);
+    assert_eq!(of("type"), ["word", "date", "tag"]);
+    assert_eq!(of("start"), [0, 1, 9]);
+    assert_eq!(of("end"), [1, 8, 12]);
+    assert_eq!(tokens[1]["value"], "--05-21");
+    assert_eq!(tokens[1]["class"], "#date");
+}
+
+/// A lone surrogate as some programs write it is no text: said, with its line, not swallowed.
+#[test]
+fn bytes_that_are_no_text_are_refused_with_their_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bad.txt");
+    std::fs::write(&path, b"good.\nbad \xed\xa0\x80.\n").unwrap();
+    for arguments in [["split", "--lang", "ar"], ["tokens", "--lang", "ar"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
+            .args(arguments)
+            .stdin(std::fs::File::open(&path).unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        let output = child.wait_with_output().unwrap();
+        assert!(stderr(&output).contains("line 2"), "{}", stderr(&output));
+    }
+}

@@ -302,12 +302,10 @@ fn long_segments_are_compared_whole() {
     let mut world = World::new(11);
     let (index, mut model) = (MemoryIndex::new(), Model::new());
     let text = world.text(4_200);
-    for unit in 1..=1 {
-        let copy = world.edited(&text, 400);
-        let stored = world.stored(UnitId(unit), copy);
-        index.apply(&[IndexChange::Put(stored.entry.clone())]);
-        model.insert(UnitId(unit), stored);
-    }
+    let copy = world.edited(&text, 400);
+    let stored = world.stored(UnitId(1), copy);
+    index.apply(&[IndexChange::Put(stored.entry.clone())]);
+    model.insert(UnitId(1), stored);
     let query = world.side(&text);
     let options = Options { min_score: Score::from_points(60.0).unwrap(), ..Options::default() };
     check(&index, &model, &query, &options);

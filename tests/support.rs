@@ -15,6 +15,7 @@ pub(crate) mod proto {
     tonic::include_proto!("dhakira.v1");
 }
 
+pub(crate) use proto::alignment_service_client::AlignmentServiceClient;
 pub(crate) use proto::lookup_service_client::LookupServiceClient;
 pub(crate) use proto::memory_service_client::MemoryServiceClient;
 pub(crate) use proto::unit_service_client::UnitServiceClient;

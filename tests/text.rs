@@ -1,7 +1,11 @@
 //! The text layer: forms, tokens, classes, by small tables and by properties of any text.
 
+mod sentences;
+mod variants;
+
 use dhakira::text::{
-    Analysis, Analyzer, Differences, TokenKind, canonical, gap_differences, token_differences,
+    Analysis, Analyzer, Differences, TEXT_VERSION, TokenKind, canonical, gap_differences,
+    token_differences,
 };
 use proptest::prelude::*;
 
@@ -131,10 +135,36 @@ fn check(text: &str) {
         joined.push_str(word.map_or("", |word| analysis.surface(word)));
     }
     assert_eq!(joined, canonical_text);
+    maps_back(text, &analysis);
+    let is_text = |token: &&dhakira::text::Token| {
+        token.kind == TokenKind::Word && canonical(analysis.folded(token)) == analysis.folded(token)
+    };
+    for token in analysis.words().filter(is_text) {
+        let again = analyzer().analyze(analysis.folded(token));
+        let folded: String = again.tokens().iter().map(|it| again.folded(it)).collect();
+        assert_eq!(folded, analysis.folded(token), "idempotent");
+    }
     // Memory that was used for another text gives the same.
     let mut reused = analyzer().analyze("\u{633}\u{644}\u{627}\u{645} 12");
     analyzer().analyze_into(text, &mut reused);
     assert_eq!(format!("{:?}", reused.tokens()), format!("{:?}", analysis.tokens()));
+}
+
+/// Every character of the canonical text stands for a stretch of the original, in order; what stands for nothing is what the
+/// canonical form leaves out.
+fn maps_back(text: &str, analysis: &Analysis) {
+    let mut end = 0;
+    for (place, character) in analysis.canonical().char_indices() {
+        let original = analysis.original(place..place + character.len_utf8());
+        assert!(original.end >= end, "{text:?}: monotone");
+        if let Some(skipped) = text.get(end..original.start) {
+            assert_eq!(canonical(skipped), "", "{text:?}: covered");
+        }
+        end = original.end;
+    }
+    assert_eq!(canonical(&text[end..]), "", "{text:?}: covered to the end");
+    let whole = analysis.original(0..analysis.canonical().len());
+    assert!(text.is_char_boundary(whole.start) && text.is_char_boundary(whole.end));
 }
 
 proptest! {
@@ -171,4 +201,50 @@ fn hostile_texts_take_linear_time() {
         check(&text);
         assert!(since.elapsed().as_secs() < 20, "{piece:?}");
     }
+}
+
+const VALUES: &str = include_str!("data/text/values.tsv");
+
+#[test]
+fn numbers_and_dates_have_values() {
+    for row in rows(VALUES) {
+        let (text, expected) = row.split_once('\t').unwrap();
+        let analysis = analyzer().analyze(text);
+        let seen: Vec<String> = analysis
+            .words()
+            .filter(|token| token.kind.is_number_like())
+            .map(|token| {
+                let value = analysis.value(token);
+                let name = token.kind.name();
+                value.map_or(format!("{name}:?"), |value| format!("{name}:{value}"))
+            })
+            .collect();
+        assert_eq!(seen.join("; "), expected, "{text}");
+    }
+}
+
+/// An index that was built with other forms is wrong without a sign of it. This test fails when forms change, so that the
+/// version is raised with them.
+#[test]
+fn forms_do_not_change_without_their_version() {
+    let sample = include_str!("../src/cli/demo/sample.tsv").lines().skip(1);
+    let columns = sample.flat_map(|line| line.split('\t').skip(4));
+    let tables = [VARIANTS, TOKENS, CLASSES, VALUES].into_iter().flat_map(str::lines);
+    let mut digest = xxhash_rust::xxh3::Xxh3::new();
+    for text in columns.chain(tables) {
+        let analysis = analyzer().analyze(text);
+        digest.update(analysis.canonical().as_bytes());
+        for token in analysis.tokens() {
+            for form in [token.kind.name(), analysis.folded(token), analysis.class(token)] {
+                digest.update(form.as_bytes());
+                digest.update(b"\0");
+            }
+        }
+    }
+    let found = format!("{TEXT_VERSION}\t{:016x}", digest.digest());
+    let recorded = include_str!("data/text/version.txt").trim();
+    assert_eq!(
+        found, recorded,
+        "forms, tokens or classes have changed: raise TEXT_VERSION, then record the new line"
+    );
 }

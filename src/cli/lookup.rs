@@ -1,9 +1,8 @@
 //! `dhakira lookup`: stored translations for segments.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, Write as _};
 use std::str::FromStr;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
@@ -14,6 +13,7 @@ use crate::unit::{MemoryName, Score, Segment, Timestamp};
 
 use super::Outcome;
 use super::backend::{Missing, Where};
+use super::input::stdin_lines;
 use super::output::{isolate, json_line};
 
 /// Find stored translations for segments: the arguments, or standard input, one segment a line.
@@ -109,7 +109,11 @@ struct EditLine {
 
 impl Lookup {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let segments = if self.segments.is_empty() { read_lines()? } else { self.segments.clone() };
+        let segments = if self.segments.is_empty() {
+            stdin_lines().collect::<Result<_, _>>()?
+        } else {
+            self.segments.clone()
+        };
         let mut client = self.place.client("lookup", Missing::Refuse).await?;
         let settings = LookupSettings {
             memories: self.memory.iter().map(|choice| choice.0.clone()).collect(),
@@ -176,19 +180,6 @@ enum Found {
     Matches(Vec<MatchInfo>),
     /// It is no segment: empty, too long, not text.
     Refused(String),
-}
-
-fn read_lines() -> anyhow::Result<Vec<String>> {
-    let mut lines = Vec::new();
-    let mut input = io::stdin().lock();
-    let mut bytes = Vec::new();
-    while input.read_until(b'\n', &mut bytes)? > 0 {
-        let line = String::from_utf8(std::mem::take(&mut bytes))
-            .with_context(|| format!("line {} of standard input is not UTF-8", lines.len() + 1))?;
-        let line = line.strip_suffix('\n').unwrap_or(&line);
-        lines.push(line.strip_suffix('\r').unwrap_or(line).to_owned());
-    }
-    Ok(lines)
 }
 
 fn print_json(query: &str, found: &Found) -> anyhow::Result<()> {

@@ -8,10 +8,13 @@ mod bench;
 mod demo;
 mod export;
 mod import;
+mod input;
 mod lookup;
 mod memories;
 mod output;
 mod serve;
+mod split;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -50,6 +53,10 @@ enum Command {
     Export(export::Export),
     /// Find stored translations for segments, one a line on standard input.
     Lookup(lookup::Lookup),
+    /// Split text into sentences, one a line.
+    Split(split::Split),
+    /// Show the tokens of segments: what a lookup compares.
+    Tokens(tokens::Tokens),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
     /// Measure import and lookup, with every figure by name.
@@ -88,6 +95,8 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Import(command) => command.run().await,
         Command::Export(command) => command.run().await,
         Command::Lookup(command) => command.run().await,
+        Command::Split(command) => command.run(),
+        Command::Tokens(command) => command.run(),
         Command::Memories(command) => command.run().await,
         Command::Bench(command) => command.run().await,
     }

@@ -1,6 +1,6 @@
 //! How is something shown? Tables, progress, and right-to-left text that stays in its place.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,8 +21,12 @@ pub(super) fn isolate(text: &str) -> String {
 
 /// One JSON object on a line of standard output.
 pub(super) fn json_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    json_to(&mut io::stdout().lock(), value)
+}
+
+/// One JSON object on a line.
+pub(super) fn json_to<T: Serialize>(out: &mut impl io::Write, value: &T) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
     out.write_all(b"\n")?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 
 /// Stands for bytes that are not legal: a noncharacter that XML 1.0 and the checks of a unit forbid.
-pub(super) const ILLEGAL: char = '\u{ffff}';
+pub const ILLEGAL: char = '\u{ffff}';
 
 /// Decoded bytes kept ready.
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use crate::check::check_content;
 use crate::unit::{Cause, Diagnostic, Invalid, Lang, Place, UnitContent};
 
+pub use decode::ILLEGAL;
 pub use tmx_writer::{TmxHeader, TmxWriter};
 
 /// A format of exchange files.
@@ -89,6 +90,15 @@ pub enum Event {
     Unit(Box<ParsedUnit>),
     /// Something wrong.
     Diagnostic(Diagnostic),
+}
+
+/// Opens plain text of any encoding that its first bytes tell, compressed or not, as UTF-8. Bytes that are not legal come out
+/// as [`ILLEGAL`].
+///
+/// # Errors
+/// Those of the input.
+pub fn open_text<'r>(input: Box<dyn Read + Send + 'r>) -> io::Result<impl io::BufRead + Send + 'r> {
+    Ok(decode::open(input)?.0)
 }
 
 /// An input being read. Ends after the last unit, or where the input breaks (the last event says so).

@@ -8,6 +8,7 @@ use crate::limits::{
     LOOKUP_MATCHES_DEFAULT, LOOKUP_MATCHES_MAX, LOOKUP_MEMORIES_MAX, LOOKUP_SEGMENTS_MAX,
 };
 use crate::matching::{EditKind, MatchKind, SCORE_VERSION};
+use crate::text::TEXT_VERSION;
 use crate::unit::Score;
 
 use super::client::{EditInfo, MatchInfo};
@@ -52,6 +53,7 @@ impl LookupService for Api {
         Ok(Response::new(LookupSegmentsResponse {
             results,
             score_version: i32::try_from(SCORE_VERSION).unwrap_or(i32::MAX),
+            text_version: i32::try_from(TEXT_VERSION).unwrap_or(i32::MAX),
         }))
     }
 

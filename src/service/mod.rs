@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of sockets (see `server`) and decides nothing about memories, units or matches.
 
+mod alignment;
 pub mod client;
 pub mod codec;
 mod convert;
@@ -21,6 +22,7 @@ use tonic::service::{Routes, RoutesBuilder};
 use crate::engine::{Engine, EngineError};
 use crate::limits::MESSAGE_BYTES_MAX;
 
+use proto::alignment_service_server::AlignmentServiceServer;
 use proto::lookup_service_server::LookupServiceServer;
 use proto::memory_service_server::MemoryServiceServer;
 use proto::unit_service_server::UnitServiceServer;
@@ -37,10 +39,11 @@ mod proto {
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The full names of the services, as health checking wants them.
-pub const SERVICE_NAMES: [&str; 3] = [
+pub const SERVICE_NAMES: [&str; 4] = [
     <MemoryServiceServer<Api> as tonic::server::NamedService>::NAME,
     <UnitServiceServer<Api> as tonic::server::NamedService>::NAME,
     <LookupServiceServer<Api> as tonic::server::NamedService>::NAME,
+    <AlignmentServiceServer<Api> as tonic::server::NamedService>::NAME,
 ];
 
 /// All services, over an engine that may still be loading.
@@ -79,11 +82,15 @@ impl Api {
         let memories = MemoryServiceServer::new(self.clone());
         let units = UnitServiceServer::new(self.clone());
         let lookups = LookupServiceServer::new(self.clone());
+        let alignment = AlignmentServiceServer::new(self.clone());
         let limit = MESSAGE_BYTES_MAX;
         routes
             .add_service(memories.max_decoding_message_size(limit).max_encoding_message_size(limit))
             .add_service(units.max_decoding_message_size(limit).max_encoding_message_size(limit))
-            .add_service(lookups.max_decoding_message_size(limit).max_encoding_message_size(limit));
+            .add_service(lookups.max_decoding_message_size(limit).max_encoding_message_size(limit))
+            .add_service(
+                alignment.max_decoding_message_size(limit).max_encoding_message_size(limit),
+            );
     }
 
     /// The services alone, for a client in the same process.

@@ -1,10 +1,12 @@
 //! What is the exact same text? The canonical form, with the way back to the original.
 //!
-//! NFC (UAX #15); every run of white space one space, none at the ends; no bidirectional controls, no zero-width
-//! characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
+//! NFC (UAX #15); every run of white space one space, none at the ends; no bidirectional controls (UAX #9), no soft
+//! hyphens, no zero-width characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
 //! ligatures that stand for whole words (U+FDF0 to U+FDFF). Knows nothing of tokens.
 
 use std::ops::Range;
+
+use super::chars::is_arabic_mark;
 
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
@@ -37,23 +39,22 @@ impl Canonical {
         }
     }
 
-    /// The bytes of the original that a stretch of the canonical text stands for.
+    /// The bytes of the original that a stretch of the canonical text stands for; where it is empty, the place before the
+    /// next character.
     pub(super) fn original(&self, range: Range<usize>) -> Range<usize> {
-        if self.places.is_empty() || range.is_empty() {
-            return match self.places.get(self.place(range.start)) {
-                Some(place) if !self.places.is_empty() => {
-                    place.start as usize..place.start as usize
-                }
-                _ if self.places.is_empty() => range,
-                _ => {
-                    let end = self.places.last().map_or(0, |place| place.end as usize);
-                    end..end
-                }
-            };
+        if self.places.is_empty() {
+            return range;
         }
-        let first = self.places[self.place(range.start)].start as usize;
-        let last = self.places[self.place(range.end) - 1].end as usize;
-        first..last.max(first)
+        let first = self.place(range.start);
+        let Some(start) = self.places.get(first).map(|place| place.start as usize) else {
+            let end = self.places.last().map_or(0, |place| place.end as usize);
+            return end..end;
+        };
+        let end = match self.place(range.end) {
+            past if past > first => self.places[past - 1].end as usize,
+            _ => start,
+        };
+        start..end.max(start)
     }
 
     /// The first character at or after a byte of the canonical text.
@@ -106,8 +107,9 @@ impl Canonical {
 
     /// Collects what NFC may reorder or compose: it never reaches over a starter that composes with nothing before it.
     fn extend(&mut self, cluster: &mut Cluster, character: char, start: usize, end: usize) {
-        let begins_anew = canonical_combining_class(character) == 0
-            && is_nfc_quick(std::iter::once(character)) != IsNormalized::Maybe;
+        let begins_anew = is_plain(character)
+            || canonical_combining_class(character) == 0
+                && is_nfc_quick(std::iter::once(character)) != IsNormalized::Maybe;
         if begins_anew || cluster.len() >= CLUSTER_CHARS_MAX {
             self.flush(cluster);
         }
@@ -118,6 +120,13 @@ impl Canonical {
     /// last one for all the rest.
     fn flush(&mut self, cluster: &mut Cluster) {
         let Some(&(_, _, end)) = cluster.last() else { return };
+        if let [(character, start, end)] = **cluster
+            && is_plain(character)
+        {
+            self.push(character, start, end);
+            cluster.clear();
+            return;
+        }
         let mut composed = cluster.iter().map(|(character, ..)| *character).nfc().peekable();
         let mut sources = cluster.iter();
         let mut last = (end, end);
@@ -163,13 +172,18 @@ enum Kind {
 fn kind(character: char, before: Option<char>, after: Option<char>) -> Kind {
     match character {
         ' ' => Kind::Space,
+        _ if is_plain(character) => Kind::Kept,
         '\u{200c}' | '\u{200d}' => {
             let shapes = |it: Option<char>| {
-                it.is_some_and(|it| it.is_alphabetic() || is_mark(it) || it as u32 >= 0x1_f000)
+                it.is_some_and(|it| {
+                    it.is_alphabetic() || is_arabic_mark(it) || it as u32 >= 0x1_f000
+                })
             };
             if shapes(before) && shapes(after) { Kind::Kept } else { Kind::Dropped }
         }
-        '\u{200b}'
+        '\u{ad}'
+        | '\u{200b}'
+        | '\u{2060}'
         | '\u{feff}'
         | '\u{200e}'
         | '\u{200f}'
@@ -185,13 +199,6 @@ fn is_presentation_form(character: char) -> bool {
     matches!(character, '\u{fb50}'..='\u{fdef}' | '\u{fe70}'..='\u{fefc}')
 }
 
-/// Whether a character is an Arabic mark.
-pub(super) fn is_mark(character: char) -> bool {
-    matches!(character,
-        '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
-        | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{8d3}'..='\u{8ff}')
-}
-
 /// Whether a text is its own canonical form; `false` may also mean "look closer".
 fn is_canonical(text: &str) -> bool {
     let mut after_space = true;
@@ -205,17 +212,7 @@ fn is_canonical(text: &str) -> bool {
                 after_mark = false;
                 continue;
             }
-            '!'..='~'
-            | '\u{60c}'
-            | '\u{61b}'
-            | '\u{61f}'..='\u{64a}'
-            | '\u{660}'..='\u{66f}'
-            | '\u{a1}'..='\u{2ff}'
-            | '\u{671}'..='\u{6d3}'
-            | '\u{400}'..='\u{45f}'
-            | '\u{2010}'..='\u{2027}'
-            | '\u{2030}'..='\u{205e}'
-            | '\u{20a0}'..='\u{20c0}' => {}
+            _ if is_plain(character) => {}
             '\u{64b}'..='\u{652}' | '\u{670}' => {
                 if after_mark || after_space {
                     return false;
@@ -228,4 +225,22 @@ fn is_canonical(text: &str) -> bool {
         after_mark = mark;
     }
     !after_space || text.is_empty()
+}
+
+/// The characters of most texts: kept as they are, and composing with nothing before them. Not all that are so.
+#[inline]
+fn is_plain(character: char) -> bool {
+    matches!(character,
+        '!'..='~'
+        | '\u{60c}'
+        | '\u{61b}'
+        | '\u{61f}'..='\u{64a}'
+        | '\u{660}'..='\u{66f}'
+        | '\u{a1}'..='\u{ac}'
+        | '\u{ae}'..='\u{2ff}'
+        | '\u{671}'..='\u{6d3}'
+        | '\u{400}'..='\u{45f}'
+        | '\u{2010}'..='\u{2027}'
+        | '\u{2030}'..='\u{205e}'
+        | '\u{20a0}'..='\u{20c0}')
 }

@@ -133,9 +133,13 @@ pub fn gap_differences(a: &str, b: &str) -> Differences {
 }
 
 fn is_dropped(character: char) -> bool {
-    folding(character).is_some_and(|folding| folding.is_dropped())
+    // Space inside of a token: `12 %`.
+    character == ' ' || folding(character).is_some_and(|folding| folding.is_dropped())
 }
 
 fn difference(character: char) -> Differences {
+    if character == ' ' {
+        return Differences::SPACING;
+    }
     folding(character).map_or(Differences::default(), |folding| folding.difference)
 }

@@ -4,8 +4,9 @@
 //! tokens.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
+use super::data::rows;
 use super::differences::Differences;
 
 /// What a character becomes.
@@ -30,46 +31,34 @@ impl Folding {
 }
 
 /// How a character is folded; `None` when it stays as it is.
-#[inline]
 pub(super) fn folding(character: char) -> Option<Folding> {
-    let code = character as usize;
-    if code < 0x80 {
-        return character.is_ascii_uppercase().then(|| Folding {
-            to: [character.to_ascii_lowercase(), '\0', '\0'],
-            difference: Differences::CASE,
-        });
+    if character.is_ascii() && !character.is_ascii_uppercase() {
+        return None;
     }
-    let table = table();
-    if code < DENSE {
-        return table.dense[code];
-    }
-    match table.rare.get(&character) {
-        Some(folding) => Some(*folding),
-        None => lower_case(character),
-    }
+    RULES.get(&character).copied().or_else(|| lower_case(character))
 }
 
-/// Below this every character has its own place in a table: Latin to Arabic.
-const DENSE: usize = 0x0900;
+static RULES: LazyLock<HashMap<char, Folding>> =
+    LazyLock::new(|| parse(include_str!("data/fold.tsv")).collect());
 
-struct Table {
-    dense: Vec<Option<Folding>>,
-    rare: HashMap<char, Folding>,
-}
+/// Spellings of one word with hamza on different seats, folded: the Egyptian one and the one that stands for both.
+static HAMZA_SEATS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let rows = rows(include_str!("data/hamza.tsv"));
+    rows.map(|columns| (columns[0], columns[1])).collect()
+});
 
-fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        let rules: HashMap<char, Folding> = parse(include_str!("data/fold.tsv")).collect();
-        let dense = (0..DENSE)
-            .map(|code| {
-                let character = u32::try_from(code).ok().and_then(char::from_u32)?;
-                rules.get(&character).copied().or_else(|| lower_case(character))
-            })
-            .collect();
-        let rare = rules.into_iter().filter(|(it, _)| *it as usize >= DENSE).collect();
-        Table { dense, rare }
-    })
+/// Gives words that are written with hamza on yeh here and on waw there (mas'ul, shu'un) one folded form.
+pub(super) fn unify_hamza_seats(forms: &mut String, start: usize) {
+    // Yeh and waw: what all of them have.
+    if !forms[start..].contains("\u{64a}\u{648}") {
+        return;
+    }
+    for (from, to) in HAMZA_SEATS.iter() {
+        if let Some(place) = forms[start..].find(from) {
+            let place = start + place;
+            forms.replace_range(place..place + from.len(), to);
+        }
+    }
 }
 
 fn lower_case(character: char) -> Option<Folding> {

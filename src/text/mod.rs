@@ -4,10 +4,17 @@
 //! wire or disk.
 
 mod canonical;
+mod chars;
+mod data;
+mod dates;
 mod differences;
 mod fold;
+mod measures;
+mod placeables;
 mod scan;
+mod sentences;
 mod stem;
+mod values;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,25 +22,28 @@ use std::ops::Range;
 use crate::unit::Lang;
 
 use canonical::Canonical;
-use fold::folding;
+use chars::{Chars, Part};
+use scan::Scanner;
 
 pub use differences::{Differences, gap_differences, token_differences};
+pub use sentences::{RuleError, Sentence, SentenceOptions, SentenceRules};
+pub use values::{Calendar, Date, Decimal, Value};
 
 /// Changes whenever a form, a token or a class of any text can change.
-pub const TEXT_VERSION: u32 = 1;
+pub const TEXT_VERSION: u32 = 2;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     /// Letters, with marks and digits among them.
     Word,
-    /// Digits with separators.
+    /// Digits with separators, and with a unit glued to them.
     Number,
-    /// A date in digits.
+    /// A date in digits, or with its month in words.
     Date,
     /// A number and a percent sign.
     Percent,
-    /// A number and the sign of a currency.
+    /// A number and the sign or code of a currency.
     Currency,
     /// An address, or the target of a Markdown link.
     Url,
@@ -58,6 +68,11 @@ impl TokenKind {
     /// Whether it counts for the score.
     pub fn counts(self) -> bool {
         self != Self::Punctuation
+    }
+
+    /// Its name for people and programs: `word`, `number`, `date`, …
+    pub fn name(self) -> &'static str {
+        self.class().map_or("word", |class| &class[1..])
     }
 
     /// The class that all tokens of a kind share; words have their own, and no word begins with `#`.
@@ -137,7 +152,12 @@ impl Analysis {
 
     /// Where a token stands in the original text, in bytes.
     pub fn span(&self, token: &Token) -> Range<usize> {
-        self.canonical.original(range(token.canonical))
+        self.original(range(token.canonical))
+    }
+
+    /// The bytes of the original text that a stretch of the canonical text stands for.
+    pub fn original(&self, canonical: Range<usize>) -> Range<usize> {
+        self.canonical.original(canonical)
     }
 
     /// A token as in the canonical text.
@@ -163,11 +183,16 @@ impl Analysis {
         })
     }
 
-    fn add_gap(&mut self, start: usize, end: usize) {
+    /// What a token is worth: numbers, dates, amounts. Worked out anew at each call.
+    pub fn value(&self, token: &Token) -> Option<Value> {
+        values::value(token.kind, self.folded(token))
+    }
+
+    fn add_gap(&mut self, chars: &Chars, start: usize, end: usize) {
         let folded = self.forms.len();
         for character in self.canonical.text[start..end].chars() {
-            if !character.is_whitespace() {
-                fold_into(&mut self.forms, character);
+            if chars.part(character) != Part::Space {
+                chars.fold_into(&mut self.forms, character);
             }
         }
         self.gaps.push((stretch(start, end), stretch(folded, self.forms.len())));
@@ -200,35 +225,55 @@ impl Analyzer {
         analysis.forms.clear();
         analysis.tokens.clear();
         analysis.gaps.clear();
+        let chars = Chars::get();
+        let scanner = Scanner::new(chars);
         let (mut place, mut gap, mut before) = (0, 0, None);
         while let Some(first) = analysis.canonical.text[place..].chars().next() {
-            if first.is_whitespace() {
+            if chars.part(first) == Part::Space {
                 place += first.len_utf8();
                 before = Some(first);
                 continue;
             }
-            let (kind, length) = scan::token(&analysis.canonical.text[place..], before);
+            let (kind, length) = scanner.token(&analysis.canonical.text[place..], before);
             let end = place + length;
             if kind.counts() {
-                analysis.add_gap(gap, place);
+                analysis.add_gap(chars, gap, place);
                 gap = end;
             }
-            self.add_token(analysis, kind, place, end);
+            self.add_token(chars, analysis, kind, place, end);
             before = analysis.canonical.text[..end].chars().next_back();
             place = end;
         }
-        analysis.add_gap(gap, place);
+        analysis.add_gap(chars, gap, place);
     }
 
-    fn add_token(&self, analysis: &mut Analysis, kind: TokenKind, start: usize, end: usize) {
+    fn add_token(
+        &self,
+        chars: &Chars,
+        analysis: &mut Analysis,
+        kind: TokenKind,
+        start: usize,
+        end: usize,
+    ) {
         let Analysis { canonical, forms, word, tokens, .. } = analysis;
         let folded = forms.len();
-        for character in canonical.text[start..end].chars() {
-            fold_into(forms, character);
+        let surface = &canonical.text[start..end];
+        // `12 %` is `12%`, `<br />` is `<br/>`.
+        let spaceless = matches!(
+            kind,
+            TokenKind::Percent | TokenKind::Currency | TokenKind::Code | TokenKind::Tag
+        );
+        for character in surface.chars() {
+            if !spaceless || character != ' ' {
+                chars.fold_into(forms, character);
+            }
         }
         if forms.len() == folded {
             // Nothing but marks: they are all that this token has.
-            forms.push_str(&canonical.text[start..end]);
+            forms.push_str(surface);
+        }
+        if kind == TokenKind::Word {
+            fold::unify_hamza_seats(forms, folded);
         }
         let folded = stretch(folded, forms.len());
         let class_start = forms.len();
@@ -249,13 +294,6 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
     let mut canonical = Canonical::default();
     canonical.set(text);
     if canonical.text == text { Cow::Borrowed(text) } else { Cow::Owned(canonical.text) }
-}
-
-fn fold_into(out: &mut String, character: char) {
-    match folding(character) {
-        None => out.push(character),
-        Some(folding) => out.extend(folding.chars()),
-    }
 }
 
 fn range(stretch: Stretch) -> Range<usize> {

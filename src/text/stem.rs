@@ -4,34 +4,49 @@
 //! information retrieval", SIGIR 2002), repeated until nothing changes, so that a word and the same word with a clitic
 //! meet; never below three letters. English: plurals, -ed, -ing. Knows nothing of tokens.
 
+use super::chars::is_arabic_letter;
+
 /// Fewest letters that a stem keeps.
 const LETTERS_MIN: usize = 3;
 
-/// Endings, the longer first: possessives after teh, possessives, dual and plural, relative adjective, teh marbuta,
-/// accusative alef. Folded letters: teh marbuta is heh, alef maksura is yeh.
-const ARABIC_ENDINGS: [&str; 22] = [
-    "\u{62a}\u{647}\u{645}\u{627}", // ta-huma
-    "\u{62a}\u{647}\u{645}",        // ta-hum
-    "\u{62a}\u{647}\u{627}",        // ta-ha
-    "\u{62a}\u{646}\u{627}",        // ta-na
-    "\u{62a}\u{643}\u{645}",        // ta-kum
-    "\u{647}\u{645}\u{627}",        // huma
-    "\u{64a}\u{648}\u{646}",        // -iyyun
-    "\u{64a}\u{64a}\u{646}",        // -iyyin
-    "\u{64a}\u{627}\u{62a}",        // -iyyat
-    "\u{647}\u{645}",               // hum
-    "\u{647}\u{646}",               // hunna
-    "\u{643}\u{645}",               // kum
-    "\u{647}\u{627}",               // ha
-    "\u{646}\u{627}",               // na
-    "\u{627}\u{62a}",               // -at
-    "\u{648}\u{646}",               // -un
-    "\u{64a}\u{646}",               // -in
-    "\u{627}\u{646}",               // -an
-    "\u{62a}\u{647}",               // ta-hu
-    "\u{647}",                      // -a, hu
-    "\u{64a}",                      // -i
-    "\u{627}",                      // -an
+/// Endings by their last letter, the longer first: possessives after teh, possessives, dual and plural, relative
+/// adjective, teh marbuta, accusative alef. Folded letters: teh marbuta is heh, alef maksura is yeh.
+const ARABIC_ENDINGS: [(&str, &[&str]); 6] = [
+    (
+        "\u{627}",
+        &[
+            "\u{62a}\u{647}\u{645}\u{627}", // ta-huma
+            "\u{62a}\u{647}\u{627}",        // ta-ha
+            "\u{62a}\u{646}\u{627}",        // ta-na
+            "\u{647}\u{645}\u{627}",        // huma
+            "\u{647}\u{627}",               // ha
+            "\u{646}\u{627}",               // na
+            "\u{627}",                      // -an
+        ],
+    ),
+    (
+        "\u{645}",
+        &[
+            "\u{62a}\u{647}\u{645}", // ta-hum
+            "\u{62a}\u{643}\u{645}", // ta-kum
+            "\u{647}\u{645}",        // hum
+            "\u{643}\u{645}",        // kum
+        ],
+    ),
+    (
+        "\u{646}",
+        &[
+            "\u{64a}\u{648}\u{646}", // -iyyun
+            "\u{64a}\u{64a}\u{646}", // -iyyin
+            "\u{647}\u{646}",        // hunna
+            "\u{648}\u{646}",        // -un
+            "\u{64a}\u{646}",        // -in
+            "\u{627}\u{646}",        // -an
+        ],
+    ),
+    ("\u{62a}", &["\u{64a}\u{627}\u{62a}", "\u{627}\u{62a}"]), // -iyyat, -at
+    ("\u{647}", &["\u{62a}\u{647}", "\u{647}"]),               // ta-hu; -a, hu
+    ("\u{64a}", &["\u{64a}"]),                                 // -i
 ];
 
 const ALEF: char = '\u{627}';
@@ -47,12 +62,6 @@ pub(super) fn class_of(folded: &str, english: bool, out: &mut String) {
         Some(_) if english && folded.is_ascii() => out.push_str(english_stem(folded)),
         _ => out.push_str(folded),
     }
-}
-
-/// Whether a character is a letter of the Arabic script.
-pub(super) fn is_arabic_letter(character: char) -> bool {
-    matches!(character, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}' | '\u{6ee}'..='\u{6ef}'
-        | '\u{6fa}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{8a0}'..='\u{8c9}')
 }
 
 fn arabic(word: &str, out: &mut String) {
@@ -72,8 +81,10 @@ fn long_enough(stem: &str) -> bool {
 }
 
 fn without_ending(word: &str) -> &str {
-    let shorter = ARABIC_ENDINGS.iter().filter_map(|ending| word.strip_suffix(ending));
-    shorter.into_iter().find(|rest| long_enough(rest)).unwrap_or(word)
+    let of_letter = ARABIC_ENDINGS.iter().find(|(letter, _)| word.ends_with(letter));
+    let endings = of_letter.into_iter().flat_map(|(_, endings)| endings.iter());
+    let mut shorter = endings.filter_map(|ending| word.strip_suffix(ending));
+    shorter.find(|rest| long_enough(rest)).unwrap_or(word)
 }
 
 /// Takes off one of wa, fa, bi, ka, li, sa, al, lil.

@@ -1,5 +1,7 @@
 //! What does the contract say a score is? Written out from the texts, with nothing of the crate but its analysis.
 
+use std::collections::{HashMap, HashSet};
+
 use dhakira::matching::Reason;
 use dhakira::text::{Analysis, Differences, gap_differences, token_differences};
 use dhakira::unit::Context;
@@ -80,15 +82,32 @@ fn cost(a: &Word, b: &Word) -> u64 {
     round_div(1000 * characters_apart(&a.folded, &b.folded), longest).clamp(1, 1000)
 }
 
-/// Distance of what is left of two sequences, over the whole table.
+/// The different words among some, and which of them each one is.
+fn distinct(words: &[Word]) -> (Vec<&Word>, Vec<usize>) {
+    let mut found = Vec::new();
+    let mut numbers = HashMap::new();
+    let of_word = words.iter().map(|word| {
+        *numbers.entry((&word.folded, &word.class, word.number_like)).or_insert_with(|| {
+            found.push(word);
+            found.len() - 1
+        })
+    });
+    let of_word = of_word.collect();
+    (found, of_word)
+}
+
+/// Distance of what is left of two sequences, over the whole table. What two words cost is worked out once.
 fn table(a: &[Word], b: &[Word]) -> Vec<Vec<u64>> {
+    let ((words_a, a), (words_b, b)) = (distinct(a), distinct(b));
+    let costs: Vec<Vec<u64>> =
+        words_a.iter().map(|a| words_b.iter().map(|b| cost(a, b)).collect()).collect();
     let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {
         for j in 0..=b.len() {
             table[i][j] = match (i, j) {
                 (0, _) => 1000 * j as u64,
                 (_, 0) => 1000 * i as u64,
-                _ => (table[i - 1][j - 1] + cost(&a[i - 1], &b[j - 1]))
+                _ => (table[i - 1][j - 1] + costs[a[i - 1]][b[j - 1]])
                     .min(table[i - 1][j] + 1000)
                     .min(table[i][j - 1] + 1000),
             };
@@ -160,7 +179,8 @@ pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Verdict {
     let exact = same_text && query.tags == source.tags;
 
     let pairs = pairs(&a, &b);
-    let paired = |i: usize, j: usize| pairs.contains(&(i, j));
+    let paired: HashSet<_> = pairs.iter().copied().collect();
+    let paired = |i: usize, j: usize| paired.contains(&(i, j));
     let mut seen = Differences::default();
     for &(i, j) in &pairs {
         if cost(&a[i], &b[j]) == 0 && a[i].surface != b[j].surface {

@@ -1,0 +1,58 @@
+//! What does the user hand in as text? Lines of standard input, whole files.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, Read as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::formats;
+use crate::limits::DOCUMENT_BYTES_MAX;
+
+/// The lines of standard input, without their ends; UTF-8.
+pub(super) fn stdin_lines() -> impl Iterator<Item = anyhow::Result<String>> {
+    let mut input = io::stdin().lock();
+    let mut number = 0;
+    std::iter::from_fn(move || {
+        let mut bytes = Vec::new();
+        match input.read_until(b'\n', &mut bytes) {
+            Err(error) => Some(Err(error.into())),
+            Ok(0) => None,
+            Ok(_) => {
+                number += 1;
+                let ends: &[u8] = if bytes.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
+                let line = bytes.strip_suffix(ends).unwrap_or(&bytes).to_vec();
+                Some(
+                    String::from_utf8(line)
+                        .with_context(|| format!("line {number} of standard input is not UTF-8")),
+                )
+            }
+        }
+    })
+}
+
+/// The text of a file, or of standard input for `-`: of any encoding that can be told, compressed or not.
+pub(super) fn document(path: &Path) -> anyhow::Result<String> {
+    let (name, input): (_, Box<dyn io::Read + Send>) = if path.as_os_str() == "-" {
+        ("standard input".to_owned(), Box::new(io::stdin()))
+    } else {
+        let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+        (path.display().to_string(), Box::new(file))
+    };
+    let limit = DOCUMENT_BYTES_MAX as u64;
+    let mut text = String::new();
+    let mut reader = formats::open_text(input).with_context(|| format!("reading {name}"))?;
+    reader
+        .by_ref()
+        .take(limit + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("reading {name}"))?;
+    if text.len() > DOCUMENT_BYTES_MAX {
+        bail!("{name} is longer than {} MiB; split it into parts", DOCUMENT_BYTES_MAX >> 20);
+    }
+    if let Some(place) = text.find(formats::ILLEGAL) {
+        let line = text[..place].matches('\n').count() + 1;
+        bail!("{name}, line {line}: bytes that are no text in its encoding; save it as UTF-8");
+    }
+    Ok(text)
+}

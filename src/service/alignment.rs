@@ -1,0 +1,76 @@
+//! The calls of `AlignmentService`.
+
+use tonic::{Request, Response, Status};
+
+use crate::limits::{DOCUMENT_BYTES_MAX, SENTENCE_RULES_BYTES_MAX};
+use crate::text::{SentenceOptions, SentenceRules};
+
+use super::Api;
+use super::convert::parse;
+use super::proto::alignment_service_server::AlignmentService;
+use super::proto::{Sentence, Span, SplitSentencesRequest, SplitSentencesResponse};
+use super::status::{internal, invalid};
+
+#[tonic::async_trait]
+impl AlignmentService for Api {
+    async fn split_sentences(
+        &self,
+        request: Request<SplitSentencesRequest>,
+    ) -> Result<Response<SplitSentencesResponse>, Status> {
+        let request = request.into_inner();
+        at_most("text", &request.text, DOCUMENT_BYTES_MAX)?;
+        at_most("extra_rules", &request.extra_rules, SENTENCE_RULES_BYTES_MAX)?;
+        let mut rules = SentenceRules::new(&parse("lang", &request.lang)?);
+        rules
+            .add(&request.extra_rules)
+            .map_err(|error| invalid("extra_rules", &error.to_string()))?;
+        let options = SentenceOptions {
+            semicolons: request.semicolons,
+            wrapped_lines: request.wrapped_lines,
+        };
+        // A book takes a tenth of a second: not on a thread that others wait for.
+        tokio::task::spawn_blocking(move || split(&request.text, &rules, options))
+            .await
+            .map(Response::new)
+            .map_err(|error| internal(&format!("a call failed: {error}")))
+    }
+}
+
+fn split(text: &str, rules: &SentenceRules, options: SentenceOptions) -> SplitSentencesResponse {
+    let mut counted = CodePoints { text, bytes: 0, points: 0 };
+    let sentences = rules.split(text, options).into_iter().map(|sentence| {
+        // In the order in which they stand in the text, so that each is counted once.
+        let piece_start = counted.at(sentence.piece.start);
+        let start = counted.at(sentence.text.start);
+        let end = counted.at(sentence.text.end);
+        let piece_end = counted.at(sentence.piece.end);
+        Sentence {
+            text: text[sentence.text].to_owned(),
+            span: Some(Span { start, end }),
+            piece: Some(Span { start: piece_start, end: piece_end }),
+        }
+    });
+    SplitSentencesResponse { sentences: sentences.collect() }
+}
+
+fn at_most(field: &str, text: &str, bytes_max: usize) -> Result<(), Status> {
+    if text.len() <= bytes_max {
+        return Ok(());
+    }
+    Err(invalid(field, &format!("{} bytes; at most {bytes_max} are taken", text.len())))
+}
+
+/// Counts code points through a text, from one byte to a later one.
+struct CodePoints<'a> {
+    text: &'a str,
+    bytes: usize,
+    points: usize,
+}
+
+impl CodePoints<'_> {
+    fn at(&mut self, bytes: usize) -> i32 {
+        self.points += self.text.get(self.bytes..bytes).map_or(0, |passed| passed.chars().count());
+        self.bytes = self.bytes.max(bytes);
+        i32::try_from(self.points).unwrap_or(i32::MAX)
+    }
+}

@@ -1,0 +1,138 @@
+//! What is this character? Its part in words and what it folds to, from one table.
+//!
+//! Asked for every character of every text: the blocks that Latin and Arabic text is made of are worked out once, the
+//! rest of Unicode as it comes. Knows nothing of tokens.
+
+use std::sync::LazyLock;
+
+use super::fold::{Folding, folding};
+
+/// What part a character takes in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Between words.
+    Space,
+    /// A letter of the Arabic script.
+    Arabic,
+    /// A letter of another script that is written with spaces, or an underscore.
+    Letter,
+    /// A character of a script without spaces: a token of its own, as UAX #29 has it.
+    Ideograph,
+    /// On the letter before it: a mark or a joiner.
+    Mark,
+    /// ASCII, Arabic-Indic or extended Arabic-Indic.
+    Digit,
+    /// Punctuation, symbols.
+    Other,
+}
+
+impl Part {
+    /// Whether words are made of it.
+    #[inline]
+    pub(super) fn is_word(self) -> bool {
+        matches!(self, Self::Arabic | Self::Letter | Self::Ideograph | Self::Mark)
+    }
+}
+
+/// Below this every character has its own place in a table: Latin to Arabic.
+const DENSE: usize = 0x0900;
+/// Stands in the table for characters whose folding is more than one character.
+const SEVERAL: char = char::MAX;
+/// Stands in the table for characters that the folded form leaves out.
+const NOTHING: char = '\0';
+
+/// The table of the characters that are met all the time.
+pub(super) struct Chars {
+    parts: [Part; DENSE],
+    folded: [char; DENSE],
+}
+
+static CHARS: LazyLock<Chars> = LazyLock::new(|| {
+    let dense = |code: usize| u32::try_from(code).ok().and_then(char::from_u32).unwrap_or(SEVERAL);
+    Chars {
+        parts: std::array::from_fn(|code| part_of(dense(code))),
+        folded: std::array::from_fn(|code| match folding(dense(code)) {
+            None => dense(code),
+            Some(folding) => single(&folding),
+        }),
+    }
+});
+
+fn single(folding: &Folding) -> char {
+    let mut to = folding.chars();
+    match (to.next(), to.next()) {
+        (None, _) => NOTHING,
+        (Some(one), None) => one,
+        _ => SEVERAL,
+    }
+}
+
+impl Chars {
+    /// The table.
+    pub(super) fn get() -> &'static Self {
+        &CHARS
+    }
+
+    /// What part a character takes in words.
+    #[inline]
+    pub(super) fn part(&self, character: char) -> Part {
+        match self.parts.get(character as usize) {
+            Some(part) => *part,
+            None => part_of(character),
+        }
+    }
+
+    /// Appends what a character folds to.
+    #[inline]
+    pub(super) fn fold_into(&self, out: &mut String, character: char) {
+        match self.folded.get(character as usize) {
+            Some(&NOTHING) if character != NOTHING => {}
+            Some(&SEVERAL) | None => match folding(character) {
+                None => out.push(character),
+                Some(folding) => out.extend(folding.chars()),
+            },
+            Some(&folded) => out.push(folded),
+        }
+    }
+}
+
+fn part_of(character: char) -> Part {
+    match character {
+        '0'..='9' | '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' => Part::Digit,
+        '_' => Part::Letter,
+        '\u{200c}' | '\u{200d}' => Part::Mark,
+        _ if is_arabic_mark(character) || is_other_mark(character) => Part::Mark,
+        _ if is_arabic_letter(character) => Part::Arabic,
+        _ if is_ideograph(character) => Part::Ideograph,
+        _ if character.is_whitespace() => Part::Space,
+        _ if character.is_alphanumeric() => Part::Letter,
+        _ => Part::Other,
+    }
+}
+
+/// Whether a character is a letter of the Arabic script, tatweel included.
+pub(super) fn is_arabic_letter(character: char) -> bool {
+    matches!(character, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}'
+        | '\u{6ee}'..='\u{6ef}' | '\u{6fa}'..='\u{6fc}' | '\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{870}'..='\u{887}'
+        | '\u{889}'..='\u{88e}' | '\u{8a0}'..='\u{8c9}')
+        && !is_arabic_mark(character)
+}
+
+/// Whether a character is an Arabic mark.
+pub(super) fn is_arabic_mark(character: char) -> bool {
+    matches!(character,
+        '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
+        | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{897}'..='\u{89f}' | '\u{8ca}'..='\u{8e1}'
+        | '\u{8e3}'..='\u{8ff}')
+}
+
+/// Combining marks of other scripts, as far as they stand in blocks of their own.
+fn is_other_mark(character: char) -> bool {
+    matches!(character, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5bd}' | '\u{1ab0}'..='\u{1aff}'
+        | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
+}
+
+fn is_ideograph(character: char) -> bool {
+    matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{20000}'..='\u{3ffff}')
+}

@@ -1,0 +1,267 @@
+//! Which words and digits are a date? Dates with a month in words, with either set of Arabic month names.
+//!
+//! The names are data (`data/months.tsv`). Hijri dates stay Hijri. Works on canonical and on folded text.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::chars::{Chars, Part};
+use super::data::rows;
+use super::values::{Calendar, Date};
+
+/// Whether a name has to begin with a capital letter where it could be another word ("may", "march").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Case {
+    /// The text is as it was written.
+    Kept,
+    /// The text is folded: what was found once is found again.
+    Folded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Month {
+    number: u8,
+    calendar: Calendar,
+}
+
+struct Months {
+    /// By folded name.
+    names: HashMap<&'static str, Month>,
+    /// First letters of names of two words.
+    pair_initials: Vec<char>,
+}
+
+static MONTHS: LazyLock<Months> = LazyLock::new(|| {
+    let names: HashMap<&str, Month> = rows(include_str!("data/months.tsv"))
+        .filter_map(|columns| {
+            let calendar = match *columns.get(1)? {
+                "gregorian" => Calendar::Gregorian,
+                _ => Calendar::Hijri,
+            };
+            Some((*columns.get(2)?, Month { number: columns[0].parse().ok()?, calendar }))
+        })
+        .collect();
+    let pairs = names.keys().filter(|name| name.contains(' '));
+    Months { pair_initials: pairs.filter_map(|name| name.chars().next()).collect(), names }
+});
+
+/// Whether a word of `length` bytes at the beginning of `rest` may begin a date: a quick look, made for every word.
+pub(super) fn may_be_month(rest: &str, length: usize) -> bool {
+    let mut after = rest[length..].chars();
+    match after.next() {
+        // A second name, or a year in brackets or after a comma.
+        Some('/' | ',') => true,
+        Some(' ') => match after.next() {
+            Some(next) if next.is_ascii_digit() || part(next) == Part::Digit => true,
+            Some('(') => true,
+            Some(next) if !next.is_ascii() => {
+                rest.chars().next().is_some_and(|it| MONTHS.pair_initials.contains(&it))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The date at the beginning of `text`, and its length in bytes.
+///
+/// `21 May 2021`, `21 May`, `21st of May`, `May 21, 2021`, `May 21`, `May 2021`; in Arabic without the forms that put the
+/// month before the day, with two names for a month (`x/y`, `x (y)`) and with the era after the year; `1442 h` alone.
+pub(super) fn in_words(text: &str, case: Case) -> Option<(Date, usize)> {
+    let mut at = Reader { text, place: 0, case };
+    let date = if at.next().is_some_and(|it| part(it) == Part::Digit) {
+        at.beginning_with_digits()?
+    } else {
+        at.beginning_with_month()?
+    };
+    Some((date, at.place))
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    text: &'a str,
+    place: usize,
+    case: Case,
+}
+
+impl Reader<'_> {
+    fn next(&self) -> Option<char> {
+        self.text[self.place..].chars().next()
+    }
+
+    fn eat(&mut self, text: &str) -> bool {
+        let eaten = self.text[self.place..].starts_with(text);
+        if eaten {
+            self.place += text.len();
+        }
+        eaten
+    }
+
+    fn beginning_with_digits(&mut self) -> Option<Date> {
+        let (number, digits) = self.digits()?;
+        if let Some(date) = self.hijri_year(number, digits) {
+            return Some(date);
+        }
+        let day = u8::try_from(number).ok().filter(|day| (1..=31).contains(day))?;
+        if digits > 2 {
+            return None;
+        }
+        let _ordinal = ["st", "nd", "rd", "th"].into_iter().any(|ending| self.eat(ending));
+        if !self.eat(" ") {
+            return None;
+        }
+        // "21 of May", "21 min mayu".
+        let _of = self.eat("of ") || self.eat("\u{645}\u{646} ");
+        let month = self.month()?;
+        let year = self.year();
+        Some(Date { year, month: Some(month.number), day: Some(day), calendar: month.calendar })
+    }
+
+    fn beginning_with_month(&mut self) -> Option<Date> {
+        let latin = self.next().is_some_and(|it| it.is_ascii());
+        let month = self.month()?;
+        let date =
+            |year, day| Date { year, month: Some(month.number), day, calendar: month.calendar };
+        let with_year = |mut at: Self| {
+            let year = at.year();
+            year.map(|year| (date(Some(year), None), at.place))
+        };
+        if let Some((date, place)) = with_year(*self) {
+            self.place = place;
+            return Some(date);
+        }
+        if !latin || !self.eat(" ") {
+            return None;
+        }
+        let (day, digits) = self.digits()?;
+        let day = u8::try_from(day).ok().filter(|day| (1..=31).contains(day) && digits <= 2)?;
+        let _ordinal = ["st", "nd", "rd", "th"].into_iter().any(|ending| self.eat(ending));
+        let glued = self.next().is_some_and(|it| {
+            let goes_on = self.text[self.place + it.len_utf8()..].chars().next();
+            part(it).is_word()
+                || matches!(it, '.' | ',' | ':' | '/' | '-' | '%')
+                    && goes_on.is_some_and(|it| part(it) == Part::Digit)
+                || it == '%'
+        });
+        (!glued).then(|| date(self.year(), Some(day)))
+    }
+
+    /// A whole number and how many digits it has.
+    fn digits(&mut self) -> Option<(u32, usize)> {
+        let (mut number, mut count) = (0_u32, 0);
+        while let Some(character) = self.next() {
+            if part(character) != Part::Digit {
+                break;
+            }
+            let value = (character as u32).checked_sub(digit_zero(character))?;
+            number = number.checked_mul(10)?.checked_add(value)?;
+            count += 1;
+            self.place += character.len_utf8();
+        }
+        (count > 0).then_some((number, count))
+    }
+
+    /// `1442 h`: the heh that stands for Hijri, with or without its lengthening stroke and space.
+    fn hijri_year(&mut self, number: u32, digits: usize) -> Option<Date> {
+        let mut at = *self;
+        let year = i32::try_from(number).ok().filter(|year| digits == 4 && *year < 2_000)?;
+        at.eat(" ");
+        if at.word() != "\u{647}" {
+            return None;
+        }
+        self.place = at.place;
+        Some(Date { year: Some(year), month: None, day: None, calendar: Calendar::Hijri })
+    }
+
+    /// A year of four digits after a month, with its era.
+    fn year(&mut self) -> Option<i32> {
+        let mut at = *self;
+        at.eat(",");
+        if !at.eat(" ") {
+            return None;
+        }
+        let (year, digits) = at.digits()?;
+        let goes_on = at.next().is_some_and(|it| {
+            let after = at.text[at.place + it.len_utf8()..].chars().next();
+            part(it) == Part::Letter
+                || matches!(it, '.' | ',' | '/' | ':' | '-')
+                    && after.is_some_and(|it| part(it) == Part::Digit)
+        });
+        if digits != 4 || goes_on {
+            return None;
+        }
+        self.place = at.place;
+        at.eat(" ");
+        // heh for Hijri, meem for AD.
+        if matches!(at.word().as_str(), "\u{647}" | "\u{645}") {
+            self.place = at.place;
+        }
+        i32::try_from(year).ok()
+    }
+
+    /// A month, under one name or two.
+    fn month(&mut self) -> Option<Month> {
+        let month = self.month_name()?;
+        let mut other = *self;
+        let bracket = if other.eat("/") {
+            ""
+        } else if other.eat(" (") || other.eat("(") {
+            ")"
+        } else {
+            return Some(month);
+        };
+        if other.month_name() == Some(month) && other.eat(bracket) {
+            self.place = other.place;
+        }
+        Some(month)
+    }
+
+    fn month_name(&mut self) -> Option<Month> {
+        let begins_small = self.next()?.is_ascii_lowercase();
+        let mut at = *self;
+        let mut name = at.word();
+        if let Some(month) = MONTHS.names.get(name.as_str()) {
+            if begins_small && self.case == Case::Kept {
+                return None;
+            }
+            self.place = at.place;
+            return Some(*month);
+        }
+        if name.is_empty() || !at.eat(" ") {
+            return None;
+        }
+        name.push(' ');
+        name.push_str(&at.word());
+        let month = MONTHS.names.get(name.as_str())?;
+        self.place = at.place;
+        Some(*month)
+    }
+
+    /// The folded form of the word that follows; empty when none does.
+    fn word(&mut self) -> String {
+        let mut folded = String::new();
+        while let Some(character) = self.next() {
+            if !part(character).is_word() || folded.len() > NAME_BYTES_MAX {
+                break;
+            }
+            Chars::get().fold_into(&mut folded, character);
+            self.place += character.len_utf8();
+        }
+        folded
+    }
+}
+
+/// Longer than every name of a month: no need to read on.
+const NAME_BYTES_MAX: usize = 40;
+
+fn part(character: char) -> Part {
+    Chars::get().part(character)
+}
+
+fn digit_zero(digit: char) -> u32 {
+    match digit {
+        '\u{660}'..='\u{669}' => 0x660,
+        '\u{6f0}'..='\u{6f9}' => 0x6f0,
+        _ => 0x30,
+    }
+}

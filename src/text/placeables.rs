@@ -1,0 +1,258 @@
+//! What is carried over rather than translated? Tags, placeholders, addresses, code.
+//!
+//! Works on text in which digits may be of any script: a placeholder with Arabic-Indic digits is still one. Knows nothing
+//! of words and numbers.
+
+use super::TokenKind;
+
+/// Longest placeable: what is longer is text. Keeps the search for its end short, whatever the text.
+const PLACEABLE_BYTES_MAX: usize = 1_024;
+/// Longest e-mail address (RFC 5321, 4.5.3.1: 64 + 1 + 255).
+const EMAIL_BYTES_MAX: usize = 320;
+
+/// The placeable at the beginning of `rest`: its kind and length in bytes. `before` is the character before it.
+pub(super) fn placeable(rest: &str, before: Option<char>) -> Option<(TokenKind, usize)> {
+    let found = |kind, length: Option<usize>| length.map(|length| (kind, length));
+    let first = rest.chars().next().map_or(END, shape);
+    if first == FOREIGN {
+        return None;
+    }
+    let at = Cursor::new(rest, PLACEABLE_BYTES_MAX);
+    match first {
+        b'<' => found(TokenKind::Tag, tag(at)),
+        b'&' => found(TokenKind::Tag, entity(at)),
+        b'{' => found(TokenKind::Placeholder, braces(at)),
+        b'%' => found(TokenKind::Placeholder, printf(at)),
+        b'$' => found(TokenKind::Placeholder, dollar(at)),
+        b'`' => found(TokenKind::Code, code_span(at)),
+        b'(' if before == Some(']') => found(TokenKind::Url, link_target(at)),
+        first
+            if first.is_ascii_alphanumeric()
+                && !before.is_some_and(|it| it.is_ascii_alphanumeric()) =>
+        {
+            found(TokenKind::Url, url(at))
+                .or_else(|| found(TokenKind::Email, email(Cursor::new(rest, EMAIL_BYTES_MAX))))
+        }
+        _ => None,
+    }
+}
+
+/// Reads the beginning of a text as ASCII: digits and signs of numbers of any script as their ASCII shape, all else that is
+/// not ASCII as [`FOREIGN`].
+#[derive(Debug, Clone, Copy)]
+struct Cursor<'a> {
+    text: &'a str,
+    place: usize,
+}
+
+/// Not ASCII, and no digit.
+const FOREIGN: u8 = 0x80;
+/// The text is over.
+const END: u8 = 0;
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str, bytes_max: usize) -> Self {
+        let mut end = text.len().min(bytes_max);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self { text: &text[..end], place: 0 }
+    }
+
+    fn next(&self) -> Option<char> {
+        self.text[self.place..].chars().next()
+    }
+
+    fn peek(&self) -> u8 {
+        self.next().map_or(END, shape)
+    }
+
+    fn bump(&mut self) {
+        self.place += self.next().map_or(0, char::len_utf8);
+    }
+
+    fn eat(&mut self, shape: u8) -> bool {
+        let eaten = self.peek() == shape;
+        if eaten {
+            self.bump();
+        }
+        eaten
+    }
+
+    /// Goes on while the shapes fit; the number of characters passed.
+    fn skip(&mut self, fits: impl Fn(u8) -> bool) -> usize {
+        let mut count = 0;
+        while self.place < self.text.len() && fits(self.peek()) {
+            self.bump();
+            count += 1;
+        }
+        count
+    }
+}
+
+fn shape(character: char) -> u8 {
+    // The last four bits of a digit are its value.
+    let low = u8::try_from(character as u32 & 0x0f).unwrap_or(0);
+    match character {
+        '\u{1}'..='\u{7f}' => u8::try_from(character).unwrap_or(FOREIGN),
+        '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' => b'0' + low,
+        '\u{66a}' => b'%',
+        '\u{66b}' => b'.',
+        '\u{66c}' => b',',
+        _ => FOREIGN,
+    }
+}
+
+/// `<b>`, `</b>`, `<br/>`, `<a href="x">`, `<!-- x -->`
+fn tag(mut at: Cursor) -> Option<usize> {
+    at.bump();
+    if matches!(at.peek(), b'/' | b'!') {
+        at.bump();
+    }
+    if !at.peek().is_ascii_alphabetic() && at.peek() != b'-' {
+        return None;
+    }
+    let (mut quote, mut last) = (None, END);
+    loop {
+        let shape = at.peek();
+        match (quote, shape) {
+            (_, END) | (None, b'<') => return None,
+            (Some(open), _) if shape == open => quote = None,
+            (None, b'>') => return Some(at.place + 1),
+            (None, b'"' | b'\'') if last == b'=' => quote = Some(shape),
+            _ => {}
+        }
+        last = shape;
+        at.bump();
+    }
+}
+
+/// `&nbsp;`, `&#160;`
+fn entity(mut at: Cursor) -> Option<usize> {
+    at.bump();
+    let length = at.skip(|it| it.is_ascii_alphanumeric() || it == b'#');
+    ((2..=32).contains(&length) && at.eat(b';')).then_some(at.place)
+}
+
+/// `{0}`, `{name}`, `{0:N2}`, `{{name}}`
+fn braces(mut at: Cursor) -> Option<usize> {
+    at.bump();
+    let double = at.eat(b'{');
+    let length = at.skip(|it| {
+        it.is_ascii_alphanumeric()
+            || matches!(it, b'_' | b'.' | b':' | b'-' | b'#' | b'$' | b'[' | b']' | b',')
+    });
+    (length > 0 && at.eat(b'}') && (!double || at.eat(b'}'))).then_some(at.place)
+}
+
+/// `%s`, `%d`, `%1`, `%1$s`, `%-5.2f`, `%(name)s`, `%@`, `%%`
+fn printf(mut at: Cursor) -> Option<usize> {
+    at.bump();
+    let named = at.eat(b'(');
+    if named {
+        at.skip(|it| it.is_ascii_alphanumeric() || it == b'_');
+        if !at.eat(b')') {
+            return None;
+        }
+    }
+    let digits = at.skip(|it| it.is_ascii_digit());
+    let after_digits = at;
+    at.skip(|it| it.is_ascii_digit() || matches!(it, b'$' | b'.' | b'-' | b'+' | b'#'));
+    at.skip(|it| matches!(it, b'l' | b'h' | b'z'));
+    let conversion = at.peek();
+    at.bump();
+    if b"sdiufgexXcop@%".contains(&conversion) && !at.peek().is_ascii_alphanumeric() {
+        return Some(at.place);
+    }
+    // `%1`, numbered: two digits at most, and nothing that would make it something else.
+    let numbered = (1..=2).contains(&digits) && !after_digits.peek().is_ascii_alphanumeric();
+    (numbered && !named).then_some(after_digits.place)
+}
+
+/// `$1`, `${name}`
+fn dollar(mut at: Cursor) -> Option<usize> {
+    at.bump();
+    if at.eat(b'{') {
+        let length = at.skip(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.'));
+        return (length > 0 && at.eat(b'}')).then_some(at.place);
+    }
+    // `$1` is a placeholder, `$12.50` and `$100` are money.
+    let digits = at.skip(|it| it.is_ascii_digit());
+    (digits == 1 && !matches!(at.peek(), b'.' | b',')).then_some(at.place)
+}
+
+/// A stretch between backquotes, as many at its end as at its beginning (`CommonMark` 0.31, 6.1).
+fn code_span(mut at: Cursor) -> Option<usize> {
+    let ticks = at.skip(|it| it == b'`');
+    loop {
+        if at.skip(|it| it != b'`') == 0 {
+            return None;
+        }
+        if at.skip(|it| it == b'`') == ticks {
+            return Some(at.place);
+        }
+    }
+}
+
+/// The `(target)` of a Markdown link, after its `]`.
+fn link_target(mut at: Cursor) -> Option<usize> {
+    at.bump();
+    let length = at.skip(|it| !matches!(it, b')' | b' '));
+    (length > 0 && at.eat(b')')).then_some(at.place)
+}
+
+fn url(mut at: Cursor) -> Option<usize> {
+    let bytes = at.text.as_bytes();
+    if !bytes.first().is_some_and(|it| b"hfmwHFMW".contains(it)) {
+        return None;
+    }
+    let starts = |prefix: &str| {
+        bytes.len() > prefix.len() && bytes[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+    };
+    if !["http://", "https://", "ftp://", "mailto:", "www."].into_iter().any(starts) {
+        return None;
+    }
+    // What ends a sentence does not belong to the address; a bracket only if it opened inside of it.
+    let (mut end, mut opened) = (0, false);
+    loop {
+        let shape = at.peek();
+        let legal = shape.is_ascii_graphic()
+            && !matches!(shape, b'<' | b'>' | b'"' | b'`' | b'|' | b'\\' | b'^' | b'{' | b'}');
+        if !legal {
+            return (end > 0).then_some(end);
+        }
+        at.bump();
+        opened |= shape == b'(';
+        match shape {
+            b'.' | b',' | b';' | b':' | b'!' | b'?' | b'\'' | b'*' | b']' | b'[' => {}
+            b')' if !opened => {}
+            _ => end = at.place,
+        }
+    }
+}
+
+fn email(mut at: Cursor) -> Option<usize> {
+    let in_name = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-' | b'+');
+    // A quick look first: nearly all words are none.
+    let stop = at.text.bytes().find(|it| !in_name(*it));
+    if stop.is_none_or(|it| it.is_ascii() && it != b'@') {
+        return None;
+    }
+    at.skip(in_name);
+    if !at.eat(b'@') {
+        return None;
+    }
+    let (mut end, mut dotted, mut has_dot) = (0, false, false);
+    loop {
+        let shape = at.peek();
+        if !shape.is_ascii_alphanumeric() && !matches!(shape, b'.' | b'-') {
+            return (has_dot && end > 0).then_some(end);
+        }
+        at.bump();
+        if shape.is_ascii_alphanumeric() {
+            has_dot |= dotted;
+            end = at.place;
+        }
+        dotted |= shape == b'.';
+    }
+}

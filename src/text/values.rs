@@ -1,0 +1,234 @@
+//! What is a number or a date worth? Values of tokens, equal when they mean the same however they are written.
+//!
+//! Works on folded text: digits are ASCII, signs of one shape. Knows nothing of words.
+
+use std::fmt;
+
+use super::TokenKind;
+use super::dates;
+use super::measures;
+
+/// What a token is worth.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// A number, with its unit where one is glued to it.
+    Number(Decimal, Option<String>),
+    /// From one number to another: `10-21`.
+    Range(Decimal, Decimal),
+    /// A number of hundredths.
+    Percent(Decimal),
+    /// Money: the amount, and the sign or ISO 4217 code as written, in lower case.
+    Amount(Decimal, String),
+    /// A day, a month or a year.
+    Date(Date),
+    /// Hour, minute and second of a day.
+    Time(u8, u8, u8),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number, None) => write!(out, "{number}"),
+            Self::Number(number, Some(unit)) => write!(out, "{number} {unit}"),
+            Self::Range(from, to) => write!(out, "{from}..{to}"),
+            Self::Percent(number) => write!(out, "{number}%"),
+            Self::Amount(number, currency) => write!(out, "{number} {currency}"),
+            Self::Date(date) => write!(out, "{date}"),
+            Self::Time(hour, minute, second) => write!(out, "{hour:02}:{minute:02}:{second:02}"),
+        }
+    }
+}
+
+/// A decimal number, exact: no sign `+`, no zeros that say nothing, a point before the fraction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Decimal(String);
+
+impl Decimal {
+    /// The nearest floating-point number.
+    pub fn to_f64(&self) -> f64 {
+        self.0.parse().unwrap_or(f64::NAN)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Which years and months are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Calendar {
+    /// January to December, under any of their names.
+    Gregorian,
+    /// Muharram to Dhu al-Hijja; never converted.
+    Hijri,
+}
+
+/// A date, as far as it is said. In digits the day stands before the month unless it cannot (`5/21/2021`) or the year is
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Date {
+    /// As written: two digits stay two digits.
+    pub year: Option<i32>,
+    /// 1 to 12.
+    pub month: Option<u8>,
+    /// 1 to 31.
+    pub day: Option<u8>,
+    /// Hijri where the month or the year is marked so.
+    pub calendar: Calendar,
+}
+
+/// As ISO 8601 has it, dashes for what is not said, `AH` after a Hijri date.
+impl fmt::Display for Date {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.year {
+            Some(year) => write!(out, "{year:04}")?,
+            None => write!(out, "-")?,
+        }
+        if let Some(month) = self.month {
+            write!(out, "-{month:02}")?;
+        }
+        if let Some(day) = self.day {
+            write!(out, "-{day:02}")?;
+        }
+        if self.calendar == Calendar::Hijri { write!(out, " AH") } else { Ok(()) }
+    }
+}
+
+/// The value of a token of a kind, from its folded form; `None` where the form has none, as `1.2.3` or a word.
+pub(super) fn value(kind: TokenKind, folded: &str) -> Option<Value> {
+    match kind {
+        TokenKind::Number => number(folded),
+        TokenKind::Percent => decimal(folded.trim_end_matches(['%', ' '])).map(Value::Percent),
+        TokenKind::Currency => amount(folded),
+        TokenKind::Date => date_in_digits(folded)
+            .or_else(|| dates::in_words(folded, dates::Case::Folded).map(|(date, _)| date))
+            .map(Value::Date),
+        _ => None,
+    }
+}
+
+/// Whether digits with separators, in any script, are a date.
+pub(super) fn is_date(digits: &str) -> bool {
+    let is_separator =
+        |it: char| matches!(it, '/' | '-' | '.' | '\u{66b}' | '\u{2010}'..='\u{2013}');
+    if digits.chars().filter(|it| is_separator(*it)).count() != 2 {
+        return false;
+    }
+    let chars = super::chars::Chars::get();
+    let mut folded = String::with_capacity(digits.len());
+    digits.chars().for_each(|it| chars.fold_into(&mut folded, it));
+    date_in_digits(&folded).is_some()
+}
+
+fn number(folded: &str) -> Option<Value> {
+    if let Some(decimal) = decimal(folded) {
+        return Some(Value::Number(decimal, None));
+    }
+    if folded.contains(':') {
+        return time(folded);
+    }
+    if let Some((from, to)) = folded.get(1..).and_then(|rest| rest.split_once('-')) {
+        return Some(Value::Range(decimal(&folded[..=from.len()])?, decimal(to)?));
+    }
+    let unit = folded.trim_start_matches(|it: char| !it.is_ascii_alphabetic());
+    let number = decimal(&folded[..folded.len() - unit.len()])?;
+    measures::is_unit(unit).then(|| Value::Number(number, Some(unit.to_owned())))
+}
+
+fn time(folded: &str) -> Option<Value> {
+    let parts: Option<Vec<u8>> = folded.split(':').map(|part| part.parse().ok()).collect();
+    match *parts?.as_slice() {
+        [hour, minute] if hour < 25 && minute < 60 => Some(Value::Time(hour, minute, 0)),
+        [hour, minute, second] if hour < 25 && minute < 60 && second < 61 => {
+            Some(Value::Time(hour, minute, second))
+        }
+        _ => None,
+    }
+}
+
+fn amount(folded: &str) -> Option<Value> {
+    let is_number = |it: char| it.is_ascii_digit() || matches!(it, '.' | ',' | '-' | '+');
+    let start = folded.find(is_number)?;
+    let end = folded.rfind(is_number)? + 1;
+    let currency = format!("{}{}", &folded[..start], &folded[end..]);
+    Some(Value::Amount(decimal(&folded[start..end])?, currency.trim().to_owned()))
+}
+
+fn date_in_digits(folded: &str) -> Option<Date> {
+    let separator = folded.chars().find(|it| matches!(it, '/' | '-' | '.'))?;
+    let parts: Vec<&str> = folded.split(separator).collect();
+    let [first, second, third] = *parts.as_slice() else { return None };
+    if parts.iter().any(|part| part.len() > 4 || !part.bytes().all(|it| it.is_ascii_digit())) {
+        return None;
+    }
+    let year_first = first.len() == 4;
+    let year = if year_first { first } else { third };
+    // Points make a date only with a whole year: `1.2.3` is a version.
+    if year.len() != 4 && (separator == '.' || year.len() != 2) {
+        return None;
+    }
+    let part = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() <= 2);
+    let (day, month) = if year_first {
+        (part(third)?, part(second)?)
+    } else {
+        let (day, month) = (part(first)?, part(second)?);
+        if month > 12 { (month, day) } else { (day, month) }
+    };
+    let valid = (1..=31).contains(&day) && (1..=12).contains(&month);
+    let year = year.parse().ok()?;
+    let calendar =
+        if (1_300..1_600).contains(&year) { Calendar::Hijri } else { Calendar::Gregorian };
+    valid.then_some(Date { year: Some(year), month: Some(month), day: Some(day), calendar })
+}
+
+/// Reads a number with separators of thousands and fractions, either way round: of two kinds of sign the last begins the
+/// fraction; a single comma before three digits parts thousands, a single point begins a fraction.
+fn decimal(text: &str) -> Option<Decimal> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let legal = |it: u8| it.is_ascii_digit() || matches!(it, b'.' | b',');
+    if !digits.starts_with(|it: char| it.is_ascii_digit())
+        || !digits.ends_with(|it: char| it.is_ascii_digit())
+        || !digits.bytes().all(legal)
+    {
+        return None;
+    }
+    let thousands = |text: &str, separator: char| {
+        let mut groups = text.split(separator);
+        groups.next().is_some_and(|first| (1..=3).contains(&first.len()))
+            && groups.all(|group| group.len() == 3)
+    };
+    let (points, commas) = (digits.matches('.').count(), digits.matches(',').count());
+    let fraction_at = match (points, commas) {
+        (0, 0) => None,
+        (1, 0) => digits.find('.'),
+        (0, _) if thousands(digits, ',') => None,
+        (_, 0) if thousands(digits, '.') => None,
+        (0, 1) => digits.find(','),
+        (0, _) | (_, 0) => return None,
+        (_, _) => {
+            let last = digits.rfind(['.', ','])?;
+            let (whole, sign) = (&digits[..last], &digits[last..=last]);
+            if whole.contains(sign) {
+                return None;
+            }
+            Some(last)
+        }
+    };
+    let (whole, fraction) = match fraction_at {
+        Some(at) => (&digits[..at], digits[at + 1..].trim_end_matches('0')),
+        None => (digits, ""),
+    };
+    let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    let sign = if negative && (whole, fraction) != ("0", "") { "-" } else { "" };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(Decimal(format!("{sign}{whole}{point}{fraction}")))
+}
