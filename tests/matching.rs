@@ -68,6 +68,8 @@ fn check(index: &MemoryIndex, model: &Model, query: &Side, options: &Options<'_>
     let asked = query_of(query);
     let scanned: Vec<_> = index.scan(&asked, options).unwrap().iter().map(as_verdict).collect();
     assert_eq!(scanned, truth, "scan for {:?}", query.analysis.canonical());
+    let found: Vec<_> = index.search(&asked, options).unwrap().iter().map(as_verdict).collect();
+    assert_eq!(found, truth, "search for {:?}", query.analysis.canonical());
 }
 
 /// Changes index and model alike by one random batch.
@@ -224,15 +226,85 @@ proptest! {
     }
 }
 
+/// An index of the whole model, sealed at once.
+fn loaded(model: &Model) -> MemoryIndex {
+    let index = MemoryIndex::new();
+    let entries: Vec<_> = model.values().map(|stored| stored.entry.clone()).collect();
+    let mut loader = index.loader();
+    entries.chunks(7).for_each(|some| loader.add(some));
+    loader.finish();
+    index
+}
+
+/// Many segments, so that sets are sealed and merged while units are changed and taken out; the scan is the judge.
+#[test]
+fn sealed_and_merged_sets_answer_as_the_scan() {
+    for (seed, longest, units) in [(1, 6, 9_000), (2, 16, 6_000), (3, 120, 1_500)] {
+        let mut world = World::new(seed);
+        let (index, mut texts) = (MemoryIndex::new(), Vec::<Text>::new());
+        let mut stored = 0;
+        while stored < units {
+            let mut changes = Vec::new();
+            for _ in 0..(1 + world.rng.below(700)) {
+                let text = if !texts.is_empty() && world.rng.chance(70) {
+                    let text = world.rng.pick(&texts).clone();
+                    world.edited(&text, 4)
+                } else {
+                    let words = world.rng.below(longest);
+                    world.text(words)
+                };
+                let unit = UnitId(1 + world.rng.next() % units);
+                if texts.len() < 500 {
+                    texts.push(text.clone());
+                }
+                changes.push(if world.rng.chance(15) {
+                    IndexChange::Remove(unit)
+                } else {
+                    IndexChange::Put(world.stored(unit, text).entry)
+                });
+                stored += 1;
+            }
+            index.apply(&changes);
+        }
+        for round in 0..2 {
+            for _ in 0..60 {
+                let text = world.rng.pick(&texts).clone();
+                let text = world.edited(&text, 3);
+                let side = world.side(&text);
+                let query = query_of(&side);
+                for points in [100.0, 92.0, 80.0, 70.0, 60.0, 50.0] {
+                    for limit in [1, 5, usize::MAX] {
+                        let min_score = Score::from_points(points).unwrap();
+                        let penalty = *world.rng.pick(&[0, 0, 150]);
+                        let options = Options { min_score, limit, penalty, ..Options::default() };
+                        let found = index.search(&query, &options).unwrap();
+                        assert_eq!(
+                            found,
+                            index.scan(&query, &options).unwrap(),
+                            "seed {seed}, round {round}, {points}, {limit}: {:?}",
+                            side.analysis.canonical()
+                        );
+                    }
+                }
+            }
+            index.settle();
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn small_memories_answer_by_the_contract(seed: u64) {
         let mut world = World::new(seed);
-        let (index, mut model) = (MemoryIndex::new(), Model::new());
-        let longest = *world.rng.pick(&[3, 8, 14, 40]);
-        for _ in 0..12 {
+        let (mut index, mut model) = (MemoryIndex::new(), Model::new());
+        let longest = *world.rng.pick(&[3, 8, 14, 40, 90]);
+        for round in 0..12 {
+            if round == 6 {
+                // From here on most segments are sealed, and changes take some of them out again.
+                index = loaded(&model);
+            }
             change(&mut world, &index, &mut model, 150, longest);
             for _ in 0..2 {
                 let query = some_query(&mut world, &model);
@@ -295,6 +367,8 @@ fn a_cancelled_search_has_no_answer() {
     let query = some_query(&mut world, &model);
     let options = Options { cancelled: &|| true, ..Options::default() };
     assert!(index.scan(&query_of(&query), &options).is_err());
+    assert!(index.search(&query_of(&query), &options).is_err());
+    assert!(loaded(&model).search(&query_of(&query), &options).is_err());
 }
 
 #[test]

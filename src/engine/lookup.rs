@@ -117,7 +117,11 @@ impl Engine {
             })?;
         }
         let search = Search { engine: self, settings, chosen, cancel };
-        segments.par_iter().map(|segment| search.one(segment)).collect()
+        // One alone is done sooner than it is handed to another thread.
+        match segments {
+            [segment] => Ok(vec![search.one(segment)?]),
+            _ => segments.par_iter().map(|segment| search.one(segment)).collect(),
+        }
     }
 
     /// The memories that settings name.
@@ -213,7 +217,12 @@ impl Search<'_> {
                 filter: Filter::default(),
                 cancelled: &cancelled,
             };
-            let found = chosen.memory.index.scan(query, &options);
+            let index = &chosen.memory.index;
+            let found = if self.settings.exhaustive {
+                index.scan(query, &options)
+            } else {
+                index.search(query, &options)
+            };
             hits.push(found.map_err(|_| EngineError::Cancelled)?);
         }
         Ok(merge(&hits, self.settings.max_matches))

@@ -21,7 +21,6 @@ use tokio::sync::watch;
 
 use crate::check::ContentFault;
 use crate::limits::LOAD_PAGE_UNITS;
-use crate::matching::IndexChange;
 use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Store};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
@@ -438,19 +437,19 @@ fn load(
     memory: &Memory,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), EngineError> {
+    let mut loader = memory.index.loader();
     let mut after = None;
     loop {
         let page = store.page(memory.key, after, LOAD_PAGE_UNITS)?;
         let Some(last) = page.last() else {
+            loader.finish();
             return Ok(());
         };
         after = Some(last.id);
         let units = page.len() as u64;
-        let changes: Vec<_> = page
-            .into_par_iter()
-            .map(|unit| IndexChange::Put(prepare::entry(unit, &memory.analyzer)))
-            .collect();
-        memory.index.apply(&changes);
+        let entries: Vec<_> =
+            page.into_par_iter().map(|unit| prepare::entry(unit, &memory.analyzer)).collect();
+        loader.add(&entries);
         progress(units);
     }
 }

@@ -1,39 +1,59 @@
 //! What is in a memory right now? One index a memory: changes go in as batches, questions see a whole number of them.
 //!
-//! Readers take the current snapshot and keep it; a writer makes the next one beside it and puts it in its place. Knows
-//! nothing of the store: what is acknowledged, and when, is the caller's business.
+//! Readers take the current snapshot and keep it; a writer makes the next one beside it and puts it in its place. New rows
+//! gather in a small open set; when there are enough they are sealed, and sealed sets are merged on a thread of their own.
+//! Knows nothing of the store: what is acknowledged, and when, is the caller's business.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::unit::UnitId;
 
 use super::judge::Judge;
+use super::postings::Postings;
 use super::query::{Cancelled, Hit, Options, Query};
 use super::rows::{Row, Rows};
 use super::scan;
+use super::search::{self, Scratch, SearchWork};
 use super::vocabulary::Vocabulary;
 use super::{IndexChange, IndexEntry};
 
+/// Rows of the open set, which are looked at one by one.
+const OPEN_ROWS_MAX: usize = 256;
+/// Sealed sets of about one size that are merged into one; the next size is so many times larger.
+const SETS_PER_SIZE: usize = 4;
+/// Working memories of searches that are kept for the next ones: more than any machine has cores.
+const SCRATCHES_MAX: usize = 256;
+
 /// The index of one memory.
-#[derive(Debug)]
+#[derive(Default)]
 pub struct MemoryIndex {
+    shared: Arc<Shared>,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+/// What the merging thread sees too.
+struct Shared {
     vocabulary: Vocabulary,
     current: RwLock<Arc<Snapshot>>,
     /// Held by whoever makes the next snapshot.
     writer: Mutex<()>,
+    /// Whether a thread is merging.
+    merging: AtomicBool,
 }
 
 /// All segments at one moment.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Snapshot {
     sets: Vec<Set>,
 }
 
-/// Rows and which of them are gone.
-#[derive(Debug, Clone)]
-struct Set {
+/// Rows, which of them are gone, and how to search in them if they are sealed.
+#[derive(Clone)]
+pub(super) struct Set {
     rows: Arc<Rows>,
+    postings: Option<Arc<Postings>>,
     dead: Arc<Dead>,
 }
 
@@ -44,9 +64,14 @@ struct Dead {
     count: usize,
 }
 
-impl Default for MemoryIndex {
+impl Default for Shared {
     fn default() -> Self {
-        Self { vocabulary: Vocabulary::new(), current: RwLock::default(), writer: Mutex::default() }
+        Self {
+            vocabulary: Vocabulary::new(),
+            current: RwLock::default(),
+            writer: Mutex::default(),
+            merging: AtomicBool::new(false),
+        }
     }
 }
 
@@ -54,6 +79,11 @@ impl MemoryIndex {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Fills it with many units at once; what is in it already stays.
+    pub fn loader(&self) -> Loader<'_> {
+        Loader { index: self, rows: Rows::default() }
     }
 
     /// Carries out changes, in their order; questions see all of them or none.
@@ -68,27 +98,70 @@ impl MemoryIndex {
         if last.is_empty() {
             return;
         }
-        let _writing = self.write();
-        let rows = Rows::of(last.values().copied().flatten(), &self.vocabulary);
-        let mut sets = self.snapshot().sets.clone();
+        let _writing = self.shared.write();
+        let vocabulary = &self.shared.vocabulary;
+        let rows = Rows::of(last.values().copied().flatten(), vocabulary);
+        let mut sets = self.shared.snapshot().sets.clone();
         for set in &mut sets {
             set.remove(last.keys().copied());
         }
         sets.retain(|set| set.live() > 0);
         if rows.len() > 0 {
-            sets.push(Set::new(rows));
+            let new = Set::open(rows);
+            // At most one set is open.
+            let open = sets.iter().position(|set| set.postings.is_none());
+            let joined = match open.map(|at| sets.remove(at)) {
+                Some(open) => Set::open(Rows::collect(open.live_rows().chain(new.live_rows()))),
+                None => new,
+            };
+            let full = joined.live() > OPEN_ROWS_MAX;
+            sets.push(if full { Set::sealed(&joined.rows, vocabulary) } else { joined });
         }
-        join_small(&mut sets);
-        self.publish(Snapshot { sets });
+        self.shared.publish(Snapshot { sets });
+        self.merge_in_background();
     }
 
     /// The units whose source has this hash, with their content hashes, in the order of the units.
     pub fn exact(&self, source_hash: u64) -> Vec<(UnitId, u64)> {
-        let snapshot = self.snapshot();
+        let snapshot = self.shared.snapshot();
         let mut found: Vec<(UnitId, u64)> =
             snapshot.sets.iter().flat_map(|set| set.with_hash(source_hash)).collect();
         found.sort_unstable();
         found
+    }
+
+    /// The best hits, complete: the very ones that [`scan`](Self::scan) finds.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the caller asked for it.
+    pub fn search(&self, query: &Query, options: &Options<'_>) -> Result<Vec<Hit>, Cancelled> {
+        self.search_measured(query, options).map(|(hits, _)| hits)
+    }
+
+    /// The same, with what it took.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the caller asked for it.
+    pub fn search_measured(
+        &self,
+        query: &Query,
+        options: &Options<'_>,
+    ) -> Result<(Vec<Hit>, SearchWork), Cancelled> {
+        let judge = Judge::new(query, options, &self.shared.vocabulary);
+        let snapshot = self.shared.snapshot();
+        let mut scratch = self.scratches().pop().unwrap_or_default();
+        scratch.work = SearchWork::default();
+        let found = search::search(&snapshot, &judge, &mut scratch);
+        let work = scratch.work;
+        let mut scratches = self.scratches();
+        if scratches.len() < SCRATCHES_MAX {
+            scratches.push(scratch);
+        }
+        drop(scratches);
+        match found? {
+            Some(hits) => Ok((hits, work)),
+            None => Ok((scan::scan(&snapshot, &judge)?, work)),
+        }
     }
 
     /// The best hits by looking at every segment: slow, and right by its plainness. The oracle of every faster way.
@@ -96,13 +169,13 @@ impl MemoryIndex {
     /// # Errors
     /// [`Cancelled`] when the caller asked for it.
     pub fn scan(&self, query: &Query, options: &Options<'_>) -> Result<Vec<Hit>, Cancelled> {
-        let judge = Judge::new(query, options, &self.vocabulary);
-        scan::scan(&self.snapshot(), &judge)
+        let judge = Judge::new(query, options, &self.shared.vocabulary);
+        scan::scan(&self.shared.snapshot(), &judge)
     }
 
     /// How many units there are.
     pub fn len(&self) -> usize {
-        self.snapshot().sets.iter().map(Set::live).sum()
+        self.shared.snapshot().sets.iter().map(Set::live).sum()
     }
 
     /// Whether there is none.
@@ -110,11 +183,90 @@ impl MemoryIndex {
         self.len() == 0
     }
 
-    /// Bytes of memory, the vocabulary's texts not counted.
-    pub fn bytes(&self) -> usize {
-        self.snapshot().sets.iter().map(|set| set.rows.bytes() + 8 * set.dead.bits.len()).sum()
+    /// How many tokens of their sources count.
+    pub fn tokens(&self) -> usize {
+        self.shared.snapshot().sets.iter().map(|set| set.rows.words().len()).sum()
     }
 
+    /// Bytes of memory: of the segments themselves (numbers of their words, facts), and of what finds them.
+    pub fn bytes(&self) -> (usize, usize) {
+        let snapshot = self.shared.snapshot();
+        let rows = snapshot.sets.iter().map(|set| set.rows.bytes() + 8 * set.dead.bits.len()).sum();
+        let postings = snapshot.sets.iter().filter_map(|set| set.postings.as_ref());
+        (rows, postings.map(|postings| postings.bytes()).sum())
+    }
+
+    /// Merges until nothing is left to merge, and waits for it.
+    pub fn settle(&self) {
+        loop {
+            self.merge_in_background();
+            if !self.shared.merging.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    fn merge_in_background(&self) {
+        if self.shared.snapshot().to_merge().is_none()
+            || self.shared.merging.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let merging = std::thread::Builder::new().name("dhakira-merge".into()).spawn(move || {
+            let done = Done(&shared.merging);
+            while shared.merge() {}
+            drop(done);
+        });
+        if merging.is_err() {
+            // No thread to be had: searches go on, somewhat slower, and the next change tries again.
+            self.shared.merging.store(false, Ordering::Release);
+        }
+    }
+
+    fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that a merging thread has ended, however it did.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Units on their way into an index, which sees them when all are there.
+pub struct Loader<'a> {
+    index: &'a MemoryIndex,
+    rows: Rows,
+}
+
+impl Loader<'_> {
+    /// Adds units; none may come twice or be in the index already.
+    pub fn add(&mut self, entries: &[IndexEntry]) {
+        self.rows.extend(entries.iter(), &self.index.shared.vocabulary);
+    }
+
+    /// Seals them and shows them.
+    pub fn finish(self) {
+        if self.rows.len() == 0 {
+            return;
+        }
+        let shared = &self.index.shared;
+        let set = Set::sealed(&self.rows.sorted(), &shared.vocabulary);
+        let _writing = shared.write();
+        let mut sets = shared.snapshot().sets.clone();
+        sets.push(set);
+        shared.publish(Snapshot { sets });
+    }
+}
+
+impl Shared {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -126,12 +278,54 @@ impl MemoryIndex {
     fn publish(&self, snapshot: Snapshot) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
+
+    /// Merges sealed sets of one size, if there are enough. Writers go on meanwhile; what they take out of the old sets is
+    /// taken out of the new one before it is shown.
+    fn merge(&self) -> bool {
+        let snapshot = self.snapshot();
+        let Some(old) = snapshot.to_merge() else { return false };
+        let rows = Rows::collect(old.iter().flat_map(Set::live_rows));
+        let mut merged = Set::sealed(&rows, &self.vocabulary);
+        drop(rows);
+        let _writing = self.write();
+        let mut sets = Vec::new();
+        for set in &self.snapshot().sets {
+            match old.iter().find(|old| Arc::ptr_eq(&old.rows, &set.rows)) {
+                Some(old) => merged.remove(set.gone_since(&old.dead)),
+                None => sets.push(set.clone()),
+            }
+        }
+        sets.push(merged);
+        self.publish(Snapshot { sets });
+        true
+    }
 }
 
 impl Snapshot {
     /// The sets of rows.
     pub(super) fn sets(&self) -> impl Iterator<Item = &Rows> {
         self.sets.iter().map(|set| set.rows.as_ref())
+    }
+
+    /// The sets, the largest first.
+    pub(super) fn largest_first(&self) -> Vec<&Set> {
+        let mut sets: Vec<&Set> = self.sets.iter().collect();
+        sets.sort_by_key(|set| std::cmp::Reverse(set.live()));
+        sets
+    }
+
+    /// Sealed sets of one size, when there are enough of them; or one that is more gone than there.
+    fn to_merge(&self) -> Option<Vec<Set>> {
+        let sealed = || self.sets.iter().filter(|set| set.postings.is_some());
+        if let Some(set) = sealed().find(|set| set.dead.count > set.live()) {
+            return Some(vec![set.clone()]);
+        }
+        let mut sizes: BTreeMap<u32, Vec<Set>> = BTreeMap::new();
+        for set in sealed() {
+            let size = (set.live() / OPEN_ROWS_MAX).max(1).ilog(SETS_PER_SIZE);
+            sizes.entry(size).or_default().push(set.clone());
+        }
+        sizes.into_values().find(|sets| sets.len() >= SETS_PER_SIZE)
     }
 
     /// Shows every live row of a set from one number to before another.
@@ -152,8 +346,26 @@ impl Snapshot {
 }
 
 impl Set {
-    fn new(rows: Rows) -> Self {
-        Self { rows: Arc::new(rows), dead: Arc::default() }
+    fn open(rows: Rows) -> Self {
+        Self { rows: Arc::new(rows), postings: None, dead: Arc::default() }
+    }
+
+    fn sealed(rows: &Rows, vocabulary: &Vocabulary) -> Self {
+        let rows = rows.by_length();
+        let postings = Postings::new(&rows, vocabulary);
+        Self { rows: Arc::new(rows), postings: Some(Arc::new(postings)), dead: Arc::default() }
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    pub(super) fn postings(&self) -> Option<&Postings> {
+        self.postings.as_deref()
+    }
+
+    pub(super) fn is_live(&self, row: usize) -> bool {
+        !self.dead.contains(row)
     }
 
     fn live(&self) -> usize {
@@ -168,6 +380,13 @@ impl Set {
                 Arc::make_mut(&mut self.dead).insert(row);
             }
         }
+    }
+
+    /// The units that are gone now and were not then.
+    fn gone_since(&self, then: &Dead) -> impl Iterator<Item = UnitId> {
+        let gone =
+            (0..self.rows.len()).filter(|&row| self.dead.contains(row) && !then.contains(row));
+        gone.map(|row| self.rows.row(row).facts.unit)
     }
 
     fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, u64)> {
@@ -195,18 +414,5 @@ impl Dead {
         }
         self.bits[row / 64] |= 1 << (row % 64);
         self.count += 1;
-    }
-}
-
-/// Joins the newest sets while the newer is not much smaller than the older: every row is copied some log₂ n times.
-fn join_small(sets: &mut Vec<Set>) {
-    while let [.., older, newer] = sets.as_slice()
-        && older.live() <= 2 * newer.live()
-    {
-        let mut rows: Vec<Row<'_>> = older.live_rows().chain(newer.live_rows()).collect();
-        rows.sort_by_key(|row| row.facts.unit);
-        let joined = Set::new(Rows::collect(rows.into_iter()));
-        sets.truncate(sets.len() - 2);
-        sets.push(joined);
     }
 }

@@ -39,6 +39,13 @@ pub(super) struct Graded {
     costs: HashMap<(u32, u32), u32, foldhash::fast::FixedState>,
 }
 
+impl Bench {
+    /// Ready for another query.
+    pub(super) fn begin(&mut self) {
+        self.graded.costs.clear();
+    }
+}
+
 impl Graded {
     pub(super) fn cost(&mut self, judge: &Judge<'_>, token: usize, form: u32) -> u32 {
         let key = (super::rows::length_u32(token), form);
@@ -74,8 +81,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The hit that a stored segment makes, if it reaches the wanted score and passes the filter. Slow and plain.
-    pub(super) fn hit(&self, row: Row<'_>, bench: &mut Bench) -> Option<Hit> {
+    /// The hit that a stored segment makes, if its base is at least `base_min` (which is no less than the one of the
+    /// options), it reaches the wanted score and passes the filter.
+    pub(super) fn hit(&self, row: Row<'_>, bench: &mut Bench, base_min: u16) -> Option<Hit> {
         bench.stored.clear();
         bench.stored.extend(row.words.iter().map(|&word| self.vocabulary.numbers(word)));
         let longest = self.numbers.len().max(bench.stored.len());
@@ -84,12 +92,15 @@ impl<'a> Judge<'a> {
             self.base_without_tokens(row.gaps)
         } else {
             // No filter stands on the bound but this one: the distance need not be known when it is too large.
-            let most = distance_max(self.base_min().min(10_000), longest);
+            let most = distance_max(base_min.min(10_000), longest);
             let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
             let distance =
                 align::distance((self.numbers.len(), stored.len()), most, &mut cost, rows)?;
             base_hundredths(distance, longest)
         };
+        if base < base_min {
+            return None;
+        }
         self.finish(row.facts, stored, row.gaps, base, graded)
     }
 
@@ -121,7 +132,7 @@ impl<'a> Judge<'a> {
         base: u16,
         graded: &mut Graded,
     ) -> Option<Hit> {
-        if base < self.base_min() || !self.gate.lets_through(facts) {
+        if !self.gate.lets_through(facts) {
             return None;
         }
         let same_text =

@@ -4,25 +4,30 @@
 //! no async; locks only inside [`MemoryIndex`]. Knows nothing of stores, protocols or languages.
 
 mod align;
+mod bounds;
 mod edits;
 mod form;
 mod index;
 mod intern;
 mod judge;
 mod levenshtein;
+mod postings;
 mod query;
 mod rows;
 mod scan;
 mod score;
+mod search;
+mod signature;
 mod vocabulary;
 
 use crate::unit::{Context, Timestamp, UnitId};
 
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use form::Form;
-pub use index::MemoryIndex;
+pub use index::{Loader, MemoryIndex};
 pub use query::{Cancelled, Filter, Hit, MatchKind, Options, Query, merge};
 pub use score::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
+pub use search::SearchWork;
 
 /// One change of an index.
 #[derive(Debug, Clone)]

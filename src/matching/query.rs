@@ -11,6 +11,7 @@ use crate::text::Analysis;
 use crate::unit::{Context, Score, Timestamp, UnitId};
 
 use super::form::Form;
+use super::judge::Judge;
 use super::score::Deductions;
 
 /// A segment to look for, made ready once for any number of memories.
@@ -169,6 +170,19 @@ impl Best {
         let room = if self.limit <= 64 { 0 } else { self.limit };
         if self.hits.len() >= self.limit.saturating_add(room) {
             self.cut();
+        }
+    }
+
+    /// Least base, in hundredths, of a hit that would still count.
+    pub(super) fn base_min(&self, judge: &Judge<'_>) -> u16 {
+        let wanted = judge.base_min();
+        match self.worst {
+            None | Some((MatchKind::Fuzzy, Reverse(Score::ZERO), ..)) => wanted,
+            // Equal canonical texts have a full base.
+            Some((MatchKind::Context | MatchKind::Exact, ..)) => wanted.max(10_000),
+            Some((MatchKind::Fuzzy, Reverse(score), ..)) => {
+                wanted.max(score.hundredths().saturating_add(judge.options.penalty))
+            }
         }
     }
 

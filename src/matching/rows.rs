@@ -1,4 +1,4 @@
-//! How are stored segments kept until they are sealed? As rows: plain, small, cheap to make and to join.
+//! How are stored segments kept? As rows: plain, small, cheap to make and to join.
 //!
 //! Knows nothing of texts (only of their numbers), of queries or of locks.
 
@@ -56,7 +56,7 @@ pub(super) fn usual_gap(place: usize, length: usize) -> u32 {
     if place == 0 || place == length { GAP_EMPTY } else { GAP_SPACE }
 }
 
-/// Segments in order of their units.
+/// Segments, in any order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
     facts: Vec<RowFacts>,
@@ -64,8 +64,10 @@ pub(super) struct Rows {
     words: Vec<u32>,
     gap_ends: Vec<u32>,
     gaps: Vec<UnusualGap>,
-    /// Source hash and row, in order.
-    by_hash: Vec<(u64, u32)>,
+    /// Rows in order of their units.
+    by_unit: Vec<u32>,
+    /// Rows in order of their source hashes.
+    by_hash: Vec<u32>,
 }
 
 /// One row, borrowed.
@@ -77,12 +79,29 @@ pub(super) struct Row<'a> {
 }
 
 impl Rows {
-    /// Rows for new entries, which come in order of their units.
+    /// Rows for new entries.
     pub(super) fn of<'a>(
         entries: impl Iterator<Item = &'a IndexEntry>,
         vocabulary: &Vocabulary,
     ) -> Self {
         let mut rows = Self::default();
+        rows.extend(entries, vocabulary);
+        rows.sorted()
+    }
+
+    /// The given rows, in their order.
+    pub(super) fn collect<'a>(given: impl Iterator<Item = Row<'a>>) -> Self {
+        let mut rows = Self::default();
+        given.for_each(|row| rows.push(row));
+        rows.sorted()
+    }
+
+    /// Adds entries; to be [`sorted`](Self::sorted) before anything is looked for.
+    pub(super) fn extend<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a IndexEntry>,
+        vocabulary: &Vocabulary,
+    ) {
         for entry in entries {
             let (words, gaps) = vocabulary.intern_form(&entry.form);
             let unusual = gaps
@@ -92,22 +111,11 @@ impl Rows {
             let unusual: Vec<UnusualGap> =
                 unusual.map(|(place, &gap)| (length_u32(place), gap)).collect();
             let facts = facts_of(entry, vocabulary);
-            rows.push(Row { facts: &facts, words: &words, gaps: &unusual });
+            self.push(Row { facts: &facts, words: &words, gaps: &unusual });
         }
-        rows.sort_hashes();
-        rows
-    }
-
-    /// Rows with the given ones in order of their units.
-    pub(super) fn collect<'a>(given: impl Iterator<Item = Row<'a>>) -> Self {
-        let mut rows = Self::default();
-        given.for_each(|row| rows.push(row));
-        rows.sort_hashes();
-        rows
     }
 
     fn push(&mut self, row: Row<'_>) {
-        self.by_hash.push((row.facts.source_hash, length_u32(self.facts.len())));
         self.facts.push(*row.facts);
         self.words.extend_from_slice(row.words);
         self.word_ends.push(length_u32(self.words.len()));
@@ -115,8 +123,29 @@ impl Rows {
         self.gap_ends.push(length_u32(self.gaps.len()));
     }
 
-    fn sort_hashes(&mut self) {
-        self.by_hash.sort_unstable();
+    /// Ready to be looked into.
+    pub(super) fn sorted(mut self) -> Self {
+        self.by_unit = (0..length_u32(self.facts.len())).collect();
+        self.by_hash.clone_from(&self.by_unit);
+        self.by_unit.sort_unstable_by_key(|&row| self.facts[row as usize].unit);
+        self.by_hash.sort_unstable_by_key(|&row| (self.facts[row as usize].source_hash, row));
+        self.shrink();
+        self
+    }
+
+    fn shrink(&mut self) {
+        self.facts.shrink_to_fit();
+        self.word_ends.shrink_to_fit();
+        self.words.shrink_to_fit();
+        self.gap_ends.shrink_to_fit();
+        self.gaps.shrink_to_fit();
+    }
+
+    /// The same rows, the shortest first, those of one length in order of their units.
+    pub(super) fn by_length(&self) -> Self {
+        let mut order = self.by_unit.clone();
+        order.sort_by_key(|&row| self.length(row as usize));
+        Self::collect(order.into_iter().map(|row| self.row(row as usize)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -135,16 +164,34 @@ impl Rows {
         }
     }
 
+    /// Tokens of a row.
+    pub(super) fn length(&self, number: usize) -> usize {
+        self.words_range(number).len()
+    }
+
+    /// Where the tokens of a row stand among those of all rows.
+    pub(super) fn words_range(&self, number: usize) -> std::ops::Range<usize> {
+        let start = if number == 0 { 0 } else { self.word_ends[number - 1] };
+        start as usize..self.word_ends[number] as usize
+    }
+
+    /// The words of all rows.
+    pub(super) fn words(&self) -> &[u32] {
+        &self.words
+    }
+
     /// The row of a unit.
     pub(super) fn find(&self, unit: UnitId) -> Option<usize> {
-        self.facts.binary_search_by_key(&unit, |facts| facts.unit).ok()
+        let unit_of = |&row: &u32| self.facts[row as usize].unit;
+        self.by_unit.binary_search_by_key(&unit, unit_of).ok().map(|at| self.by_unit[at] as usize)
     }
 
     /// The rows with a source hash.
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = usize> {
-        let from = self.by_hash.partition_point(|&(other, _)| other < hash);
-        let same = self.by_hash[from..].iter().take_while(move |&&(other, _)| other == hash);
-        same.map(|&(_, row)| row as usize)
+        let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
+        let from = self.by_hash.partition_point(|row| hash_of(row) < hash);
+        let same = self.by_hash[from..].iter().take_while(move |row| hash_of(row) == hash);
+        same.map(|&row| row as usize)
     }
 
     /// Bytes of memory.
@@ -152,7 +199,7 @@ impl Rows {
         size_of::<RowFacts>() * self.facts.capacity()
             + 4 * (self.word_ends.capacity() + self.words.capacity() + self.gap_ends.capacity())
             + size_of::<UnusualGap>() * self.gaps.capacity()
-            + size_of::<(u64, u32)>() * self.by_hash.capacity()
+            + 4 * (self.by_unit.capacity() + self.by_hash.capacity())
     }
 }
 

@@ -42,7 +42,7 @@ fn scan_step(
     let mut bench = Bench::default();
     let mut best = Best::new(judge.options.limit);
     snapshot.each_live(set, from, from + SEGMENTS_PER_STEP, &mut |row| {
-        if let Some(hit) = judge.hit(row, &mut bench) {
+        if let Some(hit) = judge.hit(row, &mut bench, judge.base_min()) {
             best.push(hit);
         }
     });

@@ -80,7 +80,7 @@ impl BenchLookup {
                 Ok((engine, times))
             };
             let (engine, (times, matched)) = tokio::task::spawn_blocking(call).await??;
-            put_times(&mut figures, "engine", times);
+            figures.percentiles("engine", times);
             figures.put("queries_with_match", number(matched));
             Api::ready(engine)
         };
@@ -96,16 +96,10 @@ impl BenchLookup {
             client.lookup(&settings, vec![query]).await?;
             times.push(since.elapsed());
         }
-        put_times(&mut figures, "grpc", times);
+        figures.percentiles("grpc", times);
         figures.put("peak_resident_mb", peak_resident_mb());
         figures.show(self.json)
     }
-}
-
-fn put_times(figures: &mut Figures, name: &str, times: Vec<Duration>) {
-    let total: Duration = times.iter().sum();
-    figures.put(format!("{name}_per_second"), number(times.len()) / total.as_secs_f64());
-    figures.percentiles(name, times);
 }
 
 fn time_engine(
@@ -125,7 +119,7 @@ fn time_engine(
 }
 
 /// The good units of a file.
-fn read_units(file: &Path, limit: usize) -> anyhow::Result<Vec<UnitContent>> {
+pub(super) fn read_units(file: &Path, limit: usize) -> anyhow::Result<Vec<UnitContent>> {
     let options = ReadOptions {
         source_lang: "ar".parse()?,
         target_lang: "en".parse()?,

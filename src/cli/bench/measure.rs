@@ -16,13 +16,26 @@ impl Figures {
     }
 
     /// Percentiles of durations, in microseconds.
-    pub(super) fn percentiles(&mut self, name: &str, mut times: Vec<Duration>) {
-        times.sort_unstable();
-        for (percentile, label) in [(50, "p50"), (95, "p95"), (99, "p99")] {
-            let place = (times.len() * percentile / 100).min(times.len().saturating_sub(1));
-            let micros = times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e6);
-            self.put(format!("{name}_{label}_us"), micros);
+    pub(super) fn percentiles(&mut self, name: &str, times: Vec<Duration>) {
+        self.median_percentiles(name, vec![times]);
+    }
+
+    /// Medians over several runs of percentiles of durations, in microseconds, and of how many there were in a second.
+    pub(super) fn median_percentiles(&mut self, name: &str, mut runs: Vec<Vec<Duration>>) {
+        for times in &mut runs {
+            times.sort_unstable();
         }
+        for (percentile, label) in [(50, "p50"), (95, "p95"), (99, "p99")] {
+            let of_run = |times: &Vec<Duration>| {
+                let place = (times.len() * percentile / 100).min(times.len().saturating_sub(1));
+                times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+            };
+            self.put(format!("{name}_{label}_us"), median(runs.iter().map(of_run).collect()));
+        }
+        let rate = |times: &Vec<Duration>| {
+            number(times.len()) / times.iter().sum::<Duration>().as_secs_f64()
+        };
+        self.put(format!("{name}_per_second"), median(runs.iter().map(rate).collect()));
     }
 
     pub(super) fn show(&self, json: bool) -> anyhow::Result<()> {
@@ -56,8 +69,17 @@ pub(super) fn number(count: usize) -> f64 {
 
 /// The most memory that this process has had resident so far, in MB; 0 where the system does not tell.
 pub(super) fn peak_resident_mb() -> f64 {
+    status_mb("VmHWM:")
+}
+
+/// The memory that this process has resident, in MB; 0 where the system does not tell.
+pub(super) fn resident_mb() -> f64 {
+    status_mb("VmRSS:")
+}
+
+fn status_mb(field: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     kilobytes.unwrap_or_default() / 1024.0
 }

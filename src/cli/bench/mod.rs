@@ -1,8 +1,10 @@
 //! `dhakira bench`: measures what the product promises, the same way for everybody.
 
+mod grow;
 mod import;
 mod lookup;
 mod measure;
+mod search;
 
 use clap::{Args, Subcommand};
 
@@ -21,6 +23,8 @@ enum What {
     Import(import::BenchImport),
     /// Time of a lookup, in the engine and over gRPC.
     Lookup(lookup::BenchLookup),
+    /// Time of a search in the index alone, on one core, at any size of memory.
+    Search(search::BenchSearch),
 }
 
 impl Bench {
@@ -28,6 +32,7 @@ impl Bench {
         match self.what {
             What::Import(command) => command.run().await?,
             What::Lookup(command) => command.run().await?,
+            What::Search(command) => tokio::task::spawn_blocking(|| command.run()).await??,
         }
         Ok(Outcome::Done)
     }

@@ -1,0 +1,166 @@
+//! Which stored segments hold a class among their rarest? The search structure of sealed rows.
+//!
+//! Rows are sorted by length, so that a posting's length follows from its row; classes are numbered by how rare they are.
+//! Knows nothing of queries.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::bounds::prefix_len;
+use super::rows::{Rows, length_u32};
+use super::signature::Signatures;
+use super::vocabulary::Vocabulary;
+
+/// Segments with more tokens are looked at one by one: places and ranks take 16 bits.
+pub(super) const LENGTH_MAX: usize = u16::MAX as usize;
+
+/// A place at which a class stands among the rarest of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Posting {
+    pub(super) row: u32,
+    pub(super) place: u16,
+    /// Among the tokens of the row, the rarest first.
+    pub(super) rank: u16,
+}
+
+/// The search structure of rows that are sorted by length.
+#[derive(Debug, Default)]
+pub(super) struct Postings {
+    /// Different lengths and the first row of each, and after the last one their end.
+    lengths: Vec<(u32, u32)>,
+    /// Number of a class here, by its number in the vocabulary; the rarest is 0.
+    ranks: HashMap<u32, u32, FixedState>,
+    /// Classes of all tokens, side by side with the words of the rows.
+    classes: Vec<u32>,
+    /// Where the postings of each class end.
+    ends: Vec<u32>,
+    all: Vec<Posting>,
+    signatures: Signatures,
+}
+
+impl Postings {
+    /// For rows that are sorted by length.
+    pub(super) fn new(rows: &Rows, vocabulary: &Vocabulary) -> Self {
+        let mut counts: HashMap<u32, u32, FixedState> = HashMap::default();
+        let mut classes: Vec<u32> =
+            rows.words().iter().map(|&word| vocabulary.numbers(word).class).collect();
+        for &class in &classes {
+            *counts.entry(class).or_default() += 1;
+        }
+        let mut rarest: Vec<(u32, u32)> =
+            counts.into_iter().map(|(class, count)| (count, class)).collect();
+        rarest.sort_unstable();
+        let ranks: HashMap<u32, u32, FixedState> = rarest
+            .iter()
+            .enumerate()
+            .map(|(rank, &(_, class))| (class, length_u32(rank)))
+            .collect();
+        for class in &mut classes {
+            *class = ranks[class];
+        }
+        let mut postings = Self { ranks, classes, ..Self::default() };
+        postings.set_lengths(rows);
+        postings.set_postings(rows, rarest.len());
+        postings.signatures =
+            Signatures::new((0..rows.len()).map(|row| postings.classes(rows, row)));
+        postings
+    }
+
+    fn set_lengths(&mut self, rows: &Rows) {
+        for row in 0..rows.len() {
+            let length = length_u32(rows.length(row));
+            if self.lengths.last().is_none_or(|&(last, _)| last < length) {
+                self.lengths.push((length, length_u32(row)));
+            }
+        }
+        self.lengths.push((u32::MAX, length_u32(rows.len())));
+    }
+
+    fn set_postings(&mut self, rows: &Rows, classes: usize) {
+        // Counted first, filled in then: no list is ever copied.
+        let mut ends = vec![0_u32; classes];
+        let mut ranked = Vec::new();
+        let indexed = rows.len().min(self.first_row(LENGTH_MAX + 1));
+        for row in 0..indexed {
+            for &(class, _) in prefix(self.classes(rows, row), &mut ranked) {
+                ends[class as usize] += 1;
+            }
+        }
+        let mut total = 0;
+        for end in &mut ends {
+            let count = *end;
+            *end = total;
+            total += count;
+        }
+        let mut postings = vec![Posting { row: 0, place: 0, rank: 0 }; total as usize];
+        for row in 0..indexed {
+            let prefix = prefix(self.classes(rows, row), &mut ranked);
+            for (rank, &(class, place)) in prefix.iter().enumerate() {
+                let next = &mut ends[class as usize];
+                postings[*next as usize] = Posting {
+                    row: length_u32(row),
+                    place,
+                    rank: u16::try_from(rank).unwrap_or(u16::MAX),
+                };
+                *next += 1;
+            }
+        }
+        // What was the beginning of each list has moved to its end.
+        self.ends = ends;
+        self.all = postings;
+    }
+
+    /// The number of a class here.
+    pub(super) fn rank(&self, class: u32) -> Option<u32> {
+        self.ranks.get(&class).copied()
+    }
+
+    /// The first row with at least so many tokens.
+    pub(super) fn first_row(&self, length: usize) -> usize {
+        let at = self.lengths.partition_point(|&(of, _)| (of as usize) < length);
+        self.lengths[at.min(self.lengths.len() - 1)].1 as usize
+    }
+
+    /// The different lengths from one on, each with the end of its rows.
+    pub(super) fn lengths_from(&self, length: usize) -> impl Iterator<Item = (usize, usize)> {
+        let at = self.lengths.partition_point(|&(of, _)| (of as usize) < length);
+        self.lengths[at..].windows(2).map(|pair| (pair[0].0 as usize, pair[1].1 as usize))
+    }
+
+    /// The postings of a class, in order of their rows.
+    pub(super) fn of(&self, rank: u32) -> &[Posting] {
+        let rank = rank as usize;
+        let start = if rank == 0 { 0 } else { self.ends[rank - 1] };
+        &self.all[start as usize..self.ends[rank] as usize]
+    }
+
+    /// The classes of a row.
+    pub(super) fn classes(&self, rows: &Rows, row: usize) -> &[u32] {
+        &self.classes[rows.words_range(row)]
+    }
+
+    pub(super) fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        let ranks = self.ranks.capacity() * (size_of::<(u32, u32)>() + 1);
+        8 * self.lengths.capacity()
+            + ranks
+            + 4 * (self.classes.capacity() + self.ends.capacity())
+            + size_of::<Posting>() * self.all.capacity()
+            + self.signatures.bytes()
+    }
+}
+
+/// The rarest tokens of a row, with their places.
+fn prefix<'a>(classes: &[u32], ranked: &'a mut Vec<(u32, u16)>) -> &'a [(u32, u16)] {
+    ranked.clear();
+    let places = 0..=u16::MAX;
+    ranked.extend(classes.iter().copied().zip(places));
+    ranked.sort_unstable();
+    ranked.truncate(prefix_len(classes.len()));
+    ranked
+}

@@ -1,0 +1,284 @@
+//! Which stored segments can be among the best, without looking at the others? The complete search over sealed rows.
+//!
+//! Candidates come from the postings of the query's rarest classes, within the ranks, places and lengths of [`Bounds`]; a
+//! signature and a bit-parallel distance over classes say no to most; what is left is judged as in a scan. Once there are
+//! as many hits as were asked for, the worst of them raises the bound. Nothing that could be a hit is left out.
+
+use super::bounds::{BASE_MIN, Bounds, OfLength};
+use super::index::{Set, Snapshot};
+use super::judge::{Bench, Judge, reachable};
+use super::levenshtein::Matcher;
+use super::postings::{LENGTH_MAX, Posting, Postings};
+use super::query::{Best, Cancelled, Hit};
+use super::rows::length_u32;
+use super::signature::QuerySignature;
+use super::vocabulary::UNKNOWN;
+
+/// What a search did, for those who measure it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SearchWork {
+    /// Postings read.
+    pub postings: u64,
+    /// Postings within the bounds of rank and place, of segments not seen before.
+    pub candidates: u64,
+    /// Candidates whose signature allows enough tokens in common.
+    pub after_signature: u64,
+    /// Candidates whose class distance is small enough.
+    pub after_distance: u64,
+    /// Candidates that were hits when they were judged.
+    pub hits: u64,
+}
+
+impl std::ops::AddAssign for SearchWork {
+    fn add_assign(&mut self, other: Self) {
+        self.postings += other.postings;
+        self.candidates += other.candidates;
+        self.after_signature += other.after_signature;
+        self.after_distance += other.after_distance;
+        self.hits += other.hits;
+    }
+}
+
+/// Working memory of a search; kept from one to the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    bounds: Bounds,
+    bench: Bench,
+    matcher: Matcher,
+    /// A bit for each row that was looked at, and the words of it that are not zero.
+    seen: Vec<u64>,
+    touched: Vec<u32>,
+    /// Classes of the query in the numbers of one set, and their places, the rarest first.
+    classes: Vec<u32>,
+    order: Vec<(u32, u32)>,
+    pub(super) work: SearchWork,
+}
+
+/// Postings read, and rows judged one by one, between two looks at the flag that cancels: well below a millisecond.
+const STEPS_PER_LOOK: usize = 4_096;
+
+/// The best hits of a snapshot; `None` when the bound is so low that only a scan finds all.
+pub(super) fn search(
+    snapshot: &Snapshot,
+    judge: &Judge<'_>,
+    scratch: &mut Scratch,
+) -> Result<Option<Vec<Hit>>, Cancelled> {
+    if !reachable(judge) {
+        return Ok(Some(Vec::new()));
+    }
+    if judge.base_min() < BASE_MIN {
+        return Ok(None);
+    }
+    scratch.bench.begin();
+    let mut search = Search { judge, best: Best::new(judge.options.limit), base: 0, scratch };
+    search.raise();
+    // The largest first: what it holds raises the bound for all others.
+    for set in snapshot.largest_first() {
+        match set.postings() {
+            Some(postings) => search.sealed(set, postings)?,
+            None => search.one_by_one(set, 0, set.rows().len())?,
+        }
+    }
+    Ok(Some(search.best.finish()))
+}
+
+struct Search<'a, 'q> {
+    judge: &'a Judge<'q>,
+    best: Best,
+    /// Least base of a hit that would still count.
+    base: u16,
+    scratch: &'a mut Scratch,
+}
+
+impl Search<'_, '_> {
+    /// Takes the bound from the hits; whether it has changed.
+    fn raise(&mut self) -> bool {
+        let base = self.best.base_min(self.judge);
+        let raised = base != self.base;
+        self.base = base;
+        if raised && !self.judge.numbers.is_empty() {
+            self.scratch.bounds.set(self.judge.numbers.len(), base.min(10_000));
+        }
+        raised
+    }
+
+    fn look_at_flag(&self) -> Result<(), Cancelled> {
+        if (self.judge.options.cancelled)() { Err(Cancelled) } else { Ok(()) }
+    }
+
+    /// Judges every live row from one to before another that has a length that can do.
+    fn one_by_one(&mut self, set: &Set, from: usize, to: usize) -> Result<(), Cancelled> {
+        let length = self.judge.numbers.len();
+        for row in from..to {
+            if (row - from).is_multiple_of(STEPS_PER_LOOK) {
+                self.look_at_flag()?;
+            }
+            let stored = set.rows().length(row);
+            let can_do =
+                if length == 0 { stored == 0 } else { self.scratch.bounds.of(stored).is_some() };
+            if can_do && set.is_live(row) {
+                self.judge(set, row);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, set: &Set, row: usize) {
+        if let Some(hit) = self.judge.hit(set.rows().row(row), &mut self.scratch.bench, self.base) {
+            self.scratch.work.hits += 1;
+            self.best.push(hit);
+            self.raise();
+        }
+    }
+
+    fn sealed(&mut self, set: &Set, postings: &Postings) -> Result<(), Cancelled> {
+        let length = self.judge.numbers.len();
+        if length == 0 {
+            return self.one_by_one(set, 0, postings.first_row(1));
+        }
+        let signature = self.begin(set, postings);
+        let result = self.probe(set, postings, &signature);
+        self.end();
+        result?;
+        self.one_by_one(set, postings.first_row(LENGTH_MAX + 1), set.rows().len())
+    }
+
+    /// Goes through the postings of the query's rarest tokens.
+    fn probe(
+        &mut self,
+        set: &Set,
+        postings: &Postings,
+        signature: &QuerySignature,
+    ) -> Result<(), Cancelled> {
+        for rank in 0..self.judge.numbers.len() {
+            let (key, place) = self.scratch.order[rank];
+            let (shortest, _) = self.scratch.bounds.lengths();
+            let end = self.scratch.bounds.lengths_end(rank).min(LENGTH_MAX + 1);
+            if end <= shortest {
+                break;
+            }
+            // A class that no row of the set has comes first, and has no postings.
+            if let Some(class) = key.checked_sub(1) {
+                let list = postings.of(class);
+                let first_row = length_u32(postings.first_row(shortest));
+                let end_row = length_u32(postings.first_row(end));
+                let from = list.partition_point(|posting| posting.row < first_row);
+                let to = from + list[from..].partition_point(|posting| posting.row < end_row);
+                self.list(set, postings, &list[from..to], (rank, place), signature)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The query in the numbers of a set.
+    fn begin(&mut self, set: &Set, postings: &Postings) -> QuerySignature {
+        let Scratch { classes, order, matcher, seen, .. } = &mut *self.scratch;
+        classes.clear();
+        classes.extend(self.judge.numbers.iter().map(|numbers| {
+            if numbers.class == UNKNOWN {
+                UNKNOWN
+            } else {
+                postings.rank(numbers.class).unwrap_or(UNKNOWN)
+            }
+        }));
+        order.clear();
+        order.extend(classes.iter().zip(0..).map(|(&class, place)| (class.wrapping_add(1), place)));
+        order.sort_unstable();
+        matcher.set(classes);
+        let words = set.rows().len().div_ceil(64);
+        if seen.len() < words {
+            seen.resize(words, 0);
+        }
+        QuerySignature::new(classes.iter().copied().filter(|&class| class != UNKNOWN))
+    }
+
+    fn end(&mut self) {
+        for word in self.scratch.touched.drain(..) {
+            self.scratch.seen[word as usize] = 0;
+        }
+    }
+
+    /// Goes through postings of one token of the query.
+    fn list(
+        &mut self,
+        set: &Set,
+        postings: &Postings,
+        list: &[Posting],
+        (rank, place): (usize, u32),
+        signature: &QuerySignature,
+    ) -> Result<(), Cancelled> {
+        let Some(first) = list.first() else { return Ok(()) };
+        let unknown = length_u32(self.scratch.classes.iter().filter(|&&it| it == UNKNOWN).count());
+        let place = i32::try_from(place).unwrap_or(i32::MAX / 4);
+        let mut rest = list;
+        for (length, end) in postings.lengths_from(set.rows().length(first.row as usize)) {
+            if rest.is_empty() || length > LENGTH_MAX {
+                break;
+            }
+            let here = rest.partition_point(|posting| (posting.row as usize) < end);
+            let (of_length, longer) = rest.split_at(here);
+            rest = longer;
+            let Some(mut bounds) = self.bounds(length, rank) else { continue };
+            for part in of_length.chunks(STEPS_PER_LOOK) {
+                self.look_at_flag()?;
+                self.scratch.work.postings += part.len() as u64;
+                for posting in part {
+                    let shift = i32::from(posting.place) - place;
+                    if u32::from(posting.rank) > bounds.stored_rank_max
+                        || shift < bounds.shift.0
+                        || shift > bounds.shift.1
+                        || self.was_seen(posting.row)
+                    {
+                        continue;
+                    }
+                    let row = posting.row as usize;
+                    self.scratch.work.candidates += 1;
+                    let (of_query, of_row) = postings.signatures().missing(signature, row);
+                    // At most so many tokens may be without a partner on either side.
+                    if of_query + unknown > bounds.query_rank_max
+                        || of_row > bounds.stored_rank_max
+                        || !set.is_live(row)
+                    {
+                        continue;
+                    }
+                    self.scratch.work.after_signature += 1;
+                    let classes = postings.classes(set.rows(), row);
+                    if self.scratch.matcher.distance(classes, bounds.edits_max).is_none() {
+                        continue;
+                    }
+                    self.scratch.work.after_distance += 1;
+                    let base = self.base;
+                    self.judge(set, row);
+                    if self.base != base {
+                        // The bound is higher now; it may even leave out this length, or this token.
+                        let Some(now) = self.bounds(length, rank) else { break };
+                        bounds = now;
+                    }
+                }
+                if self.bounds(length, rank).is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is asked of rows of a length that are found by a token of this rank in the query.
+    fn bounds(&self, length: usize, rank: usize) -> Option<OfLength> {
+        self.scratch.bounds.of(length).filter(|of| of.query_rank_max as usize >= rank)
+    }
+
+    /// Whether a row was looked at before; it is from now on.
+    fn was_seen(&mut self, row: u32) -> bool {
+        let (word, bit) = (row / 64, 1_u64 << (row % 64));
+        let seen = &mut self.scratch.seen[word as usize];
+        if *seen & bit != 0 {
+            return true;
+        }
+        if *seen == 0 {
+            self.scratch.touched.push(word);
+        }
+        *seen |= bit;
+        false
+    }
+}
