@@ -27,7 +27,7 @@ pub(super) fn prefix_len(length: usize) -> usize {
 }
 
 /// What is asked of stored segments of one length.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OfLength {
     /// Edits over classes.
     pub(super) edits_max: u32,
@@ -37,6 +37,12 @@ pub(super) struct OfLength {
     pub(super) stored_rank_max: u32,
     /// Least and greatest place in the stored segment, counted from the place in the query.
     pub(super) shift: (i32, i32),
+}
+
+impl OfLength {
+    /// What nothing can fulfil.
+    pub(super) const NONE: Self =
+        Self { edits_max: 0, query_rank_max: 0, stored_rank_max: 0, shift: (1, 0) };
 }
 
 /// The bounds of one query at one base.

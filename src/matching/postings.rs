@@ -12,16 +12,27 @@ use super::rows::{Rows, length_u32};
 use super::signature::Signatures;
 use super::vocabulary::Vocabulary;
 
-/// Segments with more tokens are looked at one by one: places and ranks take 16 bits.
+/// Segments with more tokens are looked at one by one: no memory has many of them.
 pub(super) const LENGTH_MAX: usize = u16::MAX as usize;
+/// Stands for every place or rank from here on: there is no telling.
+pub(super) const FAR: u8 = u8::MAX;
 
 /// A place at which a class stands among the rarest of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Posting {
     pub(super) row: u32,
-    pub(super) place: u16,
-    /// Among the tokens of the row, the rarest first.
-    pub(super) rank: u16,
+    /// Of the token in the row; [`FAR`] when it is beyond.
+    pub(super) place: u8,
+    /// Among the tokens of the row, the rarest first; [`FAR`] when it is beyond.
+    pub(super) rank: u8,
+    /// A bit for each class of the row, see [`mark`]: most rows need not be looked at.
+    pub(super) marks: u16,
+}
+
+/// The bit of a class among the marks of a posting.
+pub(super) fn mark(class: u32) -> u16 {
+    // The highest bits of a Fibonacci hash; signatures use lower ones.
+    1 << (class.wrapping_mul(0x9E37_79B1) >> 28)
 }
 
 /// The search structure of rows that are sorted by length.
@@ -93,15 +104,19 @@ impl Postings {
             *end = total;
             total += count;
         }
-        let mut postings = vec![Posting { row: 0, place: 0, rank: 0 }; total as usize];
+        let near = |number: usize| u8::try_from(number).unwrap_or(FAR);
+        let mut postings = vec![Posting { row: 0, place: 0, rank: 0, marks: 0 }; total as usize];
         for row in 0..indexed {
-            let prefix = prefix(self.classes(rows, row), &mut ranked);
+            let classes = self.classes(rows, row);
+            let marks = classes.iter().fold(0, |marks, &class| marks | mark(class));
+            let prefix = prefix(classes, &mut ranked);
             for (rank, &(class, place)) in prefix.iter().enumerate() {
                 let next = &mut ends[class as usize];
                 postings[*next as usize] = Posting {
                     row: length_u32(row),
-                    place,
-                    rank: u16::try_from(rank).unwrap_or(u16::MAX),
+                    place: near(usize::from(place)),
+                    rank: near(rank),
+                    marks,
                 };
                 *next += 1;
             }
@@ -123,9 +138,9 @@ impl Postings {
     }
 
     /// The different lengths from one on, each with the end of its rows.
-    pub(super) fn lengths_from(&self, length: usize) -> impl Iterator<Item = (usize, usize)> {
+    pub(super) fn lengths_from(&self, length: usize) -> impl Iterator<Item = (u32, u32)> {
         let at = self.lengths.partition_point(|&(of, _)| (of as usize) < length);
-        self.lengths[at..].windows(2).map(|pair| (pair[0].0 as usize, pair[1].1 as usize))
+        self.lengths[at..].windows(2).map(|pair| (pair[0].0, pair[1].1))
     }
 
     /// The postings of a class, in order of their rows.

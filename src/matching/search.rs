@@ -8,7 +8,7 @@ use super::bounds::{BASE_MIN, Bounds, OfLength};
 use super::index::{Set, Snapshot};
 use super::judge::{Bench, Judge, reachable};
 use super::levenshtein::Matcher;
-use super::postings::{LENGTH_MAX, Posting, Postings};
+use super::postings::{FAR, LENGTH_MAX, Posting, Postings, mark};
 use super::query::{Best, Cancelled, Hit};
 use super::rows::length_u32;
 use super::signature::QuerySignature;
@@ -48,6 +48,11 @@ pub(super) struct Scratch {
     /// A bit for each row that was looked at, and the words of it that are not zero.
     seen: Vec<u64>,
     touched: Vec<u32>,
+    /// Rows that passed the bounds and wait to be looked at, with their lengths.
+    waiting: Vec<(u32, u32)>,
+    /// Marks of the query's classes, and how many of its tokens have none in the set.
+    marks: u16,
+    unknown: u32,
     /// Classes of the query in the numbers of one set, and their places, the rarest first.
     classes: Vec<u32>,
     order: Vec<(u32, u32)>,
@@ -56,6 +61,9 @@ pub(super) struct Scratch {
 
 /// Postings read, and rows judged one by one, between two looks at the flag that cancels: well below a millisecond.
 const STEPS_PER_LOOK: usize = 4_096;
+
+/// Rows that wait before they are looked at: enough to overlap the waiting for memory.
+const WAITING_MAX: usize = 64;
 
 /// The best hits of a snapshot; `None` when the bound is so low that only a scan finds all.
 pub(super) fn search(
@@ -162,8 +170,9 @@ impl Search<'_, '_> {
                 let list = postings.of(class);
                 let first_row = length_u32(postings.first_row(shortest));
                 let end_row = length_u32(postings.first_row(end));
-                let from = list.partition_point(|posting| posting.row < first_row);
-                let to = from + list[from..].partition_point(|posting| posting.row < end_row);
+                let rows = set.rows().len();
+                let from = seek(list, first_row, rows);
+                let to = from + seek(&list[from..], end_row, rows);
                 self.list(set, postings, &list[from..to], (rank, place), signature)?;
             }
         }
@@ -172,7 +181,7 @@ impl Search<'_, '_> {
 
     /// The query in the numbers of a set.
     fn begin(&mut self, set: &Set, postings: &Postings) -> QuerySignature {
-        let Scratch { classes, order, matcher, seen, .. } = &mut *self.scratch;
+        let Scratch { classes, order, matcher, seen, marks, unknown, .. } = &mut *self.scratch;
         classes.clear();
         classes.extend(self.judge.numbers.iter().map(|numbers| {
             if numbers.class == UNKNOWN {
@@ -189,7 +198,10 @@ impl Search<'_, '_> {
         if seen.len() < words {
             seen.resize(words, 0);
         }
-        QuerySignature::new(classes.iter().copied().filter(|&class| class != UNKNOWN))
+        let known = classes.iter().copied().filter(|&class| class != UNKNOWN);
+        *marks = known.clone().fold(0, |marks, class| marks | mark(class));
+        *unknown = length_u32(classes.len() - known.clone().count());
+        QuerySignature::new(known)
     }
 
     fn end(&mut self) {
@@ -198,7 +210,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Goes through postings of one token of the query.
+    /// Goes through postings of one token of the query, which stand in order of their rows and so of their lengths.
     fn list(
         &mut self,
         set: &Set,
@@ -208,77 +220,141 @@ impl Search<'_, '_> {
         signature: &QuerySignature,
     ) -> Result<(), Cancelled> {
         let Some(first) = list.first() else { return Ok(()) };
-        let unknown = length_u32(self.scratch.classes.iter().filter(|&&it| it == UNKNOWN).count());
-        let place = i32::try_from(place).unwrap_or(i32::MAX / 4);
-        let mut rest = list;
-        for (length, end) in postings.lengths_from(set.rows().length(first.row as usize)) {
-            if rest.is_empty() || length > LENGTH_MAX {
-                break;
-            }
-            let here = rest.partition_point(|posting| (posting.row as usize) < end);
-            let (of_length, longer) = rest.split_at(here);
-            rest = longer;
-            let Some(mut bounds) = self.bounds(length, rank) else { continue };
-            for part in of_length.chunks(STEPS_PER_LOOK) {
-                self.look_at_flag()?;
-                self.scratch.work.postings += part.len() as u64;
-                for posting in part {
-                    let shift = i32::from(posting.place) - place;
-                    if u32::from(posting.rank) > bounds.stored_rank_max
-                        || shift < bounds.shift.0
-                        || shift > bounds.shift.1
-                        || self.was_seen(posting.row)
-                    {
-                        continue;
-                    }
-                    let row = posting.row as usize;
-                    self.scratch.work.candidates += 1;
-                    let (of_query, of_row) = postings.signatures().missing(signature, row);
-                    // At most so many tokens may be without a partner on either side.
-                    if of_query + unknown > bounds.query_rank_max
-                        || of_row > bounds.stored_rank_max
-                        || !set.is_live(row)
-                    {
-                        continue;
-                    }
-                    self.scratch.work.after_signature += 1;
-                    let classes = postings.classes(set.rows(), row);
-                    if self.scratch.matcher.distance(classes, bounds.edits_max).is_none() {
-                        continue;
-                    }
-                    self.scratch.work.after_distance += 1;
-                    let base = self.base;
-                    self.judge(set, row);
-                    if self.base != base {
-                        // The bound is higher now; it may even leave out this length, or this token.
-                        let Some(now) = self.bounds(length, rank) else { break };
-                        bounds = now;
-                    }
+        let probe = Probe { rank, place: i32::try_from(place).unwrap_or(i32::MAX / 4) };
+        let mut lengths = postings.lengths_from(set.rows().length(first.row as usize));
+        let (mut length, mut end) = (0, 0);
+        for part in list.chunks(STEPS_PER_LOOK) {
+            self.look_at_flag()?;
+            self.scratch.work.postings += part.len() as u64;
+            let mut rest = part;
+            while let Some(first) = rest.first() {
+                if first.row >= end {
+                    let Some(next) = lengths.find(|&(_, end)| end > first.row) else { break };
+                    (length, end) = next;
                 }
-                if self.bounds(length, rank).is_none() {
-                    break;
+                let read = self.scratch.gather(rest, probe, (length, end));
+                rest = &rest[read..];
+                if self.scratch.waiting.len() >= WAITING_MAX {
+                    self.look_at_waiting(set, postings, rank, signature);
                 }
             }
         }
+        self.look_at_waiting(set, postings, rank, signature);
         Ok(())
+    }
+
+    /// Looks at the rows that wait for it: signatures in one go, so that the memory can bring several at a time, then those
+    /// that are left one by one.
+    fn look_at_waiting(
+        &mut self,
+        set: &Set,
+        postings: &Postings,
+        rank: usize,
+        signature: &QuerySignature,
+    ) {
+        let Scratch { waiting, work, unknown, bounds, .. } = &mut *self.scratch;
+        work.candidates += waiting.len() as u64;
+        waiting.retain(|&(row, length)| {
+            let bounds = bounds.of(length as usize).unwrap_or(OfLength::NONE);
+            let (of_query, of_row) = postings.signatures().missing(signature, row as usize);
+            // At most so many tokens may be without a partner on either side.
+            of_query + *unknown <= bounds.query_rank_max && of_row <= bounds.stored_rank_max
+        });
+        work.after_signature += waiting.len() as u64;
+        for at in 0..self.scratch.waiting.len() {
+            let (row, length) = self.scratch.waiting[at];
+            // The bound may have risen meanwhile; it may even leave out this length, or this token.
+            let Some(bounds) = self.bounds(length as usize, rank) else { continue };
+            let row = row as usize;
+            let classes = postings.classes(set.rows(), row);
+            if set.is_live(row)
+                && self.scratch.matcher.distance(classes, bounds.edits_max).is_some()
+            {
+                self.scratch.work.after_distance += 1;
+                self.judge(set, row);
+            }
+        }
+        self.scratch.waiting.clear();
     }
 
     /// What is asked of rows of a length that are found by a token of this rank in the query.
     fn bounds(&self, length: usize, rank: usize) -> Option<OfLength> {
         self.scratch.bounds.of(length).filter(|of| of.query_rank_max as usize >= rank)
     }
+}
+
+/// A token of the query whose postings are read.
+#[derive(Clone, Copy)]
+struct Probe {
+    rank: usize,
+    place: i32,
+}
+
+impl Scratch {
+    /// Puts the rows of one length whose postings are within the bounds, and which were not looked at before, among those
+    /// that wait; stops when enough of them do. How many postings were read.
+    #[expect(clippy::needless_bitwise_bool)]
+    fn gather(&mut self, list: &[Posting], probe: Probe, (length, end): (u32, u32)) -> usize {
+        let bounds = self.bounds.of(length as usize).unwrap_or(OfLength::NONE);
+        let Some(spare) = bounds.query_rank_max.checked_sub(self.unknown) else {
+            return list.len().min(list.partition_point(|posting| posting.row < end));
+        };
+        let bounds =
+            if bounds.query_rank_max as usize >= probe.rank { bounds } else { OfLength::NONE };
+        let marks = self.marks;
+        let first_place = probe.place + bounds.shift.0;
+        let places = u32::try_from(bounds.shift.1 - bounds.shift.0 + 1).unwrap_or(0);
+        for (read, &posting) in list.iter().enumerate() {
+            if posting.row >= end {
+                return read;
+            }
+            // Without branches: nothing foretells the answers.
+            let from_first = (i32::from(posting.place) - first_place).cast_unsigned();
+            let near = (from_first < places) | (posting.place == FAR);
+            let rare = (u32::from(posting.rank) <= bounds.stored_rank_max) | (posting.rank == FAR);
+            let of_query = (marks & !posting.marks).count_ones() <= spare;
+            let of_row = (posting.marks & !marks).count_ones() <= bounds.stored_rank_max;
+            if near & rare & of_query & of_row && !self.was_seen(posting.row) {
+                self.waiting.push((posting.row, length));
+                if self.waiting.len() >= WAITING_MAX {
+                    return read + 1;
+                }
+            }
+        }
+        list.len()
+    }
 
     /// Whether a row was looked at before; it is from now on.
     fn was_seen(&mut self, row: u32) -> bool {
         let (word, bit) = (row / 64, 1_u64 << (row % 64));
-        let seen = &mut self.scratch.seen[word as usize];
+        let seen = &mut self.seen[word as usize];
         if *seen & bit != 0 {
             return true;
         }
         if *seen == 0 {
-            self.scratch.touched.push(word);
+            self.touched.push(word);
         }
         *seen |= bit;
         false
     }
+}
+
+/// The first posting of a row or a later one, among postings of `rows` rows: where it would be if they were spread evenly,
+/// and from there on in steps that double. Fewer looks at far-off memory than halving takes.
+fn seek(list: &[Posting], row: u32, rows: usize) -> usize {
+    let before = |at: usize| list.get(at).is_some_and(|posting| posting.row < row);
+    let guess = (list.len() * row as usize / rows.max(1)).min(list.len());
+    let (mut low, mut high, mut step) = (guess, guess, 8);
+    // Whatever is before `low` is before the row; what is at `high` is not.
+    while low > 0 && !before(low - 1) {
+        high = low;
+        low = low.saturating_sub(step);
+        step *= 2;
+    }
+    while before(high) {
+        low = high;
+        high = (high + step).min(list.len());
+        step *= 2;
+    }
+    low + list[low..high].partition_point(|posting| posting.row < row)
 }

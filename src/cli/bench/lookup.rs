@@ -18,6 +18,7 @@ use crate::service::client::Client;
 use crate::store::{InMemoryStore, RequestKey};
 use crate::unit::{MemoryName, Score, Segment, UnitContent};
 
+use super::grow::Grower;
 use super::measure::{Figures, number, peak_resident_mb};
 
 /// Looks the segments of one file up in a memory made of another, in the engine and over gRPC on loopback.
@@ -29,9 +30,18 @@ pub(super) struct BenchLookup {
     /// File whose source segments are looked up.
     #[arg(long)]
     queries: PathBuf,
-    /// How many of them.
+    /// Units of the memory: the real ones and changed copies of them up to this number. Only the real ones when not given.
+    #[arg(long)]
+    units: Option<usize>,
+    /// How many segments are looked up, spread over the file.
     #[arg(long, default_value_t = 1_000)]
     count: usize,
+    /// Segments in each call of the batched part.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    batch: u16,
+    /// Calls under way at the same time in the part that loads the server.
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
     /// Least score of a match.
     #[arg(long, default_value_t = 70.0)]
     min_score: f64,
@@ -47,12 +57,27 @@ pub(super) struct BenchLookup {
 }
 
 impl BenchLookup {
+    /// The real units, and changed copies up to the number that was asked for.
+    fn grown(&self, mut units: Vec<UnitContent>) -> Vec<UnitContent> {
+        let wanted = self.units.unwrap_or(units.len());
+        units.truncate(wanted);
+        let real = units.len();
+        let sources = units.iter().map(|unit| unit.source.text.clone()).collect();
+        let mut grower = Grower::new(sources, 1);
+        while units.len() < wanted && real > 0 {
+            let mut copy = units[units.len() % real].clone();
+            copy.source = Segment::plain(grower.changed_copy());
+            units.push(copy);
+        }
+        units
+    }
+
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let mut figures = Figures::default();
         let name: MemoryName = "bench".parse()?;
         let engine = Engine::open(Arc::new(InMemoryStore::default()), &mut |_| ())?;
-        let units = read_units(&self.corpus, usize::MAX)?;
-        let queries: Vec<QuerySegment> = read_units(&self.queries, self.count)?
+        let units = self.grown(read_units(&self.corpus, usize::MAX)?);
+        let queries: Vec<QuerySegment> = spread(read_units(&self.queries, usize::MAX)?, self.count)
             .into_iter()
             .map(|unit| QuerySegment {
                 segment: Segment::plain(unit.source.text),
@@ -91,15 +116,47 @@ impl BenchLookup {
             Client::connect(&url).await?
         };
         let mut times = Vec::with_capacity(queries.len());
-        for query in queries {
+        for query in &queries {
             let since = Instant::now();
-            client.lookup(&settings, vec![query]).await?;
+            client.lookup(&settings, vec![query.clone()]).await?;
             times.push(since.elapsed());
         }
         figures.percentiles("grpc", times);
+        let since = Instant::now();
+        for batch in queries.chunks(usize::from(self.batch)) {
+            client.lookup(&settings, batch.to_vec()).await?;
+        }
+        let seconds = since.elapsed().as_secs_f64();
+        figures.put("grpc_batched_segments_per_second", number(queries.len()) / seconds);
+        let seconds = loaded(&client, &settings, &queries, self.clients.max(1)).await?;
+        figures.put("grpc_loaded_lookups_per_second", number(queries.len()) / seconds);
         figures.put("peak_resident_mb", peak_resident_mb());
         figures.show(self.json)
     }
+}
+
+/// Looks segments up one a call, so many calls at the same time over one connection; how long it took.
+async fn loaded(
+    client: &Client,
+    settings: &LookupSettings,
+    queries: &[QuerySegment],
+    clients: usize,
+) -> anyhow::Result<f64> {
+    let since = Instant::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for part in queries.chunks(queries.len().div_ceil(clients).max(1)) {
+        let (mut client, settings, part) = (client.clone(), settings.clone(), part.to_vec());
+        calls.spawn(async move {
+            for query in part {
+                client.lookup(&settings, vec![query]).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = calls.join_next().await {
+        done??;
+    }
+    Ok(since.elapsed().as_secs_f64())
 }
 
 fn time_engine(
@@ -116,6 +173,12 @@ fn time_engine(
         matched += usize::from(found.iter().any(|matches| !matches.is_empty()));
     }
     Ok((times, matched))
+}
+
+/// Some of many, spread evenly.
+pub(super) fn spread<T>(all: Vec<T>, count: usize) -> Vec<T> {
+    let step = all.len().div_ceil(count.max(1)).max(1);
+    all.into_iter().step_by(step).collect()
 }
 
 /// The good units of a file.

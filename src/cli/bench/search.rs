@@ -11,7 +11,7 @@ use crate::text::Analyzer;
 use crate::unit::{Context, Score, Timestamp, UnitId};
 
 use super::grow::Grower;
-use super::lookup::read_units;
+use super::lookup::{read_units, spread};
 use super::measure::{Figures, number, peak_resident_mb, resident_mb};
 
 /// Searches the index of a grown memory on one core, without server and store.
@@ -126,12 +126,6 @@ fn entry(unit: usize, text: &str, analyzer: &Analyzer) -> IndexEntry {
         ..Facts::default()
     };
     IndexEntry { unit: UnitId(unit as u64 + 1), form: Form::new(&analysis, 0), facts }
-}
-
-/// Some of many, spread evenly.
-fn spread(all: Vec<String>, count: usize) -> Vec<String> {
-    let step = all.len().div_ceil(count.max(1)).max(1);
-    all.into_iter().step_by(step).collect()
 }
 
 struct Run {
