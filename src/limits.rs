@@ -69,3 +69,7 @@ pub const XML_PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const DOCUMENT_BYTES_MAX: usize = 15 * 1024 * 1024;
 /// Longest table of sentence rules of a user.
 pub const SENTENCE_RULES_BYTES_MAX: usize = 64 * 1024;
+/// Documents, authors and attributes in one filter.
+pub const FILTER_NAMES_MAX: usize = 1_000;
+/// Files in one analysis: a large project, and a bound on what an answer holds.
+pub const ANALYSIS_FILES_MAX: usize = 10_000;

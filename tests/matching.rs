@@ -1,5 +1,7 @@
 //! Is the score what the contract says, and does every way of searching find the same? Laws, and models with random data.
 
+mod adapted;
+mod expressions;
 mod naive;
 mod world;
 
@@ -7,7 +9,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dhakira::matching::{
-    Filter, Form, Hit, IndexChange, MatchKind, MemoryIndex, Options, Query, Reason, compare, merge,
+    Filter, Form, Hit, IndexChange, MatchKind, MemoryIndex, Options, PlainReader, PlainWriter,
+    Query, Reason, compare, merge,
 };
 use dhakira::unit::{Score, Timestamp, UnitId};
 use proptest::prelude::*;
@@ -236,6 +239,34 @@ fn loaded(model: &Model) -> MemoryIndex {
     index
 }
 
+fn written_and_read(index: &MemoryIndex) -> MemoryIndex {
+    let mut out = PlainWriter::new(Vec::new());
+    index.freeze().write(&mut out).unwrap();
+    let bytes = out.finish().unwrap();
+    MemoryIndex::read(PlainReader::new(bytes.as_slice(), bytes.len() as u64)).unwrap()
+}
+
+#[test]
+fn no_damage_of_a_written_index_goes_unseen() {
+    let mut world = World::new(5);
+    let (index, mut model) = (MemoryIndex::new(), Model::new());
+    for _ in 0..4 {
+        change(&mut world, &index, &mut model, 60, 8);
+    }
+    let mut out = PlainWriter::new(Vec::new());
+    loaded(&model).freeze().write(&mut out).unwrap();
+    let bytes = out.finish().unwrap();
+    let read = |bytes: &[u8]| MemoryIndex::read(PlainReader::new(bytes, bytes.len() as u64));
+    assert_eq!(read(&bytes).unwrap().len(), model.len());
+    for _ in 0..400 {
+        let mut damaged = bytes.clone();
+        let place = world.rng.below(bytes.len());
+        damaged[place] ^= 1 << world.rng.below(8);
+        assert!(read(&damaged).is_err(), "byte {place}");
+        assert!(read(&bytes[..place]).is_err(), "cut at {place}");
+    }
+}
+
 /// Many segments, so that sets are sealed and merged while units are changed and taken out; the scan is the judge.
 #[test]
 fn sealed_and_merged_sets_answer_as_the_scan() {
@@ -304,6 +335,10 @@ proptest! {
             if round == 6 {
                 // From here on most segments are sealed, and changes take some of them out again.
                 index = loaded(&model);
+            }
+            if round == 9 {
+                // And from here on everything has been in a file.
+                index = written_and_read(&index);
             }
             change(&mut world, &index, &mut model, 150, longest);
             for _ in 0..2 {

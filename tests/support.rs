@@ -34,7 +34,7 @@ impl TestServer {
     }
 
     pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
-        Self::with(Api::ready(Engine::open(store, &mut |_| ()).unwrap())).await
+        Self::with(Api::ready(Engine::open(store, None, &mut |_| ()).unwrap())).await
     }
 
     pub(crate) async fn with(api: Api) -> Self {

@@ -40,6 +40,11 @@ impl Where {
         Self { data, server: None, accept_data_loss }
     }
 
+    /// Where the indexes of a data directory wait for the next start.
+    pub(super) fn checkpoints(&self) -> PathBuf {
+        self.data.join("checkpoints")
+    }
+
     /// A client of the memories: of the server, or of an engine in this process.
     pub(super) async fn client(&self, purpose: &str, missing: Missing) -> anyhow::Result<Client> {
         if let Some(url) = &self.server {
@@ -77,7 +82,7 @@ impl Where {
     fn open(&self, purpose: &str, missing: Missing) -> anyhow::Result<Engine> {
         let store = self.open_store(purpose, missing)?;
         let bar = LoadBar::new();
-        Engine::open(Arc::new(store), &mut |progress| bar.show(progress))
+        Engine::open(Arc::new(store), Some(self.checkpoints()), &mut |it| bar.show(it))
             .with_context(|| format!("loading the memories in {}", self.data.display()))
     }
 }

@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use crate::check::check_text;
 use crate::engine::{LookupSettings, MemoryChoice, QuerySegment};
-use crate::service::client::{Client, EditInfo, MatchInfo};
+use crate::service::client::{Client, EditInfo, MatchInfo, SubstitutionInfo};
 use crate::unit::{MemoryName, Score, Segment, Timestamp};
 
 use super::Outcome;
 use super::backend::{Missing, Where};
+use super::filter::FilterFlags;
 use super::input::stdin_lines;
 use super::output::{isolate, json_line};
 
@@ -36,6 +37,8 @@ pub(super) struct Lookup {
     /// Answer from a scan of every unit instead of the index: the same answers, slowly.
     #[arg(long)]
     exhaustive: bool,
+    #[command(flatten)]
+    filter: FilterFlags,
     /// One JSON object a segment, one a line.
     #[arg(long)]
     json: bool,
@@ -46,7 +49,7 @@ pub(super) struct Lookup {
 
 /// A memory and its penalty, as written on the command line.
 #[derive(Debug, Clone)]
-struct Choice(MemoryChoice);
+pub(super) struct Choice(pub(super) MemoryChoice);
 
 impl FromStr for Choice {
     type Err = String;
@@ -84,6 +87,11 @@ struct MatchLine<'a> {
     target: &'a str,
     deductions: Vec<DeductionLine<'a>>,
     edits: Vec<EditLine>,
+    /// The target with the numbers and other placeables of the query, where they are others.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    adapted_target: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    substitutions: Vec<SubstitutionLine>,
     #[serde(skip_serializing_if = "str::is_empty")]
     document: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -107,6 +115,14 @@ struct EditLine {
     source: [usize; 2],
 }
 
+#[derive(Serialize)]
+struct SubstitutionLine {
+    query: [usize; 2],
+    source: [usize; 2],
+    target: [usize; 2],
+    adapted: [usize; 2],
+}
+
 impl Lookup {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let segments = if self.segments.is_empty() {
@@ -120,6 +136,7 @@ impl Lookup {
             min_score: self.min_score,
             max_matches: usize::from(self.max),
             exhaustive: self.exhaustive,
+            filter: self.filter.filter(),
         };
         let mut outcome = Outcome::Done;
         for start in (0..segments.len()).step_by(CALL_SEGMENTS) {
@@ -209,6 +226,8 @@ fn match_line(found: &MatchInfo) -> MatchLine<'_> {
             .map(|(reason, points)| DeductionLine { reason, points: *points })
             .collect(),
         edits: found.edits.iter().map(edit_line).collect(),
+        adapted_target: &found.adapted_target,
+        substitutions: found.substitutions.iter().map(substitution_line).collect(),
         document: &content.document,
         author: &content.author,
         changed: content.changed.and_then(rfc3339),
@@ -222,6 +241,12 @@ fn edit_line(edit: &EditInfo) -> EditLine {
         query: [edit.query.0, edit.query.1],
         source: [edit.source.0, edit.source.1],
     }
+}
+
+fn substitution_line(it: &SubstitutionInfo) -> SubstitutionLine {
+    let [query, source, target, adapted] =
+        [it.query, it.source, it.target, it.adapted].map(|(start, end)| [start, end]);
+    SubstitutionLine { query, source, target, adapted }
 }
 
 fn rfc3339(time: Timestamp) -> Option<String> {
@@ -244,10 +269,15 @@ fn print_table(query: &str, found: &Found) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A match on three lines: what it is worth and why, its source, its translation.
+/// A match on three lines: what it is worth and why, its source, its translation; on a fourth the translation with the
+/// numbers of the query, where they are others.
 pub(super) fn match_block(found: &MatchInfo) -> String {
+    let adapted = match found.adapted_target.as_str() {
+        "" => String::new(),
+        text => format!("{:>16}: {}\n", "adapted", isolate(text)),
+    };
     format!(
-        "  {:>6.2} {:<7}  {}\n{:18}{}\n{:18}{}\n",
+        "  {:>6.2} {:<7}  {}\n{:18}{}\n{:18}{}\n{adapted}",
         found.score,
         found.kind,
         reasons(found),

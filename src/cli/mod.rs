@@ -3,15 +3,18 @@
 //! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
 //! output holds the answer and nothing else; everything about the work goes to standard error.
 
+mod analyze;
 mod backend;
 mod bench;
 mod demo;
 mod export;
+mod filter;
 mod import;
 mod input;
 mod lookup;
 mod memories;
 mod output;
+mod search;
 mod serve;
 mod split;
 mod tokens;
@@ -53,6 +56,10 @@ enum Command {
     Export(export::Export),
     /// Find stored translations for segments, one a line on standard input.
     Lookup(lookup::Lookup),
+    /// Find the units in which an expression stands: a concordance.
+    Search(search::Search),
+    /// Count words and segments of files by what the memories have for them.
+    Analyze(analyze::Analyze),
     /// Split text into sentences, one a line.
     Split(split::Split),
     /// Show the tokens of segments: what a lookup compares.
@@ -95,6 +102,8 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Import(command) => command.run().await,
         Command::Export(command) => command.run().await,
         Command::Lookup(command) => command.run().await,
+        Command::Search(command) => command.run().await,
+        Command::Analyze(command) => command.run().await,
         Command::Split(command) => command.run(),
         Command::Tokens(command) => command.run(),
         Command::Memories(command) => command.run().await,

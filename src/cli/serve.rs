@@ -1,12 +1,13 @@
 //! `dhakira serve`: the memories of a data directory over gRPC.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Loaded};
 use crate::limits::DRAIN_SECONDS;
 use crate::server::{Bound, DEFAULT_ADDRESS, Shutdown};
 use crate::service::Api;
@@ -20,7 +21,7 @@ use super::output::LoadBar;
 pub(super) struct Serve {
     /// Directory that holds the memories; made when it is not there.
     #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
-    data: std::path::PathBuf,
+    data: PathBuf,
     /// Address and port to listen on. Whoever can reach it can read and write every memory.
     #[arg(long, value_name = "ADDRESS", env = "DHAKIRA_LISTEN", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
@@ -48,15 +49,17 @@ impl Serve {
             bound.address(),
             place.data.display()
         );
-        let loading = load(api.clone(), store);
+        let loading = load(api.clone(), store, place.checkpoints());
         let serving = bound.serve(api, shutdown);
         tokio::pin!(serving);
         // While the memories load, the server answers that they do.
         tokio::select! {
             result = &mut serving => result?,
             loaded = loading => {
-                let units = loaded?;
-                eprintln!("dhakira: ready, {units} units loaded");
+                let Loaded { units, from_checkpoints, .. } = loaded?;
+                eprintln!(
+                    "dhakira: ready, {units} units loaded, {from_checkpoints} of them from checkpoints"
+                );
                 serving.await?;
             }
         }
@@ -65,17 +68,18 @@ impl Serve {
     }
 }
 
-/// Loads the memories and puts them behind the API; returns how many units there are.
-async fn load(api: Api, store: Arc<crate::store::SledStore>) -> anyhow::Result<u64> {
+/// Loads the memories and puts them behind the API; returns what it took.
+async fn load(
+    api: Api,
+    store: Arc<crate::store::SledStore>,
+    checkpoints: PathBuf,
+) -> anyhow::Result<Loaded> {
     tokio::task::spawn_blocking(move || {
         let bar = LoadBar::new();
-        let mut units = 0;
-        let engine = Engine::open(store, &mut |progress| {
-            units = progress.loaded_units;
-            bar.show(progress);
-        })?;
+        let engine = Engine::open(store, Some(checkpoints), &mut |progress| bar.show(progress))?;
+        let loaded = engine.loaded();
         api.load(engine);
-        Ok(units)
+        Ok(loaded)
     })
     .await?
 }

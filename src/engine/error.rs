@@ -61,6 +61,13 @@ impl EngineError {
     pub fn invalid(field: impl Into<String>, message: impl ToString) -> Self {
         Self::InvalidArgument { field: field.into(), message: message.to_string() }
     }
+
+    /// What was found is not there any more when it is read, again and again.
+    pub(super) fn changing() -> Self {
+        Self::TooMuch(
+            "the units changed faster than they could be read; try again in a moment".to_owned(),
+        )
+    }
 }
 
 impl Invalid {

@@ -1,7 +1,6 @@
 //! Which stored translations fit? Searches the memories of a query, reads the winners, shows where they differ.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,15 +8,17 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::check::check_segment;
 use crate::matching::{
-    Deductions, EditKind, Filter, Hit, MatchKind, Options, Query, compare, merge,
+    Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, adapt, changed_placeables,
+    compare, merge,
 };
-use crate::text::{Analysis, Analyzer};
+use crate::text::Analysis;
 use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
 
 use super::Engine;
 use super::error::EngineError;
+use super::filter::UnitFilter;
 use super::memory::Memory;
-use super::prepare::{context_hash, tag_signature};
+use super::prepare::{Analyzers, context_hash, tag_signature};
 
 /// A memory to search in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct LookupSettings {
     pub max_matches: usize,
     /// Look at every unit instead of asking the index.
     pub exhaustive: bool,
+    /// Which units may be found.
+    pub filter: UnitFilter,
 }
 
 /// A segment to look up.
@@ -65,19 +68,10 @@ pub struct FoundMatch {
     pub score: Score,
     /// What lost how many points.
     pub deductions: Deductions,
-    /// Where query and stored source differ, in bytes of their texts.
-    pub edits: Vec<FoundEdit>,
-}
-
-/// One difference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundEdit {
-    /// How.
-    pub kind: EditKind,
-    /// Where in the query, in bytes.
-    pub query: Range<usize>,
-    /// Where in the stored source, in bytes.
-    pub source: Range<usize>,
+    /// Where query and stored source differ.
+    pub edits: Vec<Edit>,
+    /// The target with numbers and other placeables of the query, where they are others.
+    pub adapted: Option<Adapted>,
 }
 
 /// Stops work that nobody waits for any more.
@@ -90,13 +84,13 @@ impl Cancel {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// How often a query is asked again because a unit changed between the search and its reading.
-const RETRIES_MAX: usize = 8;
+pub(super) const RETRIES_MAX: usize = 8;
 
 impl Engine {
     /// The best matches of each segment, best first.
@@ -109,6 +103,21 @@ impl Engine {
         segments: &[QuerySegment],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<FoundMatch>>, EngineError> {
+        let search = self.searcher(settings, segments, cancel)?;
+        // One alone is done sooner than it is handed to another thread.
+        match segments {
+            [segment] => Ok(vec![search.one(segment)?]),
+            _ => segments.par_iter().map(|segment| search.one(segment)).collect(),
+        }
+    }
+
+    /// What looks these segments up, which may all be stored.
+    pub(super) fn searcher<'a>(
+        &'a self,
+        settings: &'a LookupSettings,
+        segments: &[QuerySegment],
+        cancel: &'a Cancel,
+    ) -> Result<Search<'a>, EngineError> {
         let chosen = self.choose(settings)?;
         for (index, query) in segments.iter().enumerate() {
             check_segment(&query.segment).map_err(|fault| {
@@ -116,12 +125,7 @@ impl Engine {
                 EngineError::invalid(field, fault.message)
             })?;
         }
-        let search = Search { engine: self, settings, chosen, cancel };
-        // One alone is done sooner than it is handed to another thread.
-        match segments {
-            [segment] => Ok(vec![search.one(segment)?]),
-            _ => segments.par_iter().map(|segment| search.one(segment)).collect(),
-        }
+        Ok(Search { engine: self, settings, chosen, cancel })
     }
 
     /// The memories that settings name.
@@ -173,36 +177,50 @@ struct Chosen {
     penalty: Score,
 }
 
-struct Search<'a> {
+/// Looks segments up by the same settings.
+pub(super) struct Search<'a> {
     engine: &'a Engine,
     settings: &'a LookupSettings,
+    /// At least one.
     chosen: Vec<Chosen>,
     cancel: &'a Cancel,
 }
 
 impl Search<'_> {
+    /// Kind and score of the best match.
+    pub(super) fn best(
+        &self,
+        segment: &QuerySegment,
+    ) -> Result<Option<(MatchKind, Score)>, EngineError> {
+        let hits = self.search(&self.query(segment).1)?;
+        Ok(hits.first().map(|(_, hit)| (hit.kind, hit.score)))
+    }
+
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
+        let (analysis, query) = self.query(segment);
+        for _ in 0..RETRIES_MAX {
+            let hits = self.search(&query)?;
+            if let Some(found) = self.read(&hits, &analysis)? {
+                return Ok(found);
+            }
+        }
+        Err(EngineError::changing())
+    }
+
+    /// All chosen memories have the same languages, so one analysis serves them all.
+    fn analyzers(&self) -> &Analyzers {
+        &self.chosen[0].memory.analyzers
+    }
+
+    fn query(&self, segment: &QuerySegment) -> (Analysis, Query) {
         let context = Context {
             previous: segment.previous.as_deref().map(context_hash),
             next: segment.next.as_deref().map(context_hash),
         };
-        // All chosen memories have one source language, so one analysis serves them all.
-        let Some(first) = self.chosen.first() else {
-            return Ok(Vec::new());
-        };
-        let analyzer = &first.memory.analyzer;
-        let analysis = analyzer.analyze(&segment.segment.text);
+        let analysis = self.analyzers().source.analyze(&segment.segment.text);
         let tags = tag_signature(&segment.segment, &analysis);
         let query = Query::new(&analysis, tags, context);
-        for _ in 0..RETRIES_MAX {
-            let hits = self.search(&query)?;
-            if let Some(found) = self.read(&hits, &analysis, analyzer)? {
-                return Ok(found);
-            }
-        }
-        Err(EngineError::TooMuch(
-            "the matches changed faster than they could be read; try again in a moment".to_owned(),
-        ))
+        (analysis, query)
     }
 
     /// The hits of all memories, best first, with the number of their memory.
@@ -210,19 +228,22 @@ impl Search<'_> {
         let cancelled = || self.cancel.is_cancelled();
         let mut hits = Vec::with_capacity(self.chosen.len());
         for chosen in &self.chosen {
-            let options = Options {
-                min_score: self.settings.min_score,
-                limit: self.settings.max_matches,
-                penalty: chosen.penalty.hundredths(),
-                filter: Filter::default(),
-                cancelled: &cancelled,
+            let Memory { key, index, .. } = chosen.memory.as_ref();
+            let search = |filter: Filter<'_>| {
+                let options = Options {
+                    min_score: self.settings.min_score,
+                    limit: self.settings.max_matches,
+                    penalty: chosen.penalty.hundredths(),
+                    filter,
+                    cancelled: &cancelled,
+                };
+                if self.settings.exhaustive {
+                    index.scan(query, &options)
+                } else {
+                    index.search(query, &options)
+                }
             };
-            let index = &chosen.memory.index;
-            let found = if self.settings.exhaustive {
-                index.scan(query, &options)
-            } else {
-                index.search(query, &options)
-            };
+            let found = self.settings.filter.run(self.engine.store.as_ref(), *key, search)?;
             hits.push(found.map_err(|_| EngineError::Cancelled)?);
         }
         Ok(merge(&hits, self.settings.max_matches))
@@ -233,7 +254,6 @@ impl Search<'_> {
         &self,
         hits: &[(usize, Hit)],
         query: &Analysis,
-        analyzer: &Analyzer,
     ) -> Result<Option<Vec<FoundMatch>>, EngineError> {
         let mut units: BTreeMap<(usize, UnitId), Unit> = BTreeMap::new();
         for (number, chosen) in self.chosen.iter().enumerate() {
@@ -252,18 +272,22 @@ impl Search<'_> {
             if unit.content.changed != Some(hit.changed) {
                 return Ok(None);
             }
-            let source = analyzer.analyze(&unit.content.source.text);
-            let edits = compare(query, &source).edits.into_iter().map(|edit| FoundEdit {
-                kind: edit.kind,
-                query: edit.query,
-                source: edit.source,
-            });
+            let source = self.analyzers().source.analyze(&unit.content.source.text);
+            let comparison = compare(query, &source);
+            let changed = changed_placeables(query, &source, &comparison.pairs);
+            let adapted = if changed.is_empty() {
+                None
+            } else {
+                let text = &unit.content.target.text;
+                adapt(query, &source, &self.analyzers().target.analyze(text), text, &changed)
+            };
             found.push(FoundMatch {
                 memory: self.chosen[*number].name.clone(),
                 kind: hit.kind,
                 score: hit.score,
                 deductions: hit.deductions,
-                edits: edits.collect(),
+                edits: comparison.edits,
+                adapted,
                 unit,
             });
         }

@@ -8,20 +8,25 @@ use crate::store::{MemoryKey, MemoryRecord};
 use crate::text::Analyzer;
 use crate::unit::MemoryName;
 
+use super::prepare::Analyzers;
+
 /// A memory, open for reading.
 pub(super) struct Memory {
     pub(super) key: MemoryKey,
-    pub(super) analyzer: Analyzer,
+    pub(super) analyzers: Analyzers,
     pub(super) index: MemoryIndex,
     record: RwLock<MemoryRecord>,
 }
 
 impl Memory {
-    pub(super) fn new(record: MemoryRecord) -> Self {
+    pub(super) fn new(record: MemoryRecord, index: MemoryIndex) -> Self {
         Self {
             key: record.key,
-            analyzer: Analyzer::new(&record.source_lang),
-            index: MemoryIndex::new(),
+            analyzers: Analyzers {
+                source: Analyzer::new(&record.source_lang),
+                target: Analyzer::new(&record.target_lang),
+            },
+            index,
             record: RwLock::new(record),
         }
     }
@@ -42,6 +47,14 @@ pub(super) struct Catalog {
 struct Memories {
     by_name: BTreeMap<MemoryName, Arc<Memory>>,
     by_key: BTreeMap<MemoryKey, Arc<Memory>>,
+}
+
+impl Memories {
+    fn insert(&mut self, memory: Memory) {
+        let memory = Arc::new(memory);
+        self.by_key.insert(memory.key, Arc::clone(&memory));
+        self.by_name.insert(memory.record().name, memory);
+    }
 }
 
 impl Catalog {
@@ -73,8 +86,11 @@ impl Catalog {
             *memory.record.write().unwrap_or_else(PoisonError::into_inner) = record.clone();
             return;
         }
-        let memory = Arc::new(Memory::new(record.clone()));
-        memories.by_key.insert(record.key, Arc::clone(&memory));
-        memories.by_name.insert(record.name.clone(), memory);
+        memories.insert(Memory::new(record.clone(), MemoryIndex::new()));
+    }
+
+    /// Shows readers a memory whose index is made already.
+    pub(super) fn add(&self, memory: Memory) {
+        self.memories.write().unwrap_or_else(PoisonError::into_inner).insert(memory);
     }
 }

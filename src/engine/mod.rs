@@ -3,8 +3,13 @@
 //! The store is the truth, the index is derived from it: a write is committed, then applied to the index, then
 //! answered. Knows no protocol, no flags, no files but what it is handed.
 
+mod analysis;
+mod checkpoints;
+mod concordance;
 mod error;
+mod filter;
 mod import;
+mod load;
 mod lookup;
 mod memory;
 mod plan;
@@ -13,6 +18,7 @@ mod work;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -20,16 +26,21 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::check::ContentFault;
-use crate::limits::LOAD_PAGE_UNITS;
 use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Store};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
+pub use analysis::{Band, BandCount, BandCounts, JobAnalysis};
+pub use concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use error::EngineError;
+pub use filter::UnitFilter;
 pub use import::{Batch, Batches, PlacedUnit};
-pub use lookup::{Cancel, FoundEdit, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
+pub use load::{LoadProgress, Loaded};
+pub use lookup::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
 pub use prepare::{Prepared, UnitPatch, context_hash};
 pub use work::{DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory};
 
+use checkpoints::{Checkpoints, Keeper};
+use load::Loading;
 use memory::{Catalog, Memory};
 use prepare::fingerprint;
 use work::{Idempotency, ImportBatch, Outcome, Reply, Work};
@@ -40,51 +51,58 @@ pub struct Engine {
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
     sequence: watch::Receiver<Sequence>,
+    loaded: Loaded,
     writer: Writer,
 }
 
 /// A request id, and which field of the protocol it came in.
 pub type RequestId = Option<RequestKey>;
 
-/// How far loading is, for whoever shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadProgress {
-    /// Units in the index so far.
-    pub loaded_units: u64,
-    /// Units in the store.
-    pub total_units: u64,
-}
-
 impl Engine {
-    /// Loads every memory of a store into its index.
+    /// Loads every memory of a store into its index: from its checkpoint in `checkpoints` and what was committed since,
+    /// or from its units where there is none that can be trusted. Later checkpoints go there too; without a directory
+    /// there are none, which costs only time.
     ///
     /// # Errors
     /// What the store says; a memory that holds more or fewer units than its record counts.
     pub fn open(
         store: Arc<dyn Store>,
+        checkpoints: Option<PathBuf>,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, EngineError> {
         let catalog = Arc::new(Catalog::default());
         let records = store.memories()?;
         let live = || records.iter().filter(|record| !record.deleted);
         let total_units = live().map(|record| record.unit_count).sum();
+        let checkpoints = Checkpoints::new(checkpoints);
+        checkpoints.tidy(|key| live().any(|record| record.key == key));
+        let mut loading = Loading {
+            store: store.as_ref(),
+            checkpoints: &checkpoints,
+            loaded: Loaded::default(),
+            unwritten: BTreeMap::new(),
+        };
         let mut loaded_units = 0;
         for record in live() {
-            catalog.publish(record);
-            let memory = catalog.by_key(record.key).ok_or_else(|| not_loaded(record))?;
-            let before = loaded_units;
-            load(store.as_ref(), &memory, &mut |units| {
+            catalog.add(loading.memory(record, &mut |units| {
                 loaded_units += units;
                 progress(LoadProgress { loaded_units, total_units });
-            })?;
-            check_count(record, loaded_units - before)?;
+            })?);
         }
+        let (loaded, unwritten) = (loading.loaded, loading.unwritten);
         let (sender, sequence) = watch::channel(store.last_sequence());
         let records: BTreeMap<_, _> =
             records.into_iter().map(|record| (record.key, record)).collect();
-        let writer = Writer::start(Arc::clone(&store), Arc::clone(&catalog), records, sender)
-            .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
-        Ok(Self { store, catalog, sequence, writer })
+        let keeper = Keeper::new(checkpoints, Arc::clone(&store), Arc::clone(&catalog), unwritten);
+        let writer =
+            Writer::start(Arc::clone(&store), Arc::clone(&catalog), records, sender, keeper)
+                .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
+        Ok(Self { store, catalog, sequence, loaded, writer })
+    }
+
+    /// What it took to load the memories.
+    pub fn loaded(&self) -> Loaded {
+        self.loaded
     }
 
     /// Makes a memory.
@@ -167,7 +185,7 @@ impl Engine {
             .into_iter()
             .enumerate()
             .map(|(index, content)| {
-                Prepared::new(content, &memory.analyzer).map_err(|fault| {
+                Prepared::new(content, &memory.analyzers).map_err(|fault| {
                     EngineError::invalid(format!("{}.{}", field(index), fault.field), fault.message)
                 })
             })
@@ -256,7 +274,7 @@ impl Engine {
         contents: Vec<UnitContent>,
     ) -> Result<Vec<Result<Prepared, ContentFault>>, EngineError> {
         let memory = self.named(name)?;
-        Ok(contents.into_par_iter().map(|it| Prepared::new(it, &memory.analyzer)).collect())
+        Ok(contents.into_par_iter().map(|it| Prepared::new(it, &memory.analyzers)).collect())
     }
 
     /// Hands one batch of an import in and waits for a place in the queue, not for the disk.
@@ -414,42 +432,4 @@ fn idempotency<T: Serialize>(
 
 fn internal(error: impl ToString) -> EngineError {
     EngineError::Internal(error.to_string())
-}
-
-fn not_loaded(record: &MemoryRecord) -> EngineError {
-    EngineError::Internal(format!("memory '{}' was not loaded", record.name))
-}
-
-fn check_count(record: &MemoryRecord, found: u64) -> Result<(), EngineError> {
-    if found == record.unit_count {
-        return Ok(());
-    }
-    Err(EngineError::Internal(format!(
-        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Restore the data directory from \
-         a copy",
-        record.name, record.unit_count
-    )))
-}
-
-/// Reads a memory page by page; analyses each page in parallel.
-fn load(
-    store: &dyn Store,
-    memory: &Memory,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(), EngineError> {
-    let mut loader = memory.index.loader();
-    let mut after = None;
-    loop {
-        let page = store.page(memory.key, after, LOAD_PAGE_UNITS)?;
-        let Some(last) = page.last() else {
-            loader.finish();
-            return Ok(());
-        };
-        after = Some(last.id);
-        let units = page.len() as u64;
-        let entries: Vec<_> =
-            page.into_par_iter().map(|unit| prepare::entry(unit, &memory.analyzer)).collect();
-        loader.add(&entries);
-        progress(units);
-    }
 }

@@ -281,9 +281,10 @@ impl<'a> Planner<'a> {
         check_revision(|| unit_resource(name, id), expected, unit.revision)?;
         let (revision, created) = (unit.revision + 1, unit.content.created);
         let prepared =
-            Prepared::new(patch.apply(unit.content.clone()), &self.memory(key)?.analyzer).map_err(
-                |fault| EngineError::invalid(format!("unit.{}", fault.field), fault.message),
-            )?;
+            Prepared::new(patch.apply(unit.content.clone()), &self.memory(key)?.analyzers)
+                .map_err(|fault| {
+                    EngineError::invalid(format!("unit.{}", fault.field), fault.message)
+                })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);
         commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
         self.close(memory, commit);

@@ -16,6 +16,13 @@ pub struct Prepared {
     pub(super) source_hash: u64,
     pub(super) content_hash: u64,
     form: Form,
+    target: Form,
+}
+
+/// What reads the texts of a memory.
+pub(super) struct Analyzers {
+    pub(super) source: Analyzer,
+    pub(super) target: Analyzer,
 }
 
 impl Prepared {
@@ -23,18 +30,19 @@ impl Prepared {
     ///
     /// # Errors
     /// The first rule that the content breaks.
-    pub fn new(content: UnitContent, analyzer: &Analyzer) -> Result<Self, ContentFault> {
+    pub(super) fn new(content: UnitContent, analyzers: &Analyzers) -> Result<Self, ContentFault> {
         check_content(&content)?;
-        Ok(Self::trusted(content, analyzer))
+        Ok(Self::trusted(content, analyzers))
     }
 
-    fn trusted(content: UnitContent, analyzer: &Analyzer) -> Self {
-        let analysis = analyzer.analyze(&content.source.text);
+    fn trusted(content: UnitContent, analyzers: &Analyzers) -> Self {
+        let analysis = analyzers.source.analyze(&content.source.text);
         let tags = tag_signature(&content.source, &analysis);
         Self {
             source_hash: source_hash(&analysis, tags),
             content_hash: content_hash(&content),
             form: Form::new(&analysis, tags),
+            target: Form::words_of(&analyzers.target.analyze(&content.target.text)),
             content,
         }
     }
@@ -57,14 +65,14 @@ impl Prepared {
             document: content.document.clone(),
             author: content.author.clone(),
         };
-        (content, IndexEntry { unit: id, form: self.form, facts })
+        (content, IndexEntry { unit: id, form: self.form, target: self.target, facts })
     }
 }
 
 /// What the index wants of a stored unit. What is stored passed its checks when it came.
-pub(super) fn entry(unit: Unit, analyzer: &Analyzer) -> IndexEntry {
+pub(super) fn entry(unit: Unit, analyzers: &Analyzers) -> IndexEntry {
     let changed = unit.content.changed.unwrap_or_default();
-    Prepared::trusted(unit.content, analyzer).finish(unit.id, None, changed).1
+    Prepared::trusted(unit.content, analyzers).finish(unit.id, None, changed).1
 }
 
 /// The fields of a unit that a change names; `None` leaves one as it is.

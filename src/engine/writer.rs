@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{oneshot, watch};
 
@@ -16,6 +16,7 @@ use crate::matching::IndexChange;
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::unit::Timestamp;
 
+use super::checkpoints::{CHECKPOINT_IDLE, Keeper};
 use super::error::EngineError;
 use super::memory::Catalog;
 use super::plan::Planner;
@@ -42,9 +43,11 @@ impl Writer {
         catalog: Arc<Catalog>,
         records: BTreeMap<MemoryKey, MemoryRecord>,
         sequence: watch::Sender<Sequence>,
+        keeper: Keeper,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
-        let writer = Loop { store, catalog, records, sequence, last_time: Timestamp::default() };
+        let last_time = Timestamp::default();
+        let writer = Loop { store, catalog, records, sequence, keeper, last_time };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&jobs))?;
@@ -100,6 +103,7 @@ struct Loop {
     catalog: Arc<Catalog>,
     records: BTreeMap<MemoryKey, MemoryRecord>,
     sequence: watch::Sender<Sequence>,
+    keeper: Keeper,
     last_time: Timestamp,
 }
 
@@ -110,8 +114,12 @@ const TIDY_STEP: Duration = Duration::from_millis(2);
 
 impl Loop {
     fn run(mut self, jobs: &Receiver<Job>) {
-        let mut pause = TIDY_STEP;
+        let mut next_tidy = Instant::now() + TIDY_STEP;
         loop {
+            let mut pause = next_tidy.saturating_duration_since(Instant::now());
+            if self.keeper.is_due() {
+                pause = pause.min(CHECKPOINT_IDLE);
+            }
             match jobs.recv_timeout(pause) {
                 Ok(first) => {
                     let mut group = vec![first];
@@ -124,13 +132,22 @@ impl Loop {
                         group.iter().any(|job| matches!(job.work, Work::DeleteMemory { .. }));
                     self.carry_out(group);
                     if deletes {
-                        pause = TIDY_STEP;
+                        next_tidy = Instant::now() + TIDY_STEP;
+                    }
+                    if self.keeper.is_overdue() {
+                        self.keeper.start(self.store.last_sequence());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    pause = if self.tidy() { TIDY_STEP } else { TIDY_EVERY };
+                Err(RecvTimeoutError::Timeout) if Instant::now() < next_tidy => {
+                    self.keeper.start(self.store.last_sequence());
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    let pause = if self.tidy() { TIDY_STEP } else { TIDY_EVERY };
+                    next_tidy = Instant::now() + pause;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return self.keeper.finish(self.store.last_sequence());
+                }
             }
         }
     }
@@ -187,6 +204,7 @@ impl Loop {
                     for (memory, changes) in &changes {
                         if let Some(memory) = self.catalog.by_key(*memory) {
                             memory.index.apply(changes);
+                            self.keeper.note(memory.key, changes.len());
                         }
                     }
                     // Giving the memory back takes as long as a commit: elsewhere, and nobody waits for it.

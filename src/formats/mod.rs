@@ -202,7 +202,7 @@ fn judge(parsed: ParsedUnit) -> Event {
 }
 
 /// A time as files write it, with or without punctuation: `20200131T235959Z`, `2020-01-31T23:59:59Z`, `2020-01-31`.
-fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
+pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
     use jiff::civil::{Date, DateTime};
     let text = text.trim();
     let micros = |time: jiff::Timestamp| crate::unit::Timestamp { micros: time.as_microsecond() };

@@ -55,18 +55,24 @@ pub(super) struct Gap<'a> {
 impl Form {
     /// Of an analysed text whose inline tags have this signature (0 for no tags; equal tags, equal signatures).
     pub fn new(analysis: &Analysis, tags: u64) -> Self {
-        let mut form = Self { tags, ..Self::default() };
+        let mut form = Self { tags, ..Self::words_of(analysis) };
+        for gap in analysis.gaps() {
+            let canonical = form.store(gap.canonical);
+            let folded = form.store_beside(gap.folded, canonical);
+            form.gaps.push(GapPlaces { canonical, folded });
+        }
+        form
+    }
+
+    /// Its words alone, without what stands between them: enough for finding words.
+    pub fn words_of(analysis: &Analysis) -> Self {
+        let mut form = Self::default();
         for token in analysis.words() {
             let surface = form.store(analysis.surface(token));
             let folded = form.store_beside(analysis.folded(token), surface);
             let class = form.store_beside(analysis.class(token), folded);
             let number_like = token.kind.is_number_like();
             form.tokens.push(TokenPlaces { surface, folded, class, number_like });
-        }
-        for gap in analysis.gaps() {
-            let canonical = form.store(gap.canonical);
-            let folded = form.store_beside(gap.folded, canonical);
-            form.gaps.push(GapPlaces { canonical, folded });
         }
         form
     }

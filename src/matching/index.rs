@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::unit::UnitId;
 
+use super::concordance::{self, Expression, Page, Passage, Side};
+use super::families::Families;
 use super::judge::Judge;
+use super::occurrences::Occurrences;
 use super::postings::Postings;
 use super::query::{Cancelled, Hit, Options, Query};
 use super::rows::{Row, Rows};
@@ -30,7 +33,19 @@ const SCRATCHES_MAX: usize = 256;
 #[derive(Default)]
 pub struct MemoryIndex {
     shared: Arc<Shared>,
+    families: Families,
     scratches: Mutex<Vec<Scratch>>,
+}
+
+/// Where the memory goes, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IndexBytes {
+    /// The segments themselves: numbers of their words, facts.
+    pub rows: usize,
+    /// What finds similar ones.
+    pub postings: usize,
+    /// What finds words in running text.
+    pub occurrences: usize,
 }
 
 /// What the merging thread sees too.
@@ -53,8 +68,15 @@ pub(super) struct Snapshot {
 #[derive(Clone)]
 pub(super) struct Set {
     rows: Arc<Rows>,
-    postings: Option<Arc<Postings>>,
+    sealed: Option<Arc<Sealed>>,
     dead: Arc<Dead>,
+}
+
+/// What finds rows that do not change any more.
+pub(super) struct Sealed {
+    pub(super) postings: Postings,
+    pub(super) source: Occurrences,
+    pub(super) target: Occurrences,
 }
 
 /// A bit for each row that is gone.
@@ -79,6 +101,18 @@ impl MemoryIndex {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Holds on to the index as it is now, for writing it while it goes on.
+    pub fn freeze(&self) -> Frozen {
+        Frozen { shared: Arc::clone(&self.shared), snapshot: self.shared.snapshot() }
+    }
+
+    /// From parts that fit together.
+    pub(super) fn assembled(vocabulary: Vocabulary, sets: Vec<Set>) -> Self {
+        let current = RwLock::new(Arc::new(Snapshot { sets }));
+        let shared = Arc::new(Shared { vocabulary, current, ..Shared::default() });
+        Self { shared, ..Self::default() }
     }
 
     /// Fills it with many units at once; what is in it already stays.
@@ -109,13 +143,13 @@ impl MemoryIndex {
         if rows.len() > 0 {
             let new = Set::open(rows);
             // At most one set is open.
-            let open = sets.iter().position(|set| set.postings.is_none());
+            let open = sets.iter().position(|set| set.sealed.is_none());
             let joined = match open.map(|at| sets.remove(at)) {
                 Some(open) => Set::open(Rows::collect(open.live_rows().chain(new.live_rows()))),
                 None => new,
             };
             let full = joined.live() > OPEN_ROWS_MAX;
-            sets.push(if full { Set::sealed(&joined.rows, vocabulary) } else { joined });
+            sets.push(if full { Set::seal(&joined.rows, vocabulary) } else { joined });
         }
         self.shared.publish(Snapshot { sets });
         self.merge_in_background();
@@ -173,6 +207,19 @@ impl MemoryIndex {
         scan::scan(&self.shared.snapshot(), &judge)
     }
 
+    /// The segments in which an expression stands, in order; all of them, as far as the page reaches.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the caller asked for it.
+    pub fn concordance(
+        &self,
+        expression: &Expression,
+        page: &Page<'_>,
+    ) -> Result<Vec<Passage>, Cancelled> {
+        let snapshot = self.shared.snapshot();
+        concordance::search(&snapshot, expression, page, &self.shared.vocabulary, &self.families)
+    }
+
     /// How many units there are.
     pub fn len(&self) -> usize {
         self.shared.snapshot().sets.iter().map(Set::live).sum()
@@ -185,15 +232,20 @@ impl MemoryIndex {
 
     /// How many tokens of their sources count.
     pub fn tokens(&self) -> usize {
-        self.shared.snapshot().sets.iter().map(|set| set.rows.words().len()).sum()
+        self.shared.snapshot().sets.iter().map(|set| set.rows.words().all().len()).sum()
     }
 
-    /// Bytes of memory: of the segments themselves (numbers of their words, facts), and of what finds them.
-    pub fn bytes(&self) -> (usize, usize) {
+    /// Bytes of memory.
+    pub fn bytes(&self) -> IndexBytes {
         let snapshot = self.shared.snapshot();
         let rows = snapshot.sets.iter().map(|set| set.rows.bytes() + 8 * set.dead.bits.len()).sum();
-        let postings = snapshot.sets.iter().filter_map(|set| set.postings.as_ref());
-        (rows, postings.map(|postings| postings.bytes()).sum())
+        let sealed = || snapshot.sets.iter().filter_map(Set::sealed);
+        let words = |sealed: &Sealed| sealed.source.bytes() + sealed.target.bytes();
+        IndexBytes {
+            rows,
+            postings: sealed().map(|sealed| sealed.postings.bytes()).sum(),
+            occurrences: sealed().map(words).sum(),
+        }
     }
 
     /// Merges until nothing is left to merge, and waits for it.
@@ -231,6 +283,22 @@ impl MemoryIndex {
     }
 }
 
+/// An index at one moment.
+pub struct Frozen {
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Frozen {
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        &self.shared.vocabulary
+    }
+
+    pub(super) fn sets(&self) -> impl Iterator<Item = &Set> {
+        self.snapshot.sets.iter()
+    }
+}
+
 /// Says that a merging thread has ended, however it did.
 struct Done<'a>(&'a AtomicBool);
 
@@ -258,7 +326,7 @@ impl Loader<'_> {
             return;
         }
         let shared = &self.index.shared;
-        let set = Set::sealed(&self.rows.sorted(), &shared.vocabulary);
+        let set = Set::seal(&self.rows.sorted(), &shared.vocabulary);
         let _writing = shared.write();
         let mut sets = shared.snapshot().sets.clone();
         sets.push(set);
@@ -285,7 +353,7 @@ impl Shared {
         let snapshot = self.snapshot();
         let Some(old) = snapshot.to_merge() else { return false };
         let rows = Rows::collect(old.iter().flat_map(Set::live_rows));
-        let mut merged = Set::sealed(&rows, &self.vocabulary);
+        let mut merged = Set::seal(&rows, &self.vocabulary);
         drop(rows);
         let _writing = self.write();
         let mut sets = Vec::new();
@@ -316,7 +384,7 @@ impl Snapshot {
 
     /// Sealed sets of one size, when there are enough of them; or one that is more gone than there.
     fn to_merge(&self) -> Option<Vec<Set>> {
-        let sealed = || self.sets.iter().filter(|set| set.postings.is_some());
+        let sealed = || self.sets.iter().filter(|set| set.sealed.is_some());
         if let Some(set) = sealed().find(|set| set.dead.count > set.live()) {
             return Some(vec![set.clone()]);
         }
@@ -347,21 +415,47 @@ impl Snapshot {
 
 impl Set {
     fn open(rows: Rows) -> Self {
-        Self { rows: Arc::new(rows), postings: None, dead: Arc::default() }
+        Self { rows: Arc::new(rows), sealed: None, dead: Arc::default() }
     }
 
-    fn sealed(rows: &Rows, vocabulary: &Vocabulary) -> Self {
+    fn seal(rows: &Rows, vocabulary: &Vocabulary) -> Self {
         let rows = rows.by_length();
-        let postings = Postings::new(&rows, vocabulary);
-        Self { rows: Arc::new(rows), postings: Some(Arc::new(postings)), dead: Arc::default() }
+        let sealed = Sealed {
+            postings: Postings::new(&rows, vocabulary),
+            source: Occurrences::new(rows.words()),
+            target: Occurrences::new(rows.target()),
+        };
+        Self { rows: Arc::new(rows), sealed: Some(Arc::new(sealed)), dead: Arc::default() }
+    }
+
+    /// From parts that fit together; `dead` has a bit for each row that is gone.
+    pub(super) fn assembled(rows: Arc<Rows>, dead: Vec<u64>, sealed: Option<Arc<Sealed>>) -> Self {
+        let count = dead.iter().map(|bits| bits.count_ones() as usize).sum();
+        Self { rows, sealed, dead: Arc::new(Dead { bits: dead, count }) }
     }
 
     pub(super) fn rows(&self) -> &Rows {
         &self.rows
     }
 
+    pub(super) fn sealed(&self) -> Option<&Sealed> {
+        self.sealed.as_deref()
+    }
+
+    pub(super) fn dead_bits(&self) -> &[u64] {
+        &self.dead.bits
+    }
+
     pub(super) fn postings(&self) -> Option<&Postings> {
-        self.postings.as_deref()
+        self.sealed.as_ref().map(|sealed| &sealed.postings)
+    }
+
+    /// In which rows words might stand, if the set is sealed.
+    pub(super) fn occurrences(&self, side: Side) -> Option<&Occurrences> {
+        self.sealed.as_ref().map(|sealed| match side {
+            Side::Source => &sealed.source,
+            Side::Target => &sealed.target,
+        })
     }
 
     pub(super) fn is_live(&self, row: usize) -> bool {

@@ -35,10 +35,36 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Hash + Eq> Interner<T> {
+    /// How many numbers were given out.
+    pub(super) fn len(&self) -> u32 {
+        self.values.length.load(Ordering::Acquire)
+    }
+
     /// The value of a number that was given out.
     #[inline]
     pub(super) fn get(&self, number: u32) -> Option<&T> {
         self.values.get(number)
+    }
+
+    /// Something of every value, in the order of the numbers.
+    pub(super) fn values<U>(&self, of: impl Fn(&T) -> U) -> Vec<U> {
+        (0..self.len()).filter_map(|number| self.get(number)).map(of).collect()
+    }
+
+    /// Gives a value the next number, without locks; whether it had none before.
+    pub(super) fn add(&mut self, value: T) -> bool {
+        let hash = self.hasher.hash_one(&value);
+        let shard = (hash >> 56) as usize % SHARDS;
+        let (values, hasher) = (&self.values, &self.hasher);
+        let table = self.shards[shard].get_mut().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |number| values.get(number).is_some_and(|known| *known == value);
+        if table.find(hash, is_same).is_some() {
+            return false;
+        }
+        let number = values.push(value);
+        let hash_of = |number| values.get(number).map_or(0, |known| hasher.hash_one(known));
+        table.insert(hash, number, hash_of);
+        true
     }
 
     /// The number of a value, if it has one.
@@ -189,7 +215,7 @@ mod tests {
                 assert_eq!(given, number, "round {round}");
             }
         }
-        assert_eq!(interner.values.length.load(std::sync::atomic::Ordering::Acquire), 20_000);
+        assert_eq!(interner.len(), 20_000);
         assert_eq!(interner.find("v12345"), Some(12_345));
         assert_eq!(interner.find("v20000"), None);
         assert_eq!(interner.get(777).map(AsRef::as_ref), Some("v777"));
@@ -210,6 +236,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(interner.values.length.load(std::sync::atomic::Ordering::Acquire), 5_000);
+        assert_eq!(interner.len(), 5_000);
     }
 }

@@ -234,14 +234,14 @@ pub(super) fn differences_along(
 }
 
 /// A filter in the numbers of one memory.
-struct Gate<'a> {
+pub(super) struct Gate<'a> {
     filter: Filter<'a>,
     documents: Option<BTreeSet<u32>>,
     authors: Option<BTreeSet<u32>>,
 }
 
 impl<'a> Gate<'a> {
-    fn new(filter: Filter<'a>, vocabulary: &Vocabulary) -> Self {
+    pub(super) fn new(filter: Filter<'a>, vocabulary: &Vocabulary) -> Self {
         let numbers = |names: &BTreeSet<String>| {
             names.iter().filter_map(|name| vocabulary.find_text(name)).collect()
         };
@@ -252,7 +252,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    fn lets_through(&self, facts: &RowFacts) -> bool {
+    pub(super) fn lets_through(&self, facts: &RowFacts) -> bool {
         let among = |names: &Option<BTreeSet<u32>>, name| {
             names.as_ref().is_none_or(|names| names.contains(&name))
         };
@@ -262,7 +262,7 @@ impl<'a> Gate<'a> {
             && among(&self.authors, facts.author)
     }
 
-    fn accepts(&self, facts: &RowFacts) -> bool {
+    pub(super) fn accepts(&self, facts: &RowFacts) -> bool {
         self.filter.accept.is_none_or(|accept| accept(facts.unit))
     }
 }

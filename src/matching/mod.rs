@@ -3,14 +3,21 @@
 //! Segments are compared as tokens with a surface, a folded form and a class (see `crate::text`). Pure: no I/O, no clock,
 //! no async; locks only inside [`MemoryIndex`]. Knows nothing of stores, protocols or languages.
 
+mod adapt;
 mod align;
 mod bounds;
+mod checkpoint;
+mod concordance;
 mod edits;
+mod families;
 mod form;
 mod index;
 mod intern;
 mod judge;
 mod levenshtein;
+mod lists;
+mod occurrences;
+mod plain;
 mod postings;
 mod query;
 mod rows;
@@ -22,15 +29,19 @@ mod vocabulary;
 
 use crate::unit::{Context, Timestamp, UnitId};
 
+pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
+pub use concordance::{Expression, Page, Passage, Place, SameWord, Side, Together};
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use form::Form;
-pub use index::{Loader, MemoryIndex};
+pub use index::{Frozen, IndexBytes, Loader, MemoryIndex};
+pub use plain::{PlainReader, PlainWriter};
 pub use query::{Cancelled, Filter, Hit, MatchKind, Options, Query, merge};
 pub use score::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
 pub use search::SearchWork;
 
 /// One change of an index.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all changes are put")]
 pub enum IndexChange {
     /// A new unit, or an old one with new content.
     Put(IndexEntry),
@@ -45,6 +56,8 @@ pub struct IndexEntry {
     pub unit: UnitId,
     /// Its source.
     pub form: Form,
+    /// The words of its target, see [`Form::words_of`].
+    pub target: Form,
     /// Everything else that a search looks at.
     pub facts: Facts,
 }

@@ -4,10 +4,12 @@
 //! Knows nothing of queries.
 
 use std::collections::HashMap;
+use std::io::{self, Read, Write};
 
 use foldhash::fast::FixedState;
 
 use super::bounds::prefix_len;
+use super::plain::{PlainReader, PlainWriter};
 use super::rows::{Rows, length_u32};
 use super::signature::Signatures;
 use super::vocabulary::Vocabulary;
@@ -55,7 +57,7 @@ impl Postings {
     pub(super) fn new(rows: &Rows, vocabulary: &Vocabulary) -> Self {
         let mut counts: HashMap<u32, u32, FixedState> = HashMap::default();
         let mut classes: Vec<u32> =
-            rows.words().iter().map(|&word| vocabulary.numbers(word).class).collect();
+            rows.words().all().iter().map(|&word| vocabulary.numbers(word).class).collect();
         for &class in &classes {
             *counts.entry(class).or_default() += 1;
         }
@@ -152,11 +154,53 @@ impl Postings {
 
     /// The classes of a row.
     pub(super) fn classes(&self, rows: &Rows, row: usize) -> &[u32] {
-        &self.classes[rows.words_range(row)]
+        &self.classes[rows.words().range(row)]
     }
 
     pub(super) fn signatures(&self) -> &Signatures {
         &self.signatures
+    }
+
+    pub(super) fn write(&self, out: &mut PlainWriter<impl Write>) -> io::Result<()> {
+        let mut by_rank: Vec<(u32, u32)> =
+            self.ranks.iter().map(|(&class, &rank)| (rank, class)).collect();
+        by_rank.sort_unstable();
+        out.array(&self.lengths)?;
+        out.array::<u32>(&by_rank.into_iter().map(|(_, class)| class).collect::<Vec<_>>())?;
+        out.array(&self.classes)?;
+        out.array(&self.ends)?;
+        out.array(&self.all)?;
+        self.signatures.write(out)
+    }
+
+    pub(super) fn read(input: &mut PlainReader<impl Read>) -> io::Result<Self> {
+        let lengths = input.array()?;
+        let by_rank: Vec<u32> = input.array()?;
+        Ok(Self {
+            lengths,
+            ranks: by_rank.into_iter().zip(0..).collect(),
+            classes: input.array()?,
+            ends: input.array()?,
+            all: input.array()?,
+            signatures: Signatures::read(input)?,
+        })
+    }
+
+    /// Whether all parts are of these rows.
+    pub(super) fn fits(&self, rows: &Rows) -> bool {
+        let (count, classes) = (rows.len(), self.ranks.len());
+        let end = (u32::MAX, length_u32(count));
+        let lengths = (0..count).map(|row| rows.length(row));
+        lengths.is_sorted()
+            && self.lengths.is_sorted()
+            && self.lengths.last() == Some(&end)
+            && self.lengths.iter().all(|&(_, row)| row as usize <= count)
+            && self.ends.len() == classes
+            && self.ends.is_sorted()
+            && self.ends.last().copied().unwrap_or(0) as usize == self.all.len()
+            && self.all.iter().all(|posting| (posting.row as usize) < count)
+            && self.classes.len() == rows.words().all().len()
+            && self.signatures.fits(count)
     }
 
     /// Bytes of memory.

@@ -2,8 +2,13 @@
 //!
 //! Knows nothing of texts (only of their numbers), of queries or of locks.
 
+use std::io::{self, Read, Write};
+
 use crate::unit::{Context, Timestamp, UnitId};
 
+use super::checkpoint::{read_lists, write_lists};
+use super::lists::Lists;
+use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
 use super::{Facts, IndexEntry};
 
@@ -39,6 +44,14 @@ impl From<Context> for Neighbours {
 }
 
 impl Neighbours {
+    pub(super) fn numbers(self) -> (u32, u32) {
+        (self.previous, self.next)
+    }
+
+    pub(super) fn of_numbers((previous, next): (u32, u32)) -> Self {
+        Self { previous, next }
+    }
+
     /// Whether a query with these neighbours, at least one of them known, stands where `stored` stands.
     pub(super) fn found_in(self, stored: Self) -> bool {
         let agrees = |asked: u32, stored: u32| asked == 0 || asked == stored;
@@ -60,10 +73,9 @@ pub(super) fn usual_gap(place: usize, length: usize) -> u32 {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
     facts: Vec<RowFacts>,
-    word_ends: Vec<u32>,
-    words: Vec<u32>,
-    gap_ends: Vec<u32>,
-    gaps: Vec<UnusualGap>,
+    words: Lists<u32>,
+    gaps: Lists<UnusualGap>,
+    target: Lists<u32>,
     /// Rows in order of their units.
     by_unit: Vec<u32>,
     /// Rows in order of their source hashes.
@@ -76,6 +88,8 @@ pub(super) struct Row<'a> {
     pub(super) facts: &'a RowFacts,
     pub(super) words: &'a [u32],
     pub(super) gaps: &'a [UnusualGap],
+    /// Words of the translation.
+    pub(super) target: &'a [u32],
 }
 
 impl Rows {
@@ -104,6 +118,7 @@ impl Rows {
     ) {
         for entry in entries {
             let (words, gaps) = vocabulary.intern_form(&entry.form);
+            let (target, _) = vocabulary.intern_form(&entry.target);
             let unusual = gaps
                 .iter()
                 .enumerate()
@@ -111,16 +126,15 @@ impl Rows {
             let unusual: Vec<UnusualGap> =
                 unusual.map(|(place, &gap)| (length_u32(place), gap)).collect();
             let facts = facts_of(entry, vocabulary);
-            self.push(Row { facts: &facts, words: &words, gaps: &unusual });
+            self.push(Row { facts: &facts, words: &words, gaps: &unusual, target: &target });
         }
     }
 
     fn push(&mut self, row: Row<'_>) {
         self.facts.push(*row.facts);
-        self.words.extend_from_slice(row.words);
-        self.word_ends.push(length_u32(self.words.len()));
-        self.gaps.extend_from_slice(row.gaps);
-        self.gap_ends.push(length_u32(self.gaps.len()));
+        self.words.push(row.words);
+        self.gaps.push(row.gaps);
+        self.target.push(row.target);
     }
 
     /// Ready to be looked into.
@@ -129,16 +143,11 @@ impl Rows {
         self.by_hash.clone_from(&self.by_unit);
         self.by_unit.sort_unstable_by_key(|&row| self.facts[row as usize].unit);
         self.by_hash.sort_unstable_by_key(|&row| (self.facts[row as usize].source_hash, row));
-        self.shrink();
-        self
-    }
-
-    fn shrink(&mut self) {
         self.facts.shrink_to_fit();
-        self.word_ends.shrink_to_fit();
         self.words.shrink_to_fit();
-        self.gap_ends.shrink_to_fit();
         self.gaps.shrink_to_fit();
+        self.target.shrink_to_fit();
+        self
     }
 
     /// The same rows, the shortest first, those of one length in order of their units.
@@ -153,31 +162,31 @@ impl Rows {
     }
 
     pub(super) fn row(&self, number: usize) -> Row<'_> {
-        let range = |ends: &[u32]| {
-            let start = if number == 0 { 0 } else { ends[number - 1] };
-            start as usize..ends[number] as usize
-        };
         Row {
             facts: &self.facts[number],
-            words: &self.words[range(&self.word_ends)],
-            gaps: &self.gaps[range(&self.gap_ends)],
+            words: self.words.get(number),
+            gaps: self.gaps.get(number),
+            target: self.target.get(number),
         }
+    }
+
+    pub(super) fn facts(&self, number: usize) -> &RowFacts {
+        &self.facts[number]
     }
 
     /// Tokens of a row.
     pub(super) fn length(&self, number: usize) -> usize {
-        self.words_range(number).len()
-    }
-
-    /// Where the tokens of a row stand among those of all rows.
-    pub(super) fn words_range(&self, number: usize) -> std::ops::Range<usize> {
-        let start = if number == 0 { 0 } else { self.word_ends[number - 1] };
-        start as usize..self.word_ends[number] as usize
+        self.words.range(number).len()
     }
 
     /// The words of all rows.
-    pub(super) fn words(&self) -> &[u32] {
+    pub(super) fn words(&self) -> &Lists<u32> {
         &self.words
+    }
+
+    /// The words of the translations of all rows.
+    pub(super) fn target(&self) -> &Lists<u32> {
+        &self.target
     }
 
     /// The row of a unit.
@@ -194,11 +203,47 @@ impl Rows {
         same.map(|&row| row as usize)
     }
 
+    pub(super) fn write(&self, out: &mut PlainWriter<impl Write>) -> io::Result<()> {
+        out.array(&self.facts)?;
+        write_lists(&self.words, out)?;
+        write_lists(&self.gaps, out)?;
+        write_lists(&self.target, out)?;
+        out.array(&self.by_unit)?;
+        out.array(&self.by_hash)
+    }
+
+    pub(super) fn read(input: &mut PlainReader<impl Read>) -> io::Result<Self> {
+        Ok(Self {
+            facts: input.array()?,
+            words: read_lists(input)?,
+            gaps: read_lists(input)?,
+            target: read_lists(input)?,
+            by_unit: input.array()?,
+            by_hash: input.array()?,
+        })
+    }
+
+    /// Whether all parts are of the same rows, with so many words in the vocabulary.
+    pub(super) fn fits(&self, words: u32) -> bool {
+        let rows = self.len();
+        let among =
+            |order: &[u32]| order.len() == rows && order.iter().all(|&row| (row as usize) < rows);
+        let known = |lists: &Lists<u32>| {
+            lists.len() == rows && lists.all().iter().all(|&word| word < words)
+        };
+        known(&self.words)
+            && known(&self.target)
+            && self.gaps.len() == rows
+            && among(&self.by_unit)
+            && among(&self.by_hash)
+    }
+
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
         size_of::<RowFacts>() * self.facts.capacity()
-            + 4 * (self.word_ends.capacity() + self.words.capacity() + self.gap_ends.capacity())
-            + size_of::<UnusualGap>() * self.gaps.capacity()
+            + self.words.bytes()
+            + self.gaps.bytes()
+            + self.target.bytes()
             + 4 * (self.by_unit.capacity() + self.by_hash.capacity())
     }
 }

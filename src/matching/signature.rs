@@ -3,6 +3,10 @@
 //! A bit for each class, by a hash of its number: a bit that one side has and the other has not is a token without a
 //! partner. 128 bits for segments of up to 28 tokens, 256 to 64, 512 above: a fixed size saturates on long ones.
 
+use std::io::{self, Read, Write};
+
+use super::plain::{PlainReader, PlainWriter, damaged};
+
 /// Longest segments of 128 and of 256 bits.
 const NARROW_TOKENS_MAX: usize = 28;
 const MIDDLE_TOKENS_MAX: usize = 64;
@@ -54,6 +58,28 @@ impl Signatures {
                 + 8 * (row - self.middle_rows);
             missing(&query.words[6..], &self.words[start..start + 8])
         }
+    }
+
+    pub(super) fn write(&self, out: &mut PlainWriter<impl Write>) -> io::Result<()> {
+        out.array(&[self.narrow_rows as u64, self.middle_rows as u64])?;
+        out.array(&self.words)
+    }
+
+    pub(super) fn read(input: &mut PlainReader<impl Read>) -> io::Result<Self> {
+        let counts: Vec<u64> = input.array()?;
+        let count = |place: usize| {
+            let count = counts.get(place).and_then(|&count| usize::try_from(count).ok());
+            count.ok_or_else(|| damaged("no count of signatures"))
+        };
+        Ok(Self { narrow_rows: count(0)?, middle_rows: count(1)?, words: input.array()? })
+    }
+
+    /// Whether there is one for each of so many rows.
+    pub(super) fn fits(&self, rows: usize) -> bool {
+        let (narrow, middle) = (self.narrow_rows, self.middle_rows);
+        narrow <= middle
+            && middle <= rows
+            && self.words.len() == 2 * narrow + 4 * (middle - narrow) + 8 * (rows - middle)
     }
 
     /// Bytes of memory.

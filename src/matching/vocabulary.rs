@@ -3,8 +3,13 @@
 //! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
 //! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
+use std::io::{self, Read, Write};
+
+use super::checkpoint::{read_lists, write_lists};
 use super::form::{Form, Gap, Token, same_class_cost};
 use super::intern::Interner;
+use super::lists::Lists;
+use super::plain::{PlainReader, PlainWriter, damaged};
 
 /// The number of what is not in the vocabulary: it equals nothing that is stored.
 pub(super) const UNKNOWN: u32 = u32::MAX;
@@ -154,6 +159,61 @@ impl Vocabulary {
             .get(form)
             .map_or(("", false), |entry| (self.text(entry.folded), entry.number_like));
         same_class_cost((token.folded, token.number_like), stored)
+    }
+
+    /// Writes every number that was given out so far, and perhaps some that are given out meanwhile.
+    pub(super) fn write(&self, out: &mut PlainWriter<impl Write>) -> io::Result<()> {
+        // From what refers to what is referred to: whatever is written later covers what was written before.
+        out.array(&self.words.values(|entry| (entry.surface, entry.form)))?;
+        out.array(
+            &self.forms.values(|entry| ((entry.folded, entry.class), u8::from(entry.number_like))),
+        )?;
+        out.array(&self.gaps.values(|entry| (entry.canonical, entry.folded)))?;
+        let mut texts = Lists::default();
+        for number in 0..self.texts.len() {
+            texts.push(self.text(number).as_bytes());
+        }
+        write_lists(&texts, out)
+    }
+
+    pub(super) fn read(input: &mut PlainReader<impl Read>) -> io::Result<Self> {
+        let words: Vec<(u32, u32)> = input.array()?;
+        let forms: Vec<((u32, u32), u8)> = input.array()?;
+        let gaps: Vec<(u32, u32)> = input.array()?;
+        let texts: Lists<u8> = read_lists(input)?;
+        let mut vocabulary = Self::default();
+        let mut unique = true;
+        for number in 0..texts.len() {
+            let text = std::str::from_utf8(texts.get(number));
+            let text = text.map_err(|_| damaged("a word that is no text"))?;
+            unique &= vocabulary.texts.add(text.into());
+        }
+        for ((folded, class), number_like) in forms {
+            let number_like = number_like != 0;
+            unique &= vocabulary.forms.add(FormEntry { folded, class, number_like });
+        }
+        for (surface, form) in words {
+            unique &= vocabulary.words.add(WordEntry { surface, form });
+        }
+        for (canonical, folded) in gaps {
+            unique &= vocabulary.gaps.add(GapEntry { canonical, folded });
+        }
+        let usual = |number, text| vocabulary.gap(number) == Gap { canonical: text, folded: text };
+        if unique && usual(GAP_EMPTY, "") && usual(GAP_SPACE, " ") {
+            return Ok(vocabulary);
+        }
+        Err(damaged("a vocabulary with two numbers for one word"))
+    }
+
+    /// How many words there are.
+    pub(super) fn words_len(&self) -> u32 {
+        self.words.len()
+    }
+
+    /// The folded text and the class of a word.
+    pub(super) fn texts_of(&self, word: u32) -> (u32, u32) {
+        let form = self.words.get(word).and_then(|entry| self.forms.get(entry.form));
+        form.map_or((UNKNOWN, UNKNOWN), |form| (form.folded, form.class))
     }
 
     /// The numbers of a form's words and gaps, given out where there are none.

@@ -17,17 +17,21 @@ use tonic::{Code, Status};
 use tower::Service;
 use uuid::Uuid;
 
-use crate::engine::{DuplicatePolicy, ImportCounts, LookupSettings, NewMemory, QuerySegment};
+use crate::engine::{
+    Band, BandCount, ConcordanceSettings, DuplicatePolicy, ImportCounts, LookupSettings, NewMemory,
+    QuerySegment,
+};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
 
 use super::convert;
 use super::proto;
+use super::proto::analyze_segments_request::Message as AnalyzeMessage;
 use super::proto::import_units_request::Message as ImportMessage;
 use super::proto::lookup_service_client::LookupServiceClient;
 use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
-use super::{Api, lookups};
+use super::{Api, analysis, concordance, lookups};
 
 /// Why a call failed, in the words of the server.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +107,39 @@ pub struct RejectedUnit {
     pub message: String,
 }
 
+/// What was put into a target, in code points, end exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubstitutionInfo {
+    /// In the query.
+    pub query: (usize, usize),
+    /// In the stored source.
+    pub source: (usize, usize),
+    /// In the stored target.
+    pub target: (usize, usize),
+    /// In the adapted target.
+    pub adapted: (usize, usize),
+}
+
+/// A unit in which an expression stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassageInfo {
+    /// In which memory.
+    pub memory: MemoryName,
+    /// The unit.
+    pub unit: Unit,
+    /// Where, in code points of the text that was searched, end exclusive.
+    pub highlights: Vec<(usize, usize)>,
+}
+
+/// How much of a file is in the memories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobReport {
+    /// Its name.
+    pub file: String,
+    /// Every band.
+    pub bands: Vec<(Band, BandCount)>,
+}
+
 /// A match as the server shows it. Scores and points in points, 0 to 100.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchInfo {
@@ -118,6 +155,10 @@ pub struct MatchInfo {
     pub unit: Unit,
     /// The differences.
     pub edits: Vec<EditInfo>,
+    /// The target with the numbers and other placeables of the query; empty when there are none to put in.
+    pub adapted_target: String,
+    /// What was put in.
+    pub substitutions: Vec<SubstitutionInfo>,
 }
 
 /// One difference, as spans of code points in query and stored source.
@@ -326,6 +367,41 @@ impl Client {
             result.matches.into_iter().map(lookups::match_info).collect::<Result<Vec<_>, _>>()
         });
         Ok(results.collect::<Result<_, Status>>()?)
+    }
+
+    /// A page of the units in which an expression stands, and the token of the next one; empty after the last.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn concordance(
+        &mut self,
+        settings: &ConcordanceSettings,
+        page_size: usize,
+        page_token: String,
+    ) -> Result<(Vec<PassageInfo>, String), ClientError> {
+        let request = concordance::request(settings, page_size, page_token);
+        let response = self.lookups.search_concordance(request).await?.into_inner();
+        let hits = response.hits.into_iter().map(concordance::passage_info);
+        Ok((hits.collect::<Result<_, Status>>()?, response.next_page_token))
+    }
+
+    /// Analyses a job: pieces of files, in their order, as (file, segments). The reports of the files, and of all.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn analyze(
+        &mut self,
+        settings: &LookupSettings,
+        pieces: impl Stream<Item = (String, Vec<String>)> + Send + 'static,
+    ) -> Result<(Vec<JobReport>, JobReport), ClientError> {
+        let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
+        let settings = AnalyzeMessage::Settings(lookups::settings_to_wire(settings));
+        let pieces = pieces.map(|(file, texts)| proto::FileSegments { file, texts });
+        let first = tokio_stream::once(message(settings));
+        let requests = first.chain(pieces.map(move |it| message(AnalyzeMessage::Segments(it))));
+        let response = self.lookups.analyze_segments(requests).await?.into_inner();
+        let files = response.files.into_iter().map(|it| analysis::report(it.file, &it.bands));
+        Ok((files.collect(), analysis::report(String::new(), &response.total)))
     }
 }
 

@@ -1,14 +1,17 @@
 //! How do messages become the types of the project, and back? Every rule of the wire is checked here, and the field is
 //! named.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use prost_types::FieldMask;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::engine::{DuplicatePolicy, ImportCounts, MemoryPatch, UnitPatch, context_hash};
-use crate::limits::{FIELD_BYTES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::engine::{
+    DuplicatePolicy, ImportCounts, MemoryPatch, UnitFilter, UnitPatch, context_hash,
+};
+use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};
 use crate::unit::{
     Context, InlineTag, Invalid, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
@@ -89,6 +92,51 @@ pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
 pub(super) fn code_points(text: &str, bytes: usize) -> i32 {
     let before = text.get(..bytes).unwrap_or(text);
     i32::try_from(before.chars().count()).unwrap_or(i32::MAX)
+}
+
+/// Bytes of a text as a span of code points.
+pub(super) fn span(text: &str, bytes: &Range<usize>) -> proto::Span {
+    proto::Span { start: code_points(text, bytes.start), end: code_points(text, bytes.end) }
+}
+
+/// A span as the client shows it.
+pub(super) fn span_info(span: Option<proto::Span>) -> (usize, usize) {
+    let span = span.unwrap_or_default();
+    let number = |number| usize::try_from(number).unwrap_or_default();
+    (number(span.start), number(span.end))
+}
+
+/// Which units may be found.
+pub(super) fn unit_filter(
+    field: &str,
+    filter: Option<proto::UnitFilter>,
+) -> Result<UnitFilter, Status> {
+    let filter = filter.unwrap_or_default();
+    let names = filter.documents.len() + filter.authors.len() + filter.attributes.len();
+    if names > FILTER_NAMES_MAX {
+        let what = format!("{names} documents, authors and attributes; at most {FILTER_NAMES_MAX}");
+        return Err(invalid(field, &what));
+    }
+    let time = |name: &str, time: Option<prost_types::Timestamp>| {
+        time.map(|time| timestamp(&format!("{field}.{name}"), time)).transpose()
+    };
+    Ok(UnitFilter {
+        documents: filter.documents.into_iter().collect(),
+        authors: filter.authors.into_iter().collect(),
+        changed_from: time("changed_from", filter.changed_from)?,
+        changed_before: time("changed_before", filter.changed_before)?,
+        attributes: filter.attributes.into_iter().collect(),
+    })
+}
+
+pub(super) fn unit_filter_to_wire(filter: &UnitFilter) -> proto::UnitFilter {
+    proto::UnitFilter {
+        documents: filter.documents.iter().cloned().collect(),
+        authors: filter.authors.iter().cloned().collect(),
+        changed_from: filter.changed_from.map(timestamp_to_wire),
+        changed_before: filter.changed_before.map(timestamp_to_wire),
+        attributes: filter.attributes.clone().into_iter().collect(),
+    }
 }
 
 pub(super) fn timestamp_to_wire(time: Timestamp) -> prost_types::Timestamp {

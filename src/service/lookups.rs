@@ -11,14 +11,16 @@ use crate::matching::{EditKind, MatchKind, SCORE_VERSION};
 use crate::text::TEXT_VERSION;
 use crate::unit::Score;
 
-use super::client::{EditInfo, MatchInfo};
+use super::client::{EditInfo, MatchInfo, SubstitutionInfo};
 use super::convert::{
-    code_points, memory_name, segment, segment_to_wire, stored_unit, unit_name, unit_to_wire,
+    memory_name, segment, segment_to_wire, span, span_info, stored_unit, unit_filter,
+    unit_filter_to_wire, unit_name, unit_to_wire,
 };
 use super::proto::lookup_service_server::LookupService;
 use super::proto::stream_lookup_request::Message as StreamMessage;
 use super::proto::{
-    LookupSegmentsRequest, LookupSegmentsResponse, SegmentMatches, StreamLookupRequest,
+    AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, LookupSegmentsRequest, LookupSegmentsResponse,
+    SearchConcordanceRequest, SearchConcordanceResponse, SegmentMatches, StreamLookupRequest,
     StreamLookupResponse,
 };
 use super::status::invalid;
@@ -57,6 +59,20 @@ impl LookupService for Api {
         }))
     }
 
+    async fn search_concordance(
+        &self,
+        request: Request<SearchConcordanceRequest>,
+    ) -> Result<Response<SearchConcordanceResponse>, Status> {
+        self.concordance(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn analyze_segments(
+        &self,
+        request: Request<Streaming<AnalyzeSegmentsRequest>>,
+    ) -> Result<Response<AnalyzeSegmentsResponse>, Status> {
+        self.analyze_job(request.into_inner()).await.map(Response::new)
+    }
+
     type StreamLookupStream = Answers<StreamLookupResponse>;
 
     async fn stream_lookup(
@@ -71,7 +87,10 @@ impl LookupService for Api {
 
 impl Api {
     /// What a client says of how to search.
-    fn settings(&self, settings: Option<proto::LookupSettings>) -> Result<LookupSettings, Status> {
+    pub(super) fn settings(
+        &self,
+        settings: Option<proto::LookupSettings>,
+    ) -> Result<LookupSettings, Status> {
         let settings = settings
             .ok_or_else(|| invalid("settings", "name at least the memories to search in"))?;
         if settings.memories.len() > LOOKUP_MEMORIES_MAX {
@@ -109,6 +128,7 @@ impl Api {
             )?,
             max_matches,
             exhaustive: settings.exhaustive,
+            filter: unit_filter("settings.filter", settings.filter)?,
         };
         let engine = self.engine()?;
         engine.check_settings(&parsed).map_err(status::from_engine)?;
@@ -140,7 +160,7 @@ impl Api {
 }
 
 /// A call that is dropped (the client went away, its deadline passed) cancels its work.
-struct CancelOnDrop(Cancel);
+pub(super) struct CancelOnDrop(pub(super) Cancel);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -187,18 +207,22 @@ fn points(hundredths: u16) -> f64 {
 }
 
 fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
-    let source = &found.unit.content.source.text;
-    let span = |text: &str, range: &std::ops::Range<usize>| {
-        Some(proto::Span {
-            start: code_points(text, range.start),
-            end: code_points(text, range.end),
-        })
-    };
+    let content = &found.unit.content;
+    let (source, target) = (&content.source.text, &content.target.text);
     let edits = found.edits.iter().map(|edit| proto::Edit {
         kind: edit_kind(edit.kind).into(),
-        query: span(&query.segment.text, &edit.query),
-        source: span(source, &edit.source),
+        query: Some(span(&query.segment.text, &edit.query)),
+        source: Some(span(source, &edit.source)),
     });
+    let adapted_text = found.adapted.as_ref().map_or("", |adapted| &adapted.text);
+    let substitutions = found.adapted.iter().flat_map(|adapted| &adapted.substitutions);
+    let substitutions = substitutions.map(|it| proto::Substitution {
+        query: Some(span(&query.segment.text, &it.query)),
+        source: Some(span(source, &it.source)),
+        target: Some(span(target, &it.target)),
+        adapted: Some(span(adapted_text, &it.adapted)),
+    });
+    let substitutions = substitutions.collect();
     proto::Match {
         score: found.score.points(),
         kind: match_kind(found.kind).into(),
@@ -211,6 +235,8 @@ fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
             })
             .collect(),
         edits: edits.collect(),
+        adapted_target: adapted_text.to_owned(),
+        substitutions,
         unit: Some(unit_to_wire(&found.memory, found.unit)),
     }
 }
@@ -245,6 +271,7 @@ pub(super) fn settings_to_wire(settings: &LookupSettings) -> proto::LookupSettin
         min_score: Some(settings.min_score.points()),
         max_matches: i32::try_from(settings.max_matches).unwrap_or(i32::MAX),
         exhaustive: settings.exhaustive,
+        filter: Some(unit_filter_to_wire(&settings.filter)),
         ..proto::LookupSettings::default()
     }
 }
@@ -264,11 +291,6 @@ pub(super) fn match_info(found: proto::Match) -> Result<MatchInfo, Status> {
         proto::MatchKind::Exact => MatchKind::Exact,
         proto::MatchKind::Fuzzy | proto::MatchKind::Unspecified => MatchKind::Fuzzy,
     };
-    let span = |span: Option<proto::Span>| {
-        let span = span.unwrap_or_default();
-        let number = |number| usize::try_from(number).unwrap_or_default();
-        (number(span.start), number(span.end))
-    };
     let edits = found.edits.iter().map(|edit| EditInfo {
         kind: match edit.kind() {
             proto::EditKind::Inserted => EditKind::Inserted,
@@ -277,10 +299,17 @@ pub(super) fn match_info(found: proto::Match) -> Result<MatchInfo, Status> {
             proto::EditKind::Replaced | proto::EditKind::Unspecified => EditKind::Replaced,
         }
         .name(),
-        query: span(edit.query),
-        source: span(edit.source),
+        query: span_info(edit.query),
+        source: span_info(edit.source),
     });
     let edits = edits.collect();
+    let substitutions = found.substitutions.into_iter().map(|it| SubstitutionInfo {
+        query: span_info(it.query),
+        source: span_info(it.source),
+        target: span_info(it.target),
+        adapted: span_info(it.adapted),
+    });
+    let substitutions = substitutions.collect();
     let unit = found.unit.unwrap_or_default();
     let (memory, _) = unit_name("match.unit.name", &unit.name)?;
     Ok(MatchInfo {
@@ -294,5 +323,7 @@ pub(super) fn match_info(found: proto::Match) -> Result<MatchInfo, Status> {
         memory,
         unit: stored_unit(unit)?,
         edits,
+        adapted_target: found.adapted_target,
+        substitutions,
     })
 }

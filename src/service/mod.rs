@@ -3,8 +3,10 @@
 //! Knows nothing of sockets (see `server`) and decides nothing about memories, units or matches.
 
 mod alignment;
+mod analysis;
 pub mod client;
 pub mod codec;
+mod concordance;
 mod convert;
 mod lookups;
 mod memories;

@@ -1,7 +1,7 @@
 //! Where do the tests' texts come from? Random segments of real shapes, and edited copies of them, from a seed.
 
 use dhakira::matching::{Facts, Form, IndexEntry};
-use dhakira::text::Analyzer;
+use dhakira::text::{Analysis, Analyzer};
 use dhakira::unit::{Context, Timestamp, UnitId};
 
 use super::naive::Side;
@@ -55,6 +55,7 @@ impl Text {
 pub(super) struct Stored {
     pub(super) side: Side,
     pub(super) text: Text,
+    pub(super) target: Analysis,
     pub(super) entry: IndexEntry,
 }
 
@@ -144,6 +145,10 @@ impl World {
         Side { analysis: self.analyzer.analyze(&text.joined()), tags: text.tags, context }
     }
 
+    pub(super) fn analyze(&self, text: &str) -> Analysis {
+        self.analyzer.analyze(text)
+    }
+
     pub(super) fn stored(&mut self, unit: UnitId, text: Text) -> Stored {
         let side = self.side(&text);
         let facts = Facts {
@@ -154,8 +159,16 @@ impl World {
             document: format!("d{}", self.rng.below(4)),
             author: format!("a{}", self.rng.below(3)),
         };
-        let entry = IndexEntry { unit, form: Form::new(&side.analysis, text.tags), facts };
-        Stored { side, text, entry }
+        let words = self.rng.below(9);
+        let target = self.text(words).joined();
+        let target = self.analyzer.analyze(&target);
+        let entry = IndexEntry {
+            unit,
+            form: Form::new(&side.analysis, text.tags),
+            target: Form::words_of(&target),
+            facts,
+        };
+        Stored { side, text, target, entry }
     }
 }
 

@@ -246,7 +246,8 @@ fn judged(stored: &Analysis, query: &Analysis) -> Option<(u16, Vec<Reason>)> {
         author: String::new(),
     };
     let index = MemoryIndex::new();
-    let entry = IndexEntry { unit: UnitId(1), form: Form::new(stored, 0), facts };
+    let entry =
+        IndexEntry { unit: UnitId(1), form: Form::new(stored, 0), target: Form::default(), facts };
     index.apply(&[IndexChange::Put(entry)]);
     let options =
         Options { min_score: Score::from_points(0.0).unwrap(), limit: 1, ..Options::default() };

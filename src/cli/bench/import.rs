@@ -66,7 +66,7 @@ impl BenchImport {
         let options =
             OpenOptions { create: true, accept_data_loss: false, purpose: "bench".to_owned() };
         let store = SledStore::open(directory, &options)?;
-        let api = Api::ready(Engine::open(Arc::new(store), &mut |_| ())?);
+        let api = Api::ready(Engine::open(Arc::new(store), None, &mut |_| ())?);
         let shutdown = Shutdown::default();
         let mut client = if over_grpc {
             let bound = Bound::new("127.0.0.1:0".parse()?).await?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::engine::{
     Cancel, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice, NewMemory, Prepared,
-    QuerySegment,
+    QuerySegment, UnitFilter,
 };
 use crate::formats::{self, Event, ReadOptions};
 use crate::limits::BATCH_UNITS_MAX;
@@ -75,7 +75,7 @@ impl BenchLookup {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let mut figures = Figures::default();
         let name: MemoryName = "bench".parse()?;
-        let engine = Engine::open(Arc::new(InMemoryStore::default()), &mut |_| ())?;
+        let engine = Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ())?;
         let units = self.grown(read_units(&self.corpus, usize::MAX)?);
         let queries: Vec<QuerySegment> = spread(read_units(&self.queries, usize::MAX)?, self.count)
             .into_iter()
@@ -97,6 +97,7 @@ impl BenchLookup {
             min_score: Score::from_points(self.min_score)?,
             max_matches: self.max,
             exhaustive: self.exhaustive,
+            filter: UnitFilter::default(),
         };
         let api = {
             let (settings, queries) = (settings.clone(), queries.clone());

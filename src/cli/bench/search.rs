@@ -61,11 +61,11 @@ impl BenchSearch {
         let since = Instant::now();
         let index = self.build(&analyzer, &mut grower);
         figures.put("build_seconds", since.elapsed().as_secs_f64());
-        let (rows, postings) = index.bytes();
+        let bytes = index.bytes();
         figures.put("units", number(index.len()));
         figures.put("tokens_per_unit", number(index.tokens()) / number(index.len()));
-        figures.put("index_bytes_per_token", number(postings) / number(index.tokens()));
-        figures.put("rows_bytes_per_token", number(rows) / number(index.tokens()));
+        figures.put("index_bytes_per_token", number(bytes.postings) / number(index.tokens()));
+        figures.put("rows_bytes_per_token", number(bytes.rows) / number(index.tokens()));
         figures.put("index_resident_mb", resident_mb() - before_mb);
         let texts = match &self.queries {
             Some(file) => spread(self.sources(file)?, self.count),
@@ -125,7 +125,12 @@ fn entry(unit: usize, text: &str, analyzer: &Analyzer) -> IndexEntry {
         changed: Timestamp { micros: 0 },
         ..Facts::default()
     };
-    IndexEntry { unit: UnitId(unit as u64 + 1), form: Form::new(&analysis, 0), facts }
+    IndexEntry {
+        unit: UnitId(unit as u64 + 1),
+        form: Form::new(&analysis, 0),
+        target: Form::default(),
+        facts,
+    }
 }
 
 struct Run {

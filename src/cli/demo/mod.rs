@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::engine::{
-    DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment,
+    DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
 };
 use crate::formats::ReadOptions;
 use crate::server::{Bound, Shutdown};
@@ -43,7 +43,7 @@ impl Demo {
         let options =
             OpenOptions { create: true, accept_data_loss: false, purpose: "demo".to_owned() };
         let store = SledStore::open(&directory, &options)?;
-        let engine = Engine::open(Arc::new(store), &mut |_| ())?;
+        let engine = Engine::open(Arc::new(store), None, &mut |_| ())?;
         let api = Api::ready(engine);
 
         let bound = Bound::new("127.0.0.1:0".parse()?).await?;
@@ -120,6 +120,7 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
         min_score: Score::from_points(70.0)?,
         max_matches: 2,
         exhaustive: false,
+        filter: UnitFilter::default(),
     };
     for (number, text) in (1..).zip(QUERIES.lines().filter(|line| !line.trim().is_empty())) {
         let query = QuerySegment { segment: Segment::plain(text), previous: None, next: None };

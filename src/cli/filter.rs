@@ -1,0 +1,54 @@
+//! Which units may be found? The flags of every command that searches.
+
+use clap::Args;
+
+use crate::engine::UnitFilter;
+use crate::formats::parse_time;
+use crate::unit::Timestamp;
+
+/// Only some of the units; everything given must hold.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Only some of the units")]
+pub(super) struct FilterFlags {
+    /// Of this document; may be repeated for one of several.
+    #[arg(long = "in-document", value_name = "NAME")]
+    documents: Vec<String>,
+    /// By this author; may be repeated for one of several.
+    #[arg(long = "by-author", value_name = "NAME")]
+    authors: Vec<String>,
+    /// Changed on this day or at this time, or later: 2024-05-01 or 2024-05-01T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    changed_from: Option<Timestamp>,
+    /// Changed before this day or time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    changed_before: Option<Timestamp>,
+    /// With this attribute; may be repeated for all of several.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
+    attribute: Vec<(String, String)>,
+}
+
+impl FilterFlags {
+    pub(super) fn filter(&self) -> UnitFilter {
+        UnitFilter {
+            documents: self.documents.iter().cloned().collect(),
+            authors: self.authors.iter().cloned().collect(),
+            changed_from: self.changed_from,
+            changed_before: self.changed_before,
+            attributes: self.attribute.iter().cloned().collect(),
+        }
+    }
+}
+
+/// A moment, or the beginning of a day in UTC.
+fn time(text: &str) -> Result<Timestamp, String> {
+    parse_time(text).ok_or_else(|| {
+        format!("'{text}' is no day (2024-05-01) and no time (2024-05-01T12:00:00Z)")
+    })
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    parts
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("'{text}' is not KEY=VALUE"))
+}

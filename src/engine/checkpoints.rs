@@ -1,0 +1,263 @@
+//! Where do indexes wait for the next start? In files beside the store, one a memory, that can be deleted at any time.
+//!
+//! A checkpoint is trusted only when everything agrees: checksum, versions of text and score, the memory it was made of,
+//! and the commit it stands at, which must be in the log with the same running checksum. What was committed since is read
+//! from the log. Whatever does not agree is said, and the index is made from the store again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::matching::{Frozen, MemoryIndex, PlainReader, PlainWriter, SCORE_VERSION};
+use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
+use crate::text::TEXT_VERSION;
+
+use super::memory::{Catalog, Memory};
+
+/// What the file is, and in which version of its layout.
+const MAGIC: &[u8] = b"dhakira index 1";
+const ENDING: &str = "index";
+
+/// What a checkpoint was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    text_version: u32,
+    score_version: u32,
+    memory: MemoryKey,
+    source_lang: String,
+    target_lang: String,
+    /// When the memory was made: another store may use the same key.
+    created_micros: i64,
+    sequence: Sequence,
+    /// Running checksum of the log at that sequence.
+    chain: u32,
+}
+
+impl Header {
+    fn of(record: &MemoryRecord, sequence: Sequence, chain: u32) -> Self {
+        Self {
+            text_version: TEXT_VERSION,
+            score_version: SCORE_VERSION,
+            memory: record.key,
+            source_lang: record.source_lang.to_string(),
+            target_lang: record.target_lang.to_string(),
+            created_micros: record.created.micros,
+            sequence,
+            chain,
+        }
+    }
+}
+
+/// The directory of the checkpoints; without one there are none.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Checkpoints {
+    directory: Option<PathBuf>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(directory: Option<PathBuf>) -> Self {
+        Self { directory }
+    }
+
+    fn path(directory: &Path, memory: MemoryKey) -> PathBuf {
+        directory.join(format!("{}.{ENDING}", memory.0))
+    }
+
+    /// The index of a memory, and the commit it stands at; `None` when there is none or it cannot be trusted.
+    pub(super) fn read(
+        &self,
+        record: &MemoryRecord,
+        store: &dyn Store,
+    ) -> Option<(MemoryIndex, Sequence)> {
+        let path = Self::path(self.directory.as_ref()?, record.key);
+        match read(&path, record, store) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(
+                    memory = %record.name,
+                    checkpoint = %path.display(),
+                    "the checkpoint is not used: {error}; making the index from the store"
+                );
+                None
+            }
+        }
+    }
+
+    /// Writes the index of a memory as it was at a commit; the checkpoint before it stays until the new one is on disk.
+    pub(super) fn write(
+        &self,
+        record: &MemoryRecord,
+        index: &Frozen,
+        sequence: Sequence,
+        store: &dyn Store,
+    ) -> io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let Some(chain) = chain(store, sequence)? else { return Ok(()) };
+        fs::create_dir_all(directory)?;
+        let path = Self::path(directory, record.key);
+        let temporary = path.with_extension("new");
+        let mut out = PlainWriter::new(BufWriter::new(File::create(&temporary)?));
+        out.bytes(MAGIC)?;
+        let header = Header::of(record, sequence, chain);
+        out.bytes(&postcard::to_stdvec(&header).map_err(io::Error::other)?)?;
+        index.write(&mut out)?;
+        let mut file = out.finish()?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        fs::rename(&temporary, &path)?;
+        File::open(directory)?.sync_all()
+    }
+
+    /// Deletes the checkpoints of memories that are not there any more.
+    pub(super) fn tidy(&self, is_there: impl Fn(MemoryKey) -> bool) {
+        let Some(directory) = &self.directory else { return };
+        let Ok(entries) = fs::read_dir(directory) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let Some(key) = stem.and_then(|stem| stem.parse().ok()) else { continue };
+            let whole = path.extension().is_some_and(|ending| ending == ENDING);
+            if !(whole && is_there(MemoryKey(key))) {
+                // Left over, and no harm if it stays.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+/// Decides when checkpoints are written, and sees to it.
+pub(super) struct Keeper {
+    checkpoints: Checkpoints,
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    /// Units changed since the last checkpoint of each memory.
+    changed: BTreeMap<MemoryKey, u64>,
+    writing: Option<JoinHandle<()>>,
+}
+
+/// How long nothing is written before an index is: long enough for an import to be over.
+pub(super) const CHECKPOINT_IDLE: Duration = Duration::from_secs(1);
+/// Fewer changed units than this, or this share of a memory, are read from the log in no time.
+const CHANGED_UNITS_MIN: u64 = 2_000;
+const CHANGED_SHARE: u64 = 50;
+/// So many changed units, and as many as the rest of the memory, are worth a checkpoint even while more come in.
+const OVERDUE_UNITS_MIN: u64 = 250_000;
+
+impl Keeper {
+    pub(super) fn new(
+        checkpoints: Checkpoints,
+        store: Arc<dyn Store>,
+        catalog: Arc<Catalog>,
+        changed: BTreeMap<MemoryKey, u64>,
+    ) -> Self {
+        Self { checkpoints, store, catalog, changed, writing: None }
+    }
+
+    /// So many units of a memory have changed.
+    pub(super) fn note(&mut self, memory: MemoryKey, units: usize) {
+        *self.changed.entry(memory).or_default() += units as u64;
+    }
+
+    /// Whether there is something to write when there is time.
+    pub(super) fn is_due(&self) -> bool {
+        !self.is_writing() && self.memories(Self::due).next().is_some()
+    }
+
+    /// Whether something must be written although there is no time.
+    pub(super) fn is_overdue(&self) -> bool {
+        !self.is_writing() && self.memories(Self::overdue).next().is_some()
+    }
+
+    fn due(changed: u64, units: u64) -> bool {
+        changed >= CHANGED_UNITS_MIN.max(units / CHANGED_SHARE)
+    }
+
+    fn overdue(changed: u64, units: u64) -> bool {
+        changed >= OVERDUE_UNITS_MIN.max(units.saturating_sub(changed))
+    }
+
+    fn is_writing(&self) -> bool {
+        self.writing.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    fn memories(&self, wanted: fn(u64, u64) -> bool) -> impl Iterator<Item = Arc<Memory>> {
+        let kept = self.checkpoints.directory.is_some();
+        let changed = self.changed.iter().filter(move |_| kept);
+        changed.filter_map(move |(key, &changed)| {
+            let memory = self.catalog.by_key(*key)?;
+            wanted(changed, memory.record().unit_count).then_some(memory)
+        })
+    }
+
+    /// Writes what is due on a thread of its own. To be called where nothing is committed at the same time: the indexes
+    /// are held on to as they are now, which is what `sequence` says.
+    pub(super) fn start(&mut self, sequence: Sequence) {
+        let due: Vec<(MemoryRecord, Frozen)> = self
+            .memories(Self::due)
+            .map(|memory| (memory.record(), memory.index.freeze()))
+            .collect();
+        for (record, _) in &due {
+            self.changed.remove(&record.key);
+        }
+        let (checkpoints, store) = (self.checkpoints.clone(), Arc::clone(&self.store));
+        let write = move || {
+            for (record, index) in due {
+                if let Err(error) = checkpoints.write(&record, &index, sequence, store.as_ref()) {
+                    tracing::warn!(
+                        memory = %record.name,
+                        "no checkpoint of the index was written: {error}; the next start takes longer"
+                    );
+                }
+            }
+        };
+        self.writing = std::thread::Builder::new().name("checkpoint".into()).spawn(write).ok();
+    }
+
+    /// Writes what is due and waits for it: the last thing before the end.
+    pub(super) fn finish(mut self, sequence: Sequence) {
+        // A panic of the thread was reported when it happened.
+        self.writing.take().map(JoinHandle::join);
+        self.start(sequence);
+        self.writing.take().map(JoinHandle::join);
+    }
+}
+
+fn read(
+    path: &Path,
+    record: &MemoryRecord,
+    store: &dyn Store,
+) -> io::Result<Option<(MemoryIndex, Sequence)>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = file.metadata()?.len();
+    let mut input = PlainReader::new(file, length);
+    let unfit = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    if input.bytes()? != MAGIC {
+        return Err(unfit("it was written by another version"));
+    }
+    let header = input.bytes()?;
+    let header: Header =
+        postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;
+    let Some(chain) = chain(store, header.sequence)? else {
+        return Err(unfit("it stands at a commit that is not in the log"));
+    };
+    if header != Header::of(record, header.sequence, chain) {
+        return Err(unfit("it was made from other texts, by other rules or from another store"));
+    }
+    Ok(Some((MemoryIndex::read(input)?, header.sequence)))
+}
+
+/// The running checksum of the log at a commit; `None` when the log does not have it.
+fn chain(store: &dyn Store, sequence: Sequence) -> io::Result<Option<u32>> {
+    let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
+    let found = store.changes_since(Sequence(before), 1).map_err(io::Error::other)?;
+    Ok(found.first().filter(|record| record.sequence == sequence).map(|record| record.chain))
+}

@@ -1,0 +1,145 @@
+//! How do the memories come back after a restart? From their checkpoints and what the log says since; else from the
+//! store, unit by unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
+use crate::matching::{IndexChange, MemoryIndex};
+use crate::store::{MemoryKey, MemoryRecord, Sequence, Store, StoreError};
+use crate::unit::UnitId;
+
+use super::checkpoints::Checkpoints;
+use super::error::EngineError;
+use super::memory::Memory;
+use super::prepare;
+
+/// How far loading is, for whoever shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// Units in the index so far.
+    pub loaded_units: u64,
+    /// Units in the store.
+    pub total_units: u64,
+}
+
+/// What a start had to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Units of all memories.
+    pub units: u64,
+    /// Of those, the ones that came with a checkpoint.
+    pub from_checkpoints: u64,
+    /// Units that had changed since their checkpoint.
+    pub replayed: u64,
+}
+
+/// Loads memories one after the other.
+pub(super) struct Loading<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) checkpoints: &'a Checkpoints,
+    pub(super) loaded: Loaded,
+    /// Units of each memory that no checkpoint holds.
+    pub(super) unwritten: BTreeMap<MemoryKey, u64>,
+}
+
+impl Loading<'_> {
+    /// The memory of a record.
+    pub(super) fn memory(
+        &mut self,
+        record: &MemoryRecord,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Memory, EngineError> {
+        if let Some((index, sequence)) = self.checkpoints.read(record, self.store) {
+            let memory = Memory::new(record.clone(), index);
+            let changed = self.changed_since(record.key, sequence)?;
+            // When most of it is new, reading it in one go is faster.
+            if (changed.len() as u64) <= record.unit_count / 2 {
+                let replayed = changed.len() as u64;
+                self.replay(&memory, changed)?;
+                if memory.index.len() as u64 == record.unit_count {
+                    progress(record.unit_count);
+                    self.loaded.units += record.unit_count;
+                    self.loaded.from_checkpoints += record.unit_count.saturating_sub(replayed);
+                    self.loaded.replayed += replayed;
+                    self.unwritten.insert(record.key, replayed);
+                    return Ok(memory);
+                }
+                tracing::warn!(
+                    memory = %record.name,
+                    "the checkpoint does not hold the units of the store; making the index from the store"
+                );
+            }
+        }
+        let memory = Memory::new(record.clone(), MemoryIndex::new());
+        let units = self.read_all(&memory, progress)?;
+        check_count(record, units)?;
+        self.loaded.units += units;
+        self.unwritten.insert(record.key, units);
+        Ok(memory)
+    }
+
+    /// Units of a memory that were written after a commit.
+    fn changed_since(
+        &self,
+        memory: MemoryKey,
+        mut after: Sequence,
+    ) -> Result<BTreeSet<UnitId>, StoreError> {
+        let mut units = BTreeSet::new();
+        loop {
+            let records = self.store.changes_since(after, WATCH_PAGE_COMMITS)?;
+            let Some(last) = records.last() else { return Ok(units) };
+            after = last.sequence;
+            let changes = records.iter().flat_map(|record| &record.changes);
+            units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
+        }
+    }
+
+    /// Brings units of an index up to date.
+    fn replay(&self, memory: &Memory, changed: BTreeSet<UnitId>) -> Result<(), StoreError> {
+        let changed: Vec<UnitId> = changed.into_iter().collect();
+        for ids in changed.chunks(LOAD_PAGE_UNITS) {
+            let units = self.store.units(memory.key, ids)?;
+            let units: Vec<_> = ids.iter().copied().zip(units).collect();
+            let change = |(id, unit)| match unit {
+                Some(unit) => IndexChange::Put(prepare::entry(unit, &memory.analyzers)),
+                None => IndexChange::Remove(id),
+            };
+            memory.index.apply(&units.into_par_iter().map(change).collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// Reads a memory page by page; analyses each page in parallel. How many units there were.
+    fn read_all(&self, memory: &Memory, progress: &mut dyn FnMut(u64)) -> Result<u64, EngineError> {
+        let mut loader = memory.index.loader();
+        let mut after = None;
+        let mut units = 0;
+        loop {
+            let page = self.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+            let Some(last) = page.last() else {
+                loader.finish();
+                return Ok(units);
+            };
+            after = Some(last.id);
+            let read = page.len() as u64;
+            let entries: Vec<_> =
+                page.into_par_iter().map(|it| prepare::entry(it, &memory.analyzers)).collect();
+            loader.add(&entries);
+            units += read;
+            progress(read);
+        }
+    }
+}
+
+fn check_count(record: &MemoryRecord, found: u64) -> Result<(), EngineError> {
+    if found == record.unit_count {
+        return Ok(());
+    }
+    Err(EngineError::Internal(format!(
+        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Restore the data directory from \
+         a copy",
+        record.name, record.unit_count
+    )))
+}

@@ -1,0 +1,322 @@
+//! Where does this expression stand? Words, phrases and beginnings of words in the sources or targets, complete and in
+//! order: the shortest sources first, those of one length in order of their units.
+//!
+//! Blocks of rows that hold every word of the query are read, the others are not. Knows nothing of scores.
+
+use std::ops::Range;
+
+use crate::text::Analysis;
+use crate::unit::{Timestamp, UnitId};
+
+use super::families::Families;
+use super::form::Form;
+use super::index::{Set, Snapshot};
+use super::judge::Gate;
+use super::lists::Lists;
+use super::occurrences::BlockSet;
+use super::query::{Cancelled, Filter};
+use super::rows::{Rows, length_u32};
+use super::vocabulary::Vocabulary;
+
+/// Which text of the units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The text that was translated.
+    Source,
+    /// Its translation.
+    Target,
+}
+
+/// How the words of a query belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Together {
+    /// All of them, anywhere in the segment.
+    Words,
+    /// Side by side, in their order; what stands between them (spaces, punctuation) does not matter.
+    Phrase,
+    /// A phrase whose last word may go on.
+    Prefix,
+}
+
+/// When two words are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SameWord {
+    /// When they fold to the same: marks, letter variants, case do not matter.
+    Folded,
+    /// When they have one class: clitics and endings do not matter either.
+    Class,
+}
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    side: Side,
+    together: Together,
+    same: SameWord,
+    words: Form,
+}
+
+/// A place in the order of results: tokens of the source, and the unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Tokens of the source that count.
+    pub source_tokens: u32,
+    /// The unit.
+    pub unit: UnitId,
+}
+
+/// Which results to give.
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    /// Only those behind this place.
+    pub after: Option<Place>,
+    /// At most so many.
+    pub limit: usize,
+    /// Which units may be found.
+    pub filter: Filter<'a>,
+    /// Asked often; the search stops soon after it says true.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// A segment in which the expression stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// Which, and where in the order.
+    pub place: Place,
+    /// When the unit was last changed.
+    pub changed: Timestamp,
+    /// Where it stands, in numbers of tokens that count; overlapping only where the words of a phrase do.
+    pub tokens: Vec<Range<usize>>,
+}
+
+impl Expression {
+    /// The words of an analysed text; `None` when it has none.
+    pub fn new(text: &Analysis, side: Side, together: Together, same: SameWord) -> Option<Self> {
+        let words = Form::words_of(text);
+        (!words.is_empty()).then_some(Self { side, together, same, words })
+    }
+
+    /// In which text it is looked for.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Which stored words each word of it may be.
+    fn terms(&self, vocabulary: &Vocabulary, families: &Families) -> Vec<Term> {
+        let last = self.words.len() - 1;
+        let terms = self.words.tokens().enumerate().map(|(number, token)| {
+            let text = match self.same {
+                SameWord::Folded => token.folded,
+                SameWord::Class => token.class,
+            };
+            let words = if number == last && self.together == Together::Prefix {
+                (0..vocabulary.words_len())
+                    .filter(|&word| {
+                        let (folded, class) = vocabulary.texts_of(word);
+                        let stored = if self.same == SameWord::Folded { folded } else { class };
+                        vocabulary.text(stored).starts_with(text)
+                    })
+                    .collect()
+            } else {
+                let text = vocabulary.find_text(text);
+                text.map_or_else(Vec::new, |text| match self.same {
+                    SameWord::Folded => families.folded(text, vocabulary),
+                    SameWord::Class => families.class(text, vocabulary),
+                })
+            };
+            Term::new(words)
+        });
+        terms.collect()
+    }
+
+    /// Where the terms stand among the words of a text.
+    fn find(&self, terms: &[Term], words: &[u32], found: &mut Vec<Range<usize>>) {
+        found.clear();
+        if self.together == Together::Words {
+            let stands = |term: &Term| words.iter().any(|&word| term.contains(word));
+            if terms.iter().all(stands) {
+                let any = |word: u32| terms.iter().any(|term| term.contains(word));
+                let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
+                found.extend(places.map(|(place, _)| place..place + 1));
+            }
+            return;
+        }
+        for (place, window) in words.windows(terms.len()).enumerate() {
+            if window.iter().zip(terms).all(|(&word, term)| term.contains(word)) {
+                found.push(place..place + terms.len());
+            }
+        }
+    }
+}
+
+/// The stored words that a word of the query may be.
+struct Term {
+    words: Vec<u32>,
+    bits: Vec<u64>,
+}
+
+impl Term {
+    fn new(words: Vec<u32>) -> Self {
+        let mut bits = vec![0; words.iter().max().map_or(0, |&word| word as usize / 64 + 1)];
+        for &word in &words {
+            bits[word as usize / 64] |= 1_u64 << (word % 64);
+        }
+        Self { words, bits }
+    }
+
+    #[inline]
+    fn contains(&self, word: u32) -> bool {
+        self.bits.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 == 1)
+    }
+}
+
+/// The passages of a snapshot, in order.
+pub(super) fn search(
+    snapshot: &Snapshot,
+    expression: &Expression,
+    page: &Page<'_>,
+    vocabulary: &Vocabulary,
+    families: &Families,
+) -> Result<Vec<Passage>, Cancelled> {
+    let terms = expression.terms(vocabulary, families);
+    if page.limit == 0 || terms.iter().any(|term| term.words.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let search = Search { expression, terms, page, gate: Gate::new(page.filter, vocabulary) };
+    let mut open = Vec::new();
+    let mut walks = Vec::new();
+    for set in snapshot.largest_first() {
+        match search.walk(set) {
+            Some(walk) => walks.push(walk),
+            None => search.read_open(set, &mut open)?,
+        }
+    }
+    open.sort_unstable_by_key(|passage: &Passage| passage.place);
+    let mut open = open.into_iter().peekable();
+    let mut heads = Vec::with_capacity(walks.len());
+    for walk in &mut walks {
+        heads.push(search.next(walk)?);
+    }
+    let mut found = Vec::new();
+    while found.len() < page.limit {
+        let sealed = heads.iter().enumerate();
+        let first = sealed
+            .filter_map(|(number, head)| head.as_ref().map(|head| (head.place, number)))
+            .min();
+        let passage = match (first, open.peek()) {
+            (Some((place, number)), next) if next.is_none_or(|next| place < next.place) => {
+                let following = search.next(&mut walks[number])?;
+                std::mem::replace(&mut heads[number], following)
+            }
+            _ => open.next(),
+        };
+        let Some(passage) = passage else { break };
+        found.push(passage);
+    }
+    Ok(found)
+}
+
+struct Search<'a> {
+    expression: &'a Expression,
+    terms: Vec<Term>,
+    page: &'a Page<'a>,
+    gate: Gate<'a>,
+}
+
+/// A way through the rows of a sealed set.
+struct Walk<'a> {
+    set: &'a Set,
+    blocks: BlockSet,
+    block_rows: usize,
+    row: usize,
+    found: Vec<Range<usize>>,
+}
+
+impl Search<'_> {
+    fn walk<'a>(&self, set: &'a Set) -> Option<Walk<'a>> {
+        let occurrences = set.occurrences(self.expression.side)?;
+        let rows = set.rows();
+        let mut blocks: Option<BlockSet> = None;
+        for term in &self.terms {
+            let with = occurrences.with_any(&term.words, rows.len());
+            match &mut blocks {
+                Some(blocks) => blocks.intersect(&with),
+                None => blocks = Some(with),
+            }
+        }
+        let row = self.page.after.map_or(0, |after| first_behind(rows, after));
+        let block_rows = occurrences.block_rows();
+        Some(Walk { set, blocks: blocks?, block_rows, row, found: Vec::new() })
+    }
+
+    /// The next passage of a set.
+    fn next(&self, walk: &mut Walk<'_>) -> Result<Option<Passage>, Cancelled> {
+        let rows = walk.set.rows();
+        while let Some(block) = walk.blocks.next_from(walk.row / walk.block_rows) {
+            if (self.page.cancelled)() {
+                return Err(Cancelled);
+            }
+            let start = walk.row.max(block * walk.block_rows);
+            for row in start..rows.len().min((block + 1) * walk.block_rows) {
+                if let Some(passage) = self.read(walk.set, row, &mut walk.found) {
+                    walk.row = row + 1;
+                    return Ok(Some(passage));
+                }
+            }
+            walk.row = (block + 1) * walk.block_rows;
+        }
+        Ok(None)
+    }
+
+    /// All passages of a set that is not sealed, in any order.
+    fn read_open(&self, set: &Set, passages: &mut Vec<Passage>) -> Result<(), Cancelled> {
+        if (self.page.cancelled)() {
+            return Err(Cancelled);
+        }
+        let mut found = Vec::new();
+        let read = (0..set.rows().len()).filter_map(|row| self.read(set, row, &mut found));
+        let behind = |passage: &Passage| self.page.after.is_none_or(|after| passage.place > after);
+        passages.extend(read.filter(behind));
+        Ok(())
+    }
+
+    fn read(&self, set: &Set, row: usize, found: &mut Vec<Range<usize>>) -> Option<Passage> {
+        let rows = set.rows();
+        self.expression.find(&self.terms, side(rows, self.expression.side).get(row), found);
+        if found.is_empty() || !set.is_live(row) {
+            return None;
+        }
+        let facts = rows.facts(row);
+        (self.gate.lets_through(facts) && self.gate.accepts(facts)).then(|| Passage {
+            place: place(rows, row),
+            changed: facts.changed,
+            tokens: found.clone(),
+        })
+    }
+}
+
+/// The words of one side of all rows.
+pub(super) fn side(rows: &Rows, side: Side) -> &Lists<u32> {
+    match side {
+        Side::Source => rows.words(),
+        Side::Target => rows.target(),
+    }
+}
+
+fn place(rows: &Rows, row: usize) -> Place {
+    Place { source_tokens: length_u32(rows.length(row)), unit: rows.facts(row).unit }
+}
+
+/// The first row behind a place, among rows that are sorted by length.
+fn first_behind(rows: &Rows, after: Place) -> usize {
+    let (mut low, mut high) = (0, rows.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if place(rows, middle) <= after {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}

@@ -1,0 +1,169 @@
+//! Does a concordance find every place, and no other, in order? Compared with a look at every text.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use dhakira::matching::{
+    Expression, Filter, IndexChange, MemoryIndex, Page, Passage, Place, SameWord, Side, Together,
+};
+use dhakira::text::Analysis;
+use dhakira::unit::UnitId;
+use proptest::prelude::*;
+
+use super::world::{Stored, World};
+use super::{Model, change, loaded, passes};
+
+fn words(text: &Analysis, same: SameWord) -> Vec<String> {
+    let word = |token| match same {
+        SameWord::Folded => text.folded(token),
+        SameWord::Class => text.class(token),
+    };
+    text.words().map(|token| word(token).to_owned()).collect()
+}
+
+/// Where an expression stands, by the contract.
+fn places(asked: &[String], stored: &[String], together: Together) -> Vec<Range<usize>> {
+    let last = asked.len() - 1;
+    if together == Together::Words {
+        if !asked.iter().all(|word| stored.contains(word)) {
+            return Vec::new();
+        }
+        let places = (0..stored.len()).filter(|&place| asked.contains(&stored[place]));
+        return places.map(|place| place..place + 1).collect();
+    }
+    (0..(stored.len() + 1).saturating_sub(asked.len()))
+        .filter(|&start| {
+            asked.iter().enumerate().all(|(number, word)| {
+                let here = &stored[start + number];
+                let goes_on = together == Together::Prefix && number == last;
+                if goes_on { here.starts_with(word.as_str()) } else { here == word }
+            })
+        })
+        .map(|start| start..start + asked.len())
+        .collect()
+}
+
+fn text_of(stored: &Stored, side: Side) -> &Analysis {
+    match side {
+        Side::Source => &stored.side.analysis,
+        Side::Target => &stored.target,
+    }
+}
+
+fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
+    let side = *world.rng.pick(&[Side::Source, Side::Target]);
+    let together = *world.rng.pick(&[Together::Words, Together::Phrase, Together::Prefix]);
+    let same = *world.rng.pick(&[SameWord::Folded, SameWord::Class]);
+    // Words that stand side by side somewhere, or any.
+    let (chosen, start, count) =
+        (world.rng.below(model.len().max(1)), world.rng.below(5), 1 + world.rng.below(3));
+    let mut text = match model.values().nth(chosen) {
+        Some(stored) if world.rng.chance(85) => {
+            let analysis = text_of(stored, side);
+            let some = analysis.words().skip(start).take(count);
+            some.map(|token| analysis.surface(token)).collect::<Vec<_>>().join(" ")
+        }
+        _ => world.text(count).joined(),
+    };
+    if together == Together::Prefix && world.rng.chance(60) {
+        text.pop();
+    }
+    let analysis = world.analyze(&text);
+    let Some(expression) = Expression::new(&analysis, side, together, same) else {
+        assert_eq!(analysis.words().count(), 0);
+        return;
+    };
+    let documents = BTreeSet::from(["d1".to_owned(), "d2".to_owned()]);
+    let odd = |unit: UnitId| unit.0 % 2 == 1;
+    let mut filter = Filter::default();
+    match world.rng.below(6) {
+        0 => filter.documents = Some(&documents),
+        1 => filter.accept = Some(&odd),
+        _ => {}
+    }
+    let asked = words(&analysis, same);
+    let mut truth: Vec<Passage> = model
+        .iter()
+        .filter(|(_, stored)| passes(stored, &filter))
+        .map(|(&unit, stored)| Passage {
+            place: Place { source_tokens: stored.side.analysis.words().count() as u32, unit },
+            changed: stored.entry.facts.changed,
+            tokens: places(&asked, &words(text_of(stored, side), same), together),
+        })
+        .filter(|passage| !passage.tokens.is_empty())
+        .collect();
+    truth.sort_by_key(|passage| passage.place);
+    let limit = *world.rng.pick(&[1, 3, 1_000]);
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = Page { after, limit, filter, cancelled: &|| false };
+        let passages = index.concordance(&expression, &page).unwrap();
+        let whole = passages.len() == limit;
+        after = passages.last().map(|passage| passage.place);
+        found.extend(passages);
+        if !whole {
+            break;
+        }
+    }
+    assert_eq!(found, truth, "{text:?} {side:?} {together:?} {same:?} by {limit}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_place_is_found_and_no_other(seed: u64) {
+        let mut world = World::new(seed);
+        let (mut index, mut model) = (MemoryIndex::new(), Model::new());
+        for round in 0..10 {
+            if round == 5 {
+                index = loaded(&model);
+            }
+            if round == 8 {
+                index = super::written_and_read(&index);
+            }
+            change(&mut world, &index, &mut model, 150, 12);
+            for _ in 0..6 {
+                check(&mut world, &index, &model);
+            }
+        }
+    }
+}
+
+/// Enough rows for several blocks and several sealed sets.
+#[test]
+fn blocks_and_sets_are_walked_in_order() {
+    let mut world = World::new(9);
+    let (index, mut model) = (MemoryIndex::new(), Model::new());
+    for _ in 0..8 {
+        let mut changes = Vec::new();
+        for _ in 0..400 {
+            let unit = UnitId(1 + world.rng.next() % 2_500);
+            let words = world.rng.below(9);
+            let text = world.text(words);
+            let stored = world.stored(unit, text);
+            changes.push(IndexChange::Put(stored.entry.clone()));
+            model.insert(unit, stored);
+        }
+        index.apply(&changes);
+    }
+    for _ in 0..150 {
+        check(&mut world, &index, &model);
+    }
+    index.settle();
+    for _ in 0..50 {
+        check(&mut world, &index, &model);
+    }
+}
+
+#[test]
+fn a_cancelled_search_for_words_has_no_answer() {
+    let mut world = World::new(3);
+    let (index, mut model) = (MemoryIndex::new(), Model::new());
+    change(&mut world, &index, &mut model, 60, 8);
+    let some = model.values().find(|stored| stored.side.analysis.words().count() > 0).unwrap();
+    let expression =
+        Expression::new(&some.side.analysis, Side::Source, Together::Words, SameWord::Folded);
+    let page = Page { after: None, limit: 5, filter: Filter::default(), cancelled: &|| true };
+    assert!(index.concordance(&expression.unwrap(), &page).is_err());
+}
