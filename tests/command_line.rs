@@ -106,6 +106,68 @@ fn lookups_answer_a_line_each_in_order() {
 }
 
 #[test]
+fn a_search_shows_where_an_expression_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["import", "--memory", "m", SMALL]);
+    let search = ["search", "--memory", "m", "--side", "target", "--json"];
+    let output = run(directory.path(), &[&search[..], &["THE", "settings"]].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let line = json(&output);
+    assert_eq!(
+        (line["unit"].as_str(), line["side"].as_str()),
+        (Some("memories/m/units/1"), Some("target"))
+    );
+    assert_eq!(line["highlights"].to_string(), "[[5,17]]");
+    let some = run(directory.path(), &[&search[..], &["the", "--max", "2"]].concat());
+    assert_eq!(stdout(&some).lines().count(), 2);
+    assert!(stderr(&some).contains("there are more"), "{}", stderr(&some));
+    let all = run(directory.path(), &[&search[..], &["the", "--all"]].concat());
+    assert_eq!(stdout(&all).lines().count(), 4);
+    let filter = ["the", "--all", "--in-document", "news.md", "--changed-before", "2024-02-02"];
+    let filtered = run(directory.path(), &[&search[..], &filter].concat());
+    assert_eq!(stdout(&filtered).lines().count(), 1);
+    let none = run(directory.path(), &["search", "--memory", "m", "zzz"]);
+    assert_eq!((code(&none), stdout(&none).as_str()), (0, ""));
+    assert!(stderr(&none).contains("no unit holds it"));
+    let bad = run(directory.path(), &["search", "--memory", "m", "--changed-from", "soon", "x"]);
+    assert_eq!(code(&bad), 2);
+}
+
+#[test]
+fn an_analysis_counts_files_by_band() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &["import", "--memory", "m", SMALL]);
+    let sources = sources();
+    let job = format!("{}. {}\n\n{}\nxyz abc 1 --\n", sources[2], sources[0], sources[0]);
+    std::fs::write(directory.path().join("job.txt"), job).unwrap();
+    let analyze = ["analyze", "--memory", "m", "job.txt", SMALL];
+    let output = run(directory.path(), &[&analyze[..], &["--json"]].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let lines: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let band = |line: &Value, name: &str| {
+        let bands = line["bands"].as_array().unwrap();
+        let band = bands.iter().find(|band| band["band"] == name).unwrap();
+        (band["segments"].as_u64().unwrap(), band["words"].as_u64().unwrap())
+    };
+    assert_eq!((lines.len(), lines[0]["segments"].as_u64()), (3, Some(4)));
+    // The full stop is not in the memory: that segment is nearly exact.
+    assert_eq!(band(&lines[0], "95-99").0, 1);
+    assert_eq!(band(&lines[0], "repetition"), (1, 3));
+    assert_eq!(band(&lines[0], "none"), (1, 3));
+    assert_eq!(lines[2]["files"], 2);
+    let csv = run(directory.path(), &[&analyze[..], &["--format", "csv"]].concat());
+    let csv = stdout(&csv);
+    assert!(csv.starts_with("file,band,segments,words\njob.txt,context,"), "{csv}");
+    assert!(csv.contains("\ntotal,none,"), "{csv}");
+    let table = stdout(&run(directory.path(), &analyze));
+    assert!(table.contains("all files") && table.contains("repetition"), "{table}");
+    let missing = run(directory.path(), &["analyze", "--memory", "m", "nowhere.txt"]);
+    assert_eq!(code(&missing), 1);
+    assert!(stderr(&missing).contains("nowhere.txt"), "{}", stderr(&missing));
+}
+
+#[test]
 fn embedded_and_served_answers_are_the_same() {
     let directory = tempfile::tempdir().unwrap();
     run(directory.path(), &["import", "--memory", "m", SMALL]);

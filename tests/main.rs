@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::pedantic)]
 #![allow(clippy::type_complexity, clippy::needless_range_loop)]
 
+mod checkpoints;
 mod command_line;
 mod crash;
 mod drain;
@@ -10,6 +11,7 @@ mod formats;
 mod grpc;
 mod layering;
 mod matching;
+mod searches;
 mod store_conformance;
 mod support;
 mod text;

@@ -1,0 +1,169 @@
+//! Does an index that waited in a file answer as one made anew? And is a file that lies never believed?
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dhakira::engine::{
+    Cancel, Engine, Loaded, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
+    UnitPatch,
+};
+use dhakira::limits::BATCH_UNITS_MAX;
+use dhakira::store::{InMemoryStore, Store};
+use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
+
+const UNITS: u64 = 3_000;
+
+fn name() -> MemoryName {
+    "m".parse().unwrap()
+}
+
+fn text(number: u64) -> String {
+    let word = |number: u64| {
+        let letter = |it: u64| char::from_u32(0x628 + (it % 20) as u32).unwrap();
+        (0..4).map(|place| letter(number / 20_u64.pow(place))).collect::<String>()
+    };
+    format!("{} {} {} {number}", word(number), word(number * 7), word(number % 50))
+}
+
+fn content(number: u64) -> UnitContent {
+    UnitContent {
+        source: Segment::plain(text(number)),
+        target: Segment::plain(format!("target {number}")),
+        ..UnitContent::default()
+    }
+}
+
+fn open(store: &Arc<InMemoryStore>, checkpoints: Option<&Path>) -> Engine {
+    let store: Arc<dyn Store> = store.clone();
+    Engine::open(store, checkpoints.map(PathBuf::from), &mut |_| ()).unwrap()
+}
+
+fn create(engine: &Engine, numbers: std::ops::Range<u64>) {
+    let contents: Vec<UnitContent> = numbers.map(content).collect();
+    for some in contents.chunks(BATCH_UNITS_MAX) {
+        engine.create_units(&name(), some.to_vec(), None, |_| String::new()).unwrap();
+    }
+}
+
+fn filled(directory: &Path) -> Arc<InMemoryStore> {
+    let store = Arc::new(InMemoryStore::default());
+    let engine = open(&store, Some(directory));
+    let new = NewMemory {
+        name: name(),
+        display_name: String::new(),
+        description: String::new(),
+        source_lang: "ar".parse().unwrap(),
+        target_lang: "en".parse().unwrap(),
+    };
+    engine.create_memory(new, None).unwrap();
+    create(&engine, 0..UNITS);
+    store
+}
+
+/// Everything that many lookups answer.
+fn answers(engine: &Engine) -> Vec<String> {
+    let settings = LookupSettings {
+        memories: vec![MemoryChoice { memory: name(), penalty: Score::ZERO }],
+        min_score: Score::from_points(50.0).unwrap(),
+        max_matches: 20,
+        exhaustive: false,
+        filter: UnitFilter::default(),
+    };
+    let queries: Vec<QuerySegment> = (0..UNITS + 100)
+        .step_by(37)
+        .map(|number| QuerySegment {
+            segment: Segment::plain(text(number)),
+            previous: None,
+            next: None,
+        })
+        .collect();
+    let found = engine.lookup(&settings, &queries, &Cancel::default()).unwrap();
+    found.iter().map(|matches| format!("{matches:?}")).collect()
+}
+
+fn file(directory: &Path) -> PathBuf {
+    let mut files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.next().expect("a checkpoint");
+    assert!(files.next().is_none(), "one memory, one file");
+    file
+}
+
+#[test]
+fn an_index_comes_back_with_everything_that_was_written_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(directory.path());
+    file(directory.path());
+    let engine = open(&store, Some(directory.path()));
+    let expected = Loaded { units: UNITS, from_checkpoints: UNITS, replayed: 0 };
+    assert_eq!(engine.loaded(), expected);
+    assert_eq!(answers(&engine), answers(&open(&store, None)));
+    // Too little for another checkpoint: it is in the log alone.
+    create(&engine, UNITS..UNITS + 100);
+    for id in 1..=50 {
+        engine.delete_unit(&name(), UnitId(id), None, None).unwrap();
+        let source = Some(Segment::plain(text(id + 1_000_000)));
+        let patch = UnitPatch { source, ..UnitPatch::default() };
+        engine.update_unit(&name(), UnitId(id + 50), patch, None, None).unwrap();
+    }
+    let before = answers(&engine);
+    drop(engine);
+    let engine = open(&store, Some(directory.path()));
+    assert_eq!(engine.loaded().replayed, 200);
+    assert_eq!(engine.loaded().units, UNITS + 50);
+    assert_eq!(answers(&engine), before);
+    assert_eq!(answers(&open(&store, None)), before);
+    // Most of the memory anew: it is read from the store, and written again.
+    create(&engine, UNITS + 100..4 * UNITS);
+    drop(engine);
+    assert_eq!(open(&store, Some(directory.path())).loaded().replayed, 0);
+}
+
+#[test]
+fn a_checkpoint_that_lies_is_not_believed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(directory.path());
+    let path = file(directory.path());
+    let good = std::fs::read(&path).unwrap();
+    let truth = answers(&open(&store, None));
+    let check = |what: &str| {
+        let engine = open(&store, Some(directory.path()));
+        let rebuilt = Loaded { units: UNITS, ..Loaded::default() };
+        assert_eq!(engine.loaded(), rebuilt, "{what}");
+        assert_eq!(answers(&engine), truth, "{what}");
+    };
+    for place in [0, 12, 30, 60, good.len() / 3, good.len() / 2, good.len() - 1] {
+        let mut damaged = good.clone();
+        damaged[place] ^= 4;
+        std::fs::write(&path, &damaged).unwrap();
+        check(&format!("byte {place} of {}", good.len()));
+        std::fs::write(&path, &good[..place]).unwrap();
+        check(&format!("cut at {place}"));
+    }
+    std::fs::remove_file(&path).unwrap();
+    check("gone");
+    // What was rebuilt was written again.
+    assert_eq!(open(&store, Some(directory.path())).loaded().from_checkpoints, UNITS);
+    // The same key, the same number of units, the same commit: but another store.
+    let elsewhere = tempfile::tempdir().unwrap();
+    drop(filled(elsewhere.path()));
+    std::fs::copy(file(elsewhere.path()), &path).unwrap();
+    check("of another store");
+}
+
+#[test]
+fn checkpoints_of_deleted_memories_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(directory.path());
+    open(&store, Some(directory.path())).delete_memory(&name(), true, None).unwrap();
+    drop(open(&store, Some(directory.path())));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_costs_only_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = directory.path().join("file");
+    std::fs::write(&taken, "not a directory").unwrap();
+    let store = filled(&taken);
+    assert_eq!(open(&store, Some(&taken)).loaded().units, UNITS);
+}
