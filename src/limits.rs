@@ -24,8 +24,8 @@ pub const XML_DEPTH_MAX: usize = 256;
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes that may wait for the writer before new ones are refused.
 pub const WRITE_QUEUE_JOBS_MAX: usize = 1_024;
-/// Writes that share one fsync; 16 batches of 200 units keep the wait of the last one near a tenth of a second.
-pub const GROUP_COMMIT_JOBS_MAX: usize = 16;
+/// Units that share one fsync: the wait of the last one stays near a tenth of a second.
+pub const GROUP_COMMIT_UNITS_MAX: usize = 3_200;
 /// Days for which a request id is remembered.
 pub const REQUEST_MEMORY_DAYS: u16 = 7;
 /// Units read from the store at a time while an index is built.
@@ -48,7 +48,10 @@ pub const PAGE_SIZE_DEFAULT: usize = 100;
 pub const DRAIN_SECONDS: u64 = 25;
 /// Batches of one import that are on their way to the disk: one group commit being written and one being prepared, and
 /// small enough to bound memory.
-pub const IMPORT_BATCHES_IN_FLIGHT: usize = 32;
+pub const IMPORT_BATCHES_IN_FLIGHT: usize = 160;
+/// Units in one batch of an import of this program's own client. Each batch is a transaction, and lookups that read from
+/// the store wait for its end: a fifth of the largest costs hardly any throughput.
+pub const IMPORT_BATCH_UNITS: usize = 40;
 /// Units in one message of an export.
 pub const EXPORT_PAGE_UNITS: usize = 200;
 /// Commits read at a time for a watcher.

@@ -234,7 +234,10 @@ fn loaded(model: &Model) -> MemoryIndex {
     let index = MemoryIndex::new();
     let entries: Vec<_> = model.values().map(|stored| stored.entry.clone()).collect();
     let mut loader = index.loader();
-    entries.chunks(7).for_each(|some| loader.add(some));
+    for some in entries.chunks(7) {
+        let numbered: Vec<_> = some.iter().map(|entry| loader.number(entry)).collect();
+        loader.add(numbered);
+    }
     loader.finish();
     index
 }

@@ -74,6 +74,10 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(arguments.verbose);
+    if matches!(arguments.command, Command::Import(_)) {
+        // A job in bulk: on the machine of a server it gives way to those who wait for an answer.
+        crate::engine::step_back();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -18,6 +18,7 @@ use crate::matching::{Frozen, MemoryIndex, PlainReader, PlainWriter, SCORE_VERSI
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::text::TEXT_VERSION;
 
+use super::background::step_back;
 use super::memory::{Catalog, Memory};
 
 /// What the file is, and in which version of its layout.
@@ -206,6 +207,7 @@ impl Keeper {
         }
         let (checkpoints, store) = (self.checkpoints.clone(), Arc::clone(&self.store));
         let write = move || {
+            step_back();
             for (record, index) in due {
                 if let Err(error) = checkpoints.write(&record, &index, sequence, store.as_ref()) {
                     tracing::warn!(

@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::formats::{Event, ParsedUnit, UnitReader};
-use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_BYTES};
+use crate::limits::{IMPORT_BATCH_BYTES, IMPORT_BATCH_UNITS};
 use crate::unit::{Diagnostic, Place, UnitContent};
 
 use super::prepare::context_hash;
@@ -22,7 +22,7 @@ pub struct PlacedUnit {
 /// What fits one transaction, and what was wrong on the way.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// At most [`BATCH_UNITS_MAX`].
+    /// At most [`IMPORT_BATCH_UNITS`].
     pub units: Vec<PlacedUnit>,
     /// In the order of the file.
     pub diagnostics: Vec<Diagnostic>,
@@ -85,7 +85,7 @@ impl Iterator for Batches<'_> {
         }
         let mut batch = Batch::default();
         let mut bytes = 0;
-        while batch.units.len() < BATCH_UNITS_MAX && bytes < IMPORT_BATCH_BYTES {
+        while batch.units.len() < IMPORT_BATCH_UNITS && bytes < IMPORT_BATCH_BYTES {
             let complete = match self.reader.next() {
                 Some(Ok(Event::Unit(parsed))) => self.place(*parsed),
                 Some(Ok(Event::Diagnostic(diagnostic))) => {

@@ -114,22 +114,23 @@ impl Loading<'_> {
     /// Reads a memory page by page; analyses each page in parallel. How many units there were.
     fn read_all(&self, memory: &Memory, progress: &mut dyn FnMut(u64)) -> Result<u64, EngineError> {
         let mut loader = memory.index.loader();
-        let mut after = None;
         let mut units = 0;
-        loop {
-            let page = self.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
-            let Some(last) = page.last() else {
-                loader.finish();
-                return Ok(units);
-            };
-            after = Some(last.id);
-            let read = page.len() as u64;
-            let entries: Vec<_> =
-                page.into_par_iter().map(|it| prepare::entry(it, &memory.analyzers)).collect();
-            loader.add(&entries);
-            units += read;
-            progress(read);
+        let read = |after: Option<UnitId>| self.store.page(memory.key, after, LOAD_PAGE_UNITS);
+        let mut page = read(None)?;
+        while let Some(last) = page.last().map(|unit| unit.id) {
+            // The store is read while what it gave before is analysed.
+            let number = |unit| loader.number(&prepare::entry(unit, &memory.analyzers));
+            let (next, entries): (_, Vec<_>) = rayon::join(
+                || read(Some(last)),
+                || std::mem::take(&mut page).into_par_iter().map(number).collect(),
+            );
+            units += entries.len() as u64;
+            progress(entries.len() as u64);
+            loader.add(entries);
+            page = next?;
         }
+        loader.finish();
+        Ok(units)
     }
 }
 

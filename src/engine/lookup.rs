@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
@@ -76,16 +77,26 @@ pub struct FoundMatch {
 
 /// Stops work that nobody waits for any more.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    /// When it stops by itself.
+    deadline: Option<Instant>,
+}
 
 impl Cancel {
+    /// Stops by itself after some time.
+    pub fn after(time: Duration) -> Self {
+        Self { deadline: Some(Instant::now() + time), ..Self::default() }
+    }
+
     /// Stops it, within milliseconds.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 

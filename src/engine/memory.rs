@@ -8,6 +8,7 @@ use crate::store::{MemoryKey, MemoryRecord};
 use crate::text::Analyzer;
 use crate::unit::MemoryName;
 
+use super::background::step_back;
 use super::prepare::Analyzers;
 
 /// A memory, open for reading.
@@ -26,7 +27,8 @@ impl Memory {
                 source: Analyzer::new(&record.source_lang),
                 target: Analyzer::new(&record.target_lang),
             },
-            index,
+            // Lookups go before merging.
+            index: index.at_thread_start(step_back),
             record: RwLock::new(record),
         }
     }

@@ -4,6 +4,7 @@
 //! answered. Knows no protocol, no flags, no files but what it is handed.
 
 mod analysis;
+mod background;
 mod checkpoints;
 mod concordance;
 mod error;
@@ -30,6 +31,7 @@ use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Sto
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 pub use analysis::{Band, BandCount, BandCounts, JobAnalysis};
+pub use background::step_back;
 pub use concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use error::EngineError;
 pub use filter::UnitFilter;
@@ -52,6 +54,7 @@ pub struct Engine {
     catalog: Arc<Catalog>,
     sequence: watch::Receiver<Sequence>,
     loaded: Loaded,
+    bulk: rayon::ThreadPool,
     writer: Writer,
 }
 
@@ -97,7 +100,9 @@ impl Engine {
         let writer =
             Writer::start(Arc::clone(&store), Arc::clone(&catalog), records, sender, keeper)
                 .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
-        Ok(Self { store, catalog, sequence, loaded, writer })
+        let bulk = background::pool()
+            .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
+        Ok(Self { store, catalog, sequence, loaded, bulk, writer })
     }
 
     /// What it took to load the memories.
@@ -274,7 +279,8 @@ impl Engine {
         contents: Vec<UnitContent>,
     ) -> Result<Vec<Result<Prepared, ContentFault>>, EngineError> {
         let memory = self.named(name)?;
-        Ok(contents.into_par_iter().map(|it| Prepared::new(it, &memory.analyzers)).collect())
+        let prepare = |content| Prepared::new(content, &memory.analyzers);
+        Ok(self.bulk.install(|| contents.into_par_iter().map(prepare).collect()))
     }
 
     /// Hands one batch of an import in and waits for a place in the queue, not for the disk.

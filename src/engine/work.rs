@@ -101,6 +101,17 @@ pub(super) enum Work {
     },
 }
 
+impl Work {
+    /// Units that it writes.
+    pub(super) fn units(&self) -> usize {
+        match self {
+            Self::CreateUnits { units, .. } => units.len(),
+            Self::ImportBatch(batch) => batch.units.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// One batch of an import.
 pub(super) struct ImportBatch {
     pub(super) memory: MemoryKey,

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::limits::{GROUP_COMMIT_JOBS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
+use crate::limits::{GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
 use crate::matching::IndexChange;
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::unit::Timestamp;
 
+use super::background::step_back;
 use super::checkpoints::{CHECKPOINT_IDLE, Keeper};
 use super::error::EngineError;
 use super::memory::Catalog;
@@ -48,9 +49,11 @@ impl Writer {
         let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
         let last_time = Timestamp::default();
         let writer = Loop { store, catalog, records, sequence, keeper, last_time };
-        let thread = std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || writer.run(&jobs))?;
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            // Whoever waits for a write waits for the disk as well; whoever looks something up does not.
+            step_back();
+            writer.run(&jobs);
+        })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -122,10 +125,13 @@ impl Loop {
             }
             match jobs.recv_timeout(pause) {
                 Ok(first) => {
+                    let mut units = first.work.units();
                     let mut group = vec![first];
-                    while group.len() < GROUP_COMMIT_JOBS_MAX
+                    while units < GROUP_COMMIT_UNITS_MAX
                         && let Ok(job) = jobs.try_recv()
                     {
+                        // A write of no unit costs about as much.
+                        units += job.work.units().max(1);
                         group.push(job);
                     }
                     let deletes =

@@ -123,20 +123,13 @@ impl Plain for Posting {
 
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
-        self.row.put(out);
-        out.extend_from_slice(&[self.place, self.rank]);
-        self.marks.put(out);
+        (self.row, self.packed).put(out);
     }
 
     #[inline]
     fn take(bytes: &[u8]) -> Self {
-        let (row, rest) = bytes.split_at(4);
-        Self {
-            row: Plain::take(row),
-            place: rest[0],
-            rank: rest[1],
-            marks: Plain::take(&rest[2..]),
-        }
+        let (row, packed) = Plain::take(bytes);
+        Self { row, packed }
     }
 }
 

@@ -16,7 +16,7 @@ use super::judge::Judge;
 use super::occurrences::Occurrences;
 use super::postings::Postings;
 use super::query::{Cancelled, Hit, Options, Query};
-use super::rows::{Row, Rows};
+use super::rows::{NumberedEntry, Row, Rows};
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
 use super::vocabulary::Vocabulary;
@@ -35,6 +35,8 @@ pub struct MemoryIndex {
     shared: Arc<Shared>,
     families: Families,
     scratches: Mutex<Vec<Scratch>>,
+    /// What a merging thread does first.
+    at_thread_start: Option<fn()>,
 }
 
 /// Where the memory goes, in bytes.
@@ -101,6 +103,13 @@ impl MemoryIndex {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets what its threads do first.
+    #[must_use]
+    pub fn at_thread_start(mut self, call: fn()) -> Self {
+        self.at_thread_start = Some(call);
+        self
     }
 
     /// Holds on to the index as it is now, for writing it while it goes on.
@@ -267,7 +276,9 @@ impl MemoryIndex {
             return;
         }
         let shared = Arc::clone(&self.shared);
+        let at_start = self.at_thread_start;
         let merging = std::thread::Builder::new().name("dhakira-merge".into()).spawn(move || {
+            at_start.inspect(|call| call());
             let done = Done(&shared.merging);
             while shared.merge() {}
             drop(done);
@@ -315,9 +326,14 @@ pub struct Loader<'a> {
 }
 
 impl Loader<'_> {
+    /// Makes a unit ready to be added, on any thread.
+    pub fn number(&self, entry: &IndexEntry) -> NumberedEntry {
+        NumberedEntry::new(entry, &self.index.shared.vocabulary)
+    }
+
     /// Adds units; none may come twice or be in the index already.
-    pub fn add(&mut self, entries: &[IndexEntry]) {
-        self.rows.extend(entries.iter(), &self.index.shared.vocabulary);
+    pub fn add(&mut self, entries: impl IntoIterator<Item = NumberedEntry>) {
+        entries.into_iter().for_each(|entry| self.rows.push(entry.row()));
     }
 
     /// Seals them and shows them.
@@ -344,7 +360,12 @@ impl Shared {
     }
 
     fn publish(&self, snapshot: Snapshot) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        let new = Arc::new(snapshot);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, new);
+        // Giving a large set back takes long: after the lock.
+        drop(current);
+        drop(old);
     }
 
     /// Merges sealed sets of one size, if there are enough. Writers go on meanwhile; what they take out of the old sets is
@@ -420,11 +441,11 @@ impl Set {
 
     fn seal(rows: &Rows, vocabulary: &Vocabulary) -> Self {
         let rows = rows.by_length();
-        let sealed = Sealed {
-            postings: Postings::new(&rows, vocabulary),
-            source: Occurrences::new(rows.words()),
-            target: Occurrences::new(rows.target()),
-        };
+        let (postings, (source, target)) = rayon::join(
+            || Postings::new(&rows, vocabulary),
+            || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
+        );
+        let sealed = Sealed { postings, source, target };
         Self { rows: Arc::new(rows), sealed: Some(Arc::new(sealed)), dead: Arc::default() }
     }
 

@@ -1,7 +1,8 @@
 //! Which number stands for this value? Values get numbers in the order in which they come and keep them for ever.
 //!
-//! One writer at a time adds; readers are never held up for longer than one entry of a hash table takes to write, and
-//! reading a value by its number takes no lock at all. Knows nothing of what the values mean.
+//! One writer at a time adds, and may be put to sleep while it does: readers wait for nothing but the moment in which a
+//! table that has grown takes the place of the old one. Reading a value by its number takes no lock at all. Knows nothing
+//! of what the values mean.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -16,8 +17,8 @@ pub(super) struct Interner<T> {
     values: Grow<T>,
     shards: Vec<RwLock<Table>>,
     hasher: RandomState,
-    /// Held while a value is added, so that none gets two numbers.
-    adding: Mutex<()>,
+    /// Held while a value is added, so that none gets two numbers; slots in use of each shard.
+    adding: Mutex<[usize; SHARDS]>,
 }
 
 /// Locks of the way from value to number; a power of two.
@@ -29,7 +30,7 @@ impl<T> Default for Interner<T> {
             values: Grow::default(),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: RandomState::default(),
-            adding: Mutex::default(),
+            adding: Mutex::new([0; SHARDS]),
         }
     }
 }
@@ -51,29 +52,19 @@ impl<T: Hash + Eq> Interner<T> {
         (0..self.len()).filter_map(|number| self.get(number)).map(of).collect()
     }
 
-    /// Gives a value the next number, without locks; whether it had none before.
-    pub(super) fn add(&mut self, value: T) -> bool {
-        let hash = self.hasher.hash_one(&value);
-        let shard = (hash >> 56) as usize % SHARDS;
-        let (values, hasher) = (&self.values, &self.hasher);
-        let table = self.shards[shard].get_mut().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |number| values.get(number).is_some_and(|known| *known == value);
-        if table.find(hash, is_same).is_some() {
-            return false;
-        }
-        let number = values.push(value);
-        let hash_of = |number| values.get(number).map_or(0, |known| hasher.hash_one(known));
-        table.insert(hash, number, hash_of);
-        true
-    }
-
     /// The number of a value, if it has one.
     pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, value: &Q) -> Option<u32>
     where
         T: Borrow<Q>,
     {
-        let hash = self.hasher.hash_one(value);
-        let table = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        self.find_hashed(self.hasher.hash_one(value), value)
+    }
+
+    fn find_hashed<Q: Eq + ?Sized>(&self, hash: u64, value: &Q) -> Option<u32>
+    where
+        T: Borrow<Q>,
+    {
+        let table = self.shards[shard(hash)].read().unwrap_or_else(PoisonError::into_inner);
         table.find(hash, |number| self.get(number).is_some_and(|known| known.borrow() == value))
     }
 
@@ -82,41 +73,54 @@ impl<T: Hash + Eq> Interner<T> {
     where
         T: Borrow<Q>,
     {
-        if let Some(number) = self.find(value) {
+        let hash = self.hasher.hash_one(value);
+        if let Some(number) = self.find_hashed(hash, value) {
             return number;
         }
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = self.find(value) {
+        let mut used = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = self.find_hashed(hash, value) {
             return number;
         }
         let number = self.values.push(own(value));
-        let hash = self.hasher.hash_one(value);
-        let mut table = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
-        table.insert(hash, number, |number| {
-            self.get(number).map_or(0, |known| self.hasher.hash_one(known.borrow()))
-        });
+        let used = &mut used[shard(hash)];
+        let place = &self.shards[shard(hash)];
+        let table = place.read().unwrap_or_else(PoisonError::into_inner);
+        *used += 1;
+        if 4 * *used > 3 * table.slots.len() {
+            let grown = table.grown(|number| {
+                self.get(number).map_or(0, |known| self.hasher.hash_one(known.borrow()))
+            });
+            grown.place(hash, number);
+            drop(table);
+            let mut table = place.write().unwrap_or_else(PoisonError::into_inner);
+            let old = std::mem::replace(&mut *table, grown);
+            drop(table);
+            drop(old);
+        } else {
+            table.place(hash, number);
+        }
         number
-    }
-
-    fn shard(&self, hash: u64) -> &RwLock<Table> {
-        // The low bits choose the slot inside.
-        &self.shards[(hash >> 56) as usize % SHARDS]
     }
 }
 
-/// An open-addressing table of numbers; the values are elsewhere.
+fn shard(hash: u64) -> usize {
+    // The low bits choose the slot inside.
+    (hash >> 56) as usize % SHARDS
+}
+
+/// An open-addressing table of numbers; the values are elsewhere. One adds while others look.
 #[derive(Debug, Default)]
 struct Table {
     /// 1 + number; 0 is empty.
-    slots: Vec<u32>,
-    used: usize,
+    slots: Box<[AtomicU32]>,
 }
 
 impl Table {
     fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut slot = truncated(hash) & mask;
-        while let Some(number) = self.slots[slot].checked_sub(1) {
+        // What a number stands for was written before the number.
+        while let Some(number) = self.slots[slot].load(Ordering::Acquire).checked_sub(1) {
             if is(number) {
                 return Some(number);
             }
@@ -125,25 +129,26 @@ impl Table {
         None
     }
 
-    fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        if 4 * (self.used + 1) > 3 * self.slots.len() {
-            let old = std::mem::take(&mut self.slots);
-            self.slots = vec![0; (2 * old.len()).max(16)];
-            for entry in old.into_iter().filter(|&entry| entry != 0) {
-                self.place(hash_of(entry - 1), entry);
+    /// One of twice the size with the same numbers.
+    fn grown(&self, hash_of: impl Fn(u32) -> u64) -> Self {
+        let size = (2 * self.slots.len()).max(16);
+        let grown = Self { slots: (0..size).map(|_| AtomicU32::new(0)).collect() };
+        for slot in &self.slots {
+            if let Some(number) = slot.load(Ordering::Acquire).checked_sub(1) {
+                grown.place(hash_of(number), number);
             }
         }
-        self.place(hash, number + 1);
-        self.used += 1;
+        grown
     }
 
-    fn place(&mut self, hash: u64, entry: u32) {
+    /// Adds a number where there is room; the caller sees to it that nobody else does at the same time.
+    fn place(&self, hash: u64, number: u32) {
         let mask = self.slots.len() - 1;
         let mut slot = truncated(hash) & mask;
-        while self.slots[slot] != 0 {
+        while self.slots[slot].load(Ordering::Relaxed) != 0 {
             slot = (slot + 1) & mask;
         }
-        self.slots[slot] = entry;
+        self.slots[slot].store(number + 1, Ordering::Release);
     }
 }
 

@@ -36,6 +36,7 @@ pub use form::Form;
 pub use index::{Frozen, IndexBytes, Loader, MemoryIndex};
 pub use plain::{PlainReader, PlainWriter};
 pub use query::{Cancelled, Filter, Hit, MatchKind, Options, Query, merge};
+pub use rows::NumberedEntry;
 pub use score::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
 pub use search::SearchWork;
 

@@ -5,7 +5,7 @@
 use super::lists::Lists;
 
 /// Fewest rows of a block. Fewer are more precise and take more memory.
-const BLOCK_ROWS_MIN: usize = 128;
+const BLOCK_ROWS_MIN: usize = 16;
 /// Blocks are numbered in 16 bits.
 const BLOCKS_MAX: usize = 1 << 16;
 
@@ -131,15 +131,15 @@ mod tests {
     #[test]
     fn every_block_of_a_word_is_known_and_no_other() {
         let mut rows = Lists::default();
-        for row in 0..1_000_u32 {
-            rows.push(&[row % 7, 100 + row / 128, 100 + row / 128]);
+        for row in 0..125_u32 {
+            rows.push(&[row % 7, 100 + row / 16, 100 + row / 16]);
         }
         rows.push(&[]);
         let occurrences = Occurrences::new(&rows);
         for word in 0..120 {
             let found = occurrences.with_any(&[word], rows.len());
             for block in 0..8 {
-                let here = (block * 128..(block * 128 + 128).min(rows.len()))
+                let here = (block * 16..(block * 16 + 16).min(rows.len()))
                     .any(|row| rows.get(row).contains(&word));
                 assert_eq!(
                     found.next_from(block) == Some(block),

@@ -16,25 +16,76 @@ use super::vocabulary::Vocabulary;
 
 /// Segments with more tokens are looked at one by one: no memory has many of them.
 pub(super) const LENGTH_MAX: usize = u16::MAX as usize;
-/// Stands for every place or rank from here on: there is no telling.
-pub(super) const FAR: u8 = u8::MAX;
-
 /// A place at which a class stands among the rarest of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Posting {
     pub(super) row: u32,
-    /// Of the token in the row; [`FAR`] when it is beyond.
-    pub(super) place: u8,
-    /// Among the tokens of the row, the rarest first; [`FAR`] when it is beyond.
-    pub(super) rank: u8,
-    /// A bit for each class of the row, see [`mark`]: most rows need not be looked at.
-    pub(super) marks: u16,
+    /// From the highest bits: the place of the token in the row (6 bits), its rank among the tokens of the row, the rarest
+    /// first (5), and a [`mark`] for each class of the row (21).
+    pub(super) packed: u32,
 }
 
-/// The bit of a class among the marks of a posting.
-pub(super) fn mark(class: u32) -> u16 {
-    // The highest bits of a Fibonacci hash; signatures use lower ones.
-    1 << (class.wrapping_mul(0x9E37_79B1) >> 28)
+const PLACE_BITS: u32 = 6;
+const RANK_BITS: u32 = 5;
+const MARK_BITS: u32 = 32 - PLACE_BITS - RANK_BITS;
+/// All marks of a posting.
+pub(super) const MARKS: u32 = (1 << MARK_BITS) - 1;
+
+/// The bit of a class among the marks of a posting: most rows need not be looked at.
+pub(super) fn mark(class: u32) -> u32 {
+    // The highest bits of a Fibonacci hash, spread over the marks; signatures use lower ones.
+    1 << ((u64::from(class.wrapping_mul(0x9E37_79B1)) * u64::from(MARK_BITS)) >> 32)
+}
+
+/// How places and ranks of rows of one length are made small: their low bits are left out. What is compared with them is
+/// made small in the same way, so that nothing is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Small {
+    place_shift: u32,
+    rank_shift: u32,
+}
+
+impl Small {
+    /// For rows of so many tokens.
+    pub(super) fn of(length: usize) -> Self {
+        let bits = |most: usize| usize::BITS - most.saturating_sub(1).leading_zeros();
+        Self {
+            place_shift: bits(length).saturating_sub(PLACE_BITS),
+            rank_shift: bits(prefix_len(length)).saturating_sub(RANK_BITS),
+        }
+    }
+
+    pub(super) fn place(self, place: u32) -> u32 {
+        place >> self.place_shift
+    }
+
+    pub(super) fn rank(self, rank: u32) -> u32 {
+        rank >> self.rank_shift
+    }
+}
+
+impl Posting {
+    fn new(row: usize, place: u16, rank: usize, marks: u32, small: Small) -> Self {
+        let place = small.place(place.into()) << (RANK_BITS + MARK_BITS);
+        let rank = small.rank(length_u32(rank)) << MARK_BITS;
+        Self { row: length_u32(row), packed: place | rank | marks }
+    }
+
+    /// Made small.
+    pub(super) fn place(self) -> u32 {
+        self.packed >> (RANK_BITS + MARK_BITS)
+    }
+
+    /// Made small.
+    #[inline]
+    pub(super) fn rank(self) -> u32 {
+        (self.packed >> MARK_BITS) & ((1 << RANK_BITS) - 1)
+    }
+
+    #[inline]
+    pub(super) fn marks(self) -> u32 {
+        self.packed & MARKS
+    }
 }
 
 /// The search structure of rows that are sorted by length.
@@ -106,20 +157,25 @@ impl Postings {
             *end = total;
             total += count;
         }
-        let near = |number: usize| u8::try_from(number).unwrap_or(FAR);
-        let mut postings = vec![Posting { row: 0, place: 0, rank: 0, marks: 0 }; total as usize];
-        for row in 0..indexed {
-            let classes = self.classes(rows, row);
-            let marks = classes.iter().fold(0, |marks, &class| marks | mark(class));
-            let prefix = prefix(classes, &mut ranked);
-            for (rank, &(class, place)) in prefix.iter().enumerate() {
+        let mut postings = vec![Posting { row: 0, packed: 0 }; total as usize];
+        // Rows of one length side by side, their postings in order of the places.
+        let mut of_length: Vec<(u32, Posting)> = Vec::new();
+        for pair in self.lengths.windows(2) {
+            let (length, first, end) = (pair[0].0 as usize, pair[0].1, pair[1].1);
+            let small = Small::of(length);
+            of_length.clear();
+            for row in first as usize..(end as usize).min(indexed) {
+                let classes = self.classes(rows, row);
+                let marks = classes.iter().fold(0, |marks, &class| marks | mark(class));
+                let prefix = prefix(classes, &mut ranked).iter().enumerate();
+                of_length.extend(prefix.map(|(rank, &(class, place))| {
+                    (class, Posting::new(row, place, rank, marks, small))
+                }));
+            }
+            of_length.sort_by_key(|(_, posting)| posting.place());
+            for &(class, posting) in &of_length {
                 let next = &mut ends[class as usize];
-                postings[*next as usize] = Posting {
-                    row: length_u32(row),
-                    place: near(usize::from(place)),
-                    rank: near(rank),
-                    marks,
-                };
+                postings[*next as usize] = posting;
                 *next += 1;
             }
         }
@@ -145,7 +201,7 @@ impl Postings {
         self.lengths[at..].windows(2).map(|pair| (pair[0].0, pair[1].1))
     }
 
-    /// The postings of a class, in order of their rows.
+    /// The postings of a class: the shortest rows first, those of one length in order of the places.
     pub(super) fn of(&self, rank: u32) -> &[Posting] {
         let rank = rank as usize;
         let start = if rank == 0 { 0 } else { self.ends[rank - 1] };

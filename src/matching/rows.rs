@@ -92,6 +92,34 @@ pub(super) struct Row<'a> {
     pub(super) target: &'a [u32],
 }
 
+/// An entry in the numbers of a vocabulary, on its way into rows.
+pub struct NumberedEntry {
+    facts: RowFacts,
+    words: Vec<u32>,
+    gaps: Vec<UnusualGap>,
+    target: Vec<u32>,
+}
+
+impl NumberedEntry {
+    pub(super) fn new(entry: &IndexEntry, vocabulary: &Vocabulary) -> Self {
+        let words: Vec<u32> =
+            entry.form.tokens().map(|token| vocabulary.intern_word(token)).collect();
+        let gaps = entry.form.gaps().map(|gap| vocabulary.intern_gap(gap)).zip(0..);
+        let unusual = gaps.filter(|&(gap, place)| gap != usual_gap(place as usize, words.len()));
+        Self {
+            facts: facts_of(entry, vocabulary),
+            gaps: unusual.map(|(gap, place)| (place, gap)).collect(),
+            target: entry.target.tokens().map(|token| vocabulary.intern_word(token)).collect(),
+            words,
+        }
+    }
+
+    pub(super) fn row(&self) -> Row<'_> {
+        let Self { facts, words, gaps, target } = self;
+        Row { facts, words, gaps, target }
+    }
+}
+
 impl Rows {
     /// Rows for new entries.
     pub(super) fn of<'a>(
@@ -116,21 +144,10 @@ impl Rows {
         entries: impl Iterator<Item = &'a IndexEntry>,
         vocabulary: &Vocabulary,
     ) {
-        for entry in entries {
-            let (words, gaps) = vocabulary.intern_form(&entry.form);
-            let (target, _) = vocabulary.intern_form(&entry.target);
-            let unusual = gaps
-                .iter()
-                .enumerate()
-                .filter(|&(place, &gap)| gap != usual_gap(place, words.len()));
-            let unusual: Vec<UnusualGap> =
-                unusual.map(|(place, &gap)| (length_u32(place), gap)).collect();
-            let facts = facts_of(entry, vocabulary);
-            self.push(Row { facts: &facts, words: &words, gaps: &unusual, target: &target });
-        }
+        entries.for_each(|entry| self.push(NumberedEntry::new(entry, vocabulary).row()));
     }
 
-    fn push(&mut self, row: Row<'_>) {
+    pub(super) fn push(&mut self, row: Row<'_>) {
         self.facts.push(*row.facts);
         self.words.push(row.words);
         self.gaps.push(row.gaps);

@@ -8,7 +8,7 @@ use super::bounds::{BASE_MIN, Bounds, OfLength};
 use super::index::{Set, Snapshot};
 use super::judge::{Bench, Judge, reachable};
 use super::levenshtein::Matcher;
-use super::postings::{FAR, LENGTH_MAX, Posting, Postings, mark};
+use super::postings::{LENGTH_MAX, MARKS, Posting, Postings, Small, mark};
 use super::query::{Best, Cancelled, Hit};
 use super::rows::length_u32;
 use super::signature::QuerySignature;
@@ -48,10 +48,12 @@ pub(super) struct Scratch {
     /// A bit for each row that was looked at, and the words of it that are not zero.
     seen: Vec<u64>,
     touched: Vec<u32>,
-    /// Rows that passed the bounds and wait to be looked at, with their lengths.
+    /// Rows that passed the bounds, of one piece of a list.
+    gathered: Vec<u32>,
+    /// Rows that wait to be looked at, with their lengths.
     waiting: Vec<(u32, u32)>,
     /// Marks of the query's classes, and how many of its tokens have none in the set.
-    marks: u16,
+    marks: u32,
     unknown: u32,
     /// Classes of the query in the numbers of one set, and their places, the rarest first.
     classes: Vec<u32>,
@@ -59,8 +61,10 @@ pub(super) struct Scratch {
     pub(super) work: SearchWork,
 }
 
-/// Postings read, and rows judged one by one, between two looks at the flag that cancels: well below a millisecond.
+/// Rows judged one by one between two looks at the flag that cancels: well below a millisecond.
 const STEPS_PER_LOOK: usize = 4_096;
+/// Postings read in one go.
+const PIECE: usize = 512;
 
 /// Rows that wait before they are looked at: enough to overlap the waiting for memory.
 const WAITING_MAX: usize = 64;
@@ -210,7 +214,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Goes through postings of one token of the query, which stand in order of their rows and so of their lengths.
+    /// Goes through postings of one token of the query, length by length.
     fn list(
         &mut self,
         set: &Set,
@@ -219,21 +223,24 @@ impl Search<'_, '_> {
         (rank, place): (usize, u32),
         signature: &QuerySignature,
     ) -> Result<(), Cancelled> {
+        self.look_at_flag()?;
         let Some(first) = list.first() else { return Ok(()) };
-        let probe = Probe { rank, place: i32::try_from(place).unwrap_or(i32::MAX / 4) };
         let mut lengths = postings.lengths_from(set.rows().length(first.row as usize));
-        let (mut length, mut end) = (0, 0);
-        for part in list.chunks(STEPS_PER_LOOK) {
-            self.look_at_flag()?;
-            self.scratch.work.postings += part.len() as u64;
-            let mut rest = part;
-            while let Some(first) = rest.first() {
-                if first.row >= end {
-                    let Some(next) = lengths.find(|&(_, end)| end > first.row) else { break };
-                    (length, end) = next;
+        let mut rest = list;
+        while let Some(first) = rest.first() {
+            let Some((length, end)) = lengths.find(|&(_, end)| end > first.row) else { break };
+            let of_length;
+            (of_length, rest) = rest.split_at(gallop(rest, |posting| posting.row < end));
+            let Some(bounds) = self.bounds(length as usize, rank) else { continue };
+            let small = Small::of(length as usize);
+            let near = near(of_length, place, bounds, small);
+            for piece in near.chunks(PIECE) {
+                if near.len() > PIECE {
+                    self.look_at_flag()?;
                 }
-                let read = self.scratch.gather(rest, probe, (length, end));
-                rest = &rest[read..];
+                // The bound may have risen meanwhile; it may even leave out this length, or this token.
+                let Some(bounds) = self.bounds(length as usize, rank) else { break };
+                self.scratch.gather(piece, bounds, small, length);
                 if self.scratch.waiting.len() >= WAITING_MAX {
                     self.look_at_waiting(set, postings, rank, signature);
                 }
@@ -283,45 +290,33 @@ impl Search<'_, '_> {
     }
 }
 
-/// A token of the query whose postings are read.
-#[derive(Clone, Copy)]
-struct Probe {
-    rank: usize,
-    place: i32,
-}
-
 impl Scratch {
-    /// Puts the rows of one length whose postings are within the bounds, and which were not looked at before, among those
-    /// that wait; stops when enough of them do. How many postings were read.
-    #[expect(clippy::needless_bitwise_bool)]
-    fn gather(&mut self, list: &[Posting], probe: Probe, (length, end): (u32, u32)) -> usize {
-        let bounds = self.bounds.of(length as usize).unwrap_or(OfLength::NONE);
-        let Some(spare) = bounds.query_rank_max.checked_sub(self.unknown) else {
-            return list.len().min(list.partition_point(|posting| posting.row < end));
-        };
-        let bounds =
-            if bounds.query_rank_max as usize >= probe.rank { bounds } else { OfLength::NONE };
-        let marks = self.marks;
-        let first_place = probe.place + bounds.shift.0;
-        let places = u32::try_from(bounds.shift.1 - bounds.shift.0 + 1).unwrap_or(0);
-        for (read, &posting) in list.iter().enumerate() {
-            if posting.row >= end {
-                return read;
-            }
-            // Without branches: nothing foretells the answers.
-            let from_first = (i32::from(posting.place) - first_place).cast_unsigned();
-            let near = (from_first < places) | (posting.place == FAR);
-            let rare = (u32::from(posting.rank) <= bounds.stored_rank_max) | (posting.rank == FAR);
-            let of_query = (marks & !posting.marks).count_ones() <= spare;
-            let of_row = (posting.marks & !marks).count_ones() <= bounds.stored_rank_max;
-            if near & rare & of_query & of_row && !self.was_seen(posting.row) {
-                self.waiting.push((posting.row, length));
-                if self.waiting.len() >= WAITING_MAX {
-                    return read + 1;
-                }
+    /// Puts the rows of some postings of one length that are within the bounds, and which were not looked at before, among
+    /// those that wait.
+    #[expect(clippy::needless_bitwise_bool, reason = "no branch")]
+    fn gather(&mut self, piece: &[Posting], bounds: OfLength, small: Small, length: u32) {
+        self.work.postings += piece.len() as u64;
+        let Some(spare) = bounds.query_rank_max.checked_sub(self.unknown) else { return };
+        let (marks, not_marks) = (self.marks, !self.marks & MARKS);
+        let (rank_max, stored_max) = (small.rank(bounds.stored_rank_max), bounds.stored_rank_max);
+        // Every row is written, and the next one over it unless it is wanted: nothing foretells the answers, so there is
+        // no branch to foretell.
+        self.gathered.resize(PIECE, 0);
+        let mut count = 0;
+        for &posting in piece {
+            let of_query = (marks & !posting.marks()).count_ones();
+            let of_row = (posting.marks() & not_marks).count_ones();
+            self.gathered[count % PIECE] = posting.row;
+            let wanted =
+                (posting.rank() <= rank_max) & (of_query <= spare) & (of_row <= stored_max);
+            count += usize::from(wanted);
+        }
+        for at in 0..count {
+            let row = self.gathered[at];
+            if !self.was_seen(row) {
+                self.waiting.push((row, length));
             }
         }
-        list.len()
     }
 
     /// Whether a row was looked at before; it is from now on.
@@ -344,17 +339,38 @@ impl Scratch {
 fn seek(list: &[Posting], row: u32, rows: usize) -> usize {
     let before = |at: usize| list.get(at).is_some_and(|posting| posting.row < row);
     let guess = (list.len() * row as usize / rows.max(1)).min(list.len());
-    let (mut low, mut high, mut step) = (guess, guess, 8);
-    // Whatever is before `low` is before the row; what is at `high` is not.
+    let (mut low, mut step) = (guess, 8);
+    // Whatever is before `low` is before the row.
     while low > 0 && !before(low - 1) {
-        high = low;
         low = low.saturating_sub(step);
         step *= 2;
     }
-    while before(high) {
+    low + gallop(&list[low..], |posting| posting.row < row)
+}
+
+/// How many postings at the beginning are as they should be; none is behind one that is not.
+fn gallop(list: &[Posting], is: impl Fn(&Posting) -> bool) -> usize {
+    let (mut low, mut step) = (0, 8);
+    let mut high = step.min(list.len());
+    while high < list.len() && is(&list[high]) {
         low = high;
-        high = (high + step).min(list.len());
         step *= 2;
+        high = (high + step).min(list.len());
     }
-    low + list[low..high].partition_point(|posting| posting.row < row)
+    low + list[low..high].partition_point(is)
+}
+
+/// The postings of one length whose places are within the bounds.
+fn near(of_length: &[Posting], place: u32, bounds: OfLength, small: Small) -> &[Posting] {
+    let place = i64::from(place);
+    let last = place + i64::from(bounds.shift.1);
+    let (Ok(first), Ok(last)) =
+        (u32::try_from((place + i64::from(bounds.shift.0)).max(0)), u32::try_from(last))
+    else {
+        return &[];
+    };
+    let (first, last) = (small.place(first), small.place(last));
+    let from = of_length.partition_point(|posting| posting.place() < first);
+    let behind = &of_length[from..];
+    &behind[..behind.partition_point(|posting| posting.place() <= last)]
 }

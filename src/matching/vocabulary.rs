@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use super::checkpoint::{read_lists, write_lists};
-use super::form::{Form, Gap, Token, same_class_cost};
+use super::form::{Gap, Token, same_class_cost};
 use super::intern::Interner;
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter, damaged};
@@ -57,13 +57,22 @@ pub(super) struct Numbers {
 pub(super) const GAP_EMPTY: u32 = 0;
 /// Gap number of one space: what stands between most words.
 pub(super) const GAP_SPACE: u32 = 1;
+/// The gaps of these numbers; white space folds to nothing.
+const USUAL_GAPS: [Gap<'_>; 2] =
+    [Gap { canonical: "", folded: "" }, Gap { canonical: " ", folded: "" }];
+
+fn usual_gap(gap: Gap<'_>) -> Option<u32> {
+    USUAL_GAPS.iter().zip([GAP_EMPTY, GAP_SPACE]).find(|(usual, _)| **usual == gap).map(|it| it.1)
+}
 
 impl Vocabulary {
     /// One with the usual gaps, so that their numbers are known.
     pub(super) fn new() -> Self {
         let vocabulary = Self::default();
-        for (number, text) in [(GAP_EMPTY, ""), (GAP_SPACE, " ")] {
-            let given = vocabulary.intern_gap(Gap { canonical: text, folded: text });
+        for (gap, number) in USUAL_GAPS.iter().zip(0..) {
+            let texts = (vocabulary.intern_text(gap.canonical), vocabulary.intern_text(gap.folded));
+            let entry = GapEntry { canonical: texts.0, folded: texts.1 };
+            let given = vocabulary.gaps.intern(&entry, |&entry| entry);
             debug_assert_eq!(given, number);
         }
         vocabulary
@@ -85,6 +94,9 @@ impl Vocabulary {
     }
 
     pub(super) fn intern_gap(&self, gap: Gap<'_>) -> u32 {
+        if let Some(usual) = usual_gap(gap) {
+            return usual;
+        }
         let entry = GapEntry {
             canonical: self.intern_text(gap.canonical),
             folded: self.intern_text(gap.folded),
@@ -121,6 +133,9 @@ impl Vocabulary {
     }
 
     pub(super) fn find_gap(&self, gap: Gap<'_>) -> u32 {
+        if let Some(usual) = usual_gap(gap) {
+            return usual;
+        }
         let texts = || Some((self.find_text(gap.canonical)?, self.find_text(gap.folded)?));
         let entry = texts().map(|(canonical, folded)| GapEntry { canonical, folded });
         entry.and_then(|entry| self.gaps.find(&entry)).unwrap_or(UNKNOWN)
@@ -181,25 +196,27 @@ impl Vocabulary {
         let forms: Vec<((u32, u32), u8)> = input.array()?;
         let gaps: Vec<(u32, u32)> = input.array()?;
         let texts: Lists<u8> = read_lists(input)?;
-        let mut vocabulary = Self::default();
+        let vocabulary = Self::default();
         let mut unique = true;
-        for number in 0..texts.len() {
-            let text = std::str::from_utf8(texts.get(number));
+        for (place, number) in (0..texts.len()).zip(0..) {
+            let text = std::str::from_utf8(texts.get(place));
             let text = text.map_err(|_| damaged("a word that is no text"))?;
-            unique &= vocabulary.texts.add(text.into());
+            unique &= vocabulary.intern_text(text) == number;
         }
-        for ((folded, class), number_like) in forms {
-            let number_like = number_like != 0;
-            unique &= vocabulary.forms.add(FormEntry { folded, class, number_like });
+        for (((folded, class), number_like), number) in forms.into_iter().zip(0..) {
+            let entry = FormEntry { folded, class, number_like: number_like != 0 };
+            unique &= vocabulary.forms.intern(&entry, |&entry| entry) == number;
         }
-        for (surface, form) in words {
-            unique &= vocabulary.words.add(WordEntry { surface, form });
+        for ((surface, form), number) in words.into_iter().zip(0..) {
+            let entry = WordEntry { surface, form };
+            unique &= vocabulary.words.intern(&entry, |&entry| entry) == number;
         }
-        for (canonical, folded) in gaps {
-            unique &= vocabulary.gaps.add(GapEntry { canonical, folded });
+        for ((canonical, folded), number) in gaps.into_iter().zip(0..) {
+            let entry = GapEntry { canonical, folded };
+            unique &= vocabulary.gaps.intern(&entry, |&entry| entry) == number;
         }
-        let usual = |number, text| vocabulary.gap(number) == Gap { canonical: text, folded: text };
-        if unique && usual(GAP_EMPTY, "") && usual(GAP_SPACE, " ") {
+        let usual = USUAL_GAPS.iter().zip(0..).all(|(gap, number)| vocabulary.gap(number) == *gap);
+        if unique && usual {
             return Ok(vocabulary);
         }
         Err(damaged("a vocabulary with two numbers for one word"))
@@ -214,12 +231,5 @@ impl Vocabulary {
     pub(super) fn texts_of(&self, word: u32) -> (u32, u32) {
         let form = self.words.get(word).and_then(|entry| self.forms.get(entry.form));
         form.map_or((UNKNOWN, UNKNOWN), |form| (form.folded, form.class))
-    }
-
-    /// The numbers of a form's words and gaps, given out where there are none.
-    pub(super) fn intern_form(&self, form: &Form) -> (Vec<u32>, Vec<u32>) {
-        let words = form.tokens().map(|token| self.intern_word(token)).collect();
-        let gaps = form.gaps().map(|gap| self.intern_gap(gap)).collect();
-        (words, gaps)
     }
 }

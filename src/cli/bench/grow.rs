@@ -17,7 +17,7 @@ impl Grower {
     /// From real segments, with the seed of the changes.
     pub(super) fn new(real: Vec<String>, seed: u64) -> Self {
         let words = real.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned);
-        Self { words: words.collect(), real, random: Random(seed) }
+        Self { words: words.collect(), real, random: Random::new(seed) }
     }
 
     /// The segment of a number, to be asked for in order.
@@ -46,9 +46,13 @@ impl Grower {
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014).
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -57,7 +61,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         // The remainder of a 64-bit number: the bias is far below what matters here.
         usize::try_from(self.next() % (limit.max(1) as u64)).unwrap_or(0)
     }

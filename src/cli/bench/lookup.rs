@@ -7,21 +7,20 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::engine::{
-    Cancel, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice, NewMemory, Prepared,
-    QuerySegment, UnitFilter,
+    Cancel, ConcordanceSettings, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice,
+    NewMemory, Prepared, QuerySegment, UnitFilter,
 };
-use crate::formats::{self, Event, ReadOptions};
-use crate::limits::BATCH_UNITS_MAX;
-use crate::server::{Bound, Shutdown};
-use crate::service::Api;
+use crate::limits::IMPORT_BATCH_UNITS;
+use crate::matching::{SameWord, Side, Together};
 use crate::service::client::Client;
-use crate::store::{InMemoryStore, RequestKey};
-use crate::unit::{MemoryName, Score, Segment, UnitContent};
+use crate::store::{OpenOptions, RequestKey, SledStore};
+use crate::unit::{MemoryName, Score, UnitContent};
 
-use super::grow::Grower;
-use super::measure::{Figures, number, peak_resident_mb};
+use super::corpus::{grown, phrases, queries, read_units};
+use super::measure::{Figures, number, resident_mb};
+use super::served::{Server, batched, during_import, empty_calls, one_by_one};
 
-/// Looks the segments of one file up in a memory made of another, in the engine and over gRPC on loopback.
+/// Looks the segments of one file up in a memory made of another, in the engine and through a server on loopback.
 #[derive(Debug, Args)]
 pub(super) struct BenchLookup {
     /// File with the memory.
@@ -39,7 +38,7 @@ pub(super) struct BenchLookup {
     /// Segments in each call of the batched part.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     batch: u16,
-    /// Calls under way at the same time in the part that loads the server.
+    /// Calls under way at the same time in the parts that load the server.
     #[arg(long, default_value_t = 8)]
     clients: usize,
     /// Least score of a match.
@@ -51,116 +50,160 @@ pub(super) struct BenchLookup {
     /// Answer from a scan of every unit.
     #[arg(long)]
     exhaustive: bool,
+    /// Times that everything is measured; medians are shown.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
+    runs: u8,
+    /// Units imported while segments are looked up.
+    #[arg(long, default_value_t = 50_000)]
+    import: usize,
+    /// Directory of the memory, kept and used again; without it one is made and removed.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// One JSON object with all figures.
     #[arg(long)]
     json: bool,
 }
 
 impl BenchLookup {
-    /// The real units, and changed copies up to the number that was asked for.
-    fn grown(&self, mut units: Vec<UnitContent>) -> Vec<UnitContent> {
-        let wanted = self.units.unwrap_or(units.len());
-        units.truncate(wanted);
-        let real = units.len();
-        let sources = units.iter().map(|unit| unit.source.text.clone()).collect();
-        let mut grower = Grower::new(sources, 1);
-        while units.len() < wanted && real > 0 {
-            let mut copy = units[units.len() % real].clone();
-            copy.source = Segment::plain(grower.changed_copy());
-            units.push(copy);
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let kept = self.data.clone();
+        let data = kept.clone().unwrap_or_else(|| {
+            PathBuf::from("./dhakira-bench").join(uuid::Uuid::new_v4().to_string())
+        });
+        let json = self.json;
+        let figures = self.measure(&data).await;
+        if kept.is_none() {
+            std::fs::remove_dir_all(&data)?;
         }
-        units
+        figures?.show(json)
     }
 
-    pub(super) async fn run(self) -> anyhow::Result<()> {
+    async fn measure(self, data: &Path) -> anyhow::Result<Figures> {
         let mut figures = Figures::default();
         let name: MemoryName = "bench".parse()?;
-        let engine = Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ())?;
-        let units = self.grown(read_units(&self.corpus, usize::MAX)?);
-        let queries: Vec<QuerySegment> = spread(read_units(&self.queries, usize::MAX)?, self.count)
-            .into_iter()
-            .map(|unit| QuerySegment {
-                segment: Segment::plain(unit.source.text),
-                previous: None,
-                next: None,
-            })
-            .collect();
-        figures.put("units", number(units.len()));
-        figures.put("queries", number(queries.len()));
-        let (engine, seconds) = {
-            let name = name.clone();
-            tokio::task::spawn_blocking(move || fill(engine, &name, units)).await??
-        };
-        figures.put("fill_seconds", seconds);
         let settings = LookupSettings {
-            memories: vec![MemoryChoice { memory: name, penalty: Score::ZERO }],
+            memories: vec![MemoryChoice { memory: name.clone(), penalty: Score::ZERO }],
             min_score: Score::from_points(self.min_score)?,
             max_matches: self.max,
             exhaustive: self.exhaustive,
             filter: UnitFilter::default(),
         };
-        let api = {
-            let (settings, queries) = (settings.clone(), queries.clone());
-            let call = move || -> anyhow::Result<_> {
-                let times = time_engine(&engine, &settings, &queries)?;
-                Ok((engine, times))
-            };
-            let (engine, (times, matched)) = tokio::task::spawn_blocking(call).await??;
-            figures.percentiles("engine", times);
-            figures.put("queries_with_match", number(matched));
-            Api::ready(engine)
+        let queries = queries(&self.queries, self.count)?;
+        figures.put("queries", number(queries.len()));
+        let runs = usize::from(self.runs);
+        let of_engine = {
+            let (data, settings, queries) = (data.to_owned(), settings.clone(), queries.clone());
+            let (corpus, units) = (self.corpus.clone(), self.units);
+            move || in_process(&data, &corpus, units, &settings, &queries, runs)
         };
-        let bound = Bound::new("127.0.0.1:0".parse()?).await?;
-        let mut client = {
-            let url = format!("http://{}", bound.address());
-            tokio::spawn(bound.serve(api, Shutdown::default()));
-            Client::connect(&url).await?
+        figures.add(tokio::task::spawn_blocking(of_engine).await??);
+        let server = {
+            let data = data.to_owned();
+            tokio::task::spawn_blocking(move || Server::start(&data)).await??
         };
-        let mut times = Vec::with_capacity(queries.len());
-        for query in &queries {
-            let since = Instant::now();
-            client.lookup(&settings, vec![query.clone()]).await?;
-            times.push(since.elapsed());
+        figures.put("server_resident_mb", server.resident_mb());
+        let mut client = Client::connect(&server.url).await?;
+        figures.percentiles("grpc_floor", empty_calls(&mut client, &name, queries.len()).await?);
+        let mut times = Vec::new();
+        for _ in 0..runs {
+            times.push(one_by_one(&mut client, &settings, &queries).await?);
         }
-        figures.percentiles("grpc", times);
-        let since = Instant::now();
-        for batch in queries.chunks(usize::from(self.batch)) {
-            client.lookup(&settings, batch.to_vec()).await?;
+        figures.median_percentiles("grpc", times);
+        for (figure, batch) in [
+            ("grpc_loaded_lookups_per_second", 1),
+            ("grpc_batched_segments_per_second", usize::from(self.batch)),
+        ] {
+            let mut rates = Vec::new();
+            for _ in 0..runs {
+                rates.push(batched(&client, &settings, &queries, batch, self.clients).await?);
+            }
+            figures.put(figure, super::measure::median(rates));
         }
-        let seconds = since.elapsed().as_secs_f64();
-        figures.put("grpc_batched_segments_per_second", number(queries.len()) / seconds);
-        let seconds = loaded(&client, &settings, &queries, self.clients.max(1)).await?;
-        figures.put("grpc_loaded_lookups_per_second", number(queries.len()) / seconds);
-        figures.put("peak_resident_mb", peak_resident_mb());
-        figures.show(self.json)
+        figures.put("server_resident_after_lookups_mb", server.resident_mb());
+        if self.import > 0 {
+            let file = data.join("import.tsv");
+            write_tsv(&file, grown(&self.corpus)?.take(self.import))?;
+            let job = (&server, file.as_path(), self.import);
+            during_import(&mut figures, &mut client, &settings, &queries, job).await?;
+            std::fs::remove_file(&file)?;
+        }
+        Ok(figures)
     }
 }
 
-/// Looks segments up one a call, so many calls at the same time over one connection; how long it took.
-async fn loaded(
-    client: &Client,
+/// Fills the store if it is new, opens it without and with a checkpoint, and times the engine on one core.
+fn in_process(
+    data: &Path,
+    corpus: &Path,
+    units: Option<usize>,
     settings: &LookupSettings,
     queries: &[QuerySegment],
-    clients: usize,
-) -> anyhow::Result<f64> {
+    runs: usize,
+) -> anyhow::Result<Figures> {
+    let mut figures = Figures::default();
+    let checkpoints = data.join("checkpoints");
+    let open = |checkpoints: &Path| {
+        let options =
+            OpenOptions { create: true, accept_data_loss: false, purpose: "bench".to_owned() };
+        let store = Arc::new(SledStore::open(data, &options)?);
+        let since = Instant::now();
+        let engine = Engine::open(store, Some(checkpoints.to_owned()), &mut |_| ())?;
+        anyhow::Ok((engine, since.elapsed().as_secs_f64()))
+    };
+    let real = read_units(corpus, usize::MAX)?;
+    let wanted = units.unwrap_or(real.len());
+    let phrases = phrases(&real, 500);
+    drop(real);
+    let name = &settings.memories[0].memory;
+    let (engine, _) = open(&checkpoints)?;
+    if engine.loaded().units == 0 {
+        let since = Instant::now();
+        fill(&engine, name, grown(corpus)?.take(wanted))?;
+        figures.put("fill_units_per_second", number(wanted) / since.elapsed().as_secs_f64());
+    }
+    drop(engine);
+    // What earlier steps used is given back as far as the allocator does; the server's figure is the clean one.
+    std::fs::remove_dir_all(&checkpoints).or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    let before_mb = resident_mb();
+    let (engine, seconds) = open(&checkpoints)?;
+    figures.put("build_seconds", seconds);
+    figures.put("build_resident_mb", resident_mb() - before_mb);
+    figures.put("units", number(usize::try_from(engine.loaded().units)?));
     let since = Instant::now();
-    let mut calls = tokio::task::JoinSet::new();
-    for part in queries.chunks(queries.len().div_ceil(clients).max(1)) {
-        let (mut client, settings, part) = (client.clone(), settings.clone(), part.to_vec());
-        calls.spawn(async move {
-            for query in part {
-                client.lookup(&settings, vec![query]).await?;
-            }
-            anyhow::Ok(())
-        });
+    drop(engine);
+    figures.put("checkpoint_write_seconds", since.elapsed().as_secs_f64());
+    let (engine, seconds) = open(&checkpoints)?;
+    figures.put("open_seconds", seconds);
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let (of_run, matched) = time_lookups(&engine, settings, queries)?;
+        times.push(of_run);
+        figures.put("queries_with_match", number(matched));
     }
-    while let Some(done) = calls.join_next().await {
-        done??;
+    figures.median_percentiles("engine", times);
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        times.push(time_phrases(&engine, name, &phrases)?);
     }
-    Ok(since.elapsed().as_secs_f64())
+    figures.median_percentiles("concordance", times);
+    Ok(figures)
 }
 
-fn time_engine(
+/// A file for the import command.
+fn write_tsv(file: &Path, units: impl Iterator<Item = UnitContent>) -> anyhow::Result<()> {
+    let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_path(file)?;
+    out.write_record(["ar", "en"])?;
+    for unit in units {
+        out.write_record([unit.source.text, unit.target.text])?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn time_lookups(
     engine: &Engine,
     settings: &LookupSettings,
     queries: &[QuerySegment],
@@ -176,41 +219,35 @@ fn time_engine(
     Ok((times, matched))
 }
 
-/// Some of many, spread evenly.
-pub(super) fn spread<T>(all: Vec<T>, count: usize) -> Vec<T> {
-    let step = all.len().div_ceil(count.max(1)).max(1);
-    all.into_iter().step_by(step).collect()
-}
-
-/// The good units of a file.
-pub(super) fn read_units(file: &Path, limit: usize) -> anyhow::Result<Vec<UnitContent>> {
-    let options = ReadOptions {
-        source_lang: "ar".parse()?,
-        target_lang: "en".parse()?,
-        format: None,
-        source_column: None,
-        target_column: None,
-        file_name: file.display().to_string(),
-    };
-    let mut units = Vec::new();
-    for event in formats::open(Box::new(std::fs::File::open(file)?), &options)? {
-        if let Event::Unit(unit) = event? {
-            units.push(unit.content);
-        }
-        if units.len() == limit {
-            break;
-        }
+/// The first page of twenty units for each phrase.
+fn time_phrases(
+    engine: &Engine,
+    memory: &MemoryName,
+    phrases: &[(String, bool)],
+) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(phrases.len());
+    for (phrase, of_source) in phrases {
+        let settings = ConcordanceSettings {
+            memories: vec![memory.clone()],
+            text: phrase.clone(),
+            side: if *of_source { Side::Source } else { Side::Target },
+            together: Together::Phrase,
+            same: SameWord::Folded,
+            filter: UnitFilter::default(),
+        };
+        let since = Instant::now();
+        engine.concordance(&settings, None, 20, &Cancel::default())?;
+        times.push(since.elapsed());
     }
-    Ok(units)
+    Ok(times)
 }
 
-/// Puts units into a new memory; gives the engine back, and how long it took. Blocks.
+/// Puts units into a new memory. Blocks.
 fn fill(
-    engine: Engine,
+    engine: &Engine,
     name: &MemoryName,
-    units: Vec<UnitContent>,
-) -> anyhow::Result<(Engine, f64)> {
-    let since = Instant::now();
+    mut units: impl Iterator<Item = UnitContent>,
+) -> anyhow::Result<()> {
     let new = NewMemory {
         name: name.clone(),
         display_name: String::new(),
@@ -224,10 +261,9 @@ fn fill(
         memory: name.clone(),
         policy: DuplicatePolicy::KeepAll,
     };
-    let mut units = units.into_iter();
     let mut last = None;
     for number in 1.. {
-        let batch: Vec<UnitContent> = units.by_ref().take(BATCH_UNITS_MAX).collect();
+        let batch: Vec<UnitContent> = units.by_ref().take(IMPORT_BATCH_UNITS).collect();
         if batch.is_empty() {
             break;
         }
@@ -238,5 +274,5 @@ fn fill(
     if let Some(answer) = last {
         answer.wait()?;
     }
-    Ok((engine, since.elapsed().as_secs_f64()))
+    Ok(())
 }

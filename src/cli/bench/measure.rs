@@ -15,6 +15,10 @@ impl Figures {
         self.0.insert(name.into(), value);
     }
 
+    pub(super) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Percentiles of durations, in microseconds.
     pub(super) fn percentiles(&mut self, name: &str, times: Vec<Duration>) {
         self.median_percentiles(name, vec![times]);
@@ -69,16 +73,21 @@ pub(super) fn number(count: usize) -> f64 {
 
 /// The most memory that this process has had resident so far, in MB; 0 where the system does not tell.
 pub(super) fn peak_resident_mb() -> f64 {
-    status_mb("VmHWM:")
+    status_mb("self", "VmHWM:")
 }
 
 /// The memory that this process has resident, in MB; 0 where the system does not tell.
 pub(super) fn resident_mb() -> f64 {
-    status_mb("VmRSS:")
+    resident_mb_of("self")
 }
 
-fn status_mb(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// The memory that a process has resident, in MB; 0 where the system does not tell.
+pub(super) fn resident_mb_of(process: &str) -> f64 {
+    status_mb(process, "VmRSS:")
+}
+
+fn status_mb(process: &str, field: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     kilobytes.unwrap_or_default() / 1024.0

@@ -1,10 +1,12 @@
 //! `dhakira bench`: measures what the product promises, the same way for everybody.
 
+mod corpus;
 mod grow;
 mod import;
 mod lookup;
 mod measure;
 mod search;
+mod served;
 
 use clap::{Args, Subcommand};
 
@@ -21,7 +23,7 @@ pub(super) struct Bench {
 enum What {
     /// Units a second into an empty store, with durable acknowledgements, embedded and over gRPC.
     Import(import::BenchImport),
-    /// Time of a lookup, in the engine and over gRPC.
+    /// Time of lookups and concordances, in the engine and over gRPC; of opening; while importing.
     Lookup(lookup::BenchLookup),
     /// Time of a search in the index alone, on one core, at any size of memory.
     Search(search::BenchSearch),

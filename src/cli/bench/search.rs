@@ -10,8 +10,8 @@ use crate::matching::{Facts, Form, Hit, IndexEntry, MemoryIndex, Options, Query,
 use crate::text::Analyzer;
 use crate::unit::{Context, Score, Timestamp, UnitId};
 
+use super::corpus::{read_units, spread};
 use super::grow::Grower;
-use super::lookup::{read_units, spread};
 use super::measure::{Figures, number, peak_resident_mb, resident_mb};
 
 /// Searches the index of a grown memory on one core, without server and store.
@@ -108,9 +108,10 @@ impl BenchSearch {
             let end = self.units.min(start + CHUNK_UNITS);
             let texts: Vec<(usize, String)> =
                 (start..end).map(|unit| (unit, grower.segment(unit))).collect();
-            let entries: Vec<IndexEntry> =
-                texts.par_iter().map(|(unit, text)| entry(*unit, text, analyzer)).collect();
-            loader.add(&entries);
+            let numbered =
+                |(unit, text): &(usize, String)| loader.number(&entry(*unit, text, analyzer));
+            let entries: Vec<_> = texts.par_iter().map(numbered).collect();
+            loader.add(entries);
         }
         loader.finish();
         index
