@@ -44,6 +44,10 @@ pub(super) struct BenchSearch {
     /// Compare so many of the segments with a scan, at 50, 60, 70 and 80 points and for 1, 5 and all matches.
     #[arg(long, default_value_t = 0)]
     verify: usize,
+    /// Look so many of the segments up by a full scan over words with the `rapidfuzz` crate too, at the first least score;
+    /// needs a program that was built with `--features rapidfuzz`.
+    #[arg(long, default_value_t = 0)]
+    rapidfuzz: usize,
     /// One JSON object with all figures.
     #[arg(long)]
     json: bool,
@@ -85,6 +89,13 @@ impl BenchSearch {
             let runs: Vec<Run> =
                 (0..self.runs.max(1)).map(|_| run(&index, &queries, &options)).collect();
             put(&mut figures, &format!("at_{points}"), runs);
+        }
+        if self.rapidfuzz > 0 {
+            let mut grower = Grower::new(self.sources(&self.corpus)?, 1);
+            let memory = (0..self.units).map(|unit| grower.segment(unit));
+            let points = self.min_score.first().copied().unwrap_or(70.0);
+            let times = scan_by_words(memory, &spread(texts, self.rapidfuzz), points / 100.0)?;
+            figures.percentiles("rapidfuzz", times);
         }
         if self.verify > 0 {
             let (compared, different) = verify(&index, &queries[..self.verify.min(queries.len())])?;
@@ -174,6 +185,53 @@ fn put(figures: &mut Figures, name: &str, runs: Vec<Run>) {
         );
     }
     figures.median_percentiles(name, runs.into_iter().map(|run| run.times).collect());
+}
+
+/// How long a full scan takes that compares whole words, the way one would without an index: one core, ready numbers for
+/// words, the distance bounded by the score.
+#[cfg(feature = "rapidfuzz")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+fn scan_by_words(
+    memory: impl Iterator<Item = String>,
+    queries: &[String],
+    similarity_min: f64,
+) -> anyhow::Result<Vec<Duration>> {
+    use std::collections::HashMap;
+
+    use rapidfuzz::distance::levenshtein::{Args, BatchComparator};
+
+    let mut numbers: HashMap<String, u32> = HashMap::new();
+    let mut words = |text: &str| -> Vec<u32> {
+        let number = |word: &str| {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            *numbers.entry(word.to_owned()).or_insert(next)
+        };
+        text.split_whitespace().map(number).collect()
+    };
+    let memory: Vec<Vec<u32>> = memory.map(|text| words(&text)).collect();
+    let mut times = Vec::with_capacity(queries.len());
+    for query in queries {
+        let query = words(query);
+        let since = Instant::now();
+        let comparator = BatchComparator::new(query.iter().copied());
+        let arguments = Args::default().score_cutoff(similarity_min);
+        let found = memory.iter().filter(|segment| {
+            let segment = segment.iter().copied();
+            comparator.normalized_similarity_with_args(segment, &arguments).is_some()
+        });
+        std::hint::black_box(found.count());
+        times.push(since.elapsed());
+    }
+    Ok(times)
+}
+
+#[cfg(not(feature = "rapidfuzz"))]
+fn scan_by_words(
+    _memory: impl Iterator<Item = String>,
+    _queries: &[String],
+    _similarity_min: f64,
+) -> anyhow::Result<Vec<Duration>> {
+    anyhow::bail!("this program was built without the crate; build it with --features rapidfuzz")
 }
 
 /// Answers compared with a scan, and how many are different.
