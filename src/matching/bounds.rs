@@ -4,7 +4,7 @@
 //! With m tokens in the longer segment and at most d edits, at least m − d tokens are equal (in class) and aligned in
 //! order. Put the classes of each segment into one order, the rarest first: the rarest aligned pair has at least m − d − 1
 //! aligned pairs behind it, so it stands among the first |q| − (m − d) + 1 of the query and the first |s| − (m − d) + 1 of the
-//! stored segment. And a pair at places p and r costs at least |p − r| + |(|q| − p) − (|s| − r)| edits. Any order of the
+//! stored segment; and the second, or the third, rarest among one, or two, more. And a pair at places p and r costs at least |p − r| + |(|q| − p) − (|s| − r)| edits. Any order of the
 //! classes is right; a good one is fast. (Prefix filter: Chaudhuri, Ganti and Kaushik, ICDE 2006; Xiao, Wang, Lin and Yu,
 //! WWW 2008; positions: Xiao, Wang and Lin, PVLDB 2008.)
 
@@ -20,10 +20,24 @@ pub(super) fn edits_max(base: u16, longest: usize) -> usize {
     (distance_max(base, longest) / WORD_COST) as usize
 }
 
+/// How many of its rarest tokens a stored segment must share with the query. Each one more takes one more posting and one
+/// more list to read, and leaves fewer segments to look at: worth it for long ones, of which many share one word.
+pub(super) fn shared_min(length: usize) -> usize {
+    match length {
+        0..SHARE_TWO => 1,
+        SHARE_TWO..SHARE_THREE => 2,
+        _ => 3,
+    }
+}
+
+/// Shortest stored segments that must share two, and three; far more than that are equal in any case.
+const SHARE_TWO: usize = 18;
+const SHARE_THREE: usize = 24;
+
 /// Of how many of its rarest tokens a stored segment needs postings.
 pub(super) fn prefix_len(length: usize) -> usize {
     // A longer query allows no more edits for each token it asks to be equal: this is the most.
-    (edits_max(BASE_MIN, length) + 1).min(length)
+    (edits_max(BASE_MIN, length) + shared_min(length)).min(length)
 }
 
 /// What is asked of stored segments of one length.
@@ -31,18 +45,35 @@ pub(super) fn prefix_len(length: usize) -> usize {
 pub(super) struct OfLength {
     /// Edits over classes.
     pub(super) edits_max: u32,
-    /// Rank of the rarest aligned token in the query.
-    pub(super) query_rank_max: u32,
-    /// Its rank in the stored segment.
-    pub(super) stored_rank_max: u32,
+    /// Tokens of the query without a partner.
+    pub(super) query_alone_max: u32,
+    /// Tokens of the stored segment without a partner.
+    pub(super) stored_alone_max: u32,
+    /// Pairs that are found by their postings.
+    pub(super) shared_min: u32,
     /// Least and greatest place in the stored segment, counted from the place in the query.
     pub(super) shift: (i32, i32),
 }
 
 impl OfLength {
     /// What nothing can fulfil.
-    pub(super) const NONE: Self =
-        Self { edits_max: 0, query_rank_max: 0, stored_rank_max: 0, shift: (1, 0) };
+    pub(super) const NONE: Self = Self {
+        edits_max: 0,
+        query_alone_max: 0,
+        stored_alone_max: 0,
+        shared_min: 1,
+        shift: (1, 0),
+    };
+
+    /// Rank in the query of the tokens of those pairs.
+    pub(super) fn query_rank_max(&self) -> u32 {
+        self.query_alone_max + self.shared_min - 1
+    }
+
+    /// Their rank in the stored segment.
+    pub(super) fn stored_rank_max(&self) -> u32 {
+        self.stored_alone_max + self.shared_min - 1
+    }
 }
 
 /// The bounds of one query at one base.
@@ -75,8 +106,9 @@ impl Bounds {
             let (edits, more) = (signed(edits), signed(stored) - signed(length));
             self.lengths.push(OfLength {
                 edits_max: edits.unsigned_abs(),
-                query_rank_max: signed(length - equal.min(length)).unsigned_abs(),
-                stored_rank_max: signed(stored - equal.min(stored)).unsigned_abs(),
+                query_alone_max: signed(length - equal.min(length)).unsigned_abs(),
+                stored_alone_max: signed(stored - equal.min(stored)).unsigned_abs(),
+                shared_min: signed(shared_min(stored).min(equal)).unsigned_abs(),
                 // |x| + |more − x| ≤ edits
                 shift: (
                     (more - edits).div_euclid(2) + (more - edits).rem_euclid(2),
@@ -92,11 +124,10 @@ impl Bounds {
         (self.shortest, self.shortest + self.lengths.len())
     }
 
-    /// One more than the longest stored segment whose rarest aligned token may have this rank in the query.
+    /// One more than the longest stored segment that may be found by the token of this rank in the query.
     pub(super) fn lengths_end(&self, query_rank: usize) -> usize {
-        // A longer segment asks for more in common.
-        let fits = |of: &OfLength| of.query_rank_max as usize >= query_rank;
-        self.shortest + self.lengths.partition_point(fits)
+        let fits = |of: &OfLength| of.query_rank_max() as usize >= query_rank;
+        self.lengths.iter().rposition(fits).map_or(0, |last| self.shortest + last + 1)
     }
 
     /// What is asked of one length; `None` when it cannot do.
@@ -127,16 +158,15 @@ mod tests {
                     assert!(stored.abs_diff(length) <= edits);
                     assert!(longest > edits, "some token is equal");
                     assert!(
-                        (of.stored_rank_max as usize) < prefix_len(stored),
+                        (of.stored_rank_max() as usize) < prefix_len(stored),
                         "{length} {stored} {base}"
                     );
+                    let shared = of.shared_min as usize;
+                    assert!((1..=longest - edits).contains(&shared));
                     for rank in 0..length {
-                        let may = rank <= length - (longest - edits).min(length);
-                        assert_eq!(
-                            may,
-                            stored < bounds.lengths_end(rank),
-                            "{length} {stored} {base} {rank}"
-                        );
+                        let may = rank < length - (longest - edits).min(length) + shared;
+                        assert_eq!(may, rank <= of.query_rank_max() as usize);
+                        assert!(!may || stored < bounds.lengths_end(rank));
                     }
                     for p in 0..length {
                         for r in 0..stored {

@@ -119,17 +119,17 @@ fn read_occurrences(rows: usize, input: &mut PlainReader<impl Read>) -> io::Resu
 }
 
 impl Plain for Posting {
-    const BYTES: usize = 8;
+    const BYTES: usize = 12;
 
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
-        (self.row, self.packed).put(out);
+        (self.row, (self.packed, self.low)).put(out);
     }
 
     #[inline]
     fn take(bytes: &[u8]) -> Self {
-        let (row, packed) = Plain::take(bytes);
-        Self { row, packed }
+        let (row, (packed, low)) = Plain::take(bytes);
+        Self { row, packed, low }
     }
 }
 

@@ -21,18 +21,22 @@ pub(super) const LENGTH_MAX: usize = u16::MAX as usize;
 pub(super) struct Posting {
     pub(super) row: u32,
     /// From the highest bits: the place of the token in the row (6 bits), its rank among the tokens of the row, the rarest
-    /// first (5), and a [`mark`] for each class of the row (21).
+    /// first (5), and with the 32 bits of `low` a [`mark`] for each class of the row (21).
     pub(super) packed: u32,
+    pub(super) low: u32,
 }
 
 const PLACE_BITS: u32 = 6;
 const RANK_BITS: u32 = 5;
-const MARK_BITS: u32 = 32 - PLACE_BITS - RANK_BITS;
+/// Beside place and rank.
+const HIGH_BITS: u32 = 32 - PLACE_BITS - RANK_BITS;
+const HIGH: u32 = (1 << HIGH_BITS) - 1;
+const MARK_BITS: u32 = 32 + HIGH_BITS;
 /// All marks of a posting.
-pub(super) const MARKS: u32 = (1 << MARK_BITS) - 1;
+pub(super) const MARKS: u64 = (1 << MARK_BITS) - 1;
 
 /// The bit of a class among the marks of a posting: most rows need not be looked at.
-pub(super) fn mark(class: u32) -> u32 {
+pub(super) fn mark(class: u32) -> u64 {
     // The highest bits of a Fibonacci hash, spread over the marks; signatures use lower ones.
     1 << ((u64::from(class.wrapping_mul(0x9E37_79B1)) * u64::from(MARK_BITS)) >> 32)
 }
@@ -65,26 +69,31 @@ impl Small {
 }
 
 impl Posting {
-    fn new(row: usize, place: u16, rank: usize, marks: u32, small: Small) -> Self {
-        let place = small.place(place.into()) << (RANK_BITS + MARK_BITS);
-        let rank = small.rank(length_u32(rank)) << MARK_BITS;
-        Self { row: length_u32(row), packed: place | rank | marks }
+    fn new(row: usize, place: u16, rank: usize, marks: u64, small: Small) -> Self {
+        let place = small.place(place.into()) << (RANK_BITS + HIGH_BITS);
+        let rank = small.rank(length_u32(rank)) << HIGH_BITS;
+        let [a, b, c, d, high @ ..] = marks.to_le_bytes();
+        Self {
+            row: length_u32(row),
+            packed: place | rank | u32::from_le_bytes(high),
+            low: u32::from_le_bytes([a, b, c, d]),
+        }
     }
 
     /// Made small.
     pub(super) fn place(self) -> u32 {
-        self.packed >> (RANK_BITS + MARK_BITS)
+        self.packed >> (RANK_BITS + HIGH_BITS)
     }
 
     /// Made small.
     #[inline]
     pub(super) fn rank(self) -> u32 {
-        (self.packed >> MARK_BITS) & ((1 << RANK_BITS) - 1)
+        (self.packed >> HIGH_BITS) & ((1 << RANK_BITS) - 1)
     }
 
     #[inline]
-    pub(super) fn marks(self) -> u32 {
-        self.packed & MARKS
+    pub(super) fn marks(self) -> u64 {
+        u64::from(self.packed & HIGH) << 32 | u64::from(self.low)
     }
 }
 
@@ -95,8 +104,6 @@ pub(super) struct Postings {
     lengths: Vec<(u32, u32)>,
     /// Number of a class here, by its number in the vocabulary; the rarest is 0.
     ranks: HashMap<u32, u32, FixedState>,
-    /// Classes of all tokens, side by side with the words of the rows.
-    classes: Vec<u32>,
     /// Where the postings of each class end.
     ends: Vec<u32>,
     all: Vec<Posting>,
@@ -107,7 +114,7 @@ impl Postings {
     /// For rows that are sorted by length.
     pub(super) fn new(rows: &Rows, vocabulary: &Vocabulary) -> Self {
         let mut counts: HashMap<u32, u32, FixedState> = HashMap::default();
-        let mut classes: Vec<u32> =
+        let classes: Vec<u32> =
             rows.words().all().iter().map(|&word| vocabulary.numbers(word).class).collect();
         for &class in &classes {
             *counts.entry(class).or_default() += 1;
@@ -120,14 +127,12 @@ impl Postings {
             .enumerate()
             .map(|(rank, &(_, class))| (class, length_u32(rank)))
             .collect();
-        for class in &mut classes {
-            *class = ranks[class];
-        }
-        let mut postings = Self { ranks, classes, ..Self::default() };
+        let ranked: Vec<u32> = classes.iter().map(|class| ranks[class]).collect();
+        let mut postings = Self { ranks, ..Self::default() };
         postings.set_lengths(rows);
-        postings.set_postings(rows, rarest.len());
-        postings.signatures =
-            Signatures::new((0..rows.len()).map(|row| postings.classes(rows, row)));
+        postings.set_postings(rows, &ranked, &classes);
+        let of_row = |row| &classes[rows.words().range(row)];
+        postings.signatures = Signatures::new((0..rows.len()).map(of_row));
         postings
     }
 
@@ -141,14 +146,15 @@ impl Postings {
         self.lengths.push((u32::MAX, length_u32(rows.len())));
     }
 
-    fn set_postings(&mut self, rows: &Rows, classes: usize) {
+    /// From the ranks and the classes of all words of the rows.
+    fn set_postings(&mut self, rows: &Rows, ranked: &[u32], classes: &[u32]) {
         // Counted first, filled in then: no list is ever copied.
-        let mut ends = vec![0_u32; classes];
-        let mut ranked = Vec::new();
+        let mut ends = vec![0_u32; self.ranks.len()];
+        let mut order = Vec::new();
         let indexed = rows.len().min(self.first_row(LENGTH_MAX + 1));
         for row in 0..indexed {
-            for &(class, _) in prefix(self.classes(rows, row), &mut ranked) {
-                ends[class as usize] += 1;
+            for &(rank, _) in prefix(&ranked[rows.words().range(row)], &mut order) {
+                ends[rank as usize] += 1;
             }
         }
         let mut total = 0;
@@ -157,7 +163,7 @@ impl Postings {
             *end = total;
             total += count;
         }
-        let mut postings = vec![Posting { row: 0, packed: 0 }; total as usize];
+        let mut postings = vec![Posting { row: 0, packed: 0, low: 0 }; total as usize];
         // Rows of one length side by side, their postings in order of the places.
         let mut of_length: Vec<(u32, Posting)> = Vec::new();
         for pair in self.lengths.windows(2) {
@@ -165,9 +171,9 @@ impl Postings {
             let small = Small::of(length);
             of_length.clear();
             for row in first as usize..(end as usize).min(indexed) {
-                let classes = self.classes(rows, row);
-                let marks = classes.iter().fold(0, |marks, &class| marks | mark(class));
-                let prefix = prefix(classes, &mut ranked).iter().enumerate();
+                let range = rows.words().range(row);
+                let marks = classes[range.clone()].iter().fold(0, |marks, &it| marks | mark(it));
+                let prefix = prefix(&ranked[range], &mut order).iter().enumerate();
                 of_length.extend(prefix.map(|(rank, &(class, place))| {
                     (class, Posting::new(row, place, rank, marks, small))
                 }));
@@ -208,11 +214,6 @@ impl Postings {
         &self.all[start as usize..self.ends[rank] as usize]
     }
 
-    /// The classes of a row.
-    pub(super) fn classes(&self, rows: &Rows, row: usize) -> &[u32] {
-        &self.classes[rows.words().range(row)]
-    }
-
     pub(super) fn signatures(&self) -> &Signatures {
         &self.signatures
     }
@@ -223,7 +224,6 @@ impl Postings {
         by_rank.sort_unstable();
         out.array(&self.lengths)?;
         out.array::<u32>(&by_rank.into_iter().map(|(_, class)| class).collect::<Vec<_>>())?;
-        out.array(&self.classes)?;
         out.array(&self.ends)?;
         out.array(&self.all)?;
         self.signatures.write(out)
@@ -235,7 +235,6 @@ impl Postings {
         Ok(Self {
             lengths,
             ranks: by_rank.into_iter().zip(0..).collect(),
-            classes: input.array()?,
             ends: input.array()?,
             all: input.array()?,
             signatures: Signatures::read(input)?,
@@ -255,7 +254,6 @@ impl Postings {
             && self.ends.is_sorted()
             && self.ends.last().copied().unwrap_or(0) as usize == self.all.len()
             && self.all.iter().all(|posting| (posting.row as usize) < count)
-            && self.classes.len() == rows.words().all().len()
             && self.signatures.fits(count)
     }
 
@@ -264,18 +262,18 @@ impl Postings {
         let ranks = self.ranks.capacity() * (size_of::<(u32, u32)>() + 1);
         8 * self.lengths.capacity()
             + ranks
-            + 4 * (self.classes.capacity() + self.ends.capacity())
+            + 4 * self.ends.capacity()
             + size_of::<Posting>() * self.all.capacity()
             + self.signatures.bytes()
     }
 }
 
 /// The rarest tokens of a row, with their places.
-fn prefix<'a>(classes: &[u32], ranked: &'a mut Vec<(u32, u16)>) -> &'a [(u32, u16)] {
-    ranked.clear();
+fn prefix<'a>(ranked: &[u32], order: &'a mut Vec<(u32, u16)>) -> &'a [(u32, u16)] {
+    order.clear();
     let places = 0..=u16::MAX;
-    ranked.extend(classes.iter().copied().zip(places));
-    ranked.sort_unstable();
-    ranked.truncate(prefix_len(classes.len()));
-    ranked
+    order.extend(ranked.iter().copied().zip(places));
+    order.sort_unstable();
+    order.truncate(prefix_len(ranked.len()));
+    order
 }

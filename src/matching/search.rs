@@ -45,18 +45,21 @@ pub(super) struct Scratch {
     bounds: Bounds,
     bench: Bench,
     matcher: Matcher,
-    /// A bit for each row that was looked at, and the words of it that are not zero.
-    seen: Vec<u64>,
+    /// How often each row was met, in two bits, and the words of it that are not zero.
+    met: Vec<u64>,
     touched: Vec<u32>,
     /// Rows that passed the bounds, of one piece of a list.
     gathered: Vec<u32>,
     /// Rows that wait to be looked at, with their lengths.
     waiting: Vec<(u32, u32)>,
-    /// Marks of the query's classes, and how many of its tokens have none in the set.
-    marks: u32,
+    /// Marks and signature of the query's classes, and how many of its tokens have a class that no segment has.
+    marks: u64,
+    signature: QuerySignature,
     unknown: u32,
-    /// Classes of the query in the numbers of one set, and their places, the rarest first.
+    /// Classes of the query, then of a row.
     classes: Vec<u32>,
+    /// One more than the rank of each token of the query in a set, 0 where no row has its class, and its place; the rarest
+    /// first.
     order: Vec<(u32, u32)>,
     pub(super) work: SearchWork,
 }
@@ -83,6 +86,7 @@ pub(super) fn search(
     }
     scratch.bench.begin();
     let mut search = Search { judge, best: Best::new(judge.options.limit), base: 0, scratch };
+    search.begin();
     search.raise();
     // The largest first: what it holds raises the bound for all others.
     for set in snapshot.largest_first() {
@@ -148,20 +152,15 @@ impl Search<'_, '_> {
         if length == 0 {
             return self.one_by_one(set, 0, postings.first_row(1));
         }
-        let signature = self.begin(set, postings);
-        let result = self.probe(set, postings, &signature);
-        self.end();
+        self.begin_set(set, postings);
+        let result = self.probe(set, postings);
+        self.end_set();
         result?;
         self.one_by_one(set, postings.first_row(LENGTH_MAX + 1), set.rows().len())
     }
 
     /// Goes through the postings of the query's rarest tokens.
-    fn probe(
-        &mut self,
-        set: &Set,
-        postings: &Postings,
-        signature: &QuerySignature,
-    ) -> Result<(), Cancelled> {
+    fn probe(&mut self, set: &Set, postings: &Postings) -> Result<(), Cancelled> {
         for rank in 0..self.judge.numbers.len() {
             let (key, place) = self.scratch.order[rank];
             let (shortest, _) = self.scratch.bounds.lengths();
@@ -177,40 +176,40 @@ impl Search<'_, '_> {
                 let rows = set.rows().len();
                 let from = seek(list, first_row, rows);
                 let to = from + seek(&list[from..], end_row, rows);
-                self.list(set, postings, &list[from..to], (rank, place), signature)?;
+                self.list(set, postings, &list[from..to], (rank, place))?;
             }
         }
         Ok(())
     }
 
-    /// The query in the numbers of a set.
-    fn begin(&mut self, set: &Set, postings: &Postings) -> QuerySignature {
-        let Scratch { classes, order, matcher, seen, marks, unknown, .. } = &mut *self.scratch;
+    /// What is asked of every set.
+    fn begin(&mut self) {
+        let Scratch { classes, matcher, marks, signature, unknown, .. } = &mut *self.scratch;
         classes.clear();
-        classes.extend(self.judge.numbers.iter().map(|numbers| {
-            if numbers.class == UNKNOWN {
-                UNKNOWN
-            } else {
-                postings.rank(numbers.class).unwrap_or(UNKNOWN)
-            }
-        }));
-        order.clear();
-        order.extend(classes.iter().zip(0..).map(|(&class, place)| (class.wrapping_add(1), place)));
-        order.sort_unstable();
+        classes.extend(self.judge.numbers.iter().map(|numbers| numbers.class));
         matcher.set(classes);
-        let words = set.rows().len().div_ceil(64);
-        if seen.len() < words {
-            seen.resize(words, 0);
-        }
         let known = classes.iter().copied().filter(|&class| class != UNKNOWN);
         *marks = known.clone().fold(0, |marks, class| marks | mark(class));
         *unknown = length_u32(classes.len() - known.clone().count());
-        QuerySignature::new(known)
+        *signature = QuerySignature::new(known);
     }
 
-    fn end(&mut self) {
+    /// The order of the query's tokens in a set.
+    fn begin_set(&mut self, set: &Set, postings: &Postings) {
+        let Scratch { order, met, .. } = &mut *self.scratch;
+        order.clear();
+        let ranks = self.judge.numbers.iter().map(|numbers| postings.rank(numbers.class));
+        order.extend(ranks.map(|rank| rank.map_or(0, |rank| rank + 1)).zip(0..));
+        order.sort_unstable();
+        let words = set.rows().len().div_ceil(ROWS_PER_WORD);
+        if met.len() < words {
+            met.resize(words, 0);
+        }
+    }
+
+    fn end_set(&mut self) {
         for word in self.scratch.touched.drain(..) {
-            self.scratch.seen[word as usize] = 0;
+            self.scratch.met[word as usize] = 0;
         }
     }
 
@@ -221,7 +220,6 @@ impl Search<'_, '_> {
         postings: &Postings,
         list: &[Posting],
         (rank, place): (usize, u32),
-        signature: &QuerySignature,
     ) -> Result<(), Cancelled> {
         self.look_at_flag()?;
         let Some(first) = list.first() else { return Ok(()) };
@@ -242,30 +240,24 @@ impl Search<'_, '_> {
                 let Some(bounds) = self.bounds(length as usize, rank) else { break };
                 self.scratch.gather(piece, bounds, small, length);
                 if self.scratch.waiting.len() >= WAITING_MAX {
-                    self.look_at_waiting(set, postings, rank, signature);
+                    self.look_at_waiting(set, postings, rank);
                 }
             }
         }
-        self.look_at_waiting(set, postings, rank, signature);
+        self.look_at_waiting(set, postings, rank);
         Ok(())
     }
 
     /// Looks at the rows that wait for it: signatures in one go, so that the memory can bring several at a time, then those
     /// that are left one by one.
-    fn look_at_waiting(
-        &mut self,
-        set: &Set,
-        postings: &Postings,
-        rank: usize,
-        signature: &QuerySignature,
-    ) {
-        let Scratch { waiting, work, unknown, bounds, .. } = &mut *self.scratch;
+    fn look_at_waiting(&mut self, set: &Set, postings: &Postings, rank: usize) {
+        let Scratch { waiting, work, unknown, bounds, signature, .. } = &mut *self.scratch;
         work.candidates += waiting.len() as u64;
         waiting.retain(|&(row, length)| {
             let bounds = bounds.of(length as usize).unwrap_or(OfLength::NONE);
             let (of_query, of_row) = postings.signatures().missing(signature, row as usize);
             // At most so many tokens may be without a partner on either side.
-            of_query + *unknown <= bounds.query_rank_max && of_row <= bounds.stored_rank_max
+            of_query + *unknown <= bounds.query_alone_max && of_row <= bounds.stored_alone_max
         });
         work.after_signature += waiting.len() as u64;
         for at in 0..self.scratch.waiting.len() {
@@ -273,10 +265,11 @@ impl Search<'_, '_> {
             // The bound may have risen meanwhile; it may even leave out this length, or this token.
             let Some(bounds) = self.bounds(length as usize, rank) else { continue };
             let row = row as usize;
-            let classes = postings.classes(set.rows(), row);
-            if set.is_live(row)
-                && self.scratch.matcher.distance(classes, bounds.edits_max).is_some()
-            {
+            let Scratch { classes, matcher, .. } = &mut *self.scratch;
+            classes.clear();
+            let words = set.rows().words().get(row).iter();
+            classes.extend(words.map(|&word| self.judge.vocabulary.numbers(word).class));
+            if set.is_live(row) && matcher.distance(classes, bounds.edits_max).is_some() {
                 self.scratch.work.after_distance += 1;
                 self.judge(set, row);
             }
@@ -286,7 +279,7 @@ impl Search<'_, '_> {
 
     /// What is asked of rows of a length that are found by a token of this rank in the query.
     fn bounds(&self, length: usize, rank: usize) -> Option<OfLength> {
-        self.scratch.bounds.of(length).filter(|of| of.query_rank_max as usize >= rank)
+        self.scratch.bounds.of(length).filter(|of| of.query_rank_max() as usize >= rank)
     }
 }
 
@@ -296,9 +289,10 @@ impl Scratch {
     #[expect(clippy::needless_bitwise_bool, reason = "no branch")]
     fn gather(&mut self, piece: &[Posting], bounds: OfLength, small: Small, length: u32) {
         self.work.postings += piece.len() as u64;
-        let Some(spare) = bounds.query_rank_max.checked_sub(self.unknown) else { return };
+        let Some(spare) = bounds.query_alone_max.checked_sub(self.unknown) else { return };
         let (marks, not_marks) = (self.marks, !self.marks & MARKS);
-        let (rank_max, stored_max) = (small.rank(bounds.stored_rank_max), bounds.stored_rank_max);
+        let rank_max = small.rank(bounds.stored_rank_max());
+        let stored_max = bounds.stored_alone_max;
         // Every row is written, and the next one over it unless it is wanted: nothing foretells the answers, so there is
         // no branch to foretell.
         self.gathered.resize(PIECE, 0);
@@ -313,26 +307,31 @@ impl Scratch {
         }
         for at in 0..count {
             let row = self.gathered[at];
-            if !self.was_seen(row) {
+            if self.meet(row) == bounds.shared_min {
                 self.waiting.push((row, length));
             }
         }
     }
 
-    /// Whether a row was looked at before; it is from now on.
-    fn was_seen(&mut self, row: u32) -> bool {
-        let (word, bit) = (row / 64, 1_u64 << (row % 64));
-        let seen = &mut self.seen[word as usize];
-        if *seen & bit != 0 {
-            return true;
+    /// How often a row was met, this time included; after three times the count starts at four and stays there.
+    fn meet(&mut self, row: u32) -> u32 {
+        let (word, shift) = (row as usize / ROWS_PER_WORD, 2 * (row as usize % ROWS_PER_WORD));
+        let met = &mut self.met[word];
+        if *met == 0 {
+            self.touched.push(length_u32(word));
         }
-        if *seen == 0 {
-            self.touched.push(word);
+        let times = (*met >> shift) & 3;
+        if times == 3 {
+            return 4;
         }
-        *seen |= bit;
-        false
+        *met += 1 << shift;
+        // 1 to 3.
+        u32::try_from(times + 1).unwrap_or(4)
     }
 }
+
+/// Rows whose counts share a word.
+const ROWS_PER_WORD: usize = 32;
 
 /// The first posting of a row or a later one, among postings of `rows` rows: where it would be if they were spread evenly,
 /// and from there on in steps that double. Fewer looks at far-off memory than halving takes.
