@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use foldhash::fast::FixedState;
 
 use super::bounds::prefix_len;
+use super::checkpoint::{read_lists, write_lists};
+use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::rows::{Rows, length_u32};
 use super::signature::Signatures;
@@ -26,6 +28,8 @@ pub(super) struct Posting {
     pub(super) low: u32,
 }
 
+/// Postings of a class from which on it has a directory; fewer are looked through.
+const DIRECTORY_MIN: u32 = 48;
 const PLACE_BITS: u32 = 6;
 const RANK_BITS: u32 = 5;
 /// Beside place and rank.
@@ -107,6 +111,8 @@ pub(super) struct Postings {
     /// Where the postings of each class end.
     ends: Vec<u32>,
     all: Vec<Posting>,
+    /// For long lists of postings: each length in them, and where its postings end, counted from the beginning of the list.
+    directory: Lists<(u32, u32)>,
     signatures: Signatures,
 }
 
@@ -163,6 +169,9 @@ impl Postings {
             *end = total;
             total += count;
         }
+        let starts = ends.clone();
+        let size = |class: usize| starts.get(class + 1).unwrap_or(&total) - starts[class];
+        let mut directory: Vec<(u32, (u32, u32))> = Vec::new();
         let mut postings = vec![Posting { row: 0, packed: 0, low: 0 }; total as usize];
         // Rows of one length side by side, their postings in order of the places.
         let mut of_length: Vec<(u32, Posting)> = Vec::new();
@@ -184,7 +193,23 @@ impl Postings {
                 postings[*next as usize] = posting;
                 *next += 1;
             }
+            of_length.sort_unstable_by_key(|&(class, _)| class);
+            for same in of_length.chunk_by(|a, b| a.0 == b.0) {
+                let class = same[0].0;
+                if size(class as usize) >= DIRECTORY_MIN {
+                    let end = ends[class as usize] - starts[class as usize];
+                    directory.push((class, (length_u32(length), end)));
+                }
+            }
         }
+        directory.sort_by_key(|&(class, _)| class);
+        let mut entries = directory.chunk_by(|a, b| a.0 == b.0).peekable();
+        for class in 0..length_u32(starts.len()) {
+            let of_class = entries.next_if(|entries| entries[0].0 == class).unwrap_or_default();
+            let of_class: Vec<(u32, u32)> = of_class.iter().map(|&(_, entry)| entry).collect();
+            self.directory.push(&of_class);
+        }
+        self.directory.shrink_to_fit();
         // What was the beginning of each list has moved to its end.
         self.ends = ends;
         self.all = postings;
@@ -214,6 +239,11 @@ impl Postings {
         &self.all[start as usize..self.ends[rank] as usize]
     }
 
+    /// Where the postings of each length end in the list of a class; empty for a short list.
+    pub(super) fn directory(&self, rank: u32) -> &[(u32, u32)] {
+        self.directory.get(rank as usize)
+    }
+
     pub(super) fn signatures(&self) -> &Signatures {
         &self.signatures
     }
@@ -226,6 +256,7 @@ impl Postings {
         out.array::<u32>(&by_rank.into_iter().map(|(_, class)| class).collect::<Vec<_>>())?;
         out.array(&self.ends)?;
         out.array(&self.all)?;
+        write_lists(&self.directory, out)?;
         self.signatures.write(out)
     }
 
@@ -237,6 +268,7 @@ impl Postings {
             ranks: by_rank.into_iter().zip(0..).collect(),
             ends: input.array()?,
             all: input.array()?,
+            directory: read_lists(input)?,
             signatures: Signatures::read(input)?,
         })
     }
@@ -254,6 +286,13 @@ impl Postings {
             && self.ends.is_sorted()
             && self.ends.last().copied().unwrap_or(0) as usize == self.all.len()
             && self.all.iter().all(|posting| (posting.row as usize) < count)
+            && self.directory.len() == classes
+            && (0..length_u32(classes)).all(|rank| {
+                let (list, directory) = (self.of(rank), self.directory(rank));
+                directory.is_sorted()
+                    && directory.is_sorted_by_key(|&(_, end)| end)
+                    && directory.last().is_none_or(|&(_, end)| end as usize == list.len())
+            })
             && self.signatures.fits(count)
     }
 
@@ -263,6 +302,7 @@ impl Postings {
         8 * self.lengths.capacity()
             + ranks
             + 4 * self.ends.capacity()
+            + self.directory.bytes()
             + size_of::<Posting>() * self.all.capacity()
             + self.signatures.bytes()
     }

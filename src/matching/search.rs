@@ -4,6 +4,8 @@
 //! signature and a bit-parallel distance over classes say no to most; what is left is judged as in a scan. Once there are
 //! as many hits as were asked for, the worst of them raises the bound. Nothing that could be a hit is left out.
 
+use std::ops::RangeInclusive;
+
 use super::bounds::{BASE_MIN, Bounds, OfLength};
 use super::index::{Set, Snapshot};
 use super::judge::{Bench, Judge, reachable};
@@ -170,14 +172,50 @@ impl Search<'_, '_> {
             }
             // A class that no row of the set has comes first, and has no postings.
             if let Some(class) = key.checked_sub(1) {
-                let list = postings.of(class);
-                let first_row = length_u32(postings.first_row(shortest));
-                let end_row = length_u32(postings.first_row(end));
-                let rows = set.rows().len();
-                let from = seek(list, first_row, rows);
-                let to = from + seek(&list[from..], end_row, rows);
-                self.list(set, postings, &list[from..to], (rank, place))?;
+                self.look_at_flag()?;
+                let lengths = shortest..end;
+                match postings.directory(class) {
+                    [] => self.short_list(set, postings, class, (rank, place), lengths)?,
+                    directory => {
+                        let list = postings.of(class);
+                        let first = directory.partition_point(|&(it, _)| (it as usize) < shortest);
+                        let mut start = first.checked_sub(1).map_or(0, |at| directory[at].1);
+                        for &(length, end) in &directory[first..] {
+                            if !lengths.contains(&(length as usize)) {
+                                break;
+                            }
+                            let of_length = &list[start as usize..end as usize];
+                            self.list(set, postings, of_length, (rank, place), length)?;
+                            start = end;
+                        }
+                    }
+                }
+                self.look_at_waiting(set, postings, rank);
             }
+        }
+        Ok(())
+    }
+
+    /// Goes through the postings of one token of the query that have no directory.
+    fn short_list(
+        &mut self,
+        set: &Set,
+        postings: &Postings,
+        class: u32,
+        token: (usize, u32),
+        lengths: std::ops::Range<usize>,
+    ) -> Result<(), Cancelled> {
+        let first_row = length_u32(postings.first_row(lengths.start));
+        let end_row = length_u32(postings.first_row(lengths.end));
+        let list = postings.of(class);
+        let mut rest = &list[list.partition_point(|posting| posting.row < first_row)..];
+        let mut rows = postings.lengths_from(lengths.start);
+        while let Some(first) = rest.first().filter(|first| first.row < end_row) {
+            let Some((length, end)) = rows.find(|&(_, end)| end > first.row) else { break };
+            let count = rest.iter().take_while(|posting| posting.row < end).count();
+            let of_length;
+            (of_length, rest) = rest.split_at(count);
+            self.list(set, postings, of_length, token, length)?;
         }
         Ok(())
     }
@@ -213,38 +251,30 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Goes through postings of one token of the query, length by length.
+    /// Goes through postings of one token of the query, all of one length.
     fn list(
         &mut self,
         set: &Set,
         postings: &Postings,
-        list: &[Posting],
+        of_length: &[Posting],
         (rank, place): (usize, u32),
+        length: u32,
     ) -> Result<(), Cancelled> {
-        self.look_at_flag()?;
-        let Some(first) = list.first() else { return Ok(()) };
-        let mut lengths = postings.lengths_from(set.rows().length(first.row as usize));
-        let mut rest = list;
-        while let Some(first) = rest.first() {
-            let Some((length, end)) = lengths.find(|&(_, end)| end > first.row) else { break };
-            let of_length;
-            (of_length, rest) = rest.split_at(gallop(rest, |posting| posting.row < end));
-            let Some(bounds) = self.bounds(length as usize, rank) else { continue };
-            let small = Small::of(length as usize);
-            let near = near(of_length, place, bounds, small);
-            for piece in near.chunks(PIECE) {
-                if near.len() > PIECE {
-                    self.look_at_flag()?;
-                }
-                // The bound may have risen meanwhile; it may even leave out this length, or this token.
-                let Some(bounds) = self.bounds(length as usize, rank) else { break };
-                self.scratch.gather(piece, bounds, small, length);
-                if self.scratch.waiting.len() >= WAITING_MAX {
-                    self.look_at_waiting(set, postings, rank);
-                }
+        let Some(bounds) = self.bounds(length as usize, rank) else { return Ok(()) };
+        let small = Small::of(length as usize);
+        let Some(places) = places(place, bounds, small) else { return Ok(()) };
+        let near = near(of_length, &places);
+        for piece in near.chunks(PIECE) {
+            if near.len() > PIECE {
+                self.look_at_flag()?;
+            }
+            // The bound may have risen meanwhile; it may even leave out this length, or this token.
+            let Some(bounds) = self.bounds(length as usize, rank) else { break };
+            self.scratch.gather(piece, bounds, small, &places, length);
+            if self.scratch.waiting.len() >= WAITING_MAX {
+                self.look_at_waiting(set, postings, rank);
             }
         }
-        self.look_at_waiting(set, postings, rank);
         Ok(())
     }
 
@@ -287,12 +317,20 @@ impl Scratch {
     /// Puts the rows of some postings of one length that are within the bounds, and which were not looked at before, among
     /// those that wait.
     #[expect(clippy::needless_bitwise_bool, reason = "no branch")]
-    fn gather(&mut self, piece: &[Posting], bounds: OfLength, small: Small, length: u32) {
+    fn gather(
+        &mut self,
+        piece: &[Posting],
+        bounds: OfLength,
+        small: Small,
+        places: &RangeInclusive<u32>,
+        length: u32,
+    ) {
         self.work.postings += piece.len() as u64;
         let Some(spare) = bounds.query_alone_max.checked_sub(self.unknown) else { return };
         let (marks, not_marks) = (self.marks, !self.marks & MARKS);
         let rank_max = small.rank(bounds.stored_rank_max());
         let stored_max = bounds.stored_alone_max;
+        let (first, more) = (*places.start(), places.end() - places.start());
         // Every row is written, and the next one over it unless it is wanted: nothing foretells the answers, so there is
         // no branch to foretell.
         self.gathered.resize(PIECE, 0);
@@ -301,8 +339,10 @@ impl Scratch {
             let of_query = (marks & !posting.marks()).count_ones();
             let of_row = (posting.marks() & not_marks).count_ones();
             self.gathered[count % PIECE] = posting.row;
-            let wanted =
-                (posting.rank() <= rank_max) & (of_query <= spare) & (of_row <= stored_max);
+            let wanted = (posting.place().wrapping_sub(first) <= more)
+                & (posting.rank() <= rank_max)
+                & (of_query <= spare)
+                & (of_row <= stored_max);
             count += usize::from(wanted);
         }
         for at in 0..count {
@@ -333,43 +373,22 @@ impl Scratch {
 /// Rows whose counts share a word.
 const ROWS_PER_WORD: usize = 32;
 
-/// The first posting of a row or a later one, among postings of `rows` rows: where it would be if they were spread evenly,
-/// and from there on in steps that double. Fewer looks at far-off memory than halving takes.
-fn seek(list: &[Posting], row: u32, rows: usize) -> usize {
-    let before = |at: usize| list.get(at).is_some_and(|posting| posting.row < row);
-    let guess = (list.len() * row as usize / rows.max(1)).min(list.len());
-    let (mut low, mut step) = (guess, 8);
-    // Whatever is before `low` is before the row.
-    while low > 0 && !before(low - 1) {
-        low = low.saturating_sub(step);
-        step *= 2;
-    }
-    low + gallop(&list[low..], |posting| posting.row < row)
+/// Places in rows of one length that are within the bounds, made small; `None` where there is none.
+fn places(place: u32, bounds: OfLength, small: Small) -> Option<RangeInclusive<u32>> {
+    let shifted = |by: i32| i64::from(place) + i64::from(by);
+    let first = u32::try_from(shifted(bounds.shift.0).max(0)).ok()?;
+    let last = u32::try_from(shifted(bounds.shift.1)).ok()?;
+    (first <= last).then(|| small.place(first)..=small.place(last))
 }
 
-/// How many postings at the beginning are as they should be; none is behind one that is not.
-fn gallop(list: &[Posting], is: impl Fn(&Posting) -> bool) -> usize {
-    let (mut low, mut step) = (0, 8);
-    let mut high = step.min(list.len());
-    while high < list.len() && is(&list[high]) {
-        low = high;
-        step *= 2;
-        high = (high + step).min(list.len());
+/// The postings of one length that can have such places, and perhaps some more: few are looked at one by one sooner than
+/// the first of them is found.
+fn near<'a>(of_length: &'a [Posting], places: &RangeInclusive<u32>) -> &'a [Posting] {
+    const FEW: usize = 96;
+    if of_length.len() <= FEW {
+        return of_length;
     }
-    low + list[low..high].partition_point(is)
-}
-
-/// The postings of one length whose places are within the bounds.
-fn near(of_length: &[Posting], place: u32, bounds: OfLength, small: Small) -> &[Posting] {
-    let place = i64::from(place);
-    let last = place + i64::from(bounds.shift.1);
-    let (Ok(first), Ok(last)) =
-        (u32::try_from((place + i64::from(bounds.shift.0)).max(0)), u32::try_from(last))
-    else {
-        return &[];
-    };
-    let (first, last) = (small.place(first), small.place(last));
-    let from = of_length.partition_point(|posting| posting.place() < first);
+    let from = of_length.partition_point(|posting| posting.place() < *places.start());
     let behind = &of_length[from..];
-    &behind[..behind.partition_point(|posting| posting.place() <= last)]
+    &behind[..behind.partition_point(|posting| posting.place() <= *places.end())]
 }
