@@ -235,7 +235,9 @@ fn loaded(model: &Model) -> MemoryIndex {
     let entries: Vec<_> = model.values().map(|stored| stored.entry.clone()).collect();
     let mut loader = index.loader();
     for some in entries.chunks(7) {
-        let numbered: Vec<_> = some.iter().map(|entry| loader.number(entry)).collect();
+        let mut numbering = loader.numbering();
+        let numbered: Vec<_> = some.iter().map(|entry| numbering.number(entry)).collect();
+        drop(numbering);
         loader.add(numbered);
     }
     loader.finish();

@@ -119,11 +119,12 @@ impl Loading<'_> {
         let mut page = read(None)?;
         while let Some(last) = page.last().map(|unit| unit.id) {
             // The store is read while what it gave before is analysed.
-            let number = |unit| loader.number(&prepare::entry(unit, &memory.analyzers));
-            let (next, entries): (_, Vec<_>) = rayon::join(
-                || read(Some(last)),
-                || std::mem::take(&mut page).into_par_iter().map(number).collect(),
+            let analyzers = &memory.analyzers;
+            let ready = std::mem::take(&mut page).into_par_iter().map_init(
+                || loader.numbering(),
+                |numbering, unit| numbering.number(&prepare::entry(unit, analyzers)),
             );
+            let (next, entries): (_, Vec<_>) = rayon::join(|| read(Some(last)), || ready.collect());
             units += entries.len() as u64;
             progress(entries.len() as u64);
             loader.add(entries);

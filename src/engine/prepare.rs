@@ -1,5 +1,6 @@
 //! What is computed once for a unit on its way in? Its checks, its forms, its hashes: before the writer, in parallel.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,11 @@ pub struct Prepared {
     target: Form,
 }
 
+thread_local! {
+    /// Millions of units are prepared one after the other.
+    static SCRATCH: RefCell<Analysis> = RefCell::default();
+}
+
 /// What reads the texts of a memory.
 pub(super) struct Analyzers {
     pub(super) source: Analyzer,
@@ -36,15 +42,19 @@ impl Prepared {
     }
 
     fn trusted(content: UnitContent, analyzers: &Analyzers) -> Self {
-        let analysis = analyzers.source.analyze(&content.source.text);
-        let tags = tag_signature(&content.source, &analysis);
-        Self {
-            source_hash: source_hash(&analysis, tags),
-            content_hash: content_hash(&content),
-            form: Form::new(&analysis, tags),
-            target: Form::words_of(&analyzers.target.analyze(&content.target.text)),
-            content,
-        }
+        SCRATCH.with_borrow_mut(|analysis| {
+            analyzers.target.analyze_into(&content.target.text, analysis);
+            let target = Form::words_of(analysis);
+            analyzers.source.analyze_into(&content.source.text, analysis);
+            let tags = tag_signature(&content.source, analysis);
+            Self {
+                source_hash: source_hash(analysis, tags),
+                content_hash: content_hash(&content),
+                form: Form::new(analysis, tags),
+                target,
+                content,
+            }
+        })
     }
 
     /// The stored content and the index entry, once the store has given number and time.

@@ -6,12 +6,13 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use super::index::{Frozen, MemoryIndex, Sealed, Set};
+use super::index::{Frozen, MemoryIndex};
 use super::lists::Lists;
 use super::occurrences::Occurrences;
 use super::plain::{Plain, PlainReader, PlainWriter, damaged};
 use super::postings::{Posting, Postings};
 use super::rows::{RowFacts, Rows};
+use super::sets::{Sealed, Set};
 use super::vocabulary::Vocabulary;
 
 impl Frozen {

@@ -10,12 +10,12 @@ use crate::unit::{Timestamp, UnitId};
 
 use super::families::Families;
 use super::form::Form;
-use super::index::{Set, Snapshot};
 use super::judge::Gate;
 use super::lists::Lists;
 use super::occurrences::BlockSet;
 use super::query::{Cancelled, Filter};
 use super::rows::{Rows, length_u32};
+use super::sets::{Set, Snapshot};
 use super::vocabulary::Vocabulary;
 
 /// Which text of the units.

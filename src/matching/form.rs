@@ -56,6 +56,7 @@ impl Form {
     /// Of an analysed text whose inline tags have this signature (0 for no tags; equal tags, equal signatures).
     pub fn new(analysis: &Analysis, tags: u64) -> Self {
         let mut form = Self { tags, ..Self::words_of(analysis) };
+        form.gaps.reserve_exact(form.tokens.len() + 1);
         for gap in analysis.gaps() {
             let canonical = form.store(gap.canonical);
             let folded = form.store_beside(gap.folded, canonical);
@@ -66,7 +67,12 @@ impl Form {
 
     /// Its words alone, without what stands between them: enough for finding words.
     pub fn words_of(analysis: &Analysis) -> Self {
-        let mut form = Self::default();
+        let mut form = Self {
+            // Most tokens have one form for all uses.
+            strings: String::with_capacity(analysis.canonical().len() * 3 / 2),
+            tokens: Vec::with_capacity(analysis.words().count()),
+            ..Self::default()
+        };
         for token in analysis.words() {
             let surface = form.store(analysis.surface(token));
             let folded = form.store_beside(analysis.folded(token), surface);
@@ -129,7 +135,6 @@ impl Form {
         (place(start), place(self.strings.len()))
     }
 
-    /// Most tokens have one form for all uses.
     fn store_beside(&mut self, string: &str, other: (u32, u32)) -> (u32, u32) {
         if self.string(other) == string { other } else { self.store(string) }
     }

@@ -10,22 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::unit::UnitId;
 
-use super::concordance::{self, Expression, Page, Passage, Side};
+use super::concordance::{self, Expression, Page, Passage};
 use super::families::Families;
+use super::form::Token;
 use super::judge::Judge;
-use super::occurrences::Occurrences;
-use super::postings::Postings;
 use super::query::{Cancelled, Hit, Options, Query};
-use super::rows::{NumberedEntry, Row, Rows};
+use super::rows::{NumberedEntry, Rows};
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
-use super::vocabulary::Vocabulary;
+use super::sets::{OPEN_ROWS_MAX, Sealed, Set, Snapshot};
+use super::vocabulary::{RecentWords, Vocabulary};
 use super::{IndexChange, IndexEntry};
 
-/// Rows of the open set, which are looked at one by one.
-const OPEN_ROWS_MAX: usize = 256;
-/// Sealed sets of about one size that are merged into one; the next size is so many times larger.
-const SETS_PER_SIZE: usize = 4;
 /// Working memories of searches that are kept for the next ones: more than any machine has cores.
 const SCRATCHES_MAX: usize = 256;
 
@@ -58,34 +54,6 @@ struct Shared {
     writer: Mutex<()>,
     /// Whether a thread is merging.
     merging: AtomicBool,
-}
-
-/// All segments at one moment.
-#[derive(Default)]
-pub(super) struct Snapshot {
-    sets: Vec<Set>,
-}
-
-/// Rows, which of them are gone, and how to search in them if they are sealed.
-#[derive(Clone)]
-pub(super) struct Set {
-    rows: Arc<Rows>,
-    sealed: Option<Arc<Sealed>>,
-    dead: Arc<Dead>,
-}
-
-/// What finds rows that do not change any more.
-pub(super) struct Sealed {
-    pub(super) postings: Postings,
-    pub(super) source: Occurrences,
-    pub(super) target: Occurrences,
-}
-
-/// A bit for each row that is gone.
-#[derive(Debug, Clone, Default)]
-struct Dead {
-    bits: Vec<u64>,
-    count: usize,
 }
 
 impl Default for Shared {
@@ -126,7 +94,7 @@ impl MemoryIndex {
 
     /// Fills it with many units at once; what is in it already stays.
     pub fn loader(&self) -> Loader<'_> {
-        Loader { index: self, rows: Rows::default() }
+        Loader { index: self, rows: Rows::default(), recent: Mutex::default() }
     }
 
     /// Carries out changes, in their order; questions see all of them or none.
@@ -152,13 +120,13 @@ impl MemoryIndex {
         if rows.len() > 0 {
             let new = Set::open(rows);
             // At most one set is open.
-            let open = sets.iter().position(|set| set.sealed.is_none());
+            let open = sets.iter().position(|set| set.sealed().is_none());
             let joined = match open.map(|at| sets.remove(at)) {
                 Some(open) => Set::open(Rows::collect(open.live_rows().chain(new.live_rows()))),
                 None => new,
             };
             let full = joined.live() > OPEN_ROWS_MAX;
-            sets.push(if full { Set::seal(&joined.rows, vocabulary) } else { joined });
+            sets.push(if full { Set::seal(joined.rows(), vocabulary) } else { joined });
         }
         self.shared.publish(Snapshot { sets });
         self.merge_in_background();
@@ -241,13 +209,14 @@ impl MemoryIndex {
 
     /// How many tokens of their sources count.
     pub fn tokens(&self) -> usize {
-        self.shared.snapshot().sets.iter().map(|set| set.rows.words().all().len()).sum()
+        self.shared.snapshot().sets.iter().map(|set| set.rows().words().all().len()).sum()
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> IndexBytes {
         let snapshot = self.shared.snapshot();
-        let rows = snapshot.sets.iter().map(|set| set.rows.bytes() + 8 * set.dead.bits.len()).sum();
+        let rows =
+            snapshot.sets.iter().map(|set| set.rows().bytes() + 8 * set.dead_bits().len()).sum();
         let sealed = || snapshot.sets.iter().filter_map(Set::sealed);
         let words = |sealed: &Sealed| sealed.source.bytes() + sealed.target.bytes();
         IndexBytes {
@@ -323,12 +292,18 @@ impl Drop for Done<'_> {
 pub struct Loader<'a> {
     index: &'a MemoryIndex,
     rows: Rows,
+    /// What no thread is using at the moment.
+    recent: Mutex<Vec<RecentWords>>,
 }
 
 impl Loader<'_> {
-    /// Makes a unit ready to be added, on any thread.
-    pub fn number(&self, entry: &IndexEntry) -> NumberedEntry {
-        NumberedEntry::new(entry, &self.index.shared.vocabulary)
+    /// What makes units ready to be added, for one thread.
+    pub fn numbering(&self) -> Numbering<'_> {
+        Numbering { loader: self, recent: self.recents().pop() }
+    }
+
+    fn recents(&self) -> MutexGuard<'_, Vec<RecentWords>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds units; none may come twice or be in the index already.
@@ -347,6 +322,29 @@ impl Loader<'_> {
         let mut sets = shared.snapshot().sets.clone();
         sets.push(set);
         shared.publish(Snapshot { sets });
+    }
+}
+
+/// Makes units ready to be added to an index, on any thread.
+pub struct Numbering<'a> {
+    loader: &'a Loader<'a>,
+    /// Taken back when this is dropped.
+    recent: Option<RecentWords>,
+}
+
+impl Numbering<'_> {
+    /// Makes one ready.
+    pub fn number(&mut self, entry: &IndexEntry) -> NumberedEntry {
+        let vocabulary = &self.loader.index.shared.vocabulary;
+        let recent = self.recent.get_or_insert_default();
+        let number = |token: Token<'_>| vocabulary.intern_recent(token, recent);
+        NumberedEntry::new(entry, vocabulary, number)
+    }
+}
+
+impl Drop for Numbering<'_> {
+    fn drop(&mut self) {
+        self.loader.recents().extend(self.recent.take());
     }
 }
 
@@ -379,155 +377,13 @@ impl Shared {
         let _writing = self.write();
         let mut sets = Vec::new();
         for set in &self.snapshot().sets {
-            match old.iter().find(|old| Arc::ptr_eq(&old.rows, &set.rows)) {
-                Some(old) => merged.remove(set.gone_since(&old.dead)),
+            match old.iter().find(|old| old.has_rows_of(set)) {
+                Some(old) => merged.remove(set.gone_since(old)),
                 None => sets.push(set.clone()),
             }
         }
         sets.push(merged);
         self.publish(Snapshot { sets });
         true
-    }
-}
-
-impl Snapshot {
-    /// The sets of rows.
-    pub(super) fn sets(&self) -> impl Iterator<Item = &Rows> {
-        self.sets.iter().map(|set| set.rows.as_ref())
-    }
-
-    /// The sets, the largest first.
-    pub(super) fn largest_first(&self) -> Vec<&Set> {
-        let mut sets: Vec<&Set> = self.sets.iter().collect();
-        sets.sort_by_key(|set| std::cmp::Reverse(set.live()));
-        sets
-    }
-
-    /// Sealed sets of one size, when there are enough of them; or one that is more gone than there.
-    fn to_merge(&self) -> Option<Vec<Set>> {
-        let sealed = || self.sets.iter().filter(|set| set.sealed.is_some());
-        if let Some(set) = sealed().find(|set| set.dead.count > set.live()) {
-            return Some(vec![set.clone()]);
-        }
-        let mut sizes: BTreeMap<u32, Vec<Set>> = BTreeMap::new();
-        for set in sealed() {
-            let size = (set.live() / OPEN_ROWS_MAX).max(1).ilog(SETS_PER_SIZE);
-            sizes.entry(size).or_default().push(set.clone());
-        }
-        sizes.into_values().find(|sets| sets.len() >= SETS_PER_SIZE)
-    }
-
-    /// Shows every live row of a set from one number to before another.
-    pub(super) fn each_live(
-        &self,
-        set: usize,
-        from: usize,
-        to: usize,
-        show: &mut dyn FnMut(Row<'_>),
-    ) {
-        let set = &self.sets[set];
-        for number in from..to.min(set.rows.len()) {
-            if !set.dead.contains(number) {
-                show(set.rows.row(number));
-            }
-        }
-    }
-}
-
-impl Set {
-    fn open(rows: Rows) -> Self {
-        Self { rows: Arc::new(rows), sealed: None, dead: Arc::default() }
-    }
-
-    fn seal(rows: &Rows, vocabulary: &Vocabulary) -> Self {
-        let rows = rows.by_length();
-        let (postings, (source, target)) = rayon::join(
-            || Postings::new(&rows, vocabulary),
-            || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
-        );
-        let sealed = Sealed { postings, source, target };
-        Self { rows: Arc::new(rows), sealed: Some(Arc::new(sealed)), dead: Arc::default() }
-    }
-
-    /// From parts that fit together; `dead` has a bit for each row that is gone.
-    pub(super) fn assembled(rows: Arc<Rows>, dead: Vec<u64>, sealed: Option<Arc<Sealed>>) -> Self {
-        let count = dead.iter().map(|bits| bits.count_ones() as usize).sum();
-        Self { rows, sealed, dead: Arc::new(Dead { bits: dead, count }) }
-    }
-
-    pub(super) fn rows(&self) -> &Rows {
-        &self.rows
-    }
-
-    pub(super) fn sealed(&self) -> Option<&Sealed> {
-        self.sealed.as_deref()
-    }
-
-    pub(super) fn dead_bits(&self) -> &[u64] {
-        &self.dead.bits
-    }
-
-    pub(super) fn postings(&self) -> Option<&Postings> {
-        self.sealed.as_ref().map(|sealed| &sealed.postings)
-    }
-
-    /// In which rows words might stand, if the set is sealed.
-    pub(super) fn occurrences(&self, side: Side) -> Option<&Occurrences> {
-        self.sealed.as_ref().map(|sealed| match side {
-            Side::Source => &sealed.source,
-            Side::Target => &sealed.target,
-        })
-    }
-
-    pub(super) fn is_live(&self, row: usize) -> bool {
-        !self.dead.contains(row)
-    }
-
-    fn live(&self) -> usize {
-        self.rows.len() - self.dead.count
-    }
-
-    fn remove(&mut self, units: impl Iterator<Item = UnitId>) {
-        for unit in units {
-            if let Some(row) = self.rows.find(unit)
-                && !self.dead.contains(row)
-            {
-                Arc::make_mut(&mut self.dead).insert(row);
-            }
-        }
-    }
-
-    /// The units that are gone now and were not then.
-    fn gone_since(&self, then: &Dead) -> impl Iterator<Item = UnitId> {
-        let gone =
-            (0..self.rows.len()).filter(|&row| self.dead.contains(row) && !then.contains(row));
-        gone.map(|row| self.rows.row(row).facts.unit)
-    }
-
-    fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, u64)> {
-        let live = self.rows.with_hash(hash).filter(|&row| !self.dead.contains(row));
-        live.map(|row| {
-            let facts = self.rows.row(row).facts;
-            (facts.unit, facts.content_hash)
-        })
-    }
-
-    fn live_rows(&self) -> impl Iterator<Item = Row<'_>> {
-        let live = (0..self.rows.len()).filter(|&row| !self.dead.contains(row));
-        live.map(|row| self.rows.row(row))
-    }
-}
-
-impl Dead {
-    fn contains(&self, row: usize) -> bool {
-        self.bits.get(row / 64).is_some_and(|bits| bits >> (row % 64) & 1 == 1)
-    }
-
-    fn insert(&mut self, row: usize) {
-        if self.bits.len() <= row / 64 {
-            self.bits.resize(row / 64 + 1, 0);
-        }
-        self.bits[row / 64] |= 1 << (row % 64);
-        self.count += 1;
     }
 }

@@ -24,6 +24,7 @@ mod rows;
 mod scan;
 mod score;
 mod search;
+mod sets;
 mod signature;
 mod vocabulary;
 
@@ -33,7 +34,7 @@ pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
 pub use concordance::{Expression, Page, Passage, Place, SameWord, Side, Together};
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use form::Form;
-pub use index::{Frozen, IndexBytes, Loader, MemoryIndex};
+pub use index::{Frozen, IndexBytes, Loader, MemoryIndex, Numbering};
 pub use plain::{PlainReader, PlainWriter};
 pub use query::{Cancelled, Filter, Hit, MatchKind, Options, Query, merge};
 pub use rows::NumberedEntry;

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use crate::unit::{Context, Timestamp, UnitId};
 
 use super::checkpoint::{read_lists, write_lists};
+use super::form::Token;
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
@@ -101,15 +102,19 @@ pub struct NumberedEntry {
 }
 
 impl NumberedEntry {
-    pub(super) fn new(entry: &IndexEntry, vocabulary: &Vocabulary) -> Self {
-        let words: Vec<u32> =
-            entry.form.tokens().map(|token| vocabulary.intern_word(token)).collect();
+    /// `number` gives a word its number in the vocabulary.
+    pub(super) fn new(
+        entry: &IndexEntry,
+        vocabulary: &Vocabulary,
+        mut number: impl FnMut(Token<'_>) -> u32,
+    ) -> Self {
+        let words: Vec<u32> = entry.form.tokens().map(&mut number).collect();
         let gaps = entry.form.gaps().map(|gap| vocabulary.intern_gap(gap)).zip(0..);
         let unusual = gaps.filter(|&(gap, place)| gap != usual_gap(place as usize, words.len()));
         Self {
             facts: facts_of(entry, vocabulary),
             gaps: unusual.map(|(gap, place)| (place, gap)).collect(),
-            target: entry.target.tokens().map(|token| vocabulary.intern_word(token)).collect(),
+            target: entry.target.tokens().map(number).collect(),
             words,
         }
     }
@@ -144,7 +149,8 @@ impl Rows {
         entries: impl Iterator<Item = &'a IndexEntry>,
         vocabulary: &Vocabulary,
     ) {
-        entries.for_each(|entry| self.push(NumberedEntry::new(entry, vocabulary).row()));
+        let number = |token: Token<'_>| vocabulary.intern_word(token);
+        entries.for_each(|entry| self.push(NumberedEntry::new(entry, vocabulary, number).row()));
     }
 
     pub(super) fn push(&mut self, row: Row<'_>) {

@@ -4,9 +4,9 @@
 
 use rayon::prelude::*;
 
-use super::index::Snapshot;
 use super::judge::{Bench, Judge, reachable};
 use super::query::{Best, Cancelled, Hit};
+use super::sets::Snapshot;
 
 /// Segments between two looks at the flag that cancels; some milliseconds.
 const SEGMENTS_PER_STEP: usize = 2_048;

@@ -7,12 +7,12 @@
 use std::ops::RangeInclusive;
 
 use super::bounds::{BASE_MIN, Bounds, OfLength};
-use super::index::{Set, Snapshot};
 use super::judge::{Bench, Judge, reachable};
 use super::levenshtein::Matcher;
 use super::postings::{LENGTH_MAX, MARKS, Posting, Postings, Small, mark};
 use super::query::{Best, Cancelled, Hit};
 use super::rows::length_u32;
+use super::sets::{Set, Snapshot};
 use super::signature::QuerySignature;
 use super::vocabulary::UNKNOWN;
 

@@ -3,7 +3,10 @@
 //! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
 //! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
+use std::hash::BuildHasher as _;
 use std::io::{self, Read, Write};
+
+use foldhash::fast::RandomState;
 
 use super::checkpoint::{read_lists, write_lists};
 use super::form::{Gap, Token, same_class_cost};
@@ -13,6 +16,35 @@ use super::plain::{PlainReader, PlainWriter, damaged};
 
 /// The number of what is not in the vocabulary: it equals nothing that is stored.
 pub(super) const UNKNOWN: u32 = u32::MAX;
+
+/// Words that came lately and their numbers, for one thread that numbers many segments of one vocabulary: it stays in the
+/// caches of a core, which the tables of a large vocabulary do not.
+#[derive(Debug)]
+pub(super) struct RecentWords {
+    /// Words are told apart by 128 bits with seeds that nobody outside knows.
+    hashers: (RandomState, RandomState),
+    places: Vec<((u64, u64), u32)>,
+}
+
+/// Half a megabyte to a megabyte; a power of two.
+const RECENT_WORDS: usize = 1 << 15;
+
+impl Default for RecentWords {
+    fn default() -> Self {
+        Self {
+            hashers: (RandomState::default(), RandomState::default()),
+            places: vec![((0, 0), UNKNOWN); RECENT_WORDS],
+        }
+    }
+}
+
+impl RecentWords {
+    fn key(&self, token: Token<'_>) -> (u64, u64) {
+        let Token { surface, folded, class, number_like } = token;
+        let all = (surface, folded, class, number_like);
+        (self.hashers.0.hash_one(all), self.hashers.1.hash_one(all))
+    }
+}
 
 /// Everything that a memory's segments are made of.
 #[derive(Debug, Default)]
@@ -91,6 +123,18 @@ impl Vocabulary {
         let entry = FormEntry { folded, class, number_like: token.number_like };
         let form = self.forms.intern(&entry, |&entry| entry);
         self.words.intern(&WordEntry { surface, form }, |&entry| entry)
+    }
+
+    /// The number of a word, most often without a look at the vocabulary.
+    pub(super) fn intern_recent(&self, token: Token<'_>, recent: &mut RecentWords) -> u32 {
+        let key = recent.key(token);
+        // The low bits of a hash choose the place.
+        #[expect(clippy::cast_possible_truncation)]
+        let place = &mut recent.places[key.0 as usize % RECENT_WORDS];
+        if place.0 != key || place.1 == UNKNOWN {
+            *place = (key, self.intern_word(token));
+        }
+        place.1
     }
 
     pub(super) fn intern_gap(&self, gap: Gap<'_>) -> u32 {

@@ -169,7 +169,7 @@ impl Api {
 }
 
 /// How long a lookup may take on a thread that serves connections.
-const AT_ONCE_TIME: Duration = Duration::from_millis(1);
+const AT_ONCE_TIME: Duration = Duration::from_millis(5);
 /// Matches read from the store on such a thread.
 const AT_ONCE_MATCHES_MAX: usize = 10;
 

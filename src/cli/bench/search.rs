@@ -119,9 +119,11 @@ impl BenchSearch {
             let end = self.units.min(start + CHUNK_UNITS);
             let texts: Vec<(usize, String)> =
                 (start..end).map(|unit| (unit, grower.segment(unit))).collect();
-            let numbered =
-                |(unit, text): &(usize, String)| loader.number(&entry(*unit, text, analyzer));
-            let entries: Vec<_> = texts.par_iter().map(numbered).collect();
+            let numbered = texts.par_iter().map_init(
+                || loader.numbering(),
+                |numbering, (unit, text)| numbering.number(&entry(*unit, text, analyzer)),
+            );
+            let entries: Vec<_> = numbered.collect();
             loader.add(entries);
         }
         loader.finish();

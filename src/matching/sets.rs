@@ -1,0 +1,195 @@
+//! What makes up an index at one moment? Sets of rows that do not change, each with a list of what is gone from it, most of
+//! them sealed: with what finds rows in them.
+//!
+//! Knows nothing of threads or locks, nor of when sets are made and merged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::unit::UnitId;
+
+use super::concordance::Side;
+use super::occurrences::Occurrences;
+use super::postings::Postings;
+use super::rows::{Row, Rows};
+use super::vocabulary::Vocabulary;
+
+/// Rows of the open set, which are looked at one by one.
+pub(super) const OPEN_ROWS_MAX: usize = 256;
+/// Sealed sets of about one size that are merged into one; the next size is so many times larger.
+const SETS_PER_SIZE: usize = 4;
+
+/// All segments at one moment.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    pub(super) sets: Vec<Set>,
+}
+
+/// Rows, which of them are gone, and how to search in them if they are sealed.
+#[derive(Clone)]
+pub(super) struct Set {
+    rows: Arc<Rows>,
+    sealed: Option<Arc<Sealed>>,
+    dead: Arc<Dead>,
+}
+
+/// What finds rows that do not change any more.
+pub(super) struct Sealed {
+    pub(super) postings: Postings,
+    pub(super) source: Occurrences,
+    pub(super) target: Occurrences,
+}
+
+/// A bit for each row that is gone.
+#[derive(Debug, Clone, Default)]
+struct Dead {
+    bits: Vec<u64>,
+    count: usize,
+}
+
+impl Snapshot {
+    /// The sets of rows.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &Rows> {
+        self.sets.iter().map(|set| set.rows.as_ref())
+    }
+
+    /// The sets, the largest first.
+    pub(super) fn largest_first(&self) -> Vec<&Set> {
+        let mut sets: Vec<&Set> = self.sets.iter().collect();
+        sets.sort_by_key(|set| std::cmp::Reverse(set.live()));
+        sets
+    }
+
+    /// Sealed sets of one size, when there are enough of them; or one that is more gone than there.
+    pub(super) fn to_merge(&self) -> Option<Vec<Set>> {
+        let sealed = || self.sets.iter().filter(|set| set.sealed.is_some());
+        if let Some(set) = sealed().find(|set| set.dead.count > set.live()) {
+            return Some(vec![set.clone()]);
+        }
+        let mut sizes: BTreeMap<u32, Vec<Set>> = BTreeMap::new();
+        for set in sealed() {
+            let size = (set.live() / OPEN_ROWS_MAX).max(1).ilog(SETS_PER_SIZE);
+            sizes.entry(size).or_default().push(set.clone());
+        }
+        sizes.into_values().find(|sets| sets.len() >= SETS_PER_SIZE)
+    }
+
+    /// Shows every live row of a set from one number to before another.
+    pub(super) fn each_live(
+        &self,
+        set: usize,
+        from: usize,
+        to: usize,
+        show: &mut dyn FnMut(Row<'_>),
+    ) {
+        let set = &self.sets[set];
+        for number in from..to.min(set.rows.len()) {
+            if !set.dead.contains(number) {
+                show(set.rows.row(number));
+            }
+        }
+    }
+}
+
+impl Set {
+    pub(super) fn open(rows: Rows) -> Self {
+        Self { rows: Arc::new(rows), sealed: None, dead: Arc::default() }
+    }
+
+    pub(super) fn seal(rows: &Rows, vocabulary: &Vocabulary) -> Self {
+        let rows = rows.by_length();
+        let (postings, (source, target)) = rayon::join(
+            || Postings::new(&rows, vocabulary),
+            || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
+        );
+        let sealed = Sealed { postings, source, target };
+        Self { rows: Arc::new(rows), sealed: Some(Arc::new(sealed)), dead: Arc::default() }
+    }
+
+    /// From parts that fit together; `dead` has a bit for each row that is gone.
+    pub(super) fn assembled(rows: Arc<Rows>, dead: Vec<u64>, sealed: Option<Arc<Sealed>>) -> Self {
+        let count = dead.iter().map(|bits| bits.count_ones() as usize).sum();
+        Self { rows, sealed, dead: Arc::new(Dead { bits: dead, count }) }
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    pub(super) fn sealed(&self) -> Option<&Sealed> {
+        self.sealed.as_deref()
+    }
+
+    pub(super) fn dead_bits(&self) -> &[u64] {
+        &self.dead.bits
+    }
+
+    pub(super) fn postings(&self) -> Option<&Postings> {
+        self.sealed.as_ref().map(|sealed| &sealed.postings)
+    }
+
+    /// In which rows words might stand, if the set is sealed.
+    pub(super) fn occurrences(&self, side: Side) -> Option<&Occurrences> {
+        self.sealed.as_ref().map(|sealed| match side {
+            Side::Source => &sealed.source,
+            Side::Target => &sealed.target,
+        })
+    }
+
+    pub(super) fn is_live(&self, row: usize) -> bool {
+        !self.dead.contains(row)
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.rows.len() - self.dead.count
+    }
+
+    pub(super) fn remove(&mut self, units: impl Iterator<Item = UnitId>) {
+        for unit in units {
+            if let Some(row) = self.rows.find(unit)
+                && !self.dead.contains(row)
+            {
+                Arc::make_mut(&mut self.dead).insert(row);
+            }
+        }
+    }
+
+    /// Whether both are the same rows, perhaps with other ones gone.
+    pub(super) fn has_rows_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rows, &other.rows)
+    }
+
+    /// The units that are gone now and were not then.
+    pub(super) fn gone_since(&self, then: &Self) -> impl Iterator<Item = UnitId> {
+        let gone =
+            (0..self.rows.len()).filter(|&row| self.dead.contains(row) && !then.dead.contains(row));
+        gone.map(|row| self.rows.row(row).facts.unit)
+    }
+
+    pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, u64)> {
+        let live = self.rows.with_hash(hash).filter(|&row| !self.dead.contains(row));
+        live.map(|row| {
+            let facts = self.rows.row(row).facts;
+            (facts.unit, facts.content_hash)
+        })
+    }
+
+    pub(super) fn live_rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let live = (0..self.rows.len()).filter(|&row| !self.dead.contains(row));
+        live.map(|row| self.rows.row(row))
+    }
+}
+
+impl Dead {
+    fn contains(&self, row: usize) -> bool {
+        self.bits.get(row / 64).is_some_and(|bits| bits >> (row % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, row: usize) {
+        if self.bits.len() <= row / 64 {
+            self.bits.resize(row / 64 + 1, 0);
+        }
+        self.bits[row / 64] |= 1 << (row % 64);
+        self.count += 1;
+    }
+}
