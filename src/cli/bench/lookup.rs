@@ -97,16 +97,33 @@ impl BenchLookup {
             move || in_process(&data, &corpus, units, &settings, &queries, runs)
         };
         figures.add(tokio::task::spawn_blocking(of_engine).await??);
-        let server = {
-            let data = data.to_owned();
-            tokio::task::spawn_blocking(move || Server::start(&data)).await??
+        let data = data.to_owned();
+        let of_server = move || -> anyhow::Result<Figures> {
+            // On one thread, as a client that wants its answers soon: handing them from thread to thread takes as long as
+            // the server does.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(self.served(&data, &settings, &queries))
         };
+        figures.add(tokio::task::spawn_blocking(of_server).await??);
+        Ok(figures)
+    }
+
+    /// What a client of a server finds.
+    async fn served(
+        &self,
+        data: &Path,
+        settings: &LookupSettings,
+        queries: &[QuerySegment],
+    ) -> anyhow::Result<Figures> {
+        let mut figures = Figures::default();
+        let (name, runs) = (&settings.memories[0].memory, usize::from(self.runs));
+        let server = Server::start(data)?;
         figures.put("server_resident_mb", server.resident_mb());
         let mut client = Client::connect(&server.url).await?;
-        figures.percentiles("grpc_floor", empty_calls(&mut client, &name, queries.len()).await?);
+        figures.percentiles("grpc_floor", empty_calls(&mut client, name, queries.len()).await?);
         let mut times = Vec::new();
         for _ in 0..runs {
-            times.push(one_by_one(&mut client, &settings, &queries).await?);
+            times.push(one_by_one(&mut client, settings, queries).await?);
         }
         figures.median_percentiles("grpc", times);
         for (figure, batch) in [
@@ -115,7 +132,7 @@ impl BenchLookup {
         ] {
             let mut rates = Vec::new();
             for _ in 0..runs {
-                rates.push(batched(&client, &settings, &queries, batch, self.clients).await?);
+                rates.push(batched(&client, settings, queries, batch, self.clients).await?);
             }
             figures.put(figure, super::measure::median(rates));
         }
@@ -124,7 +141,7 @@ impl BenchLookup {
             let file = data.join("import.tsv");
             write_tsv(&file, grown(&self.corpus)?.take(self.import))?;
             let job = (&server, file.as_path(), self.import);
-            during_import(&mut figures, &mut client, &settings, &queries, job).await?;
+            during_import(&mut figures, &mut client, settings, queries, job).await?;
             std::fs::remove_file(&file)?;
         }
         Ok(figures)
