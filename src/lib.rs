@@ -10,6 +10,7 @@
 //! | [`check`] | may this be stored? the rules of a unit's content | where it came from |
 //! | [`text`] | what is the same text? forms, tokens, sentences, numbers | languages of the outside: files, wire, disk |
 //! | [`matching`] | which stored text is close, and where does a word stand? score, edits, index | texts (it sees interned tokens), stores, clocks |
+//! | [`alignment`] | what translates what? sentences of documents, the lexicon | stores, files, wire |
 //! | [`formats`] | how is it written in files? TMX, TSV, CSV, compression, encodings | what becomes of a unit |
 //! | [`store`] | where does it live? the seam, sled behind it | matching, formats, protocols |
 //! | [`engine`] | what can be done? the use cases | gRPC, flags, terminals |
@@ -17,11 +18,11 @@
 //! | [`server`] | how is it put on a socket, and taken off it? | what the calls do |
 //! | [`cli`] | what did the user say, and what is he shown? | generated types, sled |
 //!
-//! Direction: `unit, limits ← check, text ← matching`; `formats`, `store` rest on `unit, limits, check`; all feed
+//! Direction: `unit, limits ← check, text ← matching, alignment`; `formats`, `store` rest on `unit, limits, check`; all feed
 //! `engine ← service ← server ← cli`, never the other way (`tests/layering.rs` looks at the imports).
 //!
 //! Invariants. The store is the truth and the index is derived from it: deleting every checkpoint of an index costs only time. An
-//! acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching` and `formats` do no I/O
+//! acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching`, `alignment` and `formats` do no I/O
 //! beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in one file,
 //! `quick_xml::` in one file, generated protobuf types only inside `service`.
 
@@ -35,6 +36,7 @@
     )
 )]
 
+pub mod alignment;
 pub mod check;
 pub mod cli;
 pub mod engine;

@@ -374,3 +374,54 @@ fn bytes_that_are_no_text_are_refused_with_their_line() {
         assert!(stderr(&output).contains("line 2"), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn documents_are_aligned_in_every_form() {
+    let directory = tempfile::tempdir().unwrap();
+    let file =
+        |name: &str| format!("{}/tests/data/alignment/harbour.{name}", env!("CARGO_MANIFEST_DIR"));
+    let (ar, en) = (file("ar"), file("en"));
+    let align = |more: &[&str]| {
+        let arguments = [&["align"], more].concat();
+        run(directory.path(), &arguments)
+    };
+    let output = align(&["--presplit", &ar, &en]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let beads: Vec<String> =
+        stdout(&output).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+    assert_eq!(beads, std::fs::read_to_string(file("gold")).unwrap().lines().collect::<Vec<_>>());
+    assert!(stderr(&output).contains("7 beads; 2 sentences stand alone"), "{}", stderr(&output));
+
+    // Split here: the second line of the Arabic text is two sentences.
+    let output = align(&["--format", "tsv", &ar, &en]);
+    assert_eq!(stdout(&output).lines().next(), Some("ar\ten\tconfidence"));
+    assert_eq!(stdout(&output).lines().count(), 1 + 8);
+
+    // What is written as TMX is imported: the beads with both sides.
+    let output = align(&["--presplit", "--format", "tmx", "--output", "harbour.tmx", &ar, &en]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let output = run(directory.path(), &["import", "--memory", "m", "harbour.tmx", "--json"]);
+    assert_eq!(json(&output)["stored"], 5, "{}", stderr(&output));
+
+    let page = stdout(&align(&["--presplit", "--format", "html", &ar, &en]));
+    assert!(
+        page.contains("<td dir=\"rtl\" lang=\"ar\">") && page.contains("city's port"),
+        "{page}"
+    );
+    assert_eq!(page.matches("<tr>").count(), 7);
+
+    let output = align(&["--presplit", &en, &ar]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("--swap"), "{}", stderr(&output));
+    let output = align(&["--presplit", "--swap", &en, &ar]);
+    assert_eq!(stdout(&output).lines().count(), 7);
+
+    std::fs::write(directory.path().join("empty.txt"), " \n").unwrap();
+    let output = align(&[&ar, "empty.txt"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("empty.txt holds no text"), "{}", stderr(&output));
+    std::fs::write(directory.path().join("binary"), [0, 159, 146, 150, 255, 254, 0]).unwrap();
+    let output = align(&[&ar, "binary"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("binary"), "{}", stderr(&output));
+}

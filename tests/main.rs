@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::pedantic)]
 #![allow(clippy::type_complexity, clippy::needless_range_loop)]
 
+mod alignment;
 mod checkpoints;
 mod command_line;
 mod crash;

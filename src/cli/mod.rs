@@ -3,6 +3,8 @@
 //! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
 //! output holds the answer and nothing else; everything about the work goes to standard error.
 
+mod align;
+mod align_page;
 mod analyze;
 mod backend;
 mod bench;
@@ -60,6 +62,8 @@ enum Command {
     Search(search::Search),
     /// Count words and segments of files by what the memories have for them.
     Analyze(analyze::Analyze),
+    /// Align the sentences of a document with those of its translation.
+    Align(align::Align),
     /// Split text into sentences, one a line.
     Split(split::Split),
     /// Show the tokens of segments: what a lookup compares.
@@ -108,6 +112,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Lookup(command) => command.run().await,
         Command::Search(command) => command.run().await,
         Command::Analyze(command) => command.run().await,
+        Command::Align(command) => command.run(),
         Command::Split(command) => command.run(),
         Command::Tokens(command) => command.run(),
         Command::Memories(command) => command.run().await,

@@ -111,7 +111,7 @@ fn part_of(character: char) -> Part {
 }
 
 /// Whether a character is a letter of the Arabic script, tatweel included.
-pub(super) fn is_arabic_letter(character: char) -> bool {
+pub fn is_arabic_letter(character: char) -> bool {
     matches!(character, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}'
         | '\u{6ee}'..='\u{6ef}' | '\u{6fa}'..='\u{6fc}' | '\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{870}'..='\u{887}'
         | '\u{889}'..='\u{88e}' | '\u{8a0}'..='\u{8c9}')

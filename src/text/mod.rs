@@ -25,6 +25,7 @@ use canonical::Canonical;
 use chars::{Chars, Part};
 use scan::Scanner;
 
+pub use chars::is_arabic_letter;
 pub use differences::{Differences, gap_differences, token_differences};
 pub use sentences::{RuleError, Sentence, SentenceOptions, SentenceRules};
 pub use values::{Calendar, Date, Decimal, Value};

@@ -1,0 +1,29 @@
+//! What translates what? Sentences of two documents, words of two sentences, and the lexicon that tells.
+//!
+//! Pure: no I/O, no clock. Knows nothing of stores, files or the wire.
+
+mod band;
+mod beads;
+mod builtin;
+mod document;
+mod lengths;
+mod lexicon;
+mod names;
+mod pairs;
+mod script;
+mod search;
+mod side;
+
+pub use builtin::builtin;
+pub use document::{Bead, align_document};
+pub use lexicon::Lexicon;
+pub use script::is_in_other_script;
+pub use side::Side;
+
+/// Asked again and again during long work: whether to give up.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// The caller gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the work was given up")]
+pub struct Cancelled;

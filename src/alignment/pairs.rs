@@ -1,0 +1,227 @@
+//! Which terms of these two documents may stand for each other, and how surely? The lexicons, the anchors and what the
+//! document itself teaches, boiled down to the terms of one document.
+//!
+//! Anchors: what is carried over as it is (numbers and dates by value, Latin words, addresses, codes) and names by their
+//! consonants. Knows nothing of sentences.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::lexicon::{Lexicon, Table, TermNumbers};
+use super::names::Skeleton;
+use super::side::{Side, Term};
+
+/// How often an anchor that is carried over as it is counts as seen.
+const SAME_MASS: f32 = 6.0;
+/// How often a name counts as seen, times its likeness.
+const NAME_MASS: f32 = 1.5;
+/// Of a name's probability, what names of three consonants get: chance brings so short ones together.
+const SHORT_NAME_SHARE: f32 = 0.4;
+/// How often the two parts of a table must have been seen before they are believed half.
+const KNOWN_HALF: f32 = 1.0;
+/// The least part of a term's evidence that says nothing: no lexicon is complete and no translation literal.
+const NEUTRAL_MIN: f32 = 0.45;
+
+/// Share in running text of a term that no lexicon knows.
+const SHARE: f32 = 0.0001;
+/// Tokens of evidence that shares from elsewhere count for.
+const SHARE_TOKENS: f32 = 3000.0;
+
+/// Expected counts of pairs of terms: what a pass over the document found.
+pub(super) type Counts = HashMap<(u32, u32), f32, FixedState>;
+
+/// One direction: from the terms of one side to those of the other.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    /// Translations of each term of the side from which we look, with their probabilities.
+    pub(super) rows: Vec<Vec<(u32, f32)>>,
+    /// Of each term of the side at which we look.
+    pub(super) weights: Vec<Weight>,
+}
+
+/// What a term says of whether its sentence is a translation: `known` times its probability there, and `neutral`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weight {
+    /// How rare it is, times the part of its evidence that says something.
+    pub(super) known: f32,
+    /// The part of its evidence that says nothing.
+    pub(super) neutral: f32,
+}
+
+/// Both directions.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    /// How target terms come from source terms.
+    pub(super) forward: Direction,
+    /// How source terms come from target terms.
+    pub(super) backward: Direction,
+}
+
+impl Pairs {
+    pub(super) fn new(
+        source: &Side,
+        target: &Side,
+        lexicons: &[&Lexicon],
+        learnt: &Counts,
+    ) -> Self {
+        let mut forward = Evidence::new(source.terms.len());
+        let mut backward = Evidence::new(target.terms.len());
+        for lexicon in lexicons {
+            let here = numbers_in(source, |text| lexicon.source.find(text), lexicon.len().0);
+            let there = numbers_in(target, |text| lexicon.target.find(text), lexicon.len().1);
+            forward.add_table(&lexicon.forward, &here, &there);
+            backward.add_table(&lexicon.backward, &there, &here);
+        }
+        let mut both = |a: u32, b: u32, count: f32| {
+            forward.add(a, b, count);
+            backward.add(b, a, count);
+        };
+        for (a, term) in (0..).zip(&source.terms) {
+            if let Some(b) = target.find(&term.text) {
+                both(a, b, SAME_MASS);
+            }
+        }
+        names(source, target, &mut both);
+        for (&(a, b), &count) in learnt {
+            both(a, b, count);
+        }
+        let of_target = rarity(target, lexicons.iter().map(|it| (&it.target, &it.shares.1)));
+        let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
+        let (of_source, of_target) = (forward.weights(of_source), backward.weights(of_target));
+        Self {
+            forward: Direction { rows: forward.probabilities(), weights: of_target },
+            backward: Direction { rows: backward.probabilities(), weights: of_source },
+        }
+    }
+}
+
+/// What speaks for translations of each term, added up.
+struct Evidence(Vec<(f32, Vec<(u32, f32)>)>);
+
+impl Evidence {
+    fn new(terms: usize) -> Self {
+        Self(vec![(0.0, Vec::new()); terms])
+    }
+
+    fn add(&mut self, from: u32, to: u32, count: f32) {
+        let (mass, row) = &mut self.0[from as usize];
+        *mass += count;
+        match row.iter_mut().find(|entry| entry.0 == to) {
+            Some(entry) => entry.1 += count,
+            None => row.push((to, count)),
+        }
+    }
+
+    /// `here` are the numbers that the terms have in the lexicon, `there` the terms by their numbers in the lexicon.
+    fn add_table(&mut self, table: &Table, here: &Numbers, there: &Numbers) {
+        for &(term, number) in &here.known {
+            let (seen, translations) = table.row(number);
+            // What is translated by words that this document does not hold is known all the same.
+            let mut missing = seen;
+            for &(translation, probability) in translations {
+                if let Some(Some(to)) = there.terms.get(translation as usize) {
+                    self.add(term, *to, seen * probability);
+                    missing -= seen * probability;
+                }
+            }
+            self.0[term as usize].0 += missing.max(0.0);
+        }
+    }
+
+    /// What terms as rare as this say.
+    fn weights(&self, rarity: Vec<f32>) -> Vec<Weight> {
+        let of_term = |((mass, _), rarity): (&(f32, _), f32)| {
+            let neutral = 1.0 - mass / (mass + KNOWN_HALF) * (1.0 - NEUTRAL_MIN);
+            Weight { known: (1.0 - neutral) * rarity, neutral }
+        };
+        self.0.iter().zip(rarity).map(of_term).collect()
+    }
+
+    fn probabilities(self) -> Vec<Vec<(u32, f32)>> {
+        let shared = |(mass, mut row): (f32, Vec<(u32, f32)>)| {
+            for entry in &mut row {
+                entry.1 /= mass;
+            }
+            row
+        };
+        self.0.into_iter().map(shared).collect()
+    }
+}
+
+/// The terms of a side in the numbers of a lexicon.
+struct Numbers {
+    /// Term of the side, number in the lexicon.
+    known: Vec<(u32, u32)>,
+    /// The term of the side, by number in the lexicon.
+    terms: Vec<Option<u32>>,
+}
+
+fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>, known_terms: usize) -> Numbers {
+    let known: Vec<(u32, u32)> = (0..)
+        .zip(&side.terms)
+        .filter_map(|(term, it)| find(&it.text).map(|number| (term, number)))
+        .collect();
+    let mut terms = vec![None; known_terms];
+    for &(term, number) in &known {
+        terms[number as usize] = Some(term);
+    }
+    Numbers { known, terms }
+}
+
+/// Pairs of names that are spelt alike.
+fn names(source: &Side, target: &Side, found: &mut impl FnMut(u32, u32, f32)) {
+    let mut by_first: HashMap<u8, Vec<(u32, &Skeleton)>, FixedState> = HashMap::default();
+    for (number, term) in (0..).zip(&source.terms).filter(|(_, term)| term.maybe_name) {
+        let mut of_term = term.skeletons.iter().filter(|it| !it.is_empty());
+        let (first, second) = (of_term.next(), of_term.next());
+        for skeleton in first.into_iter().chain(second.filter(|it| Some(*it) != first)) {
+            by_first.entry(skeleton.first()).or_default().push((number, skeleton));
+        }
+    }
+    for (number, term) in (0..).zip(&target.terms).filter(|(_, term)| term.maybe_name) {
+        let skeleton = &term.skeletons[0];
+        let candidates = by_first.get(&skeleton.first()).map_or(&[][..], Vec::as_slice);
+        let mut best: Option<(u32, f32)> = None;
+        for &(candidate, other) in candidates {
+            let likeness = skeleton.likeness(other);
+            if likeness > 0.0 && source.terms[candidate as usize].text != term.text {
+                let share = if skeleton.len() <= 3 { SHORT_NAME_SHARE } else { 1.0 };
+                let mass = NAME_MASS * likeness * likeness * share;
+                // One term may be there under both of its skeletons.
+                match best {
+                    Some((same, known)) if same == candidate => {
+                        best = Some((same, known.max(mass)));
+                    }
+                    _ => {
+                        if let Some((name, mass)) = best.replace((candidate, mass)) {
+                            found(name, number, mass);
+                        }
+                    }
+                }
+            }
+        }
+        if let Some((name, mass)) = best {
+            found(name, number, mass);
+        }
+    }
+}
+
+/// How rare the terms of a side are: tokens of running text for each of the term. A document alone is too short to tell.
+#[expect(clippy::cast_precision_loss)]
+fn rarity<'a>(
+    side: &Side,
+    lexicons: impl Iterator<Item = (&'a TermNumbers, &'a Vec<f32>)>,
+) -> Vec<f32> {
+    let mut shares = vec![SHARE; side.terms.len()];
+    for (numbers, of_lexicon) in lexicons {
+        for (share, term) in shares.iter_mut().zip(&side.terms) {
+            if let Some(number) = numbers.find(&term.text) {
+                *share = share.max(of_lexicon.get(number as usize).copied().unwrap_or(0.0));
+            }
+        }
+    }
+    let all = side.all_tokens().len() as f32 + SHARE_TOKENS;
+    let of_term = |(term, share): (&Term, f32)| all / (term.count as f32 + SHARE_TOKENS * share);
+    side.terms.iter().zip(shares).map(of_term).collect()
+}

@@ -1,0 +1,162 @@
+//! What of a sentence can be found again in its translation? Its length and its terms: classes of words, values of
+//! numbers and dates, what is carried over as it is.
+//!
+//! Knows nothing of the other side.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use crate::text::{Analysis, Analyzer, TokenKind, Value};
+
+use super::names::Skeleton;
+
+/// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
+const TOKENS_MAX: usize = 1_000;
+
+/// One side of a document.
+#[derive(Debug, Default)]
+pub struct Side {
+    pub(super) sentences: Vec<Sentence>,
+    /// Terms of all sentences, one after the other.
+    tokens: Vec<u32>,
+    pub(super) terms: Vec<Term>,
+    numbers: HashMap<Box<str>, u32, FixedState>,
+}
+
+/// A sentence of a side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sentence {
+    /// Letters and digits, without marks.
+    pub(super) letters: u32,
+    tokens: (u32, u32),
+}
+
+/// What can be found again.
+#[derive(Debug)]
+pub(super) struct Term {
+    pub(super) text: Box<str>,
+    /// How often it stands in the side.
+    pub(super) count: u32,
+    /// What it might be as a name, without and with what looks like clitics.
+    pub(super) skeletons: [Skeleton; 2],
+    /// Whether its spelling lets it be a name: a capital inside of a sentence, or a script that has none.
+    pub(super) maybe_name: bool,
+}
+
+impl Side {
+    /// Of the sentences of a document, in order.
+    pub fn new<'a>(sentences: impl IntoIterator<Item = &'a str>, analyzer: &Analyzer) -> Self {
+        let mut side = Self::default();
+        let mut analysis = Analysis::default();
+        let mut text = String::new();
+        for sentence in sentences {
+            analyzer.analyze_into(sentence, &mut analysis);
+            let from = length_u32(side.tokens.len());
+            let mut first = true;
+            for token in analysis.tokens().iter().take(TOKENS_MAX) {
+                if !write_term(&analysis, token, &mut text) {
+                    continue;
+                }
+                let number = side.number(&text, analysis.folded(token));
+                let capital =
+                    analysis.surface(token).chars().next().is_some_and(char::is_uppercase);
+                let term = &mut side.terms[number as usize];
+                term.count += 1;
+                term.maybe_name |= token.kind == TokenKind::Word
+                    && (capital && !first || !text.is_ascii() || term.count == 1 && capital);
+                first = false;
+                side.tokens.push(number);
+            }
+            let letters = analysis.canonical().chars().filter(|it| it.is_alphanumeric()).count();
+            let tokens = (from, length_u32(side.tokens.len()));
+            side.sentences.push(Sentence { letters: length_u32(letters), tokens });
+        }
+        side
+    }
+
+    /// How many sentences.
+    pub fn len(&self) -> usize {
+        self.sentences.len()
+    }
+
+    /// Whether there is no sentence.
+    pub fn is_empty(&self) -> bool {
+        self.sentences.is_empty()
+    }
+
+    /// Terms of a sentence.
+    pub(super) fn tokens(&self, sentence: usize) -> &[u32] {
+        let (from, to) = self.sentences[sentence].tokens;
+        &self.tokens[from as usize..to as usize]
+    }
+
+    /// Terms of all sentences.
+    pub(super) fn all_tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The term with a text.
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
+    fn number(&mut self, text: &str, folded: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let number = length_u32(self.terms.len());
+        self.numbers.insert(text.into(), number);
+        let skeletons = if text.starts_with('=') {
+            Default::default()
+        } else {
+            [Skeleton::of(without_article(folded)), Skeleton::of(text)]
+        };
+        self.terms.push(Term { text: text.into(), count: 0, skeletons, maybe_name: false });
+        number
+    }
+}
+
+/// Arabic names take no article but a few, which Latin script leaves out or joins by a hyphen.
+fn without_article(folded: &str) -> &str {
+    folded.strip_prefix("\u{627}\u{644}").or_else(|| folded.strip_prefix("al-")).unwrap_or(folded)
+}
+
+/// Writes what stands for a token; `false` for what translations do not share.
+pub(super) fn write_term(
+    analysis: &Analysis,
+    token: &crate::text::Token,
+    text: &mut String,
+) -> bool {
+    use std::fmt::Write as _;
+    text.clear();
+    match token.kind {
+        TokenKind::Word => text.push_str(analysis.class(token)),
+        TokenKind::Punctuation => {
+            let folded = analysis.folded(token);
+            if folded != "?" {
+                return false;
+            }
+            text.push_str(folded);
+        }
+        kind if kind.is_number_like() => {
+            text.push('=');
+            // Writing to a string cannot fail.
+            let _ = match analysis.value(token) {
+                // Per cent, units and currencies are written in words as often as by signs.
+                Some(
+                    Value::Number(number, _) | Value::Percent(number) | Value::Amount(number, _),
+                ) => write!(text, "{number}"),
+                Some(value) => write!(text, "{value}"),
+                None => write!(text, "{}", analysis.folded(token)),
+            };
+        }
+        _ => text.push_str(analysis.folded(token)),
+    }
+    !text.is_empty()
+}
+
+/// Counts inside one document.
+pub(super) fn length_u32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,193 @@
+//! Risk: sentences are aligned with the wrong ones, twice, or not at all.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dhakira::alignment::{Bead, Cancelled, Side, align_document, builtin, is_in_other_script};
+use dhakira::text::Analyzer;
+use dhakira::unit::Lang;
+use proptest::prelude::*;
+
+use crate::support::shared;
+
+fn langs() -> (Lang, Lang) {
+    ("ar".parse().unwrap(), "en".parse().unwrap())
+}
+
+fn align(source: &[&str], target: &[&str]) -> Vec<Bead> {
+    let (ar, en) = langs();
+    let source = Side::new(source.iter().copied(), &Analyzer::new(&ar));
+    let target = Side::new(target.iter().copied(), &Analyzer::new(&en));
+    align_document(&source, &target, &[builtin(&ar, &en)], &|| false, &mut |_| ()).unwrap()
+}
+
+type Numbers = (Vec<usize>, Vec<usize>);
+
+fn numbers(bead: &Bead) -> Numbers {
+    (bead.source.clone().collect(), bead.target.clone().collect())
+}
+
+/// Beads as the gold files write them.
+fn gold(path: &Path) -> Vec<Numbers> {
+    let text = fs::read_to_string(path).unwrap();
+    let side = |text: &str| -> Vec<usize> {
+        let numbers = text.split(|letter: char| !letter.is_ascii_digit());
+        numbers.filter(|it| !it.is_empty()).map(|it| it.parse().unwrap()).collect()
+    };
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut sides = line.split(':');
+            (side(sides.next().unwrap()), side(sides.next().unwrap()))
+        })
+        .collect()
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn aligned_files(base: &Path) -> (Vec<Bead>, Vec<Numbers>) {
+    let (source, target) = (lines(&base.with_extension("ar")), lines(&base.with_extension("en")));
+    let source: Vec<&str> = source.iter().map(String::as_str).collect();
+    let target: Vec<&str> = target.iter().map(String::as_str).collect();
+    (align(&source, &target), gold(&base.with_extension("gold")))
+}
+
+/// Every sentence in exactly one bead, in order.
+#[track_caller]
+fn check_cover(beads: &[Bead], sizes: (usize, usize)) {
+    let mut at = (0, 0);
+    for bead in beads {
+        assert_eq!((bead.source.start, bead.target.start), at);
+        assert!(!bead.source.is_empty() || !bead.target.is_empty());
+        assert!((0.0..=1.0).contains(&bead.confidence), "{bead:?}");
+        at = (bead.source.end, bead.target.end);
+    }
+    assert_eq!(at, sizes);
+}
+
+#[test]
+fn a_small_document_is_aligned_as_by_hand() {
+    let base = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/alignment/harbour"));
+    let (beads, gold) = aligned_files(base);
+    assert_eq!(beads.iter().map(numbers).collect::<Vec<_>>(), gold);
+}
+
+#[test]
+fn moved_paragraphs_do_not_wreck_the_rest() {
+    let base = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/alignment/harbour"));
+    let source = lines(&base.with_extension("ar"));
+    let mut target = lines(&base.with_extension("en"));
+    // The last sentence of the translation comes second.
+    let last = target.pop().unwrap();
+    target.insert(1, last);
+    let source: Vec<&str> = source.iter().map(String::as_str).collect();
+    let target: Vec<&str> = target.iter().map(String::as_str).collect();
+    let beads = align(&source, &target);
+    check_cover(&beads, (source.len(), target.len()));
+    let found: HashSet<Numbers> = beads.iter().map(numbers).collect();
+    for right in [(vec![0], vec![0]), (vec![1], vec![2, 3]), (vec![2], vec![4]), (vec![4], vec![5])]
+    {
+        assert!(found.contains(&right), "{right:?} in {found:?}");
+    }
+}
+
+#[test]
+fn what_has_no_other_side_stands_alone() {
+    for (source, target) in [(3, 0), (0, 2), (0, 0), (1, 0)] {
+        let beads = align(&vec!["جملة واحدة."; source], &vec!["One sentence."; target]);
+        check_cover(&beads, (source, target));
+        assert_eq!(beads.len(), source + target);
+    }
+}
+
+#[test]
+fn work_that_is_given_up_ends() {
+    let (ar, en) = langs();
+    let source = Side::new(vec!["قال الوزير إن العمل بدأ."; 400], &Analyzer::new(&ar));
+    let target = Side::new(vec!["The minister said work had begun."; 400], &Analyzer::new(&en));
+    let asked = AtomicUsize::new(0);
+    let stop = || asked.fetch_add(1, Ordering::Relaxed) > 50;
+    let lexicon = builtin(&ar, &en);
+    assert_eq!(
+        align_document(&source, &target, &[lexicon], &stop, &mut |_| ()).unwrap_err(),
+        Cancelled
+    );
+}
+
+#[test]
+fn swapped_sides_are_noticed() {
+    let (ar, en) = langs();
+    assert_eq!(is_in_other_script(["The files were mixed up."], &ar, &en), Some(true));
+    assert_eq!(is_in_other_script(["اختلطت الملفات، Word وغيره."], &ar, &en), Some(false));
+    assert_eq!(is_in_other_script(["123 ... !"], &ar, &en), None);
+    assert_eq!(is_in_other_script(["Une phrase."], &en, &"fr".parse().unwrap()), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_sentence_is_in_one_bead(
+        source in prop::collection::vec("[\\PC]{0,30}|[ابتثجحد ]{1,40}|[0-9]{1,3}", 0..25),
+        target in prop::collection::vec("[\\PC]{0,30}|[a-zA-Z ]{1,40}|[0-9]{1,3}", 0..25),
+    ) {
+        let source: Vec<&str> = source.iter().map(String::as_str).collect();
+        let target: Vec<&str> = target.iter().map(String::as_str).collect();
+        let beads = align(&source, &target);
+        check_cover(&beads, (source.len(), target.len()));
+        prop_assert_eq!(align(&source, &target), beads, "the same input, the same answer");
+    }
+}
+
+/// Strict F1 as in `../shared/tools/score_alignment.py`: all beads for precision, those with both sides for recall.
+#[derive(Default)]
+struct StrictF1 {
+    right: usize,
+    found: usize,
+    right_of_both: usize,
+    gold_of_both: usize,
+}
+
+impl StrictF1 {
+    fn add(&mut self, beads: &[Bead], gold: &[Numbers]) {
+        let both = |bead: &&Numbers| !bead.0.is_empty() && !bead.1.is_empty();
+        let wanted: HashSet<&Numbers> = gold.iter().collect();
+        let found: Vec<Numbers> = beads.iter().map(numbers).collect();
+        let right: Vec<&Numbers> = found.iter().filter(|bead| wanted.contains(bead)).collect();
+        self.found += found.len();
+        self.right += right.len();
+        self.right_of_both += right.into_iter().filter(both).count();
+        self.gold_of_both += gold.iter().filter(both).count();
+    }
+
+    fn f1(&self) -> f64 {
+        let precision = self.right as f64 / self.found as f64;
+        let recall = self.right_of_both as f64 / self.gold_of_both as f64;
+        2.0 * precision * recall / (precision + recall)
+    }
+}
+
+#[test]
+fn real_documents_are_aligned() {
+    let Some(directory) = shared("data/alignment") else { return };
+    let names = fs::read_to_string(directory.join("dev.txt")).unwrap();
+    for (family, least) in [
+        ("ntrex_nat", 0.97),
+        ("ntrex_mix", 0.94),
+        ("ntrex_del", 0.91),
+        ("bible", 0.80),
+        ("biblebook_del", 0.79),
+    ] {
+        let mut score = StrictF1::default();
+        for name in names.lines().filter(|name| name.rsplit_once('-').unwrap().0 == family) {
+            let (beads, gold) = aligned_files(&directory.join("docs").join(name));
+            score.add(&beads, &gold);
+        }
+        eprintln!("{family}: strict F1 {:.4}", score.f1());
+        assert!(score.f1() >= least, "{family}: {}", score.f1());
+    }
+}
