@@ -13,12 +13,14 @@ mod pairs;
 mod script;
 mod search;
 mod side;
+mod train;
 
 pub use builtin::builtin;
 pub use document::{Bead, align_document};
 pub use lexicon::Lexicon;
 pub use script::is_in_other_script;
 pub use side::Side;
+pub use train::Corpus;
 
 /// Asked again and again during long work: whether to give up.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
