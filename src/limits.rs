@@ -76,3 +76,11 @@ pub const SENTENCE_RULES_BYTES_MAX: usize = 64 * 1024;
 pub const FILTER_NAMES_MAX: usize = 1_000;
 /// Files in one analysis: a large project, and a bound on what an answer holds.
 pub const ANALYSIS_FILES_MAX: usize = 10_000;
+/// Sentences of one side of a document that is aligned in one call.
+pub const DOCUMENT_SENTENCES_MAX: usize = 100_000;
+/// Pairs whose words are linked in one call.
+pub const WORD_PAIRS_MAX: usize = 500;
+/// Suspect units in one list when the request does not say, and at most.
+pub const SUSPECTS_DEFAULT: usize = 1_000;
+/// See there.
+pub const SUSPECTS_MAX: usize = 100_000;

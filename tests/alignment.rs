@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dhakira::alignment::{Bead, Cancelled, Side, align_document, builtin, is_in_other_script};
+use dhakira::alignment::{
+    Bead, Cancelled, Side, align_document, builtin, is_in_other_script, link_words,
+};
 use dhakira::text::Analyzer;
 use dhakira::unit::Lang;
 use proptest::prelude::*;
@@ -189,5 +191,56 @@ fn real_documents_are_aligned() {
         }
         eprintln!("{family}: strict F1 {:.4}", score.f1());
         assert!(score.f1() >= least, "{family}: {}", score.f1());
+    }
+}
+
+/// Links of one line over words between spaces, by what every installation knows.
+fn links(source: &str, target: &str) -> HashSet<(usize, usize)> {
+    let (ar, en) = langs();
+    let (source_words, target_words) =
+        (Analyzer::new(&ar).analyze(source), Analyzer::new(&en).analyze(target));
+    let word = |text: &str, at: usize| text[..at].split(' ').count() - 1;
+    let links = link_words(&source_words, &target_words, &[builtin(&ar, &en)]);
+    let places = links.iter().map(|link| {
+        let here = source_words.span(&source_words.tokens()[link.source]).start;
+        let there = target_words.span(&target_words.tokens()[link.target]).start;
+        (word(source, here), word(target, there))
+    });
+    places.collect()
+}
+
+#[test]
+fn word_links_are_those_made_by_hand() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/alignment/links.gold");
+    let (mut found, mut wanted, mut right) = (0, 0, 0);
+    for line in lines(&path) {
+        let parts: Vec<&str> = line.split(" ||| ").collect();
+        let gold: HashSet<(usize, usize)> = parts[2]
+            .split(' ')
+            .map(|link| link.split_once('-').unwrap())
+            .map(|(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
+            .collect();
+        let links = links(parts[0], parts[1]);
+        found += links.len();
+        wanted += gold.len();
+        right += links.intersection(&gold).count();
+    }
+    // Alignment error rate with sure links only.
+    let error_rate = 1.0 - 2.0 * right as f64 / (found + wanted) as f64;
+    println!("word links, built-in lexicon only: AER {error_rate:.4}");
+    assert!(error_rate < 0.32, "{error_rate}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn words_of_anything_are_linked_without_harm(source in "\\PC{0,80}", target in "[a-z0-9 .?]{0,80}") {
+        let (ar, en) = langs();
+        let (source, target) = (Analyzer::new(&ar).analyze(&source), Analyzer::new(&en).analyze(&target));
+        for link in link_words(&source, &target, &[builtin(&ar, &en)]) {
+            prop_assert!(link.source < source.tokens().len() && link.target < target.tokens().len());
+            prop_assert!((0.0..=1.001).contains(&link.confidence));
+        }
     }
 }

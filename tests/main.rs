@@ -4,6 +4,7 @@
 #![allow(clippy::type_complexity, clippy::needless_range_loop)]
 
 mod alignment;
+mod alignment_service;
 mod checkpoints;
 mod command_line;
 mod crash;

@@ -10,7 +10,7 @@ use dhakira::store::{InMemoryStore, Store};
 use tonic::transport::Channel;
 
 /// The protocol as any client sees it.
-#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+#[allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
 pub(crate) mod proto {
     tonic::include_proto!("dhakira.v1");
 }

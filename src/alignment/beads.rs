@@ -308,7 +308,7 @@ fn evidence(
     // A logarithm for many factors: none of them is beyond 10^±6.
     let (mut product, mut sum) = (1.0_f32, 0.0);
     for (&token, of_token) in tokens.zip(sums) {
-        let Weight { known, neutral } = direction.weights[token as usize];
+        let Weight { known, neutral, .. } = direction.weights[token as usize];
         product *= known * of_token * share + neutral;
         if !(1e-25..1e25).contains(&product) {
             sum += product.ln();

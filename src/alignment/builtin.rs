@@ -2,7 +2,7 @@
 //! days: `data/lexicon.tsv`, written for this project.
 //!
 //! Arabic words of one meaning between `|`, a tab, English translations between commas; several words on either side stand for each other as a whole. `=3`
-//! is the number. `@` gives the share that a word of what follows has in running text, about.
+//! is the number; a clitic has `+` where its word stands. `@` gives the share that a word of what follows has in running text, about.
 
 use std::sync::OnceLock;
 
@@ -64,6 +64,10 @@ fn read((ar, en): (&Lang, &Lang), turned: impl Fn((usize, usize)) -> (usize, usi
 /// Adds the terms of an expression; where they are.
 fn add_terms(text: &str, analyzer: &Analyzer, terms: &mut Vec<String>) -> std::ops::Range<usize> {
     let from = terms.len();
+    if text.contains('+') {
+        terms.push(text.to_owned());
+        return from..terms.len();
+    }
     let analysis = analyzer.analyze(text.trim_start_matches('='));
     let mut term = String::new();
     for token in analysis.tokens() {

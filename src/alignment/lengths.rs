@@ -86,3 +86,18 @@ impl Lengths {
 fn spread(source: f32, target: f32) -> f32 {
     DEVIATION.0 + DEVIATION.1 / f32::midpoint(source, target).sqrt()
 }
+
+/// How far the letters of a pair are from what is expected of any document, in standard deviations.
+pub(super) fn deviation(source: f32, target: f32) -> f32 {
+    (target.ln() - source.ln() - RATIO.ln()) / spread(source, target)
+}
+
+/// Logarithm of how much likelier the letters of a pair are than those of two texts of any length.
+pub(super) fn evidence(source: f32, target: f32) -> f32 {
+    /// Standard deviation of the logarithm of the ratio of two texts of any length.
+    const ANY_DEVIATION: f32 = 1.2;
+    let deviation = deviation(source, target);
+    let by_chance = (target.ln() - source.ln()) / ANY_DEVIATION;
+    (ANY_DEVIATION / spread(source, target)).ln()
+        - 0.5 * (deviation * deviation - by_chance * by_chance)
+}

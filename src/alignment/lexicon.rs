@@ -5,14 +5,31 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
 
+use super::clitics::Vocabulary;
+use super::hmm::Jumps;
 use super::side::length_u32;
 
 /// Terms of one language, by number and by text.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Box<str>>", into = "Vec<Box<str>>")]
 pub(super) struct TermNumbers {
     texts: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32, FixedState>,
+}
+
+impl From<Vec<Box<str>>> for TermNumbers {
+    fn from(texts: Vec<Box<str>>) -> Self {
+        let numbers = texts.iter().cloned().zip(0..).collect();
+        Self { texts, numbers }
+    }
+}
+
+impl From<TermNumbers> for Vec<Box<str>> {
+    fn from(terms: TermNumbers) -> Self {
+        terms.texts
+    }
 }
 
 impl TermNumbers {
@@ -30,13 +47,18 @@ impl TermNumbers {
         self.numbers.get(text).copied()
     }
 
+    /// In the order of their numbers.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(AsRef::as_ref)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.texts.len()
     }
 }
 
 /// Probabilities of one direction.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Table {
     /// For each term: how often it was seen, and where its translations end.
     rows: Vec<(f32, u32)>,
@@ -66,7 +88,7 @@ impl Table {
 }
 
 /// Translation probabilities between terms of two languages.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lexicon {
     pub(super) source: TermNumbers,
     pub(super) target: TermNumbers,
@@ -76,6 +98,10 @@ pub struct Lexicon {
     pub(super) backward: Table,
     /// Share of each source term, and of each target term, in running text.
     pub(super) shares: (Vec<f32>, Vec<f32>),
+    /// From one word to the next, in the order of the target, and of the source.
+    pub(super) jumps: (Jumps, Jumps),
+    /// Words as they are written, by which clitics are told from stems.
+    pub(super) vocabularies: (Vocabulary, Vocabulary),
 }
 
 /// A pair of terms that may stand for each other.
@@ -122,7 +148,13 @@ impl Lexicon {
             forward: normalised(forward),
             backward: normalised(backward),
             shares,
+            ..Self::default()
         }
+    }
+
+    /// Whether it comes from texts.
+    pub(super) fn is_learnt(&self) -> bool {
+        !self.vocabularies.0.is_empty()
     }
 
     /// How many source and target terms it knows.

@@ -5,11 +5,15 @@
 mod band;
 mod beads;
 mod builtin;
+mod clitics;
 mod document;
+mod hmm;
 mod lengths;
 mod lexicon;
+mod links;
 mod names;
 mod pairs;
+mod quality;
 mod script;
 mod search;
 mod side;
@@ -18,9 +22,14 @@ mod train;
 pub use builtin::builtin;
 pub use document::{Bead, align_document};
 pub use lexicon::Lexicon;
-pub use script::is_in_other_script;
+pub use links::{WordLink, link_words};
+pub use quality::{Doubt, Verdict, judge};
+pub use script::{PairDoubt, is_in_other_script, pair_doubts};
 pub use side::Side;
 pub use train::Corpus;
+
+/// Changes when a lexicon learnt before would not be learnt again: lexicons on disk name it.
+pub const LEXICON_VERSION: u32 = 1;
 
 /// Asked again and again during long work: whether to give up.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);

@@ -47,6 +47,8 @@ pub(super) struct Weight {
     pub(super) known: f32,
     /// The part of its evidence that says nothing.
     pub(super) neutral: f32,
+    /// Its share in running text.
+    pub(super) share: f32,
 }
 
 /// Both directions.
@@ -65,13 +67,34 @@ impl Pairs {
         lexicons: &[&Lexicon],
         learnt: &Counts,
     ) -> Self {
+        Self::of_evidence((source, target), lexicons, learnt, 0.0)
+    }
+
+    /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
+    /// out.
+    pub(super) fn leaving_out(
+        source: &Side,
+        target: &Side,
+        lexicons: &[&Lexicon],
+        own: f32,
+    ) -> Self {
+        Self::of_evidence((source, target), lexicons, &Counts::default(), own)
+    }
+
+    fn of_evidence(
+        (source, target): (&Side, &Side),
+        lexicons: &[&Lexicon],
+        learnt: &Counts,
+        own: f32,
+    ) -> Self {
         let mut forward = Evidence::new(source.terms.len());
         let mut backward = Evidence::new(target.terms.len());
         for lexicon in lexicons {
-            let here = numbers_in(source, |text| lexicon.source.find(text), lexicon.len().0);
-            let there = numbers_in(target, |text| lexicon.target.find(text), lexicon.len().1);
-            forward.add_table(&lexicon.forward, &here, &there);
-            backward.add_table(&lexicon.backward, &there, &here);
+            let here = numbers_in(source, |text| lexicon.source.find(text));
+            let there = numbers_in(target, |text| lexicon.target.find(text));
+            let own = if lexicon.is_learnt() { own } else { 0.0 };
+            forward.add_table(&lexicon.forward, &here, &there, own);
+            backward.add_table(&lexicon.backward, &there, &here, own);
         }
         let mut both = |a: u32, b: u32, count: f32| {
             forward.add(a, b, count);
@@ -113,16 +136,17 @@ impl Evidence {
         }
     }
 
-    /// `here` are the numbers that the terms have in the lexicon, `there` the terms by their numbers in the lexicon.
-    fn add_table(&mut self, table: &Table, here: &Numbers, there: &Numbers) {
-        for &(term, number) in &here.known {
+    /// `here` and `there` are the numbers that the terms have in the lexicon; `own` is what is left out of each count.
+    fn add_table(&mut self, table: &Table, here: &Numbers, there: &Numbers, own: f32) {
+        for (&number, &term) in here {
             let (seen, translations) = table.row(number);
             // What is translated by words that this document does not hold is known all the same.
-            let mut missing = seen;
+            let mut missing = (seen - own).max(0.0);
             for &(translation, probability) in translations {
-                if let Some(Some(to)) = there.terms.get(translation as usize) {
-                    self.add(term, *to, seen * probability);
-                    missing -= seen * probability;
+                if let Some(&to) = there.get(&translation) {
+                    let count = (seen * probability - own).max(0.0);
+                    missing -= count;
+                    self.add(term, to, count);
                 }
             }
             self.0[term as usize].0 += missing.max(0.0);
@@ -133,7 +157,7 @@ impl Evidence {
     fn weights(&self, rarity: Vec<f32>) -> Vec<Weight> {
         let of_term = |((mass, _), rarity): (&(f32, _), f32)| {
             let neutral = 1.0 - mass / (mass + KNOWN_HALF) * (1.0 - NEUTRAL_MIN);
-            Weight { known: (1.0 - neutral) * rarity, neutral }
+            Weight { known: (1.0 - neutral) * rarity, neutral, share: 1.0 / rarity }
         };
         self.0.iter().zip(rarity).map(of_term).collect()
     }
@@ -149,24 +173,11 @@ impl Evidence {
     }
 }
 
-/// The terms of a side in the numbers of a lexicon.
-struct Numbers {
-    /// Term of the side, number in the lexicon.
-    known: Vec<(u32, u32)>,
-    /// The term of the side, by number in the lexicon.
-    terms: Vec<Option<u32>>,
-}
+/// The terms of a side by their numbers in a lexicon.
+type Numbers = HashMap<u32, u32, FixedState>;
 
-fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>, known_terms: usize) -> Numbers {
-    let known: Vec<(u32, u32)> = (0..)
-        .zip(&side.terms)
-        .filter_map(|(term, it)| find(&it.text).map(|number| (term, number)))
-        .collect();
-    let mut terms = vec![None; known_terms];
-    for &(term, number) in &known {
-        terms[number as usize] = Some(term);
-    }
-    Numbers { known, terms }
+fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>) -> Numbers {
+    (0..).zip(&side.terms).filter_map(|(term, it)| Some((find(&it.text)?, term))).collect()
 }
 
 /// Pairs of names that are spelt alike.

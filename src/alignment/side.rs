@@ -9,10 +9,14 @@ use foldhash::fast::FixedState;
 
 use crate::text::{Analysis, Analyzer, TokenKind, Value};
 
+use super::clitics::{Vocabulary, split, write_word};
 use super::names::Skeleton;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
 const TOKENS_MAX: usize = 1_000;
+
+/// Tokens of a sentence whose words are linked: the work grows with their cube.
+const PIECES_MAX: usize = 500;
 
 /// One side of a document.
 #[derive(Debug, Default)]
@@ -75,6 +79,34 @@ impl Side {
         side
     }
 
+    /// Of one sentence, whose words are taken apart; for each term, the number of its token.
+    pub(super) fn of_pieces(
+        analysis: &Analysis,
+        vocabularies: &[&Vocabulary],
+    ) -> (Self, Vec<usize>) {
+        let mut side = Self::default();
+        let mut places = Vec::new();
+        let (mut term, mut word, mut text) = (String::new(), String::new(), String::new());
+        for (place, token) in analysis.tokens().iter().enumerate().take(PIECES_MAX) {
+            if !write_piece(analysis, token, &mut term) {
+                continue;
+            }
+            write_word(analysis, token, &mut word);
+            let is_word = !word.is_empty();
+            let clitics = split(vocabularies, &word);
+            clitics.write(&term, &mut text, |piece| {
+                let is_stem = piece == term;
+                let number = side.number(piece, if is_stem { analysis.folded(token) } else { "" });
+                let term = &mut side.terms[number as usize];
+                term.count += 1;
+                term.maybe_name |= is_word && is_stem;
+                side.tokens.push(number);
+                places.push(place);
+            });
+        }
+        (side, places)
+    }
+
     /// How many sentences.
     pub fn len(&self) -> usize {
         self.sentences.len()
@@ -107,7 +139,7 @@ impl Side {
         }
         let number = length_u32(self.terms.len());
         self.numbers.insert(text.into(), number);
-        let skeletons = if text.starts_with('=') {
+        let skeletons = if text.starts_with('=') || folded.is_empty() {
             Default::default()
         } else {
             [Skeleton::of(without_article(folded)), Skeleton::of(text)]
@@ -153,6 +185,20 @@ pub(super) fn write_term(
         }
         _ => text.push_str(analysis.folded(token)),
     }
+    !text.is_empty()
+}
+
+/// Writes what stands for a token where punctuation counts too.
+pub(super) fn write_piece(
+    analysis: &Analysis,
+    token: &crate::text::Token,
+    text: &mut String,
+) -> bool {
+    if token.kind != TokenKind::Punctuation {
+        return write_term(analysis, token, text);
+    }
+    text.clear();
+    text.push_str(analysis.folded(token));
     !text.is_empty()
 }
 

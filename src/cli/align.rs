@@ -8,14 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::alignment::{Bead, Side, align_document, builtin, is_in_other_script};
+use crate::alignment::{Bead, PairDoubt, Side, align_document, builtin, pair_doubts};
+use crate::engine::{DocumentPair, StoreBeads};
 use crate::formats::{TmxHeader, TmxWriter};
+use crate::store::RequestKey;
 use crate::text::{Analyzer, SentenceOptions, SentenceRules};
-use crate::unit::{Lang, Segment, Unit, UnitContent, UnitId};
+use crate::unit::{Lang, MemoryName, Segment, Unit, UnitContent, UnitId};
 
 use super::Outcome;
 use super::align_page::write_page;
+use super::backend::{Missing, Where};
 use super::input::document;
+use super::memories::make_memory;
+use super::output::{WorkBar, grouped};
 
 /// Align the sentences of a document with those of its translation.
 #[derive(Debug, Args)]
@@ -25,7 +30,22 @@ use super::input::document;
     is, from 0 to 1; every sentence is in exactly one. tsv: source, target, confidence. tmx: the beads with both sides. \
     html: a page to look it over."
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Align {
+    #[command(flatten)]
+    place: Where,
+    /// A memory whose lexicon helps; may be repeated. Without one, what every installation knows.
+    #[arg(long, short, value_name = "NAME")]
+    memory: Vec<MemoryName>,
+    /// Store the beads with both sides in this memory.
+    #[arg(long, value_name = "NAME")]
+    store_in: Option<MemoryName>,
+    /// Least confidence of a bead that is stored as it is, from 0 to 1.
+    #[arg(long, value_name = "CONFIDENCE", default_value_t = UNSURE, requires = "store_in")]
+    store_min_confidence: f32,
+    /// Store less sure beads too, as unconfirmed: with the attribute `status` = `unconfirmed`.
+    #[arg(long, requires = "store_in")]
+    store_unconfirmed: bool,
     /// Language of the source.
     #[arg(long, value_name = "LANG", default_value = "ar")]
     source_lang: Lang,
@@ -87,25 +107,22 @@ impl Aligned<'_> {
     }
 }
 
-/// One side with ten times the letters of the other is hardly its translation.
-const RATIO_MAX: usize = 10;
 /// Beads below it are counted as unsure.
 const UNSURE: f32 = 0.5;
 
 impl Align {
-    pub(super) fn run(mut self) -> anyhow::Result<Outcome> {
+    pub(super) async fn run(mut self) -> anyhow::Result<Outcome> {
         if self.swap {
             std::mem::swap(&mut self.source, &mut self.target);
         }
         let source = self.sentences(&self.source, &self.source_lang)?;
         let target = self.sentences(&self.target, &self.target_lang)?;
-        self.check(&source, &target)?;
-        let side = |sentences: &[String], lang| {
-            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
+        self.warn(&source, &target)?;
+        let beads = if self.memory.is_empty() && self.store_in.is_none() {
+            self.by_itself(&source, &target)?
+        } else {
+            self.by_memories(&source, &target).await?
         };
-        let sides = (side(&source, &self.source_lang), side(&target, &self.target_lang));
-        let lexicon = builtin(&self.source_lang, &self.target_lang);
-        let beads = align_document(&sides.0, &sides.1, &[lexicon], &|| false, &mut |_| ())?;
         let aligned = Aligned {
             source: (&source, &self.source_lang),
             target: (&target, &self.target_lang),
@@ -131,6 +148,68 @@ impl Align {
         Ok(Outcome::Done)
     }
 
+    /// By what every installation knows: no memory is opened.
+    fn by_itself(&self, source: &[String], target: &[String]) -> anyhow::Result<Vec<Bead>> {
+        let side = |sentences: &[String], lang| {
+            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
+        };
+        let sides = (side(source, &self.source_lang), side(target, &self.target_lang));
+        let lexicon = builtin(&self.source_lang, &self.target_lang);
+        let bar = WorkBar::new();
+        let mut show = |done: f32| bar.show("aligning", done.into());
+        Ok(align_document(&sides.0, &sides.1, &[lexicon], &|| false, &mut show)?)
+    }
+
+    async fn by_memories(&self, source: &[String], target: &[String]) -> anyhow::Result<Vec<Bead>> {
+        let missing = if self.store_in.is_some() { Missing::Create } else { Missing::Refuse };
+        let mut client = self.place.client("align", missing).await?;
+        if let Some(memory) = &self.store_in {
+            match client.memory(memory).await {
+                Err(error) if error.is_not_found() => {
+                    let langs = (self.source_lang.clone(), self.target_lang.clone());
+                    make_memory(&mut client, memory, langs).await?;
+                }
+                found => drop(found?),
+            }
+        }
+        let pair = DocumentPair {
+            source_lang: self.source_lang.clone(),
+            target_lang: self.target_lang.clone(),
+            source: source.to_vec(),
+            target: target.to_vec(),
+            memories: self.memory.clone(),
+        };
+        let store = self.store_in.clone().map(|memory| StoreBeads {
+            memory,
+            document: self.document_name(),
+            min_confidence: self.store_min_confidence,
+            unconfirmed: self.store_unconfirmed,
+            id: RequestKey(*uuid::Uuid::now_v7().as_bytes()),
+        });
+        let stores = store.is_some();
+        let bar = WorkBar::new();
+        let report =
+            client.align_documents(pair, store, &mut |doing, done| bar.show(doing, done)).await?;
+        drop(bar);
+        if stores {
+            let [duplicates, left_out, rejected] = report.not_stored;
+            eprintln!(
+                "dhakira: stored {} units ({} of the beads unconfirmed); {} were there already, {} left out as unsure, {} \
+                 rejected",
+                grouped(report.stored.0),
+                grouped(report.stored.1),
+                grouped(duplicates),
+                grouped(left_out),
+                grouped(rejected),
+            );
+        }
+        Ok(report.beads)
+    }
+
+    fn document_name(&self) -> String {
+        self.source.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     fn sentences(&self, path: &Path, lang: &Lang) -> anyhow::Result<Vec<String>> {
         let text = document(path)?;
         if self.presplit {
@@ -143,41 +222,19 @@ impl Align {
     }
 
     /// Refuses what cannot be meant, warns of what can hardly be.
-    fn check(&self, source: &[String], target: &[String]) -> anyhow::Result<()> {
-        let letters = |sentences: &[String]| -> usize {
-            sentences.iter().flat_map(|it| it.chars()).filter(|it| it.is_alphanumeric()).count()
-        };
-        let (here, there) = (letters(source), letters(target));
-        for (path, letters) in [(&self.source, here), (&self.target, there)] {
-            if letters == 0 {
-                bail!("{} holds no text: nothing to align", path.display());
+    fn warn(&self, source: &[String], target: &[String]) -> anyhow::Result<()> {
+        let (here, there) = (self.source.display(), self.target.display());
+        for doubt in pair_doubts(source, target, (&self.source_lang, &self.target_lang)) {
+            let what = match doubt {
+                PairDoubt::SourceEmpty | PairDoubt::SourceForeign => format!("{here}: {doubt}"),
+                PairDoubt::TargetEmpty | PairDoubt::TargetForeign => format!("{there}: {doubt}"),
+                PairDoubt::Turned => format!("{here}, {there}: {doubt}; --swap does"),
+                PairDoubt::Unequal(..) => format!("{here}, {there}: {doubt}"),
+            };
+            if doubt.is_fatal() {
+                bail!("{what}");
             }
-        }
-        let (lang, other) = (&self.source_lang, &self.target_lang);
-        let foreign = |texts: &[String], lang, other| {
-            is_in_other_script(texts.iter().map(String::as_str), lang, other) == Some(true)
-        };
-        match (foreign(source, lang, other), foreign(target, other, lang)) {
-            (true, true) => bail!(
-                "{} is not in '{lang}' but, by its letters, in '{other}', and {} the other way round; --swap turns them",
-                self.source.display(),
-                self.target.display()
-            ),
-            (true, false) => eprintln!(
-                "dhakira: {} has hardly any letters of '{lang}'; is it the right file?",
-                self.source.display()
-            ),
-            (false, true) => eprintln!(
-                "dhakira: {} has hardly any letters of '{other}'; is it the right file?",
-                self.target.display()
-            ),
-            (false, false) => {}
-        }
-        if here > RATIO_MAX * there || there > RATIO_MAX * here {
-            eprintln!(
-                "dhakira: one text has more than {RATIO_MAX} times the letters of the other ({here} and {there}); most of \
-                 it will stand alone"
-            );
+            eprintln!("dhakira: {what}");
         }
         Ok(())
     }
@@ -229,10 +286,9 @@ impl Align {
     fn unit(&self, number: u64, aligned: &Aligned<'_>, bead: &Bead) -> Unit {
         let (source, target) = aligned.texts(bead);
         let segment = |text| Segment { text, tags: Vec::new() };
-        let document = self.source.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let confidence = format!("{:.4}", bead.confidence);
         let content = UnitContent {
-            document,
+            document: self.document_name(),
             attributes: [("alignment-confidence".to_owned(), confidence)].into(),
             source: segment(source),
             target: segment(target),

@@ -14,13 +14,14 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use crate::engine::{Batch, Batches, DuplicatePolicy, ImportCounts, NewMemory};
+use crate::engine::{Batch, Batches, CheckAction, DuplicatePolicy, ImportCounts};
 use crate::formats::{self, Format, ReadOptions};
 use crate::service::client::{Client, ImportAck};
 use crate::unit::{Diagnostic, Lang, MemoryName, Place, UnitContent};
 
 use super::Outcome;
 use super::backend::{Missing, Where};
+use super::memories::make_memory;
 use super::output::{byte_bar, grouped, json_line};
 
 /// Read translations from TMX, TSV or CSV files (plain, .gz or .xz) into a memory, which is made when it is not there.
@@ -51,6 +52,10 @@ pub(super) struct Import {
     /// What to do with a unit that the memory has already.
     #[arg(long, value_enum, default_value_t = Policy::SkipIdentical)]
     duplicates: Policy,
+    /// Look at each unit whether it is a translation at all, by what the memory has taught so far, and what to do with those
+    /// that are probably not.
+    #[arg(long, value_enum, value_name = "ACTION", num_args = 0..=1, default_missing_value = "tag", require_equals = true)]
+    check: Option<CheckFlag>,
     /// One JSON object with the sums on standard output, nothing else there.
     #[arg(long)]
     json: bool,
@@ -67,6 +72,26 @@ enum Policy {
     SkipIdentical,
     /// A unit whose source is stored already replaces the newest one.
     ReplaceSameSource,
+}
+
+/// What becomes of units that are there already, and of those that are probably no good.
+pub(super) type Handling = (DuplicatePolicy, CheckAction);
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CheckFlag {
+    /// Store them with an attribute `check` that names the reasons.
+    Tag,
+    /// Reject what is misaligned, untranslated or in the wrong language; tag the rest.
+    Reject,
+}
+
+impl From<CheckFlag> for CheckAction {
+    fn from(flag: CheckFlag) -> Self {
+        match flag {
+            CheckFlag::Tag => Self::Tag,
+            CheckFlag::Reject => Self::Reject,
+        }
+    }
 }
 
 impl From<Policy> for DuplicatePolicy {
@@ -144,7 +169,7 @@ impl Import {
             import_file(
                 &mut client,
                 &self.memory,
-                self.duplicates.into(),
+                (self.duplicates.into(), self.check.map_or(CheckAction::None, Into::into)),
                 file,
                 options,
                 &mut summary,
@@ -178,19 +203,9 @@ impl Import {
                 Ok((memory.source_lang, memory.target_lang))
             }
             Err(error) if error.is_not_found() => {
-                let new = NewMemory {
-                    name: self.memory.clone(),
-                    display_name: String::new(),
-                    description: String::new(),
-                    source_lang: or(&self.source_lang, "ar")?,
-                    target_lang: or(&self.target_lang, "en")?,
-                };
-                let made = client.create_memory(new).await?;
-                eprintln!(
-                    "dhakira: made memory '{}' ({} to {})",
-                    made.name, made.source_lang, made.target_lang
-                );
-                Ok((made.source_lang, made.target_lang))
+                let langs = (or(&self.source_lang, "ar")?, or(&self.target_lang, "en")?);
+                make_memory(client, &self.memory, langs.clone()).await?;
+                Ok(langs)
             }
             Err(error) => Err(error.into()),
         }
@@ -230,7 +245,7 @@ pub(super) fn rounded(number: f64) -> u64 {
 pub(super) async fn import_file(
     client: &mut Client,
     memory: &MemoryName,
-    policy: DuplicatePolicy,
+    policy: Handling,
     file: &Path,
     options: ReadOptions,
     summary: &mut Summary,
@@ -243,7 +258,7 @@ pub(super) async fn import_file(
 pub(super) async fn import_reader(
     client: &mut Client,
     memory: &MemoryName,
-    policy: DuplicatePolicy,
+    policy: Handling,
     input: Box<dyn Read + Send>,
     total_bytes: Option<u64>,
     options: ReadOptions,

@@ -152,3 +152,24 @@ fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
     print!("{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()));
     Ok(())
 }
+
+/// Makes a memory that another command needs, and says so.
+pub(super) async fn make_memory(
+    client: &mut Client,
+    name: &MemoryName,
+    (source_lang, target_lang): (Lang, Lang),
+) -> anyhow::Result<()> {
+    let new = NewMemory {
+        name: name.clone(),
+        display_name: String::new(),
+        description: String::new(),
+        source_lang,
+        target_lang,
+    };
+    let made = client.create_memory(new).await?;
+    eprintln!(
+        "dhakira: made memory '{}' ({} to {})",
+        made.name, made.source_lang, made.target_lang
+    );
+    Ok(())
+}

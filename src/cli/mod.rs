@@ -8,11 +8,13 @@ mod align_page;
 mod analyze;
 mod backend;
 mod bench;
+mod check;
 mod demo;
 mod export;
 mod filter;
 mod import;
 mod input;
+mod links;
 mod lookup;
 mod memories;
 mod output;
@@ -20,6 +22,7 @@ mod search;
 mod serve;
 mod split;
 mod tokens;
+mod train;
 
 use std::process::ExitCode;
 
@@ -64,6 +67,12 @@ enum Command {
     Analyze(analyze::Analyze),
     /// Align the sentences of a document with those of its translation.
     Align(align::Align),
+    /// Link the words of sentence pairs: `0-0 1-2 …`.
+    Links(links::Links),
+    /// Learn from a memory which words stand for each other.
+    Train(train::Train),
+    /// List the units of a memory that are probably no good.
+    Check(check::Check),
     /// Split text into sentences, one a line.
     Split(split::Split),
     /// Show the tokens of segments: what a lookup compares.
@@ -112,7 +121,10 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Lookup(command) => command.run().await,
         Command::Search(command) => command.run().await,
         Command::Analyze(command) => command.run().await,
-        Command::Align(command) => command.run(),
+        Command::Align(command) => command.run().await,
+        Command::Links(command) => command.run().await,
+        Command::Train(command) => command.run().await,
+        Command::Check(command) => command.run().await,
         Command::Split(command) => command.run(),
         Command::Tokens(command) => command.run(),
         Command::Memories(command) => command.run().await,

@@ -106,6 +106,36 @@ impl Drop for LoadBar {
     }
 }
 
+/// How far long work is; shown on a terminal only when it takes long enough to wonder.
+pub(super) struct WorkBar {
+    bar: ProgressBar,
+    since: std::time::Instant,
+}
+
+impl WorkBar {
+    pub(super) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::hidden());
+        bar.set_style(style("{msg} {bar:40} {percent}%, {eta} left"));
+        Self { bar, since: std::time::Instant::now() }
+    }
+
+    /// `done` is the part of what is being done, from 0 to 1.
+    pub(super) fn show(&self, doing: &'static str, done: f64) {
+        if self.since.elapsed() > Duration::from_millis(500) && io::stderr().is_terminal() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.set_message(doing);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        self.bar.set_position((100.0 * done.clamp(0.0, 1.0)) as u64);
+    }
+}
+
+impl Drop for WorkBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Progress through the bytes of an input, with units beside it.
 pub(super) fn byte_bar(total_bytes: Option<u64>, name: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr());

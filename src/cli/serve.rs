@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +31,9 @@ pub(super) struct Serve {
     accept_data_loss: bool,
 }
 
+/// How long nothing is written before lexicons are learnt: longer than between the files of an import.
+const LEARN_IDLE: Duration = Duration::from_secs(20);
+
 impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let place = Where::directory(self.data, self.accept_data_loss);
@@ -50,7 +54,7 @@ impl Serve {
             place.data.display()
         );
         let loading = load(api.clone(), store, place.checkpoints());
-        let serving = bound.serve(api, shutdown);
+        let serving = bound.serve(api.clone(), shutdown);
         tokio::pin!(serving);
         // While the memories load, the server answers that they do.
         tokio::select! {
@@ -60,7 +64,10 @@ impl Serve {
                 eprintln!(
                     "dhakira: ready, {units} units loaded, {from_checkpoints} of them from checkpoints"
                 );
-                serving.await?;
+                tokio::select! {
+                    result = &mut serving => result?,
+                    () = api.learn_when_idle(LEARN_IDLE) => serving.await?,
+                }
             }
         }
         eprintln!("dhakira: stopped");

@@ -19,6 +19,7 @@ use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::text::TEXT_VERSION;
 
 use super::background::step_back;
+use super::lexicons;
 use super::memory::{Catalog, Memory};
 
 /// What the file is, and in which version of its layout.
@@ -122,7 +123,7 @@ impl Checkpoints {
         for path in entries.flatten().map(|entry| entry.path()) {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             let Some(key) = stem.and_then(|stem| stem.parse().ok()) else { continue };
-            let whole = path.extension().is_some_and(|ending| ending == ENDING);
+            let whole = path.extension().is_some_and(|it| it == ENDING || it == lexicons::ENDING);
             if !(whole && is_there(MemoryKey(key))) {
                 // Left over, and no harm if it stays.
                 let _ = fs::remove_file(&path);
@@ -258,7 +259,7 @@ fn read(
 }
 
 /// The running checksum of the log at a commit; `None` when the log does not have it.
-fn chain(store: &dyn Store, sequence: Sequence) -> io::Result<Option<u32>> {
+pub(super) fn chain(store: &dyn Store, sequence: Sequence) -> io::Result<Option<u32>> {
     let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
     let found = store.changes_since(Sequence(before), 1).map_err(io::Error::other)?;
     Ok(found.first().filter(|record| record.sequence == sequence).map(|record| record.chain))

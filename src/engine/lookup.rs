@@ -1,6 +1,7 @@
 //! Which stored translations fit? Searches the memories of a query, reads the winners, shows where they differ.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -73,6 +74,8 @@ pub struct FoundMatch {
     pub edits: Vec<Edit>,
     /// The target with numbers and other placeables of the query, where they are others.
     pub adapted: Option<Adapted>,
+    /// Where words of the target stand for words of the source that the query does not have: bytes, in order.
+    pub to_change: Vec<Range<usize>>,
 }
 
 /// Stops work that nobody waits for any more.
@@ -286,12 +289,17 @@ impl Search<'_> {
             let source = self.analyzers().source.analyze(&unit.content.source.text);
             let comparison = compare(query, &source);
             let changed = changed_placeables(query, &source, &comparison.pairs);
-            let adapted = if changed.is_empty() {
-                None
-            } else {
+            let (mut adapted, mut to_change) = (None, Vec::new());
+            if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
                 let text = &unit.content.target.text;
-                adapt(query, &source, &self.analyzers().target.analyze(text), text, &changed)
-            };
+                let target = self.analyzers().target.analyze(text);
+                if !changed.is_empty() {
+                    adapted = adapt(query, &source, &target, text, &changed);
+                }
+                let edited = edited(&source, &comparison.edited_source_tokens);
+                let memory = &self.chosen[*number].memory;
+                to_change = self.engine.answering(memory, (&source, &target), &edited);
+            }
             found.push(FoundMatch {
                 memory: self.chosen[*number].name.clone(),
                 kind: hit.kind,
@@ -299,9 +307,19 @@ impl Search<'_> {
                 deductions: hit.deductions,
                 edits: comparison.edits,
                 adapted,
+                to_change,
                 unit,
             });
         }
         Ok(Some(found))
     }
+}
+
+/// Which tokens are edited, from the numbers of those that count.
+fn edited(source: &Analysis, numbers: &[usize]) -> Vec<bool> {
+    let mut counted = 0..;
+    let tokens = source.tokens().iter().map(|token| {
+        token.kind.counts() && counted.next().is_some_and(|number| numbers.contains(&number))
+    });
+    tokens.collect()
 }

@@ -9,6 +9,7 @@ use crate::text::Analyzer;
 use crate::unit::MemoryName;
 
 use super::background::step_back;
+use super::lexicons::Slot;
 use super::prepare::Analyzers;
 
 /// A memory, open for reading.
@@ -16,6 +17,7 @@ pub(super) struct Memory {
     pub(super) key: MemoryKey,
     pub(super) analyzers: Analyzers,
     pub(super) index: MemoryIndex,
+    pub(super) lexicon: Slot,
     record: RwLock<MemoryRecord>,
 }
 
@@ -29,6 +31,7 @@ impl Memory {
             },
             // Lookups go before merging.
             index: index.at_thread_start(step_back),
+            lexicon: Slot::default(),
             record: RwLock::new(record),
         }
     }

@@ -3,13 +3,16 @@
 //! The store is the truth, the index is derived from it: a write is committed, then applied to the index, then
 //! answered. Knows no protocol, no flags, no files but what it is handed.
 
+mod alignment;
 mod analysis;
 mod background;
 mod checkpoints;
 mod concordance;
 mod error;
 mod filter;
+mod hygiene;
 mod import;
+mod lexicons;
 mod load;
 mod lookup;
 mod memory;
@@ -30,12 +33,15 @@ use crate::check::ContentFault;
 use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Store};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
+pub use alignment::{AlignedPair, AlignedWords, DocumentPair, StoreBeads, StoredBeads, TextPair};
 pub use analysis::{Band, BandCount, BandCounts, JobAnalysis};
 pub use background::step_back;
 pub use concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use error::EngineError;
 pub use filter::UnitFilter;
+pub use hygiene::{CheckAction, CheckSettings, SuspectUnit, Suspicion};
 pub use import::{Batch, Batches, PlacedUnit};
+pub use lexicons::{LearnProgress, Taught};
 pub use load::{LoadProgress, Loaded};
 pub use lookup::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
 pub use prepare::{Prepared, UnitPatch, context_hash};
@@ -54,6 +60,8 @@ pub struct Engine {
     catalog: Arc<Catalog>,
     sequence: watch::Receiver<Sequence>,
     loaded: Loaded,
+    /// Where files lie that are made from the store.
+    derived: Option<PathBuf>,
     bulk: rayon::ThreadPool,
     writer: Writer,
 }
@@ -77,6 +85,7 @@ impl Engine {
         let records = store.memories()?;
         let live = || records.iter().filter(|record| !record.deleted);
         let total_units = live().map(|record| record.unit_count).sum();
+        let derived = checkpoints.clone();
         let checkpoints = Checkpoints::new(checkpoints);
         checkpoints.tidy(|key| live().any(|record| record.key == key));
         let mut loading = Loading {
@@ -102,7 +111,7 @@ impl Engine {
                 .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
         let bulk = background::pool()
             .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
-        Ok(Self { store, catalog, sequence, loaded, bulk, writer })
+        Ok(Self { store, catalog, sequence, loaded, derived, bulk, writer })
     }
 
     /// What it took to load the memories.

@@ -8,8 +8,13 @@ use crate::text::{SentenceOptions, SentenceRules};
 use super::Api;
 use super::convert::parse;
 use super::proto::alignment_service_server::AlignmentService;
-use super::proto::{Sentence, Span, SplitSentencesRequest, SplitSentencesResponse};
+use super::proto::{
+    AlignDocumentsRequest, AlignDocumentsResponse, AlignWordsRequest, AlignWordsResponse,
+    CheckUnitsRequest, CheckUnitsResponse, Sentence, Span, SplitSentencesRequest,
+    SplitSentencesResponse, TrainLexiconRequest, TrainLexiconResponse,
+};
 use super::status::{internal, invalid};
+use super::unit_streams::Answers;
 
 #[tonic::async_trait]
 impl AlignmentService for Api {
@@ -34,6 +39,40 @@ impl AlignmentService for Api {
             .map(Response::new)
             .map_err(|error| internal(&format!("a call failed: {error}")))
     }
+
+    type AlignDocumentsStream = Answers<AlignDocumentsResponse>;
+
+    async fn align_documents(
+        &self,
+        request: Request<AlignDocumentsRequest>,
+    ) -> Result<Response<Self::AlignDocumentsStream>, Status> {
+        self.align_documents_stream(request.into_inner()).map(Response::new)
+    }
+
+    async fn align_words(
+        &self,
+        request: Request<AlignWordsRequest>,
+    ) -> Result<Response<AlignWordsResponse>, Status> {
+        self.link_words(request.into_inner()).await.map(Response::new)
+    }
+
+    type TrainLexiconStream = Answers<TrainLexiconResponse>;
+
+    async fn train_lexicon(
+        &self,
+        request: Request<TrainLexiconRequest>,
+    ) -> Result<Response<Self::TrainLexiconStream>, Status> {
+        self.train_stream(&request.into_inner()).map(Response::new)
+    }
+
+    type CheckUnitsStream = Answers<CheckUnitsResponse>;
+
+    async fn check_units(
+        &self,
+        request: Request<CheckUnitsRequest>,
+    ) -> Result<Response<Self::CheckUnitsStream>, Status> {
+        self.check_stream(&request.into_inner()).map(Response::new)
+    }
 }
 
 fn split(text: &str, rules: &SentenceRules, options: SentenceOptions) -> SplitSentencesResponse {
@@ -53,7 +92,7 @@ fn split(text: &str, rules: &SentenceRules, options: SentenceOptions) -> SplitSe
     SplitSentencesResponse { sentences: sentences.collect() }
 }
 
-fn at_most(field: &str, text: &str, bytes_max: usize) -> Result<(), Status> {
+pub(super) fn at_most(field: &str, text: &str, bytes_max: usize) -> Result<(), Status> {
     if text.len() <= bytes_max {
         return Ok(());
     }

@@ -18,20 +18,23 @@ use tower::Service;
 use uuid::Uuid;
 
 use crate::engine::{
-    Band, BandCount, ConcordanceSettings, DuplicatePolicy, ImportCounts, LookupSettings, NewMemory,
-    QuerySegment,
+    Band, BandCount, CheckAction, ConcordanceSettings, DuplicatePolicy, ImportCounts,
+    LookupSettings, NewMemory, QuerySegment,
 };
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
 
 use super::convert;
 use super::proto;
+use super::proto::alignment_service_client::AlignmentServiceClient;
 use super::proto::analyze_segments_request::Message as AnalyzeMessage;
 use super::proto::import_units_request::Message as ImportMessage;
 use super::proto::lookup_service_client::LookupServiceClient;
 use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
 use super::{Api, analysis, concordance, lookups};
+
+pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
 
 /// Why a call failed, in the words of the server.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +162,8 @@ pub struct MatchInfo {
     pub adapted_target: String,
     /// What was put in.
     pub substitutions: Vec<SubstitutionInfo>,
+    /// Where words of the target stand for words of the source that the query does not have, in code points.
+    pub to_change: Vec<(usize, usize)>,
 }
 
 /// One difference, as spans of code points in query and stored source.
@@ -178,6 +183,7 @@ pub struct Client {
     memories: MemoryServiceClient<Transport>,
     units: UnitServiceClient<Transport>,
     lookups: LookupServiceClient<Transport>,
+    pub(super) alignment: AlignmentServiceClient<Transport>,
 }
 
 impl Client {
@@ -206,7 +212,8 @@ impl Client {
         Self {
             memories: MemoryServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             units: UnitServiceClient::new(transport.clone()).max_decoding_message_size(limit),
-            lookups: LookupServiceClient::new(transport).max_decoding_message_size(limit),
+            lookups: LookupServiceClient::new(transport.clone()).max_decoding_message_size(limit),
+            alignment: AlignmentServiceClient::new(transport).max_decoding_message_size(limit),
         }
     }
 
@@ -310,13 +317,19 @@ impl Client {
         &mut self,
         memory: &MemoryName,
         import_id: Uuid,
-        policy: DuplicatePolicy,
+        (policy, check): (DuplicatePolicy, CheckAction),
         batches: mpsc::Receiver<Vec<UnitContent>>,
     ) -> Result<impl Stream<Item = Result<ImportAck, ClientError>> + use<>, ClientError> {
         let header = proto::ImportHeader {
             parent: memory.resource(),
             import_id: import_id.to_string(),
             duplicate_policy: convert::duplicate_policy_to_wire(policy).into(),
+            check: match check {
+                CheckAction::None => proto::CheckAction::Unspecified,
+                CheckAction::Tag => proto::CheckAction::Tag,
+                CheckAction::Reject => proto::CheckAction::Reject,
+            }
+            .into(),
             ..proto::ImportHeader::default()
         };
         let mut number = 0;
@@ -439,7 +452,7 @@ fn deepest(error: &dyn Error) -> String {
 
 /// Where calls go.
 #[derive(Clone)]
-enum Transport {
+pub(super) enum Transport {
     Remote(Channel),
     Local(Routes),
 }

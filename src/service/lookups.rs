@@ -265,6 +265,7 @@ fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
         edits: edits.collect(),
         adapted_target: adapted_text.to_owned(),
         substitutions,
+        to_change: found.to_change.iter().map(|bytes| span(target, bytes)).collect(),
         unit: Some(unit_to_wire(&found.memory, found.unit)),
     }
 }
@@ -353,5 +354,6 @@ pub(super) fn match_info(found: proto::Match) -> Result<MatchInfo, Status> {
         edits,
         adapted_target: found.adapted_target,
         substitutions,
+        to_change: found.to_change.into_iter().map(|it| span_info(Some(it))).collect(),
     })
 }

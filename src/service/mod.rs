@@ -3,6 +3,8 @@
 //! Knows nothing of sockets (see `server`) and decides nothing about memories, units or matches.
 
 mod alignment;
+mod alignment_client;
+mod alignment_streams;
 mod analysis;
 pub mod client;
 pub mod codec;
@@ -16,14 +18,16 @@ mod unit_streams;
 mod units;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::{Routes, RoutesBuilder};
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Cancel, Engine, EngineError};
 use crate::limits::MESSAGE_BYTES_MAX;
 
+use lookups::CancelOnDrop;
 use proto::alignment_service_server::AlignmentServiceServer;
 use proto::lookup_service_server::LookupServiceServer;
 use proto::memory_service_server::MemoryServiceServer;
@@ -32,7 +36,7 @@ use proto::unit_service_server::UnitServiceServer;
 pub use status::ERROR_DOMAIN;
 
 /// The generated messages, clients and servers.
-#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
+#[allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
 mod proto {
     tonic::include_proto!("dhakira.v1");
 }
@@ -72,6 +76,35 @@ impl Api {
     /// Ends the streams that would never end by themselves.
     pub fn stop(&self) {
         self.stopping.cancel();
+    }
+
+    /// Learns the lexicons of memories that have changed, each time nothing was written for a while; returns when the
+    /// services stop.
+    pub async fn learn_when_idle(&self, idle: Duration) {
+        let cancel = Cancel::default();
+        let _stop_when_dropped = CancelOnDrop(cancel.clone());
+        let learning = async {
+            let Some(engine) = self.engine.get() else { return };
+            let mut sequence = engine.watch_sequence();
+            loop {
+                sequence.mark_unchanged();
+                if tokio::time::timeout(idle, sequence.changed()).await.is_ok() {
+                    continue;
+                }
+                let (api, cancel) = (self.clone(), cancel.clone());
+                let learn =
+                    move || api.engine.get().map(|engine| engine.learn_what_changed(&cancel));
+                // A fault was told to the log; the memories work without.
+                let _ = tokio::task::spawn_blocking(learn).await;
+                if sequence.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = learning => {}
+            () = self.stopping.cancelled() => {}
+        }
     }
 
     /// Why the store takes no more writes, if it does not.

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 
-use crate::engine::{Engine, EngineError, Import, ImportAnswer};
+use crate::engine::{CheckAction, Engine, EngineError, Import, ImportAnswer, Suspicion};
 use crate::limits::{
     BATCH_UNITS_MAX, EXPORT_PAGE_UNITS, IMPORT_BATCHES_IN_FLIGHT, WATCH_PAGE_COMMITS,
 };
@@ -127,7 +127,7 @@ async fn import(
     mut requests: Streaming<ImportUnitsRequest>,
     answers: Sender<ImportUnitsResponse>,
 ) -> Result<(), Status> {
-    let import = match requests.next().await.transpose()?.and_then(|request| request.message) {
+    let (import, check) = match requests.next().await.transpose()?.and_then(|it| it.message) {
         Some(ImportMessage::Header(header)) => import_header(&api, &header)?,
         _ => return Err(invalid("message", "an import begins with its header")),
     };
@@ -148,13 +148,13 @@ async fn import(
             // A request that is there already goes first; otherwise whichever comes first, request or acknowledgement.
             let Some(front) = in_flight.front_mut() else {
                 let request = requests.next().await.transpose()?;
-                ended = !accept(&api, &import, request, &mut in_flight).await?;
+                ended = !accept(&api, (&import, check), request, &mut in_flight).await?;
                 continue;
             };
             tokio::select! {
                 biased;
                 request = requests.next() => {
-                    ended = !accept(&api, &import, request.transpose()?, &mut in_flight).await?;
+                    ended = !accept(&api, (&import, check), request.transpose()?, &mut in_flight).await?;
                     continue;
                 }
                 () = front.answer.ready() => {}
@@ -174,14 +174,20 @@ async fn import(
     Ok(())
 }
 
-fn import_header(api: &Api, header: &ImportHeader) -> Result<Import, Status> {
+fn import_header(api: &Api, header: &ImportHeader) -> Result<(Import, CheckAction), Status> {
     let memory = memory_name("header.parent", &header.parent)?;
     let id = request_id("header.import_id", &header.import_id)?
         .ok_or_else(|| invalid("header.import_id", "give the import a UUID, to resume it by"))?;
     let record = api.engine()?.memory(&memory).map_err(status::from_engine)?;
     check_lang("header.source_lang", &header.source_lang, &record.source_lang)?;
     check_lang("header.target_lang", &header.target_lang, &record.target_lang)?;
-    Ok(Import { id, memory, policy: duplicate_policy(header.duplicate_policy)? })
+    let check = match proto::CheckAction::try_from(header.check) {
+        Ok(proto::CheckAction::Unspecified) => CheckAction::None,
+        Ok(proto::CheckAction::Tag) => CheckAction::Tag,
+        Ok(proto::CheckAction::Reject) => CheckAction::Reject,
+        Err(_) => return Err(invalid("header.check", "not an action that this server knows")),
+    };
+    Ok((Import { id, memory, policy: duplicate_policy(header.duplicate_policy)? }, check))
 }
 
 /// A language that a client names must be the memory's.
@@ -199,7 +205,7 @@ pub(super) fn check_lang(field: &str, given: &str, expected: &Lang) -> Result<()
 /// Takes one request in; `false` at the end of the stream.
 async fn accept(
     api: &Api,
-    import: &Import,
+    (import, check): (&Import, CheckAction),
     request: Option<ImportUnitsRequest>,
     in_flight: &mut VecDeque<InFlight>,
 ) -> Result<bool, Status> {
@@ -218,13 +224,18 @@ async fn accept(
         return Err(invalid("batch.units", &what));
     }
     let import = import.clone();
-    let call = move |engine: &Engine| hand_in(engine, &import, batch);
+    let call = move |engine: &Engine| hand_in(engine, &import, check, batch);
     in_flight.push_back(api.run(call).await?);
     Ok(true)
 }
 
 /// Checks and analyses a batch and hands it to the writer.
-fn hand_in(engine: &Engine, import: &Import, batch: ImportBatch) -> Result<InFlight, EngineError> {
+fn hand_in(
+    engine: &Engine,
+    import: &Import,
+    check: CheckAction,
+    batch: ImportBatch,
+) -> Result<InFlight, EngineError> {
     let number = u64::try_from(batch.number)
         .ok()
         .filter(|&number| number > 0)
@@ -249,6 +260,22 @@ fn hand_in(engine: &Engine, import: &Import, batch: ImportBatch) -> Result<InFli
             }
             Err(error) => reject(index, "BAD_FIELD", "unit", error.message()),
         }
+    }
+    if check != CheckAction::None {
+        let doubts = engine.doubts(&import.memory, &contents)?;
+        let checked = contents.into_iter().zip(places).zip(doubts);
+        (contents, places) = checked
+            .filter_map(|((mut content, index), suspicion)| {
+                let Some(suspicion) = suspicion else { return Some((content, index)) };
+                if check == CheckAction::Reject && suspicion.is_grave() {
+                    let what = format!("probably not a translation: {}", suspicion.names());
+                    reject(index, "SUSPECT", "unit.target", &what);
+                    return None;
+                }
+                content.attributes.insert(Suspicion::ATTRIBUTE.to_owned(), suspicion.names());
+                Some((content, index))
+            })
+            .unzip();
     }
     let mut units = Vec::with_capacity(contents.len());
     for (prepared, index) in engine.prepare(&import.memory, contents)?.into_iter().zip(places) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::cli::import::{Summary, import_file};
-use crate::engine::{DuplicatePolicy, Engine, NewMemory};
+use crate::engine::{CheckAction, DuplicatePolicy, Engine, NewMemory};
 use crate::formats::ReadOptions;
 use crate::server::{Bound, Shutdown};
 use crate::service::Api;
@@ -96,7 +96,7 @@ impl BenchImport {
         };
         let mut summary = Summary::default();
         let since = Instant::now();
-        let policy = DuplicatePolicy::SkipIdentical;
+        let policy = (DuplicatePolicy::SkipIdentical, CheckAction::None);
         import_file(&mut client, &name, policy, &self.file, options, &mut summary).await?;
         let seconds = since.elapsed().as_secs_f64();
         shutdown.request();

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::engine::{
-    DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
+    CheckAction, DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment,
+    UnitFilter,
 };
 use crate::formats::ReadOptions;
 use crate::server::{Bound, Shutdown};
@@ -107,7 +108,7 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
         file_name: "the sample memory".to_owned(),
     };
     let mut summary = Summary::default();
-    let policy = DuplicatePolicy::SkipIdentical;
+    let policy = (DuplicatePolicy::SkipIdentical, CheckAction::None);
     import_reader(client, &name, policy, Box::new(SAMPLE), None, options, &mut summary)
         .await
         .context("importing the sample memory")?;

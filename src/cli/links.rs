@@ -1,0 +1,154 @@
+//! `dhakira links`: which words of sentences and their translations stand for each other.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write as _};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::alignment::{Corpus, Lexicon, builtin, link_words};
+use crate::check::check_text;
+use crate::limits::WORD_PAIRS_MAX;
+use crate::text::Analyzer;
+use crate::unit::{Lang, MemoryName};
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::input::stdin_lines;
+use super::output::WorkBar;
+
+/// Link the words of sentence pairs, one `source ||| target` a line on standard input.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Answers a line for each line: `0-0 1-2 …`, numbers of the words between spaces, from 0, source first: the \
+    form of fast_align. With --memory, by what that memory has taught; without, by what the lines themselves teach, so that \
+    many lines at once are linked better than few."
+)]
+pub(super) struct Links {
+    #[command(flatten)]
+    place: Where,
+    /// A memory whose lexicon helps; may be repeated.
+    #[arg(long, short, value_name = "NAME")]
+    memory: Vec<MemoryName>,
+    /// Language of the sources.
+    #[arg(long, value_name = "LANG", default_value = "ar")]
+    source_lang: Lang,
+    /// Language of the targets.
+    #[arg(long, value_name = "LANG", default_value = "en")]
+    target_lang: Lang,
+    /// Leave links out that are less sure, from 0 to 1.
+    #[arg(long, value_name = "CONFIDENCE", default_value_t = 0.0)]
+    min_confidence: f64,
+}
+
+/// Between source and target.
+const BETWEEN: &str = "|||";
+
+/// Fewer pairs than this teach more wrong than right.
+const PAIRS_MIN: usize = 100;
+
+type Texts = (String, String);
+
+impl Links {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let pairs: Vec<Texts> = (1..)
+            .zip(stdin_lines())
+            .map(|(number, line)| pair(number, &line?))
+            .collect::<anyhow::Result<_>>()?;
+        if self.memory.is_empty() {
+            return self.by_themselves(&pairs);
+        }
+        let mut client = self.place.client("links", Missing::Refuse).await?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        for pairs in pairs.chunks(WORD_PAIRS_MAX) {
+            let langs = (&self.source_lang, &self.target_lang);
+            let linked = client.align_words(langs, &self.memory, pairs.to_vec()).await?;
+            for (pair, links) in pairs.iter().zip(linked) {
+                let sure = links.iter().filter(|link| link.confidence >= self.min_confidence);
+                write_links(&mut out, pair, sure.map(|link| (link.source.0, link.target.0)))?;
+            }
+            out.flush()?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn by_themselves(&self, pairs: &[Texts]) -> anyhow::Result<Outcome> {
+        let analyzers = (Analyzer::new(&self.source_lang), Analyzer::new(&self.target_lang));
+        let mut corpus = Corpus::default();
+        for (source, target) in pairs {
+            corpus.add(&analyzers.0.analyze(source), &analyzers.1.analyze(target));
+        }
+        let bar = WorkBar::new();
+        let learnt: Lexicon = corpus.train(&|| false, &|done| bar.show("learning", done.into()))?;
+        drop(bar);
+        let mut lexicons = vec![builtin(&self.source_lang, &self.target_lang)];
+        lexicons.extend((pairs.len() >= PAIRS_MIN).then_some(&learnt));
+        let mut out = BufWriter::new(io::stdout().lock());
+        for pair in pairs {
+            let (source, target) = (analyzers.0.analyze(&pair.0), analyzers.1.analyze(&pair.1));
+            let points = |text: &str, bytes: usize| text[..bytes].chars().count();
+            let links = link_words(&source, &target, &lexicons);
+            let sure =
+                links.iter().filter(|link| f64::from(link.confidence) >= self.min_confidence);
+            let starts = sure.map(|link| {
+                let here = source.span(&source.tokens()[link.source]).start;
+                let there = target.span(&target.tokens()[link.target]).start;
+                (points(&pair.0, here), points(&pair.1, there))
+            });
+            write_links(&mut out, pair, starts)?;
+        }
+        out.flush()?;
+        Ok(Outcome::Done)
+    }
+}
+
+fn pair(number: usize, line: &str) -> anyhow::Result<Texts> {
+    let (source, target) = line
+        .split_once(BETWEEN)
+        .with_context(|| format!("line {number} has no `{BETWEEN}` between source and target"))?;
+    for text in [source, target] {
+        // Nothing to link is no fault: the answer is an empty line.
+        if !text.trim().is_empty() {
+            check_text(text)
+                .map_err(|fault| anyhow::anyhow!("line {number}: {}", fault.message))?;
+        }
+    }
+    Ok((source.trim().to_owned(), target.trim().to_owned()))
+}
+
+/// Writes the links between words that stand between spaces, from where their tokens begin, in code points.
+fn write_links(
+    out: &mut impl io::Write,
+    (source, target): &Texts,
+    starts: impl Iterator<Item = (usize, usize)>,
+) -> io::Result<()> {
+    let (source, target) = (word_numbers(source), word_numbers(target));
+    let words: BTreeSet<(usize, usize)> = starts
+        .filter_map(|(here, there)| Some((*source.get(here)?, *target.get(there)?)))
+        .collect();
+    let links: Vec<String> = words.iter().map(|(here, there)| format!("{here}-{there}")).collect();
+    writeln!(out, "{}", links.join(" "))
+}
+
+/// For each code point, the number of the word between spaces that it stands in.
+fn word_numbers(text: &str) -> Vec<usize> {
+    let (mut number, mut inside) = (0, false);
+    let of_point = |letter: char| {
+        if letter.is_whitespace() {
+            number += usize::from(inside);
+        }
+        inside = !letter.is_whitespace();
+        number
+    };
+    text.chars().map(of_point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word_numbers;
+
+    #[test]
+    fn words_are_counted_as_they_stand_between_spaces() {
+        assert_eq!(word_numbers("ab  c d"), [0, 0, 1, 1, 1, 2, 2]);
+    }
+}

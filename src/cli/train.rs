@@ -1,0 +1,62 @@
+//! `dhakira train`: learns the lexicon of a memory now.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::unit::MemoryName;
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::{WorkBar, grouped, json_line};
+
+/// Learn from all units of a memory which words stand for each other.
+///
+/// Alignment, word links and `check` use it. It is learnt by itself when it is needed or when nothing else is to be done; this
+/// does it now, and from all units.
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    #[command(flatten)]
+    place: Where,
+    /// The memory to learn from.
+    #[arg(long, short, value_name = "NAME")]
+    memory: MemoryName,
+    /// One JSON object on standard output, nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    memory: &'a str,
+    units: u64,
+    source_terms: u64,
+    target_terms: u64,
+    seconds: f64,
+}
+
+impl Train {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut client = self.place.client("train", Missing::Refuse).await?;
+        let since = Instant::now();
+        let bar = WorkBar::new();
+        let info = client.train(&self.memory, &mut |doing, done| bar.show(doing, done)).await?;
+        drop(bar);
+        let seconds = since.elapsed().as_secs_f64();
+        let (source_terms, target_terms) = info.terms;
+        if self.json {
+            let memory = self.memory.as_str();
+            json_line(&Line { memory, units: info.units, source_terms, target_terms, seconds })?;
+        } else {
+            println!(
+                "{}: learnt from {} units in {seconds:.1} s: {} source and {} target terms",
+                self.memory,
+                grouped(info.units),
+                grouped(source_terms),
+                grouped(target_terms)
+            );
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,295 @@
+//! What translates what, with everything the memories have taught? Documents sentence by sentence, stored if wanted; pairs of
+//! texts word by word.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::alignment::{
+    Bead, Cancelled, Lexicon, Side, WordLink, align_document, builtin, link_words,
+};
+use crate::limits::BATCH_UNITS_MAX;
+use crate::store::RequestKey;
+use crate::text::{Analysis, Analyzer};
+use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
+
+use super::error::EngineError;
+use super::lexicons::{LearnProgress, Taught, builtin_of};
+use super::lookup::Cancel;
+use super::prepare::context_hash;
+use super::{DuplicatePolicy, Engine, Import, ImportCounts};
+
+/// A document and its translation, as sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentPair {
+    /// Language of the document.
+    pub source_lang: Lang,
+    /// Language of its translation.
+    pub target_lang: Lang,
+    /// Sentences in order.
+    pub source: Vec<String>,
+    /// Sentences of the translation in order.
+    pub target: Vec<String>,
+    /// Memories whose lexicons help, all of these languages.
+    pub memories: Vec<MemoryName>,
+}
+
+/// How beads become units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreBeads {
+    /// Where they go.
+    pub memory: MemoryName,
+    /// The document they are said to come from.
+    pub document: String,
+    /// Least confidence of a bead that is stored as it is.
+    pub min_confidence: f32,
+    /// Store the others too, as unconfirmed.
+    pub unconfirmed: bool,
+    /// The client's name for it: sent again it does nothing.
+    pub id: RequestKey,
+}
+
+/// What became of the beads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredBeads {
+    /// As by an import.
+    pub counts: ImportCounts,
+    /// Of the beads that were handed in, the unsure ones.
+    pub unconfirmed: u64,
+    /// Beads with both sides that were left out because they are unsure.
+    pub left_out: u64,
+}
+
+/// A text and its translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextPair {
+    /// Given.
+    Texts(String, String),
+    /// Of a unit.
+    Unit(MemoryName, UnitId),
+}
+
+/// The words of a pair that stand for each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignedWords {
+    /// The text.
+    pub source: String,
+    /// Its translation.
+    pub target: String,
+    /// In order of the source.
+    pub links: Vec<AlignedPair>,
+}
+
+/// Two words that stand for each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignedPair {
+    /// Bytes of the source.
+    pub source: Range<usize>,
+    /// Bytes of the target.
+    pub target: Range<usize>,
+    /// How sure it is, from 0 to 1.
+    pub confidence: f32,
+}
+
+impl Engine {
+    /// Aligns the sentences of a document. Learns the lexicons first, if they are far behind; `progress` is told how far that
+    /// is, then how far aligning is, each from 0 to 1.
+    ///
+    /// # Errors
+    /// No such memory; a memory of other languages; cancelled; the store.
+    pub fn align_documents(
+        &self,
+        pair: &DocumentPair,
+        cancel: &Cancel,
+        learning: LearnProgress<'_>,
+        aligning: &mut dyn FnMut(f32),
+    ) -> Result<Vec<Bead>, EngineError> {
+        let langs = (&pair.source_lang, &pair.target_lang);
+        let taught = self.taught(&pair.memories, langs, cancel, learning)?;
+        let lexicons = lexicons(builtin(langs.0, langs.1), &taught);
+        let side = |sentences: &[String], lang| {
+            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
+        };
+        let (source, target) = (side(&pair.source, langs.0), side(&pair.target, langs.1));
+        let stop = || cancel.is_cancelled();
+        self.bulk
+            .install(|| align_document(&source, &target, &lexicons, &stop, &mut |_| ()))
+            .inspect(|_| aligning(1.0))
+            .map_err(|Cancelled| EngineError::Cancelled)
+    }
+
+    /// Stores the beads of a document that have both sides.
+    ///
+    /// # Errors
+    /// No such memory; a memory of other languages; an id used before for something else; the store.
+    pub fn store_beads(
+        &self,
+        pair: &DocumentPair,
+        beads: &[Bead],
+        store: &StoreBeads,
+    ) -> Result<StoredBeads, EngineError> {
+        let langs = (&pair.source_lang, &pair.target_lang);
+        self.accepts("store_in.memory", &store.memory, langs)?;
+        let import = Import {
+            id: store.id,
+            memory: store.memory.clone(),
+            policy: DuplicatePolicy::SkipIdentical,
+        };
+        let mut stored = StoredBeads::default();
+        let text = |sentences: &[String], range: &Range<usize>| sentences[range.clone()].join(" ");
+        let mut units: Vec<UnitContent> = Vec::new();
+        for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
+            let is_sure = bead.confidence >= store.min_confidence;
+            if !is_sure && !store.unconfirmed {
+                stored.left_out += 1;
+                continue;
+            }
+            let mut attributes = std::collections::BTreeMap::new();
+            attributes.insert("alignment-confidence".to_owned(), format!("{:.4}", bead.confidence));
+            if !is_sure {
+                attributes.insert("status".to_owned(), "unconfirmed".to_owned());
+                stored.unconfirmed += 1;
+            }
+            let segment = |text| Segment { text, tags: Vec::new() };
+            units.push(UnitContent {
+                source: segment(text(&pair.source, &bead.source)),
+                target: segment(text(&pair.target, &bead.target)),
+                document: store.document.clone(),
+                attributes,
+                ..UnitContent::default()
+            });
+        }
+        let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
+        for (at, unit) in units.iter_mut().enumerate() {
+            unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
+            unit.context.next = hashes.get(at + 1).copied();
+        }
+        let done = self.import_progress(&import)?;
+        stored.counts = done.counts;
+        let mut units = units.into_iter();
+        for number in 1.. {
+            let batch: Vec<UnitContent> = units.by_ref().take(BATCH_UNITS_MAX).collect();
+            if batch.is_empty() {
+                break;
+            }
+            if number <= done.acked_through {
+                continue;
+            }
+            let prepared = self.prepare(&store.memory, batch)?;
+            let sent = prepared.len() as u64;
+            let fit: Vec<_> = prepared.into_iter().flatten().collect();
+            let rejected = sent - fit.len() as u64;
+            stored.counts = self.import(&import, number, fit, rejected)?.wait()?.counts;
+        }
+        Ok(stored)
+    }
+
+    /// Links the words of pairs of texts.
+    ///
+    /// # Errors
+    /// No such memory or unit; a memory of other languages; cancelled; the store.
+    pub fn align_words(
+        &self,
+        langs: (&Lang, &Lang),
+        memories: &[MemoryName],
+        pairs: Vec<TextPair>,
+        cancel: &Cancel,
+    ) -> Result<Vec<AlignedWords>, EngineError> {
+        let taught = self.taught(memories, langs, cancel, &|_| ())?;
+        let lexicons = lexicons(builtin(langs.0, langs.1), &taught);
+        let analyzers = (Analyzer::new(langs.0), Analyzer::new(langs.1));
+        let mut aligned = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            let (source, target) = match pair {
+                TextPair::Texts(source, target) => (source, target),
+                TextPair::Unit(memory, id) => {
+                    let content = self.unit(&memory, id)?.content;
+                    (content.source.text, content.target.text)
+                }
+            };
+            let analyses = (analyzers.0.analyze(&source), analyzers.1.analyze(&target));
+            let links = link_words(&analyses.0, &analyses.1, &lexicons);
+            let links = links.iter().map(|link| spans(link, &analyses.0, &analyses.1)).collect();
+            aligned.push(AlignedWords { source, target, links });
+        }
+        Ok(aligned)
+    }
+
+    /// What memories have taught, brought up to date.
+    fn taught(
+        &self,
+        memories: &[MemoryName],
+        langs: (&Lang, &Lang),
+        cancel: &Cancel,
+        learning: LearnProgress<'_>,
+    ) -> Result<Vec<Arc<Taught>>, EngineError> {
+        let of = |(index, name): (usize, &MemoryName)| {
+            self.accepts(&format!("memories[{index}]"), name, langs)?;
+            self.lexicon(name, cancel, learning)
+        };
+        memories.iter().enumerate().map(of).collect()
+    }
+
+    fn accepts(
+        &self,
+        field: &str,
+        name: &MemoryName,
+        langs: (&Lang, &Lang),
+    ) -> Result<(), EngineError> {
+        let record = self.memory(name)?;
+        if langs.0.accepts(&record.source_lang) && langs.1.accepts(&record.target_lang) {
+            return Ok(());
+        }
+        let what = format!(
+            "memory '{name}' is for {} to {}, not for {} to {}",
+            record.source_lang, record.target_lang, langs.0, langs.1
+        );
+        Err(EngineError::invalid(field, what))
+    }
+
+    /// Bytes of the target that answer to tokens of the source: what to change when those change.
+    pub(super) fn answering(
+        &self,
+        memory: &super::memory::Memory,
+        (source, target): (&Analysis, &Analysis),
+        tokens: &[bool],
+    ) -> Vec<Range<usize>> {
+        let known: Vec<_> = self.known(memory).into_iter().collect();
+        let lexicons = lexicons(builtin_of(&memory.record()), &known);
+        let links = link_words(source, target, &lexicons);
+        let mut answering = vec![false; target.tokens().len()];
+        for link in links.iter().filter(|link| tokens[link.source]) {
+            answering[link.target] = true;
+        }
+        let mut spans: Vec<Range<usize>> = Vec::new();
+        let mut last = None;
+        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| answering[*at]) {
+            let span = target.span(token);
+            match spans.last_mut() {
+                // Words that follow each other are one stretch.
+                Some(before) if last.is_some_and(|last| last + 1 == number) => {
+                    before.end = span.end;
+                }
+                _ => spans.push(span),
+            }
+            last = Some(number);
+        }
+        spans
+    }
+}
+
+fn lexicons<'a>(builtin: &'a Lexicon, taught: &'a [Arc<Taught>]) -> Vec<&'a Lexicon> {
+    let mut all = vec![builtin];
+    all.extend(taught.iter().flat_map(|it| it.learnt()));
+    all
+}
+
+fn spans(link: &WordLink, source: &Analysis, target: &Analysis) -> AlignedPair {
+    AlignedPair {
+        source: source.span(&source.tokens()[link.source]),
+        target: target.span(&target.tokens()[link.target]),
+        confidence: link.confidence,
+    }
+}

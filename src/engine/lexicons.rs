@@ -1,0 +1,410 @@
+//! What have the units of a memory taught? Its lexicon: learnt from all of them once in a while, and from those that came
+//! since as they come; kept in a file beside the store, which can be deleted at any time.
+//!
+//! Trusted like a checkpoint: only when versions, memory and log agree. Learning anew costs time and nothing else.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use serde::{Deserialize, Serialize};
+
+use crate::alignment::{Cancelled, Corpus, LEXICON_VERSION, Lexicon, builtin};
+use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
+use crate::matching::{PlainReader, PlainWriter};
+use crate::store::{MemoryRecord, Sequence, Store};
+use crate::text::{Analysis, TEXT_VERSION};
+use crate::unit::{MemoryName, Unit, UnitId};
+
+use super::checkpoints::chain;
+use super::error::EngineError;
+use super::lookup::Cancel;
+use super::memory::Memory;
+use super::{Engine, background};
+
+const MAGIC: &[u8] = b"dhakira lexicon 1";
+pub(super) const ENDING: &str = "lexicon";
+
+/// Fewer units than this teach more wrong than right: in each of them everything stands for everything.
+const UNITS_MIN: u64 = 100;
+/// Units of a memory whose lexicon is learnt in no time, whenever it is asked for.
+const UNITS_AT_ONCE: u64 = 2_000;
+/// New units, in hundredths of the memory, that a lexicon may not know: they hardly change it.
+const UNKNOWN_HUNDREDTHS: u64 = 2;
+/// New units, in hundredths of the memory, above which everything is learnt again.
+const RECENT_HUNDREDTHS: u64 = 25;
+
+/// What a memory has taught.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Taught {
+    made_of: MadeOf,
+    /// Units that were learnt from, and those of them that came after the last time that all were.
+    pub units: u64,
+    /// See there.
+    pub recent_units: u64,
+    whole: Lexicon,
+    recent: Lexicon,
+}
+
+/// Where a lexicon comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct MadeOf {
+    text_version: u32,
+    lexicon_version: u32,
+    memory: u64,
+    source_lang: String,
+    target_lang: String,
+    created_micros: i64,
+    /// The commit up to which everything was learnt, with its running checksum.
+    whole: (Sequence, u32),
+    /// The commit up to which the rest was learnt.
+    recent: Sequence,
+}
+
+impl Taught {
+    /// What it taught at first, and what it taught lately.
+    pub(super) fn learnt(&self) -> impl Iterator<Item = &Lexicon> {
+        let enough = self.units >= UNITS_MIN;
+        [&self.whole, &self.recent].into_iter().filter(move |it| enough && !it.is_empty())
+    }
+
+    /// Terms of both languages that it knows.
+    pub fn terms(&self) -> (usize, usize) {
+        let ((a, b), (c, d)) = (self.whole.len(), self.recent.len());
+        (a.max(c), b.max(d))
+    }
+}
+
+/// The lexicon of a memory while the memory is open.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    taught: Mutex<Option<Arc<Taught>>>,
+    /// Held while learning: what two want is learnt once.
+    learning: Mutex<()>,
+}
+
+impl Slot {
+    fn get(&self) -> Option<Arc<Taught>> {
+        self.taught.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, taught: &Arc<Taught>) {
+        *self.taught.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(taught));
+    }
+}
+
+/// Told the part of learning that is done, from 0 to 1.
+pub type LearnProgress<'a> = &'a (dyn Fn(f32) + Sync);
+
+impl Engine {
+    /// The lexicon of a memory, as good as it is: read from disk, but not learnt.
+    ///
+    /// # Errors
+    /// No such memory.
+    pub fn known_lexicon(&self, name: &MemoryName) -> Result<Option<Arc<Taught>>, EngineError> {
+        let memory = self.named(name)?;
+        Ok(self.known(&memory))
+    }
+
+    pub(super) fn known(&self, memory: &Memory) -> Option<Arc<Taught>> {
+        if let Some(taught) = memory.lexicon.get() {
+            return Some(taught);
+        }
+        let record = memory.record();
+        let path = self.lexicon_path(&record)?;
+        match read(&path, &record, self.store.as_ref()) {
+            Ok(found) => {
+                // Nothing there: nobody looks again.
+                let taught = Arc::new(found.unwrap_or_default());
+                memory.lexicon.set(&taught);
+                Some(taught)
+            }
+            Err(error) => {
+                tracing::warn!(memory = %record.name, "the lexicon is not used: {error}; it will be learnt again");
+                let taught = Arc::new(Taught::default());
+                memory.lexicon.set(&taught);
+                Some(taught)
+            }
+        }
+    }
+
+    /// The lexicon of a memory, learnt from what has changed if much has. Blocks for a while.
+    ///
+    /// # Errors
+    /// No such memory; cancelled; the store.
+    pub fn lexicon(
+        &self,
+        name: &MemoryName,
+        cancel: &Cancel,
+        progress: LearnProgress<'_>,
+    ) -> Result<Arc<Taught>, EngineError> {
+        self.learn(name, false, cancel, progress)
+    }
+
+    /// Learns the lexicon of a memory from all of its units.
+    ///
+    /// # Errors
+    /// No such memory; cancelled; the store.
+    pub fn train(
+        &self,
+        name: &MemoryName,
+        cancel: &Cancel,
+        progress: LearnProgress<'_>,
+    ) -> Result<Arc<Taught>, EngineError> {
+        self.learn(name, true, cancel, progress)
+    }
+
+    fn learn(
+        &self,
+        name: &MemoryName,
+        anew: bool,
+        cancel: &Cancel,
+        progress: LearnProgress<'_>,
+    ) -> Result<Arc<Taught>, EngineError> {
+        let memory = self.named(name)?;
+        let _one_at_a_time = memory.lexicon.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known(&memory).filter(|taught| taught.made_of != MadeOf::default());
+        let record = memory.record();
+        let now = *self.sequence.borrow();
+        let taught = match known.filter(|_| !anew) {
+            Some(known) => {
+                let changed = self.changed(&memory, known.made_of.whole.0, cancel)?;
+                let unknown = self.changed(&memory, known.made_of.recent, cancel)?.len() as u64;
+                let hundredths = |units: u64| 100 * units / record.unit_count.max(1);
+                if unknown == 0 || hundredths(unknown) < UNKNOWN_HUNDREDTHS {
+                    return Ok(known);
+                }
+                if record.unit_count <= UNITS_AT_ONCE
+                    || hundredths(changed.len() as u64) > RECENT_HUNDREDTHS
+                {
+                    self.learn_all(&memory, &record, now, cancel, progress)?
+                } else {
+                    let recent_units = changed.len() as u64;
+                    let recent =
+                        self.learn_from(&memory, Units::Some(changed), cancel, progress)?;
+                    let mut made_of = known.made_of.clone();
+                    made_of.recent = now;
+                    Taught {
+                        made_of,
+                        units: record.unit_count,
+                        recent_units,
+                        whole: known.whole.clone(),
+                        recent,
+                    }
+                }
+            }
+            None => self.learn_all(&memory, &record, now, cancel, progress)?,
+        };
+        let taught = Arc::new(taught);
+        memory.lexicon.set(&taught);
+        if let Some(path) = self.lexicon_path(&record)
+            && let Err(error) = write(&path, &taught)
+        {
+            tracing::warn!(memory = %record.name, "the lexicon was not saved: {error}");
+        }
+        Ok(taught)
+    }
+
+    fn learn_all(
+        &self,
+        memory: &Memory,
+        record: &MemoryRecord,
+        now: Sequence,
+        cancel: &Cancel,
+        progress: LearnProgress<'_>,
+    ) -> Result<Taught, EngineError> {
+        let chain = chain(self.store.as_ref(), now).map_err(internal)?.unwrap_or_default();
+        let whole = self.learn_from(memory, Units::All, cancel, progress)?;
+        Ok(Taught {
+            made_of: MadeOf::of(record, (now, chain), now),
+            units: record.unit_count,
+            recent_units: 0,
+            whole,
+            recent: Lexicon::default(),
+        })
+    }
+
+    /// Reading is a fifth of the work, about.
+    fn learn_from(
+        &self,
+        memory: &Memory,
+        units: Units,
+        cancel: &Cancel,
+        progress: LearnProgress<'_>,
+    ) -> Result<Lexicon, EngineError> {
+        /// Part of the work that reading is.
+        const READING: f32 = 0.2;
+        let mut corpus = Corpus::default();
+        let all = match &units {
+            Units::All => memory.record().unit_count,
+            Units::Some(ids) => ids.len() as u64,
+        };
+        self.pages(memory, units, cancel, |page| {
+            let analysed = self.bulk.install(|| {
+                let analyse = |unit: Unit| -> (Analysis, Analysis) {
+                    let (source, target) = (&unit.content.source.text, &unit.content.target.text);
+                    (
+                        memory.analyzers.source.analyze(source),
+                        memory.analyzers.target.analyze(target),
+                    )
+                };
+                page.into_par_iter().map(analyse).collect::<Vec<_>>()
+            });
+            for (source, target) in &analysed {
+                corpus.add(source, target);
+            }
+            #[expect(clippy::cast_precision_loss)]
+            progress(READING * (corpus.len() as f32 / all.max(1) as f32).min(1.0));
+            Ok(())
+        })?;
+        let stop = || cancel.is_cancelled();
+        let learning = |part: f32| progress(READING + (1.0 - READING) * part);
+        let learnt = self.bulk.install(|| corpus.train(&stop, &learning));
+        learnt.map_err(|Cancelled| EngineError::Cancelled)
+    }
+
+    /// Tells the units of a memory page by page, in the order of their numbers.
+    pub(super) fn pages(
+        &self,
+        memory: &Memory,
+        units: Units,
+        cancel: &Cancel,
+        mut tell: impl FnMut(Vec<Unit>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        match units {
+            Units::All => {
+                let mut after = None;
+                loop {
+                    if cancel.is_cancelled() {
+                        return Err(EngineError::Cancelled);
+                    }
+                    let page = self.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+                    let Some(last) = page.last() else { return Ok(()) };
+                    after = Some(last.id);
+                    tell(page)?;
+                }
+            }
+            Units::Some(ids) => {
+                let ids: Vec<UnitId> = ids.into_iter().collect();
+                for ids in ids.chunks(LOAD_PAGE_UNITS) {
+                    if cancel.is_cancelled() {
+                        return Err(EngineError::Cancelled);
+                    }
+                    tell(self.store.units(memory.key, ids)?.into_iter().flatten().collect())?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Units of a memory that were written after a commit.
+    fn changed(
+        &self,
+        memory: &Memory,
+        mut after: Sequence,
+        cancel: &Cancel,
+    ) -> Result<BTreeSet<UnitId>, EngineError> {
+        let mut units = BTreeSet::new();
+        loop {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            let records = self.store.changes_since(after, WATCH_PAGE_COMMITS)?;
+            let Some(last) = records.last() else { return Ok(units) };
+            after = last.sequence;
+            let changes = records.iter().flat_map(|record| &record.changes);
+            units.extend(changes.filter(|it| it.memory == memory.key).map(|it| it.unit));
+        }
+    }
+
+    fn lexicon_path(&self, record: &MemoryRecord) -> Option<PathBuf> {
+        let directory = self.derived.as_ref()?;
+        Some(directory.join(format!("{}.{ENDING}", record.key.0)))
+    }
+
+    /// Learns the lexicon of every memory that has changed much, where nothing was written for a while. Blocks; meant for a
+    /// thread of its own, which it makes give way to others.
+    pub fn learn_what_changed(&self, cancel: &Cancel) {
+        background::step_back();
+        for record in self.memories(None, usize::MAX) {
+            // A memory of a few units teaches when it is asked.
+            if record.unit_count > UNITS_AT_ONCE
+                && let Err(error) = self.lexicon(&record.name, cancel, &|_| ())
+                && !matches!(error, EngineError::Cancelled | EngineError::NoMemory(_))
+            {
+                tracing::warn!(memory = %record.name, "no lexicon was learnt: {error}");
+            }
+        }
+    }
+}
+
+/// Which units of a memory.
+pub(super) enum Units {
+    All,
+    Some(BTreeSet<UnitId>),
+}
+
+impl MadeOf {
+    fn of(record: &MemoryRecord, whole: (Sequence, u32), recent: Sequence) -> Self {
+        Self {
+            text_version: TEXT_VERSION,
+            lexicon_version: LEXICON_VERSION,
+            memory: record.key.0.into(),
+            source_lang: record.source_lang.to_string(),
+            target_lang: record.target_lang.to_string(),
+            created_micros: record.created.micros,
+            whole,
+            recent,
+        }
+    }
+}
+
+/// The lexicon that every installation has for the languages of a memory.
+pub(super) fn builtin_of(record: &MemoryRecord) -> &'static Lexicon {
+    builtin(&record.source_lang, &record.target_lang)
+}
+
+fn internal(error: impl ToString) -> EngineError {
+    EngineError::Internal(error.to_string())
+}
+
+fn write(path: &Path, taught: &Taught) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let temporary = path.with_extension("learning");
+    let mut out = PlainWriter::new(BufWriter::new(File::create(&temporary)?));
+    out.bytes(MAGIC)?;
+    out.bytes(&postcard::to_stdvec(taught).map_err(io::Error::other)?)?;
+    let mut file = out.finish()?;
+    file.flush()?;
+    file.get_ref().sync_all()?;
+    fs::rename(&temporary, path)
+}
+
+fn read(path: &Path, record: &MemoryRecord, store: &dyn Store) -> io::Result<Option<Taught>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = file.metadata()?.len();
+    let mut input = PlainReader::new(file, length);
+    let unfit = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    if input.bytes()? != MAGIC {
+        return Err(unfit("it was written by another version"));
+    }
+    let taught = input.bytes()?;
+    input.finish()?;
+    let taught: Taught = postcard::from_bytes(&taught).map_err(|_| unfit("it cannot be read"))?;
+    let made_of = &taught.made_of;
+    let expected = MadeOf::of(record, made_of.whole, made_of.recent);
+    let in_log = chain(store, made_of.whole.0)? == Some(made_of.whole.1);
+    if *made_of != expected || !in_log || made_of.recent > store.last_sequence() {
+        return Err(unfit("it was learnt from other texts, by other rules or from another store"));
+    }
+    Ok(Some(taught))
+}
