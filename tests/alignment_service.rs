@@ -263,7 +263,9 @@ fn a_lexicon_is_kept_and_follows_the_memory() {
     first.create_memory(new, None).unwrap();
     fill(&first, 0..100);
     let told = AtomicUsize::new(0);
-    let tell = |_: f32| drop(told.fetch_add(1, Ordering::Relaxed));
+    let tell = |_: f32| {
+        told.fetch_add(1, Ordering::Relaxed);
+    };
     let learn = |engine: &Engine| engine.lexicon(&name, &Cancel::default(), &tell).unwrap();
     assert_eq!(learn(&first).units, 100);
     let learnt = told.swap(0, Ordering::Relaxed);

@@ -435,11 +435,13 @@ fn a_memory_teaches_alignment_and_is_checked() {
     let (ar, en) = (file("ar"), file("en"));
 
     // Beads are stored in a memory that is made for them.
-    let output = run(&["align", "--presplit", "--store-in", "port", &ar, &en]);
+    let least = "--store-min-confidence=0.2";
+    let store = ["align", "--presplit", "--store-in", "port", least, &ar, &en];
+    let output = run(&store);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stderr(&output).contains("stored 5 units"), "{}", stderr(&output));
     assert_eq!(stdout(&output).lines().count(), 7);
-    let output = run(&["align", "--presplit", "--store-in", "port", &ar, &en]);
+    let output = run(&store);
     assert!(stderr(&output).contains("stored 0 units") && stderr(&output).contains("5 were there"));
 
     let output = run(&["train", "--memory", "port", "--json"]);

@@ -47,6 +47,12 @@ impl TermNumbers {
         self.numbers.get(text).copied()
     }
 
+    /// Whether a term is a part of words, or punctuation: what [`super::Side::new`] has not.
+    pub(super) fn is_clitic(&self, number: u32) -> bool {
+        let text = &self.texts[number as usize];
+        text.contains('+') || text.chars().all(|it| !it.is_alphanumeric()) && &**text != "?"
+    }
+
     /// In the order of their numbers.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.texts.iter().map(AsRef::as_ref)

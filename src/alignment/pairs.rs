@@ -93,8 +93,12 @@ impl Pairs {
             let here = numbers_in(source, |text| lexicon.source.find(text));
             let there = numbers_in(target, |text| lexicon.target.find(text));
             let own = if lexicon.is_learnt() { own } else { 0.0 };
-            forward.add_table(&lexicon.forward, &here, &there, own);
-            backward.add_table(&lexicon.backward, &there, &here, own);
+            let (a, b) = (&lexicon.source, &lexicon.target);
+            // The built-in lexicon holds few clitics beside what it knows of a word; a learnt one may hold little else.
+            let learnt = lexicon.is_learnt();
+            let (of_a, of_b) = (|it| learnt && a.is_clitic(it), |it| learnt && b.is_clitic(it));
+            forward.add_table(&lexicon.forward, &here, (&there, of_b), own);
+            backward.add_table(&lexicon.backward, &there, (&here, of_a), own);
         }
         let mut both = |a: u32, b: u32, count: f32| {
             forward.add(a, b, count);
@@ -137,13 +141,22 @@ impl Evidence {
     }
 
     /// `here` and `there` are the numbers that the terms have in the lexicon; `own` is what is left out of each count.
-    fn add_table(&mut self, table: &Table, here: &Numbers, there: &Numbers, own: f32) {
+    fn add_table(
+        &mut self,
+        table: &Table,
+        here: &Numbers,
+        (there, is_clitic): (&Numbers, impl Fn(u32) -> bool),
+        own: f32,
+    ) {
         for (&number, &term) in here {
             let (seen, translations) = table.row(number);
             // What is translated by words that this document does not hold is known all the same.
             let mut missing = (seen - own).max(0.0);
             for &(translation, probability) in translations {
-                if let Some(&to) = there.get(&translation) {
+                if is_clitic(translation) && !there.contains_key(&translation) {
+                    // Documents are not taken apart so far.
+                    missing -= seen * probability;
+                } else if let Some(&to) = there.get(&translation) {
                     let count = (seen * probability - own).max(0.0);
                     missing -= count;
                     self.add(term, to, count);

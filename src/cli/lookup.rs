@@ -92,6 +92,9 @@ struct MatchLine<'a> {
     adapted_target: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     substitutions: Vec<SubstitutionLine>,
+    /// Words of the target that stand for words of the source that the query does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to_change: Vec<[usize; 2]>,
     #[serde(skip_serializing_if = "str::is_empty")]
     document: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -228,6 +231,7 @@ fn match_line(found: &MatchInfo) -> MatchLine<'_> {
         edits: found.edits.iter().map(edit_line).collect(),
         adapted_target: &found.adapted_target,
         substitutions: found.substitutions.iter().map(substitution_line).collect(),
+        to_change: found.to_change.iter().map(|&(start, end)| [start, end]).collect(),
         document: &content.document,
         author: &content.author,
         changed: content.changed.and_then(rfc3339),
