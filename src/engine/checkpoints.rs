@@ -235,17 +235,7 @@ fn read(
     record: &MemoryRecord,
     store: &dyn Store,
 ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = file.metadata()?.len();
-    let mut input = PlainReader::new(file, length);
-    let unfit = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-    if input.bytes()? != MAGIC {
-        return Err(unfit("it was written by another version"));
-    }
+    let Some(mut input) = open_derived(path, MAGIC)? else { return Ok(None) };
     let header = input.bytes()?;
     let header: Header =
         postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;
@@ -256,6 +246,26 @@ fn read(
         return Err(unfit("it was made from other texts, by other rules or from another store"));
     }
     Ok(Some((MemoryIndex::read(input)?, header.sequence)))
+}
+
+/// Opens a file that was made from the store, past its magic; `None` when there is none.
+pub(super) fn open_derived(path: &Path, magic: &[u8]) -> io::Result<Option<PlainReader<File>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = file.metadata()?.len();
+    let mut input = PlainReader::new(file, length);
+    if input.bytes()? != magic {
+        return Err(unfit("it was written by another version"));
+    }
+    Ok(Some(input))
+}
+
+/// What is in the file is of no use here.
+pub(super) fn unfit(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// The running checksum of the log at a commit; `None` when the log does not have it.

@@ -13,14 +13,15 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Deserialize, Serialize};
 
 use crate::alignment::{Cancelled, Corpus, LEXICON_VERSION, Lexicon, builtin};
-use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
-use crate::matching::{PlainReader, PlainWriter};
+use crate::limits::LOAD_PAGE_UNITS;
+use crate::matching::PlainWriter;
 use crate::store::{MemoryRecord, Sequence, Store};
 use crate::text::{Analysis, TEXT_VERSION};
 use crate::unit::{MemoryName, Unit, UnitId};
 
-use super::checkpoints::chain;
+use super::checkpoints::{chain, open_derived, unfit};
 use super::error::EngineError;
+use super::load::changed_since;
 use super::lookup::Cancel;
 use super::memory::Memory;
 use super::{Engine, background};
@@ -171,8 +172,10 @@ impl Engine {
         let now = *self.sequence.borrow();
         let taught = match known.filter(|_| !anew) {
             Some(known) => {
-                let changed = self.changed(&memory, known.made_of.whole.0, cancel)?;
-                let unknown = self.changed(&memory, known.made_of.recent, cancel)?.len() as u64;
+                let changed =
+                    changed_since(self.store.as_ref(), memory.key, known.made_of.whole.0)?;
+                let unknown = changed_since(self.store.as_ref(), memory.key, known.made_of.recent)?
+                    .len() as u64;
                 let hundredths = |units: u64| 100 * units / record.unit_count.max(1);
                 if unknown == 0 || hundredths(unknown) < UNKNOWN_HUNDREDTHS {
                     return Ok(known);
@@ -300,26 +303,6 @@ impl Engine {
         }
     }
 
-    /// Units of a memory that were written after a commit.
-    fn changed(
-        &self,
-        memory: &Memory,
-        mut after: Sequence,
-        cancel: &Cancel,
-    ) -> Result<BTreeSet<UnitId>, EngineError> {
-        let mut units = BTreeSet::new();
-        loop {
-            if cancel.is_cancelled() {
-                return Err(EngineError::Cancelled);
-            }
-            let records = self.store.changes_since(after, WATCH_PAGE_COMMITS)?;
-            let Some(last) = records.last() else { return Ok(units) };
-            after = last.sequence;
-            let changes = records.iter().flat_map(|record| &record.changes);
-            units.extend(changes.filter(|it| it.memory == memory.key).map(|it| it.unit));
-        }
-    }
-
     fn lexicon_path(&self, record: &MemoryRecord) -> Option<PathBuf> {
         let directory = self.derived.as_ref()?;
         Some(directory.join(format!("{}.{ENDING}", record.key.0)))
@@ -386,17 +369,7 @@ fn write(path: &Path, taught: &Taught) -> io::Result<()> {
 }
 
 fn read(path: &Path, record: &MemoryRecord, store: &dyn Store) -> io::Result<Option<Taught>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = file.metadata()?.len();
-    let mut input = PlainReader::new(file, length);
-    let unfit = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-    if input.bytes()? != MAGIC {
-        return Err(unfit("it was written by another version"));
-    }
+    let Some(mut input) = open_derived(path, MAGIC)? else { return Ok(None) };
     let taught = input.bytes()?;
     input.finish()?;
     let taught: Taught = postcard::from_bytes(&taught).map_err(|_| unfit("it cannot be read"))?;

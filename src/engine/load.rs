@@ -53,7 +53,7 @@ impl Loading<'_> {
     ) -> Result<Memory, EngineError> {
         if let Some((index, sequence)) = self.checkpoints.read(record, self.store) {
             let memory = Memory::new(record.clone(), index);
-            let changed = self.changed_since(record.key, sequence)?;
+            let changed = changed_since(self.store, record.key, sequence)?;
             // When most of it is new, reading it in one go is faster.
             if (changed.len() as u64) <= record.unit_count / 2 {
                 let replayed = changed.len() as u64;
@@ -78,22 +78,6 @@ impl Loading<'_> {
         self.loaded.units += units;
         self.unwritten.insert(record.key, units);
         Ok(memory)
-    }
-
-    /// Units of a memory that were written after a commit.
-    fn changed_since(
-        &self,
-        memory: MemoryKey,
-        mut after: Sequence,
-    ) -> Result<BTreeSet<UnitId>, StoreError> {
-        let mut units = BTreeSet::new();
-        loop {
-            let records = self.store.changes_since(after, WATCH_PAGE_COMMITS)?;
-            let Some(last) = records.last() else { return Ok(units) };
-            after = last.sequence;
-            let changes = records.iter().flat_map(|record| &record.changes);
-            units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
-        }
     }
 
     /// Brings units of an index up to date.
@@ -132,6 +116,22 @@ impl Loading<'_> {
         }
         loader.finish();
         Ok(units)
+    }
+}
+
+/// Units of a memory that were written after a commit.
+pub(super) fn changed_since(
+    store: &dyn Store,
+    memory: MemoryKey,
+    mut after: Sequence,
+) -> Result<BTreeSet<UnitId>, StoreError> {
+    let mut units = BTreeSet::new();
+    loop {
+        let records = store.changes_since(after, WATCH_PAGE_COMMITS)?;
+        let Some(last) = records.last() else { return Ok(units) };
+        after = last.sequence;
+        let changes = records.iter().flat_map(|record| &record.changes);
+        units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
     }
 }
 
