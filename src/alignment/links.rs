@@ -22,7 +22,8 @@ pub struct WordLink {
     pub confidence: f32,
 }
 
-/// The least confidence of a link. Fitted on the pairs with even numbers of `tests/data/alignment/links.gold`, as are the constants below.
+/// The least confidence of a link. Fitted on the pairs with even numbers of `tests/data/alignment/links.gold`, as are the
+/// constants below.
 const CONFIDENCE_MIN: f32 = 0.4;
 /// The same between words that have no link yet, on average of both directions.
 const CONFIDENCE_MIN_FREE: f32 = 0.15;
@@ -30,12 +31,9 @@ const CONFIDENCE_MIN_FREE: f32 = 0.15;
 const UNKNOWN: f32 = 0.1;
 
 /// Links between the tokens of a sentence and those of its translation, in order of the source. What stands beyond the first
-/// thousand tokens has none.
+/// five hundred tokens has none.
 pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -> Vec<WordLink> {
-    let of_source: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.0).collect();
-    let of_target: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.1).collect();
-    let (source, at_source) = Side::of_pieces(source, &of_source);
-    let (target, at_target) = Side::of_pieces(target, &of_target);
+    let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
     let pairs = Pairs::new(&source, &target, lexicons, &Counts::default());
     // The lexicon that has seen most knows best how words move.
     let jumps = lexicons.iter().max_by_key(|it| it.len()).map(|it| it.jumps).unwrap_or_default();
@@ -73,6 +71,17 @@ pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -
     });
     links.dedup_by_key(|link| (link.source, link.target));
     links
+}
+
+/// Both texts taken apart, by the vocabularies of the lexicons; for each term, the number of its token.
+pub(super) fn pieces(
+    source: &Analysis,
+    target: &Analysis,
+    lexicons: &[&Lexicon],
+) -> ((Side, Vec<usize>), (Side, Vec<usize>)) {
+    let of_source: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.0).collect();
+    let of_target: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.1).collect();
+    (Side::of_pieces(source, &of_source), Side::of_pieces(target, &of_target))
 }
 
 fn fill(lattice: &mut Lattice, from: &[u32], to: &[u32], direction: &Direction) {

@@ -26,7 +26,7 @@ pub use links::{WordLink, link_words};
 pub use quality::{Doubt, Verdict, judge};
 pub use script::{PairDoubt, is_in_other_script, pair_doubts};
 pub use side::Side;
-pub use train::Corpus;
+pub use train::{Corpus, PAIRS_MIN};
 
 /// Changes when a lexicon learnt before would not be learnt again: lexicons on disk name it.
 pub const LEXICON_VERSION: u32 = 1;

@@ -8,9 +8,10 @@ use crate::unit::Lang;
 
 use super::lengths;
 use super::lexicon::Lexicon;
+use super::links::pieces;
 use super::pairs::{Direction, Pairs};
 use super::script::other_script_share;
-use super::side::Side;
+use super::side::letters_of;
 
 /// What speaks against a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,19 @@ pub struct Verdict {
     pub doubts: Vec<Doubt>,
 }
 
+impl Verdict {
+    /// The names of the doubts, worst first.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.doubts.iter().map(|it| it.name()).collect()
+    }
+
+    /// Whether the texts have too little to do with each other, or there is no translation.
+    pub fn is_grave(&self) -> bool {
+        let grave = [Doubt::Misaligned, Doubt::WrongLanguage, Doubt::Untranslated];
+        self.doubts.iter().any(|it| grave.contains(it))
+    }
+}
+
 /// Logarithm of how much likelier the words of a pair are together than apart, below which it is misaligned.
 const EVIDENCE_MIN: f32 = 1.5;
 /// How much evidence takes a suspicion of one half to one quarter, about.
@@ -80,7 +94,9 @@ pub fn judge(
     lexicons: &[&Lexicon],
 ) -> Verdict {
     let mut doubts = Vec::new();
-    let evidence = evidence(source, target, lexicons);
+    let (source_letters, target_letters) = (letters(source), letters(target));
+    let evidence = words_evidence(source, target, lexicons)
+        + lengths::evidence(source_letters, target_letters);
     if evidence < EVIDENCE_MIN {
         doubts.push(Doubt::Misaligned);
     }
@@ -91,23 +107,19 @@ pub fn judge(
     };
     let wrong_source = other_script(source, source_lang, target_lang);
     let wrong_target = other_script(target, target_lang, source_lang);
-    let words = |analysis: &Analysis| -> Vec<String> {
-        let words = analysis.tokens().iter().filter(|it| it.kind == TokenKind::Word);
-        words.map(|it| analysis.folded(it).to_owned()).collect()
-    };
-    let (here, there) = (words(source), words(target));
-    if here == there && here.len() >= SAME_WORDS_MIN {
+    let is_same = words(source).eq(words(target));
+    if is_same && words(source).nth(SAME_WORDS_MIN - 1).is_some() {
         doubts.push(Doubt::Untranslated);
-    } else if here != there && (wrong_source || wrong_target) {
+    } else if !is_same && (wrong_source || wrong_target) {
         doubts.push(Doubt::WrongLanguage);
     }
-    if carried(source, is_placeable) != carried(target, is_placeable) {
+    if placeables(source) != placeables(target) {
         doubts.push(Doubt::Placeables);
     }
     if numbers_differ(source, target) {
         doubts.push(Doubt::Numbers);
     }
-    let deviation = lengths::deviation(letters(source), letters(target));
+    let deviation = lengths::deviation(source_letters, target_letters);
     if deviation.abs() > DEVIATION_MAX {
         doubts.push(Doubt::Length);
     }
@@ -117,26 +129,26 @@ pub fn judge(
     Verdict { suspicion: misaligned.max(worst), doubts }
 }
 
+/// A text without letters is as long as a short word.
 #[expect(clippy::cast_precision_loss)]
 fn letters(analysis: &Analysis) -> f32 {
-    analysis.canonical().chars().filter(|it| it.is_alphanumeric()).count().max(2) as f32
+    letters_of(analysis).max(2) as f32
 }
 
-/// The logarithm of how much likelier the texts are as translations of each other than by chance.
-fn evidence(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -> f32 {
-    let (source_letters, target_letters) = (letters(source), letters(target));
-    let of_source: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.0).collect();
-    let of_target: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.1).collect();
-    let (source, _) = Side::of_pieces(source, &of_source);
-    let (target, _) = Side::of_pieces(target, &of_target);
+fn words(analysis: &Analysis) -> impl Iterator<Item = &str> {
+    let words = analysis.tokens().iter().filter(|it| it.kind == TokenKind::Word);
+    words.map(|it| analysis.folded(it))
+}
+
+/// The logarithm of how much likelier the words of the texts are as translations of each other than by chance.
+fn words_evidence(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -> f32 {
+    let ((source, _), (target, _)) = pieces(source, target, lexicons);
     let pairs = Pairs::leaving_out(&source, &target, lexicons, OWN);
     let (here, there) = (source.all_tokens(), target.all_tokens());
-    words_evidence(here, there, &pairs.forward)
-        + words_evidence(there, here, &pairs.backward)
-        + lengths::evidence(source_letters, target_letters)
+    evidence_of(here, there, &pairs.forward) + evidence_of(there, here, &pairs.backward)
 }
 
-fn words_evidence(from: &[u32], to: &[u32], direction: &Direction) -> f32 {
+fn evidence_of(from: &[u32], to: &[u32], direction: &Direction) -> f32 {
     let mut given = vec![0.0_f32; direction.weights.len()];
     for &term in from {
         for &(other, probability) in &direction.rows[term as usize] {
@@ -157,8 +169,8 @@ fn is_placeable(kind: TokenKind) -> bool {
 }
 
 /// Texts of tokens that are carried over as they are, in order.
-fn carried(analysis: &Analysis, wanted: fn(TokenKind) -> bool) -> Vec<&str> {
-    let tokens = analysis.tokens().iter().filter(|it| wanted(it.kind));
+fn placeables(analysis: &Analysis) -> Vec<&str> {
+    let tokens = analysis.tokens().iter().filter(|it| is_placeable(it.kind));
     let mut texts: Vec<&str> = tokens.map(|it| analysis.surface(it)).collect();
     texts.sort_unstable();
     texts

@@ -72,9 +72,9 @@ impl Side {
                 first = false;
                 side.tokens.push(number);
             }
-            let letters = analysis.canonical().chars().filter(|it| it.is_alphanumeric()).count();
+            let letters = length_u32(letters_of(&analysis));
             let tokens = (from, length_u32(side.tokens.len()));
-            side.sentences.push(Sentence { letters: length_u32(letters), tokens });
+            side.sentences.push(Sentence { letters, tokens });
         }
         side
     }
@@ -147,6 +147,11 @@ impl Side {
         self.terms.push(Term { text: text.into(), count: 0, skeletons, maybe_name: false });
         number
     }
+}
+
+/// Letters and digits of a text, without marks.
+pub(super) fn letters_of(analysis: &Analysis) -> usize {
+    analysis.canonical().chars().filter(|it| it.is_alphanumeric()).count()
 }
 
 /// Arabic names take no article but a few, which Latin script leaves out or joins by a hyphen.

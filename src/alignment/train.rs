@@ -31,6 +31,9 @@ const PROBABILITY_MIN: f32 = 0.004;
 /// Sentences between two questions whether to give up.
 const STOP_EVERY: usize = 1_000;
 
+/// Fewer pairs than this teach more wrong than right: in each of them everything stands for everything.
+pub const PAIRS_MIN: usize = 100;
+
 /// Pairs of sentences to learn from, as numbers of their terms.
 #[derive(Debug, Default)]
 pub struct Corpus {

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
-use crate::alignment::{Bead, PairDoubt, Side, align_document, builtin, pair_doubts};
+use crate::alignment::{Bead, PairDoubt, align_document, builtin, pair_doubts};
 use crate::engine::{DocumentPair, StoreBeads};
 use crate::formats::{TmxHeader, TmxWriter};
 use crate::store::RequestKey;
-use crate::text::{Analyzer, SentenceOptions, SentenceRules};
-use crate::unit::{Lang, MemoryName, Segment, Unit, UnitContent, UnitId};
+use crate::text::{SentenceOptions, SentenceRules};
+use crate::unit::{Lang, MemoryName, Unit, UnitId};
 
 use super::Outcome;
 use super::align_page::write_page;
@@ -90,23 +90,6 @@ enum Format {
     Html,
 }
 
-/// An aligned pair of documents.
-pub(super) struct Aligned<'a> {
-    /// Sentences and the language of the document.
-    pub(super) source: (&'a [String], &'a Lang),
-    /// The same of the translation.
-    pub(super) target: (&'a [String], &'a Lang),
-    pub(super) beads: &'a [Bead],
-}
-
-impl Aligned<'_> {
-    /// The texts of a bead.
-    pub(super) fn texts(&self, bead: &Bead) -> (String, String) {
-        let joined = |texts: &[String], range: &Range<usize>| texts[range.clone()].join(" ");
-        (joined(self.source.0, &bead.source), joined(self.target.0, &bead.target))
-    }
-}
-
 /// Beads below it are counted as unsure.
 const UNSURE: f32 = 0.5;
 
@@ -118,29 +101,31 @@ impl Align {
         let source = self.sentences(&self.source, &self.source_lang)?;
         let target = self.sentences(&self.target, &self.target_lang)?;
         self.warn(&source, &target)?;
-        let beads = if self.memory.is_empty() && self.store_in.is_none() {
-            self.by_itself(&source, &target)?
-        } else {
-            self.by_memories(&source, &target).await?
+        let pair = DocumentPair {
+            source_lang: self.source_lang.clone(),
+            target_lang: self.target_lang.clone(),
+            source,
+            target,
+            memories: self.memory.clone(),
         };
-        let aligned = Aligned {
-            source: (&source, &self.source_lang),
-            target: (&target, &self.target_lang),
-            beads: &beads,
+        let beads = if self.memory.is_empty() && self.store_in.is_none() {
+            by_itself(&pair)?
+        } else {
+            self.by_memories(&pair).await?
         };
         match &self.output {
-            None => self.write(&aligned, io::stdout().lock())?,
+            None => self.write(&pair, &beads, io::stdout().lock())?,
             Some(path) => {
                 let doing = || format!("writing {}", path.display());
                 let file = File::create(path).with_context(doing)?;
-                self.write(&aligned, file).with_context(doing)?;
+                self.write(&pair, &beads, file).with_context(doing)?;
             }
         }
         let alone = beads.iter().filter(|it| it.source.is_empty() || it.target.is_empty());
         eprintln!(
             "dhakira: {} and {} sentences, {} beads; {} sentences stand alone, {} beads are unsure (below {UNSURE})",
-            source.len(),
-            target.len(),
+            pair.source.len(),
+            pair.target.len(),
             beads.len(),
             alone.count(),
             beads.iter().filter(|bead| bead.confidence < UNSURE).count(),
@@ -148,19 +133,7 @@ impl Align {
         Ok(Outcome::Done)
     }
 
-    /// By what every installation knows: no memory is opened.
-    fn by_itself(&self, source: &[String], target: &[String]) -> anyhow::Result<Vec<Bead>> {
-        let side = |sentences: &[String], lang| {
-            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
-        };
-        let sides = (side(source, &self.source_lang), side(target, &self.target_lang));
-        let lexicon = builtin(&self.source_lang, &self.target_lang);
-        let bar = WorkBar::new();
-        let mut show = |done: f32| bar.show("aligning", done.into());
-        Ok(align_document(&sides.0, &sides.1, &[lexicon], &|| false, &mut show)?)
-    }
-
-    async fn by_memories(&self, source: &[String], target: &[String]) -> anyhow::Result<Vec<Bead>> {
+    async fn by_memories(&self, pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
         let missing = if self.store_in.is_some() { Missing::Create } else { Missing::Refuse };
         let mut client = self.place.client("align", missing).await?;
         if let Some(memory) = &self.store_in {
@@ -172,13 +145,6 @@ impl Align {
                 found => drop(found?),
             }
         }
-        let pair = DocumentPair {
-            source_lang: self.source_lang.clone(),
-            target_lang: self.target_lang.clone(),
-            source: source.to_vec(),
-            target: target.to_vec(),
-            memories: self.memory.clone(),
-        };
         let store = self.store_in.clone().map(|memory| StoreBeads {
             memory,
             document: self.document_name(),
@@ -239,11 +205,11 @@ impl Align {
         Ok(())
     }
 
-    fn write(&self, aligned: &Aligned<'_>, out: impl Write) -> anyhow::Result<()> {
+    fn write(&self, pair: &DocumentPair, beads: &[Bead], out: impl Write) -> anyhow::Result<()> {
         let mut out = BufWriter::new(out);
         match self.format {
             Format::Beads => {
-                for Bead { source, target, confidence } in aligned.beads {
+                for Bead { source, target, confidence } in beads {
                     let numbers =
                         |range: &Range<usize>| format!("{:?}", range.clone().collect::<Vec<_>>());
                     writeln!(out, "{}:{}\t{confidence:.4}", numbers(source), numbers(target))?;
@@ -253,8 +219,8 @@ impl Align {
                 let mut rows = csv::WriterBuilder::new().delimiter(b'\t').from_writer(&mut out);
                 let header = [self.source_lang.as_str(), self.target_lang.as_str(), "confidence"];
                 rows.write_record(header)?;
-                for bead in self.sure(aligned) {
-                    let (source, target) = aligned.texts(bead);
+                for bead in self.sure(beads) {
+                    let (source, target) = pair.texts(bead);
                     rows.write_record([source, target, format!("{:.4}", bead.confidence)])?;
                 }
                 rows.flush()?;
@@ -267,33 +233,29 @@ impl Align {
                 };
                 let both = |bead: &&Bead| !bead.source.is_empty() && !bead.target.is_empty();
                 let mut writer = TmxWriter::new(&mut out, &header)?;
-                for (number, bead) in (1..).zip(self.sure(aligned).filter(both)) {
-                    writer.write(&self.unit(number, aligned, bead))?;
+                for (number, bead) in (1..).zip(self.sure(beads).filter(both)) {
+                    let content = pair.content(bead, self.document_name());
+                    writer.write(&Unit { id: UnitId(number), revision: 1, content })?;
                 }
                 writer.finish()?;
             }
-            Format::Html => write_page(aligned, &mut out)?,
+            Format::Html => write_page(pair, beads, &mut out)?,
         }
         out.flush()?;
         Ok(())
     }
 
-    fn sure<'a>(&self, aligned: &Aligned<'a>) -> impl Iterator<Item = &'a Bead> {
+    fn sure<'a>(&self, beads: &'a [Bead]) -> impl Iterator<Item = &'a Bead> {
         let least = self.min_confidence;
-        aligned.beads.iter().filter(move |bead| bead.confidence >= least)
+        beads.iter().filter(move |bead| bead.confidence >= least)
     }
+}
 
-    fn unit(&self, number: u64, aligned: &Aligned<'_>, bead: &Bead) -> Unit {
-        let (source, target) = aligned.texts(bead);
-        let segment = |text| Segment { text, tags: Vec::new() };
-        let confidence = format!("{:.4}", bead.confidence);
-        let content = UnitContent {
-            document: self.document_name(),
-            attributes: [("alignment-confidence".to_owned(), confidence)].into(),
-            source: segment(source),
-            target: segment(target),
-            ..UnitContent::default()
-        };
-        Unit { id: UnitId(number), revision: 1, content }
-    }
+/// By what every installation knows: no memory is opened.
+fn by_itself(pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
+    let (source, target) = pair.sides();
+    let lexicon = builtin(&pair.source_lang, &pair.target_lang);
+    let bar = WorkBar::new();
+    let mut show = |done: f32| bar.show("aligning", done.into());
+    Ok(align_document(&source, &target, &[lexicon], &|| false, &mut show)?)
 }

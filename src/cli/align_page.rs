@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::align::Aligned;
+use crate::alignment::Bead;
+use crate::engine::DocumentPair;
 
 const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#222}\
@@ -17,28 +18,31 @@ sup{color:#888;margin-inline-end:.3em}";
 const RIGHT_TO_LEFT: [&str; 9] = ["ar", "fa", "ur", "ps", "ckb", "sd", "ug", "he", "yi"];
 
 /// Writes the page.
-pub(super) fn write_page(aligned: &Aligned<'_>, out: &mut impl Write) -> anyhow::Result<()> {
-    let (source, target) = (aligned.source, aligned.target);
+pub(super) fn write_page(
+    pair: &DocumentPair,
+    beads: &[Bead],
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Alignment</title><style>{STYLE}</style></head>\
          <body>\n<h1>Alignment</h1>\n<p>{} and {} sentences, {} beads. The colour says how sure a bead is: from red, a guess, \
          to green.</p>\n<table>",
-        source.0.len(),
-        target.0.len(),
-        aligned.beads.len()
+        pair.source.len(),
+        pair.target.len(),
+        beads.len()
     )?;
-    for bead in aligned.beads {
+    for bead in beads {
         // From red (0) to green (120).
         let hue = bead.confidence.clamp(0.0, 1.0) * 120.0;
         write!(out, "<tr>")?;
-        write_side(out, source, bead.source.clone())?;
+        write_side(out, (&pair.source, &pair.source_lang), bead.source.clone())?;
         write!(
             out,
             "<td class=\"sure\" style=\"background:hsl({hue:.0},70%,85%)\">{:.2}</td>",
             bead.confidence
         )?;
-        write_side(out, target, bead.target.clone())?;
+        write_side(out, (&pair.target, &pair.target_lang), bead.target.clone())?;
         writeln!(out, "</tr>")?;
     }
     writeln!(out, "</table></body></html>")?;

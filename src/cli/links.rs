@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::alignment::{Corpus, Lexicon, builtin, link_words};
+use crate::alignment::{Corpus, Lexicon, PAIRS_MIN, builtin, link_words};
 use crate::check::check_text;
 use crate::limits::WORD_PAIRS_MAX;
 use crate::text::Analyzer;
@@ -43,9 +43,6 @@ pub(super) struct Links {
 
 /// Between source and target.
 const BETWEEN: &str = "|||";
-
-/// Fewer pairs than this teach more wrong than right.
-const PAIRS_MIN: usize = 100;
 
 type Texts = (String, String);
 

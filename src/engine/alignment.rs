@@ -4,16 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::alignment::{
-    Bead, Cancelled, Lexicon, Side, WordLink, align_document, builtin, link_words,
-};
+use crate::alignment::{Bead, Cancelled, Side, WordLink, align_document, link_words};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::RequestKey;
 use crate::text::{Analysis, Analyzer};
 use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
 
 use super::error::EngineError;
-use super::lexicons::{LearnProgress, Taught, builtin_of};
+use super::lexicons::{LearnProgress, Taught, lexicons};
 use super::lookup::Cancel;
 use super::prepare::context_hash;
 use super::{DuplicatePolicy, Engine, Import, ImportCounts};
@@ -90,6 +88,36 @@ pub struct AlignedPair {
     pub confidence: f32,
 }
 
+impl DocumentPair {
+    /// Both sides, ready to be aligned.
+    pub fn sides(&self) -> (Side, Side) {
+        let side = |sentences: &[String], lang| {
+            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
+        };
+        (side(&self.source, &self.source_lang), side(&self.target, &self.target_lang))
+    }
+
+    /// The texts of a bead.
+    pub fn texts(&self, bead: &Bead) -> (String, String) {
+        let text = |sentences: &[String], range: &Range<usize>| sentences[range.clone()].join(" ");
+        (text(&self.source, &bead.source), text(&self.target, &bead.target))
+    }
+
+    /// A bead as what a unit holds.
+    pub fn content(&self, bead: &Bead, document: String) -> UnitContent {
+        let segment = |text| Segment { text, tags: Vec::new() };
+        let (source, target) = self.texts(bead);
+        let confidence = format!("{:.4}", bead.confidence);
+        UnitContent {
+            source: segment(source),
+            target: segment(target),
+            document,
+            attributes: [("alignment-confidence".to_owned(), confidence)].into(),
+            ..UnitContent::default()
+        }
+    }
+}
+
 impl Engine {
     /// Aligns the sentences of a document. Learns the lexicons first, if they are far behind; `progress` is told how far that
     /// is, then how far aligning is, each from 0 to 1.
@@ -101,19 +129,15 @@ impl Engine {
         pair: &DocumentPair,
         cancel: &Cancel,
         learning: LearnProgress<'_>,
-        aligning: &mut dyn FnMut(f32),
+        aligning: LearnProgress<'_>,
     ) -> Result<Vec<Bead>, EngineError> {
         let langs = (&pair.source_lang, &pair.target_lang);
         let taught = self.taught(&pair.memories, langs, cancel, learning)?;
-        let lexicons = lexicons(builtin(langs.0, langs.1), &taught);
-        let side = |sentences: &[String], lang| {
-            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
-        };
-        let (source, target) = (side(&pair.source, langs.0), side(&pair.target, langs.1));
+        let lexicons = lexicons(langs, &taught);
+        let (source, target) = pair.sides();
         let stop = || cancel.is_cancelled();
         self.bulk
-            .install(|| align_document(&source, &target, &lexicons, &stop, &mut |_| ()))
-            .inspect(|_| aligning(1.0))
+            .install(|| align_document(&source, &target, &lexicons, &stop, &mut |it| aligning(it)))
             .map_err(|Cancelled| EngineError::Cancelled)
     }
 
@@ -135,7 +159,6 @@ impl Engine {
             policy: DuplicatePolicy::SkipIdentical,
         };
         let mut stored = StoredBeads::default();
-        let text = |sentences: &[String], range: &Range<usize>| sentences[range.clone()].join(" ");
         let mut units: Vec<UnitContent> = Vec::new();
         for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
             let is_sure = bead.confidence >= store.min_confidence;
@@ -143,20 +166,12 @@ impl Engine {
                 stored.left_out += 1;
                 continue;
             }
-            let mut attributes = std::collections::BTreeMap::new();
-            attributes.insert("alignment-confidence".to_owned(), format!("{:.4}", bead.confidence));
+            let mut unit = pair.content(bead, store.document.clone());
             if !is_sure {
-                attributes.insert("status".to_owned(), "unconfirmed".to_owned());
+                unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
                 stored.unconfirmed += 1;
             }
-            let segment = |text| Segment { text, tags: Vec::new() };
-            units.push(UnitContent {
-                source: segment(text(&pair.source, &bead.source)),
-                target: segment(text(&pair.target, &bead.target)),
-                document: store.document.clone(),
-                attributes,
-                ..UnitContent::default()
-            });
+            units.push(unit);
         }
         let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
         for (at, unit) in units.iter_mut().enumerate() {
@@ -195,7 +210,7 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Vec<AlignedWords>, EngineError> {
         let taught = self.taught(memories, langs, cancel, &|_| ())?;
-        let lexicons = lexicons(builtin(langs.0, langs.1), &taught);
+        let lexicons = lexicons(langs, &taught);
         let analyzers = (Analyzer::new(langs.0), Analyzer::new(langs.1));
         let mut aligned = Vec::with_capacity(pairs.len());
         for pair in pairs {
@@ -256,8 +271,8 @@ impl Engine {
         (source, target): (&Analysis, &Analysis),
         tokens: &[bool],
     ) -> Vec<Range<usize>> {
-        let known: Vec<_> = self.known(memory).into_iter().collect();
-        let lexicons = lexicons(builtin_of(&memory.record()), &known);
+        let (known, record) = (self.known(memory), memory.record());
+        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
         let links = link_words(source, target, &lexicons);
         let mut answering = vec![false; target.tokens().len()];
         for link in links.iter().filter(|link| tokens[link.source]) {
@@ -278,12 +293,6 @@ impl Engine {
         }
         spans
     }
-}
-
-fn lexicons<'a>(builtin: &'a Lexicon, taught: &'a [Arc<Taught>]) -> Vec<&'a Lexicon> {
-    let mut all = vec![builtin];
-    all.extend(taught.iter().flat_map(|it| it.learnt()));
-    all
 }
 
 fn spans(link: &WordLink, source: &Analysis, target: &Analysis) -> AlignedPair {

@@ -5,8 +5,8 @@
 //! from the log. Whatever does not agree is said, and the index is made from the store again.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::matching::{Frozen, MemoryIndex, PlainReader, PlainWriter, SCORE_VERSION};
+use crate::matching::{Frozen, MemoryIndex, SCORE_VERSION};
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::text::TEXT_VERSION;
 
 use super::background::step_back;
+use super::derived::{self, chain, unfit};
 use super::lexicons;
 use super::memory::{Catalog, Memory};
 
@@ -101,19 +102,12 @@ impl Checkpoints {
     ) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let Some(chain) = chain(store, sequence)? else { return Ok(()) };
-        fs::create_dir_all(directory)?;
-        let path = Self::path(directory, record.key);
-        let temporary = path.with_extension("new");
-        let mut out = PlainWriter::new(BufWriter::new(File::create(&temporary)?));
-        out.bytes(MAGIC)?;
         let header = Header::of(record, sequence, chain);
-        out.bytes(&postcard::to_stdvec(&header).map_err(io::Error::other)?)?;
-        index.write(&mut out)?;
-        let mut file = out.finish()?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&temporary, &path)?;
-        File::open(directory)?.sync_all()
+        let header = postcard::to_stdvec(&header).map_err(io::Error::other)?;
+        derived::write(&Self::path(directory, record.key), MAGIC, |out| {
+            out.bytes(&header)?;
+            index.write(out)
+        })
     }
 
     /// Deletes the checkpoints of memories that are not there any more.
@@ -235,7 +229,7 @@ fn read(
     record: &MemoryRecord,
     store: &dyn Store,
 ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
-    let Some(mut input) = open_derived(path, MAGIC)? else { return Ok(None) };
+    let Some(mut input) = derived::open(path, MAGIC)? else { return Ok(None) };
     let header = input.bytes()?;
     let header: Header =
         postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;
@@ -246,31 +240,4 @@ fn read(
         return Err(unfit("it was made from other texts, by other rules or from another store"));
     }
     Ok(Some((MemoryIndex::read(input)?, header.sequence)))
-}
-
-/// Opens a file that was made from the store, past its magic; `None` when there is none.
-pub(super) fn open_derived(path: &Path, magic: &[u8]) -> io::Result<Option<PlainReader<File>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = file.metadata()?.len();
-    let mut input = PlainReader::new(file, length);
-    if input.bytes()? != magic {
-        return Err(unfit("it was written by another version"));
-    }
-    Ok(Some(input))
-}
-
-/// What is in the file is of no use here.
-pub(super) fn unfit(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-/// The running checksum of the log at a commit; `None` when the log does not have it.
-pub(super) fn chain(store: &dyn Store, sequence: Sequence) -> io::Result<Option<u32>> {
-    let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
-    let found = store.changes_since(Sequence(before), 1).map_err(io::Error::other)?;
-    Ok(found.first().filter(|record| record.sequence == sequence).map(|record| record.chain))
 }

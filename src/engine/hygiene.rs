@@ -2,13 +2,13 @@
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::alignment::{Doubt, Lexicon, Verdict, judge};
+use crate::alignment::{Lexicon, Verdict, judge};
 use crate::store::MemoryRecord;
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 use super::Engine;
 use super::error::EngineError;
-use super::lexicons::{LearnProgress, Taught, Units, builtin_of};
+use super::lexicons::{LearnProgress, Units, lexicons};
 use super::lookup::Cancel;
 use super::memory::Memory;
 
@@ -42,25 +42,8 @@ pub enum CheckAction {
     Reject,
 }
 
-/// What speaks against a unit that is on its way in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Suspicion(pub Verdict);
-
-impl Suspicion {
-    /// The attribute that says of a stored unit what speaks against it.
-    pub const ATTRIBUTE: &str = "check";
-
-    /// The names of the doubts, worst first, between commas.
-    pub fn names(&self) -> String {
-        self.0.doubts.iter().map(|it| it.name()).collect::<Vec<_>>().join(",")
-    }
-
-    /// Whether the texts have too little to do with each other, or there is no translation.
-    pub fn is_grave(&self) -> bool {
-        let grave = [Doubt::Misaligned, Doubt::WrongLanguage, Doubt::Untranslated];
-        self.0.doubts.iter().any(|it| grave.contains(it))
-    }
-}
+/// The attribute that says of a stored unit what speaks against it.
+pub const CHECK_ATTRIBUTE: &str = "check";
 
 impl Engine {
     /// The units of a memory that are probably no good, worst first, and how many were looked at. Learns the lexicon of the
@@ -79,7 +62,7 @@ impl Engine {
         let taught = self.lexicon(name, cancel, learning)?;
         let memory = self.named(name)?;
         let record = memory.record();
-        let lexicons = lexicons(&record, Some(&taught));
+        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&taught]);
         let mut suspects: Vec<(UnitId, Verdict)> = Vec::new();
         let mut checked = 0;
         self.pages(&memory, Units::All, cancel, |page| {
@@ -117,23 +100,17 @@ impl Engine {
         &self,
         name: &MemoryName,
         contents: &[UnitContent],
-    ) -> Result<Vec<Option<Suspicion>>, EngineError> {
+    ) -> Result<Vec<Option<Verdict>>, EngineError> {
         let memory = self.named(name)?;
         let record = memory.record();
         let taught = self.known(&memory);
-        let lexicons = lexicons(&record, taught.as_deref());
+        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&taught]);
         let judge = |content: &UnitContent| {
             let verdict = verdict(&memory, &record, content, &lexicons);
-            (!verdict.doubts.is_empty()).then_some(Suspicion(verdict))
+            (!verdict.doubts.is_empty()).then_some(verdict)
         };
         Ok(self.bulk.install(|| contents.into_par_iter().map(judge).collect()))
     }
-}
-
-fn lexicons<'a>(record: &MemoryRecord, taught: Option<&'a Taught>) -> Vec<&'a Lexicon> {
-    let mut lexicons = vec![builtin_of(record)];
-    lexicons.extend(taught.iter().flat_map(|it| it.learnt()));
-    lexicons
 }
 
 fn verdict(

@@ -4,33 +4,29 @@
 //! Trusted like a checkpoint: only when versions, memory and log agree. Learning anew costs time and nothing else.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Deserialize, Serialize};
 
-use crate::alignment::{Cancelled, Corpus, LEXICON_VERSION, Lexicon, builtin};
+use crate::alignment::{Cancelled, Corpus, LEXICON_VERSION, Lexicon, PAIRS_MIN, builtin};
 use crate::limits::LOAD_PAGE_UNITS;
-use crate::matching::PlainWriter;
 use crate::store::{MemoryRecord, Sequence, Store};
 use crate::text::{Analysis, TEXT_VERSION};
-use crate::unit::{MemoryName, Unit, UnitId};
+use crate::unit::{Lang, MemoryName, Unit, UnitId};
 
-use super::checkpoints::{chain, open_derived, unfit};
+use super::derived::{self, chain, unfit};
 use super::error::EngineError;
 use super::load::changed_since;
 use super::lookup::Cancel;
 use super::memory::Memory;
 use super::{Engine, background};
 
-const MAGIC: &[u8] = b"dhakira lexicon 1";
+const MAGIC: &[u8] = b"dhakira lexicon 2";
 pub(super) const ENDING: &str = "lexicon";
 
-/// Fewer units than this teach more wrong than right: in each of them everything stands for everything.
-const UNITS_MIN: u64 = 100;
 /// Units of a memory whose lexicon is learnt in no time, whenever it is asked for.
 const UNITS_AT_ONCE: u64 = 2_000;
 /// New units, in hundredths of the memory, that a lexicon may not know: they hardly change it.
@@ -42,10 +38,8 @@ const RECENT_HUNDREDTHS: u64 = 25;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Taught {
     made_of: MadeOf,
-    /// Units that were learnt from, and those of them that came after the last time that all were.
+    /// Units that were learnt from.
     pub units: u64,
-    /// See there.
-    pub recent_units: u64,
     whole: Lexicon,
     recent: Lexicon,
 }
@@ -67,8 +61,8 @@ struct MadeOf {
 
 impl Taught {
     /// What it taught at first, and what it taught lately.
-    pub(super) fn learnt(&self) -> impl Iterator<Item = &Lexicon> {
-        let enough = self.units >= UNITS_MIN;
+    fn learnt(&self) -> impl Iterator<Item = &Lexicon> {
+        let enough = self.units >= PAIRS_MIN as u64;
         [&self.whole, &self.recent].into_iter().filter(move |it| enough && !it.is_empty())
     }
 
@@ -88,8 +82,10 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn get(&self) -> Option<Arc<Taught>> {
-        self.taught.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is there; what `read` gives, or nothing taught, when nobody has looked yet.
+    fn get_or_read(&self, read: impl FnOnce() -> Option<Taught>) -> Arc<Taught> {
+        let mut taught = self.taught.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(taught.get_or_insert_with(|| Arc::new(read().unwrap_or_default())))
     }
 
     fn set(&self, taught: &Arc<Taught>) {
@@ -102,34 +98,18 @@ pub type LearnProgress<'a> = &'a (dyn Fn(f32) + Sync);
 
 impl Engine {
     /// The lexicon of a memory, as good as it is: read from disk, but not learnt.
-    ///
-    /// # Errors
-    /// No such memory.
-    pub fn known_lexicon(&self, name: &MemoryName) -> Result<Option<Arc<Taught>>, EngineError> {
-        let memory = self.named(name)?;
-        Ok(self.known(&memory))
-    }
-
-    pub(super) fn known(&self, memory: &Memory) -> Option<Arc<Taught>> {
-        if let Some(taught) = memory.lexicon.get() {
-            return Some(taught);
-        }
-        let record = memory.record();
-        let path = self.lexicon_path(&record)?;
-        match read(&path, &record, self.store.as_ref()) {
-            Ok(found) => {
-                // Nothing there: nobody looks again.
-                let taught = Arc::new(found.unwrap_or_default());
-                memory.lexicon.set(&taught);
-                Some(taught)
-            }
-            Err(error) => {
-                tracing::warn!(memory = %record.name, "the lexicon is not used: {error}; it will be learnt again");
-                let taught = Arc::new(Taught::default());
-                memory.lexicon.set(&taught);
-                Some(taught)
-            }
-        }
+    pub(super) fn known(&self, memory: &Memory) -> Arc<Taught> {
+        memory.lexicon.get_or_read(|| {
+            let record = memory.record();
+            let path = self.lexicon_path(&record)?;
+            read(&path, &record, self.store.as_ref()).unwrap_or_else(|error| {
+                tracing::warn!(
+                    memory = %record.name,
+                    "the lexicon is not used: {error}; it will be learnt again"
+                );
+                None
+            })
+        })
     }
 
     /// The lexicon of a memory, learnt from what has changed if much has. Blocks for a while.
@@ -167,36 +147,29 @@ impl Engine {
     ) -> Result<Arc<Taught>, EngineError> {
         let memory = self.named(name)?;
         let _one_at_a_time = memory.lexicon.learning.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.known(&memory).filter(|taught| taught.made_of != MadeOf::default());
+        let known = self.known(&memory);
+        let known = (known.made_of != MadeOf::default() && !anew).then_some(known);
         let record = memory.record();
         let now = *self.sequence.borrow();
-        let taught = match known.filter(|_| !anew) {
+        let taught = match known {
             Some(known) => {
-                let changed =
-                    changed_since(self.store.as_ref(), memory.key, known.made_of.whole.0)?;
-                let unknown = changed_since(self.store.as_ref(), memory.key, known.made_of.recent)?
-                    .len() as u64;
+                let changed = |after| changed_since(self.store.as_ref(), memory.key, after);
+                let unknown = changed(known.made_of.recent)?.len() as u64;
                 let hundredths = |units: u64| 100 * units / record.unit_count.max(1);
                 if unknown == 0 || hundredths(unknown) < UNKNOWN_HUNDREDTHS {
                     return Ok(known);
                 }
+                let changed = changed(known.made_of.whole.0)?;
                 if record.unit_count <= UNITS_AT_ONCE
                     || hundredths(changed.len() as u64) > RECENT_HUNDREDTHS
                 {
                     self.learn_all(&memory, &record, now, cancel, progress)?
                 } else {
-                    let recent_units = changed.len() as u64;
                     let recent =
                         self.learn_from(&memory, Units::Some(changed), cancel, progress)?;
                     let mut made_of = known.made_of.clone();
                     made_of.recent = now;
-                    Taught {
-                        made_of,
-                        units: record.unit_count,
-                        recent_units,
-                        whole: known.whole.clone(),
-                        recent,
-                    }
+                    Taught { made_of, units: record.unit_count, whole: known.whole.clone(), recent }
                 }
             }
             None => self.learn_all(&memory, &record, now, cancel, progress)?,
@@ -204,7 +177,9 @@ impl Engine {
         let taught = Arc::new(taught);
         memory.lexicon.set(&taught);
         if let Some(path) = self.lexicon_path(&record)
-            && let Err(error) = write(&path, &taught)
+            && let Err(error) = postcard::to_stdvec(taught.as_ref())
+                .map_err(io::Error::other)
+                .and_then(|bytes| derived::write(&path, MAGIC, |out| out.bytes(&bytes)))
         {
             tracing::warn!(memory = %record.name, "the lexicon was not saved: {error}");
         }
@@ -224,7 +199,6 @@ impl Engine {
         Ok(Taught {
             made_of: MadeOf::of(record, (now, chain), now),
             units: record.unit_count,
-            recent_units: 0,
             whole,
             recent: Lexicon::default(),
         })
@@ -345,31 +319,22 @@ impl MadeOf {
     }
 }
 
-/// The lexicon that every installation has for the languages of a memory.
-pub(super) fn builtin_of(record: &MemoryRecord) -> &'static Lexicon {
-    builtin(&record.source_lang, &record.target_lang)
+/// What every installation knows of two languages, and what memories have taught.
+pub(super) fn lexicons<'a>(
+    (source, target): (&Lang, &Lang),
+    taught: impl IntoIterator<Item = &'a Arc<Taught>>,
+) -> Vec<&'a Lexicon> {
+    let mut lexicons = vec![builtin(source, target)];
+    lexicons.extend(taught.into_iter().flat_map(|it| it.learnt()));
+    lexicons
 }
 
 fn internal(error: impl ToString) -> EngineError {
     EngineError::Internal(error.to_string())
 }
 
-fn write(path: &Path, taught: &Taught) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let temporary = path.with_extension("learning");
-    let mut out = PlainWriter::new(BufWriter::new(File::create(&temporary)?));
-    out.bytes(MAGIC)?;
-    out.bytes(&postcard::to_stdvec(taught).map_err(io::Error::other)?)?;
-    let mut file = out.finish()?;
-    file.flush()?;
-    file.get_ref().sync_all()?;
-    fs::rename(&temporary, path)
-}
-
 fn read(path: &Path, record: &MemoryRecord, store: &dyn Store) -> io::Result<Option<Taught>> {
-    let Some(mut input) = open_derived(path, MAGIC)? else { return Ok(None) };
+    let Some(mut input) = derived::open(path, MAGIC)? else { return Ok(None) };
     let taught = input.bytes()?;
     input.finish()?;
     let taught: Taught = postcard::from_bytes(&taught).map_err(|_| unfit("it cannot be read"))?;

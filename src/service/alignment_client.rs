@@ -69,11 +69,14 @@ impl Client {
     /// The server's, at once or in the stream.
     pub async fn align_documents(
         &mut self,
-        pair: DocumentPair,
+        pair: &DocumentPair,
         store: Option<StoreBeads>,
         told: Told<'_>,
     ) -> Result<AlignReport, ClientError> {
-        let side = |sentences| proto::DocumentSide { sentences, ..proto::DocumentSide::default() };
+        let side = |sentences: &[String]| {
+            let sentences = sentences.to_vec();
+            Some(proto::DocumentSide { sentences, ..proto::DocumentSide::default() })
+        };
         let store = store.map(|store| proto::StoreIn {
             memory: store.memory.resource(),
             document: store.document,
@@ -84,8 +87,8 @@ impl Client {
         let request = proto::AlignDocumentsRequest {
             source_lang: pair.source_lang.to_string(),
             target_lang: pair.target_lang.to_string(),
-            source: Some(side(pair.source)),
-            target: Some(side(pair.target)),
+            source: side(&pair.source),
+            target: side(&pair.target),
             memories: pair.memories.iter().map(MemoryName::resource).collect(),
             store_in: store,
         };

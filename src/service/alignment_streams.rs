@@ -154,7 +154,7 @@ impl Api {
                 let suspect = proto::SuspectUnit {
                     unit: Some(unit_to_wire(&memory, unit)),
                     suspicion: verdict.suspicion.into(),
-                    reasons: verdict.doubts.iter().map(|it| it.name().to_owned()).collect(),
+                    reasons: verdict.names().into_iter().map(str::to_owned).collect(),
                 };
                 let message = Some(CheckMessage::Suspect(suspect));
                 if !send(answers, CheckUnitsResponse { message }) {
@@ -213,7 +213,7 @@ fn align(
         }
     }
     let beads = engine
-        .align_documents(pair, cancel, &|done| progress(WorkStage::Learning, done), &mut |done| {
+        .align_documents(pair, cancel, &|done| progress(WorkStage::Learning, done), &|done| {
             progress(WorkStage::Aligning, done);
         })
         .map_err(status::from_engine)?;

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 
-use crate::engine::{CheckAction, Engine, EngineError, Import, ImportAnswer, Suspicion};
+use crate::engine::{CHECK_ATTRIBUTE, CheckAction, Engine, EngineError, Import, ImportAnswer};
 use crate::limits::{
     BATCH_UNITS_MAX, EXPORT_PAGE_UNITS, IMPORT_BATCHES_IN_FLIGHT, WATCH_PAGE_COMMITS,
 };
@@ -265,14 +265,14 @@ fn hand_in(
         let doubts = engine.doubts(&import.memory, &contents)?;
         let checked = contents.into_iter().zip(places).zip(doubts);
         (contents, places) = checked
-            .filter_map(|((mut content, index), suspicion)| {
-                let Some(suspicion) = suspicion else { return Some((content, index)) };
-                if check == CheckAction::Reject && suspicion.is_grave() {
-                    let what = format!("probably not a translation: {}", suspicion.names());
+            .filter_map(|((mut content, index), verdict)| {
+                let Some(verdict) = verdict else { return Some((content, index)) };
+                if check == CheckAction::Reject && verdict.is_grave() {
+                    let what = format!("probably not a translation: {}", verdict.names().join(","));
                     reject(index, "SUSPECT", "unit.target", &what);
                     return None;
                 }
-                content.attributes.insert(Suspicion::ATTRIBUTE.to_owned(), suspicion.names());
+                content.attributes.insert(CHECK_ATTRIBUTE.to_owned(), verdict.names().join(","));
                 Some((content, index))
             })
             .unzip();
