@@ -54,7 +54,11 @@ impl Figures {
 }
 
 fn rounded(value: f64) -> String {
-    if value.abs() >= 1_000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+    match value.abs() {
+        1_000.0.. => format!("{value:.0}"),
+        1.0.. => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
 }
 
 /// The middle of several runs.

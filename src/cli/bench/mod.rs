@@ -1,5 +1,6 @@
 //! `dhakira bench`: measures what the product promises, the same way for everybody.
 
+mod align;
 mod corpus;
 mod grow;
 mod import;
@@ -21,6 +22,8 @@ pub(super) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// How right alignments are, and how sure they should be, against known answers.
+    Align(align::BenchAlign),
     /// Units a second into an empty store, with durable acknowledgements, embedded and over gRPC.
     Import(import::BenchImport),
     /// Time of lookups and concordances, in the engine and over gRPC; of opening; while importing.
@@ -32,6 +35,7 @@ enum What {
 impl Bench {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         match self.what {
+            What::Align(command) => tokio::task::spawn_blocking(|| command.run()).await??,
             What::Import(command) => command.run().await?,
             What::Lookup(command) => command.run().await?,
             What::Search(command) => tokio::task::spawn_blocking(|| command.run()).await??,
