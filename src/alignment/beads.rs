@@ -64,9 +64,16 @@ const GAP_MORE_SHARE: f32 = 0.4;
 /// Beads of evidence that the shares above count for.
 const SHARES_BEADS: f32 = 30.0;
 
+fn shares() -> [f32; KINDS.len()] {
+    let mut shares = SHARES;
+    shares[1] *= super::tune("S12", 1.0);
+    shares[2] *= super::tune("S12", 1.0);
+    for share in &mut shares[3..] { *share *= super::tune("SM", 1.0); }
+    shares
+}
 impl Default for Priors {
     fn default() -> Self {
-        Self { kinds: SHARES.map(f32::ln), gap: [GAP_SHARE.ln(); 2], gap_more: GAP_MORE_SHARE.ln() }
+        Self { kinds: shares().map(f32::ln), gap: [super::tune("GS", GAP_SHARE).ln(); 2], gap_more: super::tune("GM", GAP_MORE_SHARE).ln() }
     }
 }
 
@@ -81,17 +88,17 @@ pub(super) struct KindCounts {
 impl Priors {
     /// Fitted to a document.
     pub(super) fn fitted(counts: &KindCounts) -> Self {
-        let all = counts.kinds.iter().chain(&counts.gap).sum::<f32>() + SHARES_BEADS;
-        let share = |count: f32, before: f32| ((count + before * SHARES_BEADS) / all).ln();
+        let all = counts.kinds.iter().chain(&counts.gap).sum::<f32>() + super::tune("SB", SHARES_BEADS);
+        let share = |count: f32, before: f32| ((count + before * super::tune("SB", SHARES_BEADS)) / all).ln();
         let gaps: f32 = counts.gap.iter().sum();
         let mut kinds = counts.kinds;
-        for (kind, before) in kinds.iter_mut().zip(SHARES) {
+        for (kind, before) in kinds.iter_mut().zip(shares()) {
             *kind = share(*kind, before);
         }
         Self {
             kinds,
-            gap: counts.gap.map(|count| share(count, GAP_SHARE)),
-            gap_more: ((counts.gap_more + GAP_MORE_SHARE * 5.0) / (counts.gap_more + gaps + 5.0))
+            gap: counts.gap.map(|count| share(count, super::tune("GS", GAP_SHARE))),
+            gap_more: ((counts.gap_more + super::tune("GM", GAP_MORE_SHARE) * 5.0) / (counts.gap_more + gaps + 5.0))
                 .ln(),
         }
     }
@@ -125,7 +132,9 @@ impl Scores {
                 },
             )
             .collect::<Result<Vec<_>, _>>()?;
-        let words = Words { source, target, links: &links, pairs };
+        let earlier = (source.earlier(), target.earlier());
+        let earlier = (&*earlier.0, &*earlier.1);
+        let words = Words { source, target, links: &links, pairs, earlier };
         let rows = (0..=source.len())
             .into_par_iter()
             .map_init(Sums::default, |sums, i| {
@@ -164,12 +173,33 @@ fn cell(
     scores
 }
 
-/// Tokens of two sentences that may stand for each other: places of target tokens with the sum of the probabilities that
-/// source tokens give them, and the other way round.
+/// Tokens of two sentences that may stand for each other: places of target tokens with what source tokens give them, and the
+/// other way round.
 #[derive(Debug, Default, Clone)]
 struct Links {
-    target: Vec<(u32, f32)>,
-    source: Vec<(u32, f32)>,
+    target: Vec<(u16, Support)>,
+    source: Vec<(u16, Support)>,
+}
+
+/// What one side gives a token of the other.
+#[derive(Debug, Clone, Copy, Default)]
+struct Support {
+    /// Sum of the probabilities.
+    sum: f32,
+    /// Tokens that give them.
+    tokens: u16,
+}
+
+impl Support {
+    fn add(&mut self, probability: f32) {
+        self.sum += probability;
+        self.tokens = self.tokens.saturating_add(1);
+    }
+
+    fn join(&mut self, other: Self) {
+        self.sum += other.sum;
+        self.tokens = self.tokens.saturating_add(other.tokens);
+    }
 }
 
 /// Links of a source sentence with the target sentences that it may meet.
@@ -185,15 +215,15 @@ impl RowLinks {
     }
 }
 
-/// Working memory for links: sums by term.
+/// Working memory for links: support by term.
 struct Scratch {
-    of_target: Vec<f32>,
+    of_target: Vec<Support>,
     touched: Vec<u32>,
 }
 
 impl Scratch {
     fn new(target: &Side) -> Self {
-        Self { of_target: vec![0.0; target.terms.len()], touched: Vec::new() }
+        Self { of_target: vec![Support::default(); target.terms.len()], touched: Vec::new() }
     }
 
     fn links(
@@ -209,39 +239,39 @@ impl Scratch {
         let to = (band.row(i).end + TARGETS_MAX).min(target.len());
         for &a in source.tokens(i) {
             for &(b, probability) in &pairs.forward.rows[a as usize] {
-                let sum = &mut self.of_target[b as usize];
-                if *sum == 0.0 {
+                let support = &mut self.of_target[b as usize];
+                if support.tokens == 0 {
                     self.touched.push(b);
                 }
-                *sum += probability;
+                support.add(probability);
             }
         }
-        let mut of_source: Vec<f32> = Vec::new();
+        let mut of_source: Vec<Support> = Vec::new();
         let links = (from..to)
             .map(|j| {
                 let mut links = Links::default();
                 of_source.clear();
-                of_source.resize(source.tokens(i).len(), 0.0);
+                of_source.resize(source.tokens(i).len(), Support::default());
                 for (place, &b) in (0..).zip(target.tokens(j)) {
-                    let sum = self.of_target[b as usize];
-                    if sum == 0.0 {
+                    let support = self.of_target[b as usize];
+                    if support.tokens == 0 {
                         continue;
                     }
-                    links.target.push((place, sum));
+                    links.target.push((place, support));
                     let row = &pairs.backward.rows[b as usize];
-                    for (sum, a) in of_source.iter_mut().zip(source.tokens(i)) {
+                    for (support, a) in of_source.iter_mut().zip(source.tokens(i)) {
                         if let Some(entry) = row.iter().find(|entry| entry.0 == *a) {
-                            *sum += entry.1;
+                            support.add(entry.1);
                         }
                     }
                 }
-                let found = (0..).zip(&of_source).filter(|(_, sum)| **sum > 0.0);
-                links.source = found.map(|(place, &sum)| (place, sum)).collect();
+                let found = (0..).zip(&of_source).filter(|(_, support)| support.tokens > 0);
+                links.source = found.map(|(place, &support)| (place, support)).collect();
                 links
             })
             .collect();
         for b in self.touched.drain(..) {
-            self.of_target[b as usize] = 0.0;
+            self.of_target[b as usize] = Support::default();
         }
         RowLinks { from, links }
     }
@@ -253,13 +283,15 @@ struct Words<'a> {
     target: &'a Side,
     links: &'a [RowLinks],
     pairs: &'a Pairs,
+    /// For each token of the sides, the one before it of the same term.
+    earlier: (&'a [u32], &'a [u32]),
 }
 
 /// Working memory: sums by place in the bead.
 #[derive(Debug, Default)]
 struct Sums {
-    source: Vec<f32>,
-    target: Vec<f32>,
+    source: Vec<Support>,
+    target: Vec<Support>,
 }
 
 impl Words<'_> {
@@ -269,51 +301,74 @@ impl Words<'_> {
         };
         let sizes = (ends(self.source, i, n), ends(self.target, j, m));
         sums.source.clear();
-        sums.source.resize(sizes.0, 0.0);
+        sums.source.resize(sizes.0, Support::default());
         sums.target.clear();
-        sums.target.resize(sizes.1, 0.0);
+        sums.target.resize(sizes.1, Support::default());
         let mut at_source = 0;
         for source in i..i + n {
             let mut at_target = 0;
             for target in j..j + m {
                 if let Some(links) = self.links[source].of(target) {
-                    for &(place, sum) in &links.target {
-                        sums.target[at_target + place as usize] += sum;
+                    for &(place, support) in &links.target {
+                        sums.target[at_target + usize::from(place)].join(support);
                     }
-                    for &(place, sum) in &links.source {
-                        sums.source[at_source + place as usize] += sum;
+                    for &(place, support) in &links.source {
+                        sums.source[at_source + usize::from(place)].join(support);
                     }
                 }
                 at_target += self.target.tokens(target).len();
             }
             at_source += self.source.tokens(source).len();
         }
-        let target = evidence(self.target, (j, m), &sums.target, &self.pairs.forward, sizes.0);
-        let source = evidence(self.source, (i, n), &sums.source, &self.pairs.backward, sizes.1);
-        LEXICAL_WEIGHT * (target + source)
+        let given = |side, sentences, support, earlier| Given { side, sentences, support, earlier };
+        let of_target = given(self.target, (j, m), &*sums.target, self.earlier.1);
+        let of_source = given(self.source, (i, n), &*sums.source, self.earlier.0);
+        let target = of_target.evidence(&self.pairs.forward, sizes.0);
+        let source = of_source.evidence(&self.pairs.backward, sizes.1);
+        super::tune("LW", LEXICAL_WEIGHT) * (target + source)
     }
 }
 
-/// How much likelier the tokens of one side are with the other side than without it, as a logarithm.
-fn evidence(
-    side: &Side,
-    (from, count): (usize, usize),
-    sums: &[f32],
-    direction: &Direction,
-    others: usize,
-) -> f32 {
-    #[expect(clippy::cast_precision_loss)]
-    let share = 1.0 / (others + 1) as f32;
-    let tokens = (from..from + count).flat_map(|sentence| side.tokens(sentence));
-    // A logarithm for many factors: none of them is beyond 10^±6.
-    let (mut product, mut sum) = (1.0_f32, 0.0);
-    for (&token, of_token) in tokens.zip(sums) {
-        let Weight { known, neutral, .. } = direction.weights[token as usize];
-        product *= known * of_token * share + neutral;
-        if !(1e-25..1e25).contains(&product) {
-            sum += product.ln();
-            product = 1.0;
+/// What the tokens of one side of a bead are given by the other.
+struct Given<'a> {
+    side: &'a Side,
+    sentences: (usize, usize),
+    support: &'a [Support],
+    earlier: &'a [u32],
+}
+
+impl Given<'_> {
+    /// How much likelier the tokens are with the other side, of so many tokens, than without it, as a logarithm.
+    fn evidence(&self, direction: &Direction, others: usize) -> f32 {
+        #[expect(clippy::cast_precision_loss)]
+        let share = 1.0 / (others + 1) as f32;
+        let from = self.side.first_token(self.sentences.0);
+        let tokens = &self.side.all_tokens()[from..from + self.support.len()];
+        // A logarithm for many factors: none of them is beyond 10^±6.
+        let (mut product, mut sum) = (1.0_f32, 0.0);
+        for (at, (&token, support)) in (from..).zip(tokens.iter().zip(self.support)) {
+            let Weight { known, neutral, .. } = direction.weights[token as usize];
+            let repeats = support.tokens > 0 && self.repeats(at, from, support.tokens);
+            let given = if repeats { 0.0 } else { support.sum };
+            product *= known * given * share + neutral;
+            if !(1e-25..1e25).contains(&product) {
+                sum += product.ln();
+                product = 1.0;
+            }
         }
+        sum + product.ln()
     }
-    sum + product.ln()
+
+    /// Whether so many tokens of the same term stand before one in the bead, which begins at `from`: a word of the other side
+    /// stands for one of this.
+    fn repeats(&self, mut at: usize, from: usize, most: u16) -> bool {
+        if super::tune("CAP", 1.0) == 0.0 { return false; }
+        for _ in 0..most {
+            at = self.earlier[at] as usize;
+            if at < from || at == u32::MAX as usize {
+                return false;
+            }
+        }
+        true
+    }
 }

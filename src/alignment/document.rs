@@ -10,7 +10,7 @@ use super::band::Band;
 use super::beads::{Priors, Scores};
 use super::lengths::Lengths;
 use super::lexicon::Lexicon;
-use super::pairs::{Counts, Pairs};
+use super::pairs::{Counts, Pairs, TELLING};
 use super::search::{self, Link, Search};
 use super::side::{Side, length_u32};
 use super::{Cancelled, Stop};
@@ -51,7 +51,8 @@ pub fn align_document(
     let sizes = (source.len(), target.len());
     let mut lengths = Lengths::new(source, target);
     let mut priors = Priors::default();
-    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default());
+    let tl = super::tune("TL", TELLING);
+    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default(), (tl, tl));
     let mut band = Band::new(source, target, &pairs);
     for pass in 1..=PASSES {
         let scores = Scores::new((source, target), &band, &pairs, &lengths, stop)?;
@@ -70,7 +71,9 @@ pub fn align_document(
             others += lengths.of_target(link.target.0, link.target.1);
         }
         lengths.set_ratio(letters, others);
-        pairs = Pairs::new(source, target, lexicons, &learn(source, target, &path));
+        let telling = telling(source, target, &pairs, &path);
+        if std::env::var("DEBUGT").is_ok() { eprintln!("telling {telling:?}"); }
+        pairs = Pairs::new(source, target, lexicons, &learn(source, target, &path), telling);
         band = next_band(&band, &path, sizes);
     }
     Ok(Vec::new())
@@ -113,12 +116,20 @@ fn next_band(band: &Band, path: &[Link], sizes: (usize, usize)) -> Band {
     })
 }
 
+/// The part of the source words, and of the target words, that are translated as the pairs say they are.
+fn telling(source: &Side, target: &Side, pairs: &Pairs, path: &[Link]) -> (f32, f32) {
+    let beads = || path.iter().filter(|link| link.has_both());
+    let texts = |link: &Link| (source.tokens_of(link.source), target.tokens_of(link.target));
+    let of_target = pairs.forward.telling(beads().map(texts));
+    let of_source = pairs.backward.telling(beads().map(texts).map(|(here, there)| (there, here)));
+    (of_source, of_target)
+}
+
 /// What the beads of a path have in common, beside what the lexicons know: how often terms meet, of those that meet in two
 /// beads at least. One bead alone would teach what it is then praised for.
 fn learn(source: &Side, target: &Side, path: &[Link]) -> Counts {
-    let of = |side: &Side, (from, count): (usize, usize)| -> Vec<u32> {
-        let sentences = from..from + count;
-        let mut terms: Vec<u32> = sentences.flat_map(|it| side.tokens(it)).copied().collect();
+    let of = |side: &Side, sentences: (usize, usize)| -> Vec<u32> {
+        let mut terms = side.tokens_of(sentences).to_vec();
         terms.sort_unstable();
         terms.dedup();
         terms

@@ -20,8 +20,11 @@ const NAME_MASS: f32 = 1.5;
 const SHORT_NAME_SHARE: f32 = 0.4;
 /// How often the two parts of a table must have been seen before they are believed half.
 const KNOWN_HALF: f32 = 1.0;
-/// The least part of a term's evidence that says nothing: no lexicon is complete and no translation literal.
-const NEUTRAL_MIN: f32 = 0.45;
+/// The part of the words that a lexicon knows well which are translated as it says: no lexicon is complete and no translation
+/// literal. What is taken before the document has been looked at.
+pub(super) const TELLING: f32 = 0.55;
+/// Words of evidence that it counts for.
+const TELLING_WORDS: f32 = 100.0;
 
 /// Share in running text of a term that no lexicon knows.
 const SHARE: f32 = 0.0001;
@@ -51,6 +54,34 @@ pub(super) struct Weight {
     pub(super) share: f32,
 }
 
+impl Direction {
+    /// The part of the words `to` of pairs of texts that come from `from` as this says they do, of those that it knows; by one
+    /// step of expectation and maximisation.
+    pub(super) fn telling<'a>(&self, texts: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> f32 {
+        let mut given = vec![0.0_f32; self.weights.len()];
+        let (mut known_words, mut found) = (0.0, 0.0);
+        for (from, to) in texts {
+            let rows = || from.iter().flat_map(|&term| &self.rows[term as usize]);
+            for &(other, probability) in rows() {
+                given[other as usize] += probability;
+            }
+            #[expect(clippy::cast_precision_loss)]
+            let share = 1.0 / (from.len() + 1) as f32;
+            for &term in to {
+                let weight = self.weights[term as usize];
+                let part = weight.known * given[term as usize] * share;
+                known_words += weight.known * weight.share / super::tune("TL", TELLING);
+                found += part / (part + weight.neutral);
+            }
+            for &(other, _) in rows() {
+                given[other as usize] = 0.0;
+            }
+        }
+        let t = super::tune("TW", TELLING_WORDS);
+        (found + super::tune("TL", TELLING) * t) / (known_words + t)
+    }
+}
+
 /// Both directions.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
@@ -66,8 +97,9 @@ impl Pairs {
         target: &Side,
         lexicons: &[&Lexicon],
         learnt: &Counts,
+        telling: (f32, f32),
     ) -> Self {
-        Self::of_evidence((source, target), lexicons, learnt, 0.0)
+        Self::of_evidence((source, target), lexicons, learnt, 0.0, telling)
     }
 
     /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
@@ -78,7 +110,7 @@ impl Pairs {
         lexicons: &[&Lexicon],
         own: f32,
     ) -> Self {
-        Self::of_evidence((source, target), lexicons, &Counts::default(), own)
+        Self::of_evidence((source, target), lexicons, &Counts::default(), own, (super::tune("TL", TELLING), super::tune("TL", TELLING)))
     }
 
     fn of_evidence(
@@ -86,6 +118,7 @@ impl Pairs {
         lexicons: &[&Lexicon],
         learnt: &Counts,
         own: f32,
+        telling: (f32, f32),
     ) -> Self {
         let mut forward = Evidence::new(source.terms.len());
         let mut backward = Evidence::new(target.terms.len());
@@ -106,16 +139,16 @@ impl Pairs {
         };
         for (a, term) in (0..).zip(&source.terms) {
             if let Some(b) = target.find(&term.text) {
-                both(a, b, SAME_MASS);
+                both(a, b, super::tune("SAME", SAME_MASS));
             }
         }
         names(source, target, &mut both);
         for (&(a, b), &count) in learnt {
-            both(a, b, count);
+            both(a, b, count * super::tune("LEARN", 1.0));
         }
         let of_target = rarity(target, lexicons.iter().map(|it| (&it.target, &it.shares.1)));
         let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
-        let (of_source, of_target) = (forward.weights(of_source), backward.weights(of_target));
+        let (of_source, of_target) = (forward.weights(of_source, telling.0), backward.weights(of_target, telling.1));
         Self {
             forward: Direction { rows: forward.probabilities(), weights: of_target },
             backward: Direction { rows: backward.probabilities(), weights: of_source },
@@ -167,9 +200,9 @@ impl Evidence {
     }
 
     /// What terms as rare as this say.
-    fn weights(&self, rarity: Vec<f32>) -> Vec<Weight> {
+    fn weights(&self, rarity: Vec<f32>, telling: f32) -> Vec<Weight> {
         let of_term = |((mass, _), rarity): (&(f32, _), f32)| {
-            let neutral = 1.0 - mass / (mass + KNOWN_HALF) * (1.0 - NEUTRAL_MIN);
+            let neutral = 1.0 - mass / (mass + super::tune("KH", KNOWN_HALF)) * telling;
             Weight { known: (1.0 - neutral) * rarity, neutral, share: 1.0 / rarity }
         };
         self.0.iter().zip(rarity).map(of_term).collect()
@@ -211,7 +244,7 @@ fn names(source: &Side, target: &Side, found: &mut impl FnMut(u32, u32, f32)) {
             let likeness = skeleton.likeness(other);
             if likeness > 0.0 && source.terms[candidate as usize].text != term.text {
                 let share = if skeleton.len() <= 3 { SHORT_NAME_SHARE } else { 1.0 };
-                let mass = NAME_MASS * likeness * likeness * share;
+                let mass = super::tune("NAME", NAME_MASS) * likeness * likeness * share;
                 // One term may be there under both of its skeletons.
                 match best {
                     Some((same, known)) if same == candidate => {

@@ -243,7 +243,7 @@ mod tests {
 
     use crate::alignment::band::Band;
     use crate::alignment::lengths::Lengths;
-    use crate::alignment::pairs::{Counts, Pairs};
+    use crate::alignment::pairs::{Counts, Pairs, TELLING};
     use crate::alignment::side::Side;
     use crate::text::Analyzer;
 
@@ -286,7 +286,7 @@ mod tests {
         for (n, m) in [(1, 1), (2, 3), (4, 4), (5, 3), (0, 2)] {
             let source = Side::new(texts[..n].iter().copied(), &analyzer);
             let target = Side::new(texts[5 - m..].iter().copied(), &analyzer);
-            let pairs = Pairs::new(&source, &target, &[], &Counts::default());
+            let pairs = Pairs::new(&source, &target, &[], &Counts::default(), (TELLING, TELLING));
             let band = Band::new(&source, &target, &pairs);
             let lengths = Lengths::new(&source, &target);
             let priors = Priors::default();

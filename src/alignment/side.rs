@@ -123,6 +123,23 @@ impl Side {
         &self.tokens[from as usize..to as usize]
     }
 
+    /// Where the terms of a sentence begin among those of all.
+    pub(super) fn first_token(&self, sentence: usize) -> usize {
+        self.sentences.get(sentence).map_or(self.tokens.len(), |it| it.tokens.0 as usize)
+    }
+
+    /// Terms of some sentences: the first one, and how many.
+    pub(super) fn tokens_of(&self, (from, count): (usize, usize)) -> &[u32] {
+        &self.tokens[self.first_token(from)..self.first_token(from + count)]
+    }
+
+    /// For each term of all sentences, the place of the one before it that is the same; beyond the end where there is none.
+    pub(super) fn earlier(&self) -> Vec<u32> {
+        let mut last = vec![u32::MAX; self.terms.len()];
+        let places = self.tokens.iter().zip(0..);
+        places.map(|(&term, at)| std::mem::replace(&mut last[term as usize], at)).collect()
+    }
+
     /// Terms of all sentences.
     pub(super) fn all_tokens(&self) -> &[u32] {
         &self.tokens
