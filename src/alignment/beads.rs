@@ -56,7 +56,7 @@ pub(super) struct Priors {
 
 /// Shares of the kinds in all beads, before the document has been looked at.
 const SHARES: [f32; KINDS.len()] = [
-    0.80, 0.05, 0.05, 0.01, 0.01, 0.01, 0.003, 0.003, 0.002, 0.002, 0.001, 0.001, 0.001, 0.0006,
+    0.80, 0.05, 0.05, 0.01, 0.01, 0.004, 0.003, 0.003, 0.002, 0.002, 0.001, 0.001, 0.001, 0.0006,
     0.0006, 0.0004, 0.0004, 0.0002, 0.0001,
 ];
 const GAP_SHARE: f32 = 0.03;
@@ -64,16 +64,9 @@ const GAP_MORE_SHARE: f32 = 0.4;
 /// Beads of evidence that the shares above count for.
 const SHARES_BEADS: f32 = 30.0;
 
-fn shares() -> [f32; KINDS.len()] {
-    let mut shares = SHARES;
-    shares[1] *= super::tune("S12", 1.0);
-    shares[2] *= super::tune("S12", 1.0);
-    for share in &mut shares[3..] { *share *= super::tune("SM", 1.0); }
-    shares
-}
 impl Default for Priors {
     fn default() -> Self {
-        Self { kinds: shares().map(f32::ln), gap: [super::tune("GS", GAP_SHARE).ln(); 2], gap_more: super::tune("GM", GAP_MORE_SHARE).ln() }
+        Self { kinds: SHARES.map(f32::ln), gap: [GAP_SHARE.ln(); 2], gap_more: GAP_MORE_SHARE.ln() }
     }
 }
 
@@ -88,17 +81,17 @@ pub(super) struct KindCounts {
 impl Priors {
     /// Fitted to a document.
     pub(super) fn fitted(counts: &KindCounts) -> Self {
-        let all = counts.kinds.iter().chain(&counts.gap).sum::<f32>() + super::tune("SB", SHARES_BEADS);
-        let share = |count: f32, before: f32| ((count + before * super::tune("SB", SHARES_BEADS)) / all).ln();
+        let all = counts.kinds.iter().chain(&counts.gap).sum::<f32>() + SHARES_BEADS;
+        let share = |count: f32, before: f32| ((count + before * SHARES_BEADS) / all).ln();
         let gaps: f32 = counts.gap.iter().sum();
         let mut kinds = counts.kinds;
-        for (kind, before) in kinds.iter_mut().zip(shares()) {
+        for (kind, before) in kinds.iter_mut().zip(SHARES) {
             *kind = share(*kind, before);
         }
         Self {
             kinds,
-            gap: counts.gap.map(|count| share(count, super::tune("GS", GAP_SHARE))),
-            gap_more: ((counts.gap_more + super::tune("GM", GAP_MORE_SHARE) * 5.0) / (counts.gap_more + gaps + 5.0))
+            gap: counts.gap.map(|count| share(count, GAP_SHARE)),
+            gap_more: ((counts.gap_more + GAP_MORE_SHARE * 5.0) / (counts.gap_more + gaps + 5.0))
                 .ln(),
         }
     }
@@ -325,7 +318,7 @@ impl Words<'_> {
         let of_source = given(self.source, (i, n), &*sums.source, self.earlier.0);
         let target = of_target.evidence(&self.pairs.forward, sizes.0);
         let source = of_source.evidence(&self.pairs.backward, sizes.1);
-        super::tune("LW", LEXICAL_WEIGHT) * (target + source)
+        LEXICAL_WEIGHT * (target + source)
     }
 }
 
@@ -349,7 +342,7 @@ impl Given<'_> {
         for (at, (&token, support)) in (from..).zip(tokens.iter().zip(self.support)) {
             let Weight { known, neutral, .. } = direction.weights[token as usize];
             let repeats = support.tokens > 0 && self.repeats(at, from, support.tokens);
-            let given = if repeats { 0.0 } else { support.sum };
+            let given = if repeats { 0.0 } else { support.sum.min(1.0) };
             product *= known * given * share + neutral;
             if !(1e-25..1e25).contains(&product) {
                 sum += product.ln();
@@ -362,7 +355,6 @@ impl Given<'_> {
     /// Whether so many tokens of the same term stand before one in the bead, which begins at `from`: a word of the other side
     /// stands for one of this.
     fn repeats(&self, mut at: usize, from: usize, most: u16) -> bool {
-        if super::tune("CAP", 1.0) == 0.0 { return false; }
         for _ in 0..most {
             at = self.earlier[at] as usize;
             if at < from || at == u32::MAX as usize {

@@ -51,8 +51,7 @@ pub fn align_document(
     let sizes = (source.len(), target.len());
     let mut lengths = Lengths::new(source, target);
     let mut priors = Priors::default();
-    let tl = super::tune("TL", TELLING);
-    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default(), (tl, tl));
+    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default(), (TELLING, TELLING));
     let mut band = Band::new(source, target, &pairs);
     for pass in 1..=PASSES {
         let scores = Scores::new((source, target), &band, &pairs, &lengths, stop)?;
@@ -72,7 +71,6 @@ pub fn align_document(
         }
         lengths.set_ratio(letters, others);
         let telling = telling(source, target, &pairs, &path);
-        if std::env::var("DEBUGT").is_ok() { eprintln!("telling {telling:?}"); }
         pairs = Pairs::new(source, target, lexicons, &learn(source, target, &path), telling);
         band = next_band(&band, &path, sizes);
     }
@@ -116,12 +114,12 @@ fn next_band(band: &Band, path: &[Link], sizes: (usize, usize)) -> Band {
     })
 }
 
-/// The part of the source words, and of the target words, that are translated as the pairs say they are.
+/// The part of the known source words, and of the target words, that is translated as is known.
 fn telling(source: &Side, target: &Side, pairs: &Pairs, path: &[Link]) -> (f32, f32) {
     let beads = || path.iter().filter(|link| link.has_both());
     let texts = |link: &Link| (source.tokens_of(link.source), target.tokens_of(link.target));
-    let of_target = pairs.forward.telling(beads().map(texts));
-    let of_source = pairs.backward.telling(beads().map(texts).map(|(here, there)| (there, here)));
+    let of_target = pairs.forward.refit(beads().map(texts));
+    let of_source = pairs.backward.refit(beads().map(texts).map(|(here, there)| (there, here)));
     (of_source, of_target)
 }
 

@@ -84,7 +84,7 @@ impl Lengths {
 }
 
 fn spread(source: f32, target: f32) -> f32 {
-    super::tune("D0", DEVIATION.0) + super::tune("D1", DEVIATION.1) / f32::midpoint(source, target).sqrt()
+    DEVIATION.0 + DEVIATION.1 / f32::midpoint(source, target).sqrt()
 }
 
 /// How far the letters of a pair are from what is expected of any document, in standard deviations.

@@ -38,14 +38,3 @@ pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the work was given up")]
 pub struct Cancelled;
-
-pub(super) mod tuning {
-    use std::collections::HashMap;
-    use std::sync::OnceLock;
-    static VALUES: OnceLock<HashMap<String, f32>> = OnceLock::new();
-    pub(crate) fn tune(name: &str, default: f32) -> f32 {
-        let map = VALUES.get_or_init(|| std::env::vars().filter_map(|(k, v)| Some((k.strip_prefix("T_")?.to_owned(), v.parse().ok()?))).collect());
-        map.get(name).copied().unwrap_or(default)
-    }
-}
-use tuning::tune;

@@ -18,6 +18,9 @@ const SAME_MASS: f32 = 6.0;
 const NAME_MASS: f32 = 1.5;
 /// Of a name's probability, what names of three consonants get: chance brings so short ones together.
 const SHORT_NAME_SHARE: f32 = 0.4;
+/// How often a word counts as seen in one lexicon at most: what a memory of another subject has seen a thousand times must not
+/// silence the others.
+const MASS_MAX: f32 = 4.0;
 /// How often the two parts of a table must have been seen before they are believed half.
 const KNOWN_HALF: f32 = 1.0;
 /// The part of the words that a lexicon knows well which are translated as it says: no lexicon is complete and no translation
@@ -41,6 +44,8 @@ pub(super) struct Direction {
     pub(super) rows: Vec<Vec<(u32, f32)>>,
     /// Of each term of the side at which we look.
     pub(super) weights: Vec<Weight>,
+    /// The part of the words at which we look, of those that are known, that is translated as the rows say.
+    telling: f32,
 }
 
 /// What a term says of whether its sentence is a translation: `known` times its probability there, and `neutral`.
@@ -55,9 +60,9 @@ pub(super) struct Weight {
 }
 
 impl Direction {
-    /// The part of the words `to` of pairs of texts that come from `from` as this says they do, of those that it knows; by one
-    /// step of expectation and maximisation.
-    pub(super) fn telling<'a>(&self, texts: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> f32 {
+    /// The part of the known words `to` of pairs of texts that come from `from` as the rows say: one step of expectation and
+    /// maximisation from the part that was taken so far.
+    pub(super) fn refit<'a>(&self, texts: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> f32 {
         let mut given = vec![0.0_f32; self.weights.len()];
         let (mut known_words, mut found) = (0.0, 0.0);
         for (from, to) in texts {
@@ -70,15 +75,14 @@ impl Direction {
             for &term in to {
                 let weight = self.weights[term as usize];
                 let part = weight.known * given[term as usize] * share;
-                known_words += weight.known * weight.share / super::tune("TL", TELLING);
+                known_words += (1.0 - weight.neutral) / self.telling;
                 found += part / (part + weight.neutral);
             }
             for &(other, _) in rows() {
                 given[other as usize] = 0.0;
             }
         }
-        let t = super::tune("TW", TELLING_WORDS);
-        (found + super::tune("TL", TELLING) * t) / (known_words + t)
+        (found + TELLING * TELLING_WORDS) / (known_words + TELLING_WORDS)
     }
 }
 
@@ -92,6 +96,7 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
+    /// `telling` is the part of the known words of the source, and of the target, that is translated as is known.
     pub(super) fn new(
         source: &Side,
         target: &Side,
@@ -110,7 +115,7 @@ impl Pairs {
         lexicons: &[&Lexicon],
         own: f32,
     ) -> Self {
-        Self::of_evidence((source, target), lexicons, &Counts::default(), own, (super::tune("TL", TELLING), super::tune("TL", TELLING)))
+        Self::of_evidence((source, target), lexicons, &Counts::default(), own, (TELLING, TELLING))
     }
 
     fn of_evidence(
@@ -127,9 +132,7 @@ impl Pairs {
             let there = numbers_in(target, |text| lexicon.target.find(text));
             let own = if lexicon.is_learnt() { own } else { 0.0 };
             let (a, b) = (&lexicon.source, &lexicon.target);
-            // The built-in lexicon holds few clitics beside what it knows of a word; a learnt one may hold little else.
-            let learnt = lexicon.is_learnt();
-            let (of_a, of_b) = (|it| learnt && a.is_clitic(it), |it| learnt && b.is_clitic(it));
+            let (of_a, of_b) = (|it| a.is_clitic(it), |it| b.is_clitic(it));
             forward.add_table(&lexicon.forward, &here, (&there, of_b), own);
             backward.add_table(&lexicon.backward, &there, (&here, of_a), own);
         }
@@ -139,19 +142,25 @@ impl Pairs {
         };
         for (a, term) in (0..).zip(&source.terms) {
             if let Some(b) = target.find(&term.text) {
-                both(a, b, super::tune("SAME", SAME_MASS));
+                both(a, b, SAME_MASS);
             }
         }
         names(source, target, &mut both);
         for (&(a, b), &count) in learnt {
-            both(a, b, count * super::tune("LEARN", 1.0));
+            both(a, b, count);
         }
         let of_target = rarity(target, lexicons.iter().map(|it| (&it.target, &it.shares.1)));
         let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
-        let (of_source, of_target) = (forward.weights(of_source, telling.0), backward.weights(of_target, telling.1));
+        let of_source = forward.weights(of_source, telling.0);
+        let of_target = backward.weights(of_target, telling.1);
+        let direction = |rows: Evidence, weights, telling| Direction {
+            rows: rows.probabilities(),
+            weights,
+            telling,
+        };
         Self {
-            forward: Direction { rows: forward.probabilities(), weights: of_target },
-            backward: Direction { rows: backward.probabilities(), weights: of_source },
+            forward: direction(forward, of_target, telling.1),
+            backward: direction(backward, of_source, telling.0),
         }
     }
 }
@@ -183,6 +192,7 @@ impl Evidence {
     ) {
         for (&number, &term) in here {
             let (seen, translations) = table.row(number);
+            let scale = MASS_MAX.min(seen) / seen.max(f32::MIN_POSITIVE);
             // What is translated by words that this document does not hold is known all the same.
             let mut missing = (seen - own).max(0.0);
             for &(translation, probability) in translations {
@@ -192,17 +202,17 @@ impl Evidence {
                 } else if let Some(&to) = there.get(&translation) {
                     let count = (seen * probability - own).max(0.0);
                     missing -= count;
-                    self.add(term, to, count);
+                    self.add(term, to, count * scale);
                 }
             }
-            self.0[term as usize].0 += missing.max(0.0);
+            self.0[term as usize].0 += missing.max(0.0) * scale;
         }
     }
 
     /// What terms as rare as this say.
     fn weights(&self, rarity: Vec<f32>, telling: f32) -> Vec<Weight> {
         let of_term = |((mass, _), rarity): (&(f32, _), f32)| {
-            let neutral = 1.0 - mass / (mass + super::tune("KH", KNOWN_HALF)) * telling;
+            let neutral = 1.0 - mass / (mass + KNOWN_HALF) * telling;
             Weight { known: (1.0 - neutral) * rarity, neutral, share: 1.0 / rarity }
         };
         self.0.iter().zip(rarity).map(of_term).collect()
@@ -244,7 +254,7 @@ fn names(source: &Side, target: &Side, found: &mut impl FnMut(u32, u32, f32)) {
             let likeness = skeleton.likeness(other);
             if likeness > 0.0 && source.terms[candidate as usize].text != term.text {
                 let share = if skeleton.len() <= 3 { SHORT_NAME_SHARE } else { 1.0 };
-                let mass = super::tune("NAME", NAME_MASS) * likeness * likeness * share;
+                let mass = NAME_MASS * likeness * likeness * share;
                 // One term may be there under both of its skeletons.
                 match best {
                     Some((same, known)) if same == candidate => {
