@@ -47,6 +47,8 @@ pub use search::SearchWork;
 pub enum IndexChange {
     /// A new unit, or an old one with new content.
     Put(IndexEntry),
+    /// The same, numbered before by [`MemoryIndex::numbering`] of the same index.
+    PutNumbered(NumberedEntry),
     /// The unit is gone (or never was).
     Remove(UnitId),
 }
