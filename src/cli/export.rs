@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio_stream::StreamExt as _;
 
-use crate::formats::{TmxHeader, TmxWriter};
+use crate::formats::{FileHeader, TmxWriter};
 use crate::service::client::{Client, MemoryInfo};
 use crate::unit::MemoryName;
 
@@ -56,7 +56,7 @@ impl Export {
 }
 
 async fn write<W: Write>(client: &mut Client, memory: &MemoryInfo, out: W) -> anyhow::Result<W> {
-    let header = TmxHeader {
+    let header = FileHeader {
         source_lang: memory.source_lang.clone(),
         target_lang: memory.target_lang.clone(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -159,12 +159,14 @@ impl Import {
         let mut summary = Summary::default();
         for file in &self.files {
             let options = ReadOptions {
-                source_lang: source_lang.clone(),
-                target_lang: target_lang.clone(),
                 format: self.format,
                 source_column: self.source_column.clone(),
                 target_column: self.target_column.clone(),
-                file_name: file.display().to_string(),
+                ..ReadOptions::new(
+                    source_lang.clone(),
+                    target_lang.clone(),
+                    file.display().to_string(),
+                )
             };
             import_file(
                 &mut client,

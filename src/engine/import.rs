@@ -88,8 +88,9 @@ impl Iterator for Batches<'_> {
         while batch.units.len() < IMPORT_BATCH_UNITS && bytes < IMPORT_BATCH_BYTES {
             let complete = match self.reader.next() {
                 Some(Ok(Event::Unit(parsed))) => self.place(*parsed),
-                Some(Ok(Event::Diagnostic(diagnostic))) => {
-                    batch.diagnostics.push(diagnostic);
+                Some(Ok(Event::Notice(_))) => None,
+                Some(Ok(event)) => {
+                    batch.diagnostics.extend(event.diagnostic().cloned());
                     // What was between is unknown, so the units around it are not neighbours.
                     self.waiting.take().map(|it| it.unit)
                 }

@@ -86,14 +86,11 @@ impl BenchImport {
                 target_lang: self.target_lang.clone(),
             })
             .await?;
-        let options = ReadOptions {
-            source_lang: self.source_lang.clone(),
-            target_lang: self.target_lang.clone(),
-            format: None,
-            source_column: None,
-            target_column: None,
-            file_name: self.file.display().to_string(),
-        };
+        let options = ReadOptions::new(
+            self.source_lang.clone(),
+            self.target_lang.clone(),
+            self.file.display().to_string(),
+        );
         let mut summary = Summary::default();
         let since = Instant::now();
         let policy = (DuplicatePolicy::SkipIdentical, CheckAction::None);

@@ -99,14 +99,7 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
         Err(error) if error.is_not_found() => drop(client.create_memory(new.clone()).await?),
         Err(error) => return Err(error.into()),
     }
-    let options = ReadOptions {
-        source_lang: new.source_lang,
-        target_lang: new.target_lang,
-        format: None,
-        source_column: None,
-        target_column: None,
-        file_name: "the sample memory".to_owned(),
-    };
+    let options = ReadOptions::new(new.source_lang, new.target_lang, "the sample memory");
     let mut summary = Summary::default();
     let policy = (DuplicatePolicy::SkipIdentical, CheckAction::None);
     import_reader(client, &name, policy, Box::new(SAMPLE), None, options, &mut summary)
