@@ -119,11 +119,9 @@ impl Import {
         let mut client = self.place.client("import", Missing::Create).await?;
         let memory = self.memory(&mut client).await?;
         let langs = (memory.source_lang.clone(), memory.target_lang.clone());
-        let mut report = Report {
-            rejects: self.rejects.clone().map(|path| Told::rejects(path, langs)).transpose()?,
-            verdicts: self.verdicts.clone().map(Told::verdicts).transpose()?,
-            ..Report::default()
-        };
+        let mut report = Report::default();
+        report.rejects = self.rejects.clone().map(|path| Told::rejects(path, langs)).transpose()?;
+        report.verdicts = self.verdicts.clone().map(Told::verdicts).transpose()?;
         let since = Instant::now();
         let failed = self.import_all(&mut client, &memory, &sources, &mut report).await;
         // What was rejected so far is there to be mended, whatever happened then.

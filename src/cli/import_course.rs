@@ -124,17 +124,21 @@ async fn open(
 }
 
 /// Names the import by what makes it the same: the memory, the bytes, and all that decides how they become batches.
-async fn import_id(
-    job: &Job,
-    source: &Source,
-    batch_units: usize,
-) -> anyhow::Result<Option<Uuid>> {
+async fn import_id(job: &Job, source: &Source, batch_units: usize) -> anyhow::Result<Option<Uuid>> {
     let hashed = source.clone();
     let Some(content) = tokio::task::spawn_blocking(move || hashed.content_hash()).await?? else {
         return Ok(None);
     };
-    let ReadOptions { source_lang, target_lang, format, source_column, target_column, tags, swap, .. } =
-        &job.options;
+    let ReadOptions {
+        source_lang,
+        target_lang,
+        format,
+        source_column,
+        target_column,
+        tags,
+        swap,
+        ..
+    } = &job.options;
     let what = (
         (job.memory.name.as_str(), job.memory.created.micros, content, batch_units),
         (source_lang, target_lang, format.map(|it| it.to_string()), source_column, target_column),

@@ -94,7 +94,9 @@ impl Summary {
         rows.extend(self.causes.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)));
         if !self.notices.is_empty() {
             rows.push(row("noticed", self.notices.values().sum()));
-            rows.extend(self.notices.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)));
+            rows.extend(
+                self.notices.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)),
+            );
         }
         print!("{}", table(&rows));
         Ok(())

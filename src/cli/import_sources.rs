@@ -28,8 +28,8 @@ pub(super) enum Opened {
 
 /// Endings of the files that are taken out of a directory, before the ending of a compression.
 const ENDINGS: [&str; 13] = [
-    "tmx", "tsv", "csv", "xlf", "xliff", "sdlxliff", "mqxliff", "mxliff", "po", "pot", "xlsx", "jsonl",
-    "zip",
+    "tmx", "tsv", "csv", "xlf", "xliff", "sdlxliff", "mqxliff", "mxliff", "po", "pot", "xlsx",
+    "jsonl", "zip",
 ];
 const COMPRESSED: [&str; 3] = ["gz", "xz", "zst"];
 
@@ -90,7 +90,10 @@ fn is_exchange_file(path: &Path) -> bool {
         .find_map(|ending| name.strip_suffix(ending)?.strip_suffix('.'))
         .unwrap_or(&name);
     ENDINGS.iter().any(|ending| {
-        inner.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some_and(|stem| !stem.is_empty())
+        inner
+            .strip_suffix(ending)
+            .and_then(|stem| stem.strip_suffix('.'))
+            .is_some_and(|stem| !stem.is_empty())
     })
 }
 
@@ -121,9 +124,7 @@ impl Source {
                 let bytes = first.zip(second).map(|(first, second)| first + second);
                 Ok((Opened::Pair(Box::new(sources), Box::new(targets)), bytes))
             }
-            Self::Bytes(_, bytes) => {
-                Ok((Opened::One(Box::new(*bytes)), Some(bytes.len() as u64)))
-            }
+            Self::Bytes(_, bytes) => Ok((Opened::One(Box::new(*bytes)), Some(bytes.len() as u64))),
         }
     }
 

@@ -107,8 +107,7 @@ fn units_with(memory: &Memory, text: &str, cancel: &Cancel) -> Result<Vec<UnitId
             Side::Target => &memory.analyzers.target,
         };
         let analysis = analyzer.analyze(text);
-        let Some(expression) =
-            Expression::new(&analysis, side, Together::Words, SameWord::Folded)
+        let Some(expression) = Expression::new(&analysis, side, Together::Words, SameWord::Folded)
         else {
             continue;
         };

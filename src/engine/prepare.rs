@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::check::{ContentFault, check_content};
 use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering};
-use crate::text::{Analysis, Analyzer, canonical};
 use crate::store::MemoryKey;
+use crate::text::{Analysis, Analyzer, canonical};
 use crate::unit::{Context, Segment, Timestamp, Unit, UnitContent, UnitId};
 
 use super::memory::Memory;

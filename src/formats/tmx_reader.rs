@@ -13,7 +13,7 @@ use crate::unit::{
 
 use super::decode::{Source, Text};
 use super::xml::{Document, Element, Piece, Position, Stop};
-use super::{Event, Format, ParsedUnit, ReadOptions, UnitReader, judge, parse_time};
+use super::{Event, Format, ParsedUnit, ReadOptions, UnitReader, judge, parse_time, rejected};
 
 /// Properties that hold a field of the unit.
 pub(super) mod property {
@@ -222,21 +222,33 @@ impl<'r> TmxReader<'r> {
         }
     }
 
-    fn fault(&mut self, position: Position, cause: Cause, message: String) {
+    fn fault(
+        &mut self,
+        position: Position,
+        cause: Cause,
+        message: String,
+        content: Option<UnitContent>,
+    ) {
         let place = self.place(position);
-        self.queue.push_back(Event::Diagnostic(Diagnostic { place, cause, message }));
+        self.queue.push_back(rejected(Diagnostic { place, cause, message }, content));
+    }
+
+    fn broken(&mut self, position: Position, message: String) {
+        let place = self.place(position);
+        self.queue.push_back(Event::Broken(Diagnostic { place, cause: Cause::Malformed, message }));
     }
 
     /// Puts the units of a `tu`, or what is wrong with it, into the queue.
     fn give(&mut self, mut unit: TranslationUnit, position: Position) {
         if let Some((position, cause, message)) = unit.fault.take() {
-            self.fault(position, cause, message);
+            let content = unit.rest(&self.options);
+            self.fault(position, cause, message, Some(content));
             return;
         }
         let (source_lang, target_lang) =
             (self.options.source_lang.clone(), self.options.target_lang.clone());
         let Some(source) = unit.take(&source_lang) else {
-            self.missing(position, Cause::MissingSource, &source_lang, &unit);
+            self.missing(position, Cause::MissingSource, &source_lang, unit);
             return;
         };
         let mut found = false;
@@ -247,11 +259,17 @@ impl<'r> TmxReader<'r> {
         }
         if !found {
             unit.variants.push(source);
-            self.missing(position, Cause::MissingTarget, &target_lang, &unit);
+            self.missing(position, Cause::MissingTarget, &target_lang, unit);
         }
     }
 
-    fn missing(&mut self, position: Position, cause: Cause, wanted: &Lang, unit: &TranslationUnit) {
+    fn missing(
+        &mut self,
+        position: Position,
+        cause: Cause,
+        wanted: &Lang,
+        mut unit: TranslationUnit,
+    ) {
         let langs: Vec<&str> = unit.variants.iter().map(|variant| variant.lang.as_str()).collect();
         let langs = if langs.is_empty() { "nothing".to_owned() } else { langs.join(", ") };
         let flag = match cause {
@@ -260,7 +278,8 @@ impl<'r> TmxReader<'r> {
         };
         let message =
             format!("no text in '{wanted}', only in {langs}; {flag} chooses another language");
-        self.fault(position, cause, message);
+        let content = unit.rest(&self.options);
+        self.fault(position, cause, message, Some(content));
     }
 }
 
@@ -277,6 +296,13 @@ impl TranslationUnit {
         };
         let place = fits(&|lang| lang == wanted).or_else(|| fits(&|lang| wanted.accepts(lang)))?;
         Some(self.variants.remove(place))
+    }
+
+    /// What there is of it in the languages wanted; a side may be empty.
+    fn rest(&mut self, options: &ReadOptions) -> UnitContent {
+        let source = self.take(&options.source_lang).unwrap_or_default();
+        let target = self.take(&options.target_lang).unwrap_or_default();
+        self.parsed(&source, target, Place::default()).content
     }
 
     fn parsed(&self, source: &Variant, target: Variant, place: Place) -> ParsedUnit {
@@ -456,9 +482,8 @@ impl Iterator for TmxReader<'_> {
                 Err(Stop::Broken(what)) => {
                     self.ended = true;
                     let position = self.document.position();
-                    self.fault(
+                    self.broken(
                         position,
-                        Cause::Malformed,
                         format!("{what}; everything before this place was read, nothing after it"),
                     );
                 }

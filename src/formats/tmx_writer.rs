@@ -8,17 +8,7 @@ use std::io::{self, Write};
 use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitContent};
 
 use super::tmx_reader::property;
-
-/// What the header says.
-#[derive(Debug, Clone)]
-pub struct TmxHeader {
-    /// Language of the sources.
-    pub source_lang: Lang,
-    /// Language of the targets.
-    pub target_lang: Lang,
-    /// Version of this program.
-    pub tool_version: String,
-}
+use super::{FileHeader, UnitWriter};
 
 /// Writes TMX.
 pub struct TmxWriter<W: Write> {
@@ -27,12 +17,22 @@ pub struct TmxWriter<W: Write> {
     target_lang: Lang,
 }
 
+impl<W: Write> UnitWriter<W> for TmxWriter<W> {
+    fn write(&mut self, unit: &Unit) -> io::Result<()> {
+        Self::write(self, unit)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<W> {
+        Self::finish(*self)
+    }
+}
+
 impl<W: Write> TmxWriter<W> {
     /// Writes the beginning of a file.
     ///
     /// # Errors
     /// I/O.
-    pub fn new(mut out: W, header: &TmxHeader) -> io::Result<Self> {
+    pub fn new(mut out: W, header: &FileHeader) -> io::Result<Self> {
         writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
         writeln!(out, r#"<tmx version="1.4">"#)?;
         writeln!(

@@ -26,6 +26,7 @@ use crate::store::RequestKey;
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
 
 use super::convert;
+use super::imports::{self, Course, Incoming};
 use super::proto;
 use super::proto::alignment_service_client::AlignmentServiceClient;
 use super::proto::analyze_segments_request::Message as AnalyzeMessage;
@@ -33,7 +34,6 @@ use super::proto::import_units_request::Message as ImportMessage;
 use super::proto::lookup_service_client::LookupServiceClient;
 use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
-use super::imports::{self, Course, Incoming};
 use super::unit_streams::{Lifetime, export};
 use super::{Api, analysis, concordance, lookups};
 

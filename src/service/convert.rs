@@ -9,7 +9,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::engine::{
-    DuplicatePolicy, ImportCounts, MemoryPatch, UnitFilter, UnitPatch, context_hash,
+    CheckAction, DuplicatePolicy, ImportCounts, MemoryPatch, UnitFilter, UnitPatch, UnitVerdict,
+    context_hash,
 };
 use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};

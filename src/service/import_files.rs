@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::engine::{Batch, Batches};
@@ -246,7 +246,8 @@ fn incoming(number: i64, batch: Option<Batch>, told: &Mutex<Told>) -> Incoming {
     };
     let faults = batch.rejected.iter().map(|it| fault(&it.diagnostic, false));
     let diagnostics = faults.chain(batch.notices.iter().map(|it| fault(it, true))).collect();
-    let (units, places) = batch.units.into_iter().map(|unit| (Ok(unit.content), unit.place)).unzip();
+    let (units, places) =
+        batch.units.into_iter().map(|unit| (Ok(unit.content), unit.place)).unzip();
     told.lock().unwrap_or_else(PoisonError::into_inner).batches.push_back(ToldBatch {
         number: u64::try_from(number).unwrap_or_default(),
         places,

@@ -11,7 +11,6 @@ use tonic::{Status, Streaming};
 
 use crate::engine::{
     CHECK_ATTRIBUTE, CheckAction, Engine, EngineError, Import, ImportAnswer, ImportProgress,
-    UnitVerdict,
 };
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BYTES_IN_FLIGHT, IMPORT_UNITS_IN_FLIGHT};
 use crate::unit::{Lang, UnitContent};
@@ -208,7 +207,8 @@ fn ack(progress: ImportProgress) -> ImportAck {
 fn has_room(in_flight: &VecDeque<InFlight>) -> bool {
     let sum = |of: fn(&InFlight) -> usize| in_flight.iter().map(of).sum::<usize>();
     // A batch without units takes a place, too.
-    sum(|it| it.units.max(1)) < IMPORT_UNITS_IN_FLIGHT && sum(|it| it.bytes) < IMPORT_BYTES_IN_FLIGHT
+    sum(|it| it.units.max(1)) < IMPORT_UNITS_IN_FLIGHT
+        && sum(|it| it.bytes) < IMPORT_BYTES_IN_FLIGHT
 }
 
 /// Takes one batch in; `false` at the end of the stream.
@@ -283,15 +283,4 @@ fn hand_in(engine: &Engine, course: &Course, batch: Incoming) -> Result<InFlight
     let (count, sum) = (units.len(), rejected.len() as u64 + batch.rejected);
     let answer = engine.import(&course.import, number, units, sum, batch.last)?;
     Ok(InFlight { number, answer, rejected, units: count, bytes })
-}
-
-/// The verdicts on all units of a batch: those of the stored ones, with the rejected ones in their places.
-pub(super) fn with_rejected(
-    units: usize,
-    verdicts: &[UnitVerdict],
-    rejected: &[RejectedUnit],
-) -> Vec<Option<UnitVerdict>> {
-    let mut verdicts = verdicts.iter().copied();
-    let is_rejected = |index| rejected.iter().any(|it| it.index == index);
-    (0..units).map(|index| if is_rejected(index) { None } else { verdicts.next() }).collect()
 }

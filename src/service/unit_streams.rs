@@ -6,8 +6,8 @@
 use std::pin::Pin;
 
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::engine::{Cancel, Engine, EngineError, Wanted};
@@ -143,7 +143,8 @@ pub(super) async fn export<T: Send + 'static>(
         let name = memory.clone();
         let next = move |engine: &Engine| {
             let page = engine.export_page(&mut export, page_units)?;
-            let answer = page.zip(export.after()).map(|(units, last)| to_answer(&name, units, last));
+            let answer =
+                page.zip(export.after()).map(|(units, last)| to_answer(&name, units, last));
             Ok((export, answer))
         };
         let (rest, answer) = api.run(next).await?;

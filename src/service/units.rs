@@ -15,8 +15,8 @@ use super::proto::unit_service_server::UnitService;
 use super::proto::{
     BatchCreateUnitsRequest, BatchCreateUnitsResponse, CreateUnitRequest, CreateUnitResponse,
     DeleteUnitRequest, DeleteUnitResponse, ExportUnitsRequest, GetUnitRequest, GetUnitResponse,
-    ImportFileRequest, ImportUnitsRequest, ListUnitsRequest, ListUnitsResponse, UpdateUnitRequest, UpdateUnitResponse,
-    WatchUnitsRequest,
+    ImportFileRequest, ImportUnitsRequest, ListUnitsRequest, ListUnitsResponse, UpdateUnitRequest,
+    UpdateUnitResponse, WatchUnitsRequest,
 };
 use super::status::invalid;
 use super::unit_streams::{ExportStream, ImportFileStream, ImportStream, WatchStream};
