@@ -90,8 +90,8 @@ impl BenchImport {
         let mut figures = Figures::default();
         let tmx = directory.join("memory.tmx");
         let tsv = directory.join("memory.tsv");
-        let units = self.write(&tmx, Format::Tmx)?;
-        self.write(&tsv, Format::Tsv)?;
+        let units = self.write_tmx(&tmx)?;
+        self.write_tsv(&tsv)?;
         figures.put("units", number(units));
         for (name, file) in [("tmx", &tmx), ("tsv", &tsv)] {
             figures.put(
@@ -126,15 +126,15 @@ impl BenchImport {
         Ok(figures)
     }
 
-    /// Writes the memory as a file; how many units.
-    fn write(&self, path: &Path, format: Format) -> anyhow::Result<usize> {
+    /// Writes the memory as TMX; how many units.
+    fn write_tmx(&self, path: &Path) -> anyhow::Result<usize> {
         let header = FileHeader {
             source_lang: self.source_lang.clone(),
             target_lang: self.target_lang.clone(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        let mut out = formats::create(format, &header, file)?;
+        let mut out = formats::create(Format::Tmx, &header, file)?;
         let mut units = 0;
         for content in self.contents()? {
             units += 1;
@@ -142,6 +142,19 @@ impl BenchImport {
         }
         out.finish()?.flush()?;
         Ok(usize::try_from(units)?)
+    }
+
+    /// Writes it as TSV of the plain kind that everybody has: document, source, target.
+    fn write_tsv(&self, path: &Path) -> anyhow::Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        writeln!(out, "document\t{}\t{}", self.source_lang, self.target_lang)?;
+        let flat = |text: &str| text.replace(['\t', '\n', '\r'], " ");
+        for content in self.contents()? {
+            let UnitContent { source, target, document, .. } = content;
+            writeln!(out, "{}\t{}\t{}", flat(&document), flat(&source.text), flat(&target.text))?;
+        }
+        out.flush()?;
+        Ok(())
     }
 
     /// The units of the memory.
@@ -189,7 +202,7 @@ impl BenchImport {
         let mut client = Client::local(&api);
         let memory = client.memory(&MEMORY.parse()?).await?;
         for format in Format::WRITTEN {
-            let path = directory.join("export");
+            let path = directory.join(format!("export.{format}"));
             let mut rates = Vec::new();
             for _ in 0..self.runs {
                 let since = Instant::now();
@@ -201,7 +214,6 @@ impl BenchImport {
                 rates.push(number(usize::try_from(units)?) / since.elapsed().as_secs_f64());
             }
             figures.put(format!("export_{format}_units_per_second"), median(rates));
-            std::fs::remove_file(&path)?;
         }
         Ok(())
     }
