@@ -93,3 +93,7 @@ pub const WORD_PAIRS_MAX: usize = 500;
 pub const SUSPECTS_DEFAULT: usize = 1_000;
 /// See there.
 pub const SUSPECTS_MAX: usize = 100_000;
+/// Variants of one TMX unit in the languages wanted: each source makes a unit with each target.
+pub const VARIANTS_MAX: usize = 64;
+/// Text of all variants of one TMX unit: they are kept until the unit ends.
+pub const VARIANTS_BYTES_MAX: usize = 8 * 1024 * 1024;

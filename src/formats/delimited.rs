@@ -22,7 +22,7 @@ pub(super) struct DelimitedReader<'r> {
     format: Format,
     columns: Vec<Column>,
     row: ByteRecord,
-    file_name: String,
+    options: ReadOptions,
     unit: u64,
     ended: bool,
 }
@@ -76,14 +76,14 @@ impl<'r> DelimitedReader<'r> {
             format,
             columns: columns(&names, options)?,
             row: ByteRecord::new(),
-            file_name: options.file_name.clone(),
+            options: options.clone(),
             unit: 0,
             ended: false,
         })
     }
 
     fn place(&self, line: u64) -> Place {
-        Place { file: self.file_name.clone(), line, column: 0, unit: self.unit }
+        Place { file: self.options.file_name.clone(), line, column: 0, unit: self.unit }
     }
 
     fn fault(&self, line: u64, cause: Cause, message: String, content: UnitContent) -> Event {
@@ -138,7 +138,8 @@ impl<'r> DelimitedReader<'r> {
             );
             return self.fault(line, Cause::MissingColumn, message, content);
         }
-        judge(ParsedUnit { content, place: self.place(line), previous_text: None, next_text: None })
+        let place = self.place(line);
+        judge(ParsedUnit { content, place, previous_text: None, next_text: None }, &self.options)
     }
 }
 

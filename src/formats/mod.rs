@@ -6,7 +6,9 @@
 mod decode;
 mod delimited;
 mod moses;
+mod inline;
 mod tmx_reader;
+mod tmx_unit;
 mod tmx_writer;
 mod xml;
 
@@ -325,8 +327,19 @@ fn rejected(diagnostic: Diagnostic, content: Option<UnitContent>) -> Event {
     Event::Rejected(Box::new(Rejected { diagnostic, content }))
 }
 
+/// The end of what can be read.
+fn broken(place: Place, what: &str) -> Event {
+    let message = format!("{what}; everything before this place was read, nothing after it");
+    Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
+}
+
 /// A unit that was read, checked: an event either way.
-fn judge(parsed: ParsedUnit) -> Event {
+fn judge(parsed: ParsedUnit, options: &ReadOptions) -> Event {
+    let mut parsed = parsed;
+    if options.swap {
+        let content = &mut parsed.content;
+        std::mem::swap(&mut content.source, &mut content.target);
+    }
     let illegal = |text: &str| text.contains(decode::ILLEGAL);
     let content = &parsed.content;
     let fault = if [&content.source, &content.target].into_iter().any(|it| illegal(&it.text)) {

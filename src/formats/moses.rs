@@ -12,7 +12,7 @@ use super::{Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, judge
 /// Reads both files in step.
 pub(super) struct MosesReader<'r> {
     sides: [Side<'r>; 2],
-    file_name: String,
+    options: ReadOptions,
     line: u64,
     ended: bool,
 }
@@ -34,14 +34,14 @@ impl<'r> MosesReader<'r> {
         };
         Ok(Self {
             sides: [open(sources)?, open(targets)?],
-            file_name: options.file_name.clone(),
+            options: options.clone(),
             line: 0,
             ended: false,
         })
     }
 
     fn place(&self) -> Place {
-        Place { file: self.file_name.clone(), line: self.line, column: 0, unit: self.line }
+        Place { file: self.options.file_name.clone(), line: self.line, column: 0, unit: self.line }
     }
 
     fn broken(&mut self, cause: Cause, message: String) -> Event {
@@ -63,7 +63,8 @@ impl<'r> MosesReader<'r> {
         };
         Ok(match lines {
             (None, None) => None,
-            (Some(source), Some(target)) => Some(judge(ParsedUnit {
+            (Some(source), Some(target)) => Some(judge(
+                ParsedUnit {
                 content: UnitContent {
                     source: Segment::plain(source),
                     target: Segment::plain(target),
@@ -72,7 +73,7 @@ impl<'r> MosesReader<'r> {
                 place: self.place(),
                 previous_text: None,
                 next_text: None,
-            })),
+            }, &self.options)),
             (source, _) => {
                 let shorter = if source.is_none() { "sources" } else { "targets" };
                 Some(self.broken(
