@@ -24,6 +24,7 @@ use super::memories::make_memory;
 /// A unit with a fault is reported with its place and left out; the rest is stored. An import that broke off goes on where
 /// it was when the same file is imported again.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Import {
     #[command(flatten)]
     place: Where,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -229,6 +229,9 @@ enum Kind {
 impl Told {
     /// A file of rejected units.
     pub(super) fn rejects(path: PathBuf, langs: (Lang, Lang)) -> anyhow::Result<Self> {
+        let (format, header) = (rejects_format(&path), header(&langs));
+        formats::create(format, &header, std::io::sink())
+            .with_context(|| format!("writing {}", path.display()))?;
         Self::new(path, Kind::Units { langs, out: None })
     }
 
@@ -246,7 +249,7 @@ impl Told {
         );
         let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
         anyhow::ensure!(
-            directory.is_none_or(std::path::Path::is_dir),
+            directory.is_none_or(Path::is_dir),
             "{}: there is no such directory",
             path.display()
         );
@@ -257,14 +260,8 @@ impl Told {
         let doing = || format!("writing {}", self.path.display());
         let Kind::Units { langs, out } = &mut self.kind else { return Ok(()) };
         if out.is_none() {
-            let header = FileHeader {
-                source_lang: langs.0.clone(),
-                target_lang: langs.1.clone(),
-                tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            };
-            let is_tsv = self.path.extension().is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
-            let format = if is_tsv { Format::Tsv } else { Format::Tmx };
             let file = BufWriter::new(File::create_new(&self.path).with_context(doing)?);
+            let (format, header) = (rejects_format(&self.path), header(langs));
             *out = Some(formats::create(format, &header, file).with_context(doing)?);
         }
         content.attributes.insert(REJECTED_ATTRIBUTE.to_owned(), reason);
@@ -295,6 +292,20 @@ impl Told {
         ended.with_context(|| format!("writing {}", self.path.display()))?;
         eprintln!("dhakira: {} {what} in {}", grouped(self.written), self.path.display());
         Ok(())
+    }
+}
+
+/// By the ending of the name.
+fn rejects_format(path: &Path) -> Format {
+    let is_tsv = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
+    if is_tsv { Format::Tsv } else { Format::Tmx }
+}
+
+fn header(langs: &(Lang, Lang)) -> FileHeader {
+    FileHeader {
+        source_lang: langs.0.clone(),
+        target_lang: langs.1.clone(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 

@@ -339,9 +339,13 @@ impl<'a> Planner<'a> {
         mut progress: ImportProgress,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
-        let reply = |progress: ImportProgress| match progress.complete {
-            true => Reply::of(Outcome::Imported(progress)),
-            false => Reply::of(Outcome::Import(progress)),
+        let reply = |progress: ImportProgress| {
+            let complete = progress.complete;
+            Reply::of(if complete {
+                Outcome::Imported(progress)
+            } else {
+                Outcome::Import(progress)
+            })
         };
         if batch.number <= progress.acked_through {
             return Ok(reply(progress));

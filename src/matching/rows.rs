@@ -230,9 +230,10 @@ impl Rows {
     /// The rows with a source hash.
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = usize> {
         let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
-        let from = match self.hashes.may_hold(hash) {
-            true => self.by_hash.partition_point(|row| hash_of(row) < hash),
-            false => self.by_hash.len(),
+        let from = if self.hashes.may_hold(hash) {
+            self.by_hash.partition_point(|row| hash_of(row) < hash)
+        } else {
+            self.by_hash.len()
         };
         let same = self.by_hash[from..].iter().take_while(move |row| hash_of(row) == hash);
         same.map(|&row| row as usize)
