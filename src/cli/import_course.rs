@@ -207,9 +207,10 @@ impl Course<'_> {
         loop {
             // Answers are taken even while the server takes no more batches: it may be waiting for that.
             tokio::select! {
-                batch = parsed.recv(), if !last && pending.is_none() => match batch {
-                    Some(batch) => pending = self.take(batch?)?,
-                    None => {
+                batch = parsed.recv(), if !last && pending.is_none() => {
+                    if let Some(batch) = batch {
+                        pending = self.take(batch?)?;
+                    } else {
                         last = true;
                         pending = Some(self.end());
                     }

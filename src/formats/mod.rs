@@ -5,8 +5,8 @@
 
 mod decode;
 mod delimited;
-mod moses;
 mod inline;
+mod moses;
 mod tmx_reader;
 mod tmx_unit;
 mod tmx_writer;

@@ -65,15 +65,17 @@ impl<'r> MosesReader<'r> {
             (None, None) => None,
             (Some(source), Some(target)) => Some(judge(
                 ParsedUnit {
-                content: UnitContent {
-                    source: Segment::plain(source),
-                    target: Segment::plain(target),
-                    ..UnitContent::default()
+                    content: UnitContent {
+                        source: Segment::plain(source),
+                        target: Segment::plain(target),
+                        ..UnitContent::default()
+                    },
+                    place: self.place(),
+                    previous_text: None,
+                    next_text: None,
                 },
-                place: self.place(),
-                previous_text: None,
-                next_text: None,
-            }, &self.options)),
+                &self.options,
+            )),
             (source, _) => {
                 let shorter = if source.is_none() { "sources" } else { "targets" };
                 Some(self.broken(

@@ -98,8 +98,7 @@ impl<'r> TmxReader<'r> {
         if !wanted {
             return self.document.skip();
         }
-        let mut variant =
-            Variant { lang, attributes: element.attributes, ..Variant::default() };
+        let mut variant = Variant { lang, attributes: element.attributes, ..Variant::default() };
         loop {
             match self.document.next()? {
                 Piece::Start(child) => match child.name.as_str() {

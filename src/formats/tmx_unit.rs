@@ -234,7 +234,7 @@ impl Fields {
     }
 }
 
-
 fn is_kept(name: &str) -> bool {
-    KEPT.contains(&name) || matches!(name, "creationdate" | "changedate" | "creationid" | "changeid")
+    KEPT.contains(&name)
+        || matches!(name, "creationdate" | "changedate" | "creationid" | "changeid")
 }

@@ -43,7 +43,6 @@ pub use search::SearchWork;
 
 /// One change of an index.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all changes are put")]
 pub enum IndexChange {
     /// A new unit, or an old one with new content.
     Put(IndexEntry),

@@ -66,9 +66,9 @@ pub(super) async fn file(
     mut requests: Streaming<ImportFileRequest>,
     answers: Sender<ImportFileResponse>,
 ) -> Result<(), Status> {
-    let header = match requests.next().await.transpose()?.and_then(|it| it.message) {
-        Some(Message::Header(header)) => header,
-        _ => return Err(invalid("message", "an import begins with its header")),
+    let first = requests.next().await.transpose()?.and_then(|it| it.message);
+    let Some(Message::Header(header)) = first else {
+        return Err(invalid("message", "an import begins with its header"));
     };
     let (course, options) = course(&api, header)?;
     let (pieces, received) = mpsc::channel(WAITING);
@@ -260,7 +260,9 @@ fn incoming(number: i64, batch: Option<Batch>, told: &Mutex<Told>) -> Incoming {
 impl Told {
     fn response(&mut self, ack: ImportAck) -> ImportFileResponse {
         let mut diagnostics = Vec::new();
-        while let Some(batch) = self.batches.pop_front_if(|it| it.number <= ack.batch) {
+        while self.batches.front().is_some_and(|it| it.number <= ack.batch)
+            && let Some(batch) = self.batches.pop_front()
+        {
             self.bytes_read = batch.bytes_read;
             diagnostics.extend(batch.diagnostics);
             let own = ack.rejected.iter().filter(|it| it.batch == batch.number);
