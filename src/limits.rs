@@ -46,12 +46,21 @@ pub const PAGE_SIZE_MAX: usize = 1_000;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// Seconds that calls in flight get to end after a shutdown began.
 pub const DRAIN_SECONDS: u64 = 25;
-/// Batches of one import that are on their way to the disk: one group commit being written and one being prepared, and
-/// small enough to bound memory.
-pub const IMPORT_BATCHES_IN_FLIGHT: usize = 160;
-/// Units in one batch of an import of this program's own client. Each batch is a transaction, and lookups that read from
-/// the store wait for its end: a fifth of the largest costs hardly any throughput.
+/// Units of one import that are on their way to the disk: one group commit being written and one being prepared.
+pub const IMPORT_UNITS_IN_FLIGHT: usize = 2 * GROUP_COMMIT_UNITS_MAX;
+/// Text of one import that is on its way to the disk, so that large units do not fill memory.
+pub const IMPORT_BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
+/// Files being imported at the same time through `ImportFile`: each holds a thread, and memory for its reader.
+pub const IMPORT_FILES_MAX: usize = 16;
+/// Faults in one batch of a file after which it is sent, however few good units it holds.
+pub const IMPORT_BATCH_FAULTS: usize = 1_000;
+/// Units in one batch of an import over the wire. Each batch is a transaction when somebody searches, and searches that
+/// read from the store wait for its end; when nobody does, the writer joins several.
 pub const IMPORT_BATCH_UNITS: usize = 40;
+/// Units read from the store at a time for somebody else than the index.
+pub const UNIT_PAGE_MAX: usize = 5_000;
+/// Units looked at for one page of an export, however few are wanted: after them there is a chance to stop.
+pub const EXPORT_LOOK_UNITS: usize = 10_000;
 /// Units in one message of an export.
 pub const EXPORT_PAGE_UNITS: usize = 200;
 /// Commits read at a time for a watcher.
@@ -84,3 +93,7 @@ pub const WORD_PAIRS_MAX: usize = 500;
 pub const SUSPECTS_DEFAULT: usize = 1_000;
 /// See there.
 pub const SUSPECTS_MAX: usize = 100_000;
+/// Variants of one TMX unit in the languages wanted: each source makes a unit with each target.
+pub const VARIANTS_MAX: usize = 64;
+/// Text of all variants of one TMX unit: they are kept until the unit ends.
+pub const VARIANTS_BYTES_MAX: usize = 8 * 1024 * 1024;

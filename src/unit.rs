@@ -303,6 +303,12 @@ pub enum Cause {
     MissingColumn,
     /// A field beside the texts (date, offset, attribute) that breaks its rule.
     BadField,
+    /// A side is not in its language, by its script.
+    WrongLanguage,
+    /// The sides look swapped, by their scripts.
+    SwappedSides,
+    /// A file says that it is in another encoding than it is.
+    DeclaredEncoding,
     /// Something beyond a limit of this server other than the length of a segment.
     Limit,
 }
@@ -320,6 +326,9 @@ impl Cause {
             Self::ControlCharacter => "CONTROL_CHARACTER",
             Self::MissingColumn => "MISSING_COLUMN",
             Self::BadField => "BAD_FIELD",
+            Self::WrongLanguage => "WRONG_LANGUAGE",
+            Self::SwappedSides => "SWAPPED_SIDES",
+            Self::DeclaredEncoding => "DECLARED_ENCODING",
             Self::Limit => "LIMIT",
         }
     }

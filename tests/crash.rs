@@ -85,7 +85,7 @@ async fn import_until_killed(url: &str, round: usize, fuse: Duration, process: &
             document: format!("{round}/{number}"),
             ..unit(&format!("source {round} {number} {index}"), "target")
         });
-        ImportMessage::Batch(proto::ImportBatch { number, units: units.collect() })
+        ImportMessage::Batch(proto::ImportBatch { number, units: units.collect(), last: false })
     });
     let requests = std::iter::once(header)
         .chain(batches)

@@ -22,7 +22,7 @@ fn header() -> proto::ImportUnitsRequest {
 
 fn batch(number: i64) -> proto::ImportUnitsRequest {
     let units = vec![unit(&format!("source {number}"), "target")];
-    let batch = proto::ImportBatch { number, units };
+    let batch = proto::ImportBatch { number, units, last: false };
     proto::ImportUnitsRequest { message: Some(ImportMessage::Batch(batch)) }
 }
 

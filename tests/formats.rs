@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use dhakira::formats::{self, Event, OpenError, ParsedUnit, ReadOptions, TmxHeader, TmxWriter};
+use dhakira::formats::{self, Event, FileHeader, OpenError, ParsedUnit, ReadOptions, TmxWriter};
 use dhakira::unit::{
     Cause, Context, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
 };
@@ -11,14 +11,7 @@ use proptest::prelude::*;
 use crate::support::shared;
 
 fn options() -> ReadOptions {
-    ReadOptions {
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        format: None,
-        source_column: None,
-        target_column: None,
-        file_name: "f".into(),
-    }
+    ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "f")
 }
 
 /// Units and faults (cause, line, column) of an input.
@@ -28,7 +21,10 @@ fn read(bytes: &[u8], options: &ReadOptions) -> (Vec<ParsedUnit>, Vec<(Cause, u6
     for event in reader {
         match event.unwrap() {
             Event::Unit(unit) => units.push(*unit),
-            Event::Diagnostic(it) => faults.push((it.cause, it.place.line, it.place.column)),
+            other => {
+                let it = other.diagnostic().unwrap();
+                faults.push((it.cause, it.place.line, it.place.column));
+            }
         }
     }
     (units, faults)
@@ -172,7 +168,7 @@ fn hostile_xml_is_refused_in_bounded_memory() {
     let endless =
         b"<?xml version='1.0'?><tmx><body><tu tuid='".chain(std::io::repeat(b'x').take(2 << 30));
     let mut reader = formats::open(Box::new(endless), &options()).unwrap();
-    let Some(Ok(Event::Diagnostic(fault))) = reader.next() else { panic!("no diagnostic") };
+    let Some(Ok(Event::Broken(fault))) = reader.next() else { panic!("no diagnostic") };
     assert!(fault.message.contains("longer than"), "{fault}");
     assert!(reader.bytes_read() < 64 << 20, "it stops where the limit is");
     assert!(reader.next().is_none());
@@ -217,7 +213,7 @@ fn bad_rows_are_diagnostics_by_line() {
     let events: Vec<Event> =
         formats::open(Box::new(open), &options()).unwrap().map(Result::unwrap).collect();
     assert_eq!(events.len(), 2);
-    assert!(matches!(&events[1], Event::Diagnostic(it) if it.cause == Cause::Malformed));
+    assert!(matches!(&events[1], Event::Broken(it) if it.cause == Cause::Malformed));
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -313,7 +309,7 @@ fn content() -> impl Strategy<Value = UnitContent> {
 }
 
 fn write(contents: &[UnitContent]) -> Vec<u8> {
-    let header = TmxHeader {
+    let header = FileHeader {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         tool_version: "1".into(),

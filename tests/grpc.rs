@@ -565,7 +565,7 @@ fn header(id: &str, policy: proto::DuplicatePolicy) -> ImportMessage {
 
 fn batch(number: i64, units: &[(&str, &str)]) -> ImportMessage {
     let units = units.iter().map(|(source, target)| unit(source, target)).collect();
-    ImportMessage::Batch(proto::ImportBatch { number, units })
+    ImportMessage::Batch(proto::ImportBatch { number, units, last: false })
 }
 
 async fn import(
@@ -731,6 +731,7 @@ async fn an_export_gives_everything_and_goes_on_from_its_cursor() {
     let export = |cursor: &str| proto::ExportUnitsRequest {
         parent: "memories/m".into(),
         cursor: cursor.into(),
+        ..Default::default()
     };
     let pages: Vec<_> = clients
         .units

@@ -9,6 +9,8 @@ mod checkpoints;
 mod command_line;
 mod crash;
 mod drain;
+mod exchange;
+mod file_imports;
 mod formats;
 mod grpc;
 mod layering;

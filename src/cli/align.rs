@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::alignment::{Bead, PairDoubt, align_document, builtin, pair_doubts};
 use crate::engine::{DocumentPair, StoreBeads};
-use crate::formats::{TmxHeader, TmxWriter};
+use crate::formats::{FileHeader, TmxWriter};
 use crate::store::RequestKey;
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, MemoryName, Unit, UnitId};
@@ -226,7 +226,7 @@ impl Align {
                 rows.flush()?;
             }
             Format::Tmx => {
-                let header = TmxHeader {
+                let header = FileHeader {
                     source_lang: self.source_lang.clone(),
                     target_lang: self.target_lang.clone(),
                     tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -144,14 +144,8 @@ impl Analyze {
 /// The segments of a file, in order.
 fn segments(file: &Path, langs: (&Lang, &Lang), presplit: bool) -> anyhow::Result<Vec<String>> {
     if is_bilingual(file) {
-        let options = ReadOptions {
-            source_lang: langs.0.clone(),
-            target_lang: langs.1.clone(),
-            format: None,
-            source_column: None,
-            target_column: None,
-            file_name: file.display().to_string(),
-        };
+        let options =
+            ReadOptions::new(langs.0.clone(), langs.1.clone(), file.display().to_string());
         let mut segments = Vec::new();
         for event in formats::open(Box::new(std::fs::File::open(file)?), &options)? {
             if let Event::Unit(unit) = event? {

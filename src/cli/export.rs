@@ -2,21 +2,27 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use flate2::write::GzEncoder;
+use liblzma::write::XzEncoder;
 use tokio_stream::StreamExt as _;
 
-use crate::formats::{TmxHeader, TmxWriter};
+use crate::engine::Wanted;
+use crate::formats::{self, FileHeader, Format};
 use crate::service::client::{Client, MemoryInfo};
 use crate::unit::MemoryName;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
+use super::filter::FilterFlags;
 use super::output::grouped;
 
-/// Write a memory as a TMX 1.4 file.
+/// Write a memory, or some of it, as a file: TMX 1.4, TSV, CSV, JSON lines or XLIFF 2.1.
+///
+/// The same units give the same bytes, in the order of their numbers.
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
@@ -24,20 +30,31 @@ pub(super) struct Export {
     /// The memory to write.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
-    /// File to write, which must not exist yet; standard output when not given.
+    /// File to write, which must not exist yet; standard output when not given. Compressed when its name ends in .gz or .xz.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Format of the file; by the ending of its name when not given, else TMX.
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
     /// Overwrite the file if it exists.
     #[arg(long, requires = "output")]
     force: bool,
+    /// Only units with all these words in the source or in the target.
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Only some of the units")]
+    query: String,
+    #[command(flatten)]
+    filter: FilterFlags,
 }
 
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let (format, compression) = self.format()?;
         let mut client = self.place.client("export", Missing::Refuse).await?;
         let memory = client.memory(&self.memory).await?;
+        let wanted = Wanted { filter: self.filter.filter(), text: self.query.clone() };
         let Some(path) = &self.output else {
-            drop(write(&mut client, &memory, io::stdout().lock()).await?);
+            let out = Out::Plain(BufWriter::new(Box::new(io::stdout())));
+            write(&mut client, &memory, wanted, format, out).await?.0.finish()?;
             return Ok(Outcome::Done);
         };
         if path.exists() && !self.force {
@@ -48,25 +65,152 @@ impl Export {
         partial.push(".partial");
         let doing = || format!("writing {}", path.display());
         let file = File::create(&partial).with_context(doing)?;
-        let file = write(&mut client, &memory, file).await.with_context(doing)?;
-        file.sync_all().and_then(|()| std::fs::rename(&partial, path)).with_context(doing)?;
-        eprintln!("dhakira: {} units written to {}", grouped(memory.unit_count), path.display());
+        let synced = file.try_clone().with_context(doing)?;
+        let out = Out::new(Box::new(file), compression);
+        let units = write_and_finish(&mut client, &memory, wanted, format, out).await;
+        let renamed = units.and_then(|units| {
+            synced.sync_all().and_then(|()| std::fs::rename(&partial, path))?;
+            Ok(units)
+        });
+        if renamed.is_err() {
+            // Half a file is of no use; that it cannot be removed is not what went wrong.
+            let _ = std::fs::remove_file(&partial);
+        }
+        let units = renamed.with_context(doing)?;
+        eprintln!("dhakira: {} units written to {}", grouped(units), path.display());
         Ok(Outcome::Done)
+    }
+
+    /// By the flag, else by the name of the file; and how it is compressed.
+    fn format(&self) -> anyhow::Result<(Format, Compression)> {
+        let name = self.output.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        let (inner, compression) = match name.rsplit_once('.') {
+            Some((inner, "gz")) => (inner, Compression::Gzip),
+            Some((inner, "xz")) => (inner, Compression::Xz),
+            Some((_, ending @ ("zst" | "zip" | "bz2"))) => {
+                anyhow::bail!("an export is not written as .{ending}; .gz and .xz are, or pipe it")
+            }
+            _ => (name.as_str(), Compression::None),
+        };
+        let format = match (self.format, inner.rsplit_once('.').map(|(_, ending)| ending)) {
+            (Some(format), _) => format,
+            (None, None) => Format::Tmx,
+            (None, Some("xlf")) => Format::Xliff,
+            (None, Some(ending)) => ending.parse().ok().with_context(|| {
+                format!("what format is a file .{ending}? Say it with --format: {}", written())
+            })?,
+        };
+        let known = Format::WRITTEN.contains(&format);
+        anyhow::ensure!(known, "{format} is only read; written are {}", written());
+        Ok((format, compression))
     }
 }
 
-async fn write<W: Write>(client: &mut Client, memory: &MemoryInfo, out: W) -> anyhow::Result<W> {
-    let header = TmxHeader {
+fn written() -> String {
+    Format::WRITTEN.map(Format::name).join(", ")
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Compression {
+    None,
+    Gzip,
+    Xz,
+}
+
+/// Compresses as hard as is still fast.
+const XZ_LEVEL: u32 = 3;
+
+type Raw = BufWriter<Box<dyn Write + Send>>;
+
+/// Where the file goes.
+enum Out {
+    Plain(Raw),
+    Gzip(BufWriter<GzEncoder<Raw>>),
+    Xz(BufWriter<XzEncoder<Raw>>),
+}
+
+/// Compressors take large pieces.
+const PIECE_BYTES: usize = 64 * 1024;
+
+impl Out {
+    fn new(out: Box<dyn Write + Send>, compression: Compression) -> Self {
+        let raw = BufWriter::with_capacity(PIECE_BYTES, out);
+        let pieces = PIECE_BYTES;
+        match compression {
+            Compression::None => Self::Plain(raw),
+            Compression::Gzip => {
+                let encoder = GzEncoder::new(raw, flate2::Compression::default());
+                Self::Gzip(BufWriter::with_capacity(pieces, encoder))
+            }
+            Compression::Xz => {
+                Self::Xz(BufWriter::with_capacity(pieces, XzEncoder::new(raw, XZ_LEVEL)))
+            }
+        }
+    }
+
+    /// Writes everything out.
+    fn finish(self) -> io::Result<()> {
+        let mut raw = match self {
+            Self::Plain(raw) => raw,
+            Self::Gzip(out) => out.into_inner()?.finish()?,
+            Self::Xz(out) => out.into_inner()?.finish()?,
+        };
+        raw.flush()
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(out) => out.write(bytes),
+            Self::Gzip(out) => out.write(bytes),
+            Self::Xz(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => out.flush(),
+            Self::Gzip(out) => out.flush(),
+            Self::Xz(out) => out.flush(),
+        }
+    }
+}
+
+async fn write_and_finish(
+    client: &mut Client,
+    memory: &MemoryInfo,
+    wanted: Wanted,
+    format: Format,
+    out: Out,
+) -> anyhow::Result<u64> {
+    let (out, units) = write(client, memory, wanted, format, out).await?;
+    out.finish()?;
+    Ok(units)
+}
+
+/// Writes the units that are wanted; how many there were.
+pub(super) async fn write<W: Write + Send>(
+    client: &mut Client,
+    memory: &MemoryInfo,
+    wanted: Wanted,
+    format: Format,
+    out: W,
+) -> anyhow::Result<(W, u64)> {
+    let header = FileHeader {
         source_lang: memory.source_lang.clone(),
         target_lang: memory.target_lang.clone(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let mut writer = TmxWriter::new(BufWriter::new(out), &header)?;
-    let mut pages = Box::pin(client.export(&memory.name).await?);
+    let mut writer = formats::create(format, &header, out)?;
+    let mut pages = client.export(&memory.name, wanted).await?;
+    let mut units = 0;
     while let Some(page) = pages.next().await {
         for unit in page? {
             writer.write(&unit)?;
+            units += 1;
         }
     }
-    Ok(writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?)
+    Ok((writer.finish()?, units))
 }

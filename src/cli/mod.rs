@@ -13,6 +13,9 @@ mod demo;
 mod export;
 mod filter;
 mod import;
+mod import_course;
+mod import_report;
+mod import_sources;
 mod input;
 mod links;
 mod lookup;
@@ -55,9 +58,9 @@ enum Command {
     Serve(serve::Serve),
     /// See it work: a sample memory, a server, ten lookups.
     Demo(demo::Demo),
-    /// Read translations from TMX, TSV or CSV files into a memory.
+    /// Read translations from files of any exchange format into a memory.
     Import(import::Import),
-    /// Write a memory as a TMX file.
+    /// Write a memory as TMX, TSV, CSV, JSON lines or XLIFF.
     Export(export::Export),
     /// Find stored translations for segments, one a line on standard input.
     Lookup(lookup::Lookup),

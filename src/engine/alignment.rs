@@ -193,7 +193,7 @@ impl Engine {
             let sent = prepared.len() as u64;
             let fit: Vec<_> = prepared.into_iter().flatten().collect();
             let rejected = sent - fit.len() as u64;
-            stored.counts = self.import(&import, number, fit, rejected)?.wait()?.counts;
+            stored.counts = self.import(&import, number, fit, rejected, false)?.wait()?.counts;
         }
         Ok(stored)
     }

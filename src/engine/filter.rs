@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::matching::Filter;
 use crate::store::{MemoryKey, Store, StoreError};
-use crate::unit::{Timestamp, UnitId};
+use crate::unit::{Timestamp, Unit, UnitId};
 
 /// Everything that is asked of a unit beside its text; what is empty asks nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,19 @@ pub struct UnitFilter {
 }
 
 impl UnitFilter {
+    /// Whether a unit may be found.
+    pub fn accepts(&self, unit: &Unit) -> bool {
+        let content = &unit.content;
+        let among = |names: &BTreeSet<String>, name| names.is_empty() || names.contains(name);
+        let changed = content.changed.unwrap_or_default();
+        let stored = &content.attributes;
+        among(&self.documents, &content.document)
+            && among(&self.authors, &content.author)
+            && self.changed_from.is_none_or(|from| changed >= from)
+            && self.changed_before.is_none_or(|before| changed < before)
+            && self.attributes.iter().all(|(key, value)| stored.get(key) == Some(value))
+    }
+
     /// Runs a search of a memory under this filter. Attributes are read from the store, and only of units that would be
     /// found otherwise.
     ///

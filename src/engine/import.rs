@@ -4,8 +4,8 @@
 
 use std::io;
 
-use crate::formats::{Event, ParsedUnit, UnitReader};
-use crate::limits::{IMPORT_BATCH_BYTES, IMPORT_BATCH_UNITS};
+use crate::formats::{Event, ParsedUnit, Rejected, UnitReader};
+use crate::limits::{IMPORT_BATCH_BYTES, IMPORT_BATCH_FAULTS, IMPORT_BATCH_UNITS};
 use crate::unit::{Diagnostic, Place, UnitContent};
 
 use super::prepare::context_hash;
@@ -19,13 +19,19 @@ pub struct PlacedUnit {
     pub place: Place,
 }
 
+/// The attribute that says, in a file of rejected units, why one was rejected. It is not stored when the mended file is
+/// imported.
+pub const REJECTED_ATTRIBUTE: &str = "dhakira-rejected";
+
 /// What fits one transaction, and what was wrong on the way.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// At most [`IMPORT_BATCH_UNITS`].
+    /// At most as many as [`Batches`] was told.
     pub units: Vec<PlacedUnit>,
-    /// In the order of the file.
-    pub diagnostics: Vec<Diagnostic>,
+    /// What was no good, in the order of the file; the place where a file breaks is one of them.
+    pub rejected: Vec<Rejected>,
+    /// What a person should know, and costs no unit.
+    pub notices: Vec<Diagnostic>,
     /// Bytes of the file read so far, compressed as it is.
     pub bytes_read: u64,
 }
@@ -38,6 +44,7 @@ pub struct Batches<'r> {
     /// The last unit, waiting for its successor.
     waiting: Option<Waiting>,
     ended: bool,
+    units_max: usize,
 }
 
 struct Waiting {
@@ -49,13 +56,20 @@ struct Waiting {
 impl<'r> Batches<'r> {
     /// Cuts what the reader gives.
     pub fn new(reader: Box<dyn UnitReader + Send + 'r>) -> Self {
-        Self { reader, waiting: None, ended: false }
+        Self { reader, waiting: None, ended: false, units_max: IMPORT_BATCH_UNITS }
+    }
+
+    /// With so many units in a batch.
+    #[must_use]
+    pub fn of(self, units_max: usize) -> Self {
+        Self { units_max, ..self }
     }
 
     fn place(&mut self, parsed: ParsedUnit) -> Option<PlacedUnit> {
         let ParsedUnit { mut content, place, previous_text, next_text } = parsed;
         // A file that says only when a unit was made says when it was last touched, too.
         content.changed = content.changed.or(content.created);
+        content.attributes.remove(REJECTED_ATTRIBUTE);
         let given = |text: Option<String>| text.as_deref().map(context_hash);
         let context = &mut content.context;
         context.previous = context.previous.or(given(previous_text));
@@ -85,12 +99,26 @@ impl Iterator for Batches<'_> {
         }
         let mut batch = Batch::default();
         let mut bytes = 0;
-        while batch.units.len() < IMPORT_BATCH_UNITS && bytes < IMPORT_BATCH_BYTES {
+        while batch.units.len() < self.units_max
+            && bytes < IMPORT_BATCH_BYTES
+            && batch.rejected.len() + batch.notices.len() < IMPORT_BATCH_FAULTS
+        {
             let complete = match self.reader.next() {
                 Some(Ok(Event::Unit(parsed))) => self.place(*parsed),
-                Some(Ok(Event::Diagnostic(diagnostic))) => {
-                    batch.diagnostics.push(diagnostic);
+                Some(Ok(Event::Notice(notice))) => {
+                    batch.notices.push(notice);
+                    None
+                }
+                Some(Ok(Event::Rejected(rejected))) => {
+                    let content = rejected.content.as_ref();
+                    let text = |it: &UnitContent| it.source.text.len() + it.target.text.len();
+                    bytes += content.map_or(0, text);
+                    batch.rejected.push(*rejected);
                     // What was between is unknown, so the units around it are not neighbours.
+                    self.waiting.take().map(|it| it.unit)
+                }
+                Some(Ok(Event::Broken(diagnostic))) => {
+                    batch.rejected.push(Rejected { diagnostic, content: None });
                     self.waiting.take().map(|it| it.unit)
                 }
                 Some(Err(error)) => {
@@ -109,7 +137,8 @@ impl Iterator for Batches<'_> {
             }
         }
         batch.bytes_read = self.reader.bytes_read();
-        let nothing = batch.units.is_empty() && batch.diagnostics.is_empty();
+        let nothing =
+            batch.units.is_empty() && batch.rejected.is_empty() && batch.notices.is_empty();
         (!nothing || !self.ended).then_some(Ok(batch))
     }
 }

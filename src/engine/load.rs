@@ -87,7 +87,7 @@ impl Loading<'_> {
             let units = self.store.units(memory.key, ids)?;
             let units: Vec<_> = ids.iter().copied().zip(units).collect();
             let change = |(id, unit)| match unit {
-                Some(unit) => IndexChange::Put(prepare::entry(unit, &memory.analyzers)),
+                Some(unit) => IndexChange::Put(prepare::entry(&unit, &memory.analyzers)),
                 None => IndexChange::Remove(id),
             };
             memory.index.apply(&units.into_par_iter().map(change).collect::<Vec<_>>());
@@ -106,7 +106,7 @@ impl Loading<'_> {
             let analyzers = &memory.analyzers;
             let ready = std::mem::take(&mut page).into_par_iter().map_init(
                 || loader.numbering(),
-                |numbering, unit| numbering.number(&prepare::entry(unit, analyzers)),
+                |numbering, unit| numbering.number(&prepare::entry(&unit, analyzers)),
             );
             let (next, entries): (_, Vec<_>) = rayon::join(|| read(Some(last)), || ready.collect());
             units += entries.len() as u64;

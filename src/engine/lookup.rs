@@ -132,6 +132,7 @@ impl Engine {
         segments: &[QuerySegment],
         cancel: &'a Cancel,
     ) -> Result<Search<'a>, EngineError> {
+        self.catalog.note_search();
         let chosen = self.choose(settings)?;
         for (index, query) in segments.iter().enumerate() {
             check_segment(&query.segment).map_err(|fault| {

@@ -1,6 +1,7 @@
 //! Which memories are there, as readers see them? The published side of what the writer decides.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::matching::MemoryIndex;
@@ -46,6 +47,8 @@ impl Memory {
 #[derive(Default)]
 pub(super) struct Catalog {
     memories: RwLock<Memories>,
+    /// Searches so far.
+    searches: AtomicU64,
 }
 
 #[derive(Default)]
@@ -76,6 +79,16 @@ impl Catalog {
         let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
         let above = memories.by_name.iter().filter(|(name, _)| after.is_none_or(|it| *name > it));
         above.take(limit).map(|(_, memory)| Arc::clone(memory)).collect()
+    }
+
+    /// Notes that somebody searches, and reads what was found from the store.
+    pub(super) fn note_search(&self) {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often somebody has searched.
+    pub(super) fn searches(&self) -> u64 {
+        self.searches.load(Ordering::Relaxed)
     }
 
     /// Shows readers a memory as it is now; one that is deleted disappears.

@@ -10,6 +10,7 @@ mod checkpoints;
 mod concordance;
 mod derived;
 mod error;
+mod export;
 mod filter;
 mod hygiene;
 mod import;
@@ -39,14 +40,17 @@ pub use analysis::{Band, BandCount, BandCounts, JobAnalysis};
 pub use background::step_back;
 pub use concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use error::EngineError;
+pub use export::{Export, Wanted};
 pub use filter::UnitFilter;
 pub use hygiene::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
-pub use import::{Batch, Batches, PlacedUnit};
+pub use import::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
 pub use lexicons::{LearnProgress, Taught};
 pub use load::{LoadProgress, Loaded};
 pub use lookup::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
 pub use prepare::{Prepared, UnitPatch, context_hash};
-pub use work::{DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory};
+pub use work::{
+    DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, StoredBatch, UnitVerdict,
+};
 
 use checkpoints::{Checkpoints, Keeper};
 use load::Loading;
@@ -196,11 +200,12 @@ impl Engine {
     ) -> Result<Vec<Unit>, EngineError> {
         let idempotency = idempotency(request, &("create_units", name, &contents))?;
         let memory = self.named(name)?;
+        let mut numbering = memory.index.numbering();
         let units = contents
             .into_iter()
             .enumerate()
             .map(|(index, content)| {
-                Prepared::new(content, &memory.analyzers).map_err(|fault| {
+                Prepared::new(content, &memory, &mut numbering).map_err(|fault| {
                     EngineError::invalid(format!("{}.{}", field(index), fault.field), fault.message)
                 })
             })
@@ -273,10 +278,8 @@ impl Engine {
     /// No such memory; the id belongs to another import or request; the store.
     pub fn import_progress(&self, import: &Import) -> Result<ImportProgress, EngineError> {
         self.named(&import.memory)?;
-        match self.remembered(import.idempotency()?)? {
-            Some(Outcome::Import(progress)) => Ok(progress),
-            _ => Ok(ImportProgress::default()),
-        }
+        let earlier = self.remembered(import.idempotency()?)?;
+        Ok(earlier.and_then(|it| it.import()).unwrap_or_default())
     }
 
     /// Checks and analyses the units of a batch, in parallel.
@@ -289,11 +292,15 @@ impl Engine {
         contents: Vec<UnitContent>,
     ) -> Result<Vec<Result<Prepared, ContentFault>>, EngineError> {
         let memory = self.named(name)?;
-        let prepare = |content| Prepared::new(content, &memory.analyzers);
-        Ok(self.bulk.install(|| contents.into_par_iter().map(prepare).collect()))
+        let prepared = contents.into_par_iter().map_init(
+            || memory.index.numbering(),
+            |numbering, content| Prepared::new(content, &memory, numbering),
+        );
+        Ok(self.bulk.install(|| prepared.collect()))
     }
 
-    /// Hands one batch of an import in and waits for a place in the queue, not for the disk.
+    /// Hands one batch of an import in and waits for a place in the queue, not for the disk. `rejected` units were read
+    /// beside them and are counted; after the `last` batch the import is complete.
     ///
     /// # Errors
     /// No such memory; the engine stops.
@@ -303,9 +310,14 @@ impl Engine {
         number: u64,
         units: Vec<Prepared>,
         rejected: u64,
+        last: bool,
     ) -> Result<ImportAnswer, EngineError> {
         let memory = self.named(&import.memory)?.key;
-        let batch = ImportBatch { memory, number, policy: import.policy, units, rejected };
+        // Deleted and made again since the units were prepared: their numbers are those of the old one.
+        if units.iter().any(|unit| unit.memory != memory) {
+            return Err(EngineError::NoMemory(import.memory.clone()));
+        }
+        let batch = ImportBatch { memory, number, policy: import.policy, units, rejected, last };
         let idempotency = Some(import.idempotency()?);
         let answer = self.writer.submit_when_free(Work::ImportBatch(batch), idempotency)?;
         Ok(ImportAnswer { answer, received: None })
@@ -413,24 +425,25 @@ impl ImportAnswer {
             Some(received) => received?,
             None => receive(self.answer.blocking_recv())?,
         };
-        progress(reply)
+        Ok(stored_batch(reply)?.progress)
     }
 
-    /// How far the import is on disk, at least through this batch.
+    /// How far the import is on disk, at least through this batch, and what became of its units.
     ///
     /// # Errors
     /// A gap in the numbers; the id used for something else; the store.
-    pub async fn acknowledged(mut self) -> Result<ImportProgress, EngineError> {
+    pub async fn acknowledged(mut self) -> Result<StoredBatch, EngineError> {
         self.ready().await;
-        progress(self.received.unwrap_or(Err(EngineError::Stopping))?)
+        stored_batch(self.received.unwrap_or(Err(EngineError::Stopping))?)
     }
 }
 
-fn progress(reply: Reply) -> Result<ImportProgress, EngineError> {
-    match reply.outcome {
-        Outcome::Import(progress) => Ok(progress),
-        _ => Err(EngineError::Internal("an import answered something else".to_owned())),
-    }
+fn stored_batch(reply: Reply) -> Result<StoredBatch, EngineError> {
+    let progress = reply
+        .outcome
+        .import()
+        .ok_or_else(|| EngineError::Internal("an import answered something else".to_owned()))?;
+    Ok(StoredBatch { progress, verdicts: reply.verdicts })
 }
 
 fn receive<E>(answer: Result<Result<Reply, EngineError>, E>) -> Result<Reply, EngineError> {

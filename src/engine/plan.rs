@@ -16,7 +16,7 @@ use super::memory::{Catalog, Memory};
 use super::prepare::{Prepared, UnitPatch};
 use super::work::{
     DuplicatePolicy, Idempotency, ImportBatch, ImportProgress, MemoryPatch, NewMemory, Outcome,
-    Reply, Work,
+    Reply, UnitVerdict, Work,
 };
 
 /// The changes of one commit to one memory's index.
@@ -35,6 +35,8 @@ pub(super) struct Planner<'a> {
     /// Units planned in this group by memory and source hash, with the hash of their whole content.
     by_source: HashMap<(MemoryKey, u64), Vec<(UnitId, u64)>>,
     requests: HashMap<RequestKey, RequestRecord>,
+    /// Whether several batches of one import may be one transaction.
+    together: bool,
     /// What was planned, in order.
     pub(super) commits: Vec<Commit>,
     pub(super) index_updates: Vec<IndexUpdate>,
@@ -46,8 +48,10 @@ impl<'a> Planner<'a> {
         catalog: &'a Catalog,
         records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
         now: Timestamp,
+        together: bool,
     ) -> Self {
         Self {
+            together,
             store,
             catalog,
             records,
@@ -71,7 +75,7 @@ impl<'a> Planner<'a> {
             Some(idempotency) => self.earlier(idempotency)?,
         };
         if let Some(outcome) = &earlier
-            && !matches!(outcome, Outcome::Import(_))
+            && outcome.import().is_none()
         {
             return self.repeat(outcome.clone());
         }
@@ -90,10 +94,7 @@ impl<'a> Planner<'a> {
                 self.delete_unit(memory, id, expected, &mut commit)
             }
             Work::ImportBatch(batch) => {
-                let progress = match earlier {
-                    Some(Outcome::Import(progress)) => progress,
-                    _ => ImportProgress::default(),
-                };
+                let progress = earlier.and_then(|it| it.import()).unwrap_or_default();
                 self.import(batch, progress, &mut commit)
             }
             Work::Tidy { before } => self.tidy(before, &mut commit),
@@ -108,8 +109,27 @@ impl<'a> Planner<'a> {
             self.requests.insert(key, record.clone());
             commit.requests.push((key, record));
         }
-        self.commits.push(commit);
+        self.add(commit, reply.outcome.import().is_some());
         Ok(reply)
+    }
+
+    /// Adds a commit to the plan: a batch of an import to the transaction of the batch before it, where that is wanted and
+    /// there is room, so that what costs the same for any number of units is paid less often.
+    fn add(&mut self, commit: Commit, imports: bool) {
+        if let Some(last) = self.commits.last_mut()
+            && imports
+            && self.together
+            && last.units.len() + commit.units.len() <= BATCH_UNITS_MAX
+            && last.requests.len() == 1
+            && last.requests.iter().zip(&commit.requests).all(|(a, b)| a.0 == b.0)
+            && last.memories.len() == 1
+            && last.memories.iter().zip(&commit.memories).all(|(a, b)| a.key == b.key)
+        {
+            last.units.extend(commit.units);
+            (last.memories, last.requests) = (commit.memories, commit.requests);
+        } else {
+            self.commits.push(commit);
+        }
     }
 
     /// What was answered when this request came before.
@@ -123,7 +143,7 @@ impl<'a> Planner<'a> {
 
     /// Answers a repeated request with what it made, as it is now.
     fn repeat(&self, outcome: Outcome) -> Result<Reply, EngineError> {
-        let mut reply = Reply { outcome, memory: None, units: Vec::new() };
+        let mut reply = Reply::of(outcome);
         match &reply.outcome {
             Outcome::Memory(key) => reply.memory = self.records.get(key).cloned(),
             Outcome::Units(key, ids) => {
@@ -131,7 +151,10 @@ impl<'a> Planner<'a> {
                     reply.units.extend(self.unit(*key, id)?.as_deref().cloned());
                 }
             }
-            Outcome::Deleted | Outcome::Import(_) | Outcome::Tidied { .. } => {}
+            Outcome::Deleted
+            | Outcome::Import(_)
+            | Outcome::Imported(_)
+            | Outcome::Tidied { .. } => {}
         }
         Ok(reply)
     }
@@ -218,7 +241,7 @@ impl<'a> Planner<'a> {
         record.deleted = true;
         record.changed = self.now;
         self.put_record(record, commit);
-        Ok(Reply { outcome: Outcome::Deleted, memory: None, units: Vec::new() })
+        Ok(Reply::of(Outcome::Deleted))
     }
 
     fn create_units(
@@ -234,7 +257,7 @@ impl<'a> Planner<'a> {
         self.close(memory, commit);
         let units = commit.units.iter().filter_map(UnitWrite::unit).cloned().collect::<Vec<_>>();
         let ids = units.iter().map(|unit| unit.id).collect();
-        Ok(Reply { outcome: Outcome::Units(key, ids), memory: None, units })
+        Ok(Reply { units, ..Reply::of(Outcome::Units(key, ids)) })
     }
 
     /// Adds a new unit to the plan.
@@ -256,12 +279,10 @@ impl<'a> Planner<'a> {
         prepared: Prepared,
     ) -> Arc<Unit> {
         let key = memory.record.key;
+        let (source_hash, content_hash) = (prepared.source_hash, prepared.content_hash);
+        self.by_source.entry((key, source_hash)).or_default().push((id, content_hash));
         let (content, entry) = prepared.finish(id, created, self.now);
-        self.by_source
-            .entry((key, entry.facts.source_hash))
-            .or_default()
-            .push((id, entry.facts.content_hash));
-        memory.changes.push(IndexChange::Put(entry));
+        memory.changes.push(IndexChange::PutNumbered(entry));
         let unit = Arc::new(Unit { id, revision, content });
         self.units.insert((key, id), Some(Arc::clone(&unit)));
         unit
@@ -280,19 +301,17 @@ impl<'a> Planner<'a> {
         let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
         check_revision(|| unit_resource(name, id), expected, unit.revision)?;
         let (revision, created) = (unit.revision + 1, unit.content.created);
+        let open = self.memory(key)?;
+        let content = patch.apply(unit.content.clone());
         let prepared =
-            Prepared::new(patch.apply(unit.content.clone()), &self.memory(key)?.analyzers)
-                .map_err(|fault| {
-                    EngineError::invalid(format!("unit.{}", fault.field), fault.message)
-                })?;
+            Prepared::new(content, &open, &mut open.index.numbering()).map_err(|fault| {
+                EngineError::invalid(format!("unit.{}", fault.field), fault.message)
+            })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);
         commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
         self.close(memory, commit);
-        Ok(Reply {
-            outcome: Outcome::Units(key, vec![id]),
-            memory: None,
-            units: vec![Unit::clone(&unit)],
-        })
+        let outcome = Outcome::Units(key, vec![id]);
+        Ok(Reply { units: vec![Unit::clone(&unit)], ..Reply::of(outcome) })
     }
 
     fn delete_unit(
@@ -311,7 +330,7 @@ impl<'a> Planner<'a> {
         memory.changes.push(IndexChange::Remove(id));
         commit.units.push(UnitWrite::Delete(key, id, unit.revision));
         self.close(memory, commit);
-        Ok(Reply { outcome: Outcome::Deleted, memory: None, units: Vec::new() })
+        Ok(Reply::of(Outcome::Deleted))
     }
 
     fn import(
@@ -320,10 +339,13 @@ impl<'a> Planner<'a> {
         mut progress: ImportProgress,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
-        let reply = |progress| Reply {
-            outcome: Outcome::Import(progress),
-            memory: None,
-            units: Vec::new(),
+        let reply = |progress: ImportProgress| {
+            let complete = progress.complete;
+            Reply::of(if complete {
+                Outcome::Imported(progress)
+            } else {
+                Outcome::Import(progress)
+            })
         };
         if batch.number <= progress.acked_through {
             return Ok(reply(progress));
@@ -338,7 +360,13 @@ impl<'a> Planner<'a> {
                 ),
             ));
         }
+        if progress.complete {
+            let what = "this import ended with an earlier batch; take a new import_id";
+            return Err(EngineError::invalid("batch.number", what));
+        }
         let mut memory = OpenMemory::new(self.record(batch.memory)?);
+        let mut verdicts = Vec::with_capacity(batch.units.len());
+        progress.complete = batch.last;
         progress.acked_through = batch.number;
         progress.counts.read += batch.units.len() as u64 + batch.rejected;
         progress.counts.rejected += batch.rejected;
@@ -347,6 +375,7 @@ impl<'a> Planner<'a> {
                 Verdict::New => {
                     self.create(&mut memory, prepared, commit);
                     progress.counts.stored += 1;
+                    verdicts.push(UnitVerdict::Stored);
                 }
                 Verdict::Replace(old) => {
                     let (id, revision) = (old.id, old.revision + 1);
@@ -354,12 +383,16 @@ impl<'a> Planner<'a> {
                     commit.units.push(UnitWrite::Update(memory.record.key, unit));
                     progress.counts.stored += 1;
                     progress.counts.replaced += 1;
+                    verdicts.push(UnitVerdict::Replaced);
                 }
-                Verdict::Duplicate => progress.counts.duplicates += 1,
+                Verdict::Duplicate => {
+                    progress.counts.duplicates += 1;
+                    verdicts.push(UnitVerdict::Duplicate);
+                }
             }
         }
         self.close(memory, commit);
-        Ok(reply(progress))
+        Ok(Reply { verdicts, ..reply(progress) })
     }
 
     /// What to do with an imported unit.
@@ -408,7 +441,7 @@ impl<'a> Planner<'a> {
     fn tidy(&mut self, before: Timestamp, commit: &mut Commit) -> Result<Reply, EngineError> {
         let reply = |more| {
             let outcome = Outcome::Tidied { more };
-            Ok(Reply { outcome, memory: None, units: Vec::new() })
+            Ok(Reply::of(outcome))
         };
         let doomed = self.records.values().find(|record| record.deleted && record.unit_count > 0);
         if let Some(mut record) = doomed.cloned() {
@@ -475,7 +508,7 @@ pub(super) fn remembered(
 }
 
 fn memory_reply(record: MemoryRecord) -> Reply {
-    Reply { outcome: Outcome::Memory(record.key), memory: Some(record), units: Vec::new() }
+    Reply { memory: Some(record.clone()), ..Reply::of(Outcome::Memory(record.key)) }
 }
 
 fn check_revision(

@@ -7,17 +7,21 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::check::{ContentFault, check_content};
-use crate::matching::{Facts, Form, IndexEntry};
+use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering};
+use crate::store::MemoryKey;
 use crate::text::{Analysis, Analyzer, canonical};
 use crate::unit::{Context, Segment, Timestamp, Unit, UnitContent, UnitId};
 
-/// A unit that passed its checks, with everything the index wants of it.
+use super::memory::Memory;
+
+/// A unit that passed its checks, with everything the index of its memory wants of it.
 pub struct Prepared {
     pub(super) content: UnitContent,
     pub(super) source_hash: u64,
     pub(super) content_hash: u64,
-    form: Form,
-    target: Form,
+    /// Whose index has numbered it.
+    pub(super) memory: MemoryKey,
+    numbered: NumberedEntry,
 }
 
 thread_local! {
@@ -36,24 +40,21 @@ impl Prepared {
     ///
     /// # Errors
     /// The first rule that the content breaks.
-    pub(super) fn new(content: UnitContent, analyzers: &Analyzers) -> Result<Self, ContentFault> {
+    pub(super) fn new(
+        content: UnitContent,
+        memory: &Memory,
+        numbering: &mut Numbering<'_>,
+    ) -> Result<Self, ContentFault> {
         check_content(&content)?;
-        Ok(Self::trusted(content, analyzers))
-    }
-
-    fn trusted(content: UnitContent, analyzers: &Analyzers) -> Self {
-        SCRATCH.with_borrow_mut(|analysis| {
-            analyzers.target.analyze_into(&content.target.text, analysis);
-            let target = Form::words_of(analysis);
-            analyzers.source.analyze_into(&content.source.text, analysis);
-            let tags = tag_signature(&content.source, analysis);
-            Self {
-                source_hash: source_hash(analysis, tags),
-                content_hash: content_hash(&content),
-                form: Form::new(analysis, tags),
-                target,
-                content,
-            }
+        let unit = Unit { id: UnitId(0), revision: 0, content };
+        let entry = entry(&unit, &memory.analyzers);
+        let content = unit.content;
+        Ok(Self {
+            numbered: numbering.number(&entry),
+            source_hash: entry.facts.source_hash,
+            content_hash: entry.facts.content_hash,
+            memory: memory.key,
+            content,
         })
     }
 
@@ -63,26 +64,32 @@ impl Prepared {
         id: UnitId,
         created: Option<Timestamp>,
         now: Timestamp,
-    ) -> (UnitContent, IndexEntry) {
+    ) -> (UnitContent, NumberedEntry) {
         let mut content = self.content;
         let changed = *content.changed.get_or_insert(now);
         content.created = Some(content.created.or(created).unwrap_or(now));
-        let facts = Facts {
-            source_hash: self.source_hash,
-            content_hash: self.content_hash,
-            context: content.context,
-            changed,
-            document: content.document.clone(),
-            author: content.author.clone(),
-        };
-        (content, IndexEntry { unit: id, form: self.form, target: self.target, facts })
+        (content, self.numbered.at(id, changed))
     }
 }
 
-/// What the index wants of a stored unit. What is stored passed its checks when it came.
-pub(super) fn entry(unit: Unit, analyzers: &Analyzers) -> IndexEntry {
-    let changed = unit.content.changed.unwrap_or_default();
-    Prepared::trusted(unit.content, analyzers).finish(unit.id, None, changed).1
+/// What the index wants of a unit that passed its checks.
+pub(super) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
+    let content = &unit.content;
+    SCRATCH.with_borrow_mut(|analysis| {
+        analyzers.target.analyze_into(&content.target.text, analysis);
+        let target = Form::words_of(analysis);
+        analyzers.source.analyze_into(&content.source.text, analysis);
+        let tags = tag_signature(&content.source, analysis);
+        let facts = Facts {
+            source_hash: source_hash(analysis, tags),
+            content_hash: content_hash(content),
+            context: content.context,
+            changed: content.changed.unwrap_or_default(),
+            document: content.document.clone(),
+            author: content.author.clone(),
+        };
+        IndexEntry { unit: unit.id, form: Form::new(analysis, tags), target, facts }
+    })
 }
 
 /// The fields of a unit that a change names; `None` leaves one as it is.

@@ -65,6 +65,29 @@ pub struct ImportProgress {
     pub acked_through: u64,
     /// What became of their units.
     pub counts: ImportCounts,
+    /// Whether its last batch is among them.
+    #[serde(skip)]
+    pub complete: bool,
+}
+
+/// What became of a unit of an import that passed its checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitVerdict {
+    /// It is a new unit.
+    Stored,
+    /// It took the place of an older unit.
+    Replaced,
+    /// It was there already.
+    Duplicate,
+}
+
+/// A batch of an import that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// How far the import is with it, at least.
+    pub progress: ImportProgress,
+    /// What became of its units, in their order; empty when it was on disk before.
+    pub verdicts: Vec<UnitVerdict>,
 }
 
 /// A write, its texts analysed already.
@@ -119,6 +142,8 @@ pub(super) struct ImportBatch {
     pub(super) policy: DuplicatePolicy,
     pub(super) units: Vec<Prepared>,
     pub(super) rejected: u64,
+    /// None comes after it.
+    pub(super) last: bool,
 }
 
 /// Makes a write repeatable.
@@ -141,6 +166,19 @@ pub(super) enum Outcome {
     Tidied {
         more: bool,
     },
+    /// An import whose last batch is stored.
+    Imported(ImportProgress),
+}
+
+impl Outcome {
+    /// How far an import is, if it is one.
+    pub(super) fn import(&self) -> Option<ImportProgress> {
+        match self {
+            Self::Import(progress) => Some(ImportProgress { complete: false, ..*progress }),
+            Self::Imported(progress) => Some(ImportProgress { complete: true, ..*progress }),
+            _ => None,
+        }
+    }
 }
 
 /// What a write answers.
@@ -148,4 +186,12 @@ pub(super) struct Reply {
     pub(super) outcome: Outcome,
     pub(super) memory: Option<MemoryRecord>,
     pub(super) units: Vec<Unit>,
+    /// Of the units of a batch of an import.
+    pub(super) verdicts: Vec<UnitVerdict>,
+}
+
+impl Reply {
+    pub(super) fn of(outcome: Outcome) -> Self {
+        Self { outcome, memory: None, units: Vec::new(), verdicts: Vec::new() }
+    }
 }

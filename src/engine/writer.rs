@@ -48,7 +48,8 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
         let last_time = Timestamp::default();
-        let writer = Loop { store, catalog, records, sequence, keeper, last_time };
+        let searches = catalog.searches();
+        let writer = Loop { store, catalog, records, sequence, keeper, last_time, searches };
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             // Whoever waits for a write waits for the disk as well; whoever looks something up does not.
             step_back();
@@ -108,6 +109,8 @@ struct Loop {
     sequence: watch::Sender<Sequence>,
     keeper: Keeper,
     last_time: Timestamp,
+    /// How often somebody had searched when the last group was written.
+    searches: u64,
 }
 
 /// How often old requests are looked for.
@@ -178,8 +181,16 @@ impl Loop {
         // Time never runs backwards in the store, whatever the clock does.
         self.last_time = now().max(Timestamp { micros: self.last_time.micros + 1 });
         let before = self.records.clone();
-        let mut planner =
-            Planner::new(self.store.as_ref(), &self.catalog, &mut self.records, self.last_time);
+        // A search waits for the end of the transaction that is under way: where nobody searches they may be long.
+        let searches = self.catalog.searches();
+        let nobody_searches = std::mem::replace(&mut self.searches, searches) == searches;
+        let mut planner = Planner::new(
+            self.store.as_ref(),
+            &self.catalog,
+            &mut self.records,
+            self.last_time,
+            nobody_searches,
+        );
         let mut answers = Vec::with_capacity(group.len());
         let mut failure = None;
         for job in group {

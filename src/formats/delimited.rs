@@ -11,7 +11,9 @@ use crate::limits::{DELIMITED_ROW_BYTES_MAX, UNIT_ATTRIBUTES_MAX};
 use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
 
 use super::decode::{Source, Text};
-use super::{Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, judge, parse_time};
+use super::{
+    Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, judge, parse_time, rejected,
+};
 
 /// Reads TSV and CSV.
 pub(super) struct DelimitedReader<'r> {
@@ -20,7 +22,7 @@ pub(super) struct DelimitedReader<'r> {
     format: Format,
     columns: Vec<Column>,
     row: ByteRecord,
-    file_name: String,
+    options: ReadOptions,
     unit: u64,
     ended: bool,
 }
@@ -49,9 +51,9 @@ impl<'r> DelimitedReader<'r> {
         let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let count = |wanted: u8| line.iter().filter(|&&byte| byte == wanted).count();
         let delimiter = match format {
-            Format::Tsv | Format::Tmx => b'\t',
             Format::Csv if count(b';') > count(b',') => b';',
             Format::Csv => b',',
+            _ => b'\t',
         };
         // A header is names of columns: nobody quotes them but a program that quotes everything.
         let quoting = format == Format::Csv || line.starts_with(b"\"");
@@ -74,18 +76,18 @@ impl<'r> DelimitedReader<'r> {
             format,
             columns: columns(&names, options)?,
             row: ByteRecord::new(),
-            file_name: options.file_name.clone(),
+            options: options.clone(),
             unit: 0,
             ended: false,
         })
     }
 
     fn place(&self, line: u64) -> Place {
-        Place { file: self.file_name.clone(), line, column: 0, unit: self.unit }
+        Place { file: self.options.file_name.clone(), line, column: 0, unit: self.unit }
     }
 
-    fn fault(&self, line: u64, cause: Cause, message: String) -> Event {
-        Event::Diagnostic(Diagnostic { place: self.place(line), cause, message })
+    fn fault(&self, line: u64, cause: Cause, message: String, content: UnitContent) -> Event {
+        rejected(Diagnostic { place: self.place(line), cause, message }, Some(content))
     }
 
     fn event(&self) -> Event {
@@ -106,7 +108,7 @@ impl<'r> DelimitedReader<'r> {
                         let message = format!(
                             "'{text}' is not a date: write YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"
                         );
-                        return self.fault(line, Cause::BadField, message);
+                        return self.fault(line, Cause::BadField, message, content);
                     };
                     let place = match column {
                         Column::Created => &mut content.created,
@@ -126,7 +128,7 @@ impl<'r> DelimitedReader<'r> {
                 "{found} columns where the header has {wanted}, so a side is missing; is a delimiter or a quotation \
                  mark lost here?"
             );
-            return self.fault(line, Cause::MissingColumn, message);
+            return self.fault(line, Cause::MissingColumn, message, content);
         }
         if self.row.len() > self.columns.len() {
             let message = format!(
@@ -134,9 +136,10 @@ impl<'r> DelimitedReader<'r> {
                 self.row.len(),
                 self.columns.len()
             );
-            return self.fault(line, Cause::MissingColumn, message);
+            return self.fault(line, Cause::MissingColumn, message, content);
         }
-        judge(ParsedUnit { content, place: self.place(line), previous_text: None, next_text: None })
+        let place = self.place(line);
+        judge(ParsedUnit { content, place, previous_text: None, next_text: None }, &self.options)
     }
 }
 
@@ -221,7 +224,8 @@ impl Iterator for DelimitedReader<'_> {
                 let line = self.rows.position().line();
                 let message =
                     format!("{error}; everything before this place was read, nothing after it");
-                Some(Ok(self.fault(line, Cause::Malformed, message)))
+                let place = self.place(line);
+                Some(Ok(Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })))
             }
         }
     }

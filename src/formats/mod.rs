@@ -5,22 +5,25 @@
 
 mod decode;
 mod delimited;
+mod inline;
+mod moses;
 mod tmx_reader;
+mod tmx_unit;
 mod tmx_writer;
 mod xml;
 
 use std::fmt;
-use std::io::{self, BufRead as _, Read};
+use std::io::{self, BufRead as _, Read, Write};
 use std::str::FromStr;
 
 use crate::check::check_content;
-use crate::unit::{Cause, Diagnostic, Invalid, Lang, Place, UnitContent};
+use crate::unit::{Cause, Diagnostic, Invalid, Lang, Place, Unit, UnitContent};
 
 pub use decode::ILLEGAL;
-pub use tmx_writer::{TmxHeader, TmxWriter};
+pub use tmx_writer::TmxWriter;
 
 /// A format of exchange files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Translation Memory eXchange, 1.1 to 1.4b.
     Tmx,
@@ -28,15 +31,51 @@ pub enum Format {
     Tsv,
     /// Columns with commas or semicolons between them, a header first, quoted as in RFC 4180.
     Csv,
+    /// XML Localization Interchange File Format 1.2, 2.0 and 2.1, SDLXLIFF and MQXLIFF; written as 2.1.
+    Xliff,
+    /// Gettext message catalogues, PO and POT.
+    Po,
+    /// The first sheet of a workbook of Office Open XML, a header first.
+    Xlsx,
+    /// Two plain files with a segment a line; see [`open_pair`].
+    Moses,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+impl Format {
+    /// Every format that can be read.
+    pub const ALL: [Self; 8] = [
+        Self::Tmx,
+        Self::Tsv,
+        Self::Csv,
+        Self::Xliff,
+        Self::Po,
+        Self::Xlsx,
+        Self::Moses,
+        Self::Jsonl,
+    ];
+    /// The formats that can be written, too.
+    pub const WRITTEN: [Self; 5] = [Self::Tmx, Self::Tsv, Self::Csv, Self::Jsonl, Self::Xliff];
+
+    /// The name in flags and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tmx => "tmx",
+            Self::Tsv => "tsv",
+            Self::Csv => "csv",
+            Self::Xliff => "xliff",
+            Self::Po => "po",
+            Self::Xlsx => "xlsx",
+            Self::Moses => "moses",
+            Self::Jsonl => "jsonl",
+        }
+    }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Tmx => "tmx",
-            Self::Tsv => "tsv",
-            Self::Csv => "csv",
-        })
+        out.write_str(self.name())
     }
 }
 
@@ -44,12 +83,10 @@ impl FromStr for Format {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "tmx" => Ok(Self::Tmx),
-            "tsv" => Ok(Self::Tsv),
-            "csv" => Ok(Self::Csv),
-            _ => Err(Invalid(format!("'{text}' is not a format; tmx, tsv and csv are"))),
-        }
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Invalid(format!("'{text}' is not a format; there are {names}"))
+        })
     }
 }
 
@@ -66,8 +103,28 @@ pub struct ReadOptions {
     pub source_column: Option<String>,
     /// Column of the targets in TSV and CSV.
     pub target_column: Option<String>,
+    /// Whether inline tags are kept; without them only the text is read.
+    pub tags: bool,
+    /// Whether sources are taken for targets and targets for sources: for files whose sides are swapped.
+    pub swap: bool,
     /// What places call the input.
     pub file_name: String,
+}
+
+impl ReadOptions {
+    /// Everything found out from the content, inline tags kept.
+    pub fn new(source_lang: Lang, target_lang: Lang, file_name: impl Into<String>) -> Self {
+        Self {
+            source_lang,
+            target_lang,
+            format: None,
+            source_column: None,
+            target_column: None,
+            tags: true,
+            swap: false,
+            file_name: file_name.into(),
+        }
+    }
 }
 
 /// A unit of an input.
@@ -83,13 +140,96 @@ pub struct ParsedUnit {
     pub next_text: Option<String>,
 }
 
+/// A unit of an input that cannot be used as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it stands and what is wrong with it.
+    pub diagnostic: Diagnostic,
+    /// As much of it as was read, so that it can be written out and mended: a side may be empty or break a rule. `None`
+    /// when nothing of it could be read.
+    pub content: Option<UnitContent>,
+}
+
 /// What comes out of an input, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A good unit.
     Unit(Box<ParsedUnit>),
-    /// Something wrong.
-    Diagnostic(Diagnostic),
+    /// A unit that is no good.
+    Rejected(Box<Rejected>),
+    /// The input breaks here: everything before was read, an unknown number of units after it was not.
+    Broken(Diagnostic),
+    /// Something that a person should know and that costs no unit: a declared encoding that is not true, sides that look
+    /// swapped.
+    Notice(Diagnostic),
+}
+
+impl Event {
+    /// What is told of it; `None` for a good unit.
+    pub fn diagnostic(&self) -> Option<&Diagnostic> {
+        match self {
+            Self::Unit(_) => None,
+            Self::Rejected(rejected) => Some(&rejected.diagnostic),
+            Self::Broken(diagnostic) | Self::Notice(diagnostic) => Some(diagnostic),
+        }
+    }
+}
+
+/// What the beginning of a file says.
+#[derive(Debug, Clone)]
+pub struct FileHeader {
+    /// Language of the sources.
+    pub source_lang: Lang,
+    /// Language of the targets.
+    pub target_lang: Lang,
+    /// Version of this program.
+    pub tool_version: String,
+}
+
+/// A file being written to `W`, unit by unit: the same bytes for the same units.
+pub trait UnitWriter<W> {
+    /// Writes one unit.
+    ///
+    /// # Errors
+    /// I/O.
+    fn write(&mut self, unit: &Unit) -> io::Result<()>;
+
+    /// Writes the end of the file and gives the output back, flushed.
+    ///
+    /// # Errors
+    /// I/O.
+    fn finish(self: Box<Self>) -> io::Result<W>;
+}
+
+/// Begins a file. Hand in a buffered output: writers write in small pieces.
+///
+/// # Errors
+/// I/O; `InvalidInput` for a format that is only read.
+pub fn create<'w, W: Write + Send + 'w>(
+    format: Format,
+    header: &FileHeader,
+    out: W,
+) -> io::Result<Box<dyn UnitWriter<W> + Send + 'w>> {
+    match format {
+        Format::Tmx => Ok(Box::new(TmxWriter::new(out, header)?)),
+        other => {
+            let names = Format::WRITTEN.map(Format::name).join(", ");
+            let message = format!("{other} is not written; {names} are");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
+    }
+}
+
+/// Opens a pair of plain files, a segment a line, the same number of lines in both.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open_pair<'r>(
+    sources: Box<dyn Read + Send + 'r>,
+    targets: Box<dyn Read + Send + 'r>,
+    options: &ReadOptions,
+) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
+    Ok(Box::new(moses::MosesReader::new(sources, targets, options)?))
 }
 
 /// Opens plain text of any encoding that its first bytes tell, compressed or not, as UTF-8. Bytes that are not legal come out
@@ -154,6 +294,7 @@ pub fn open<'r>(
         Format::Tsv | Format::Csv => {
             Box::new(delimited::DelimitedReader::new(text, source, format, options)?)
         }
+        other => return Err(OpenError::Unknown(format!("{other} cannot be read alone"))),
     })
 }
 
@@ -182,8 +323,23 @@ fn sniff(head: &[u8]) -> Result<Format, OpenError> {
     ))
 }
 
+fn rejected(diagnostic: Diagnostic, content: Option<UnitContent>) -> Event {
+    Event::Rejected(Box::new(Rejected { diagnostic, content }))
+}
+
+/// The end of what can be read.
+fn broken(place: Place, what: &str) -> Event {
+    let message = format!("{what}; everything before this place was read, nothing after it");
+    Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
+}
+
 /// A unit that was read, checked: an event either way.
-fn judge(parsed: ParsedUnit) -> Event {
+fn judge(parsed: ParsedUnit, options: &ReadOptions) -> Event {
+    let mut parsed = parsed;
+    if options.swap {
+        let content = &mut parsed.content;
+        std::mem::swap(&mut content.source, &mut content.target);
+    }
     let illegal = |text: &str| text.contains(decode::ILLEGAL);
     let content = &parsed.content;
     let fault = if [&content.source, &content.target].into_iter().any(|it| illegal(&it.text)) {
@@ -196,7 +352,8 @@ fn judge(parsed: ParsedUnit) -> Event {
     match fault {
         None => Event::Unit(Box::new(parsed)),
         Some((cause, message)) => {
-            Event::Diagnostic(Diagnostic { place: parsed.place, cause, message })
+            let ParsedUnit { content, place, .. } = parsed;
+            rejected(Diagnostic { place, cause, message }, Some(content))
         }
     }
 }

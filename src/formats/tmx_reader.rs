@@ -1,35 +1,19 @@
 //! Units out of TMX 1.1 to 1.4b.
 //!
 //! Source: the TMX 1.4b specification (LISA OSCAR, 2005). Inline elements become tags beside the text; what is known of a
-//! `tu` beyond texts becomes fields and attributes of the unit. A variant of the target language gives a unit each.
+//! `tu` beyond texts becomes fields and attributes of the unit. Each pair of variants of the two languages is a unit.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 
-use crate::limits::{FIELD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_TAGS_MAX, UNIT_ATTRIBUTES_MAX};
-use crate::unit::{
-    Cause, Context, Diagnostic, InlineTag, Lang, Place, Segment, TagKind, Timestamp, UnitContent,
-};
+use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
+use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
 
 use super::decode::{Source, Text};
+use super::inline::{self, SegmentBuilder, TagFields};
+use super::tmx_unit::{TranslationUnit, Variant};
 use super::xml::{Document, Element, Piece, Position, Stop};
-use super::{Event, Format, ParsedUnit, ReadOptions, UnitReader, judge, parse_time};
-
-/// Properties that hold a field of the unit.
-pub(super) mod property {
-    pub(in super::super) const DOCUMENT: &str = "x-document";
-    pub(in super::super) const PREVIOUS_HASH: &str = "x-dhakira-previous";
-    pub(in super::super) const NEXT_HASH: &str = "x-dhakira-next";
-    pub(in super::super) const CREATED_MICROS: &str = "x-dhakira-created";
-    pub(in super::super) const CHANGED_MICROS: &str = "x-dhakira-changed";
-    /// Before the name of an attribute that would be taken for something else.
-    pub(in super::super) const ATTRIBUTE: &str = "x-dhakira-attribute:";
-    /// Neighbours as text: memoQ, OmegaT.
-    pub(in super::super) const PREVIOUS_TEXT: [&str; 2] = ["x-context-pre", "prev"];
-    pub(in super::super) const NEXT_TEXT: [&str; 2] = ["x-context-post", "next"];
-    /// The document as OmegaT writes it.
-    pub(in super::super) const FILE: &str = "file";
-}
+use super::{Event, Format, ReadOptions, UnitReader, broken, judge, rejected};
 
 /// Reads TMX.
 pub(super) struct TmxReader<'r> {
@@ -41,25 +25,8 @@ pub(super) struct TmxReader<'r> {
     ended: bool,
 }
 
-/// A `tu` being read.
-#[derive(Default)]
-struct TranslationUnit {
-    attributes: Vec<(String, String)>,
-    properties: Vec<(String, String)>,
-    notes: Vec<String>,
-    variants: Vec<Variant>,
-    fault: Option<(Position, Cause, String)>,
-}
-
-/// A `tuv` being read.
-#[derive(Default)]
-struct Variant {
-    lang: String,
-    attributes: Vec<(String, String)>,
-    properties: Vec<(String, String)>,
-    notes: Vec<String>,
-    segment: Option<Segment>,
-}
+/// Languages named in a message.
+const LANGS_NAMED_MAX: usize = 20;
 
 impl<'r> TmxReader<'r> {
     pub(super) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
@@ -90,326 +57,100 @@ impl<'r> TmxReader<'r> {
         if element.name == "tu" {
             self.unit += 1;
             let position = self.document.position();
-            let unit = self.read_unit(element)?;
-            self.give(unit, position);
+            let mut unit = TranslationUnit { attributes: element.attributes, ..Default::default() };
+            match self.read_unit(&mut unit) {
+                Ok(()) => self.give(unit, position),
+                Err(stop) => {
+                    self.give_broken(unit, position, &stop);
+                    return Err(stop);
+                }
+            }
         }
         Ok(())
     }
 
-    fn read_unit(&mut self, element: Element) -> Result<TranslationUnit, Stop> {
+    fn read_unit(&mut self, unit: &mut TranslationUnit) -> Result<(), Stop> {
         let depth = self.document.depth();
-        let mut unit = TranslationUnit { attributes: element.attributes, ..Default::default() };
         loop {
             match self.document.next()? {
                 Piece::Start(child) => match child.name.as_str() {
-                    "tuv" => {
-                        let variant = self.read_variant(child, &mut unit.fault)?;
-                        unit.variants.push(variant);
-                    }
-                    "prop" => self.read_property(child, &mut unit.properties)?,
-                    "note" => unit.notes.push(self.read_text()?),
-                    _ => self.skip()?,
+                    "tuv" => self.read_variant(child, unit)?,
+                    "prop" => self.read_property(&child, &mut unit.properties)?,
+                    "note" => unit.note(self.document.read_text(FIELD_BYTES_MAX)?),
+                    _ => self.document.skip()?,
                 },
-                Piece::End(_) if self.document.depth() < depth => return Ok(unit),
+                Piece::End if self.document.depth() < depth => return Ok(()),
                 _ => {}
             }
         }
     }
 
-    fn read_variant(
-        &mut self,
-        element: Element,
-        fault: &mut Option<(Position, Cause, String)>,
-    ) -> Result<Variant, Stop> {
+    fn read_variant(&mut self, element: Element, unit: &mut TranslationUnit) -> Result<(), Stop> {
         let depth = self.document.depth();
-        let lang = element.attribute("xml:lang").or_else(|| element.attribute("lang"));
-        let mut variant = Variant {
-            lang: lang.unwrap_or_default().to_owned(),
-            attributes: element.attributes,
-            ..Variant::default()
-        };
+        let name = element.attribute("xml:lang").or_else(|| element.attribute("lang"));
+        let name = name.unwrap_or_default().to_owned();
+        let lang = name.parse::<Lang>().ok();
+        let fits = |wanted: &Lang| lang.as_ref().is_some_and(|lang| wanted.accepts(lang));
+        let wanted = fits(&self.options.source_lang) || fits(&self.options.target_lang);
+        if unit.langs.len() < LANGS_NAMED_MAX {
+            unit.langs.push(name);
+        }
+        if !wanted {
+            return self.document.skip();
+        }
+        let mut variant = Variant { lang, attributes: element.attributes, ..Variant::default() };
         loop {
             match self.document.next()? {
                 Piece::Start(child) => match child.name.as_str() {
                     "seg" => {
                         let position = self.document.position();
-                        let mut builder = SegmentBuilder::default();
+                        let mut builder = SegmentBuilder::new(self.options.tags);
                         self.read_segment(&mut builder)?;
-                        if let Some((cause, what)) = builder.fault.take() {
-                            fault.get_or_insert((position, cause, what));
+                        if let Some((cause, what)) = builder.take_fault() {
+                            unit.fault.get_or_insert((position, cause, what));
                         }
-                        variant.segment = Some(builder.finish());
+                        let segment = builder.finish();
+                        unit.bytes += segment.text.len();
+                        variant.segment = Some(segment);
                     }
-                    "prop" => self.read_property(child, &mut variant.properties)?,
-                    "note" => variant.notes.push(self.read_text()?),
-                    _ => self.skip()?,
+                    "prop" => self.read_property(&child, &mut variant.properties)?,
+                    "note" => variant.note(self.document.read_text(FIELD_BYTES_MAX)?),
+                    _ => self.document.skip()?,
                 },
-                Piece::End(_) if self.document.depth() < depth => return Ok(variant),
+                Piece::End if self.document.depth() < depth => break,
                 _ => {}
             }
         }
+        if unit.variants.len() < VARIANTS_MAX && unit.bytes <= VARIANTS_BYTES_MAX {
+            unit.variants.push(variant);
+        } else {
+            let message = format!(
+                "more than {VARIANTS_MAX} variants or {VARIANTS_BYTES_MAX} bytes in one unit; split it"
+            );
+            unit.fault.get_or_insert((self.document.position(), Cause::Limit, message));
+        }
+        Ok(())
     }
 
     fn read_segment(&mut self, builder: &mut SegmentBuilder) -> Result<(), Stop> {
         let depth = self.document.depth();
         loop {
             match self.document.next()? {
-                Piece::Text(text) => builder.text(&text),
-                Piece::UnknownEntity(name) => builder.fail(
-                    Cause::Malformed,
-                    format!("the entity &{name}; is not defined; entities of a DTD are not read"),
-                ),
-                Piece::Start(child) if child.name == "hi" => builder.open(&child, TagKind::Open),
-                Piece::End(name) if name == "hi" => builder.close_highlight(),
-                Piece::Start(child) => {
-                    let code = self.read_code()?;
-                    builder.tag(&child, code);
+                Piece::Text => builder.text(self.document.text()),
+                Piece::UnknownEntity(name) => builder.unknown_entity(&name),
+                Piece::Start(child) if child.name == "hi" => {
+                    let (fields, attributes) = tag_fields(&child, String::new());
+                    builder.enclose(inline::HIGHLIGHT, fields, &attributes);
                 }
-                Piece::End(_) if self.document.depth() < depth => return Ok(()),
-                Piece::End(_) => {}
+                Piece::Start(child) => self.read_tag(child, builder)?,
+                Piece::End if self.document.depth() < depth => return Ok(()),
+                Piece::End => builder.end_enclosed(String::new()),
             }
         }
     }
 
-    /// The native code in an inline element, sub-flows and all, as it would stand in the native file.
-    fn read_code(&mut self) -> Result<String, Stop> {
-        self.read_text()
-    }
-
-    fn read_property(
-        &mut self,
-        element: Element,
-        properties: &mut Vec<(String, String)>,
-    ) -> Result<(), Stop> {
-        let name = element.attribute("type").unwrap_or("prop").to_owned();
-        let value = self.read_text()?;
-        // One too many is enough for the check to see it.
-        if properties.len() <= UNIT_ATTRIBUTES_MAX {
-            properties.push((name, value));
-        }
-        Ok(())
-    }
-
-    /// All text inside of the element just begun, up to its end.
-    fn read_text(&mut self) -> Result<String, Stop> {
-        let depth = self.document.depth();
-        let mut text = String::new();
-        loop {
-            match self.document.next()? {
-                // One piece more than may be kept is enough for the check to see it.
-                Piece::Text(piece) if text.len() <= FIELD_BYTES_MAX => text.push_str(&piece),
-                Piece::UnknownEntity(name) if text.len() <= FIELD_BYTES_MAX => {
-                    text.extend(["&", &name, ";"]);
-                }
-                Piece::End(_) if self.document.depth() < depth => return Ok(text),
-                _ => {}
-            }
-        }
-    }
-
-    fn skip(&mut self) -> Result<(), Stop> {
-        let depth = self.document.depth();
-        while !(matches!(self.document.next()?, Piece::End(_)) && self.document.depth() < depth) {}
-        Ok(())
-    }
-
-    fn place(&self, position: Position) -> Place {
-        Place {
-            file: self.options.file_name.clone(),
-            line: position.line,
-            column: position.column,
-            unit: self.unit,
-        }
-    }
-
-    fn fault(&mut self, position: Position, cause: Cause, message: String) {
-        let place = self.place(position);
-        self.queue.push_back(Event::Diagnostic(Diagnostic { place, cause, message }));
-    }
-
-    /// Puts the units of a `tu`, or what is wrong with it, into the queue.
-    fn give(&mut self, mut unit: TranslationUnit, position: Position) {
-        if let Some((position, cause, message)) = unit.fault.take() {
-            self.fault(position, cause, message);
-            return;
-        }
-        let (source_lang, target_lang) =
-            (self.options.source_lang.clone(), self.options.target_lang.clone());
-        let Some(source) = unit.take(&source_lang) else {
-            self.missing(position, Cause::MissingSource, &source_lang, &unit);
-            return;
-        };
-        let mut found = false;
-        while let Some(target) = unit.take(&target_lang) {
-            found = true;
-            let parsed = unit.parsed(&source, target, self.place(position));
-            self.queue.push_back(judge(parsed));
-        }
-        if !found {
-            unit.variants.push(source);
-            self.missing(position, Cause::MissingTarget, &target_lang, &unit);
-        }
-    }
-
-    fn missing(&mut self, position: Position, cause: Cause, wanted: &Lang, unit: &TranslationUnit) {
-        let langs: Vec<&str> = unit.variants.iter().map(|variant| variant.lang.as_str()).collect();
-        let langs = if langs.is_empty() { "nothing".to_owned() } else { langs.join(", ") };
-        let flag = match cause {
-            Cause::MissingSource => "--source-lang",
-            _ => "--target-lang",
-        };
-        let message =
-            format!("no text in '{wanted}', only in {langs}; {flag} chooses another language");
-        self.fault(position, cause, message);
-    }
-}
-
-impl TranslationUnit {
-    /// The first variant with text in a language: that very language, or another region of it.
-    fn take(&mut self, wanted: &Lang) -> Option<Variant> {
-        let parsed: Vec<Option<Lang>> = self
-            .variants
-            .iter()
-            .map(|variant| variant.segment.as_ref().and(variant.lang.parse().ok()))
-            .collect();
-        let fits = |fit: &dyn Fn(&Lang) -> bool| {
-            parsed.iter().position(|lang| lang.as_ref().is_some_and(fit))
-        };
-        let place = fits(&|lang| lang == wanted).or_else(|| fits(&|lang| wanted.accepts(lang)))?;
-        Some(self.variants.remove(place))
-    }
-
-    fn parsed(&self, source: &Variant, target: Variant, place: Place) -> ParsedUnit {
-        let mut fields = Fields::default();
-        let attribute = |name: &str| {
-            let find = |from: &[(String, String)]| {
-                from.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
-            };
-            find(&target.attributes).or_else(|| find(&self.attributes))
-        };
-        if let Some((_, id)) = self.attributes.iter().find(|(key, _)| key == "tuid") {
-            fields.attribute("tuid", id.clone());
-        }
-        fields.created = attribute("creationdate").and_then(|time| parse_time(&time));
-        fields.changed = attribute("changedate").and_then(|time| parse_time(&time));
-        fields.author =
-            attribute("changeid").or_else(|| attribute("creationid")).unwrap_or_default();
-        for properties in [&self.properties, &source.properties, &target.properties] {
-            for (name, value) in properties {
-                fields.property(name, value.clone());
-            }
-        }
-        for note in self.notes.iter().chain(&source.notes).chain(&target.notes) {
-            fields.attribute("note", note.clone());
-        }
-        ParsedUnit {
-            content: UnitContent {
-                source: source.segment.clone().unwrap_or_default(),
-                target: target.segment.unwrap_or_default(),
-                context: fields.context,
-                document: fields.document,
-                author: fields.author,
-                created: fields.created,
-                changed: fields.changed,
-                attributes: fields.attributes,
-            },
-            place,
-            previous_text: fields.previous_text,
-            next_text: fields.next_text,
-        }
-    }
-}
-
-/// What properties say of a unit.
-#[derive(Default)]
-struct Fields {
-    context: Context,
-    document: String,
-    author: String,
-    created: Option<Timestamp>,
-    changed: Option<Timestamp>,
-    attributes: BTreeMap<String, String>,
-    previous_text: Option<String>,
-    next_text: Option<String>,
-}
-
-impl Fields {
-    fn property(&mut self, name: &str, value: String) {
-        let hash = |value: &str| u64::from_str_radix(value.trim(), 16).ok();
-        let micros = |value: &str| value.trim().parse().ok().map(|micros| Timestamp { micros });
-        match name {
-            property::DOCUMENT => self.document = value,
-            property::FILE if self.document.is_empty() => self.document = value,
-            property::PREVIOUS_HASH => self.context.previous = hash(&value),
-            property::NEXT_HASH => self.context.next = hash(&value),
-            property::CREATED_MICROS => self.created = micros(&value).or(self.created),
-            property::CHANGED_MICROS => self.changed = micros(&value).or(self.changed),
-            name if property::PREVIOUS_TEXT.contains(&name) => self.previous_text = Some(value),
-            name if property::NEXT_TEXT.contains(&name) => self.next_text = Some(value),
-            name => match name.strip_prefix(property::ATTRIBUTE) {
-                Some(name) => {
-                    self.attributes.insert(name.to_owned(), value);
-                }
-                None => self.attribute(name, value),
-            },
-        }
-    }
-
-    /// Keeps a value under a name; a second one of the same name under `name.2`, and so on.
-    fn attribute(&mut self, name: &str, value: String) {
-        let mut key = name.to_owned();
-        let mut number = 1;
-        while self.attributes.contains_key(&key) {
-            number += 1;
-            key = format!("{name}.{number}");
-        }
-        self.attributes.insert(key, value);
-    }
-}
-
-/// A segment being put together.
-#[derive(Default)]
-struct SegmentBuilder {
-    segment: Segment,
-    /// Pairs made up for highlights, which have no number of their own.
-    highlights: Vec<u32>,
-    next_highlight: u32,
-    fault: Option<(Cause, String)>,
-}
-
-/// Numbers of made-up pairs begin here, above those of real files.
-const HIGHLIGHT_PAIR_MIN: u32 = 1_000_000;
-
-impl SegmentBuilder {
-    fn fail(&mut self, cause: Cause, message: String) {
-        self.fault.get_or_insert((cause, message));
-    }
-
-    fn text(&mut self, text: &str) {
-        if self.segment.text.len() + text.len() <= SEGMENT_BYTES_MAX {
-            self.segment.text.push_str(text);
-        } else {
-            self.fail(
-                Cause::SegmentTooLong,
-                format!("a segment has at most {SEGMENT_BYTES_MAX} bytes; split it"),
-            );
-        }
-    }
-
-    fn open(&mut self, element: &Element, kind: TagKind) {
-        let pair = HIGHLIGHT_PAIR_MIN + self.next_highlight;
-        self.next_highlight += 1;
-        self.highlights.push(pair);
-        self.push(kind, Some(pair), element, String::new());
-    }
-
-    fn close_highlight(&mut self) {
-        if let Some(pair) = self.highlights.pop() {
-            self.push(TagKind::Close, Some(pair), &Element::default(), String::new());
-        }
-    }
-
-    fn tag(&mut self, element: &Element, code: String) {
+    fn read_tag(&mut self, element: Element, builder: &mut SegmentBuilder) -> Result<(), Stop> {
+        let code = self.document.read_code()?;
         let kind = match element.name.as_str() {
             "bpt" => TagKind::Open,
             "ept" => TagKind::Close,
@@ -417,32 +158,112 @@ impl SegmentBuilder {
             "it" => TagKind::IsolatedOpen,
             "ph" | "ut" => TagKind::Standalone,
             name => {
-                self.fail(Cause::Malformed, format!("<{name}> cannot stand in a segment"));
-                return;
+                let message = format!("<{name}> cannot stand in a segment");
+                builder.fail(Cause::Malformed, message);
+                return Ok(());
             }
         };
-        let pair = element.attribute("i").and_then(|number| number.parse().ok());
-        self.push(kind, pair, element, code);
+        let (mut fields, attributes) = tag_fields(&element, code);
+        let own = if element.name == "ut" { "ut" } else { "" };
+        inline::annotate_attributes(&mut fields.code, own, &attributes);
+        builder.push(kind, fields);
+        Ok(())
     }
 
-    fn push(&mut self, kind: TagKind, pair: Option<u32>, element: &Element, code: String) {
+    fn read_property(
+        &mut self,
+        element: &Element,
+        properties: &mut Vec<(String, String)>,
+    ) -> Result<(), Stop> {
+        let name = element.attribute("type").unwrap_or("prop").to_owned();
+        let value = self.document.read_text(FIELD_BYTES_MAX)?;
         // One too many is enough for the check to see it.
-        if self.segment.tags.len() > SEGMENT_TAGS_MAX {
+        if properties.len() <= UNIT_ATTRIBUTES_MAX {
+            properties.push((name, value));
+        }
+        Ok(())
+    }
+
+    fn place(&self, position: Position) -> Place {
+        position.place(&self.options.file_name, self.unit)
+    }
+
+    fn fault(
+        &mut self,
+        position: Position,
+        cause: Cause,
+        message: String,
+        content: Option<UnitContent>,
+    ) {
+        let place = self.place(position);
+        self.queue.push_back(rejected(Diagnostic { place, cause, message }, content));
+    }
+
+    /// Puts the units of a `tu`, or what is wrong with it, into the queue.
+    fn give(&mut self, mut unit: TranslationUnit, position: Position) {
+        if let Some((position, cause, message)) = unit.fault.take() {
+            let content = unit.rest(&self.options);
+            self.fault(position, cause, message, Some(content));
             return;
         }
-        self.segment.tags.push(InlineTag {
-            offset_bytes: u32::try_from(self.segment.text.len()).unwrap_or(u32::MAX),
-            kind,
-            pair,
-            match_id: element.attribute("x").and_then(|number| number.parse().ok()),
-            label: element.attribute("type").unwrap_or_default().to_owned(),
-            code,
-        });
+        let sources = unit.indexes(&self.options.source_lang);
+        let targets = unit.indexes(&self.options.target_lang);
+        if sources.is_empty() || targets.iter().all(|target| sources == [*target]) {
+            let (cause, wanted) = if sources.is_empty() {
+                (Cause::MissingSource, self.options.source_lang.clone())
+            } else {
+                (Cause::MissingTarget, self.options.target_lang.clone())
+            };
+            self.missing(position, cause, &wanted, &unit);
+            return;
+        }
+        for &source in &sources {
+            for &target in targets.iter().filter(|&&target| target != source) {
+                let parsed = unit.parsed(source, target, self.place(position), &self.options);
+                self.queue.push_back(judge(parsed, &self.options));
+            }
+        }
     }
 
-    fn finish(self) -> Segment {
-        self.segment
+    /// The file ends inside of a unit: what there is of it can be mended.
+    fn give_broken(&mut self, unit: TranslationUnit, position: Position, stop: &Stop) {
+        if !matches!(stop, Stop::Input(_)) && !unit.variants.is_empty() {
+            let content = unit.rest(&self.options);
+            let message = "the file breaks inside of this unit".to_owned();
+            self.fault(position, Cause::Malformed, message, Some(content));
+        }
     }
+
+    fn missing(&mut self, position: Position, cause: Cause, wanted: &Lang, unit: &TranslationUnit) {
+        let langs =
+            if unit.langs.is_empty() { "nothing".to_owned() } else { unit.langs.join(", ") };
+        let flag = match cause {
+            Cause::MissingSource => "--source-lang",
+            _ => "--target-lang",
+        };
+        let message =
+            format!("no text in '{wanted}', only in {langs}; {flag} chooses another language");
+        let content = unit.rest(&self.options);
+        self.fault(position, cause, message, Some(content));
+    }
+}
+
+/// What attributes say of a tag, and those that the model has no field for.
+fn tag_fields(element: &Element, code: String) -> (TagFields, String) {
+    let number = |name| {
+        let text = element.attribute(name)?;
+        // A number that is written otherwise would not come out as it was.
+        text.parse::<u32>().ok().filter(|number| number.to_string() == text)
+    };
+    let encloses = element.name == "hi";
+    let (pair, match_id) = (if encloses { None } else { number("i") }, number("x"));
+    let mut told = vec!["type"];
+    told.extend((element.name == "it").then_some("pos"));
+    told.extend(pair.map(|_| "i"));
+    told.extend(match_id.map(|_| "x"));
+    let attributes = inline::attribute_list(element, &told);
+    let label = element.attribute("type").unwrap_or_default().to_owned();
+    (TagFields { pair, match_id, label, code }, attributes)
 }
 
 impl Iterator for TmxReader<'_> {
@@ -456,11 +277,8 @@ impl Iterator for TmxReader<'_> {
                 Err(Stop::Broken(what)) => {
                     self.ended = true;
                     let position = self.document.position();
-                    self.fault(
-                        position,
-                        Cause::Malformed,
-                        format!("{what}; everything before this place was read, nothing after it"),
-                    );
+                    let place = self.place(position);
+                    self.queue.push_back(broken(place, &what));
                 }
                 Err(Stop::Input(error)) => {
                     self.ended = true;

@@ -7,18 +7,10 @@ use std::io::{self, Write};
 
 use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitContent};
 
-use super::tmx_reader::property;
-
-/// What the header says.
-#[derive(Debug, Clone)]
-pub struct TmxHeader {
-    /// Language of the sources.
-    pub source_lang: Lang,
-    /// Language of the targets.
-    pub target_lang: Lang,
-    /// Version of this program.
-    pub tool_version: String,
-}
+use super::inline;
+use super::tmx_unit::{KEPT, SIDE_LANGS, property};
+use super::xml::Escaped;
+use super::{FileHeader, UnitWriter};
 
 /// Writes TMX.
 pub struct TmxWriter<W: Write> {
@@ -27,12 +19,22 @@ pub struct TmxWriter<W: Write> {
     target_lang: Lang,
 }
 
+impl<W: Write> UnitWriter<W> for TmxWriter<W> {
+    fn write(&mut self, unit: &Unit) -> io::Result<()> {
+        Self::write(self, unit)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<W> {
+        Self::finish(*self)
+    }
+}
+
 impl<W: Write> TmxWriter<W> {
     /// Writes the beginning of a file.
     ///
     /// # Errors
     /// I/O.
-    pub fn new(mut out: W, header: &TmxHeader) -> io::Result<Self> {
+    pub fn new(mut out: W, header: &FileHeader) -> io::Result<Self> {
         writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
         writeln!(out, r#"<tmx version="1.4">"#)?;
         writeln!(
@@ -67,12 +69,14 @@ impl<W: Write> TmxWriter<W> {
         if !content.author.is_empty() {
             write!(self.out, r#" changeid="{}""#, Escaped(&content.author))?;
         }
+        for (name, value) in content.attributes.iter().filter(|(name, _)| is_own(content, name)) {
+            write!(self.out, r#" {name}="{}""#, Escaped(value))?;
+        }
         writeln!(self.out, ">")?;
         self.notes(content)?;
         self.properties(content)?;
-        for (lang, segment) in
-            [(&self.source_lang, &content.source), (&self.target_lang, &content.target)]
-        {
+        let [source_lang, target_lang] = self.side_langs(content);
+        for (lang, segment) in [(source_lang, &content.source), (target_lang, &content.target)] {
             write!(self.out, r#"<tuv xml:lang="{lang}"><seg>"#)?;
             write_segment(&mut self.out, segment)?;
             writeln!(self.out, "</seg></tuv>")?;
@@ -89,6 +93,13 @@ impl<W: Write> TmxWriter<W> {
         writeln!(self.out, "</tmx>")?;
         self.out.flush()?;
         Ok(self.out)
+    }
+
+    /// The very languages of the sides.
+    fn side_langs(&self, content: &UnitContent) -> [Lang; 2] {
+        let side =
+            |name, lang: &Lang| side_lang(content, name, lang).unwrap_or_else(|| lang.clone());
+        [side(SIDE_LANGS[0], &self.source_lang), side(SIDE_LANGS[1], &self.target_lang)]
     }
 
     fn notes(&mut self, content: &UnitContent) -> io::Result<()> {
@@ -120,7 +131,11 @@ impl<W: Write> TmxWriter<W> {
             }
         }
         for (key, value) in &content.attributes {
-            if key == "tuid" || is_note(content, key) {
+            let lang = [&self.source_lang, &self.target_lang]
+                .into_iter()
+                .zip(SIDE_LANGS)
+                .any(|(lang, name)| key == name && side_lang(content, name, lang).is_some());
+            if key == "tuid" || lang || is_own(content, key) || is_note(content, key) {
                 continue;
             }
             if reads_back(key) {
@@ -135,6 +150,18 @@ impl<W: Write> TmxWriter<W> {
     fn property(&mut self, name: &str, value: &str) -> io::Result<()> {
         writeln!(self.out, r#"<prop type="{}">{}</prop>"#, Escaped(name), Escaped(value))
     }
+}
+
+/// The language of a side that is another than the file's, if reading gives it back.
+fn side_lang(content: &UnitContent, name: &str, wanted: &Lang) -> Option<Lang> {
+    let text = content.attributes.get(name)?;
+    let lang: Lang = text.parse().ok()?;
+    (lang.as_str() == text && lang != *wanted && wanted.accepts(&lang)).then_some(lang)
+}
+
+/// Whether an attribute of the unit is one of its `tu`.
+fn is_own(content: &UnitContent, key: &str) -> bool {
+    KEPT.contains(&key) || (key == "creationid" && !content.author.is_empty())
 }
 
 /// Whether an attribute is one of `note`, `note.2`, `note.3`, … without a gap, as reading numbers them.
@@ -197,14 +224,31 @@ fn loses_in_tmx(time: Timestamp) -> bool {
 }
 
 fn write_segment(out: &mut impl Write, segment: &Segment) -> io::Result<()> {
+    if segment.tags.is_empty() {
+        return write!(out, "{}", Escaped(&segment.text));
+    }
+    let highlights = inline::highlights_nest(segment);
     let mut written = 0;
     for tag in &segment.tags {
         let offset = tag.offset_bytes as usize;
         write!(out, "{}", Escaped(segment.text.get(written..offset).unwrap_or_default()))?;
         written = offset.max(written);
-        write_tag(out, tag)?;
+        if highlights && inline::is_highlight(tag) {
+            write_highlight(out, tag)?;
+        } else {
+            write_tag(out, tag)?;
+        }
     }
     write!(out, "{}", Escaped(segment.text.get(written..).unwrap_or_default()))
+}
+
+fn write_highlight(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
+    if tag.kind == TagKind::Close {
+        return write!(out, "</hi>");
+    }
+    write!(out, "<hi")?;
+    write_numbers(out, None, tag)?;
+    write!(out, "{}>", inline::take_apart(&tag.code).attributes)
 }
 
 fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
@@ -215,8 +259,33 @@ fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
         TagKind::IsolatedOpen => ("it", r#" pos="begin""#),
         TagKind::IsolatedClose => ("it", r#" pos="end""#),
     };
+    let mut code = inline::take_apart(&tag.code);
+    let taken = |attribute: &str| code.attributes.contains(&format!(" {attribute}=\""));
+    let repeated = taken("type")
+        || (taken("pos") && name == "it")
+        || (taken("i") && !says_no_number(code.attributes, "i", tag.pair))
+        || (taken("x") && !says_no_number(code.attributes, "x", tag.match_id));
+    if repeated || (!code.element.is_empty() && (code.element, name) != ("ut", "ph")) {
+        code = inline::Code { element: "", attributes: "", content: &tag.code };
+    }
+    let name = if code.element.is_empty() { name } else { code.element };
     write!(out, "<{name}{position}")?;
-    for (attribute, number) in [("i", tag.pair), ("x", tag.match_id)] {
+    write_numbers(out, tag.pair, tag)?;
+    write!(out, "{}>", code.attributes)?;
+    inline::write_content(out, code.content)?;
+    write!(out, "</{name}>")
+}
+
+/// Whether an attribute kept with the code stands there because it is no number that the model holds.
+fn says_no_number(attributes: &str, name: &str, field: Option<u32>) -> bool {
+    let value = attributes.split_once(&format!(" {name}=\"")).map_or("", |(_, rest)| rest);
+    let value = value.split('"').next().unwrap_or_default();
+    let number = value.parse::<u32>().ok().filter(|number| number.to_string() == value);
+    field.is_none() && number.is_none()
+}
+
+fn write_numbers(out: &mut impl Write, pair: Option<u32>, tag: &InlineTag) -> io::Result<()> {
+    for (attribute, number) in [("i", pair), ("x", tag.match_id)] {
         if let Some(number) = number {
             write!(out, r#" {attribute}="{number}""#)?;
         }
@@ -224,27 +293,5 @@ fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
     if !tag.label.is_empty() {
         write!(out, r#" type="{}""#, Escaped(&tag.label))?;
     }
-    write!(out, ">{}</{name}>", Escaped(&tag.code))
-}
-
-/// Text as XML writes it, in elements and in attributes, so that it is read back to the character.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut rest = self.0;
-        while let Some(place) = rest.find(['&', '<', '>', '"', '\r', '\n', '\t']) {
-            out.write_str(&rest[..place])?;
-            let character = rest.as_bytes()[place];
-            match character {
-                b'&' => out.write_str("&amp;")?,
-                b'<' => out.write_str("&lt;")?,
-                b'>' => out.write_str("&gt;")?,
-                b'"' => out.write_str("&quot;")?,
-                other => write!(out, "&#{other};")?,
-            }
-            rest = &rest[place + 1..];
-        }
-        out.write_str(rest)
-    }
+    Ok(())
 }

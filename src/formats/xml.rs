@@ -10,13 +10,22 @@ use quick_xml::{Error, Reader};
 
 use crate::limits::{XML_DEPTH_MAX, XML_PIECE_BYTES_MAX};
 
+use crate::unit::Place;
+
 use super::decode::{Source, Text};
+use super::inline;
 
 /// A place in the input: 1-based, columns in code points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) line: u64,
     pub(super) column: u64,
+}
+
+impl Position {
+    pub(super) fn place(self, file: &str, unit: u64) -> Place {
+        Place { file: file.to_owned(), line: self.line, column: self.column, unit }
+    }
 }
 
 /// A start tag.
@@ -40,9 +49,9 @@ pub(super) enum Piece {
     /// `<name …>`; `<name …/>` is followed by its end.
     Start(Element),
     /// `</name>`.
-    End(String),
-    /// Text, CDATA or a character reference, line ends as one line feed.
-    Text(String),
+    End,
+    /// Text, CDATA or a character reference, line ends as one line feed: see [`Document::text`].
+    Text,
     /// A reference to an entity that only a DTD could define.
     UnknownEntity(String),
 }
@@ -64,9 +73,10 @@ pub(super) struct Document<'r> {
     buffer: Vec<u8>,
     open: Vec<String>,
     /// The end of an empty element that was given out as a start.
-    pending_end: Option<String>,
+    pending_end: bool,
     source: Source,
     at: Position,
+    text: String,
 }
 
 impl<'r> Document<'r> {
@@ -81,12 +91,25 @@ impl<'r> Document<'r> {
         reader.config_mut().check_end_names = false;
         reader.config_mut().allow_unmatched_ends = true;
         let at = Position { line: 1, column: 1 };
-        Self { reader, buffer: Vec::new(), open: Vec::new(), pending_end: None, source, at }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            open: Vec::new(),
+            pending_end: false,
+            source,
+            at,
+            text: String::new(),
+        }
     }
 
     /// Where the last piece began, or where the document broke.
     pub(super) fn position(&self) -> Position {
         self.at
+    }
+
+    /// The text of the last piece of text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(super) fn source(&self) -> &Source {
@@ -101,35 +124,82 @@ impl<'r> Document<'r> {
     /// The next piece that says something.
     pub(super) fn next(&mut self) -> Result<Piece, Stop> {
         loop {
-            if let Some(name) = self.pending_end.take() {
+            if std::mem::take(&mut self.pending_end) {
                 self.open.pop();
-                return Ok(Piece::End(name));
+                return Ok(Piece::End);
             }
             self.at = self.here();
             self.reader.get_mut().piece_bytes = 0;
-            self.buffer.clear();
-            let event = match self.reader.read_event_into(&mut self.buffer) {
-                Ok(event) => event.into_owned(),
-                Err(error) => return Err(self.stop(&error)),
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.clear();
+            let piece = match self.reader.read_event_into(&mut buffer) {
+                Ok(event) => self.piece(event),
+                Err(error) => Err(self.stop(&error)),
             };
-            if let Some(piece) = self.piece(event)? {
+            self.buffer = buffer;
+            if let Some(piece) = piece? {
                 return Ok(piece);
             }
         }
     }
 
-    fn piece(&mut self, event: Event<'static>) -> Result<Option<Piece>, Stop> {
+    /// All text inside of the element just begun, up to its end; not much more than `bytes_max` of it.
+    pub(super) fn read_text(&mut self, bytes_max: usize) -> Result<String, Stop> {
+        let depth = self.depth();
+        let mut text = String::new();
+        loop {
+            match self.next()? {
+                // One piece more than may be kept is enough for the check to see it.
+                Piece::Text if text.len() <= bytes_max => text.push_str(&self.text),
+                Piece::UnknownEntity(name) if text.len() <= bytes_max => {
+                    text.extend(["&", &name, ";"]);
+                }
+                Piece::End if self.depth() < depth => return Ok(text),
+                _ => {}
+            }
+        }
+    }
+
+    /// The native code in the inline element just begun, elements inside of it annotated.
+    pub(super) fn read_code(&mut self) -> Result<String, Stop> {
+        let depth = self.depth();
+        let mut code = String::new();
+        loop {
+            let piece = self.next()?;
+            if self.depth() < depth {
+                return Ok(code);
+            }
+            // One piece more than may be kept is enough for the check to see it.
+            let full = inline::code_is_full(&code);
+            match piece {
+                _ if full => {}
+                Piece::Text => code.push_str(&self.text),
+                Piece::UnknownEntity(name) => code.extend(["&", &name, ";"]),
+                Piece::Start(element) => inline::begin_inner(&mut code, &element),
+                Piece::End => inline::end_inner(&mut code),
+            }
+        }
+    }
+
+    /// Passes over the element just begun.
+    pub(super) fn skip(&mut self) -> Result<(), Stop> {
+        let depth = self.depth();
+        while !(matches!(self.next()?, Piece::End) && self.depth() < depth) {}
+        Ok(())
+    }
+
+    fn piece(&mut self, event: Event<'_>) -> Result<Option<Piece>, Stop> {
         Ok(Some(match event {
             Event::Start(start) => Piece::Start(self.start(&start)?),
             Event::Empty(start) => {
                 let element = self.start(&start)?;
-                self.pending_end = Some(element.name.clone());
+                self.pending_end = true;
                 Piece::Start(element)
             }
             Event::End(end) => {
                 let name = end.local_name().as_ref().to_owned();
                 match self.open.pop() {
-                    Some(open) if open == name => Piece::End(name),
+                    Some(open) if open == name => Piece::End,
                     Some(open) => {
                         return Err(Stop::Broken(format!(
                             "</{name}> stands where </{open}> is due"
@@ -138,11 +208,17 @@ impl<'r> Document<'r> {
                     None => return Err(Stop::Broken(format!("</{name}> ends nothing"))),
                 }
             }
-            Event::Text(text) => Piece::Text(text.xml10_content().into_owned()),
-            Event::CData(text) => Piece::Text(text.xml10_content().into_owned()),
+            Event::Text(text) => self.set_text(&text.xml10_content()),
+            Event::CData(text) => self.set_text(&text.xml10_content()),
             Event::GeneralRef(reference) => match reference.resolve_char_ref() {
-                Ok(Some(character)) => Piece::Text(character.to_string()),
-                Ok(None) => entity(reference.into_inner().as_ref()),
+                Ok(Some(character)) => self.set_text(character.encode_utf8(&mut [0; 4])),
+                Ok(None) => {
+                    let name = reference.into_inner();
+                    match predefined(name.as_ref()) {
+                        Some(text) => self.set_text(text),
+                        None => Piece::UnknownEntity(name.as_ref().to_owned()),
+                    }
+                }
                 Err(error) => return Err(Stop::Broken(error.to_string())),
             },
             Event::Eof => {
@@ -158,6 +234,12 @@ impl<'r> Document<'r> {
                 return Ok(None);
             }
         }))
+    }
+
+    fn set_text(&mut self, text: &str) -> Piece {
+        self.text.clear();
+        self.text.push_str(text);
+        Piece::Text
     }
 
     fn start(&mut self, start: &BytesStart<'_>) -> Result<Element, Stop> {
@@ -197,13 +279,6 @@ impl<'r> Document<'r> {
 }
 
 /// The five entities that need no declaration.
-fn entity(name: &str) -> Piece {
-    match predefined(name) {
-        Some(text) => Piece::Text(text.to_owned()),
-        None => Piece::UnknownEntity(name.to_owned()),
-    }
-}
-
 fn predefined(name: &str) -> Option<&'static str> {
     Some(match name {
         "amp" => "&",
@@ -216,7 +291,7 @@ fn predefined(name: &str) -> Option<&'static str> {
 }
 
 /// The value of an attribute: references resolved, white space as XML 1.0 §3.3.3 has it.
-fn unescape(raw: &str) -> Result<String, String> {
+pub(super) fn unescape(raw: &str) -> Result<String, String> {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(place) = rest.find(['&', '\t', '\n', '\r']) {
@@ -300,5 +375,40 @@ impl BufRead for Tracked<'_> {
         }
         self.piece_bytes += bytes;
         self.text.consume(bytes);
+    }
+}
+
+/// Text as XML writes it, in elements and in attributes, so that it is read back to the character. What XML cannot hold
+/// (it may stand in a rejected unit) becomes U+FFFD.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write as _;
+        let mut rest = self.0;
+        while let Some(place) = rest.bytes().enumerate().find_map(|(place, byte)| {
+            let special = matches!(byte, b'&' | b'<' | b'>' | b'"' | 0..b' ')
+                || (byte == 0xef
+                    && matches!(rest.as_bytes()[place + 1..], [0xbf, 0xbe | 0xbf, ..]));
+            special.then_some(place)
+        }) {
+            out.write_str(&rest[..place])?;
+            let character = rest.as_bytes()[place];
+            match character {
+                b'&' => out.write_str("&amp;")?,
+                b'<' => out.write_str("&lt;")?,
+                b'>' => out.write_str("&gt;")?,
+                b'"' => out.write_str("&quot;")?,
+                b'\r' | b'\n' | b'\t' => write!(out, "&#{character};")?,
+                _ => {
+                    out.write_char(char::REPLACEMENT_CHARACTER)?;
+                    let bytes = if character < b' ' { 1 } else { 3 };
+                    rest = &rest[place + bytes..];
+                    continue;
+                }
+            }
+            rest = &rest[place + 1..];
+        }
+        out.write_str(rest)
     }
 }

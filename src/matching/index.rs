@@ -20,10 +20,12 @@ use super::scan;
 use super::search::{self, Scratch, SearchWork};
 use super::sets::{OPEN_ROWS_MAX, Sealed, Set, Snapshot};
 use super::vocabulary::{RecentWords, Vocabulary};
-use super::{IndexChange, IndexEntry};
+use super::{Facts, Form, IndexChange, IndexEntry};
 
 /// Working memories of searches that are kept for the next ones: more than any machine has cores.
 const SCRATCHES_MAX: usize = 256;
+/// Lists of recent words that are kept: each takes a megabyte.
+const RECENTS_MAX: usize = 16;
 
 /// The index of one memory.
 #[derive(Default)]
@@ -31,6 +33,8 @@ pub struct MemoryIndex {
     shared: Arc<Shared>,
     families: Families,
     scratches: Mutex<Vec<Scratch>>,
+    /// Words that came lately, for whoever numbers entries; what no thread is using at the moment.
+    recent: Mutex<Vec<RecentWords>>,
     /// What a merging thread does first.
     at_thread_start: Option<fn()>,
 }
@@ -94,24 +98,46 @@ impl MemoryIndex {
 
     /// Fills it with many units at once; what is in it already stays.
     pub fn loader(&self) -> Loader<'_> {
-        Loader { index: self, rows: Rows::default(), recent: Mutex::default() }
+        Loader { index: self, rows: Rows::default() }
+    }
+
+    /// What makes entries ready to be put in, on any thread, for one thread.
+    pub fn numbering(&self) -> Numbering<'_> {
+        Numbering { index: self, recent: self.recents().pop() }
+    }
+
+    fn recents(&self) -> MutexGuard<'_, Vec<RecentWords>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out changes, in their order; questions see all of them or none.
     pub fn apply(&self, changes: &[IndexChange]) {
-        let mut last: BTreeMap<UnitId, Option<&IndexEntry>> = BTreeMap::new();
+        let mut last: BTreeMap<UnitId, &IndexChange> = BTreeMap::new();
         for change in changes {
-            match change {
-                IndexChange::Put(entry) => last.insert(entry.unit, Some(entry)),
-                IndexChange::Remove(unit) => last.insert(*unit, None),
+            let unit = match change {
+                IndexChange::Put(entry) => entry.unit,
+                IndexChange::PutNumbered(entry) => entry.unit(),
+                IndexChange::Remove(unit) => *unit,
             };
+            last.insert(unit, change);
         }
         if last.is_empty() {
             return;
         }
         let _writing = self.shared.write();
         let vocabulary = &self.shared.vocabulary;
-        let rows = Rows::of(last.values().copied().flatten(), vocabulary);
+        let mut rows = Rows::default();
+        for change in last.values() {
+            match change {
+                IndexChange::Put(entry) => {
+                    let number = |token: Token<'_>| vocabulary.intern_word(token);
+                    rows.push(NumberedEntry::new(entry, vocabulary, number).row());
+                }
+                IndexChange::PutNumbered(entry) => rows.push(entry.row()),
+                IndexChange::Remove(_) => {}
+            }
+        }
+        let rows = rows.sorted();
         let mut sets = self.shared.snapshot().sets.clone();
         for set in &mut sets {
             set.remove(last.keys().copied());
@@ -292,18 +318,12 @@ impl Drop for Done<'_> {
 pub struct Loader<'a> {
     index: &'a MemoryIndex,
     rows: Rows,
-    /// What no thread is using at the moment.
-    recent: Mutex<Vec<RecentWords>>,
 }
 
 impl Loader<'_> {
     /// What makes units ready to be added, for one thread.
     pub fn numbering(&self) -> Numbering<'_> {
-        Numbering { loader: self, recent: self.recents().pop() }
-    }
-
-    fn recents(&self) -> MutexGuard<'_, Vec<RecentWords>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.numbering()
     }
 
     /// Adds units; none may come twice or be in the index already.
@@ -327,7 +347,7 @@ impl Loader<'_> {
 
 /// Makes units ready to be added to an index, on any thread.
 pub struct Numbering<'a> {
-    loader: &'a Loader<'a>,
+    index: &'a MemoryIndex,
     /// Taken back when this is dropped.
     recent: Option<RecentWords>,
 }
@@ -335,16 +355,30 @@ pub struct Numbering<'a> {
 impl Numbering<'_> {
     /// Makes one ready.
     pub fn number(&mut self, entry: &IndexEntry) -> NumberedEntry {
-        let vocabulary = &self.loader.index.shared.vocabulary;
+        self.number_texts(entry.unit, (&entry.form, &entry.target), &entry.facts)
+    }
+
+    /// Makes one ready of its parts: number, forms of source and target, and what else is known.
+    pub fn number_texts(
+        &mut self,
+        unit: UnitId,
+        texts: (&Form, &Form),
+        facts: &Facts,
+    ) -> NumberedEntry {
+        let vocabulary = &self.index.shared.vocabulary;
         let recent = self.recent.get_or_insert_default();
         let number = |token: Token<'_>| vocabulary.intern_recent(token, recent);
-        NumberedEntry::new(entry, vocabulary, number)
+        NumberedEntry::of_texts(unit, texts, facts, vocabulary, number)
     }
 }
 
 impl Drop for Numbering<'_> {
     fn drop(&mut self) {
-        self.loader.recents().extend(self.recent.take());
+        let mut recents = self.index.recents();
+        // More than there are cores were only used because somebody waited.
+        if recents.len() < RECENTS_MAX {
+            recents.extend(self.recent.take());
+        }
     }
 }
 

@@ -43,10 +43,11 @@ pub use search::SearchWork;
 
 /// One change of an index.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all changes are put")]
 pub enum IndexChange {
     /// A new unit, or an old one with new content.
     Put(IndexEntry),
+    /// The same, numbered before by [`MemoryIndex::numbering`] of the same index.
+    PutNumbered(NumberedEntry),
     /// The unit is gone (or never was).
     Remove(UnitId),
 }

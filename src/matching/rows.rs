@@ -11,7 +11,7 @@ use super::form::Token;
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
-use super::{Facts, IndexEntry};
+use super::{Facts, Form, IndexEntry};
 
 /// What is known of a stored segment beside its words and gaps; texts as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub(super) struct Rows {
     by_unit: Vec<u32>,
     /// Rows in order of their source hashes.
     by_hash: Vec<u32>,
+    /// Tells of most hashes that are not among them, with one look: what an import asks all the time.
+    hashes: HashFilter,
 }
 
 /// One row, borrowed.
@@ -94,6 +96,7 @@ pub(super) struct Row<'a> {
 }
 
 /// An entry in the numbers of a vocabulary, on its way into rows.
+#[derive(Debug, Clone)]
 pub struct NumberedEntry {
     facts: RowFacts,
     words: Vec<u32>,
@@ -106,17 +109,41 @@ impl NumberedEntry {
     pub(super) fn new(
         entry: &IndexEntry,
         vocabulary: &Vocabulary,
+        number: impl FnMut(Token<'_>) -> u32,
+    ) -> Self {
+        let texts = (&entry.form, &entry.target);
+        Self::of_texts(entry.unit, texts, &entry.facts, vocabulary, number)
+    }
+
+    /// The same of the parts of an entry.
+    pub(super) fn of_texts(
+        unit: UnitId,
+        (source, target): (&Form, &Form),
+        facts: &Facts,
+        vocabulary: &Vocabulary,
         mut number: impl FnMut(Token<'_>) -> u32,
     ) -> Self {
-        let words: Vec<u32> = entry.form.tokens().map(&mut number).collect();
-        let gaps = entry.form.gaps().map(|gap| vocabulary.intern_gap(gap)).zip(0..);
+        let words: Vec<u32> = source.tokens().map(&mut number).collect();
+        let gaps = source.gaps().map(|gap| vocabulary.intern_gap(gap)).zip(0..);
         let unusual = gaps.filter(|&(gap, place)| gap != usual_gap(place as usize, words.len()));
         Self {
-            facts: facts_of(entry, vocabulary),
+            facts: facts_of(unit, source.tags(), facts, vocabulary),
             gaps: unusual.map(|(gap, place)| (place, gap)).collect(),
-            target: entry.target.tokens().map(number).collect(),
+            target: target.tokens().map(number).collect(),
             words,
         }
+    }
+
+    /// The same entry as that of a unit whose number and date are known only now.
+    #[must_use]
+    pub fn at(mut self, unit: UnitId, changed: Timestamp) -> Self {
+        self.facts.unit = unit;
+        self.facts.changed = changed;
+        self
+    }
+
+    pub(super) fn unit(&self) -> UnitId {
+        self.facts.unit
     }
 
     pub(super) fn row(&self) -> Row<'_> {
@@ -126,16 +153,6 @@ impl NumberedEntry {
 }
 
 impl Rows {
-    /// Rows for new entries.
-    pub(super) fn of<'a>(
-        entries: impl Iterator<Item = &'a IndexEntry>,
-        vocabulary: &Vocabulary,
-    ) -> Self {
-        let mut rows = Self::default();
-        rows.extend(entries, vocabulary);
-        rows.sorted()
-    }
-
     /// The given rows, in their order.
     pub(super) fn collect<'a>(given: impl Iterator<Item = Row<'a>>) -> Self {
         let mut rows = Self::default();
@@ -143,16 +160,7 @@ impl Rows {
         rows.sorted()
     }
 
-    /// Adds entries; to be [`sorted`](Self::sorted) before anything is looked for.
-    pub(super) fn extend<'a>(
-        &mut self,
-        entries: impl Iterator<Item = &'a IndexEntry>,
-        vocabulary: &Vocabulary,
-    ) {
-        let number = |token: Token<'_>| vocabulary.intern_word(token);
-        entries.for_each(|entry| self.push(NumberedEntry::new(entry, vocabulary, number).row()));
-    }
-
+    /// Adds a row; to be [`sorted`](Self::sorted) before anything is looked for.
     pub(super) fn push(&mut self, row: Row<'_>) {
         self.facts.push(*row.facts);
         self.words.push(row.words);
@@ -166,6 +174,7 @@ impl Rows {
         self.by_hash.clone_from(&self.by_unit);
         self.by_unit.sort_unstable_by_key(|&row| self.facts[row as usize].unit);
         self.by_hash.sort_unstable_by_key(|&row| (self.facts[row as usize].source_hash, row));
+        self.hashes = HashFilter::of(&self.facts);
         self.facts.shrink_to_fit();
         self.words.shrink_to_fit();
         self.gaps.shrink_to_fit();
@@ -221,7 +230,11 @@ impl Rows {
     /// The rows with a source hash.
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = usize> {
         let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
-        let from = self.by_hash.partition_point(|row| hash_of(row) < hash);
+        let from = if self.hashes.may_hold(hash) {
+            self.by_hash.partition_point(|row| hash_of(row) < hash)
+        } else {
+            self.by_hash.len()
+        };
         let same = self.by_hash[from..].iter().take_while(move |row| hash_of(row) == hash);
         same.map(|&row| row as usize)
     }
@@ -236,8 +249,10 @@ impl Rows {
     }
 
     pub(super) fn read(input: &mut PlainReader<impl Read>) -> io::Result<Self> {
+        let facts: Vec<RowFacts> = input.array()?;
         Ok(Self {
-            facts: input.array()?,
+            hashes: HashFilter::of(&facts),
+            facts,
             words: read_lists(input)?,
             gaps: read_lists(input)?,
             target: read_lists(input)?,
@@ -268,20 +283,57 @@ impl Rows {
             + self.gaps.bytes()
             + self.target.bytes()
             + 4 * (self.by_unit.capacity() + self.by_hash.capacity())
+            + 8 * self.hashes.words.capacity()
     }
 }
 
-fn facts_of(entry: &IndexEntry, vocabulary: &Vocabulary) -> RowFacts {
-    let Facts { source_hash, content_hash, context, changed, .. } = entry.facts;
+/// A Bloom filter of hashes, each with its bits in one word; empty, it holds nothing.
+#[derive(Debug, Clone, Default)]
+struct HashFilter {
+    words: Vec<u64>,
+}
+
+impl HashFilter {
+    /// Bits for each hash: of those that are not there, one in thirty passes.
+    const BITS_PER_HASH: usize = 8;
+
+    fn of(facts: &[RowFacts]) -> Self {
+        let words = (facts.len() * Self::BITS_PER_HASH).div_ceil(64);
+        let mut filter = Self { words: vec![0; words] };
+        for facts in facts {
+            let (word, bits) = filter.place(facts.source_hash);
+            filter.words[word] |= bits;
+        }
+        filter
+    }
+
+    fn may_hold(&self, hash: u64) -> bool {
+        if self.words.is_empty() {
+            return false;
+        }
+        let (word, bits) = self.place(hash);
+        self.words[word] & bits == bits
+    }
+
+    /// Which word, and the bits in it: the upper half chooses the one, the lower the other.
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let word = ((hash >> 32) * self.words.len() as u64) >> 32;
+        let bits = [0, 6, 12].iter().fold(0, |bits, shift| bits | 1 << ((hash >> shift) & 63));
+        (usize::try_from(word).unwrap_or(0), bits)
+    }
+}
+
+fn facts_of(unit: UnitId, tags: u64, facts: &Facts, vocabulary: &Vocabulary) -> RowFacts {
+    let Facts { source_hash, content_hash, context, changed, .. } = *facts;
     RowFacts {
-        unit: entry.unit,
+        unit,
         source_hash,
         content_hash,
-        tags: entry.form.tags(),
+        tags,
         changed,
         neighbours: context.into(),
-        document: vocabulary.intern_text(&entry.facts.document),
-        author: vocabulary.intern_text(&entry.facts.author),
+        document: vocabulary.intern_text(&facts.document),
+        author: vocabulary.intern_text(&facts.author),
     }
 }
 

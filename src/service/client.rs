@@ -18,13 +18,15 @@ use tower::Service;
 use uuid::Uuid;
 
 use crate::engine::{
-    Band, BandCount, CheckAction, ConcordanceSettings, DuplicatePolicy, ImportCounts,
-    LookupSettings, NewMemory, QuerySegment,
+    Band, BandCount, CheckAction, ConcordanceSettings, DuplicatePolicy, Import, ImportCounts,
+    LookupSettings, NewMemory, QuerySegment, UnitVerdict, Wanted,
 };
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{LOAD_PAGE_UNITS, MESSAGE_BYTES_MAX};
+use crate::store::RequestKey;
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
 
 use super::convert;
+use super::imports::{self, Course, Incoming};
 use super::proto;
 use super::proto::alignment_service_client::AlignmentServiceClient;
 use super::proto::analyze_segments_request::Message as AnalyzeMessage;
@@ -32,6 +34,7 @@ use super::proto::import_units_request::Message as ImportMessage;
 use super::proto::lookup_service_client::LookupServiceClient;
 use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
+use super::unit_streams::{Lifetime, export};
 use super::{Api, analysis, concordance, lookups};
 
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
@@ -89,12 +92,44 @@ pub struct MemoryInfo {
 /// What an import says of its batches.
 #[derive(Debug, Clone)]
 pub struct ImportAck {
+    /// Number of the batch that it answers; 0 for what was there when the import began.
+    pub batch: u64,
     /// Batches 1 to this are on disk.
     pub acked_through: u64,
     /// Sums so far.
     pub counts: ImportCounts,
-    /// Units that were not stored.
+    /// Whether the last batch is on disk.
+    pub complete: bool,
+    /// Units of the batch that were not stored.
     pub rejected: Vec<RejectedUnit>,
+    /// What became of its other units, in their order; empty when it was on disk before.
+    pub verdicts: Vec<UnitVerdict>,
+}
+
+/// What an import is to do.
+#[derive(Debug, Clone)]
+pub struct ImportOrder {
+    /// Where the units go.
+    pub memory: MemoryName,
+    /// Names the import when it is resumed.
+    pub id: Uuid,
+    /// What to do with units that are there already.
+    pub policy: DuplicatePolicy,
+    /// What to do with those that are probably no good.
+    pub check: CheckAction,
+    /// Whether to be told what became of each unit.
+    pub verdicts: bool,
+}
+
+/// A batch of units for an import; the numbers rise by one from 1.
+#[derive(Debug)]
+pub struct NumberedBatch {
+    /// Its number.
+    pub number: u64,
+    /// At most [`crate::limits::BATCH_UNITS_MAX`].
+    pub units: Vec<UnitContent>,
+    /// None comes after it.
+    pub last: bool,
 }
 
 /// A unit of a batch that was not stored.
@@ -106,6 +141,8 @@ pub struct RejectedUnit {
     pub index: usize,
     /// Stable name of the fault.
     pub cause: String,
+    /// The field, such as `target.text`.
+    pub field: String,
     /// For a person.
     pub message: String,
 }
@@ -177,6 +214,9 @@ pub struct EditInfo {
     pub source: (usize, usize),
 }
 
+/// What a streaming call answers.
+pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>;
+
 /// Calls the services.
 #[derive(Clone)]
 pub struct Client {
@@ -184,6 +224,8 @@ pub struct Client {
     units: UnitServiceClient<Transport>,
     lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
+    /// The services themselves, where they are in this process: units in bulk go there without being written as messages.
+    local: Option<Api>,
 }
 
 impl Client {
@@ -199,21 +241,27 @@ impl Client {
         };
         let endpoint = Endpoint::from_shared(full.clone()).map_err(|error| failed(&error))?;
         let channel = endpoint.connect().await.map_err(|error| failed(&error))?;
-        Ok(Self::over(Transport::Remote(channel)))
+        Ok(Self::over(Transport::Remote(channel), None))
     }
 
     /// A client of the services in this process: the same answers without a socket.
     pub fn local(api: &Api) -> Self {
-        Self::over(Transport::Local(api.routes()))
+        Self::over(Transport::Local(api.routes()), Some(api.clone()))
     }
 
-    fn over(transport: Transport) -> Self {
+    /// Whether the services are in this process.
+    pub fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    fn over(transport: Transport, local: Option<Api>) -> Self {
         let limit = MESSAGE_BYTES_MAX;
         Self {
             memories: MemoryServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             units: UnitServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             lookups: LookupServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             alignment: AlignmentServiceClient::new(transport).max_decoding_message_size(limit),
+            local,
         }
     }
 
@@ -309,57 +357,77 @@ impl Client {
         Ok(())
     }
 
-    /// Imports batches, numbered from 1 in the order in which they come; the first answer tells what is there already.
+    /// Imports batches; the first answer tells what is there already.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
     pub async fn import(
         &mut self,
-        memory: &MemoryName,
-        import_id: Uuid,
-        (policy, check): (DuplicatePolicy, CheckAction),
-        batches: mpsc::Receiver<Vec<UnitContent>>,
-    ) -> Result<impl Stream<Item = Result<ImportAck, ClientError>> + use<>, ClientError> {
+        order: ImportOrder,
+        batches: mpsc::Receiver<NumberedBatch>,
+    ) -> Result<ClientStream<ImportAck>, ClientError> {
+        let batches = ReceiverStream::new(batches);
+        if let Some(api) = &self.local {
+            let ImportOrder { memory, id, policy, check, verdicts } = order;
+            let import = Import { id: RequestKey(id.into_bytes()), memory, policy };
+            let batches = batches.map(|batch| {
+                let units = batch.units.into_iter().map(Ok).collect();
+                let number = convert::signed(batch.number);
+                Ok(Incoming { number, units, rejected: 0, last: batch.last })
+            });
+            let course = Course { import, check, verdicts };
+            let acks = api.stream(Lifetime::UntilDone, |api, answers| {
+                imports::run(api, course, batches, answers, |ack| ack)
+            })?;
+            return Ok(Box::pin(acks.map(|ack| Ok(ack?))));
+        }
         let header = proto::ImportHeader {
-            parent: memory.resource(),
-            import_id: import_id.to_string(),
-            duplicate_policy: convert::duplicate_policy_to_wire(policy).into(),
-            check: match check {
-                CheckAction::None => proto::CheckAction::Unspecified,
-                CheckAction::Tag => proto::CheckAction::Tag,
-                CheckAction::Reject => proto::CheckAction::Reject,
-            }
-            .into(),
+            parent: order.memory.resource(),
+            import_id: order.id.to_string(),
+            duplicate_policy: convert::duplicate_policy_to_wire(order.policy).into(),
+            check: convert::check_action_to_wire(order.check).into(),
+            verdicts: order.verdicts,
             ..proto::ImportHeader::default()
         };
-        let mut number = 0;
-        let batches = ReceiverStream::new(batches).map(move |contents| {
-            number += 1;
-            let units = contents.into_iter().map(convert::content_to_wire).collect();
-            ImportMessage::Batch(proto::ImportBatch { number, units })
+        let batches = batches.map(|batch| {
+            let units = batch.units.into_iter().map(convert::content_to_wire).collect();
+            let number = convert::signed(batch.number);
+            ImportMessage::Batch(proto::ImportBatch { number, units, last: batch.last })
         });
         let requests = tokio_stream::once(ImportMessage::Header(header))
             .chain(batches)
             .map(|message| proto::ImportUnitsRequest { message: Some(message) });
         let answers = self.units.import_units(requests).await?.into_inner();
-        Ok(answers.map(|answer| Ok(import_ack(answer?))))
+        Ok(Box::pin(answers.map(|answer| Ok(import_ack(answer?)))))
     }
 
-    /// All units of a memory, in pages.
+    /// The units of a memory that are wanted, in pages.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
     pub async fn export(
         &mut self,
         memory: &MemoryName,
-    ) -> Result<impl Stream<Item = Result<Vec<Unit>, ClientError>> + use<>, ClientError> {
-        let request =
-            proto::ExportUnitsRequest { parent: memory.resource(), cursor: String::new() };
+        wanted: Wanted,
+    ) -> Result<ClientStream<Vec<Unit>>, ClientError> {
+        if let Some(api) = &self.local {
+            let from = (memory.clone(), wanted, None);
+            let pages = api.stream(Lifetime::UntilDone, |api, answers| {
+                export(api, from, LOAD_PAGE_UNITS, answers, |_, units, _| units)
+            })?;
+            return Ok(Box::pin(pages.map(|page| Ok(page?))));
+        }
+        let request = proto::ExportUnitsRequest {
+            parent: memory.resource(),
+            cursor: String::new(),
+            filter: Some(convert::unit_filter_to_wire(&wanted.filter)),
+            query: wanted.text,
+        };
         let answers = self.units.export_units(request).await?.into_inner();
-        Ok(answers.map(|answer| {
+        Ok(Box::pin(answers.map(|answer| {
             let units = answer?.units.into_iter().map(convert::stored_unit);
             Ok(units.collect::<Result<Vec<_>, Status>>()?)
-        }))
+        })))
     }
 
     /// Looks segments up; results in their order.
@@ -437,9 +505,13 @@ fn import_ack(answer: proto::ImportUnitsResponse) -> ImportAck {
         batch: u64::try_from(diagnostic.batch).unwrap_or_default(),
         index: usize::try_from(diagnostic.index).unwrap_or_default(),
         cause: diagnostic.cause,
+        field: diagnostic.field,
         message: diagnostic.message,
     });
     ImportAck {
+        batch: u64::try_from(answer.batch).unwrap_or_default(),
+        complete: answer.complete,
+        verdicts: answer.verdicts.into_iter().filter_map(convert::verdict).collect(),
         acked_through: u64::try_from(answer.acked_through).unwrap_or_default(),
         counts: convert::counts(answer.counts.unwrap_or_default()),
         rejected: rejected.collect(),

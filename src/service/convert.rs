@@ -9,7 +9,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::engine::{
-    DuplicatePolicy, ImportCounts, MemoryPatch, UnitFilter, UnitPatch, context_hash,
+    CheckAction, DuplicatePolicy, ImportCounts, MemoryPatch, UnitFilter, UnitPatch, UnitVerdict,
+    context_hash,
 };
 use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};
@@ -413,6 +414,41 @@ pub(super) fn duplicate_policy(policy: i32) -> Result<DuplicatePolicy, Status> {
         }
         Ok(proto::DuplicatePolicy::ReplaceSameSource) => Ok(DuplicatePolicy::ReplaceSameSource),
         Err(_) => Err(invalid("header.duplicate_policy", &format!("{policy} is not a policy"))),
+    }
+}
+
+pub(super) fn check_action(action: i32) -> Result<CheckAction, Status> {
+    match proto::CheckAction::try_from(action) {
+        Ok(proto::CheckAction::Unspecified) => Ok(CheckAction::None),
+        Ok(proto::CheckAction::Tag) => Ok(CheckAction::Tag),
+        Ok(proto::CheckAction::Reject) => Ok(CheckAction::Reject),
+        Err(_) => Err(invalid("header.check", &format!("{action} is not an action"))),
+    }
+}
+
+pub(super) fn check_action_to_wire(action: CheckAction) -> proto::CheckAction {
+    match action {
+        CheckAction::None => proto::CheckAction::Unspecified,
+        CheckAction::Tag => proto::CheckAction::Tag,
+        CheckAction::Reject => proto::CheckAction::Reject,
+    }
+}
+
+pub(super) fn verdict_to_wire(verdict: UnitVerdict) -> proto::UnitVerdict {
+    match verdict {
+        UnitVerdict::Stored => proto::UnitVerdict::Stored,
+        UnitVerdict::Replaced => proto::UnitVerdict::Replaced,
+        UnitVerdict::Duplicate => proto::UnitVerdict::Duplicate,
+    }
+}
+
+/// `None` for a unit that was rejected.
+pub(super) fn verdict(verdict: i32) -> Option<UnitVerdict> {
+    match proto::UnitVerdict::try_from(verdict) {
+        Ok(proto::UnitVerdict::Stored) => Some(UnitVerdict::Stored),
+        Ok(proto::UnitVerdict::Replaced) => Some(UnitVerdict::Replaced),
+        Ok(proto::UnitVerdict::Duplicate) => Some(UnitVerdict::Duplicate),
+        Ok(proto::UnitVerdict::Unspecified) | Err(_) => None,
     }
 }
 

@@ -20,6 +20,7 @@ use super::convert::{
     memory_name, segment, segment_to_wire, span, span_info, stored_unit, unit_filter,
     unit_filter_to_wire, unit_name, unit_to_wire,
 };
+use super::imports::check_lang;
 use super::proto::lookup_service_server::LookupService;
 use super::proto::stream_lookup_request::Message as StreamMessage;
 use super::proto::{
@@ -28,7 +29,7 @@ use super::proto::{
     StreamLookupResponse,
 };
 use super::status::invalid;
-use super::unit_streams::{Answers, Lifetime, Sender, check_lang};
+use super::unit_streams::{Answers, Lifetime, Sender};
 use super::{Api, proto, status};
 
 /// Points a match needs when the request does not say.

@@ -10,6 +10,8 @@ pub mod client;
 pub mod codec;
 mod concordance;
 mod convert;
+mod import_files;
+mod imports;
 mod lookups;
 mod memories;
 mod page_token;
@@ -27,6 +29,7 @@ use tonic::service::{Routes, RoutesBuilder};
 use crate::engine::{Cancel, Engine, EngineError};
 use crate::limits::MESSAGE_BYTES_MAX;
 
+use import_files::FilePlaces;
 use lookups::CancelOnDrop;
 use proto::alignment_service_server::AlignmentServiceServer;
 use proto::lookup_service_server::LookupServiceServer;
@@ -57,6 +60,7 @@ pub const SERVICE_NAMES: [&str; 4] = [
 pub struct Api {
     engine: Arc<OnceLock<Engine>>,
     stopping: CancellationToken,
+    files: FilePlaces,
 }
 
 impl Api {

@@ -107,6 +107,11 @@ fn unavailable(reason: &str, message: &str) -> Status {
 }
 
 /// INTERNAL: logged here, the only place that sees it.
+/// More is asked for at once than is served.
+pub(super) fn too_much(what: &str) -> Status {
+    from_engine(EngineError::TooMuch(what.to_owned()))
+}
+
 pub(super) fn internal(message: &str) -> Status {
     tracing::error!(message, "internal error");
     Status::with_error_details(Code::Internal, message, info("INTERNAL", &[]))

@@ -2,23 +2,24 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::engine::Wanted;
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 use super::convert::{
-    expected_revision, memory_name, page_size, request_id, unit_content, unit_name, unit_patch,
-    unit_to_wire,
+    expected_revision, memory_name, page_size, request_id, unit_content, unit_filter, unit_name,
+    unit_patch, unit_to_wire,
 };
 use super::page_token::PageToken;
 use super::proto::unit_service_server::UnitService;
 use super::proto::{
     BatchCreateUnitsRequest, BatchCreateUnitsResponse, CreateUnitRequest, CreateUnitResponse,
     DeleteUnitRequest, DeleteUnitResponse, ExportUnitsRequest, GetUnitRequest, GetUnitResponse,
-    ImportUnitsRequest, ListUnitsRequest, ListUnitsResponse, UpdateUnitRequest, UpdateUnitResponse,
-    WatchUnitsRequest,
+    ImportFileRequest, ImportUnitsRequest, ListUnitsRequest, ListUnitsResponse, UpdateUnitRequest,
+    UpdateUnitResponse, WatchUnitsRequest,
 };
 use super::status::invalid;
-use super::unit_streams::{ExportStream, ImportStream, WatchStream};
+use super::unit_streams::{ExportStream, ImportFileStream, ImportStream, WatchStream};
 use super::{Api, status};
 
 #[tonic::async_trait]
@@ -130,6 +131,15 @@ impl UnitService for Api {
         Ok(Response::new(self.import_stream(request.into_inner())?))
     }
 
+    type ImportFileStream = ImportFileStream;
+
+    async fn import_file(
+        &self,
+        request: Request<Streaming<ImportFileRequest>>,
+    ) -> Result<Response<ImportFileStream>, Status> {
+        Ok(Response::new(self.import_file_stream(request.into_inner())?))
+    }
+
     type ExportUnitsStream = ExportStream;
 
     async fn export_units(
@@ -139,7 +149,8 @@ impl UnitService for Api {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
         let after = unit_position("cursor", &request.cursor, &memory)?;
-        Ok(Response::new(self.export_stream(memory, after)?))
+        let wanted = Wanted { filter: unit_filter("filter", request.filter)?, text: request.query };
+        Ok(Response::new(self.export_stream(memory, after, wanted)?))
     }
 
     type WatchUnitsStream = WatchStream;

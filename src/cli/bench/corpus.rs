@@ -10,14 +10,7 @@ use super::grow::Grower;
 
 /// The good units of a file.
 pub(super) fn read_units(file: &Path, limit: usize) -> anyhow::Result<Vec<UnitContent>> {
-    let options = ReadOptions {
-        source_lang: "ar".parse()?,
-        target_lang: "en".parse()?,
-        format: None,
-        source_column: None,
-        target_column: None,
-        file_name: file.display().to_string(),
-    };
+    let options = ReadOptions::new("ar".parse()?, "en".parse()?, file.display().to_string());
     let mut units = Vec::new();
     for event in formats::open(Box::new(std::fs::File::open(file)?), &options)? {
         if let Event::Unit(unit) = event? {

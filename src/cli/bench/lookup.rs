@@ -286,7 +286,7 @@ fn fill(
         }
         let prepared = engine.prepare(name, batch)?;
         let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, _>>()?;
-        last = Some(engine.import(&import, number, prepared, 0)?);
+        last = Some(engine.import(&import, number, prepared, 0, false)?);
     }
     if let Some(answer) = last {
         answer.wait()?;

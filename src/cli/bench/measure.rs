@@ -80,6 +80,11 @@ pub(super) fn peak_resident_mb() -> f64 {
     status_mb("self", "VmHWM:")
 }
 
+/// The same of another process.
+pub(super) fn peak_resident_mb_of(process: &str) -> f64 {
+    status_mb(process, "VmHWM:")
+}
+
 /// The memory that this process has resident, in MB; 0 where the system does not tell.
 pub(super) fn resident_mb() -> f64 {
     resident_mb_of("self")

@@ -42,6 +42,11 @@ impl Server {
         Ok(server)
     }
 
+    /// The number of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Memory of the server.
     pub(super) fn resident_mb(&self) -> f64 {
         resident_mb_of(&self.child.id().to_string())

@@ -19,7 +19,9 @@ use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
 use super::Outcome;
-use super::import::{Summary, import_reader};
+use super::import_course::{Job, import_source};
+use super::import_report::{Report, Summary};
+use super::import_sources::Source;
 use super::lookup::match_block;
 use super::output::{grouped, isolate};
 
@@ -94,25 +96,25 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
         source_lang: "ar".parse()?,
         target_lang: "en".parse()?,
     };
-    match client.memory(&name).await {
-        Ok(_) => {}
-        Err(error) if error.is_not_found() => drop(client.create_memory(new.clone()).await?),
+    let memory = match client.memory(&name).await {
+        Ok(memory) => memory,
+        Err(error) if error.is_not_found() => client.create_memory(new.clone()).await?,
         Err(error) => return Err(error.into()),
-    }
-    let options = ReadOptions {
-        source_lang: new.source_lang,
-        target_lang: new.target_lang,
-        format: None,
-        source_column: None,
-        target_column: None,
-        file_name: "the sample memory".to_owned(),
     };
-    let mut summary = Summary::default();
-    let policy = (DuplicatePolicy::SkipIdentical, CheckAction::None);
-    import_reader(client, &name, policy, Box::new(SAMPLE), None, options, &mut summary)
+    let source = Source::Bytes("the sample memory", SAMPLE);
+    let job = Job {
+        memory,
+        policy: DuplicatePolicy::SkipIdentical,
+        check: CheckAction::None,
+        again: false,
+        options: ReadOptions::new(new.source_lang, new.target_lang, source.name()),
+    };
+    let since = Instant::now();
+    let mut report = Report::default();
+    import_source(client, &job, &source, &mut report)
         .await
         .context("importing the sample memory")?;
-    Ok(summary)
+    report.finish(since)
 }
 
 async fn look_up(client: &mut Client) -> anyhow::Result<()> {

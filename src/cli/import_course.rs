@@ -1,0 +1,329 @@
+//! How does one file get into a memory? Read on one thread, sent in batches, acknowledged, and taken up where it broke off.
+
+use std::collections::VecDeque;
+
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use uuid::Uuid;
+
+use crate::engine::{Batch, Batches, CheckAction, DuplicatePolicy, ImportCounts};
+use crate::formats::ReadOptions;
+use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_UNITS};
+use crate::service::client::{
+    Client, ClientStream, ImportAck, ImportOrder, MemoryInfo, NumberedBatch,
+};
+use crate::unit::{Diagnostic, Place, UnitContent};
+
+use super::import_report::{Fate, Report, rounded};
+use super::import_sources::{Opened, Source};
+use super::output::{byte_bar, grouped};
+
+/// What is to be imported, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) memory: MemoryInfo,
+    pub(super) policy: DuplicatePolicy,
+    pub(super) check: CheckAction,
+    /// Whether to store a file once more that was stored completely.
+    pub(super) again: bool,
+    pub(super) options: ReadOptions,
+}
+
+/// Imports one source through a client.
+pub(super) async fn import_source(
+    client: &mut Client,
+    job: &Job,
+    source: &Source,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let (opened, total_bytes) = source.open()?;
+    // Over the wire a batch is small, so that searches of others need not wait for long transactions; here nobody searches.
+    let batch_units = if client.is_local() { BATCH_UNITS_MAX } else { IMPORT_BATCH_UNITS };
+    let (to_server, answers, earlier) = begin(client, job, source, batch_units, report).await?;
+    if earlier.complete {
+        eprintln!(
+            "dhakira: {} was imported completely before: {} units; --again stores them once more",
+            source.name(),
+            grouped(earlier.counts.stored)
+        );
+        report.summary.already_imported(earlier.counts);
+        return Ok(());
+    }
+    if earlier.acked_through > 0 {
+        eprintln!(
+            "dhakira: going on with an import that broke off: {} units of {} are stored",
+            grouped(earlier.counts.stored),
+            source.name()
+        );
+        report.summary.resumed += 1;
+    }
+    let bar = byte_bar(total_bytes, &source.name());
+    let (batches, parsed) = mpsc::channel::<anyhow::Result<Batch>>(2);
+    let options = job.options.clone();
+    tokio::task::spawn_blocking(move || read(opened, &options, batch_units, &batches));
+    let mut course = Course {
+        waiting: VecDeque::new(),
+        taken: 0,
+        // What was rejected then is told again, where it is to be written down.
+        skip_through: if report.wants_units() { 0 } else { earlier.acked_through },
+        counts: earlier.counts,
+        started_with: earlier.counts.read,
+        bar,
+        report,
+    };
+    let done = course.run(parsed, to_server, answers).await;
+    course.bar.finish_and_clear();
+    report_counts(course);
+    done
+}
+
+fn report_counts(course: Course<'_>) {
+    course.report.summary.add(course.counts);
+}
+
+type Begun = (mpsc::Sender<NumberedBatch>, ClientStream<ImportAck>, ImportAck);
+
+/// Opens an import: the one that broke off, if there is one.
+async fn begin(
+    client: &mut Client,
+    job: &Job,
+    source: &Source,
+    batch_units: usize,
+    report: &Report,
+) -> anyhow::Result<Begun> {
+    let named = if job.again { None } else { import_id(job, source, batch_units).await? };
+    let (to_server, mut answers) = open(client, job, named, report).await?;
+    let first = answers.next().await.context("the server ended the import at once")??;
+    // With the other policies, units that are there already are recognised one by one, and those deleted since come back.
+    if !first.complete || job.policy == DuplicatePolicy::KeepAll {
+        return Ok((to_server, answers, first));
+    }
+    drop((to_server, answers));
+    let (to_server, mut answers) = open(client, job, None, report).await?;
+    let first = answers.next().await.context("the server ended the import at once")??;
+    Ok((to_server, answers, first))
+}
+
+async fn open(
+    client: &mut Client,
+    job: &Job,
+    id: Option<Uuid>,
+    report: &Report,
+) -> anyhow::Result<(mpsc::Sender<NumberedBatch>, ClientStream<ImportAck>)> {
+    let (to_server, from_here) = mpsc::channel(2);
+    let order = ImportOrder {
+        memory: job.memory.name.clone(),
+        id: id.unwrap_or_else(Uuid::now_v7),
+        policy: job.policy,
+        check: job.check,
+        verdicts: report.wants_verdicts(),
+    };
+    Ok((to_server, client.import(order, from_here).await?))
+}
+
+/// Names the import by what makes it the same: the memory, the bytes, and all that decides how they become batches.
+async fn import_id(job: &Job, source: &Source, batch_units: usize) -> anyhow::Result<Option<Uuid>> {
+    let hashed = source.clone();
+    let Some(content) = tokio::task::spawn_blocking(move || hashed.content_hash()).await?? else {
+        return Ok(None);
+    };
+    let ReadOptions {
+        source_lang,
+        target_lang,
+        format,
+        source_column,
+        target_column,
+        tags,
+        swap,
+        ..
+    } = &job.options;
+    let what = (
+        (job.memory.name.as_str(), job.memory.created.micros, content, batch_units),
+        (source_lang, target_lang, format.map(|it| it.to_string()), source_column, target_column),
+        (tags, swap, job.policy, job.check != CheckAction::None, job.check == CheckAction::Reject),
+        env!("CARGO_PKG_VERSION"),
+    );
+    let bytes = postcard::to_stdvec(&what).context("naming the import")?;
+    let hash = xxhash_rust::xxh3::xxh3_128(&bytes);
+    Ok(Some(uuid::Builder::from_random_bytes(hash.to_le_bytes()).into_uuid()))
+}
+
+/// Parses a file and hands its batches on; ends when nobody takes them.
+fn read(
+    input: Opened,
+    options: &ReadOptions,
+    batch_units: usize,
+    batches: &mpsc::Sender<anyhow::Result<Batch>>,
+) {
+    match input.reader(options) {
+        Ok(reader) => {
+            for batch in Batches::new(reader).of(batch_units) {
+                if batches.blocking_send(batch.map_err(Into::into)).is_err() {
+                    return;
+                }
+            }
+        }
+        Err(error) => {
+            // Whoever waits for it has gone when this fails.
+            let _ = batches.blocking_send(Err(error.into()));
+        }
+    }
+}
+
+/// An import under way.
+struct Course<'a> {
+    /// Batches that were sent and not answered yet, oldest first.
+    waiting: VecDeque<Waiting>,
+    /// Batches with units so far.
+    taken: u64,
+    /// Batches up to this one are on disk and not sent.
+    skip_through: u64,
+    counts: ImportCounts,
+    /// Units that were read before it broke off.
+    started_with: u64,
+    bar: ProgressBar,
+    report: &'a mut Report,
+}
+
+struct Waiting {
+    number: u64,
+    places: Vec<Place>,
+    /// Kept only where rejected units are written down.
+    contents: Vec<UnitContent>,
+}
+
+impl Course<'_> {
+    async fn run(
+        &mut self,
+        mut parsed: mpsc::Receiver<anyhow::Result<Batch>>,
+        to_server: mpsc::Sender<NumberedBatch>,
+        mut answers: ClientStream<ImportAck>,
+    ) -> anyhow::Result<()> {
+        let mut to_server = Some(to_server);
+        let mut pending: Option<NumberedBatch> = None;
+        let mut last = false;
+        loop {
+            // Answers are taken even while the server takes no more batches: it may be waiting for that.
+            tokio::select! {
+                batch = parsed.recv(), if !last && pending.is_none() => {
+                    if let Some(batch) = batch {
+                        pending = self.take(batch?)?;
+                    } else {
+                        last = true;
+                        pending = Some(self.end());
+                    }
+                },
+                place = reserve(to_server.clone()), if pending.is_some() => {
+                    // When there is no place the server has ended the stream, and its answer says why.
+                    if let (Some(place), Some(batch)) = (place, pending.take()) {
+                        drop(place.send(batch));
+                    }
+                    if last {
+                        to_server = None;
+                    }
+                },
+                answer = answers.next() => match answer {
+                    Some(answer) => self.acknowledge(&answer?)?,
+                    None => break,
+                },
+            }
+        }
+        anyhow::ensure!(
+            last && self.waiting.is_empty(),
+            "the server ended the import before it acknowledged everything; import the file again: it goes on where it was"
+        );
+        Ok(())
+    }
+
+    /// Tells of the faults of a batch and makes it ready to be sent, if there is anything to send.
+    fn take(&mut self, batch: Batch) -> anyhow::Result<Option<NumberedBatch>> {
+        for notice in &batch.notices {
+            self.tell_notice(notice);
+        }
+        for rejected in batch.rejected {
+            let Diagnostic { place, cause, message } = rejected.diagnostic;
+            self.report.summary.read += 1;
+            self.report.summary.rejected += 1;
+            self.reject((&place, cause.code(), &message), rejected.content)?;
+        }
+        self.bar.set_position(batch.bytes_read);
+        if batch.units.is_empty() {
+            return Ok(None);
+        }
+        self.taken += 1;
+        if self.taken <= self.skip_through {
+            return Ok(None);
+        }
+        let (units, places): (Vec<_>, Vec<_>) =
+            batch.units.into_iter().map(|unit| (unit.content, unit.place)).unzip();
+        let contents = if self.report.wants_units() { units.clone() } else { Vec::new() };
+        self.waiting.push_back(Waiting { number: self.taken, places, contents });
+        Ok(Some(NumberedBatch { number: self.taken, units, last: false }))
+    }
+
+    fn end(&mut self) -> NumberedBatch {
+        self.taken += 1;
+        let (places, contents) = (Vec::new(), Vec::new());
+        self.waiting.push_back(Waiting { number: self.taken, places, contents });
+        NumberedBatch { number: self.taken, units: Vec::new(), last: true }
+    }
+
+    fn acknowledge(&mut self, ack: &ImportAck) -> anyhow::Result<()> {
+        self.counts = ack.counts;
+        let place = self.waiting.iter().position(|it| it.number == ack.batch);
+        if let Some(mut batch) = place.and_then(|place| self.waiting.remove(place)) {
+            self.tell_verdicts(&mut batch, ack)?;
+        }
+        let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
+        #[expect(clippy::cast_precision_loss)]
+        let rate = (ack.counts.read - self.started_with.min(ack.counts.read)) as f64 / seconds;
+        self.bar.set_message(format!(
+            "{} units, {}/s",
+            grouped(ack.counts.read),
+            grouped(rounded(rate))
+        ));
+        Ok(())
+    }
+
+    fn tell_verdicts(&mut self, batch: &mut Waiting, ack: &ImportAck) -> anyhow::Result<()> {
+        let mut rejected = ack.rejected.iter().peekable();
+        let mut verdicts = ack.verdicts.iter();
+        for (index, place) in batch.places.iter().enumerate() {
+            if let Some(fault) = rejected.next_if(|it| it.index == index) {
+                let content = batch.contents.get_mut(index).map(std::mem::take);
+                self.reject((place, &fault.cause, &fault.message), content)?;
+            } else if let Some(verdict) = verdicts.next() {
+                self.report.verdict(place, &Fate::of(*verdict))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A unit that is not stored, and why.
+    fn reject(
+        &mut self,
+        (place, cause, message): (&Place, &str, &str),
+        content: Option<UnitContent>,
+    ) -> anyhow::Result<()> {
+        if let Some(line) = self.report.fault(place, message) {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+        self.report.rejected(place, (cause, message), content)
+    }
+
+    fn tell_notice(&mut self, notice: &Diagnostic) {
+        let line = format!("note: {notice}");
+        if self.report.notice(notice.cause.code()) {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+}
+
+/// Waits for a place in the channel; `None` when nobody reads it any more.
+async fn reserve(
+    channel: Option<mpsc::Sender<NumberedBatch>>,
+) -> Option<mpsc::OwnedPermit<NumberedBatch>> {
+    channel?.reserve_owned().await.ok()
+}

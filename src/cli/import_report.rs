@@ -1,0 +1,345 @@
+//! What became of every unit of an import? Sums by cause, faults on the terminal, a file of rejected units, a file of
+//! verdicts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::engine::{ImportCounts, REJECTED_ATTRIBUTE, UnitVerdict};
+use crate::formats::{self, FileHeader, Format, UnitWriter};
+use crate::unit::{Lang, Place, Segment, Unit, UnitContent, UnitId};
+
+use super::output::{grouped, json_line, json_to, table};
+
+/// Faults shown one by one; the rest is only counted.
+const FAULTS_SHOWN_MAX: u64 = 100;
+/// Notices shown one by one.
+const NOTICES_SHOWN_MAX: u64 = 20;
+
+/// Sums over all files of a command.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(super) struct Summary {
+    pub(super) read: u64,
+    pub(super) stored: u64,
+    pub(super) replaced: u64,
+    pub(super) duplicates: u64,
+    pub(super) rejected: u64,
+    /// Rejected units by cause.
+    pub(super) causes: BTreeMap<String, u64>,
+    /// What was noticed and costs no unit, by cause.
+    pub(super) notices: BTreeMap<String, u64>,
+    /// Files whose import had broken off and went on.
+    pub(super) resumed: u64,
+    /// Files that were imported completely before, and not again.
+    pub(super) imported_before: u64,
+    pub(super) seconds: f64,
+    pub(super) units_per_second: f64,
+}
+
+impl Summary {
+    /// Adds what a server counted of one file.
+    pub(super) fn add(&mut self, counts: ImportCounts) {
+        self.read += counts.read;
+        self.stored += counts.stored;
+        self.replaced += counts.replaced;
+        self.duplicates += counts.duplicates;
+        self.rejected += counts.rejected;
+        let named: u64 = self.causes.values().sum();
+        // Units that were rejected before an import broke off: their places were told then.
+        if let Some(earlier) = self.rejected.checked_sub(named).filter(|it| *it > 0) {
+            *self.causes.entry("TOLD_BEFORE".to_owned()).or_default() += earlier;
+        }
+    }
+
+    /// A file that was imported completely before.
+    pub(super) fn already_imported(&mut self, counts: ImportCounts) {
+        self.imported_before += 1;
+        self.read += counts.read;
+        self.duplicates += counts.stored + counts.duplicates;
+        self.rejected += counts.rejected;
+    }
+
+    fn finish(&mut self, since: Instant) {
+        self.seconds = since.elapsed().as_secs_f64();
+        // Units are far below 2^52.
+        #[expect(clippy::cast_precision_loss)]
+        let read = self.read as f64;
+        self.units_per_second =
+            if self.seconds > 0.0 { (read / self.seconds).round() } else { 0.0 };
+    }
+
+    /// Shows the sums, as a table or as a JSON object.
+    pub(super) fn show(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            return json_line(self);
+        }
+        println!(
+            "{} units read in {:.1} s, {} units/s",
+            grouped(self.read),
+            self.seconds,
+            grouped(rounded(self.units_per_second)),
+        );
+        let row = |name: &str, count: u64| vec![format!("  {name}"), grouped(count)];
+        let mut rows = vec![row("stored", self.stored)];
+        if self.replaced > 0 {
+            rows.push(row("  of them over an older one", self.replaced));
+        }
+        rows.push(row("there already", self.duplicates));
+        rows.push(row("rejected", self.rejected));
+        rows.extend(self.causes.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)));
+        if !self.notices.is_empty() {
+            rows.push(row("noticed", self.notices.values().sum()));
+            rows.extend(
+                self.notices.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)),
+            );
+        }
+        print!("{}", table(&rows));
+        Ok(())
+    }
+}
+
+/// A rate as a whole number, for showing.
+pub(super) fn rounded(number: f64) -> u64 {
+    // Rates are far below 2^63 and not negative.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = number.round() as u64;
+    whole
+}
+
+/// Everything that is told of an import.
+#[derive(Default)]
+pub(super) struct Report {
+    pub(super) summary: Summary,
+    /// Where rejected units go.
+    pub(super) rejects: Option<Told>,
+    /// Where verdicts go.
+    pub(super) verdicts: Option<Told>,
+    faults: u64,
+    noticed: u64,
+}
+
+/// What became of a unit, in the words of the file of verdicts.
+#[derive(Serialize)]
+pub(super) struct Fate<'a> {
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+impl Fate<'_> {
+    pub(super) fn of(verdict: UnitVerdict) -> Self {
+        let verdict = match verdict {
+            UnitVerdict::Stored => "stored",
+            UnitVerdict::Replaced => "replaced",
+            UnitVerdict::Duplicate => "duplicate",
+        };
+        Self { verdict, cause: None, message: None }
+    }
+}
+
+#[derive(Serialize)]
+struct VerdictLine<'a> {
+    file: &'a str,
+    line: u64,
+    column: u64,
+    unit: u64,
+    #[serde(flatten)]
+    fate: &'a Fate<'a>,
+}
+
+impl Report {
+    /// Whether rejected units are written down.
+    pub(super) fn wants_units(&self) -> bool {
+        self.rejects.is_some()
+    }
+
+    pub(super) fn wants_verdicts(&self) -> bool {
+        self.verdicts.is_some()
+    }
+
+    /// Counts a fault; what to show of it, if anything.
+    pub(super) fn fault(&mut self, place: &Place, message: &str) -> Option<String> {
+        self.faults += 1;
+        match self.faults {
+            ..=FAULTS_SHOWN_MAX => Some(format!("{place}: {message}")),
+            shown if shown == FAULTS_SHOWN_MAX + 1 => {
+                Some("… more faults are counted, not shown; --rejects FILE keeps them".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts a notice; whether to show it.
+    pub(super) fn notice(&mut self, cause: &str) -> bool {
+        *self.summary.notices.entry(cause.to_owned()).or_default() += 1;
+        self.noticed += 1;
+        self.noticed <= NOTICES_SHOWN_MAX
+    }
+
+    /// Notes a rejected unit where it is wanted.
+    pub(super) fn rejected(
+        &mut self,
+        place: &Place,
+        (cause, message): (&str, &str),
+        content: Option<UnitContent>,
+    ) -> anyhow::Result<()> {
+        *self.summary.causes.entry(cause.to_owned()).or_default() += 1;
+        if let (Some(rejects), Some(content)) = (&mut self.rejects, content) {
+            rejects.unit(content, format!("{cause}: {message} ({place})"))?;
+        }
+        let fate = Fate { verdict: "rejected", cause: Some(cause), message: Some(message) };
+        self.verdict(place, &fate)
+    }
+
+    pub(super) fn verdict(&mut self, place: &Place, fate: &Fate<'_>) -> anyhow::Result<()> {
+        let Some(verdicts) = &mut self.verdicts else { return Ok(()) };
+        let Place { file, line, column, unit } = place;
+        verdicts.line(&VerdictLine { file, line: *line, column: *column, unit: *unit, fate })
+    }
+
+    /// Ends the files and gives the sums.
+    pub(super) fn finish(mut self, since: Instant) -> anyhow::Result<Summary> {
+        self.summary.finish(since);
+        for told in [self.rejects, self.verdicts].into_iter().flatten() {
+            told.finish()?;
+        }
+        Ok(self.summary)
+    }
+}
+
+/// A file that is written while an import goes on, and made when there is something to write.
+pub(super) struct Told {
+    path: PathBuf,
+    kind: Kind,
+    written: u64,
+}
+
+enum Kind {
+    Units { langs: (Lang, Lang), out: Option<Box<dyn UnitWriter<BufWriter<File>> + Send>> },
+    Lines(Option<BufWriter<File>>),
+}
+
+impl Told {
+    /// A file of rejected units.
+    pub(super) fn rejects(path: PathBuf, langs: (Lang, Lang)) -> anyhow::Result<Self> {
+        let (format, header) = (rejects_format(&path), header(&langs));
+        formats::create(format, &header, std::io::sink())
+            .with_context(|| format!("writing {}", path.display()))?;
+        Self::new(path, Kind::Units { langs, out: None })
+    }
+
+    /// A file of verdicts.
+    pub(super) fn verdicts(path: PathBuf) -> anyhow::Result<Self> {
+        Self::new(path, Kind::Lines(None))
+    }
+
+    /// Before anything is imported: afterwards it would be too late to find that the file cannot be written.
+    fn new(path: PathBuf, kind: Kind) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            !path.exists(),
+            "{} exists; it may be what was rejected the last time: name another file, or delete it",
+            path.display()
+        );
+        let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+        anyhow::ensure!(
+            directory.is_none_or(Path::is_dir),
+            "{}: there is no such directory",
+            path.display()
+        );
+        Ok(Self { path, kind, written: 0 })
+    }
+
+    fn unit(&mut self, mut content: UnitContent, reason: String) -> anyhow::Result<()> {
+        let doing = || format!("writing {}", self.path.display());
+        let Kind::Units { langs, out } = &mut self.kind else { return Ok(()) };
+        if out.is_none() {
+            let file = BufWriter::new(File::create_new(&self.path).with_context(doing)?);
+            let (format, header) = (rejects_format(&self.path), header(langs));
+            *out = Some(formats::create(format, &header, file).with_context(doing)?);
+        }
+        content.attributes.insert(REJECTED_ATTRIBUTE.to_owned(), reason);
+        self.written += 1;
+        let unit = Unit { id: UnitId(self.written), revision: 1, content: writable(content) };
+        out.as_mut().map_or(Ok(()), |out| out.write(&unit)).with_context(doing)
+    }
+
+    fn line<T: Serialize>(&mut self, line: &T) -> anyhow::Result<()> {
+        let Kind::Lines(out) = &mut self.kind else { return Ok(()) };
+        if out.is_none() {
+            let file = File::create_new(&self.path)
+                .with_context(|| format!("writing {}", self.path.display()))?;
+            *out = Some(BufWriter::new(file));
+        }
+        self.written += 1;
+        out.as_mut().map_or(Ok(()), |out| json_to(out, line))
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        let (ended, what) = match self.kind {
+            Kind::Units { out: Some(out), .. } => {
+                (out.finish().and_then(|mut out| out.flush()), "rejected units are")
+            }
+            Kind::Lines(Some(mut out)) => (out.flush(), "verdicts are"),
+            _ => return Ok(()),
+        };
+        ended.with_context(|| format!("writing {}", self.path.display()))?;
+        eprintln!("dhakira: {} {what} in {}", grouped(self.written), self.path.display());
+        Ok(())
+    }
+}
+
+/// By the ending of the name.
+fn rejects_format(path: &Path) -> Format {
+    let is_tsv = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
+    if is_tsv { Format::Tsv } else { Format::Tmx }
+}
+
+fn header(langs: &(Lang, Lang)) -> FileHeader {
+    FileHeader {
+        source_lang: langs.0.clone(),
+        target_lang: langs.1.clone(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// A unit with what no exchange file can hold replaced, so that it can be written at all.
+fn writable(mut content: UnitContent) -> UnitContent {
+    for segment in [&mut content.source, &mut content.target] {
+        let before = segment.text.len();
+        clean(&mut segment.text);
+        if segment.text.len() != before {
+            // Where they stood is not known any more.
+            segment.tags.clear();
+        }
+        // Tags that do not stand inside the text could be the fault.
+        let Segment { text, tags } = segment;
+        tags.retain(|tag| text.is_char_boundary(tag.offset_bytes as usize));
+        tags.sort_by_key(|tag| tag.offset_bytes);
+        for tag in tags {
+            clean(&mut tag.code);
+            clean(&mut tag.label);
+        }
+    }
+    clean(&mut content.document);
+    clean(&mut content.author);
+    content.attributes.values_mut().for_each(clean);
+    content
+}
+
+/// Replaces characters that XML 1.0 cannot write by U+FFFD.
+fn clean(text: &mut String) {
+    let illegal = |character: char| {
+        matches!(character, '\u{fffe}' | '\u{ffff}')
+            || (character < ' ' && !matches!(character, '\t' | '\n' | '\r'))
+    };
+    if text.contains(illegal) {
+        *text = text.replace(illegal, "\u{fffd}");
+    }
+}

@@ -1,0 +1,240 @@
+//! What becomes of a TMX `tu`: its variants, attributes, properties and notes as units of the model.
+
+use std::collections::BTreeMap;
+
+use crate::limits::UNIT_ATTRIBUTES_MAX;
+use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
+
+use super::xml::Position;
+use super::{ParsedUnit, ReadOptions, parse_time};
+
+/// Properties that hold a field of the unit.
+pub(super) mod property {
+    pub(in super::super) const DOCUMENT: &str = "x-document";
+    pub(in super::super) const PREVIOUS_HASH: &str = "x-dhakira-previous";
+    pub(in super::super) const NEXT_HASH: &str = "x-dhakira-next";
+    pub(in super::super) const CREATED_MICROS: &str = "x-dhakira-created";
+    pub(in super::super) const CHANGED_MICROS: &str = "x-dhakira-changed";
+    /// Before the name of an attribute that would be taken for something else.
+    pub(in super::super) const ATTRIBUTE: &str = "x-dhakira-attribute:";
+    /// Neighbours as text: memoQ, OmegaT.
+    pub(in super::super) const PREVIOUS_TEXT: [&str; 2] = ["x-context-pre", "prev"];
+    pub(in super::super) const NEXT_TEXT: [&str; 2] = ["x-context-post", "next"];
+    /// The document as OmegaT writes it.
+    pub(in super::super) const FILE: &str = "file";
+}
+
+/// Attributes of `tu` and `tuv` that are attributes of a unit of the same name.
+pub(super) const KEPT: [&str; 9] = [
+    "creationtool",
+    "creationtoolversion",
+    "datatype",
+    "lastusagedate",
+    "o-encoding",
+    "o-tmf",
+    "segtype",
+    "srclang",
+    "usagecount",
+];
+/// Attributes that hold the very language of a side, where it is another than the memory's.
+pub(super) const SIDE_LANGS: [&str; 2] = ["source-lang", "target-lang"];
+
+/// A `tu` being read.
+#[derive(Default)]
+pub(super) struct TranslationUnit {
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) properties: Vec<(String, String)>,
+    pub(super) notes: Vec<String>,
+    /// Those of the languages wanted.
+    pub(super) variants: Vec<Variant>,
+    /// What the variants are in, as far as a message names it.
+    pub(super) langs: Vec<String>,
+    /// Text of the variants.
+    pub(super) bytes: usize,
+    pub(super) fault: Option<(Position, Cause, String)>,
+}
+
+/// A `tuv` being read.
+#[derive(Default)]
+pub(super) struct Variant {
+    pub(super) lang: Option<Lang>,
+    pub(super) attributes: Vec<(String, String)>,
+    pub(super) properties: Vec<(String, String)>,
+    pub(super) notes: Vec<String>,
+    pub(super) segment: Option<Segment>,
+}
+
+impl Variant {
+    pub(super) fn note(&mut self, note: String) {
+        note_in(&mut self.notes, note);
+    }
+}
+
+fn note_in(notes: &mut Vec<String>, note: String) {
+    // One too many is enough for the check to see it.
+    if notes.len() <= UNIT_ATTRIBUTES_MAX {
+        notes.push(note);
+    }
+}
+
+impl TranslationUnit {
+    pub(super) fn note(&mut self, note: String) {
+        note_in(&mut self.notes, note);
+    }
+
+    /// The variants with text in a language: in that very language if there are any, or else in regions of it.
+    pub(super) fn indexes(&self, wanted: &Lang) -> Vec<usize> {
+        let with = |fit: &dyn Fn(&Lang) -> bool| -> Vec<usize> {
+            let fits = |variant: &Variant| {
+                variant.segment.is_some() && variant.lang.as_ref().is_some_and(fit)
+            };
+            (0..self.variants.len()).filter(|&it| fits(&self.variants[it])).collect()
+        };
+        if wanted.as_str() == wanted.primary() {
+            return with(&|lang| wanted.accepts(lang));
+        }
+        let exact = with(&|lang| lang == wanted);
+        if exact.is_empty() { with(&|lang| wanted.accepts(lang)) } else { exact }
+    }
+
+    /// What there is of it in the languages wanted; a side may be empty.
+    pub(super) fn rest(&self, options: &ReadOptions) -> UnitContent {
+        let source = self.indexes(&options.source_lang).first().copied();
+        let target =
+            self.indexes(&options.target_lang).into_iter().find(|&target| Some(target) != source);
+        let nothing = Variant::default();
+        let variant = |index: Option<usize>| index.map_or(&nothing, |index| &self.variants[index]);
+        self.join(variant(source), variant(target), Place::default(), options).content
+    }
+
+    /// The unit of two variants.
+    pub(super) fn parsed(
+        &self,
+        source: usize,
+        target: usize,
+        place: Place,
+        options: &ReadOptions,
+    ) -> ParsedUnit {
+        self.join(&self.variants[source], &self.variants[target], place, options)
+    }
+
+    fn join(
+        &self,
+        source: &Variant,
+        target: &Variant,
+        place: Place,
+        options: &ReadOptions,
+    ) -> ParsedUnit {
+        let mut fields = Fields::default();
+        fields.attributes_of(&[&target.attributes, &self.attributes, &source.attributes]);
+        for (side, wanted, name) in [
+            (source, &options.source_lang, SIDE_LANGS[0]),
+            (target, &options.target_lang, SIDE_LANGS[1]),
+        ] {
+            if let Some(lang) = side.lang.as_ref().filter(|&lang| lang != wanted) {
+                fields.attribute(name, lang.to_string());
+            }
+        }
+        for properties in [&self.properties, &source.properties, &target.properties] {
+            for (name, value) in properties {
+                fields.property(name, value.clone());
+            }
+        }
+        for note in self.notes.iter().chain(&source.notes).chain(&target.notes) {
+            fields.attribute("note", note.clone());
+        }
+        ParsedUnit {
+            content: UnitContent {
+                source: source.segment.clone().unwrap_or_default(),
+                target: target.segment.clone().unwrap_or_default(),
+                context: fields.context,
+                document: fields.document,
+                author: fields.author,
+                created: fields.created,
+                changed: fields.changed,
+                attributes: fields.attributes,
+            },
+            place,
+            previous_text: fields.previous_text,
+            next_text: fields.next_text,
+        }
+    }
+}
+
+/// What properties say of a unit.
+#[derive(Default)]
+struct Fields {
+    context: Context,
+    document: String,
+    author: String,
+    created: Option<Timestamp>,
+    changed: Option<Timestamp>,
+    attributes: BTreeMap<String, String>,
+    previous_text: Option<String>,
+    next_text: Option<String>,
+}
+
+impl Fields {
+    /// Attributes of the elements that make up the unit, the one that counts first; values that differ are all kept.
+    fn attributes_of(&mut self, lists: &[&[(String, String)]]) {
+        let mut taken: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in lists.iter().copied().flatten() {
+            let known = name == "tuid" || is_kept(name);
+            if !known || taken.contains(&(name, value)) {
+                continue;
+            }
+            let first = !taken.iter().any(|(it, _)| it == name);
+            taken.push((name, value));
+            let time = if first { parse_time(value) } else { None };
+            match name.as_str() {
+                "creationdate" if time.is_some() => self.created = time,
+                "changedate" if time.is_some() => self.changed = time,
+                "changeid" if first => self.author.clone_from(value),
+                _ => self.attribute(name, value.clone()),
+            }
+        }
+        // Who made it is the author unless somebody else changed it since.
+        if !taken.iter().any(|(name, _)| *name == "changeid")
+            && let Some(id) = self.attributes.remove("creationid")
+        {
+            self.author = id;
+        }
+    }
+
+    fn property(&mut self, name: &str, value: String) {
+        let hash = |value: &str| u64::from_str_radix(value.trim(), 16).ok();
+        let micros = |value: &str| value.trim().parse().ok().map(|micros| Timestamp { micros });
+        match name {
+            property::DOCUMENT => self.document = value,
+            property::FILE if self.document.is_empty() => self.document = value,
+            property::PREVIOUS_HASH => self.context.previous = hash(&value),
+            property::NEXT_HASH => self.context.next = hash(&value),
+            property::CREATED_MICROS => self.created = micros(&value).or(self.created),
+            property::CHANGED_MICROS => self.changed = micros(&value).or(self.changed),
+            name if property::PREVIOUS_TEXT.contains(&name) => self.previous_text = Some(value),
+            name if property::NEXT_TEXT.contains(&name) => self.next_text = Some(value),
+            name => match name.strip_prefix(property::ATTRIBUTE) {
+                Some(name) => {
+                    self.attributes.insert(name.to_owned(), value);
+                }
+                None => self.attribute(name, value),
+            },
+        }
+    }
+
+    /// Keeps a value under a name; a second one of the same name under `name.2`, and so on.
+    fn attribute(&mut self, name: &str, value: String) {
+        let mut key = name.to_owned();
+        let mut number = 1;
+        while self.attributes.contains_key(&key) {
+            number += 1;
+            key = format!("{name}.{number}");
+        }
+        self.attributes.insert(key, value);
+    }
+}
+
+fn is_kept(name: &str) -> bool {
+    KEPT.contains(&name)
+        || matches!(name, "creationdate" | "changedate" | "creationid" | "changeid")
+}
