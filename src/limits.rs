@@ -88,3 +88,13 @@ pub const SUSPECTS_MAX: usize = 100_000;
 pub const VARIANTS_MAX: usize = 64;
 /// Text of all variants of one TMX unit: they are kept until the unit ends.
 pub const VARIANTS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest line of a JSON-lines file: a unit at its largest with every character escaped.
+pub const JSON_LINE_BYTES_MAX: usize = 6 * UNIT_BYTES_MAX;
+/// Codes of tags that an XLIFF file defines for use in its segments.
+pub const TAG_DEFINITIONS_MAX: usize = 20_000;
+/// Memory of a decompressor: the dictionary of the strongest preset of xz and of zstd's long mode fit.
+pub const DECODER_BYTES_MAX: u64 = 160 * 1024 * 1024;
+/// Bytes that may come out of a packed file for each that goes in; memories of real texts stay under a hundred.
+pub const EXPANSION_MAX: u64 = 1_000;
+/// Bytes that may come out of any packed file.
+pub const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;

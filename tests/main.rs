@@ -10,6 +10,7 @@ mod command_line;
 mod crash;
 mod drain;
 mod formats;
+mod formats_exchange;
 mod grpc;
 mod layering;
 mod matching;

@@ -82,7 +82,12 @@ impl SegmentBuilder {
     }
 
     /// Begins an element around text; `element` is how it is written again, empty for one that pairs of codes stand for.
-    pub(super) fn enclose(&mut self, element: &'static str, mut fields: TagFields, attributes: &str) {
+    pub(super) fn enclose(
+        &mut self,
+        element: &'static str,
+        mut fields: TagFields,
+        attributes: &str,
+    ) {
         let pair = MADE_UP_PAIR_MIN + self.made_up;
         self.made_up += 1;
         self.enclosing.push((pair, element));
@@ -205,7 +210,9 @@ fn attributes_are_legal(list: &str) -> bool {
         let Some((name, value)) = rest
             .strip_prefix(' ')
             .and_then(|rest| rest.split_once("=\""))
-            .and_then(|(name, rest)| rest.split_once('"').map(|(value, after)| ((name, value), after)))
+            .and_then(|(name, rest)| {
+                rest.split_once('"').map(|(value, after)| ((name, value), after))
+            })
             .map(|(pair, after)| {
                 rest = after;
                 pair

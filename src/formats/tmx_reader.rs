@@ -98,8 +98,7 @@ impl<'r> TmxReader<'r> {
         if !wanted {
             return self.document.skip();
         }
-        let mut variant =
-            Variant { lang, attributes: element.attributes, ..Variant::default() };
+        let mut variant = Variant { lang, attributes: element.attributes, ..Variant::default() };
         loop {
             match self.document.next()? {
                 Piece::Start(child) => match child.name.as_str() {
@@ -207,8 +206,9 @@ impl<'r> TmxReader<'r> {
             self.fault(position, cause, message, Some(content));
             return;
         }
-        let sources = unit.indexes(&self.options.source_lang);
-        let targets = unit.indexes(&self.options.target_lang);
+        let (source_lang, target_lang) = (&self.options.source_lang, &self.options.target_lang);
+        let sources = unit.indexes(source_lang, target_lang);
+        let targets = unit.indexes(target_lang, source_lang);
         if sources.is_empty() || targets.iter().all(|target| sources == [*target]) {
             let (cause, wanted) = if sources.is_empty() {
                 (Cause::MissingSource, self.options.source_lang.clone())

@@ -97,9 +97,8 @@ impl<W: Write> TmxWriter<W> {
 
     /// The very languages of the sides.
     fn side_langs(&self, content: &UnitContent) -> [Lang; 2] {
-        let side = |name, lang: &Lang| {
-            side_lang(content, name, lang).unwrap_or_else(|| lang.clone())
-        };
+        let side =
+            |name, lang: &Lang| side_lang(content, name, lang).unwrap_or_else(|| lang.clone());
         [side(SIDE_LANGS[0], &self.source_lang), side(SIDE_LANGS[1], &self.target_lang)]
     }
 

@@ -91,7 +91,15 @@ impl<'r> Document<'r> {
         reader.config_mut().check_end_names = false;
         reader.config_mut().allow_unmatched_ends = true;
         let at = Position { line: 1, column: 1 };
-        Self { reader, buffer: Vec::new(), open: Vec::new(), pending_end: false, source, at, text: String::new() }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            open: Vec::new(),
+            pending_end: false,
+            source,
+            at,
+            text: String::new(),
+        }
     }
 
     /// Where the last piece began, or where the document broke.
@@ -380,7 +388,8 @@ impl std::fmt::Display for Escaped<'_> {
         let mut rest = self.0;
         while let Some(place) = rest.bytes().enumerate().find_map(|(place, byte)| {
             let special = matches!(byte, b'&' | b'<' | b'>' | b'"' | 0..b' ')
-                || (byte == 0xef && matches!(rest.as_bytes()[place + 1..], [0xbf, 0xbe | 0xbf, ..]));
+                || (byte == 0xef
+                    && matches!(rest.as_bytes()[place + 1..], [0xbf, 0xbe | 0xbf, ..]));
             special.then_some(place)
         }) {
             out.write_str(&rest[..place])?;
