@@ -98,3 +98,13 @@ pub const DECODER_BYTES_MAX: u64 = 160 * 1024 * 1024;
 pub const EXPANSION_MAX: u64 = 1_000;
 /// Bytes that may come out of any packed file.
 pub const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest ZIP archive or workbook: its directory is at its end, so it is read into memory first.
+pub const ZIP_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Files in one ZIP archive.
+pub const ZIP_ENTRIES_MAX: usize = 10_000;
+/// Columns of a sheet that are looked at: more than a unit has attributes.
+pub const SHEET_COLUMNS_MAX: usize = 300;
+/// Strings that the cells of a workbook share; kept in memory while it is read.
+pub const SHEET_STRINGS_MAX: usize = 2_000_000;
+/// Text of those strings.
+pub const SHEET_STRINGS_BYTES_MAX: usize = 128 * 1024 * 1024;

@@ -395,3 +395,166 @@ fn real_files_keep_their_meaning_through_a_memory() {
     }
     assert!(compared > 100, "{compared}");
 }
+
+/// A ZIP archive of deflated files.
+fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    use std::io::Write as _;
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in files {
+        let mut packer =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(content).unwrap();
+        let packed = packer.finish().unwrap();
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let mut fields = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
+        fields.extend(crc.sum().to_le_bytes());
+        fields.extend(u32::try_from(packed.len()).unwrap().to_le_bytes());
+        fields.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
+        fields.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        fields.extend([0, 0]);
+        let offset = u32::try_from(archive.len()).unwrap();
+        archive.extend(b"PK\x03\x04");
+        archive.extend(&fields);
+        archive.extend(name.as_bytes());
+        archive.extend(&packed);
+        directory.extend(b"PK\x01\x02\x14\x00");
+        directory.extend(&fields);
+        directory.extend([0; 10]);
+        directory.extend(offset.to_le_bytes());
+        directory.extend(name.as_bytes());
+    }
+    let start = u32::try_from(archive.len()).unwrap();
+    let count = u16::try_from(files.len()).unwrap().to_le_bytes();
+    archive.extend(&directory);
+    archive.extend(b"PK\x05\x06\0\0\0\0");
+    archive.extend([count, count].concat());
+    archive.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+    archive.extend(start.to_le_bytes());
+    archive.extend([0, 0]);
+    archive
+}
+
+#[test]
+fn archives_are_read_file_by_file() {
+    let packed = zip(&[("a/x.tsv", b"ar\ten\nx\ty\n"), (".DS_Store", b"\0"), ("b.csv", b"en,ar\nq,z\n")]);
+    let it = read(&packed, &options("ar", "en"));
+    let sources: Vec<_> = it.units.iter().map(|it| it.source.text.as_str()).collect();
+    assert_eq!(sources, ["x", "z"]);
+    // A byte of the packed content is wrong.
+    let mut damaged = packed.clone();
+    damaged[40] ^= 0x55;
+    let events = formats::open(Box::new(Cursor::new(damaged)), &options("ar", "en"));
+    assert!(events.map_or(true, |it| it.map(Result::unwrap).any(|it| matches!(it, Event::Broken(_)))));
+    for cut in 5..packed.len() {
+        if let Ok(reader) = formats::open(Box::new(Cursor::new(packed[..cut].to_vec())), &options("ar", "en")) {
+            drop(reader.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn the_first_sheet_of_a_workbook() {
+    let strings = "<sst><si><t>ar</t></si><si><t>en</t></si><si><r><t>\u{633} </t></r><r><t>\"q\",</t></r></si></sst>";
+    let sheet = "<worksheet><sheetData><row r='1'><c r='A1' t='s'><v>0</v></c><c r='C1' t='s'><v>1</v></c></row>\
+        <row r='2'><c r='A2' t='s'><v>2</v></c><c r='C2' t='inlineStr'><is><t>A\nB</t></is></c></row>\
+        <row r='3'><c r='C3'><v>7</v></c></row></sheetData></worksheet>";
+    let book = zip(&[
+        ("xl/workbook.xml", b"<workbook/>"),
+        ("xl/worksheets/sheet2.xml", b"<worksheet/>"),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ("xl/sharedStrings.xml", strings.as_bytes()),
+    ]);
+    let it = read(&book, &options("ar", "en"));
+    assert_eq!(it.format, Some(Format::Xlsx));
+    assert_eq!(it.units.len(), 1);
+    assert_eq!(it.units[0].source.text, "\u{633} \"q\",");
+    assert_eq!(it.units[0].target.text, "A\nB");
+    assert_eq!(it.rejected.len(), 1);
+}
+
+#[test]
+fn bombs_are_refused() {
+    use std::io::Write as _;
+    let open_all = |bytes: Vec<u8>| -> (usize, bool) {
+        match formats::open(Box::new(Cursor::new(bytes)), &options("ar", "en")) {
+            Err(_) => (0, true),
+            Ok(reader) => {
+                let (mut units, mut broken) = (0, false);
+                for event in reader {
+                    match event {
+                        Ok(Event::Broken(_)) | Err(_) => broken = true,
+                        _ => units += 1,
+                    }
+                }
+                (units, broken)
+            }
+        }
+    };
+    // Spaces without end between two units.
+    let spaces = vec![b' '; 1 << 20];
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(b"<tmx><body>").unwrap();
+    for _ in 0..200 {
+        xz.write_all(&spaces).unwrap();
+    }
+    assert_eq!(open_all(xz.finish().unwrap()), (0, true));
+    let strings = [b"<sst>".to_vec(), b"<si><t>xxxxxxxx</t></si>".repeat(2_100_000)].concat();
+    let book = zip(&[
+        ("xl/workbook.xml", b"<workbook/>"),
+        ("xl/worksheets/sheet1.xml", b"<worksheet/>"),
+        ("xl/sharedStrings.xml", &strings),
+    ]);
+    assert_eq!(open_all(book), (0, true));
+}
+
+fn notices(bytes: &[u8], options: &ReadOptions) -> Vec<Cause> {
+    let reader = formats::open(Box::new(Cursor::new(bytes.to_vec())), options).unwrap();
+    let causes = reader.map(Result::unwrap).filter_map(|event| match event {
+        Event::Notice(it) => Some(it.cause),
+        _ => None,
+    });
+    causes.collect()
+}
+
+#[test]
+fn encodings_without_a_mark_and_those_that_lie() {
+    let arabic = "\u{627}\u{644}\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}\u{645} \u{648}\u{631}\u{62d}\u{645}\u{629} \u{627}\u{644}\u{644}\u{647} \u{648}\u{628}\u{631}\u{643}\u{627}\u{62a}\u{647}";
+    let body = format!("ar\ten\n{}", format!("{arabic}\tPeace be upon you\n").repeat(20));
+    for label in ["windows-1256", "iso-8859-6", "utf-8"] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let (bytes, _, lossy) = encoding.encode(&body);
+        assert!(!lossy);
+        let it = read(&bytes, &options("ar", "en"));
+        assert_eq!(it.units.len(), 20, "{label}");
+        assert!(it.units.iter().all(|it| it.source.text == arabic), "{label}");
+        assert_eq!(notices(&bytes, &options("ar", "en")), []);
+    }
+    let tmx = |label: &str| {
+        format!(
+            "<?xml version='1.0' encoding='{label}'?><tmx><body><tu><tuv xml:lang='ar'><seg>{arabic}</seg></tuv>\
+             <tuv xml:lang='en'><seg>Peace</seg></tuv></tu></body></tmx>"
+        )
+    };
+    let says_utf_8 = tmx("utf-8");
+    let (says_utf_8, ..) = encoding_rs::WINDOWS_1256.encode(&says_utf_8);
+    let says_1256 = tmx("windows-1256").into_bytes();
+    for bytes in [says_utf_8.to_vec(), says_1256] {
+        let it = read(&bytes, &options("ar", "en"));
+        assert_eq!(it.units[0].source.text, arabic);
+        assert_eq!(notices(&bytes, &options("ar", "en")), [Cause::DeclaredEncoding]);
+    }
+}
+
+#[test]
+fn swapped_sides_are_noticed_and_can_be_swapped_back() {
+    let arabic = "\u{633}\u{644}\u{627}\u{645}";
+    let text = format!("ar\ten\n{}OK\tOK\n", format!("peace\t{arabic}\n").repeat(5));
+    let mut it = options("ar", "en");
+    assert_eq!(notices(text.as_bytes(), &it), [Cause::SwappedSides]);
+    it.swap = true;
+    assert_eq!(notices(text.as_bytes(), &it), []);
+    assert_eq!(read(text.as_bytes(), &it).units[0].source.text, arabic);
+    let wrong = format!("ar\ten\n{}", format!("{arabic}\t{arabic}{arabic}\n").repeat(5));
+    assert_eq!(notices(wrong.as_bytes(), &options("ar", "en")), [Cause::WrongLanguage]);
+}

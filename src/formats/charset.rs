@@ -3,6 +3,9 @@
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+/// Bytes beyond ASCII from which statistics say something.
+const GUESS_BYTES_MIN: usize = 4;
+
 /// The encoding of a file by its beginning.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -58,6 +61,8 @@ fn encoding(head: &[u8], declared: Option<&'static Encoding>, arabic: bool) -> &
     }
     match declared {
         Some(declared) if declared != UTF_8 => declared,
+        // Too little to tell an encoding from damage: such bytes are marked, and their units rejected.
+        _ if illegal < GUESS_BYTES_MIN => UTF_8,
         _ => guess(head, arabic),
     }
 }

@@ -33,6 +33,13 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// An input that was taken into memory as a whole.
+    pub(super) fn of_bytes(bytes: u64) -> Self {
+        let source = Self::default();
+        source.bytes.store(bytes, Ordering::Relaxed);
+        source
+    }
+
     /// Bytes taken from the input so far, compressed as they are.
     pub(super) fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)

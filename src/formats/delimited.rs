@@ -55,11 +55,11 @@ impl<'r> DelimitedReader<'r> {
         let count = |wanted: u8| line.iter().filter(|&&byte| byte == wanted).count();
         let delimiter = match format {
             Format::Csv if count(b';') > count(b',') => b';',
-            Format::Csv => b',',
+            Format::Csv | Format::Xlsx => b',',
             _ => b'\t',
         };
         // A header is names of columns: nobody quotes them but a program that quotes everything.
-        let quoting = format == Format::Csv || line.starts_with(b"\"");
+        let quoting = format != Format::Tsv || line.starts_with(b"\"");
         let mut rows = ReaderBuilder::new()
             .delimiter(delimiter)
             .quoting(quoting)

@@ -12,6 +12,7 @@ mod jsonl;
 mod lines;
 mod moses;
 mod po;
+mod several;
 mod tmx_reader;
 mod tmx_unit;
 mod tmx_writer;
@@ -19,7 +20,9 @@ mod watch;
 mod xliff_reader;
 mod xliff_side;
 mod xliff_writer;
+mod xlsx;
 mod xml;
+mod zip;
 
 use std::fmt;
 use std::io::{self, BufRead as _, Read, Write};
@@ -274,8 +277,8 @@ pub enum OpenError {
     /// It has no text.
     #[error("the file is empty")]
     Empty,
-    /// It is neither XML nor columns.
-    #[error("this is neither TMX nor TSV nor CSV: {0}")]
+    /// It is in no format that is known.
+    #[error("this is no format that is read: {0}")]
     Unknown(String),
     /// A delimited file without the columns wanted.
     #[error("there is no column '{wanted}' for the {side}; the file has {}. Name one with --{flag}", found.join(", "))]
@@ -296,6 +299,31 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`].
 pub fn open<'r>(
+    mut input: Box<dyn Read + Send + 'r>,
+    options: &ReadOptions,
+) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
+    let mut magic = Vec::new();
+    input.by_ref().take(ZIP_MAGIC.len() as u64).read_to_end(&mut magic)?;
+    let is_archive = magic == ZIP_MAGIC;
+    let input = Box::new(io::Cursor::new(magic).chain(input));
+    if !is_archive {
+        return open_single(input, options);
+    }
+    let archive = zip::Archive::read(input)?;
+    if !xlsx::is_workbook(&archive) {
+        return Ok(Box::new(several::Several::open(archive, options)?));
+    }
+    let source = decode::Source::of_bytes(archive.bytes());
+    let sheet = Box::new(io::BufReader::new(xlsx::Sheet::open(&archive)?));
+    let reader = delimited::DelimitedReader::new(sheet, source, Format::Xlsx, options)?;
+    Ok(Box::new(watch::Watched::new(Box::new(reader), options, None)))
+}
+
+/// How ZIP archives, and so workbooks, begin.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
+/// Opens an input that is not an archive.
+fn open_single<'r>(
     input: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
@@ -313,7 +341,11 @@ pub fn open<'r>(
         Format::Xliff => Box::new(xliff_reader::XliffReader::new(text, source, options)),
         Format::Po => Box::new(po::PoReader::new(text, source, options)),
         Format::Jsonl => Box::new(jsonl::JsonlReader::new(text, source, options)),
-        other => return Err(OpenError::Unknown(format!("{other} cannot be read alone"))),
+        Format::Xlsx => return Err(OpenError::Unknown("this is no workbook".to_owned())),
+        Format::Moses => {
+            let message = "a Moses pair is two files; give both".to_owned();
+            return Err(OpenError::Unknown(message));
+        }
     };
     Ok(Box::new(watch::Watched::new(reader, options, notice)))
 }
