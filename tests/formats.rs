@@ -21,6 +21,7 @@ fn read(bytes: &[u8], options: &ReadOptions) -> (Vec<ParsedUnit>, Vec<(Cause, u6
     for event in reader {
         match event.unwrap() {
             Event::Unit(unit) => units.push(*unit),
+            Event::Notice(_) => {}
             other => {
                 let it = other.diagnostic().unwrap();
                 faults.push((it.cause, it.place.line, it.place.column));

@@ -244,7 +244,7 @@ fn a_pair_of_files_is_read_in_step() {
             .map(Result::unwrap)
             .collect()
     };
-    let events = pair(b"x\r\ny\n\nz", b"a\nb\nc\nd\n");
+    let events = pair(b"1\r\n2\n\n3", b"a\nb\nc\nd\n");
     assert!(matches!(
         &events[..],
         [Event::Unit(_), Event::Unit(_), Event::Rejected(_), Event::Unit(_)]
@@ -437,7 +437,8 @@ fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 #[test]
 fn archives_are_read_file_by_file() {
-    let packed = zip(&[("a/x.tsv", b"ar\ten\nx\ty\n"), (".DS_Store", b"\0"), ("b.csv", b"en,ar\nq,z\n")]);
+    let packed =
+        zip(&[("a/x.tsv", b"ar\ten\nx\ty\n"), (".DS_Store", b"\0"), ("b.csv", b"en,ar\nq,z\n")]);
     let it = read(&packed, &options("ar", "en"));
     let sources: Vec<_> = it.units.iter().map(|it| it.source.text.as_str()).collect();
     assert_eq!(sources, ["x", "z"]);
@@ -445,9 +446,13 @@ fn archives_are_read_file_by_file() {
     let mut damaged = packed.clone();
     damaged[40] ^= 0x55;
     let events = formats::open(Box::new(Cursor::new(damaged)), &options("ar", "en"));
-    assert!(events.map_or(true, |it| it.map(Result::unwrap).any(|it| matches!(it, Event::Broken(_)))));
+    assert!(
+        events.map_or(true, |it| it.map(Result::unwrap).any(|it| matches!(it, Event::Broken(_))))
+    );
     for cut in 5..packed.len() {
-        if let Ok(reader) = formats::open(Box::new(Cursor::new(packed[..cut].to_vec())), &options("ar", "en")) {
+        if let Ok(reader) =
+            formats::open(Box::new(Cursor::new(packed[..cut].to_vec())), &options("ar", "en"))
+        {
             drop(reader.collect::<Vec<_>>());
         }
     }
@@ -557,4 +562,32 @@ fn swapped_sides_are_noticed_and_can_be_swapped_back() {
     assert_eq!(read(text.as_bytes(), &it).units[0].source.text, arabic);
     let wrong = format!("ar\ten\n{}", format!("{arabic}\t{arabic}{arabic}\n").repeat(5));
     assert_eq!(notices(wrong.as_bytes(), &options("ar", "en")), [Cause::WrongLanguage]);
+}
+
+/// Says how fast files are read; run with `--nocapture --include-ignored`.
+#[test]
+#[ignore = "measures; says nothing of right and wrong"]
+fn units_read_in_a_second() {
+    let count: usize = 200_000;
+    let contents: Vec<UnitContent> = (0..count)
+        .map(|number| UnitContent {
+            source: Segment::plain(format!("\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}\u{645} \u{648}\u{631}\u{62d}\u{645}\u{629} \u{627}\u{644}\u{644}\u{647} & {number} \u{648}\u{628}\u{631}\u{643}\u{627}\u{62a}\u{647}")),
+            target: Segment::plain(format!("Peace be upon you & the mercy of God {number}")),
+            document: "a.md".into(),
+            changed: Some(Timestamp { micros: 1_700_000_000_000_000 }),
+            ..UnitContent::default()
+        })
+        .collect();
+    for format in Format::WRITTEN {
+        let since = std::time::Instant::now();
+        let bytes = write(format, &contents);
+        let written = since.elapsed();
+        let since = std::time::Instant::now();
+        let reader = formats::open(Box::new(Cursor::new(bytes)), &options("ar", "en")).unwrap();
+        let units = reader.filter(|event| matches!(event, Ok(Event::Unit(_)))).count();
+        assert_eq!(units, count);
+        let rate =
+            |elapsed: std::time::Duration| count as u128 * 1_000 / elapsed.as_millis().max(1);
+        eprintln!("{format}: read {}/s, written {}/s", rate(since.elapsed()), rate(written));
+    }
 }

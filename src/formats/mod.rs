@@ -303,8 +303,8 @@ pub fn open<'r>(
     options: &ReadOptions,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
     let mut magic = Vec::new();
-    input.by_ref().take(ZIP_MAGIC.len() as u64).read_to_end(&mut magic)?;
-    let is_archive = magic == ZIP_MAGIC;
+    input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
+    let is_archive = magic.starts_with(ZIP_MAGIC);
     let input = Box::new(io::Cursor::new(magic).chain(input));
     if !is_archive {
         return open_single(input, options);
@@ -319,6 +319,8 @@ pub fn open<'r>(
     Ok(Box::new(watch::Watched::new(Box::new(reader), options, None)))
 }
 
+/// Bytes that tell every kind of packed file.
+const MAGIC_BYTES: u64 = 16;
 /// How ZIP archives, and so workbooks, begin.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 

@@ -106,10 +106,8 @@ impl<'r> XliffReader<'r> {
                 lang.clone_into(&mut self.langs[place]);
             }
         }
-        if let Some(original) = element.attribute("original") {
-            original.clone_into(&mut self.original);
-        }
         if element.name == "file" {
+            element.attribute("original").unwrap_or_default().clone_into(&mut self.original);
             self.codes = Codes::default();
         }
     }

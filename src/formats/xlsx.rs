@@ -47,7 +47,9 @@ impl Sheet {
         let first = archive
             .entries()
             .iter()
-            .filter(|entry| entry.name.starts_with("xl/worksheets/") && entry.name.ends_with(".xml"))
+            .filter(|entry| {
+                entry.name.starts_with("xl/worksheets/") && entry.name.ends_with(".xml")
+            })
             .min_by_key(|entry| (entry.name.len(), &entry.name))
             .ok_or_else(|| invalid("the workbook has no sheet"))?;
         let document = part(archive, first)?;
@@ -122,7 +124,8 @@ impl Sheet {
             }
         }
         if cell.attribute("t") == Some("s") {
-            let string = text.trim().parse().ok().and_then(|number: usize| self.strings.get(number));
+            let string =
+                text.trim().parse().ok().and_then(|number: usize| self.strings.get(number));
             return Ok(string.cloned().unwrap_or_default());
         }
         Ok(text)

@@ -65,7 +65,10 @@ impl Archive {
     pub(super) fn open(&self, entry: &Entry) -> io::Result<Box<dyn Read + Send>> {
         if entry.encrypted || !entry.supported {
             let what = if entry.encrypted { "encrypted" } else { "packed in an unusual way" };
-            return Err(invalid(format!("'{}' in the ZIP archive is {what}; unpack it first", entry.name)));
+            return Err(invalid(format!(
+                "'{}' in the ZIP archive is {what}; unpack it first",
+                entry.name
+            )));
         }
         let name_bytes = number(&self.bytes, entry.header + 26, 2)?;
         let extra_bytes = number(&self.bytes, entry.header + 28, 2)?;
@@ -76,11 +79,8 @@ impl Archive {
         let mut packed = Cursor::new(Shared(Arc::clone(&self.bytes)));
         packed.set_position(start as u64);
         let packed = packed.take(entry.packed_bytes as u64);
-        let unpacked: Box<dyn Read + Send> = if entry.deflated {
-            Box::new(DeflateDecoder::new(packed))
-        } else {
-            Box::new(packed)
-        };
+        let unpacked: Box<dyn Read + Send> =
+            if entry.deflated { Box::new(DeflateDecoder::new(packed)) } else { Box::new(packed) };
         Ok(Box::new(Checked {
             unpacked,
             hasher: crc32fast::Hasher::new(),
@@ -110,7 +110,9 @@ fn directory(bytes: &[u8]) -> io::Result<Vec<Entry>> {
         .ok_or_else(|| invalid("the ZIP archive has no directory; it is cut short"))?;
     let count = number(bytes, end + 10, 2)?;
     if count > ZIP_ENTRIES_MAX {
-        return Err(invalid(format!("{count} files in the ZIP archive; at most {ZIP_ENTRIES_MAX}")));
+        return Err(invalid(format!(
+            "{count} files in the ZIP archive; at most {ZIP_ENTRIES_MAX}"
+        )));
     }
     let mut at = number(bytes, end + 16, 4)?;
     let mut entries = Vec::new();
