@@ -236,8 +236,8 @@ impl<W: Write> UnitWriter<W> for JsonlWriter<W> {
                 set(key, time_value(time));
             }
         }
-        let context = content.context;
-        for (key, hash) in [("previous", context.previous), ("next", context.next)] {
+        for (key, hash) in [("previous", content.context.previous), ("next", content.context.next)]
+        {
             if let Some(hash) = hash {
                 set(key, json!(format!("{hash:016x}")));
             }
