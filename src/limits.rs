@@ -97,3 +97,23 @@ pub const SUSPECTS_MAX: usize = 100_000;
 pub const VARIANTS_MAX: usize = 64;
 /// Text of all variants of one TMX unit: they are kept until the unit ends.
 pub const VARIANTS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Longest line of a JSON-lines file: a unit at its largest with every character escaped.
+pub const JSON_LINE_BYTES_MAX: usize = 6 * UNIT_BYTES_MAX;
+/// Codes of tags that an XLIFF file defines for use in its segments.
+pub const TAG_DEFINITIONS_MAX: usize = 20_000;
+/// Memory of a decompressor: the dictionary of the strongest preset of xz and of zstd's long mode fit.
+pub const DECODER_BYTES_MAX: u64 = 160 * 1024 * 1024;
+/// Bytes that may come out of a packed file for each that goes in; memories of real texts stay under a hundred.
+pub const EXPANSION_MAX: u64 = 1_000;
+/// Bytes that may come out of any packed file.
+pub const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest ZIP archive or workbook: its directory is at its end, so it is read into memory first.
+pub const ZIP_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Files in one ZIP archive.
+pub const ZIP_ENTRIES_MAX: usize = 10_000;
+/// Columns of a sheet that are looked at: more than a unit has attributes.
+pub const SHEET_COLUMNS_MAX: usize = 300;
+/// Strings that the cells of a workbook share; kept in memory while it is read.
+pub const SHEET_STRINGS_MAX: usize = 2_000_000;
+/// Text of those strings.
+pub const SHEET_STRINGS_BYTES_MAX: usize = 128 * 1024 * 1024;

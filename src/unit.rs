@@ -186,7 +186,9 @@ pub struct InlineTag {
     pub match_id: Option<u32>,
     /// What the file calls its type (TMX `type`: `bold`, `link`, …); empty when it does not say.
     pub label: String,
-    /// The native code it carries, verbatim; empty when the file has none.
+    /// The native code it carries, verbatim; empty when the file has none. What is more than characters in it (an element
+    /// such as TMX `sub`, attributes without a field here) stands in it as U+FFF9, name and attributes, U+FFFA, content,
+    /// U+FFFB.
     pub code: String,
 }
 

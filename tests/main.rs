@@ -12,6 +12,7 @@ mod drain;
 mod exchange;
 mod file_imports;
 mod formats;
+mod formats_exchange;
 mod grpc;
 mod layering;
 mod matching;

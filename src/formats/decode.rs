@@ -7,9 +7,14 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Decoder, DecoderResult};
 use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+
+use crate::limits::{DECODER_BYTES_MAX, EXPANSION_FREE_BYTES, EXPANSION_MAX};
+
+use super::charset;
 
 /// Stands for bytes that are not legal: a noncharacter that XML 1.0 and the checks of a unit forbid.
 pub const ILLEGAL: char = '\u{ffff}';
@@ -17,19 +22,32 @@ pub const ILLEGAL: char = '\u{ffff}';
 /// Decoded bytes kept ready.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes looked at to find the encoding.
-const SNIFF_BYTES: usize = 1024;
+const SNIFF_BYTES: usize = 64 * 1024;
 
 /// What is known of the raw input while it is read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Source {
     bytes: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
+    notice: Option<String>,
 }
 
 impl Source {
+    /// An input that was taken into memory as a whole.
+    pub(super) fn of_bytes(bytes: u64) -> Self {
+        let source = Self::default();
+        source.bytes.store(bytes, Ordering::Relaxed);
+        source
+    }
+
     /// Bytes taken from the input so far, compressed as they are.
     pub(super) fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What the file says of its encoding that is not true.
+    pub(super) fn notice(&self) -> Option<&String> {
+        self.notice.as_ref()
     }
 
     /// Whether reading the input itself failed: an error of the machine, not of the file.
@@ -41,23 +59,91 @@ impl Source {
 /// Text of an input.
 pub(super) type Text<'r> = Box<dyn BufRead + Send + 'r>;
 
-/// Opens an input for reading as UTF-8.
-pub(super) fn open<'r>(input: Box<dyn Read + Send + 'r>) -> io::Result<(Text<'r>, Source)> {
-    let source = Source::default();
+/// Opens an input for reading as UTF-8. An encoding that only statistics tell is more likely an Arabic one when `arabic`.
+pub(super) fn open<'r>(
+    input: Box<dyn Read + Send + 'r>,
+    arabic: bool,
+) -> io::Result<(Text<'r>, Source)> {
+    let mut source = Source::default();
     let counted = Counted { input, source: source.clone() };
     let mut raw = BufReader::with_capacity(BUFFER_BYTES, counted);
     let magic = raw.fill_buf()?;
+    let expanded = |unpacked: Box<dyn Read + Send + 'r>| -> Text<'r> {
+        let expanded = Expanded { unpacked, bytes: 0, source: source.clone() };
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, expanded))
+    };
     let plain: Text<'r> = if magic.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
+        expanded(Box::new(MultiGzDecoder::new(raw)))
     } else if magic.starts_with(b"\xfd7zXZ\0") {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, XzDecoder::new_multi_decoder(raw)))
+        let flags = liblzma::stream::CONCATENATED;
+        let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_BYTES_MAX, flags)?;
+        expanded(Box::new(XzDecoder::new_stream(raw, stream)))
+    } else if magic.starts_with(&ZSTD_MAGIC) {
+        expanded(Box::new(Frames { decoder: None, input: Some(raw) }))
     } else {
         Box::new(raw)
     };
     let peeked = Peeked::new(plain);
-    let encoding = sniff(peeked.head());
-    let decoder = encoding.new_decoder_with_bom_removal();
+    let found = charset::find(peeked.head(), arabic);
+    source.notice = found.lie;
+    let decoder = found.encoding.new_decoder_with_bom_removal();
     Ok((Box::new(Decoded::new(peeked, decoder)), source))
+}
+
+/// How a frame of Zstandard begins.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The frames of a Zstandard file, one after the other.
+struct Frames<R: Read> {
+    decoder: Option<Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>>,
+    /// The input while no frame is being read.
+    input: Option<R>,
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(mut input) = self.input.take() {
+                if input.fill_buf()?.is_empty() {
+                    self.input = Some(input);
+                    return Ok(0);
+                }
+                let decoder = StreamingDecoder::new_with_max_window_size(input, DECODER_BYTES_MAX)
+                    .map_err(|error| {
+                        io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+                    })?;
+                self.decoder = Some(Box::new(decoder));
+            }
+            let Some(decoder) = &mut self.decoder else { return Ok(0) };
+            let bytes = decoder.read(buffer)?;
+            if bytes > 0 || buffer.is_empty() {
+                return Ok(bytes);
+            }
+            self.input = self.decoder.take().map(|decoder| decoder.into_inner());
+        }
+    }
+}
+
+/// Stops when there is far more than any text is packed into so few bytes.
+struct Expanded<'r> {
+    unpacked: Box<dyn Read + Send + 'r>,
+    bytes: u64,
+    source: Source,
+}
+
+impl Read for Expanded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.unpacked.read(buffer)?;
+        self.bytes += bytes as u64;
+        let most = self.source.bytes_read().saturating_mul(EXPANSION_MAX);
+        if self.bytes > EXPANSION_FREE_BYTES.max(most) {
+            let message = format!(
+                "the file unpacks to more than {EXPANSION_MAX} times its size; unpack it first if it is no attack"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(bytes)
+    }
 }
 
 /// Counts what is read and remembers whether reading failed.
@@ -118,40 +204,6 @@ impl Read for Peeked<'_> {
         self.taken += bytes;
         Ok(bytes)
     }
-}
-
-/// The encoding that the first bytes show: a byte-order mark, the zero bytes of UTF-16, an XML declaration; or UTF-8.
-fn sniff(head: &[u8]) -> &'static Encoding {
-    if let Some((encoding, _)) = Encoding::for_bom(head) {
-        return encoding;
-    }
-    let zeros =
-        |start: usize| head.iter().skip(start).step_by(2).filter(|&&byte| byte == 0).count();
-    let (even, odd) = (zeros(0), zeros(1));
-    // Text of any script has many ASCII spaces and marks; in UTF-16 each brings a zero byte, in UTF-8 none does.
-    if odd > even && odd * 8 >= head.len() / 2 {
-        return UTF_16LE;
-    }
-    if even > odd && even * 8 >= head.len() / 2 {
-        return UTF_16BE;
-    }
-    declared(head).unwrap_or(UTF_8)
-}
-
-/// What the XML declaration says, unless it cannot be true of bytes that were readable as ASCII so far.
-fn declared(head: &[u8]) -> Option<&'static Encoding> {
-    let head = &head[..head.len().min(256)];
-    let declaration = head.trim_ascii_start().strip_prefix(b"<?xml")?;
-    let end = declaration.windows(2).position(|pair| pair == b"?>")?;
-    let text = std::str::from_utf8(&declaration[..end]).ok()?;
-    let value = text.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
-    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let label = value[1..].split(quote).next()?;
-    // US-ASCII is part of UTF-8; what is beyond it was not meant to be windows-1252.
-    if label.eq_ignore_ascii_case("us-ascii") || label.eq_ignore_ascii_case("ascii") {
-        return None;
-    }
-    Encoding::for_label(label.as_bytes()).filter(|it| *it != UTF_16LE && *it != UTF_16BE)
 }
 
 /// Bytes of any encoding as UTF-8.
@@ -228,7 +280,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> io::Result<String> {
-        let (mut text, _) = open(Box::new(bytes))?;
+        let (mut text, _) = open(Box::new(bytes), true)?;
         let mut decoded = String::new();
         text.read_to_string(&mut decoded)?;
         Ok(decoded)

@@ -3,6 +3,7 @@
 //! TSV is taken as it is, without quoting: memories in the wild hold loose quotation marks. When the header or a first
 //! field shows that a spreadsheet quoted its TSV, the file is read as such a one. CSV is RFC 4180, with comma or semicolon.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
@@ -11,6 +12,7 @@ use crate::limits::{DELIMITED_ROW_BYTES_MAX, UNIT_ATTRIBUTES_MAX};
 use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
 
 use super::decode::{Source, Text};
+use super::delimited_writer::ATTRIBUTES;
 use super::{
     Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, judge, parse_time, rejected,
 };
@@ -36,6 +38,7 @@ enum Column {
     Author,
     Created,
     Changed,
+    Attributes,
     Attribute(String),
 }
 
@@ -52,11 +55,11 @@ impl<'r> DelimitedReader<'r> {
         let count = |wanted: u8| line.iter().filter(|&&byte| byte == wanted).count();
         let delimiter = match format {
             Format::Csv if count(b';') > count(b',') => b';',
-            Format::Csv => b',',
+            Format::Csv | Format::Xlsx => b',',
             _ => b'\t',
         };
         // A header is names of columns: nobody quotes them but a program that quotes everything.
-        let quoting = format == Format::Csv || line.starts_with(b"\"");
+        let quoting = format != Format::Tsv || line.starts_with(b"\"");
         let mut rows = ReaderBuilder::new()
             .delimiter(delimiter)
             .quoting(quoting)
@@ -96,7 +99,10 @@ impl<'r> DelimitedReader<'r> {
         let mut seen = (false, false);
         for (column, field) in self.columns.iter().zip(&self.row) {
             // The decoder gives UTF-8 only.
-            let text = String::from_utf8_lossy(field).into_owned();
+            let text = match std::str::from_utf8(field) {
+                Ok(text) => text.to_owned(),
+                Err(_) => String::from_utf8_lossy(field).into_owned(),
+            };
             match column {
                 Column::Source => (content.source, seen.0) = (Segment::plain(text), true),
                 Column::Target => (content.target, seen.1) = (Segment::plain(text), true),
@@ -115,6 +121,14 @@ impl<'r> DelimitedReader<'r> {
                         _ => &mut content.changed,
                     };
                     *place = Some(time);
+                }
+                Column::Attributes => {
+                    if !text.is_empty() {
+                        match serde_json::from_str::<BTreeMap<String, String>>(&text) {
+                            Ok(attributes) => content.attributes.extend(attributes),
+                            Err(_) => drop(content.attributes.insert(ATTRIBUTES.to_owned(), text)),
+                        }
+                    }
                 }
                 Column::Attribute(_) if text.is_empty() => {}
                 Column::Attribute(name) => {
@@ -178,6 +192,7 @@ fn columns(names: &[String], options: &ReadOptions) -> Result<Vec<Column>, OpenE
             "author" => Column::Author,
             "created" | "date" => Column::Created,
             "changed" => Column::Changed,
+            ATTRIBUTES => Column::Attributes,
             "id" => Column::Attribute("tuid".to_owned()),
             "" => Column::Attribute(format!("column {}", position + 1)),
             _ => Column::Attribute(name.clone()),

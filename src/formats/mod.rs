@@ -3,14 +3,26 @@
 //! A fault of a unit is a [`Diagnostic`] beside the units that are good; only the machine's own I/O errors are errors.
 //! Memory stays bounded whatever the file holds. Knows nothing of what becomes of a unit.
 
+mod charset;
 mod decode;
 mod delimited;
+mod delimited_writer;
 mod inline;
+mod jsonl;
+mod lines;
 mod moses;
+mod po;
+mod several;
 mod tmx_reader;
 mod tmx_unit;
 mod tmx_writer;
+mod watch;
+mod xliff_reader;
+mod xliff_side;
+mod xliff_writer;
+mod xlsx;
 mod xml;
+mod zip;
 
 use std::fmt;
 use std::io::{self, BufRead as _, Read, Write};
@@ -212,6 +224,11 @@ pub fn create<'w, W: Write + Send + 'w>(
 ) -> io::Result<Box<dyn UnitWriter<W> + Send + 'w>> {
     match format {
         Format::Tmx => Ok(Box::new(TmxWriter::new(out, header)?)),
+        Format::Tsv | Format::Csv => {
+            Ok(Box::new(delimited_writer::DelimitedWriter::new(out, format, header)?))
+        }
+        Format::Jsonl => Ok(Box::new(jsonl::JsonlWriter { out })),
+        Format::Xliff => Ok(Box::new(xliff_writer::XliffWriter::new(out, header)?)),
         other => {
             let names = Format::WRITTEN.map(Format::name).join(", ");
             let message = format!("{other} is not written; {names} are");
@@ -229,7 +246,8 @@ pub fn open_pair<'r>(
     targets: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
-    Ok(Box::new(moses::MosesReader::new(sources, targets, options)?))
+    let reader = Box::new(moses::MosesReader::new(sources, targets, options)?);
+    Ok(Box::new(watch::Watched::new(reader, options, None)))
 }
 
 /// Opens plain text of any encoding that its first bytes tell, compressed or not, as UTF-8. Bytes that are not legal come out
@@ -238,7 +256,7 @@ pub fn open_pair<'r>(
 /// # Errors
 /// Those of the input.
 pub fn open_text<'r>(input: Box<dyn Read + Send + 'r>) -> io::Result<impl io::BufRead + Send + 'r> {
-    Ok(decode::open(input)?.0)
+    Ok(decode::open(input, true)?.0)
 }
 
 /// An input being read. Ends after the last unit, or where the input breaks (the last event says so).
@@ -259,8 +277,8 @@ pub enum OpenError {
     /// It has no text.
     #[error("the file is empty")]
     Empty,
-    /// It is neither XML nor columns.
-    #[error("this is neither TMX nor TSV nor CSV: {0}")]
+    /// It is in no format that is known.
+    #[error("this is no format that is read: {0}")]
     Unknown(String),
     /// A delimited file without the columns wanted.
     #[error("there is no column '{wanted}' for the {side}; the file has {}. Name one with --{flag}", found.join(", "))]
@@ -281,21 +299,62 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`].
 pub fn open<'r>(
+    mut input: Box<dyn Read + Send + 'r>,
+    options: &ReadOptions,
+) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
+    let mut magic = Vec::new();
+    input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
+    let is_archive = magic.starts_with(ZIP_MAGIC);
+    let input = Box::new(io::Cursor::new(magic).chain(input));
+    if !is_archive {
+        return open_single(input, options);
+    }
+    let archive = zip::Archive::read(input)?;
+    if !xlsx::is_workbook(&archive) {
+        return Ok(Box::new(several::Several::open(archive, options)?));
+    }
+    let source = decode::Source::of_bytes(archive.bytes());
+    let sheet = Box::new(io::BufReader::new(xlsx::Sheet::open(&archive)?));
+    let reader = delimited::DelimitedReader::new(sheet, source, Format::Xlsx, options)?;
+    Ok(Box::new(watch::Watched::new(Box::new(reader), options, None)))
+}
+
+/// Bytes that tell every kind of packed file.
+const MAGIC_BYTES: u64 = 16;
+/// How ZIP archives, and so workbooks, begin.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
+/// Opens an input that is not an archive.
+fn open_single<'r>(
     input: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
-    let (mut text, source) = decode::open(input)?;
+    let (mut text, source) = decode::open(input, wants_arabic(options))?;
+    let notice = source.notice().cloned();
     let format = match options.format {
         Some(format) => format,
         None => sniff(text.fill_buf()?)?,
     };
-    Ok(match format {
+    let reader: Box<dyn UnitReader + Send + 'r> = match format {
         Format::Tmx => Box::new(tmx_reader::TmxReader::new(text, source, options)),
         Format::Tsv | Format::Csv => {
             Box::new(delimited::DelimitedReader::new(text, source, format, options)?)
         }
-        other => return Err(OpenError::Unknown(format!("{other} cannot be read alone"))),
-    })
+        Format::Xliff => Box::new(xliff_reader::XliffReader::new(text, source, options)),
+        Format::Po => Box::new(po::PoReader::new(text, source, options)),
+        Format::Jsonl => Box::new(jsonl::JsonlReader::new(text, source, options)),
+        Format::Xlsx => return Err(OpenError::Unknown("this is no workbook".to_owned())),
+        Format::Moses => {
+            let message = "a Moses pair is two files; give both".to_owned();
+            return Err(OpenError::Unknown(message));
+        }
+    };
+    Ok(Box::new(watch::Watched::new(reader, options, notice)))
+}
+
+/// Whether Arabic is one of the languages.
+fn wants_arabic(options: &ReadOptions) -> bool {
+    [&options.source_lang, &options.target_lang].into_iter().any(|lang| lang.primary() == "ar")
 }
 
 /// The format of decoded text by its beginning.
@@ -304,8 +363,29 @@ fn sniff(head: &[u8]) -> Result<Format, OpenError> {
     if head.is_empty() {
         return Err(OpenError::Empty);
     }
+    if head.starts_with(b"{") {
+        return Ok(Format::Jsonl);
+    }
     if head.starts_with(b"<") {
-        return Ok(Format::Tmx);
+        // The root element decides; comments, a declaration and a DTD stand before it.
+        let xliff = head.windows(6).position(|it| it == b"<xliff");
+        let tmx = head.windows(4).position(|it| it == b"<tmx");
+        return Ok(match (xliff, tmx) {
+            (Some(xliff), tmx) if tmx.is_none_or(|tmx| xliff < tmx) => Format::Xliff,
+            _ => Format::Tmx,
+        });
+    }
+    let is_po = |line: &[u8]| {
+        let line = line.strip_prefix(b"#~").unwrap_or(line).trim_ascii_start();
+        [&b"msgid"[..], b"msgctxt"].into_iter().any(|keyword| {
+            line.strip_prefix(keyword)
+                .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\""))
+        })
+    };
+    let is_comment = |line: &&[u8]| line.starts_with(b"#") && !line.starts_with(b"#~");
+    let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    if lines.find(|line| !line.is_empty() && !is_comment(line)).is_some_and(is_po) {
+        return Ok(Format::Po);
     }
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
     if line.contains(&0) || head[..head.len().min(512)].contains(&0) {
@@ -370,4 +450,9 @@ pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
         text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()))
     });
     jiff::tz::TimeZone::UTC.to_timestamp(civil.ok()?).ok().map(micros)
+}
+
+/// A time as RFC 3339 writes it, to the microsecond; `None` outside of the years that it can write.
+fn time_text(time: crate::unit::Timestamp) -> Option<String> {
+    jiff::Timestamp::from_microsecond(time.micros).ok().map(|time| time.to_string())
 }

@@ -206,8 +206,9 @@ impl<'r> TmxReader<'r> {
             self.fault(position, cause, message, Some(content));
             return;
         }
-        let sources = unit.indexes(&self.options.source_lang);
-        let targets = unit.indexes(&self.options.target_lang);
+        let (source_lang, target_lang) = (&self.options.source_lang, &self.options.target_lang);
+        let sources = unit.indexes(source_lang, target_lang);
+        let targets = unit.indexes(target_lang, source_lang);
         if sources.is_empty() || targets.iter().all(|target| sources == [*target]) {
             let (cause, wanted) = if sources.is_empty() {
                 (Cause::MissingSource, self.options.source_lang.clone())

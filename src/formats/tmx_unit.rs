@@ -83,14 +83,22 @@ impl TranslationUnit {
     }
 
     /// The variants with text in a language: in that very language if there are any, or else in regions of it.
-    pub(super) fn indexes(&self, wanted: &Lang) -> Vec<usize> {
+    ///
+    /// Where both languages are one in two regions, only the very region will do, or none in particular.
+    pub(super) fn indexes(&self, wanted: &Lang, other: &Lang) -> Vec<usize> {
         let with = |fit: &dyn Fn(&Lang) -> bool| -> Vec<usize> {
             let fits = |variant: &Variant| {
                 variant.segment.is_some() && variant.lang.as_ref().is_some_and(fit)
             };
             (0..self.variants.len()).filter(|&it| fits(&self.variants[it])).collect()
         };
-        if wanted.as_str() == wanted.primary() {
+        let in_particular = wanted.as_str() != wanted.primary();
+        if wanted.accepts(other) {
+            return with(&|lang| {
+                lang == wanted || (!in_particular && lang != other && wanted.accepts(lang))
+            });
+        }
+        if !in_particular {
             return with(&|lang| wanted.accepts(lang));
         }
         let exact = with(&|lang| lang == wanted);
@@ -99,9 +107,12 @@ impl TranslationUnit {
 
     /// What there is of it in the languages wanted; a side may be empty.
     pub(super) fn rest(&self, options: &ReadOptions) -> UnitContent {
-        let source = self.indexes(&options.source_lang).first().copied();
-        let target =
-            self.indexes(&options.target_lang).into_iter().find(|&target| Some(target) != source);
+        let (source_lang, target_lang) = (&options.source_lang, &options.target_lang);
+        let source = self.indexes(source_lang, target_lang).first().copied();
+        let target = self
+            .indexes(target_lang, source_lang)
+            .into_iter()
+            .find(|&target| Some(target) != source);
         let nothing = Variant::default();
         let variant = |index: Option<usize>| index.map_or(&nothing, |index| &self.variants[index]);
         self.join(variant(source), variant(target), Place::default(), options).content

@@ -1,0 +1,393 @@
+//! Units out of Gettext message catalogues: PO and POT.
+//!
+//! A message with plural forms gives a unit for each form. Context, flags, comments and what a fuzzy message was before are
+//! kept as attributes; obsolete messages are units with the attribute `obsolete`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use crate::limits::{DELIMITED_ROW_BYTES_MAX, UNIT_BYTES_MAX};
+use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
+
+use super::decode::{Source, Text};
+use super::lines::Lines;
+use super::{
+    Event, Format, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time, rejected,
+};
+
+/// Reads PO.
+pub(super) struct PoReader<'r> {
+    lines: Lines<'r>,
+    options: ReadOptions,
+    queue: VecDeque<Event>,
+    message: Message,
+    line: u64,
+    unit: u64,
+    ended: bool,
+    header: Header,
+}
+
+/// What the message with the empty id says of the file.
+#[derive(Debug, Default)]
+struct Header {
+    lang: Option<Lang>,
+    author: String,
+    changed: Option<crate::unit::Timestamp>,
+    /// The plural form that is the singular.
+    singular: usize,
+}
+
+/// A message being read.
+#[derive(Debug, Default)]
+struct Message {
+    line: u64,
+    id: Option<String>,
+    plural: Option<String>,
+    forms: BTreeMap<usize, String>,
+    attributes: BTreeMap<String, String>,
+    bytes: usize,
+    /// Where the next quoted line goes.
+    field: Field,
+    fault: Option<(u64, Cause, String)>,
+}
+
+#[derive(Debug, Default, Clone)]
+enum Field {
+    #[default]
+    None,
+    Id,
+    Plural,
+    Form(usize),
+    Attribute(String),
+}
+
+/// Most plural forms of a message; no language has more than six.
+const FORMS_MAX: usize = 16;
+
+impl<'r> PoReader<'r> {
+    pub(super) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
+        Self {
+            lines: Lines::new(text, source, DELIMITED_ROW_BYTES_MAX),
+            options: options.clone(),
+            queue: VecDeque::new(),
+            message: Message::default(),
+            line: 0,
+            unit: 0,
+            ended: false,
+            header: Header::default(),
+        }
+    }
+
+    fn take(&mut self, line: &str) {
+        let line = line.trim();
+        if line.is_empty() {
+            return self.give();
+        }
+        let (line, obsolete) = match line.strip_prefix("#~") {
+            Some(rest) => (rest.trim_start(), true),
+            None => (line, false),
+        };
+        let begins = line.starts_with("msgctxt")
+            || (line.starts_with("msgid") && !line.starts_with("msgid_plural"))
+            || (line.starts_with('#') && !self.message.forms.is_empty());
+        let in_comments = self.message.id.is_none();
+        let after_context =
+            line.starts_with("msgid") && self.message.attributes.contains_key("msgctxt");
+        if begins && !in_comments && !(after_context && self.message.id.is_none()) {
+            self.give();
+        }
+        if self.message.line == 0 {
+            self.message.line = self.line;
+        }
+        if obsolete {
+            self.message.attributes.insert("obsolete".to_owned(), "true".to_owned());
+        }
+        self.message.take(line, self.line);
+    }
+
+    /// Puts the units of the message that ends here into the queue.
+    fn give(&mut self) {
+        let message = std::mem::take(&mut self.message);
+        let Some(id) = message.id.clone() else {
+            if message.fault.is_some() {
+                self.unit += 1;
+                self.reject(&message, String::new(), String::new());
+            }
+            return;
+        };
+        let is_header = id.is_empty() && !message.attributes.contains_key("msgctxt");
+        if is_header && message.fault.is_none() {
+            self.header = Header::read(message.forms.get(&0).map_or("", String::as_str));
+            return;
+        }
+        if message.fault.is_some() || message.forms.is_empty() {
+            self.unit += 1;
+            let form = message.forms.get(&0).cloned().unwrap_or_default();
+            self.reject(&message, id, form);
+            return;
+        }
+        for (&form, text) in &message.forms {
+            self.unit += 1;
+            let source = match &message.plural {
+                Some(plural) if form != self.header.singular || message.forms.len() == 1 => plural,
+                _ => &id,
+            };
+            let mut attributes = message.attributes.clone();
+            if message.plural.is_some() {
+                attributes.insert("plural-form".to_owned(), form.to_string());
+            }
+            let content = self.content(source, text, attributes);
+            if text.is_empty() {
+                let what = "the message is not translated: its msgstr is empty".to_owned();
+                self.fault(message.line, Cause::MissingTarget, what, content);
+            } else {
+                let place = self.place(message.line);
+                let parsed = ParsedUnit { content, place, previous_text: None, next_text: None };
+                self.queue.push_back(judge(parsed, &self.options));
+            }
+        }
+    }
+
+    fn reject(&mut self, message: &Message, id: String, form: String) {
+        let (line, cause, what) = message.fault.clone().unwrap_or_else(|| {
+            let what = "the message has no msgstr".to_owned();
+            (message.line, Cause::MissingTarget, what)
+        });
+        let content = self.content(&id, &form, message.attributes.clone());
+        self.fault(line, cause, what, content);
+    }
+
+    fn fault(&mut self, line: u64, cause: Cause, message: String, content: UnitContent) {
+        let place = self.place(line);
+        self.queue.push_back(rejected(Diagnostic { place, cause, message }, Some(content)));
+    }
+
+    fn content(&self, id: &str, form: &str, attributes: BTreeMap<String, String>) -> UnitContent {
+        let (source, target) = if self.is_reversed() { (form, id) } else { (id, form) };
+        UnitContent {
+            source: Segment::plain(source),
+            target: Segment::plain(target),
+            author: self.header.author.clone(),
+            changed: self.header.changed,
+            attributes,
+            ..UnitContent::default()
+        }
+    }
+
+    /// Whether the translations are in the memory's source language.
+    fn is_reversed(&self) -> bool {
+        let (source, target) = (&self.options.source_lang, &self.options.target_lang);
+        self.header.lang.as_ref().is_some_and(|lang| source.accepts(lang) && !target.accepts(lang))
+    }
+
+    fn place(&self, line: u64) -> Place {
+        Place { file: self.options.file_name.clone(), line, column: 1, unit: self.unit }
+    }
+}
+
+impl Header {
+    fn read(text: &str) -> Self {
+        let mut header = Self::default();
+        for line in text.lines() {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            match name.trim() {
+                "Language" => {
+                    header.lang = value.split(['@', '.']).next().and_then(|it| it.parse().ok())
+                }
+                "Last-Translator" if !value.starts_with("FULL NAME") => {
+                    value.clone_into(&mut header.author);
+                }
+                "PO-Revision-Date" => header.changed = po_time(value),
+                // Six forms are Arabic: zero, one, two, few, many, other.
+                "Plural-Forms" if value.replace(' ', "").starts_with("nplurals=6") => {
+                    header.singular = 1;
+                }
+                _ => {}
+            }
+        }
+        header
+    }
+}
+
+/// `2020-01-31 23:59+0300`.
+fn po_time(text: &str) -> Option<crate::unit::Timestamp> {
+    let (date, rest) = text.split_once(' ')?;
+    let (time, zone) = rest.split_at_checked(5)?;
+    let zone = zone.split_at_checked(3).map_or_else(String::new, |(hours, minutes)| {
+        format!("{hours}:{}", minutes.trim_start_matches(':'))
+    });
+    parse_time(&format!("{date}T{time}:00{}", if zone.is_empty() { "Z" } else { &zone }))
+}
+
+impl Message {
+    fn take(&mut self, line: &str, number: u64) {
+        if let Some(comment) = line.strip_prefix('#') {
+            return self.comment(comment);
+        }
+        if line.starts_with('"') {
+            return self.text(line, number);
+        }
+        let end = line.find(|it: char| it.is_whitespace() || it == '"').unwrap_or(line.len());
+        let (keyword, rest) = line.split_at(end);
+        self.field = match keyword {
+            "msgctxt" => Field::Attribute("msgctxt".to_owned()),
+            "msgid" => {
+                self.id = Some(String::new());
+                Field::Id
+            }
+            "msgid_plural" => {
+                self.plural = Some(String::new());
+                Field::Plural
+            }
+            "msgstr" => Field::Form(0),
+            other => match other
+                .strip_prefix("msgstr[")
+                .and_then(|it| it.strip_suffix(']'))
+                .and_then(|digits| digits.parse().ok())
+                .filter(|&form| form < FORMS_MAX)
+            {
+                Some(form) => Field::Form(form),
+                None => {
+                    let what = format!(
+                        "'{}' is no keyword of PO",
+                        other.chars().take(40).collect::<String>()
+                    );
+                    self.fault.get_or_insert((number, Cause::Malformed, what));
+                    Field::None
+                }
+            },
+        };
+        self.text(rest.trim(), number);
+    }
+
+    fn comment(&mut self, comment: &str) {
+        let (name, text) = match comment.chars().next() {
+            Some('.') => ("comment", &comment[1..]),
+            Some(':') => ("references", &comment[1..]),
+            Some(',') => ("flags", &comment[1..]),
+            Some('|') => {
+                let previous = comment[1..].trim();
+                let name = if previous.starts_with("msgctxt") {
+                    "previous-msgctxt"
+                } else if previous.starts_with("msgid_plural") {
+                    "previous-msgid_plural"
+                } else {
+                    "previous-msgid"
+                };
+                if let Some((_, text)) = previous.split_once('"')
+                    && let Some(text) = text.strip_suffix('"')
+                {
+                    self.append(name, &unescape(text).unwrap_or_else(|_| text.to_owned()), "");
+                }
+                return;
+            }
+            _ => ("note", comment),
+        };
+        if !text.trim().is_empty() {
+            self.append(name, text.trim(), "\n");
+        }
+    }
+
+    fn append(&mut self, name: &str, text: &str, separator: &str) {
+        self.bytes += text.len();
+        if self.bytes > UNIT_BYTES_MAX {
+            return;
+        }
+        let value = self.attributes.entry(name.to_owned()).or_default();
+        if !value.is_empty() {
+            value.push_str(separator);
+        }
+        value.push_str(text);
+    }
+
+    /// A quoted string, or a further piece of one.
+    fn text(&mut self, quoted: &str, number: u64) {
+        let inside = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let text =
+            inside.ok_or_else(|| "a quotation mark is missing".to_owned()).and_then(unescape);
+        let text = match text {
+            Ok(text) => text,
+            Err(what) => {
+                self.fault.get_or_insert((number, Cause::Malformed, what));
+                return;
+            }
+        };
+        self.bytes += text.len();
+        if self.bytes > UNIT_BYTES_MAX {
+            let what = format!("more than {UNIT_BYTES_MAX} bytes in one message");
+            self.fault.get_or_insert((number, Cause::Limit, what));
+            return;
+        }
+        match self.field.clone() {
+            Field::Id => self.id.get_or_insert_default().push_str(&text),
+            Field::Plural => self.plural.get_or_insert_default().push_str(&text),
+            Field::Form(form) => self.forms.entry(form).or_default().push_str(&text),
+            Field::Attribute(name) => self.attributes.entry(name).or_default().push_str(&text),
+            Field::None => {}
+        }
+    }
+}
+
+/// Escapes of C in a quoted string.
+fn unescape(text: &str) -> Result<String, String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find(['\\', '"']) {
+        plain.push_str(&rest[..place]);
+        if rest[place..].starts_with('"') {
+            return Err("a quotation mark stands inside of a string without '\\'".to_owned());
+        }
+        let mut characters = rest[place + 1..].chars();
+        let escaped = characters.next().ok_or("a '\\' stands at the end of a string")?;
+        match escaped {
+            'n' => plain.push('\n'),
+            't' => plain.push('\t'),
+            'r' => plain.push('\r'),
+            'a' | 'b' | 'f' | 'v' => {}
+            '\\' | '"' | '\'' | '?' => plain.push(escaped),
+            other => plain.extend(['\\', other]),
+        }
+        rest = characters.as_str();
+    }
+    plain.push_str(rest);
+    Ok(plain)
+}
+
+impl Iterator for PoReader<'_> {
+    type Item = io::Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.queue.is_empty() && !self.ended {
+            self.line += 1;
+            match self.lines.line() {
+                Ok(Some(line)) => self.take(&line),
+                Ok(None) => {
+                    self.ended = true;
+                    self.give();
+                }
+                Err(error) if self.lines.source().failed() => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+                Err(error) => {
+                    self.ended = true;
+                    self.give();
+                    let place = self.place(self.line);
+                    self.queue.push_back(broken(place, &error.to_string()));
+                }
+            }
+        }
+        self.queue.pop_front().map(Ok)
+    }
+}
+
+impl UnitReader for PoReader<'_> {
+    fn bytes_read(&self) -> u64 {
+        self.lines.source().bytes_read()
+    }
+
+    fn format(&self) -> Format {
+        Format::Po
+    }
+}

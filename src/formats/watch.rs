@@ -1,0 +1,187 @@
+//! Are the sides in their languages? Told from the script of the letters, for languages that are written in one script.
+
+use std::io;
+
+use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
+
+use super::{Event, Format, ReadOptions, UnitReader};
+
+/// Units after which a file that looks wrong is told of before it is read to its end.
+const EARLY_UNITS: u64 = 100;
+/// Units with letters on both sides that are too few to say anything.
+const UNITS_MIN: u64 = 3;
+
+/// A script that tells languages apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Arabic,
+    Latin,
+}
+
+fn script(lang: &Lang) -> Option<Script> {
+    match lang.primary() {
+        "ar" | "fa" | "ur" | "ps" | "ckb" => Some(Script::Arabic),
+        "en" | "fr" | "de" | "es" | "it" | "pt" | "nl" | "sv" | "da" | "nb" | "fi" | "pl"
+        | "cs" | "tr" | "id" | "vi" => Some(Script::Latin),
+        _ => None,
+    }
+}
+
+/// The script of most letters; `None` when neither is there.
+fn script_of(text: &str) -> Option<Script> {
+    let (mut arabic, mut latin) = (0_usize, 0_usize);
+    for character in text.chars() {
+        match character {
+            '\u{0620}'..='\u{064a}'
+            | '\u{066e}'..='\u{06d3}'
+            | '\u{fb50}'..='\u{fdfb}'
+            | '\u{fe70}'..='\u{fefc}' => arabic += 1,
+            'a'..='z' | 'A'..='Z' | '\u{00c0}'..='\u{024f}' => latin += 1,
+            _ => {}
+        }
+    }
+    match arabic.cmp(&latin) {
+        std::cmp::Ordering::Greater => Some(Script::Arabic),
+        std::cmp::Ordering::Less => Some(Script::Latin),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+/// A reader whose units are looked at on the way, and what is to be told before the first.
+pub(super) struct Watched<'r> {
+    reader: Box<dyn UnitReader + Send + 'r>,
+    first: Option<String>,
+    file_name: String,
+    langs: [Lang; 2],
+    scripts: Option<[Script; 2]>,
+    counts: Counts,
+    told_early: bool,
+    ended: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    /// Units with letters on both sides.
+    units: u64,
+    swapped: u64,
+    wrong: [u64; 2],
+}
+
+impl<'r> Watched<'r> {
+    pub(super) fn new(
+        reader: Box<dyn UnitReader + Send + 'r>,
+        options: &ReadOptions,
+        first: Option<String>,
+    ) -> Self {
+        let langs = [options.source_lang.clone(), options.target_lang.clone()];
+        let scripts = script(&langs[0]).zip(script(&langs[1])).map(|(a, b)| [a, b]);
+        Self {
+            reader,
+            first,
+            file_name: options.file_name.clone(),
+            langs,
+            // Only languages in two scripts can be told apart by them.
+            scripts: scripts.filter(|[a, b]| a != b),
+            counts: Counts::default(),
+            told_early: false,
+            ended: false,
+        }
+    }
+
+    fn count(&mut self, content: &UnitContent) {
+        let Some(wanted) = self.scripts else { return };
+        // What was not translated says nothing of the file.
+        if content.source.text == content.target.text {
+            return;
+        }
+        let (Some(source), Some(target)) =
+            (script_of(&content.source.text), script_of(&content.target.text))
+        else {
+            return;
+        };
+        self.counts.units += 1;
+        let wrong = [source != wanted[0], target != wanted[1]];
+        match wrong {
+            [true, true] => self.counts.swapped += 1,
+            [true, false] => self.counts.wrong[0] += 1,
+            [false, true] => self.counts.wrong[1] += 1,
+            [false, false] => {}
+        }
+    }
+
+    fn early(&mut self) -> Option<Event> {
+        let due = !self.told_early && self.counts.units >= EARLY_UNITS;
+        if !due {
+            return None;
+        }
+        self.told_early = true;
+        self.verdict(9)
+    }
+
+    /// What most units say, if they are more than so many tenths.
+    fn verdict(&self, tenths: u64) -> Option<Event> {
+        let Counts { units, swapped, wrong } = self.counts;
+        let most = |count: u64| units >= UNITS_MIN && count * 10 > units * tenths;
+        let [source, target] = &self.langs;
+        if most(swapped) {
+            return Some(self.notice(
+                Cause::SwappedSides,
+                format!(
+                    "the sides look swapped: in {swapped} of {units} units the source is not in the script of '{source}' nor \
+                     the target in that of '{target}'; read the file with its sides swapped, or name the columns"
+                ),
+            ));
+        }
+        [(wrong[0], "source", source), (wrong[1], "target", target)]
+            .into_iter()
+            .find(|(count, ..)| most(*count))
+            .map(|(count, side, lang)| {
+                self.notice(
+                    Cause::WrongLanguage,
+                    format!(
+                        "in {count} of {units} units the {side} is not in the script of '{lang}'; are the languages or the \
+                         columns the right ones?"
+                    ),
+                )
+            })
+    }
+
+    fn notice(&self, cause: Cause, message: String) -> Event {
+        let place = Place { file: self.file_name.clone(), ..Place::default() };
+        Event::Notice(Diagnostic { place, cause, message })
+    }
+}
+
+impl Iterator for Watched<'_> {
+    type Item = io::Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(message) = self.first.take() {
+            return Some(Ok(self.notice(Cause::DeclaredEncoding, message)));
+        }
+        if self.ended {
+            return None;
+        }
+        if let Some(event) = self.early() {
+            return Some(Ok(event));
+        }
+        let Some(event) = self.reader.next() else {
+            self.ended = true;
+            return self.verdict(5).map(Ok);
+        };
+        if let Ok(Event::Unit(unit)) = &event {
+            self.count(&unit.content);
+        }
+        Some(event)
+    }
+}
+
+impl UnitReader for Watched<'_> {
+    fn bytes_read(&self) -> u64 {
+        self.reader.bytes_read()
+    }
+
+    fn format(&self) -> Format {
+        self.reader.format()
+    }
+}

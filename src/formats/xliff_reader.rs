@@ -1,0 +1,449 @@
+//! Units out of XLIFF 1.2, 2.0 and 2.1, SDLXLIFF and MQXLIFF.
+//!
+//! A segment that is marked in both sides is a unit, or else the whole of them. A file may translate in the other
+//! direction than the memory does: then its targets are the sources.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use crate::limits::{
+    FIELD_BYTES_MAX, TAG_DEFINITIONS_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX,
+};
+use crate::unit::{Cause, Diagnostic, Lang, Segment, UnitContent};
+
+use super::decode::{Source, Text};
+use super::xliff_side::{self as side, Codes, Side};
+use super::xml::{Document, Element, Piece, Position, Stop};
+use super::{
+    Event, Format, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time, rejected,
+};
+
+/// Category of metadata that holds fields of the model.
+pub(super) const METADATA: &str = "dhakira";
+
+/// The number of the unit in metadata of the model.
+pub(super) const NUMBER: &str = "id";
+
+/// Reads XLIFF.
+pub(super) struct XliffReader<'r> {
+    document: Document<'r>,
+    options: ReadOptions,
+    queue: VecDeque<Event>,
+    unit: u64,
+    seen_root: bool,
+    ended: bool,
+    /// Languages of the file's sides.
+    langs: [String; 2],
+    original: String,
+    codes: Codes,
+}
+
+/// A `trans-unit` or `unit` being read.
+#[derive(Default)]
+struct Translation {
+    attributes: BTreeMap<String, String>,
+    pairs: Vec<Pair>,
+    bytes: usize,
+}
+
+/// A source and what stands beside it.
+#[derive(Default)]
+struct Pair {
+    position: Option<Position>,
+    sides: [Option<Side>; 2],
+    /// A source cut into segments, where the source itself is not.
+    cut: Option<Side>,
+    attributes: BTreeMap<String, String>,
+}
+
+impl<'r> XliffReader<'r> {
+    pub(super) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
+        Self {
+            document: Document::new(text, source),
+            options: options.clone(),
+            queue: VecDeque::new(),
+            unit: 0,
+            seen_root: false,
+            ended: false,
+            langs: Default::default(),
+            original: String::new(),
+            codes: Codes::default(),
+        }
+    }
+
+    fn advance(&mut self) -> Result<(), Stop> {
+        let Piece::Start(element) = self.document.next()? else { return Ok(()) };
+        if !self.seen_root {
+            self.seen_root = true;
+            if element.name != "xliff" {
+                let message = format!("this is XML, but <{}> is not <xliff>", element.name);
+                return Err(Stop::Broken(message));
+            }
+        }
+        match element.name.as_str() {
+            "xliff" | "file" => self.begin_file(&element),
+            // A tag definition of SDLXLIFF.
+            "tag" => self.read_definition(&element)?,
+            "trans-unit" | "unit" => {
+                self.codes.next_unit();
+                let mut translation = Translation::default();
+                keep_attributes(&element, &mut translation.attributes);
+                let position = self.document.position();
+                self.read_unit(&mut translation, element.name == "trans-unit", position)?;
+                self.give(translation);
+            }
+            "alt-trans" | "skl" | "internal-file" | "reference" => self.document.skip()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin_file(&mut self, element: &Element) {
+        for (place, names) in
+            [(0, ["source-language", "srcLang"]), (1, ["target-language", "trgLang"])]
+        {
+            if let Some(lang) = names.into_iter().find_map(|name| element.attribute(name)) {
+                lang.clone_into(&mut self.langs[place]);
+            }
+        }
+        if element.name == "file" {
+            element.attribute("original").unwrap_or_default().clone_into(&mut self.original);
+            self.codes = Codes::default();
+        }
+    }
+
+    fn read_definition(&mut self, element: &Element) -> Result<(), Stop> {
+        let depth = self.document.depth();
+        let (mut open, mut close) = (String::new(), String::new());
+        loop {
+            match self.document.next()? {
+                Piece::Start(child) if matches!(child.name.as_str(), "bpt" | "ph" | "st" | "x") => {
+                    open = self.document.read_text(FIELD_BYTES_MAX)?;
+                }
+                Piece::Start(child) if child.name == "ept" => {
+                    close = self.document.read_text(FIELD_BYTES_MAX)?;
+                }
+                Piece::Start(_) => self.document.skip()?,
+                Piece::End if self.document.depth() < depth => break,
+                _ => {}
+            }
+        }
+        if let Some(id) = element.attribute("id")
+            && self.codes.definitions.len() < TAG_DEFINITIONS_MAX
+        {
+            self.codes.definitions.insert(id.to_owned(), (open, close));
+        }
+        Ok(())
+    }
+
+    /// Reads up to the end of the unit; each segment of 2.x and each pair of 1.2 is one more in `pairs`.
+    fn read_unit(
+        &mut self,
+        unit: &mut Translation,
+        old: bool,
+        position: Position,
+    ) -> Result<(), Stop> {
+        let depth = self.document.depth();
+        if old {
+            unit.pairs.push(Pair { position: Some(position), ..Pair::default() });
+        }
+        let mut category = String::new();
+        loop {
+            let child = match self.document.next()? {
+                Piece::Start(child) => child,
+                Piece::End if self.document.depth() < depth => return Ok(()),
+                _ => continue,
+            };
+            match child.name.as_str() {
+                "segment" => {
+                    let mut pair =
+                        Pair { position: Some(self.document.position()), ..Pair::default() };
+                    keep_attributes(&child, &mut pair.attributes);
+                    if unit.bytes <= VARIANTS_BYTES_MAX {
+                        unit.pairs.push(pair);
+                    }
+                }
+                "alt-trans" => {
+                    let mut pair =
+                        Pair { position: Some(self.document.position()), ..Pair::default() };
+                    keep_attributes(&child, &mut pair.attributes);
+                    self.read_alternative(&mut pair)?;
+                    if pair.sides.iter().all(Option::is_some) && unit.bytes <= VARIANTS_BYTES_MAX {
+                        pair.attributes.insert("origin".to_owned(), "alt-trans".to_owned());
+                        unit.bytes += pair
+                            .sides
+                            .iter()
+                            .flatten()
+                            .map(|it| it.whole.text.len())
+                            .sum::<usize>();
+                        unit.pairs.push(pair);
+                    }
+                }
+                "ignorable" | "matches" | "glossary" | "validation" => self.document.skip()?,
+                "source" | "target" | "seg-source" => self.read_side(unit, &child)?,
+                "note" => {
+                    let note = self.document.read_text(FIELD_BYTES_MAX)?;
+                    keep(&mut unit.attributes, "note", note);
+                }
+                "data" => {
+                    let code = self.document.read_text(FIELD_BYTES_MAX)?;
+                    let id = child.attribute("id").unwrap_or_default().to_owned();
+                    if self.codes.data.len() < TAG_DEFINITIONS_MAX {
+                        self.codes.data.push((id, code));
+                    }
+                }
+                "metaGroup" => {
+                    child.attribute("category").unwrap_or_default().clone_into(&mut category);
+                }
+                "meta" => {
+                    let value = self.document.read_text(FIELD_BYTES_MAX)?;
+                    let name = child.attribute("type").unwrap_or("meta");
+                    let name = if category == METADATA {
+                        format!("{METADATA}:{name}")
+                    } else {
+                        name.to_owned()
+                    };
+                    keep(&mut unit.attributes, &name, value);
+                }
+                // A segment of SDLXLIFF, told of apart from its text.
+                "seg" => {
+                    let id = child.attribute("id").unwrap_or_default().to_owned();
+                    if let Some(state) = child.attribute("conf") {
+                        keep(&mut unit.attributes, &format!("sdl:{id}"), state.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_alternative(&mut self, pair: &mut Pair) -> Result<(), Stop> {
+        let depth = self.document.depth();
+        loop {
+            match self.document.next()? {
+                Piece::Start(child) => {
+                    let place = match child.name.as_str() {
+                        "source" => 0,
+                        "target" => 1,
+                        _ => {
+                            self.document.skip()?;
+                            continue;
+                        }
+                    };
+                    pair.sides[place] =
+                        Some(side::read(&mut self.document, &mut self.codes, self.options.tags)?);
+                }
+                Piece::End if self.document.depth() < depth => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_side(&mut self, unit: &mut Translation, element: &Element) -> Result<(), Stop> {
+        let read = side::read(&mut self.document, &mut self.codes, self.options.tags)?;
+        unit.bytes += read.whole.text.len()
+            + read.marked.iter().map(|(_, segment)| segment.text.len()).sum::<usize>();
+        // An alternative is after the pair it belongs to.
+        let own = |pair: &&mut Pair| !pair.attributes.contains_key("origin");
+        let Some(pair) = unit.pairs.iter_mut().rev().find(own) else { return Ok(()) };
+        match element.name.as_str() {
+            "source" => pair.sides[0] = Some(read),
+            "seg-source" => pair.cut = Some(read),
+            _ => {
+                keep_attributes(element, &mut pair.attributes);
+                pair.sides[1] = Some(read);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the file translates from the memory's target language into its source language.
+    fn is_reversed(&self) -> bool {
+        let fits = |lang: &str, wanted: &Lang| {
+            lang.parse::<Lang>().is_ok_and(|lang| wanted.accepts(&lang))
+        };
+        let (source, target) = (&self.options.source_lang, &self.options.target_lang);
+        fits(&self.langs[0], target) && !fits(&self.langs[0], source)
+    }
+
+    fn give(&mut self, unit: Translation) {
+        for pair in unit.pairs {
+            let position = pair.position.unwrap_or(Position { line: 0, column: 0 });
+            let [source, target] = pair.sides;
+            let (source, target) = (source.unwrap_or_default(), target.unwrap_or_default());
+            let fault = source.fault.clone().or_else(|| target.fault.clone());
+            let source = pair.cut.filter(|cut| !cut.marked.is_empty()).unwrap_or(source);
+            for (id, source, target) in join(source, target) {
+                self.unit += 1;
+                let mut attributes = unit.attributes.clone();
+                attributes.retain(|name, _| !name.starts_with("sdl:"));
+                attributes.extend(pair.attributes.clone());
+                if let Some(state) = unit.attributes.get(&format!("sdl:{id}")) {
+                    attributes.insert("state".to_owned(), state.clone());
+                }
+                if !id.is_empty() {
+                    attributes.insert("segment".to_owned(), id);
+                }
+                self.give_unit(position, source, target, attributes, fault.clone());
+            }
+        }
+    }
+
+    fn give_unit(
+        &mut self,
+        position: Position,
+        source: Segment,
+        target: Segment,
+        attributes: BTreeMap<String, String>,
+        fault: Option<(Cause, String)>,
+    ) {
+        let place = position.place(&self.options.file_name, self.unit);
+        let untranslated = target.text.is_empty() && !source.text.is_empty();
+        let (source, target) = if self.is_reversed() { (target, source) } else { (source, target) };
+        let content = self.content(source, target, attributes);
+        let fault = fault.or_else(|| {
+            untranslated.then(|| {
+                (Cause::MissingTarget, "the unit is not translated: it has no target".to_owned())
+            })
+        });
+        self.queue.push_back(match fault {
+            Some((cause, message)) => rejected(Diagnostic { place, cause, message }, Some(content)),
+            None => judge(
+                ParsedUnit { content, place, previous_text: None, next_text: None },
+                &self.options,
+            ),
+        });
+    }
+
+    fn content(
+        &self,
+        source: Segment,
+        target: Segment,
+        attributes: BTreeMap<String, String>,
+    ) -> UnitContent {
+        let mut content = UnitContent {
+            source,
+            target,
+            document: self.original.clone(),
+            ..UnitContent::default()
+        };
+        let number = format!("{METADATA}:{NUMBER}");
+        let own = attributes.contains_key(&number);
+        for (name, value) in attributes {
+            // What this program wrote has its fields in the metadata and nowhere else.
+            if name == number || (own && !name.starts_with(METADATA)) {
+                continue;
+            }
+            let hash = || u64::from_str_radix(&value, 16).ok();
+            match name.strip_prefix(METADATA).and_then(|name| name.strip_prefix(':')) {
+                Some("author") => content.author = value,
+                Some("created") => content.created = parse_time(&value),
+                Some("changed") => content.changed = parse_time(&value),
+                Some("previous") => content.context.previous = hash(),
+                Some("next") => content.context.next = hash(),
+                Some(name) => {
+                    let name = name.strip_prefix("attribute:").unwrap_or(name).to_owned();
+                    content.attributes.insert(name, value);
+                }
+                None => drop(content.attributes.insert(name, value)),
+            }
+        }
+        content
+    }
+}
+
+/// Segments of both sides by their ids; the whole when a side is not marked.
+fn join(source: Side, target: Side) -> Vec<(String, Segment, Segment)> {
+    if source.marked.is_empty() {
+        return vec![(String::new(), source.whole, joined(target))];
+    }
+    if target.marked.is_empty() && !target.whole.text.trim().is_empty() {
+        return vec![(String::new(), joined(source), target.whole)];
+    }
+    let mut targets = target.marked;
+    let pairs = source.marked.into_iter().map(|(id, source)| {
+        let place = targets.iter().position(|(it, _)| *it == id);
+        let target = place.map(|place| targets.remove(place).1).unwrap_or_default();
+        (id, source, target)
+    });
+    pairs.collect()
+}
+
+fn joined(side: Side) -> Segment {
+    if side.marked.is_empty() {
+        return side.whole;
+    }
+    let mut whole = Segment::default();
+    for (_, segment) in side.marked {
+        if !whole.text.is_empty() {
+            whole.text.push(' ');
+        }
+        let offset = u32::try_from(whole.text.len()).unwrap_or(u32::MAX);
+        whole.text.push_str(&segment.text);
+        whole.tags.extend(segment.tags.into_iter().map(|mut tag| {
+            tag.offset_bytes = tag.offset_bytes.saturating_add(offset);
+            tag
+        }));
+    }
+    whole
+}
+
+/// Attributes that say something of the translation.
+fn keep_attributes(element: &Element, kept: &mut BTreeMap<String, String>) {
+    const TOLD: [&str; 6] =
+        ["xml:space", "xml:lang", "translate", "canResegment", "order", "subState"];
+    for (name, value) in &element.attributes {
+        if !TOLD.contains(&name.as_str()) && !value.is_empty() {
+            let name = if name == "id" { "tuid" } else { name };
+            // The id of a segment of 2.x does not replace that of its unit.
+            if !(element.name == "segment" && name == "tuid") {
+                keep(kept, name, value.clone());
+            }
+        }
+    }
+}
+
+fn keep(kept: &mut BTreeMap<String, String>, name: &str, value: String) {
+    let (mut key, mut number) = (name.to_owned(), 1);
+    while kept.contains_key(&key) {
+        number += 1;
+        key = format!("{name}.{number}");
+    }
+    // One too many is enough for the check to see it.
+    if kept.len() <= UNIT_ATTRIBUTES_MAX {
+        kept.insert(key, value);
+    }
+}
+
+impl Iterator for XliffReader<'_> {
+    type Item = io::Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.queue.is_empty() && !self.ended {
+            match self.advance() {
+                Ok(()) => {}
+                Err(Stop::End) => self.ended = true,
+                Err(Stop::Broken(what)) => {
+                    self.ended = true;
+                    let place = self.document.position().place(&self.options.file_name, self.unit);
+                    self.queue.push_back(broken(place, &what));
+                }
+                Err(Stop::Input(error)) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.queue.pop_front().map(Ok)
+    }
+}
+
+impl UnitReader for XliffReader<'_> {
+    fn bytes_read(&self) -> u64 {
+        self.document.source().bytes_read()
+    }
+
+    fn format(&self) -> Format {
+        Format::Xliff
+    }
+}

@@ -1,0 +1,593 @@
+//! Every format: what is read of it, what a round trip keeps, what the real files hold.
+
+use std::io::Cursor;
+
+use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions};
+use dhakira::unit::{Cause, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId};
+
+use crate::support::shared;
+
+fn options(source: &str, target: &str) -> ReadOptions {
+    ReadOptions::new(source.parse().unwrap(), target.parse().unwrap(), "f")
+}
+
+struct Read {
+    units: Vec<UnitContent>,
+    rejected: Vec<(Cause, u64)>,
+    broken: Vec<(u64, u64)>,
+    format: Option<Format>,
+}
+
+fn read(bytes: impl AsRef<[u8]>, options: &ReadOptions) -> Read {
+    let bytes = bytes.as_ref().to_vec();
+    let mut reader = formats::open(Box::new(Cursor::new(bytes)), options).unwrap();
+    let format = Some(reader.format());
+    let mut read = Read { units: Vec::new(), rejected: Vec::new(), broken: Vec::new(), format };
+    for event in reader.by_ref() {
+        match event.unwrap() {
+            Event::Unit(unit) => read.units.push(unit.content),
+            Event::Rejected(it) => {
+                read.rejected.push((it.diagnostic.cause, it.diagnostic.place.line));
+            }
+            Event::Broken(it) => read.broken.push((it.place.line, it.place.column)),
+            Event::Notice(_) => {}
+        }
+    }
+    read
+}
+
+fn write(format: Format, contents: &[UnitContent]) -> Vec<u8> {
+    let header = FileHeader {
+        source_lang: "ar".parse().unwrap(),
+        target_lang: "en".parse().unwrap(),
+        tool_version: "1".into(),
+    };
+    let mut writer = formats::create(format, &header, Vec::new()).unwrap();
+    for content in contents {
+        writer.write(&Unit { id: UnitId(1), revision: 1, content: content.clone() }).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn tag(offset_bytes: u32, kind: TagKind, pair: Option<u32>, code: &str) -> InlineTag {
+    InlineTag { offset_bytes, kind, pair, match_id: pair, label: "bold".into(), code: code.into() }
+}
+
+/// A unit that has something in every field.
+fn full() -> UnitContent {
+    let mut content = UnitContent {
+        source: Segment {
+            text: "\u{645}\u{646} <&>\"'\u{1f600}".into(),
+            tags: vec![
+                tag(0, TagKind::Open, Some(1), "<b>"),
+                tag(4, TagKind::Close, Some(1), "</b>"),
+                tag(5, TagKind::Standalone, Some(3), "<br/>"),
+            ],
+        },
+        target: Segment {
+            text: "a,b;c \"d\"".into(),
+            tags: vec![
+                tag(0, TagKind::Standalone, Some(3), "<br/>"),
+                tag(1, TagKind::IsolatedOpen, Some(4), "<i>"),
+            ],
+        },
+        document: "a/b.md".into(),
+        author: "sara".into(),
+        created: Some(Timestamp { micros: 1_700_000_000_123_456 }),
+        changed: Some(Timestamp { micros: 1_700_000_001_000_000 }),
+        ..UnitContent::default()
+    };
+    content.context.previous = Some(7);
+    content.context.next = Some(u64::MAX);
+    content.attributes.insert("client".into(), "A & B\n\"C\"".into());
+    content.attributes.insert("note".into(), "n".into());
+    content
+}
+
+#[test]
+fn every_written_format_is_sniffed_and_read_back() {
+    let plain = UnitContent {
+        source: Segment::plain("\u{633}"),
+        target: Segment::plain("s"),
+        ..UnitContent::default()
+    };
+    let contents = [full(), plain, full()];
+    for format in Format::WRITTEN {
+        let bytes = write(format, &contents);
+        assert_eq!(bytes, write(format, &contents), "{format}: the same bytes");
+        let back = read(&bytes, &options("ar", "en"));
+        assert_eq!(back.format, Some(format));
+        assert_eq!((back.rejected.len(), back.broken.len()), (0, 0), "{format}");
+        let texts_only = matches!(format, Format::Tsv | Format::Csv);
+        for (back, content) in back.units.iter().zip(&contents) {
+            let mut expected = content.clone();
+            if texts_only {
+                expected.source.tags.clear();
+                expected.target.tags.clear();
+                expected.context = dhakira::unit::Context::default();
+            }
+            if format == Format::Xliff {
+                let shape = |segment: &Segment| -> Vec<_> {
+                    let tags = segment.tags.iter();
+                    tags.map(|it| (it.offset_bytes, it.kind, it.label.clone(), it.code.clone()))
+                        .collect()
+                };
+                assert_eq!(shape(&back.source), shape(&expected.source));
+                assert_eq!(shape(&back.target), shape(&expected.target));
+                expected.source.tags.clone_from(&back.source.tags);
+                expected.target.tags.clone_from(&back.target.tags);
+            }
+            assert_eq!(*back, expected, "{format}");
+        }
+        assert_eq!(back.units.len(), contents.len(), "{format}");
+    }
+}
+
+#[test]
+fn highlights_and_texts_inside_of_codes_survive_as_what_they_were() {
+    let seg = "a <bpt i=\"1\" x=\"1\" type=\"bold\">&lt;b&gt;</bpt>b<ph x=\"3\" type=\"image\" assoc=\"b\">\
+        &lt;img alt=\"<sub type=\"alt\">see <ph>x</ph></sub>\"&gt;</ph>\
+        <hi x=\"4\" type=\"verb\">c <hi>d</hi></hi><ut>{x}</ut><ept i=\"1\">&lt;/b&gt;</ept>";
+    let body = format!(
+        "<tmx version='1.4'><body><tu><tuv xml:lang='ar'><seg>{seg}</seg></tuv><tuv xml:lang='en'>\
+         <seg>t</seg></tuv></tu></body></tmx>"
+    );
+    let first = read(&body, &options("ar", "en"));
+    assert_eq!(first.units[0].source.text, "a bc d");
+    assert_eq!(first.units[0].source.tags.len(), 8);
+    let written = String::from_utf8(write(Format::Tmx, &first.units)).unwrap();
+    let unquoted = seg.replace("alt=\"<", "alt=&quot;<").replace("</sub>\"", "</sub>&quot;");
+    assert!(written.contains(&unquoted), "{written}\n{unquoted}");
+    let without = ReadOptions { tags: false, ..options("ar", "en") };
+    assert!(read(&body, &without).units[0].source.tags.is_empty());
+}
+
+#[test]
+fn xliff_segments_states_and_alternatives() {
+    let old = "<xliff version='1.2' xmlns='urn:oasis:names:tc:xliff:document:1.2'><file original='a.md' \
+        source-language='ar' target-language='en'><body><trans-unit id='7' approved='yes'>\
+        <source>x. y.</source><seg-source><mrk mtype='seg' mid='1'>x.</mrk> <mrk mtype='seg' mid='2'>y<x id='9'/>.</mrk></seg-source>\
+        <target state='final'><mrk mtype='seg' mid='1'>A.</mrk> <mrk mtype='seg' mid='2'><g id='1' ctype='bold'>B</g>.</mrk></target>\
+        <alt-trans match-quality='80'><source>w</source><target>C</target></alt-trans></trans-unit>\
+        <trans-unit id='8'><source>z</source></trans-unit></body></file></xliff>";
+    let it = read(old, &options("ar", "en"));
+    let texts: Vec<_> =
+        it.units.iter().map(|it| (it.source.text.as_str(), it.target.text.as_str())).collect();
+    assert_eq!(texts, [("x.", "A."), ("y.", "B."), ("w", "C")]);
+    assert_eq!(it.units[0].attributes["state"], "final");
+    assert_eq!(it.units[0].document, "a.md");
+    assert_eq!(it.units[2].attributes["match-quality"], "80");
+    let kinds: Vec<_> =
+        it.units[1].target.tags.iter().map(|it| (it.offset_bytes, it.kind)).collect();
+    assert_eq!(kinds, [(0, TagKind::Open), (1, TagKind::Close)]);
+    assert_eq!(it.rejected, [(Cause::MissingTarget, 1)]);
+    // The other direction: the memory's sources are what the file calls targets.
+    let reversed = read(old, &options("en", "ar"));
+    assert_eq!(reversed.units[0].source.text, "A.");
+    let new = "<xliff version='2.0' srcLang='ar' trgLang='en'><file id='f'><unit id='u'><notes><note>n</note></notes>\
+        <originalData><data id='d1'>[b]</data><data id='d2'>[/b]</data></originalData>\
+        <segment state='reviewed'><source><pc id='1' dataRefStart='d1' dataRefEnd='d2'>x</pc></source><target>A</target></segment>\
+        <segment><source>y<sc id='2' dataRef='d1'/>z<ec startRef='2' dataRef='d2'/></source><target>B</target></segment></unit></file></xliff>";
+    let it = read(new, &options("ar", "en"));
+    let codes = |unit: usize| -> Vec<_> {
+        it.units[unit].source.tags.iter().map(|it| (it.kind, it.code.as_str())).collect()
+    };
+    assert_eq!(codes(0), [(TagKind::Open, "[b]"), (TagKind::Close, "[/b]")]);
+    assert_eq!(codes(1), codes(0));
+    let tags = &it.units[1].source.tags;
+    assert_eq!(tags[0].pair, tags[1].pair);
+    assert_eq!(it.units[0].attributes["state"], "reviewed");
+    assert_eq!(it.units[0].attributes["note"], "n");
+}
+
+#[test]
+fn sdlxliff_defines_its_tags_and_states_apart() {
+    let text = "<xliff version='1.2'><file source-language='ar' target-language='en-US'><header><tag-defs>\
+        <tag id='5'><bpt name='cf'>&lt;cf bold='on'&gt;</bpt><ept name='cf'>&lt;/cf&gt;</ept></tag></tag-defs></header><body>\
+        <trans-unit id='u'><source><g id='5'>x</g></source><seg-source><mrk mtype='seg' mid='1'><g id='5'>x</g></mrk></seg-source>\
+        <target><mrk mtype='seg' mid='1'><g id='5'>A</g></mrk></target><sdl:seg-defs><sdl:seg id='1' conf='Translated'/></sdl:seg-defs>\
+        </trans-unit></body></file></xliff>";
+    let it = read(text, &options("ar", "en"));
+    assert_eq!(it.units[0].attributes["state"], "Translated");
+    let codes: Vec<_> = it.units[0].target.tags.iter().map(|it| it.code.as_str()).collect();
+    assert_eq!(codes, ["<cf bold='on'>", "</cf>"]);
+}
+
+#[test]
+fn messages_of_gettext() {
+    let text = "# translator\nmsgid \"\"\nmsgstr \"\"\n\"Language: ar\\n\"\n\"Last-Translator: Sara\\n\"\n\
+        \"PO-Revision-Date: 2020-01-31 23:59+0300\\n\"\n\"Plural-Forms: nplurals=6; plural=0;\\n\"\n\n\
+        #. extracted\n#: a.c:1\n#, fuzzy, c-format\n#| msgid \"old\"\nmsgctxt \"menu\"\nmsgid \"O\\\"pen\\n\"\n\"ed\"\nmsgstr \"\u{641}\"\n\n\
+        msgid \"%d file\"\nmsgid_plural \"%d files\"\nmsgstr[0] \"a\"\nmsgstr[1] \"b\"\n\n\
+        msgid \"none\"\nmsgstr \"\"\n\n#~ msgid \"gone\"\n#~ msgstr \"c\"\n\nmsgid \"bad\nmsgstr \"d\"\n";
+    let it = read(text, &options("en", "ar"));
+    assert_eq!(it.format, Some(Format::Po));
+    let pairs: Vec<_> =
+        it.units.iter().map(|it| (it.source.text.as_str(), it.target.text.as_str())).collect();
+    assert_eq!(
+        pairs,
+        [("O\"pen\ned", "\u{641}"), ("%d files", "a"), ("%d file", "b"), ("gone", "c")]
+    );
+    let attributes = &it.units[0].attributes;
+    for (name, value) in [
+        ("msgctxt", "menu"),
+        ("flags", "fuzzy, c-format"),
+        ("previous-msgid", "old"),
+        ("comment", "extracted"),
+        ("references", "a.c:1"),
+    ] {
+        assert_eq!(attributes[name], value);
+    }
+    assert_eq!(it.units[0].author, "Sara");
+    assert_eq!(it.units[0].changed, Some(Timestamp { micros: 1_580_504_340_000_000 }));
+    assert_eq!(it.units[3].attributes["obsolete"], "true");
+    assert_eq!(it.rejected, [(Cause::MissingTarget, 23), (Cause::Malformed, 29)]);
+    // The memory's direction is the other one.
+    assert_eq!(read(text, &options("ar", "en")).units[0].source.text, "\u{641}");
+}
+
+#[test]
+fn a_string_without_end_is_bounded() {
+    use std::io::Read as _;
+    let text = b"msgid \"".chain(std::io::repeat(b'x').take(1 << 30));
+    let mut reader = formats::open(Box::new(text), &options("en", "ar")).unwrap();
+    let events: Vec<_> = reader.by_ref().map(Result::unwrap).collect();
+    assert!(matches!(events.last(), Some(Event::Broken(_))));
+    assert!(reader.bytes_read() < 64 << 20);
+}
+
+#[test]
+fn a_pair_of_files_is_read_in_step() {
+    let pair = |a: &'static [u8], b: &'static [u8]| -> Vec<Event> {
+        formats::open_pair(Box::new(a), Box::new(b), &options("ar", "en"))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    let events = pair(b"1\r\n2\n\n3", b"a\nb\nc\nd\n");
+    assert!(matches!(
+        &events[..],
+        [Event::Unit(_), Event::Unit(_), Event::Rejected(_), Event::Unit(_)]
+    ));
+    assert!(matches!(&pair(b"x\ny\n", b"a\n")[..], [Event::Unit(_), Event::Broken(_)]));
+}
+
+/// Units and rejected units of real files, read as English to French; counted apart from this program, with another XML
+/// parser: pairs of variants of the two languages that have text, and units without any or with an empty side.
+const REAL: [(&str, usize, usize); 65] = [
+    ("matecat__files_tmx_exampleForTestOriginal.tmx", 0, 2),
+    ("neokapi__apps_kapi-desktop_backend_sample_kapimart_memory-seed.tmx", 200, 0),
+    ("omegat-org__data_autotmx_auto1.tmx", 2, 0),
+    ("omegat-org__data_autotmx_auto14.tmx", 2, 0),
+    ("omegat-org__data_autotmx_project1.tmx", 0, 0),
+    ("omegat-org__data_enforcetmx_alternative.tmx", 2, 0),
+    ("omegat-org__data_enforcetmx_alternative14.tmx", 2, 0),
+    ("omegat-org__data_enforcetmx_enforce1.tmx", 1, 0),
+    ("omegat-org__data_enforcetmx_enforce14.tmx", 1, 0),
+    ("omegat-org__data_enforcetmx_project1.tmx", 1, 0),
+    ("omegat-org__data_mark_alternative.tmx", 2, 0),
+    ("omegat-org__data_project_CN_JP_omegat_project_save.tmx", 0, 1),
+    ("omegat-org__data_project_external_tm_omegat_project_save.tmx", 2, 0),
+    ("omegat-org__data_project_external_tm_tm_en-fr.tmx", 1, 0),
+    ("omegat-org__data_project_fuzzy_omegat_project_save.tmx", 0, 0),
+    ("omegat-org__data_project_fuzzy_tm_penalty-010_segment_1.tmx", 0, 1),
+    ("omegat-org__data_project_fuzzy_tm_penalty-010_segment_2.tmx", 0, 1),
+    ("omegat-org__data_project_fuzzy_tm_penalty-010_segment_3.tmx", 0, 1),
+    ("omegat-org__data_project_fuzzy_tm_penalty-010_segment_4.tmx", 0, 1),
+    ("omegat-org__data_tmx_TMXComplianceKit_ExportTest1A.tmx", 4, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ExportTest1B.tmx", 2, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ExportTest1C.tmx", 4, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ExportTest1E.tmx", 4, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ExportTest2A.tmx", 6, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1A.tmx", 2, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1B.tmx", 1, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1C.tmx", 6, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1D.tmx", 0, 3),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1E.tmx", 0, 3),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1F.tmx", 0, 3),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1G.tmx", 0, 3),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1H.tmx", 0, 3),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1I.tmx", 0, 1),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1J.tmx", 0, 2),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1J_many.tmx", 0, 3),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1K.tmx", 1, 1),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest1L.tmx", 2, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest2A-0index.tmx", 7, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest2A.tmx", 7, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest2B.tmx", 7, 0),
+    ("omegat-org__data_tmx_TMXComplianceKit_ImportTest2C.tmx", 2, 0),
+    ("omegat-org__data_tmx_empty.tmx", 0, 0),
+    ("omegat-org__data_tmx_en-US_en-GB_fr_sr.tmx", 2, 0),
+    ("omegat-org__data_tmx_en-US_sr.tmx", 0, 1),
+    ("omegat-org__data_tmx_en-ca.tmx", 0, 1),
+    ("omegat-org__data_tmx_invalid.tmx", 0, 1),
+    ("omegat-org__data_tmx_mt_mt1.tmx", 1, 0),
+    ("omegat-org__data_tmx_penalty-010_segment_1.tmx", 0, 1),
+    ("omegat-org__data_tmx_project_save.tmx", 5, 0),
+    ("omegat-org__data_tmx_resegmenting.tmx", 1, 0),
+    ("omegat-org__data_tmx_resegmenting11.tmx", 1, 0),
+    ("omegat-org__data_tmx_segment_2.tmx", 0, 1),
+    ("omegat-org__data_tmx_test-SMP.tmx", 0, 1),
+    ("omegat-org__data_tmx_test-level1.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-level2.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-match-stat-en-ca.tmx", 0, 259),
+    ("omegat-org__data_tmx_test-match-stat-en-ca11.tmx", 0, 259),
+    ("omegat-org__data_tmx_test-missingSource.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-multiple-entries.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-multiple-entries11.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-multiple-tuv.tmx", 5, 1),
+    ("omegat-org__data_tmx_test-multiple-tuv14.tmx", 5, 1),
+    ("omegat-org__data_tmx_test-omegat-invalid.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-omegat.tmx", 0, 4),
+    ("omegat-org__data_tmx_test-save-tmx14.tmx", 0, 4),
+];
+
+#[test]
+fn real_files_hold_what_was_counted() {
+    let Some(directory) = shared("data/exchange/tmx") else { return };
+    let mut wrong = Vec::new();
+    for (name, units, rejected) in REAL {
+        let file = directory.join(name);
+        let it = read(std::fs::read(file).unwrap(), &options("en", "fr"));
+        let counted = (it.units.len(), it.rejected.len(), it.broken.len());
+        if counted != (units, rejected, 0) {
+            wrong.push((name, counted));
+        }
+    }
+    assert_eq!(wrong, []);
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), REAL.len());
+}
+
+/// Units of the health texts, counted the same way.
+const TICO: usize = 3071;
+
+/// Units and inline elements of real XLIFF files, counted the same way.
+const XLIFF: [(&str, usize, usize); 5] = [
+    ("MicrosoftDocs__CAAP.5398ab.ar-SA.xlf", 2, 4),
+    ("MicrosoftDocs__accounts-payable.3939cb.ar-SA.xlf", 64, 166),
+    ("MicrosoftDocs__copy-customer.aa4a7c.ar-SA.xlf", 58, 110),
+    ("MicrosoftDocs__release-notes.39f667.ar-SA.xlf", 5, 8),
+    ("MicrosoftDocs__toc.yml.a8dae3.ar-SA.xlf", 1, 0),
+];
+
+#[test]
+fn the_health_texts_and_the_manual_are_read_whole() {
+    let Some(file) = shared("data/tico19/all.en-ar.tmx.xz") else { return };
+    let it = read(std::fs::read(file).unwrap(), &options("ar", "en"));
+    assert_eq!((it.units.len(), it.rejected.len(), it.broken.len()), (TICO, 0, 0));
+    let Some(directory) = shared("data/exchange/xliff") else { return };
+    for (name, units, tags) in XLIFF {
+        let it = read(std::fs::read(directory.join(name)).unwrap(), &options("ar", "en"));
+        let found: usize =
+            it.units.iter().map(|it| it.source.tags.len() + it.target.tags.len()).sum();
+        assert_eq!((it.units.len(), found, it.rejected.len()), (units, tags, 0), "{name}");
+        // The memory is Arabic to English, the files are not.
+        let arabic =
+            |text: &str| text.chars().filter(|it| ('\u{621}'..'\u{64b}').contains(it)).count();
+        assert!(it.units.iter().all(|it| arabic(&it.target.text) == 0), "{name}");
+    }
+}
+
+#[test]
+fn real_files_keep_their_meaning_through_a_memory() {
+    let Some(directory) = shared("data/exchange/tmx") else { return };
+    let mut compared = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        for target in ["fr", "sr", "ja", "en-CA"] {
+            let options = options("en", target);
+            let first = read(std::fs::read(&path).unwrap(), &options);
+            let header = FileHeader {
+                source_lang: options.source_lang.clone(),
+                target_lang: options.target_lang.clone(),
+                tool_version: "1".into(),
+            };
+            let mut writer = formats::create(Format::Tmx, &header, Vec::new()).unwrap();
+            for content in &first.units {
+                writer
+                    .write(&Unit { id: UnitId(1), revision: 1, content: content.clone() })
+                    .unwrap();
+            }
+            let second = read(writer.finish().unwrap(), &options);
+            assert_eq!(second.units, first.units, "{}", path.display());
+            compared += first.units.len();
+        }
+    }
+    assert!(compared > 100, "{compared}");
+}
+
+/// A ZIP archive of deflated files.
+fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    use std::io::Write as _;
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in files {
+        let mut packer =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(content).unwrap();
+        let packed = packer.finish().unwrap();
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let mut fields = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
+        fields.extend(crc.sum().to_le_bytes());
+        fields.extend(u32::try_from(packed.len()).unwrap().to_le_bytes());
+        fields.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
+        fields.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        fields.extend([0, 0]);
+        let offset = u32::try_from(archive.len()).unwrap();
+        archive.extend(b"PK\x03\x04");
+        archive.extend(&fields);
+        archive.extend(name.as_bytes());
+        archive.extend(&packed);
+        directory.extend(b"PK\x01\x02\x14\x00");
+        directory.extend(&fields);
+        directory.extend([0; 10]);
+        directory.extend(offset.to_le_bytes());
+        directory.extend(name.as_bytes());
+    }
+    let start = u32::try_from(archive.len()).unwrap();
+    let count = u16::try_from(files.len()).unwrap().to_le_bytes();
+    archive.extend(&directory);
+    archive.extend(b"PK\x05\x06\0\0\0\0");
+    archive.extend([count, count].concat());
+    archive.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+    archive.extend(start.to_le_bytes());
+    archive.extend([0, 0]);
+    archive
+}
+
+#[test]
+fn archives_are_read_file_by_file() {
+    let packed =
+        zip(&[("a/x.tsv", b"ar\ten\nx\ty\n"), (".DS_Store", b"\0"), ("b.csv", b"en,ar\nq,z\n")]);
+    let it = read(&packed, &options("ar", "en"));
+    let sources: Vec<_> = it.units.iter().map(|it| it.source.text.as_str()).collect();
+    assert_eq!(sources, ["x", "z"]);
+    // A byte of the packed content is wrong.
+    let mut damaged = packed.clone();
+    damaged[40] ^= 0x55;
+    let events = formats::open(Box::new(Cursor::new(damaged)), &options("ar", "en"));
+    assert!(
+        events.map_or(true, |it| it.map(Result::unwrap).any(|it| matches!(it, Event::Broken(_))))
+    );
+    for cut in 5..packed.len() {
+        if let Ok(reader) =
+            formats::open(Box::new(Cursor::new(packed[..cut].to_vec())), &options("ar", "en"))
+        {
+            drop(reader.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn the_first_sheet_of_a_workbook() {
+    let strings = "<sst><si><t>ar</t></si><si><t>en</t></si><si><r><t>\u{633} </t></r><r><t>\"q\",</t></r></si></sst>";
+    let sheet = "<worksheet><sheetData><row r='1'><c r='A1' t='s'><v>0</v></c><c r='C1' t='s'><v>1</v></c></row>\
+        <row r='2'><c r='A2' t='s'><v>2</v></c><c r='C2' t='inlineStr'><is><t>A\nB</t></is></c></row>\
+        <row r='3'><c r='C3'><v>7</v></c></row></sheetData></worksheet>";
+    let book = zip(&[
+        ("xl/workbook.xml", b"<workbook/>"),
+        ("xl/worksheets/sheet2.xml", b"<worksheet/>"),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ("xl/sharedStrings.xml", strings.as_bytes()),
+    ]);
+    let it = read(&book, &options("ar", "en"));
+    assert_eq!(it.format, Some(Format::Xlsx));
+    assert_eq!(it.units.len(), 1);
+    assert_eq!(it.units[0].source.text, "\u{633} \"q\",");
+    assert_eq!(it.units[0].target.text, "A\nB");
+    assert_eq!(it.rejected.len(), 1);
+}
+
+#[test]
+fn bombs_are_refused() {
+    use std::io::Write as _;
+    let open_all = |bytes: Vec<u8>| -> (usize, bool) {
+        match formats::open(Box::new(Cursor::new(bytes)), &options("ar", "en")) {
+            Err(_) => (0, true),
+            Ok(reader) => {
+                let (mut units, mut broken) = (0, false);
+                for event in reader {
+                    match event {
+                        Ok(Event::Broken(_)) | Err(_) => broken = true,
+                        _ => units += 1,
+                    }
+                }
+                (units, broken)
+            }
+        }
+    };
+    // Spaces without end between two units.
+    let spaces = vec![b' '; 1 << 20];
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(b"<tmx><body>").unwrap();
+    for _ in 0..200 {
+        xz.write_all(&spaces).unwrap();
+    }
+    assert_eq!(open_all(xz.finish().unwrap()), (0, true));
+    let strings = [b"<sst>".to_vec(), b"<si><t>xxxxxxxx</t></si>".repeat(2_100_000)].concat();
+    let book = zip(&[
+        ("xl/workbook.xml", b"<workbook/>"),
+        ("xl/worksheets/sheet1.xml", b"<worksheet/>"),
+        ("xl/sharedStrings.xml", &strings),
+    ]);
+    assert_eq!(open_all(book), (0, true));
+}
+
+fn notices(bytes: &[u8], options: &ReadOptions) -> Vec<Cause> {
+    let reader = formats::open(Box::new(Cursor::new(bytes.to_vec())), options).unwrap();
+    let causes = reader.map(Result::unwrap).filter_map(|event| match event {
+        Event::Notice(it) => Some(it.cause),
+        _ => None,
+    });
+    causes.collect()
+}
+
+#[test]
+fn encodings_without_a_mark_and_those_that_lie() {
+    let arabic = "\u{627}\u{644}\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}\u{645} \u{648}\u{631}\u{62d}\u{645}\u{629} \u{627}\u{644}\u{644}\u{647} \u{648}\u{628}\u{631}\u{643}\u{627}\u{62a}\u{647}";
+    let body = format!("ar\ten\n{}", format!("{arabic}\tPeace be upon you\n").repeat(20));
+    for label in ["windows-1256", "iso-8859-6", "utf-8"] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let (bytes, _, lossy) = encoding.encode(&body);
+        assert!(!lossy);
+        let it = read(&bytes, &options("ar", "en"));
+        assert_eq!(it.units.len(), 20, "{label}");
+        assert!(it.units.iter().all(|it| it.source.text == arabic), "{label}");
+        assert_eq!(notices(&bytes, &options("ar", "en")), []);
+    }
+    let tmx = |label: &str| {
+        format!(
+            "<?xml version='1.0' encoding='{label}'?><tmx><body><tu><tuv xml:lang='ar'><seg>{arabic}</seg></tuv>\
+             <tuv xml:lang='en'><seg>Peace</seg></tuv></tu></body></tmx>"
+        )
+    };
+    let says_utf_8 = tmx("utf-8");
+    let (says_utf_8, ..) = encoding_rs::WINDOWS_1256.encode(&says_utf_8);
+    let says_1256 = tmx("windows-1256").into_bytes();
+    for bytes in [says_utf_8.to_vec(), says_1256] {
+        let it = read(&bytes, &options("ar", "en"));
+        assert_eq!(it.units[0].source.text, arabic);
+        assert_eq!(notices(&bytes, &options("ar", "en")), [Cause::DeclaredEncoding]);
+    }
+}
+
+#[test]
+fn swapped_sides_are_noticed_and_can_be_swapped_back() {
+    let arabic = "\u{633}\u{644}\u{627}\u{645}";
+    let text = format!("ar\ten\n{}OK\tOK\n", format!("peace\t{arabic}\n").repeat(5));
+    let mut it = options("ar", "en");
+    assert_eq!(notices(text.as_bytes(), &it), [Cause::SwappedSides]);
+    it.swap = true;
+    assert_eq!(notices(text.as_bytes(), &it), []);
+    assert_eq!(read(text.as_bytes(), &it).units[0].source.text, arabic);
+    let wrong = format!("ar\ten\n{}", format!("{arabic}\t{arabic}{arabic}\n").repeat(5));
+    assert_eq!(notices(wrong.as_bytes(), &options("ar", "en")), [Cause::WrongLanguage]);
+}
+
+/// Says how fast files are read; run with `--nocapture --include-ignored`.
+#[test]
+#[ignore = "measures; says nothing of right and wrong"]
+fn units_read_in_a_second() {
+    let count: usize = 200_000;
+    let contents: Vec<UnitContent> = (0..count)
+        .map(|number| UnitContent {
+            source: Segment::plain(format!("\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}\u{645} \u{648}\u{631}\u{62d}\u{645}\u{629} \u{627}\u{644}\u{644}\u{647} & {number} \u{648}\u{628}\u{631}\u{643}\u{627}\u{62a}\u{647}")),
+            target: Segment::plain(format!("Peace be upon you & the mercy of God {number}")),
+            document: "a.md".into(),
+            changed: Some(Timestamp { micros: 1_700_000_000_000_000 }),
+            ..UnitContent::default()
+        })
+        .collect();
+    for format in Format::WRITTEN {
+        let since = std::time::Instant::now();
+        let bytes = write(format, &contents);
+        let written = since.elapsed();
+        let since = std::time::Instant::now();
+        let reader = formats::open(Box::new(Cursor::new(bytes)), &options("ar", "en")).unwrap();
+        let units = reader.filter(|event| matches!(event, Ok(Event::Unit(_)))).count();
+        assert_eq!(units, count);
+        let rate =
+            |elapsed: std::time::Duration| count as u128 * 1_000 / elapsed.as_millis().max(1);
+        eprintln!("{format}: read {}/s, written {}/s", rate(since.elapsed()), rate(written));
+    }
+}
