@@ -16,6 +16,7 @@ mod lookups;
 mod memories;
 mod page_token;
 mod status;
+mod transport;
 mod unit_streams;
 mod units;
 
