@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::engine::{
@@ -28,6 +29,7 @@ use super::{Api, analysis, concordance, lookups};
 
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
 pub use super::transport::Credentials;
+pub use super::unit_client::CommitInfo;
 
 /// Why a call failed, in the words of the server.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,22 @@ impl ClientError {
     /// Whether the thing that was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
+    }
+}
+
+impl ClientError {
+    /// What went wrong in few words, the same for the same fault: the code, and the reason if there is one.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Connect { .. } => "no connection".to_owned(),
+            Self::Refused(status) => {
+                let reason = status.get_details_error_info().map(|info| info.reason);
+                reason.map_or_else(
+                    || format!("{:?}", status.code()),
+                    |reason| format!("{:?} {reason}", status.code()),
+                )
+            }
+        }
     }
 }
 
@@ -174,7 +192,7 @@ pub struct EditInfo {
 #[derive(Clone)]
 pub struct Client {
     memories: MemoryServiceClient<Transport>,
-    units: UnitServiceClient<Transport>,
+    pub(super) units: UnitServiceClient<Transport>,
     lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
 }

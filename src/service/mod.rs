@@ -17,6 +17,7 @@ mod memories;
 mod page_token;
 mod status;
 mod transport;
+mod unit_client;
 mod unit_streams;
 mod units;
 
