@@ -139,8 +139,8 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
     let side = || Some(proto::DocumentSide { text: "one.".into(), ..Default::default() });
     let align = |store_in| {
         let (source_lang, target_lang) = ("ar".into(), "en".into());
-        let memories = store_in == (!memory.is_empty()).then_some(false);
-        let memories = if memories { vec![name.clone()] } else { Vec::new() };
+        let named = (store_in == Some(false)).then(|| name.clone());
+        let memories = named.into_iter().collect();
         let store_in = (store_in == Some(true)).then(|| proto::StoreIn {
             memory: name.clone(),
             // Nothing is sure enough to be stored.

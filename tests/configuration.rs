@@ -109,7 +109,7 @@ fn tokens_are_made_while_the_server_runs_and_asked_for_from_then_on() {
     assert!(text(&list(&[]).stderr).contains("--token"), "the way out is named");
     assert!(list(&[("DHAKIRA_TOKEN", &token)]).status.success());
     std::fs::write(directory.path().join("token"), format!("{token}\n")).unwrap();
-    let made = ["memories", "create", "m", "--server", &process.url, "--token-file", "token"];
+    let made = ["memories", "--server", &process.url, "--token-file", "token", "create", "m"];
     assert!(run(directory.path(), &made, &[]).status.success());
     let audit = directory.path().join("dhakira-data/access/audit.jsonl");
     wait(|| std::fs::read_to_string(&audit).is_ok_and(|it| it.contains("CreateMemory")));

@@ -254,7 +254,9 @@ async fn a_reader_that_stops_loses_its_connection_and_its_memory() {
     assert_eq!(figure(&pages, "dhakira_turned_away_total{cause=\"stalled_reader\"}").await, 1);
     // A reader that is only slow gets everything.
     let export = proto::ExportUnitsRequest { parent: "memories/m".into(), cursor: String::new() };
-    let mut pages_of_units = clients.units.export_units(export).await.unwrap().into_inner();
+    let most = dhakira::limits::MESSAGE_BYTES_MAX;
+    let mut units = clients.units.max_decoding_message_size(most);
+    let mut pages_of_units = units.export_units(export).await.unwrap().into_inner();
     let mut units = 0;
     while let Some(page) = pages_of_units.next().await {
         units += page.unwrap().units.len();
