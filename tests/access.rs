@@ -264,8 +264,16 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
     }
 }
 
-/// What the README says: the role by method and kind of request, and whether it is for the memories named.
-fn readme_table() -> BTreeMap<(String, &'static str), (Role, bool)> {
+/// For which memories a role is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Named,
+    Any,
+    All,
+}
+
+/// What the README says: the role by method and kind of request, and for which memories.
+fn readme_table() -> BTreeMap<(String, &'static str), (Role, Reach)> {
     let rows = README.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let method = cells.next()?.trim_end_matches('`');
@@ -278,9 +286,10 @@ fn readme_table() -> BTreeMap<(String, &'static str), (Role, bool)> {
         for ask in asks.split("; ") {
             let (role, of) = ask.split_once(" of ").unwrap();
             let (kind, named) = match of {
-                "each memory named" => ("", true),
-                "any memory" => ("", false),
-                "where it stores" => ("stores", true),
+                "each memory named" => ("", Reach::Named),
+                "any memory" => ("", Reach::Any),
+                "all memories" => ("", Reach::All),
+                "where it stores" => ("stores", Reach::Named),
                 other => panic!("the test does not know '{other}'"),
             };
             table.insert((method.clone(), kind), (role.parse().unwrap(), named));
@@ -333,6 +342,7 @@ const TEXTS: &[&str] = &[
     "next_text",
     "file",
     "texts",
+    "chunk",
     "sentences",
     "source",
     "target",
@@ -444,12 +454,16 @@ async fn every_method_and_role_and_memory_is_as_the_readme_says() {
     for rule in RULES {
         for memory in ["memories/own", "memories/other", ""] {
             for (kind, message) in requests(rule.method, memory) {
-                let (asked, named) = table[&(rule.method.to_owned(), kind)];
+                let (asked, reach) = table[&(rule.method.to_owned(), kind)];
                 let base = table[&(rule.method.to_owned(), "")].0;
                 let nobody = call(&channel, rule.method, message.clone(), None).await.unwrap_err();
                 assert_eq!(nobody.code(), Code::Unauthenticated, "{} without a token", rule.method);
                 for (role, all, token) in &callers {
-                    let reaches = *all || memory != "memories/other" || !named;
+                    let reaches = match reach {
+                        Reach::Named => *all || memory != "memories/other",
+                        Reach::Any => true,
+                        Reach::All => *all,
+                    };
                     let may = *role >= asked && *role >= base && reaches;
                     let got = call(&channel, rule.method, message.clone(), Some(token)).await;
                     let code = got.as_ref().map_or_else(Status::code, |_| Code::Ok);

@@ -126,7 +126,7 @@ fn options(settings: &Settings) -> anyhow::Result<ServeOptions> {
         audit.check()?;
     }
     let (tokens, limits) = (Some(Arc::new(tokens)), settings.limits()?);
-    Ok(ServeOptions { tls, tokens, audit, limits, ..ServeOptions::default() })
+    Ok(ServeOptions { tls, tokens, limits, audit, ..ServeOptions::default() })
 }
 
 /// Refuses to let everybody on a network do everything, unless told to.

@@ -72,7 +72,7 @@ impl Shared {
             self.metrics.turned(Turned::Stranger);
             return Err((call, unauthenticated(stranger)));
         }
-        if let Some(denied) = self.role_too_low(&call, method) {
+        if let Some(denied) = Self::role_too_low(&call, method) {
             return Err((call, denied));
         }
         let client = call.caller.as_ref().map_or(&peer.name, |caller| &caller.client);
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// What can be said before anything of the request is read.
-    fn role_too_low(&self, call: &Call, method: &str) -> Option<Status> {
+    fn role_too_low(call: &Call, method: &str) -> Option<Status> {
         let grants = call.grants()?;
         let Some(rule) = call.rule() else {
             let open = method.starts_with(OPEN_TO_CALLERS) && grants.highest().is_some();

@@ -4,7 +4,7 @@
 //! layer in front of every handler can see which memories a message is about before any handler sees the message. Reads
 //! messages with the very routines that decode them afterwards; where a field comes twice, both are looked at.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
@@ -420,7 +420,8 @@ pub fn table() -> String {
             let what = if rule.every_memory { "all memories" } else { "any memory" };
             asks.push(format!("{} of {what}", rule.role));
         }
-        text.push_str(&format!("| `{method}` | {} |\n", asks.join("; ")));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{method}` | {} |", asks.join("; "));
     }
     text
 }

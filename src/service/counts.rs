@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::proto::{MatchKind, SegmentMatches};
+use super::proto::{Match, MatchKind, SegmentMatches};
 
 /// What is told of segments that were looked up, by the kind of their best match.
 const STAGES: [&str; 4] = ["context", "exact", "fuzzy", "none"];
@@ -15,7 +15,7 @@ impl LookupCounts {
     /// Counts what was found.
     pub(super) fn count(&self, found: &[SegmentMatches]) {
         for segment in found {
-            let stage = match segment.matches.first().map(|best| best.kind()) {
+            let stage = match segment.matches.first().map(Match::kind) {
                 Some(MatchKind::Context) => 0,
                 Some(MatchKind::Exact) => 1,
                 Some(MatchKind::Fuzzy | MatchKind::Unspecified) => 2,

@@ -1,6 +1,6 @@
 //! `dhakira bench soak`: does it stay what it is, hour after hour? Mixed load on a server, and a reckoning at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -189,14 +189,14 @@ async fn reckon(
     let (mut lost, mut doubled, mut unexpected, mut compared) = (0, 0, 0, 0);
     for (memory, mut written) in model {
         compared += written.len();
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let mut pages = client.export(&memory).await?;
         while let Some(page) = pages.next().await {
             for unit in page? {
                 let (source, target) = (unit.content.source.text, unit.content.target.text);
-                let before = seen.insert(source.clone(), ());
+                let again = !seen.insert(source.clone());
                 match written.remove(&source) {
-                    _ if before.is_some() => doubled += 1,
+                    _ if again => doubled += 1,
                     Some(expected) if expected == target => {}
                     Some(_) => lost += 1,
                     None => unexpected += 1,

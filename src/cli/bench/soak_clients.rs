@@ -267,13 +267,13 @@ impl Worker {
         hasty: bool,
     ) -> Result<(), (&'static str, ClientError)> {
         let id = Uuid::new_v4();
-        let haste = hasty.then(|| Duration::from_micros(self.random.below(3_000) as u64));
+        let patience = hasty.then(|| Duration::from_micros(self.random.below(3_000) as u64));
         let since = Instant::now();
         let what = self.random.below(3);
         if self.kept.len() < 10 || (what == 0 && self.kept.len() < KEPT_UNITS) {
             let contents: Vec<UnitContent> =
                 (0..=self.random.below(4)).map(|_| self.new_unit()).collect();
-            let made = insist(&mut self.tally, "create", haste, || {
+            let made = insist(&mut self.tally, "create", patience, || {
                 let (mut client, contents) = (client.clone(), contents.clone());
                 async move { client.create_units(memory, contents, id).await }
             });
@@ -285,7 +285,7 @@ impl Worker {
         } else if let Some((unit, revision, source)) = self.kept.pop_front() {
             if what == 1 {
                 let content = self.new_unit();
-                let changed = insist(&mut self.tally, "update", haste, || {
+                let changed = insist(&mut self.tally, "update", patience, || {
                     let (mut client, content) = (client.clone(), content.clone());
                     async move { client.update_texts(memory, (unit, revision), content, id).await }
                 });
@@ -296,7 +296,7 @@ impl Worker {
                 written.insert(text.clone(), content.target.text);
                 self.kept.push_back((unit, changed.revision, text));
             } else {
-                let deleted = insist(&mut self.tally, "delete", haste, || {
+                let deleted = insist(&mut self.tally, "delete", patience, || {
                     let mut client = client.clone();
                     async move { client.delete_unit(memory, unit, id).await }
                 });
@@ -441,10 +441,10 @@ async fn send(
 async fn insist<T, F: Future<Output = Result<T, ClientError>>>(
     tally: &mut Tally,
     kind: &'static str,
-    haste: Option<Duration>,
+    patience: Option<Duration>,
     call: impl Fn() -> F,
 ) -> Result<T, ClientError> {
-    if let Some(time) = haste {
+    if let Some(time) = patience {
         tally.called("write_given_up");
         // Whatever became of it.
         let _ = tokio::time::timeout(time, call()).await;
