@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tokio::sync::Barrier;
 use tokio_stream::StreamExt as _;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -90,6 +91,7 @@ impl BenchSoak {
             queries,
             pause: Duration::from_millis(self.pause_ms),
             begin,
+            ready: Barrier::new(usize::from(self.clients)),
             end: begin + Duration::from_secs(u64::from(self.minutes) * 60),
         });
         let mut workers = tokio::task::JoinSet::new();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Barrier;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
@@ -27,6 +28,8 @@ pub(super) struct Load {
     pub(super) pause: Duration,
     pub(super) begin: Instant,
     pub(super) end: Instant,
+    /// Passed when every memory is there.
+    pub(super) ready: Barrier,
 }
 
 /// What happened.
@@ -147,6 +150,7 @@ impl Worker {
         if writes {
             self.begin_memory(&mut client, &own).await?;
         }
+        self.load.ready.wait().await;
         while Instant::now() < self.load.end {
             let done = match self.index % 16 {
                 0..=6 => self.look_up(&mut client).await,
