@@ -177,7 +177,7 @@ async fn messages_that_are_too_large_are_refused_before_they_come() {
 
 #[tokio::test]
 async fn memory_for_messages_has_an_end() {
-    let limits = Limits { message_bytes: 1024 * 1024, ..Limits::default() };
+    let limits = Limits { message_bytes: 2 * 1024 * 1024, ..Limits::default() };
     let (server, pages) = start(limits).await;
     let mut sender = raw(&server, None).await;
     // Announced and never sent: reserved, so that it is there when it comes.

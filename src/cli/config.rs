@@ -130,7 +130,7 @@ static SETTINGS: &[Setting] = &[
         "message_memory_mib",
         Kind::Number(32),
         "512",
-        "MiB of messages held for all calls, coming in or waiting to be read",
+        "MiB of messages held for all calls, coming in or waiting to be read; one token or address has half of it",
     ),
     setting(
         "call_seconds_max",

@@ -61,6 +61,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Bytes of messages that one client's calls may hold: half of them all, so that none takes what the others need.
+    fn client_bytes(&self) -> usize {
+        self.message_bytes / 2
+    }
+}
+
 /// Why there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
@@ -108,10 +115,17 @@ impl Full {
 struct Counts {
     calls: usize,
     heavy: usize,
-    /// Calls, and heavy ones of them.
-    clients: HashMap<Arc<str>, (usize, usize)>,
+    clients: HashMap<Arc<str>, OfClient>,
     connections: usize,
     peers: HashMap<IpAddr, usize>,
+}
+
+/// What one client has under way.
+#[derive(Debug, Default)]
+struct OfClient {
+    calls: usize,
+    heavy: usize,
+    bytes: Arc<AtomicUsize>,
 }
 
 /// Counts what is under way.
@@ -152,7 +166,11 @@ impl Admission {
         }
         let heavy = usize::from(weight == Weight::Heavy);
         let mut counts = self.counts();
-        let (of_client, heavy_of_client) = counts.clients.get(client).copied().unwrap_or_default();
+        let before = counts.clients.get(client);
+        let (of_client, heavy_of_client) = before.map_or((0, 0), |it| (it.calls, it.heavy));
+        if before.is_some_and(|it| it.bytes.load(Ordering::Relaxed) >= self.limits.client_bytes()) {
+            return Err(Full::Memory);
+        }
         if counts.calls >= self.limits.calls {
             return Err(Full::Calls);
         }
@@ -167,8 +185,11 @@ impl Admission {
         }
         counts.calls += 1;
         counts.heavy += heavy;
-        counts.clients.insert(client.clone(), (of_client + 1, heavy_of_client + heavy));
-        Ok(CallPermit { admission: self.clone(), client: client.clone(), heavy })
+        let of_client = counts.clients.entry(client.clone()).or_default();
+        of_client.calls += 1;
+        of_client.heavy += heavy;
+        let bytes = of_client.bytes.clone();
+        Ok(CallPermit { admission: self.clone(), client: client.clone(), heavy, bytes })
     }
 
     /// Lets a connection in.
@@ -182,19 +203,6 @@ impl Admission {
         counts.connections += 1;
         counts.peers.insert(peer, of_peer + 1);
         Some(ConnectionPermit { admission: self.clone(), peer })
-    }
-
-    /// Lets bytes of a message in.
-    pub(super) fn bytes(self: &Arc<Self>, bytes: usize) -> Result<BytesPermit, Full> {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let permit = BytesPermit { admission: self.clone(), bytes };
-        if before + bytes > self.limits.message_bytes { Err(Full::Memory) } else { Ok(permit) }
-    }
-
-    /// Counts bytes that are there already, whatever the limit.
-    pub(super) fn bytes_anyway(self: &Arc<Self>, bytes: usize) -> BytesPermit {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        BytesPermit { admission: self.clone(), bytes }
     }
 
     /// Calls, connections and bytes of messages now, and the milliseconds that new work waits.
@@ -231,6 +239,26 @@ pub(super) struct CallPermit {
     admission: Arc<Admission>,
     client: Arc<str>,
     heavy: usize,
+    /// Bytes of all calls of the client.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl CallPermit {
+    /// Lets bytes of a message in.
+    pub(super) fn bytes(&self, bytes: usize) -> Result<BytesPermit, Full> {
+        let permit = self.bytes_anyway(bytes);
+        let limits = &self.admission.limits;
+        let too_much = self.admission.bytes.load(Ordering::Relaxed) > limits.message_bytes
+            || self.bytes.load(Ordering::Relaxed) > limits.client_bytes();
+        if too_much { Err(Full::Memory) } else { Ok(permit) }
+    }
+
+    /// Counts bytes that are there already, whatever the limit.
+    pub(super) fn bytes_anyway(&self, bytes: usize) -> BytesPermit {
+        self.admission.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        BytesPermit { admission: self.admission.clone(), of_client: self.bytes.clone(), bytes }
+    }
 }
 
 impl Drop for CallPermit {
@@ -238,10 +266,10 @@ impl Drop for CallPermit {
         let mut counts = self.admission.counts();
         counts.calls -= 1;
         counts.heavy -= self.heavy;
-        let left = counts.clients.get_mut(&self.client).map(|(calls, heavy)| {
-            *calls -= 1;
-            *heavy -= self.heavy;
-            *calls
+        let left = counts.clients.get_mut(&self.client).map(|of_client| {
+            of_client.calls -= 1;
+            of_client.heavy -= self.heavy;
+            of_client.calls
         });
         if left == Some(0) {
             counts.clients.remove(&self.client);
@@ -274,12 +302,14 @@ impl Drop for ConnectionPermit {
 #[derive(Debug)]
 pub(super) struct BytesPermit {
     admission: Arc<Admission>,
+    of_client: Arc<AtomicUsize>,
     bytes: usize,
 }
 
 impl Drop for BytesPermit {
     fn drop(&mut self) {
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of_client.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -306,14 +336,20 @@ mod tests {
 
     #[test]
     fn bytes_over_the_limit_are_refused_and_not_kept() {
-        let admission = Admission::new(Limits { message_bytes: 10, ..Limits::default() });
-        let held = admission.bytes(8).unwrap();
-        assert!(admission.bytes(8).is_err());
+        let admission = Admission::new(Limits { message_bytes: 20, ..Limits::default() });
+        let (one, other) = ("one".into(), "other".into());
+        let call = admission.call(&one, Weight::Light).unwrap();
+        let held = call.bytes(8).unwrap();
+        assert!(call.bytes(8).is_err(), "half is for others");
         assert_eq!(admission.now().2, 8);
-        drop(held);
-        let held = admission.bytes_anyway(12);
-        assert_eq!(admission.call(&"c".into(), Weight::Light).unwrap_err(), Full::Memory);
-        drop(held);
+        let of_other = admission.call(&other, Weight::Light).unwrap();
+        let others = of_other.bytes(8).unwrap();
+        let more = of_other.bytes_anyway(4);
+        assert_eq!(admission.call(&other, Weight::Light).unwrap_err(), Full::Memory);
+        assert_eq!(admission.call(&one, Weight::Light).unwrap_err(), Full::Memory, "all is full");
+        drop(more);
+        assert!(admission.call(&one, Weight::Light).is_ok());
+        drop((held, others));
         assert_eq!(admission.now().2, 0);
     }
 }

@@ -49,18 +49,17 @@ impl Answer {
 
     /// A piece of a frame, and the rest for later.
     fn piece(&mut self, mut data: Bytes) -> Bytes {
-        let admission = &self.call.shared.admission;
         let piece = data.split_to(data.len().min(PIECE_BYTES));
         self.rest = None;
         if !data.is_empty() {
-            let permit = admission.bytes_anyway(data.len());
+            let permit = self.permit.bytes_anyway(data.len());
             self.rest = Some((data, permit));
         }
         self.reader.more();
         self.owed = true;
         self.reader.more();
         Bytes::from_owner(Piece {
-            _counted: admission.bytes_anyway(piece.len()),
+            _counted: self.permit.bytes_anyway(piece.len()),
             bytes: piece,
             reader: self.reader.clone(),
             _permit: self.permit.clone(),

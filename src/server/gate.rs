@@ -174,8 +174,8 @@ where
             request_id = call.ids.request,
             trace_id = call.ids.trace()
         );
-        let of_call = call.clone();
-        let mut request = request.map(|body| Body::new(Messages::new(body, of_call)));
+        let (of_call, room) = (call.clone(), permit.clone());
+        let mut request = request.map(|body| Body::new(Messages::new(body, of_call, room)));
         if let Some(grants) = call.grants() {
             request.extensions_mut().insert(Visible(grants.clone()));
         }

@@ -15,7 +15,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::service::access::{Named, Role, Rule};
 use crate::service::{refusal, undecodable};
 
-use super::admission::{BytesPermit, Full};
+use super::admission::{BytesPermit, CallPermit, Full};
 use super::call::Call;
 use super::metrics::Turned;
 
@@ -26,6 +26,7 @@ const HEADER_BYTES: usize = 5;
 pub(super) struct Messages {
     inner: Body,
     call: Arc<Call>,
+    permit: Arc<CallPermit>,
     /// Looks at what they say.
     rule: Option<&'static Rule>,
     /// What is held back.
@@ -38,7 +39,7 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    pub(super) fn new(inner: Body, call: Arc<Call>) -> Self {
+    pub(super) fn new(inner: Body, call: Arc<Call>, permit: Arc<CallPermit>) -> Self {
         let rule = call.rule().filter(|rule| {
             let writes = rule.places.iter().any(|place| place.writes);
             let audited = writes && call.shared.audited();
@@ -48,6 +49,7 @@ impl Messages {
         Self {
             inner,
             call,
+            permit,
             rule,
             kept: BytesMut::new(),
             header: BytesMut::with_capacity(HEADER_BYTES),
@@ -93,7 +95,7 @@ impl Messages {
         self.left = length;
         // The one before has been handed on by now.
         self.held = None;
-        self.held = Some(self.call.shared.admission.bytes(length).map_err(|full: Full| {
+        self.held = Some(self.permit.bytes(length).map_err(|full: Full| {
             self.call.shared.metrics.turned(Turned::MemoryFull);
             let retry = Some(full.retry_after());
             refusal(Code::ResourceExhausted, full.reason(), full.message(), retry)
