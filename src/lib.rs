@@ -15,11 +15,12 @@
 //! | [`store`] | where does it live? the seam, sled behind it | matching, formats, protocols |
 //! | [`engine`] | what can be done? the use cases | gRPC, flags, terminals |
 //! | [`service`] | how does the outside speak to the engine? the gRPC skin and its client | sockets |
-//! | [`server`] | how is it put on a socket, and taken off it? | what the calls do |
+//! | [`mod@http`] | how do operators look in? health and metrics over HTTP/1.1 | what it shows |
+//! | [`server`] | how is it put on a socket, and taken off it? who may call, how much, how long | what the calls do |
 //! | [`cli`] | what did the user say, and what is he shown? | generated types, sled |
 //!
 //! Direction: `unit, limits ← check, text ← matching, alignment`; `formats`, `store` rest on `unit, limits, check`; all feed
-//! `engine ← service ← server ← cli`, never the other way (`tests/layering.rs` looks at the imports).
+//! `engine ← service, http ← server ← cli`, never the other way (`tests/layering.rs` looks at the imports).
 //!
 //! Invariants. The store is the truth and the index is derived from it: deleting every checkpoint of an index costs only time. An
 //! acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching`, `alignment` and `formats` do no I/O
@@ -41,6 +42,7 @@ pub mod check;
 pub mod cli;
 pub mod engine;
 pub mod formats;
+pub mod http;
 pub mod limits;
 pub mod matching;
 pub mod server;

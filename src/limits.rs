@@ -117,3 +117,45 @@ pub const SHEET_COLUMNS_MAX: usize = 300;
 pub const SHEET_STRINGS_MAX: usize = 2_000_000;
 /// Text of those strings.
 pub const SHEET_STRINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Longest name of an access token.
+pub const TOKEN_NAME_BYTES_MAX: usize = 100;
+/// Access tokens in the file, those included that are used up: it is read as a whole.
+pub const TOKENS_MAX: usize = 10_000;
+/// Calls under way, of all clients, when nothing else is set: each may hold a message or two.
+pub const CALLS_MAX: usize = 1_024;
+/// Calls under way of one client (a token, or an address without one) when nothing else is set.
+pub const CLIENT_CALLS_MAX: usize = 256;
+/// Calls under way that may each keep a core busy for seconds, when nothing else is set.
+pub const HEAVY_CALLS_MAX: usize = 8;
+/// Of those, the calls of one client.
+pub const CLIENT_HEAVY_CALLS_MAX: usize = 4;
+/// Connections when nothing else is set; each costs some tens of kilobytes and a file descriptor.
+pub const CONNECTIONS_MAX: usize = 1_000;
+/// Connections from one address when nothing else is set.
+pub const PEER_CONNECTIONS_MAX: usize = 500;
+/// Messages of all calls that are held at the same time, coming in or waiting to be read, in MiB, when nothing else is set.
+pub const MESSAGE_MEMORY_MIB: usize = 512;
+/// Seconds that a call with one answer gets when nothing else is set; an exhaustive lookup of a full batch takes a minute.
+pub const CALL_SECONDS_MAX: u64 = 300;
+/// Seconds that a stream gets when nothing else is set. Watchers and imports resume where they were.
+pub const STREAM_SECONDS_MAX: u64 = 24 * 60 * 60;
+/// Seconds a client gets for the TLS handshake and for its first bytes; those who send nothing hold a connection.
+pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
+/// Seconds without a sign of life after which a connection is asked for one, and closed after another such time.
+pub const KEEPALIVE_SECONDS: u64 = 30;
+/// Seconds after which a reader that takes nothing of an answer loses its connection: what waits for it is memory.
+pub const STALLED_READER_SECONDS: u64 = 120;
+/// Bytes of an answer that wait in the connection for their reader before more of it is made.
+pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes of the headers of one call.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Calls that a client has begun and cancelled before they were looked at: a flood of them closes the connection.
+pub const RESET_STREAMS_MAX: usize = 50;
+/// Faults of a client on one connection, such as frames for a call that is over, after which it is closed.
+pub const FAULTY_STREAMS_MAX: usize = 200;
+/// Milliseconds that new work waits for a thread, from which on new calls are refused: who comes later would wait longer.
+pub const QUEUE_MILLIS_MAX: u64 = 2_000;
+/// Longest request id of a client; others get one of the server.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Connections to the address for metrics and health.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::pedantic)]
 #![allow(clippy::type_complexity, clippy::needless_range_loop)]
 
+mod access;
 mod alignment;
 mod alignment_service;
 mod checkpoints;
 mod command_line;
+mod configuration;
 mod crash;
 mod drain;
 mod exchange;
@@ -16,10 +18,12 @@ mod formats_exchange;
 mod grpc;
 mod layering;
 mod matching;
+mod overload;
 mod searches;
 mod store_conformance;
 mod support;
 mod text;
+mod tls;
 
 /// The generated code names its codec by this path.
 mod service {

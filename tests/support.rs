@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhakira::engine::Engine;
-use dhakira::server::{Bound, Shutdown};
+use dhakira::server::{Bound, ServeOptions, Shutdown};
 use dhakira::service::Api;
 use dhakira::store::{InMemoryStore, Store};
 use tonic::transport::Channel;
@@ -38,23 +38,31 @@ impl TestServer {
     }
 
     pub(crate) async fn with(api: Api) -> Self {
+        Self::with_options(api, ServeOptions::default()).await
+    }
+
+    pub(crate) async fn with_options(api: Api, options: ServeOptions) -> Self {
         let bound = Bound::new("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}", bound.address());
         let shutdown = Shutdown::default();
-        let serving = bound.serve(api, shutdown.clone());
+        let serving = bound.serve_with(api, shutdown.clone(), options);
         let task = tokio::spawn(async move { serving.await.unwrap() });
         Self { url, shutdown, task }
     }
 
-    pub(crate) async fn clients(&self) -> Clients {
-        let channel = Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap();
-        Clients {
-            memories: MemoryServiceClient::new(channel.clone()),
-            units: UnitServiceClient::new(channel.clone()),
-            lookups: LookupServiceClient::new(channel.clone()),
-            channel,
-        }
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
+
+    pub(crate) async fn clients(&self) -> Clients {
+        Clients::over(Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap())
+    }
+}
+
+/// An engine over an empty store in memory.
+pub(crate) fn empty_api() -> Api {
+    Api::ready(Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ()).unwrap())
 }
 
 pub(crate) struct Clients {
@@ -65,6 +73,15 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    pub(crate) fn over(channel: Channel) -> Self {
+        Self {
+            memories: MemoryServiceClient::new(channel.clone()),
+            units: UnitServiceClient::new(channel.clone()),
+            lookups: LookupServiceClient::new(channel.clone()),
+            channel,
+        }
+    }
+
     pub(crate) async fn create_memory(&mut self, id: &str) {
         let memory = proto::Memory {
             source_lang: "ar".into(),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::engine::Engine;
 use crate::service::Api;
-use crate::service::client::Client;
+use crate::service::client::{Client, Credentials};
 use crate::store::{OpenOptions, SledStore, StoreError};
 
 use super::output::LoadBar;
@@ -22,9 +22,63 @@ pub(super) struct Where {
     /// A running server to use instead, such as <http://127.0.0.1:50051>.
     #[arg(long, value_name = "URL", env = "DHAKIRA_SERVER")]
     server: Option<String>,
+    #[command(flatten)]
+    link: Link,
     /// Open a store that ends before its last acknowledged write, giving up what is missing.
     #[arg(long, conflicts_with = "server")]
     accept_data_loss: bool,
+}
+
+/// How a command reaches a server that does not talk to everybody.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "With --server")]
+pub(super) struct Link {
+    /// Token that the server wants; better in the variable or in a file, where no list of processes shows it.
+    #[arg(long, value_name = "TOKEN", env = "DHAKIRA_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// File with the token.
+    #[arg(long, value_name = "FILE", env = "DHAKIRA_TOKEN_FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Certificates (PEM) that vouch for the server, in place of the system's.
+    #[arg(long, value_name = "FILE", env = "DHAKIRA_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// Certificate (PEM) to show to the server.
+    #[arg(long, value_name = "FILE", env = "DHAKIRA_CLIENT_CERT", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", env = "DHAKIRA_CLIENT_KEY", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+}
+
+impl Link {
+    /// Reads the files. Blocks.
+    pub(super) fn credentials(&self) -> anyhow::Result<Credentials> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let of_file = self.token_file.as_ref().map(|path| {
+            let text = String::from_utf8(read(path)?);
+            text.with_context(|| format!("{} holds no token", path.display()))
+        });
+        let identity = self.client_cert.as_ref().zip(self.client_key.as_ref());
+        Ok(Credentials {
+            token: self.token.clone().or(of_file.transpose()?).map(|it| it.trim().to_owned()),
+            ca: self.ca_file.as_ref().map(read).transpose()?,
+            identity: identity.map(|(it, key)| anyhow::Ok((read(it)?, read(key)?))).transpose()?,
+        })
+    }
+
+    /// A client of a server. Warns of a token that crosses a network for everybody to read.
+    pub(super) async fn connect(&self, url: &str) -> anyhow::Result<Client> {
+        let link = self.clone();
+        let credentials = tokio::task::spawn_blocking(move || link.credentials()).await??;
+        let local = ["127.", "localhost", "[::1]"];
+        let host = url.strip_prefix("http://").filter(|_| credentials.token.is_some());
+        if host.is_some_and(|host| !local.iter().any(|it| host.starts_with(it))) {
+            eprintln!("dhakira: warning: the token goes to {url} unencrypted; use https://");
+        }
+        Ok(Client::connect_with(url, &credentials).await?)
+    }
 }
 
 /// Whether a command makes a data directory that is not there.
@@ -37,7 +91,7 @@ pub(super) enum Missing {
 impl Where {
     /// The memories in a directory.
     pub(super) fn directory(data: PathBuf, accept_data_loss: bool) -> Self {
-        Self { data, server: None, accept_data_loss }
+        Self { data, server: None, link: Link::default(), accept_data_loss }
     }
 
     /// Where the indexes of a data directory wait for the next start.
@@ -48,7 +102,7 @@ impl Where {
     /// A client of the memories: of the server, or of an engine in this process.
     pub(super) async fn client(&self, purpose: &str, missing: Missing) -> anyhow::Result<Client> {
         if let Some(url) = &self.server {
-            return Ok(Client::connect(url).await?);
+            return self.link.connect(url).await;
         }
         let (place, purpose) = (self.clone(), purpose.to_owned());
         let engine = tokio::task::spawn_blocking(move || place.open(&purpose, missing)).await??;
@@ -65,6 +119,9 @@ impl Where {
         SledStore::open(&self.data, &options).map_err(|error| {
             let hint = match &error {
                 StoreError::InUse { holder, .. } => Some(match holder.address() {
+                    Some(url) if url.contains("://") => {
+                        format!("add --server {url} to work through it")
+                    }
                     Some(address) => format!("add --server http://{address} to work through it"),
                     None => "wait for it to end, or serve the directory with `dhakira serve` and work through --server"
                         .to_owned(),

@@ -3,12 +3,14 @@
 //! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
 //! output holds the answer and nothing else; everything about the work goes to standard error.
 
+mod access_tokens;
 mod align;
 mod align_page;
 mod analyze;
 mod backend;
 mod bench;
 mod check;
+mod config;
 mod demo;
 mod export;
 mod filter;
@@ -56,6 +58,8 @@ struct Arguments {
 enum Command {
     /// Serve the memories of a data directory over gRPC.
     Serve(serve::Serve),
+    /// Show the settings of a server, and where each comes from.
+    Config(config::Config),
     /// See it work: a sample memory, a server, ten lookups.
     Demo(demo::Demo),
     /// Read translations from files of any exchange format into a memory.
@@ -78,7 +82,7 @@ enum Command {
     Check(check::Check),
     /// Split text into sentences, one a line.
     Split(split::Split),
-    /// Show the tokens of segments: what a lookup compares.
+    /// Show the tokens of segments: what a lookup compares. `create`, `list`, `revoke`: access tokens.
     Tokens(tokens::Tokens),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
@@ -89,7 +93,11 @@ enum Command {
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(arguments.verbose);
+    let log = match &arguments.command {
+        Command::Serve(command) => command.log(),
+        _ => Log::default(),
+    };
+    start_log(arguments.verbose, log);
     if matches!(arguments.command, Command::Import(_)) {
         // A job in bulk: on the machine of a server it gives way to those who wait for an answer.
         crate::engine::step_back();
@@ -118,6 +126,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Serve(command) => command.run().await,
+        Command::Config(command) => command.run(),
         Command::Demo(command) => command.run().await,
         Command::Import(command) => command.run().await,
         Command::Export(command) => command.run().await,
@@ -135,13 +144,26 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
     }
 }
 
-fn start_log(verbose: u8) {
+/// What is logged, and how.
+#[derive(Debug, Default)]
+struct Log {
+    filter: Option<String>,
+    json: bool,
+}
+
+fn start_log(verbose: u8, log: Log) {
     let level = match verbose {
         0 => "warn,sled=error",
         1 => "info,sled=warn",
         _ => "debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("DHAKIRA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let given = log.filter.or_else(|| std::env::var("DHAKIRA_LOG").ok());
+    let given = given.and_then(|it| tracing_subscriber::EnvFilter::try_new(it).ok());
+    let filter = given.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if log.json {
+        lines.json().flatten_event(true).init();
+    } else {
+        lines.init();
+    }
 }

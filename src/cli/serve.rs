@@ -5,27 +5,33 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::engine::{Engine, Loaded};
+use crate::http;
 use crate::limits::DRAIN_SECONDS;
-use crate::server::{Bound, DEFAULT_ADDRESS, Shutdown};
+use crate::server::{
+    Audit, AuditFile, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile, Tokens,
+};
 use crate::service::Api;
 
-use super::Outcome;
 use super::backend::{Missing, Where};
+use super::config::{Flags, Settings};
 use super::output::LoadBar;
+use super::{Log, Outcome};
 
 /// Serve the memories of a data directory over gRPC, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Without settings it listens on this machine only, for everybody on it. For others: `dhakira tokens \
+    create`, --tls-cert and --tls-key, and --listen. SIGHUP reads certificates and tokens again and opens the audit file anew."
+)]
 pub(super) struct Serve {
-    /// Directory that holds the memories; made when it is not there.
-    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
-    data: PathBuf,
-    /// Address and port to listen on. Whoever can reach it can read and write every memory.
-    #[arg(long, value_name = "ADDRESS", env = "DHAKIRA_LISTEN", default_value = DEFAULT_ADDRESS)]
-    listen: SocketAddr,
+    #[command(flatten)]
+    flags: Flags,
     /// Open a store that ends before its last acknowledged write, giving up what is missing.
     #[arg(long)]
     accept_data_loss: bool,
@@ -35,18 +41,38 @@ pub(super) struct Serve {
 const LEARN_IDLE: Duration = Duration::from_secs(20);
 
 impl Serve {
+    /// What is to be logged; settings that are no good are told of when it runs.
+    pub(super) fn log(&self) -> Log {
+        let Ok(settings) = Settings::resolve(&self.flags) else { return Log::default() };
+        Log {
+            filter: settings.given("log").ok().flatten(),
+            json: settings.get::<String>("log_format").is_ok_and(|it| it == "json"),
+        }
+    }
+
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let place = Where::directory(self.data, self.accept_data_loss);
+        let settings = Settings::resolve(&self.flags)?;
+        let place = Where::directory(settings.get("data")?, self.accept_data_loss);
+        let listen: SocketAddr = settings.get("listen")?;
+        let mut options = tokio::task::block_in_place(|| options(&settings))?;
+        check_exposure(&settings, listen, &options)?;
         let store = {
             let place = place.clone();
             tokio::task::spawn_blocking(move || place.open_store("serve", Missing::Create))
                 .await??
         };
         let store = Arc::new(store);
-        let bound = Bound::new(self.listen).await?;
-        store.announce(&bound.address().to_string())?;
+        let bound = Bound::new(listen).await?;
+        let scheme = if options.tls.is_some() { "https://" } else { "" };
+        store.announce(&format!("{scheme}{}", bound.address()))?;
+        if let Some(address) = settings.given::<SocketAddr>("http_listen")? {
+            let listener = http::bind(address).await;
+            let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+            eprintln!("dhakira: health and metrics on http://{}", listener.local_addr()?);
+            options.http = Some(listener);
+        }
         let shutdown = Shutdown::default();
-        tokio::spawn(listen_for_signals(shutdown.clone())?);
+        tokio::spawn(listen_for_signals(shutdown.clone(), options.reload.clone())?);
         let api = Api::default();
         eprintln!(
             "dhakira: listening on {} for the memories in {}",
@@ -54,7 +80,7 @@ impl Serve {
             place.data.display()
         );
         let loading = load(api.clone(), store, place.checkpoints());
-        let serving = bound.serve(api.clone(), shutdown);
+        let serving = bound.serve_with(api.clone(), shutdown, options);
         tokio::pin!(serving);
         // While the memories load, the server answers that they do.
         tokio::select! {
@@ -73,6 +99,66 @@ impl Serve {
         eprintln!("dhakira: stopped");
         Ok(Outcome::Done)
     }
+}
+
+/// Certificates, tokens, limits and audit. Blocks.
+fn options(settings: &Settings) -> anyhow::Result<ServeOptions> {
+    let file = |key| settings.given::<PathBuf>(key);
+    let tls = match (file("tls_cert")?, file("tls_key")?, file("tls_client_ca")?) {
+        (None, None, None) => None,
+        (Some(certificate), Some(key), client_ca) => {
+            let tls = Tls::open(TlsFiles { certificate, key, client_ca });
+            Some(Arc::new(tls.context("cannot speak TLS")?))
+        }
+        _ => anyhow::bail!("TLS takes both tls_cert and tls_key"),
+    };
+    let tokens = Tokens::open(TokenFile::new(settings.tokens_file()?))?;
+    let audit = match settings.get::<String>("audit")?.as_str() {
+        "off" => Audit::Off,
+        "log" => Audit::Log,
+        "auto" => {
+            let data: PathBuf = settings.get("data")?;
+            Audit::FileWithTokens(AuditFile::new(data.join("access").join("audit.jsonl")))
+        }
+        path => Audit::File(AuditFile::new(PathBuf::from(path))),
+    };
+    if !matches!(audit, Audit::FileWithTokens(_)) || tokens.required() {
+        audit.check()?;
+    }
+    let (tokens, limits) = (Some(Arc::new(tokens)), settings.limits()?);
+    Ok(ServeOptions { tls, tokens, limits, audit, ..ServeOptions::default() })
+}
+
+/// Refuses to let everybody on a network do everything, unless told to.
+fn check_exposure(
+    settings: &Settings,
+    listen: SocketAddr,
+    options: &ServeOptions,
+) -> anyhow::Result<()> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let tokens = options.tokens.as_ref().is_some_and(|tokens| tokens.required());
+    let certificates = options.tls.as_ref().is_some_and(|tls| tls.knows_clients());
+    if !tokens && !certificates {
+        if settings.get("insecure_no_auth")? {
+            eprintln!(
+                "dhakira: warning: whoever reaches {listen} reads, changes and deletes everything"
+            );
+            return Ok(());
+        }
+        anyhow::bail!(
+            "{listen} can be reached from other machines, and nobody would be asked who he is: whoever reaches it could \
+             read, change and delete everything. Make a token first (`dhakira tokens create NAME --grant admin:*`), or ask \
+             for client certificates (--tls-client-ca), or, where something else keeps strangers out, say --insecure-no-auth"
+        );
+    }
+    if options.tls.is_none() {
+        eprintln!(
+            "dhakira: warning: without --tls-cert, tokens and texts cross the network for everybody to read"
+        );
+    }
+    Ok(())
 }
 
 /// Loads the memories and puts them behind the API; returns what it took.
@@ -94,15 +180,21 @@ async fn load(
 /// Asks the server to stop at the first signal, and to stop at once at the second.
 fn listen_for_signals(
     shutdown: Shutdown,
+    reload: Arc<Notify>,
 ) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
         let mut first = true;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hang_up.recv() => {
+                    reload.notify_one();
+                    continue;
+                }
             }
             if first {
                 eprintln!(

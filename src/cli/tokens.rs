@@ -9,11 +9,13 @@ use crate::text::{Analysis, Analyzer, TEXT_VERSION, TokenKind};
 use crate::unit::Lang;
 
 use super::Outcome;
+use super::access_tokens::AccessTokens;
 use super::input::stdin_lines;
 use super::output::{isolate, json_to, table};
 
-/// Show the tokens of segments, one segment a line: what a lookup compares.
+/// Show the tokens of segments, one segment a line: what a lookup compares. Or make, list and revoke access tokens.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = format!("Offsets are code points of the line. Tokens are equal for the score when their folded forms are, \
     alike when only their classes are. Version of the rules: {TEXT_VERSION}."))]
 pub(super) struct Tokens {
@@ -26,6 +28,8 @@ pub(super) struct Tokens {
     /// Segments; standard input, one a line, when there are none.
     #[arg(value_name = "SEGMENT")]
     segments: Vec<String>,
+    #[command(subcommand)]
+    access: Option<AccessTokens>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +55,9 @@ struct TokenLine<'a> {
 
 impl Tokens {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        if let Some(access) = self.access {
+            return access.run();
+        }
         let analyzer = Analyzer::new(&self.lang);
         let mut analysis = Analysis::default();
         let mut out = BufWriter::new(io::stdout().lock());

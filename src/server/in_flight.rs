@@ -15,12 +15,11 @@ use tower::{Layer, Service};
 #[derive(Debug, Clone)]
 pub(super) struct InFlight {
     count: Arc<watch::Sender<usize>>,
-    drained: CancellationToken,
 }
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { count: Arc::new(watch::Sender::new(0)), drained: CancellationToken::new() }
+        Self { count: Arc::new(watch::Sender::new(0)) }
     }
 }
 
@@ -34,16 +33,6 @@ impl InFlight {
     pub(super) async fn none(&self) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.count.subscribe().wait_for(|&count| count == 0).await;
-    }
-
-    /// Says that nothing is waited for any more.
-    pub(super) fn set_drained(&self) {
-        self.drained.cancel();
-    }
-
-    /// Waits for [`Self::set_drained`].
-    pub(super) async fn drained(&self) {
-        self.drained.cancelled().await;
     }
 
     fn begin(&self) -> Ticket {

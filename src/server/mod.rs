@@ -1,26 +1,50 @@
-//! How is the API put on a socket, and taken off it? Listener, health, reflection, panics, drain.
+//! How is the API put on a socket, and taken off it? Who may call it, how much, and how long; health, panics, drain.
 //!
 //! Knows nothing of what the calls do.
 
+mod admission;
+mod answer;
+mod audit;
+mod call;
+mod connections;
+mod gate;
 mod in_flight;
+mod metrics;
+mod operators;
+mod request;
+mod tls;
+mod tokens;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::limits::{CONNECTION_STREAMS_MAX, DRAIN_SECONDS};
+use crate::limits::DRAIN_SECONDS;
 use crate::service::{Api, DESCRIPTORS, SERVICE_NAMES};
 
+use admission::Admission;
+use call::{Readers, Shared};
+use connections::Connections;
+use gate::GateLayer;
 use in_flight::InFlight;
+use metrics::Metrics;
+use operators::Operators;
+
+pub use admission::Limits;
+pub use audit::{Audit, AuditFile};
+pub use tls::{Tls, TlsError, TlsFiles};
+pub use tokens::{TokenError, TokenFile, TokenRecord, Tokens};
 
 /// Where a server listens when nothing else is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
@@ -36,7 +60,7 @@ pub enum ServeError {
         /// What the operating system said.
         cause: io::Error,
     },
-    /// The listener broke, or the descriptors did.
+    /// The descriptors are broken.
     #[error("the server stopped: {0}")]
     Broken(String),
 }
@@ -88,46 +112,101 @@ impl Bound {
         self.address
     }
 
-    /// Serves until `shutdown`, then drains: calls in flight get [`DRAIN_SECONDS`] to end.
+    /// Serves everybody who can reach the address until `shutdown`, then drains: calls in flight get [`DRAIN_SECONDS`] to end.
     ///
     /// # Errors
     /// [`ServeError::Broken`].
     pub async fn serve(self, api: Api, shutdown: Shutdown) -> Result<(), ServeError> {
+        self.serve_with(api, shutdown, ServeOptions::default()).await
+    }
+
+    /// As [`Self::serve`], to those and as far as the options say.
+    ///
+    /// # Errors
+    /// [`ServeError::Broken`].
+    pub async fn serve_with(
+        self,
+        api: Api,
+        shutdown: Shutdown,
+        options: ServeOptions,
+    ) -> Result<(), ServeError> {
         let (health, health_service) = tonic_health::server::health_reporter();
         set_health(&health, ServingStatus::NotServing).await;
         let mut routes = Routes::builder();
         api.add_to(&mut routes);
         routes.add_service(health_service);
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        let broken = |error: &dyn std::error::Error| ServeError::Broken(error.to_string());
-        routes
-            .add_service(reflection().build_v1().map_err(|error| broken(&error))?)
-            .add_service(reflection().build_v1alpha().map_err(|error| broken(&error))?);
+        add_reflection(&mut routes)?;
+        let shared = Arc::new(Shared {
+            admission: Admission::new(options.limits),
+            metrics: Arc::new(Metrics::default()),
+            audit: options.audit,
+            tokens: options.tokens,
+            readers: Readers::default(),
+        });
         let in_flight = InFlight::default();
-        let server = Server::builder()
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .max_concurrent_streams(CONNECTION_STREAMS_MAX)
+        let service = ServiceBuilder::new()
             .layer(in_flight.layer(shutdown.drain.clone()))
+            .layer(GateLayer(shared.clone()))
+            .map_response(|answer: http::Response<_>| answer.map(Body::new))
             .layer(CatchPanicLayer::custom(panicked))
-            .add_routes(routes.routes())
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(self.listener).with_nodelay(Some(true)),
-                drain(&api, &in_flight, &shutdown),
-            );
+            .service(routes.routes().prepare());
+        let (closing, kill) = (CancellationToken::new(), CancellationToken::new());
+        let connections = Connections {
+            shared: shared.clone(),
+            tls: options.tls.clone(),
+            service,
+            closing: closing.clone(),
+            kill: kill.clone(),
+        };
         let end = async {
-            in_flight.drained().await;
+            drain(&api, &in_flight, &shutdown).await;
+            closing.cancel();
             tokio::time::sleep(CLOSING_TIME).await;
+            kill.cancel();
+        };
+        let operators = Operators {
+            api: api.clone(),
+            shared: shared.clone(),
+            tls: options.tls,
+            draining: shutdown.drain.clone(),
         };
         tokio::select! {
-            result = server => result.map_err(|error| broken(&error)),
-            () = report_health(&api, &health, &shutdown) => Ok(()),
-            () = end => Ok(()),
+            _ = async { tokio::join!(connections.serve(self.listener), end) } => {}
+            () = report_health(&api, &health, &shutdown) => {}
+            () = operators.work(options.http, options.reload) => {}
         }
+        Ok(())
     }
+}
+
+/// Who may call a server, and how much.
+#[derive(Debug, Default)]
+pub struct ServeOptions {
+    /// Certificates; without, lines are open.
+    pub tls: Option<Arc<Tls>>,
+    /// Who may call; without, or without a file of tokens, everybody.
+    pub tokens: Option<Arc<Tokens>>,
+    /// How much is served at a time.
+    pub limits: Limits,
+    /// Where it is written down who wrote what.
+    pub audit: Audit,
+    /// Where health and metrics are shown.
+    pub http: Option<TcpListener>,
+    /// Told when files are to be read again at once, and the audit file opened anew.
+    pub reload: Arc<Notify>,
+}
+
+fn add_reflection(routes: &mut tonic::service::RoutesBuilder) -> Result<(), ServeError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let broken = |error: tonic_reflection::server::Error| ServeError::Broken(error.to_string());
+    routes
+        .add_service(reflection().build_v1().map_err(broken)?)
+        .add_service(reflection().build_v1alpha().map_err(broken)?);
+    Ok(())
 }
 
 /// What connections get to close when everything ended: the last answers are on their way.
@@ -148,7 +227,6 @@ async fn drain(api: &Api, in_flight: &InFlight, shutdown: &Shutdown) {
             tracing::warn!(seconds = DRAIN_SECONDS, "calls in flight did not end in time and are cut off");
         }
     }
-    in_flight.set_drained();
 }
 
 /// Keeps the health service honest; never ends.

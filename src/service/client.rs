@@ -2,19 +2,13 @@
 //!
 //! Speaks the types of the project; the generated ones stay behind it.
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::body::Body;
-use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tower::Service;
+use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::engine::{
@@ -34,10 +28,13 @@ use super::proto::import_units_request::Message as ImportMessage;
 use super::proto::lookup_service_client::LookupServiceClient;
 use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
+use super::transport::Transport;
 use super::unit_streams::{Lifetime, export};
 use super::{Api, analysis, concordance, lookups};
 
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
+pub use super::transport::Credentials;
+pub use super::unit_client::CommitInfo;
 
 /// Why a call failed, in the words of the server.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +58,22 @@ impl ClientError {
     /// Whether the thing that was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
+    }
+}
+
+impl ClientError {
+    /// What went wrong in few words, the same for the same fault: the code, and the reason if there is one.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Connect { .. } => "no connection".to_owned(),
+            Self::Refused(status) => {
+                let reason = status.get_details_error_info().map(|info| info.reason);
+                reason.map_or_else(
+                    || format!("{:?}", status.code()),
+                    |reason| format!("{:?} {reason}", status.code()),
+                )
+            }
+        }
     }
 }
 
@@ -221,7 +234,7 @@ pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + S
 #[derive(Clone)]
 pub struct Client {
     memories: MemoryServiceClient<Transport>,
-    units: UnitServiceClient<Transport>,
+    pub(super) units: UnitServiceClient<Transport>,
     lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
     /// The services themselves, where they are in this process: units in bulk go there without being written as messages.
@@ -234,14 +247,15 @@ impl Client {
     /// # Errors
     /// Not a URL; nobody answers there.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
-        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let failed = |error: &dyn Error| {
-            let cause = error.source().map_or_else(|| error.to_string(), deepest);
-            ClientError::Connect { url: full.clone(), cause }
-        };
-        let endpoint = Endpoint::from_shared(full.clone()).map_err(|error| failed(&error))?;
-        let channel = endpoint.connect().await.map_err(|error| failed(&error))?;
-        Ok(Self::over(Transport::Remote(channel), None))
+        Self::connect_with(url, &Credentials::default()).await
+    }
+
+    /// As [`Self::connect`], with what the server wants to see and what it is to show.
+    ///
+    /// # Errors
+    /// Not a URL; certificates that are none; nobody answers there.
+    pub async fn connect_with(url: &str, credentials: &Credentials) -> Result<Self, ClientError> {
+        Ok(Self::over(Transport::connect(url, credentials).await?, None))
     }
 
     /// A client of the services in this process: the same answers without a socket.
@@ -516,49 +530,4 @@ fn import_ack(answer: proto::ImportUnitsResponse) -> ImportAck {
         counts: convert::counts(answer.counts.unwrap_or_default()),
         rejected: rejected.collect(),
     }
-}
-
-fn deepest(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), deepest)
-}
-
-/// Where calls go.
-#[derive(Clone)]
-pub(super) enum Transport {
-    Remote(Channel),
-    Local(Routes),
-}
-
-type Failure = Box<dyn Error + Send + Sync>;
-
-impl Service<http::Request<Body>> for Transport {
-    type Response = http::Response<Body>;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        match self {
-            Self::Remote(channel) => channel.poll_ready(context).map_err(Into::into),
-            Self::Local(routes) => {
-                <Routes as Service<http::Request<Body>>>::poll_ready(routes, context).map_err(never)
-            }
-        }
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        match self {
-            Self::Remote(channel) => {
-                let response = channel.call(request);
-                Box::pin(async move { response.await.map_err(Into::into) })
-            }
-            Self::Local(routes) => {
-                let response = routes.call(request);
-                Box::pin(async move { response.await.map_err(never) })
-            }
-        }
-    }
-}
-
-fn never(error: Infallible) -> Failure {
-    match error {}
 }

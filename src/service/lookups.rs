@@ -145,8 +145,19 @@ impl Api {
         Ok(parsed)
     }
 
-    /// Looks segments up; stops when the caller goes away.
+    /// Looks segments up, and counts how well they were found.
     async fn look_up(
+        &self,
+        settings: LookupSettings,
+        segments: Vec<QuerySegment>,
+    ) -> Result<Vec<SegmentMatches>, Status> {
+        let found = self.find(settings, segments).await?;
+        self.lookups.count(&found);
+        Ok(found)
+    }
+
+    /// Looks segments up; stops when the caller goes away.
+    async fn find(
         &self,
         settings: LookupSettings,
         segments: Vec<QuerySegment>,

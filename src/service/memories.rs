@@ -5,6 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::engine::NewMemory;
 use crate::unit::MemoryName;
 
+use super::access::Visible;
 use super::convert::{
     expected_revision, free_text, memory_name, memory_patch, memory_to_wire, page_size, parse,
     request_id,
@@ -60,12 +61,19 @@ impl MemoryService for Api {
         &self,
         request: Request<ListMemoriesRequest>,
     ) -> Result<Response<ListMemoriesResponse>, Status> {
+        let visible = request.extensions().get::<Visible>().cloned();
         let request = request.into_inner();
         let size = page_size(request.page_size)?;
         let after = PageToken::parse("page_token", &request.page_token, LISTING)?
             .and_then(|token| String::from_utf8(token.position().to_vec()).ok())
             .and_then(|name| name.parse::<MemoryName>().ok());
-        let mut records = self.engine()?.memories(after.as_ref(), size + 1);
+        let mut records = match visible {
+            None => self.engine()?.memories(after.as_ref(), size + 1),
+            Some(visible) => {
+                let all = self.engine()?.memories(after.as_ref(), usize::MAX).into_iter();
+                all.filter(|record| visible.shows(&record.name)).take(size + 1).collect()
+            }
+        };
         let more = records.len() > size;
         records.truncate(size);
         let next_page_token = match records.last() {

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of sockets (see `server`) and decides nothing about memories, units or matches.
 
+pub mod access;
 mod alignment;
 mod alignment_client;
 mod alignment_streams;
@@ -10,12 +11,15 @@ pub mod client;
 pub mod codec;
 mod concordance;
 mod convert;
+mod counts;
 mod import_files;
 mod imports;
 mod lookups;
 mod memories;
 mod page_token;
 mod status;
+mod transport;
+mod unit_client;
 mod unit_streams;
 mod units;
 
@@ -36,7 +40,8 @@ use proto::lookup_service_server::LookupServiceServer;
 use proto::memory_service_server::MemoryServiceServer;
 use proto::unit_service_server::UnitServiceServer;
 
-pub use status::ERROR_DOMAIN;
+pub use counts::{LookupCounts, Standing};
+pub use status::{ERROR_DOMAIN, refusal, undecodable};
 
 /// The generated messages, clients and servers.
 #[allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
@@ -61,6 +66,7 @@ pub struct Api {
     engine: Arc<OnceLock<Engine>>,
     stopping: CancellationToken,
     files: FilePlaces,
+    lookups: Arc<LookupCounts>,
 }
 
 impl Api {
@@ -142,6 +148,28 @@ impl Api {
     /// Whether the memories are loaded.
     pub fn is_ready(&self) -> bool {
         self.engine.get().is_some()
+    }
+
+    /// What was looked up, and how well it was found.
+    pub fn lookup_counts(&self) -> &LookupCounts {
+        &self.lookups
+    }
+
+    /// How the memories stand.
+    pub fn standing(&self) -> Standing {
+        let Some(engine) = self.engine.get() else {
+            let trouble = Some("the memories are still being loaded".to_owned());
+            return Standing { trouble, ..Standing::default() };
+        };
+        let memories = engine.memories(None, usize::MAX);
+        let stopping =
+            self.stopping.is_cancelled().then(|| "the server is shutting down".to_owned());
+        Standing {
+            trouble: stopping.or_else(|| engine.poisoned()),
+            memories: memories.len(),
+            units: memories.iter().map(|memory| memory.unit_count).sum(),
+            sequence: engine.watch_sequence().borrow().0,
+        }
     }
 
     fn engine(&self) -> Result<&Engine, Status> {

@@ -82,7 +82,7 @@ pub(super) fn invalid(field: &str, what: &str) -> Status {
 }
 
 /// INVALID_ARGUMENT for bytes that are no message; prost names message and field in its text.
-pub(super) fn undecodable(cause: &str) -> Status {
+pub fn undecodable(cause: &str) -> Status {
     let path = cause
         .split(": ")
         .find(|part| part.contains('.') && !part.contains(' '))
@@ -100,6 +100,15 @@ pub(super) fn loading() -> Status {
 /// UNAVAILABLE because the server is going away.
 pub(super) fn stopping() -> Status {
     unavailable("STOPPING", "the server is shutting down")
+}
+
+/// The answer to a call that is not let in: a stable reason, and when to try again, if that helps.
+pub fn refusal(code: Code, reason: &str, message: &str, retry: Option<Duration>) -> Status {
+    let mut details = info(reason, &[]);
+    if retry.is_some() {
+        details.set_retry_info(retry);
+    }
+    Status::with_error_details(code, message, details)
 }
 
 fn unavailable(reason: &str, message: &str) -> Status {

@@ -174,7 +174,10 @@ async fn watch(
     let mut sequence = api.engine()?.watch_sequence();
     loop {
         let call = move |engine: &Engine| {
-            let records = engine.changes_since(after, WATCH_PAGE_COMMITS)?;
+            // The log shows commits before they are on disk; watchers are told when writers are.
+            let published = *engine.watch_sequence().borrow();
+            let mut records = engine.changes_since(after, WATCH_PAGE_COMMITS)?;
+            records.retain(|record| record.sequence <= published);
             let last = records.last().map(|record| record.sequence);
             let events: Vec<_> = records
                 .iter()

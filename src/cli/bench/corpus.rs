@@ -7,12 +7,26 @@ use crate::formats::{self, Event, ReadOptions};
 use crate::unit::{Segment, UnitContent};
 
 use super::grow::Grower;
+use crate::cli::demo::SAMPLE;
+
+/// The units of the sample memory that the program carries with it.
+pub(super) fn sample_units() -> anyhow::Result<Vec<UnitContent>> {
+    units_of(Box::new(SAMPLE), "sample", usize::MAX)
+}
 
 /// The good units of a file.
 pub(super) fn read_units(file: &Path, limit: usize) -> anyhow::Result<Vec<UnitContent>> {
-    let options = ReadOptions::new("ar".parse()?, "en".parse()?, file.display().to_string());
+    units_of(Box::new(std::fs::File::open(file)?), &file.display().to_string(), limit)
+}
+
+fn units_of(
+    bytes: Box<dyn std::io::Read + Send>,
+    name: &str,
+    limit: usize,
+) -> anyhow::Result<Vec<UnitContent>> {
+    let options = ReadOptions::new("ar".parse()?, "en".parse()?, name.to_owned());
     let mut units = Vec::new();
-    for event in formats::open(Box::new(std::fs::File::open(file)?), &options)? {
+    for event in formats::open(bytes, &options)? {
         if let Event::Unit(unit) = event? {
             units.push(unit.content);
         }
@@ -41,14 +55,19 @@ pub(super) fn queries(file: &Path, count: usize) -> anyhow::Result<Vec<QuerySegm
 pub(super) fn grown(file: &Path) -> anyhow::Result<impl Iterator<Item = UnitContent> + use<>> {
     let real = read_units(file, usize::MAX)?;
     anyhow::ensure!(!real.is_empty(), "{} holds no unit", file.display());
+    Ok(grown_from(real))
+}
+
+/// Some units, then copies of them with changed sources, without end.
+pub(super) fn grown_from(real: Vec<UnitContent>) -> impl Iterator<Item = UnitContent> {
     let mut grower = Grower::new(real.iter().map(|unit| unit.source.text.clone()).collect(), 1);
-    Ok((0..).map(move |number| match real.get(number) {
+    (0..).map(move |number| match real.get(number) {
         Some(unit) => unit.clone(),
         None => UnitContent {
             source: Segment::plain(grower.changed_copy()),
             ..real[number % real.len()].clone()
         },
-    }))
+    })
 }
 
 /// Phrases of two words that stand in the units, from sources and targets by turns.

@@ -260,7 +260,7 @@ fn time_phrases(
 }
 
 /// Puts units into a new memory. Blocks.
-fn fill(
+pub(super) fn fill(
     engine: &Engine,
     name: &MemoryName,
     mut units: impl Iterator<Item = UnitContent>,

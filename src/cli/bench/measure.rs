@@ -15,6 +15,11 @@ impl Figures {
         self.0.insert(name.into(), value);
     }
 
+    /// A figure by name; 0 when there is none.
+    pub(super) fn get(&self, name: &str) -> f64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.0.extend(other.0);
     }

@@ -8,6 +8,8 @@ mod lookup;
 mod measure;
 mod search;
 mod served;
+mod soak;
+mod soak_clients;
 
 use clap::{Args, Subcommand};
 
@@ -30,6 +32,8 @@ enum What {
     Lookup(lookup::BenchLookup),
     /// Time of a search in the index alone, on one core, at any size of memory.
     Search(search::BenchSearch),
+    /// Many clients that mix everything for minutes; at the end the store is compared with what was written.
+    Soak(soak::BenchSoak),
 }
 
 impl Bench {
@@ -38,6 +42,7 @@ impl Bench {
             What::Align(command) => tokio::task::spawn_blocking(|| command.run()).await??,
             What::Import(command) => command.run().await?,
             What::Lookup(command) => command.run().await?,
+            What::Soak(command) => command.run().await?,
             What::Search(command) => tokio::task::spawn_blocking(|| command.run()).await??,
         }
         Ok(Outcome::Done)

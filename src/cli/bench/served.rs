@@ -47,6 +47,13 @@ impl Server {
         self.child.id()
     }
 
+    /// Asks it to end and waits until it has; whether it ended well. Blocks.
+    pub(super) fn stop(mut self) -> anyhow::Result<bool> {
+        let process = self.child.id().to_string();
+        anyhow::ensure!(Command::new("kill").args(["-TERM", &process]).status()?.success());
+        Ok(self.child.wait()?.success())
+    }
+
     /// Memory of the server.
     pub(super) fn resident_mb(&self) -> f64 {
         resident_mb_of(&self.child.id().to_string())

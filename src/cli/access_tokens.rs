@@ -1,0 +1,168 @@
+//! `dhakira tokens create`, `list`, `revoke`: who may call a server.
+//!
+//! Works on the file of tokens, not on the memories: a server that runs sees a change within a second.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use jiff::{Span, Timestamp, ZonedDateTime};
+use serde::Serialize;
+
+use crate::server::{TokenFile, TokenRecord};
+use crate::service::access::{Grant, Grants};
+
+use super::Outcome;
+use super::output::{json_line, table};
+
+/// Where the tokens of a data directory are.
+pub(super) fn tokens_path(data: &std::path::Path) -> PathBuf {
+    data.join("access").join("tokens.json")
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// Directory that holds the memories.
+    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
+    data: PathBuf,
+    /// File of tokens, when it is not DIR/access/tokens.json.
+    #[arg(long, value_name = "FILE", env = "DHAKIRA_TOKENS_FILE")]
+    tokens_file: Option<PathBuf>,
+    /// One JSON object a token, one a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Place {
+    fn file(&self) -> TokenFile {
+        TokenFile::new(self.tokens_file.clone().unwrap_or_else(|| tokens_path(&self.data)))
+    }
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum AccessTokens {
+    /// Make an access token and show it, once. From the first one on, a server of these memories asks for tokens.
+    Create {
+        /// Who or what gets it, such as `anna` or `cat-tool`; stands in the audit lines.
+        name: String,
+        /// What it allows: reader, translator, manager or admin, and a memory: `reader:news`, `manager:client-*`,
+        /// `admin:*`. Several times for several memories.
+        #[arg(long, value_name = "ROLE:MEMORY", required = true)]
+        grant: Vec<Grant>,
+        /// How long it works, such as `90d`, `12h`, `2w`, or `never`.
+        #[arg(long, value_name = "TIME", default_value = "365d")]
+        expires_in: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the access tokens: never the tokens themselves, which are not stored.
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take an access token back; calls under way with it end.
+    Revoke {
+        /// Its id, or its name.
+        token: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    name: &'a str,
+    state: &'static str,
+    grants: Vec<String>,
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    revoked: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+}
+
+fn shown<'a>(record: &'a TokenRecord, token: Option<&'a str>) -> Shown<'a> {
+    Shown {
+        id: &record.id,
+        name: &record.name,
+        state: record.state(Timestamp::now()),
+        grants: record.grants.0.iter().map(ToString::to_string).collect(),
+        created: record.created,
+        expires: record.expires,
+        revoked: record.revoked,
+        token,
+    }
+}
+
+impl AccessTokens {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Create { name, grant, expires_in, place } => {
+                let file = place.file();
+                let first = file.read()?.is_none();
+                let (token, record) = file.create(&name, Grants(grant), end(&expires_in)?)?;
+                if place.json {
+                    json_line(&shown(&record, Some(&token)))?;
+                } else {
+                    println!("{token}");
+                }
+                eprintln!(
+                    "dhakira: token {} for {}; it is not shown again",
+                    record.id, record.name
+                );
+                if first {
+                    eprintln!(
+                        "dhakira: from now on a server of these memories asks every call for a token"
+                    );
+                }
+            }
+            Self::List { place } => list(&place)?,
+            Self::Revoke { token, place } => {
+                let record = place.file().revoke(&token)?;
+                if place.json {
+                    json_line(&shown(&record, None))?;
+                } else {
+                    eprintln!("dhakira: token {} of {} is revoked", record.id, record.name);
+                }
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn list(place: &Place) -> anyhow::Result<()> {
+    let file = place.file();
+    let Some(records) = file.read()? else {
+        eprintln!(
+            "dhakira: there are no tokens in {}: a server of these memories lets everybody in who reaches it",
+            file.path().display()
+        );
+        return Ok(());
+    };
+    if place.json {
+        return records.iter().try_for_each(|record| json_line(&shown(record, None)));
+    }
+    let text = |time: Option<Timestamp>| {
+        time.map_or_else(|| "never".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+    };
+    let head = ["id", "name", "state", "allows", "created", "expires"].map(str::to_owned).to_vec();
+    let rows = records.iter().map(|record| {
+        let it = shown(record, None);
+        let (created, expires) = (text(Some(it.created)), text(it.expires));
+        vec![it.id.into(), it.name.into(), it.state.into(), it.grants.join(" "), created, expires]
+    });
+    print!("{}", table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    Ok(())
+}
+
+/// When a token ends that works for so long from now.
+fn end(text: &str) -> anyhow::Result<Option<Timestamp>> {
+    if text == "never" {
+        return Ok(None);
+    }
+    let wrong = || format!("'{text}' is not a time such as 90d, 12h, 2w, or never");
+    let span: Span = text.parse().with_context(wrong)?;
+    anyhow::ensure!(span.is_positive(), wrong());
+    Ok(Some(ZonedDateTime::now().checked_add(span).with_context(wrong)?.timestamp()))
+}

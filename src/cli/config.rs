@@ -1,0 +1,449 @@
+//! What is a server told, and by whom? One table of settings; each from a flag, the environment, a file, or its default.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use serde::Serialize;
+
+use crate::server::Limits;
+
+use super::Outcome;
+use super::access_tokens::tokens_path;
+use super::output::{json_line, table};
+
+/// What kind of value a setting has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Path,
+    Address,
+    Switch,
+    /// At least this.
+    Number(u64),
+    Word(&'static [&'static str]),
+    Text,
+}
+
+/// A setting; the key is also its flag (`--tls-cert`) and its variable (`DHAKIRA_TLS_CERT`).
+struct Setting {
+    key: &'static str,
+    kind: Kind,
+    /// Empty: not set.
+    default: &'static str,
+    help: &'static str,
+}
+
+const fn setting(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { key, kind, default, help }
+}
+
+/// The table.
+static SETTINGS: &[Setting] = &[
+    setting(
+        "data",
+        Kind::Path,
+        "./dhakira-data",
+        "Directory that holds the memories; made when it is not there",
+    ),
+    setting("listen", Kind::Address, "127.0.0.1:50051", "Address and port for gRPC"),
+    setting(
+        "http_listen",
+        Kind::Address,
+        "",
+        "Address and port for /healthz, /readyz and /metrics; none when not set",
+    ),
+    setting(
+        "tls_cert",
+        Kind::Path,
+        "",
+        "Certificate of the server and those that vouch for it, PEM; read again when it changes",
+    ),
+    setting("tls_key", Kind::Path, "", "Private key of the certificate, PEM"),
+    setting(
+        "tls_client_ca",
+        Kind::Path,
+        "",
+        "Certificates that vouch for clients, PEM; a client without a certificate is turned away",
+    ),
+    setting(
+        "tokens_file",
+        Kind::Path,
+        "",
+        "File of access tokens, DATA/access/tokens.json when not set; once it is there, every call needs a token",
+    ),
+    setting(
+        "insecure_no_auth",
+        Kind::Switch,
+        "false",
+        "Listen beyond this machine although neither tokens nor client certificates are asked for: whoever reaches the address reads, changes and deletes everything",
+    ),
+    setting(
+        "audit",
+        Kind::Text,
+        "auto",
+        "Where each write is noted: a file, `log`, `off`, or `auto`: DATA/access/audit.jsonl while tokens are asked for",
+    ),
+    setting(
+        "log",
+        Kind::Text,
+        "",
+        "What is logged, such as `info` or `warn,call=info` (a line a call); warnings when not set",
+    ),
+    setting(
+        "log_format",
+        Kind::Word(&["text", "json"]),
+        "text",
+        "How it is logged, on standard error: text or json",
+    ),
+    setting("calls_max", Kind::Number(1), "1024", "Calls under way"),
+    setting(
+        "client_calls_max",
+        Kind::Number(1),
+        "256",
+        "Calls under way of one token, or of one address without tokens",
+    ),
+    setting(
+        "heavy_calls_max",
+        Kind::Number(1),
+        "8",
+        "Calls under way of the kind that keeps a core busy: AlignDocuments, TrainLexicon, CheckUnits",
+    ),
+    setting(
+        "client_heavy_calls_max",
+        Kind::Number(1),
+        "4",
+        "Of those, the calls of one token or address",
+    ),
+    setting("connections_max", Kind::Number(1), "1000", "Connections"),
+    setting("peer_connections_max", Kind::Number(1), "500", "Connections from one address"),
+    setting(
+        "message_memory_mib",
+        Kind::Number(32),
+        "512",
+        "MiB of messages held for all calls, coming in or waiting to be read; one token or address has half of it",
+    ),
+    setting(
+        "call_seconds_max",
+        Kind::Number(1),
+        "300",
+        "Seconds that a call with one answer gets, whatever its deadline",
+    ),
+    setting(
+        "stream_seconds_max",
+        Kind::Number(1),
+        "86400",
+        "Seconds that a stream gets; watchers and imports resume",
+    ),
+    setting(
+        "handshake_seconds_max",
+        Kind::Number(1),
+        "10",
+        "Seconds for a TLS handshake, and for a client's first bytes",
+    ),
+    setting(
+        "stalled_reader_seconds",
+        Kind::Number(1),
+        "120",
+        "Seconds without reading after which a client that has answers waiting loses its connection",
+    ),
+    setting(
+        "queue_millis_max",
+        Kind::Number(10),
+        "2000",
+        "Milliseconds of waiting for a thread from which on new calls are refused",
+    ),
+];
+
+impl Setting {
+    fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    fn variable(&self) -> String {
+        format!("DHAKIRA_{}", self.key.to_uppercase())
+    }
+
+    fn value_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Path => "PATH",
+            Kind::Address => "ADDRESS",
+            Kind::Number(_) => "NUMBER",
+            Kind::Switch => "true|false",
+            Kind::Word(_) | Kind::Text => "TEXT",
+        }
+    }
+
+    fn shown_default(&self) -> &'static str {
+        if self.default.is_empty() { "not set" } else { self.default }
+    }
+
+    fn argument(&self) -> Arg {
+        let help =
+            format!("{} [env: {}] [default: {}]", self.help, self.variable(), self.shown_default());
+        let argument =
+            Arg::new(self.key).long(self.flag()).value_name(self.value_name()).help(help);
+        match self.kind {
+            Kind::Switch => {
+                argument.num_args(0..=1).require_equals(true).default_missing_value("true")
+            }
+            _ => argument,
+        }
+    }
+}
+
+/// The settings that are given as flags, and the file that holds others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flags {
+    given: BTreeMap<&'static str, String>,
+    file: Option<PathBuf>,
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .env("DHAKIRA_CONFIG")
+            .help("TOML file with these settings: keys as the flags, with _ in place of -");
+        command.arg(file).args(SETTINGS.iter().map(Setting::argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.file = matches.get_one::<PathBuf>("config").cloned();
+        for setting in SETTINGS {
+            if let Some(value) = matches.get_one::<String>(setting.key) {
+                self.given.insert(setting.key, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    Default,
+    File(PathBuf),
+    Environment(String),
+    Flag(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::File(path) => write!(out, "file {}", path.display()),
+            Self::Environment(name) => write!(out, "env {name}"),
+            Self::Flag(name) => write!(out, "flag --{name}"),
+        }
+    }
+}
+
+struct Value {
+    setting: &'static Setting,
+    text: String,
+    origin: Origin,
+}
+
+impl Value {
+    fn parse<T: FromStr>(&self, what: &str) -> anyhow::Result<T> {
+        self.text.parse().map_err(|_| self.wrong(what))
+    }
+
+    fn wrong(&self, what: &str) -> anyhow::Error {
+        anyhow::anyhow!("{} ({}): '{}' is not {what}", self.setting.key, self.origin, self.text)
+    }
+
+    /// Checks the text by its kind.
+    fn check(&self) -> anyhow::Result<()> {
+        if self.text.is_empty() && self.setting.default.is_empty() {
+            return Ok(());
+        }
+        match self.setting.kind {
+            Kind::Path if self.text.is_empty() => Err(self.wrong("a path")),
+            Kind::Path | Kind::Text => Ok(()),
+            Kind::Address => self
+                .parse::<SocketAddr>("an address and port such as 127.0.0.1:50051 or [::1]:50051")
+                .map(drop),
+            Kind::Switch => self.parse::<bool>("true or false").map(drop),
+            Kind::Number(least) => {
+                let what = format!("a number of at least {least}");
+                let number: u64 = self.parse(&what)?;
+                if number < least { Err(self.wrong(&what)) } else { Ok(()) }
+            }
+            Kind::Word(words) if words.contains(&self.text.as_str()) => Ok(()),
+            Kind::Word(words) => Err(self.wrong(&words.join(" or "))),
+        }
+    }
+}
+
+/// Every setting with its value and its origin.
+pub(super) struct Settings(Vec<Value>);
+
+impl Settings {
+    /// Flags before environment before file before default.
+    pub(super) fn resolve(flags: &Flags) -> anyhow::Result<Self> {
+        let of_file = flags.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let value = |setting: &'static Setting| {
+            let (text, origin) = if let Some(text) = flags.given.get(setting.key) {
+                (text.clone(), Origin::Flag(setting.flag()))
+            } else if let Ok(text) = std::env::var(setting.variable()) {
+                (text, Origin::Environment(setting.variable()))
+            } else if let (Some(text), Some(file)) = (of_file.get(setting.key), &flags.file) {
+                (text.clone(), Origin::File(file.clone()))
+            } else {
+                (setting.default.to_owned(), Origin::Default)
+            };
+            let value = Value { setting, text, origin };
+            value.check()?;
+            Ok(value)
+        };
+        let values: anyhow::Result<Vec<Value>> = SETTINGS.iter().map(value).collect();
+        values.map(Self)
+    }
+
+    fn value(&self, key: &str) -> anyhow::Result<&Value> {
+        let found = self.0.iter().find(|value| value.setting.key == key);
+        found.with_context(|| format!("there is no setting '{key}'"))
+    }
+
+    /// A setting that may not be set.
+    pub(super) fn given<T: FromStr>(&self, key: &str) -> anyhow::Result<Option<T>> {
+        let value = self.value(key)?;
+        if value.text.is_empty() { Ok(None) } else { value.parse("what it should be").map(Some) }
+    }
+
+    /// A setting that has a default.
+    pub(super) fn get<T: FromStr>(&self, key: &str) -> anyhow::Result<T> {
+        self.value(key)?.parse("what it should be")
+    }
+
+    /// Where the tokens are.
+    pub(super) fn tokens_file(&self) -> anyhow::Result<PathBuf> {
+        let data: PathBuf = self.get("data")?;
+        Ok(self.given("tokens_file")?.unwrap_or_else(|| tokens_path(&data)))
+    }
+
+    /// How much is served at a time.
+    pub(super) fn limits(&self) -> anyhow::Result<Limits> {
+        let seconds = |key| anyhow::Ok(Duration::from_secs(self.get(key)?));
+        Ok(Limits {
+            calls: self.get("calls_max")?,
+            client_calls: self.get("client_calls_max")?,
+            heavy_calls: self.get("heavy_calls_max")?,
+            client_heavy_calls: self.get("client_heavy_calls_max")?,
+            connections: self.get("connections_max")?,
+            peer_connections: self.get("peer_connections_max")?,
+            message_bytes: self.get::<usize>("message_memory_mib")?.saturating_mul(1024 * 1024),
+            call_time: seconds("call_seconds_max")?,
+            stream_time: seconds("stream_seconds_max")?,
+            handshake_time: seconds("handshake_seconds_max")?,
+            stalled_time: seconds("stalled_reader_seconds")?,
+            queue_time: Duration::from_millis(self.get("queue_millis_max")?),
+        })
+    }
+}
+
+/// The settings of a file, as text.
+fn read_file(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let place = || format!("the settings in {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    let parsed: toml::Table = text.parse().with_context(place)?;
+    let mut values = BTreeMap::new();
+    for (key, value) in parsed {
+        if !SETTINGS.iter().any(|setting| setting.key == key) {
+            let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+            bail!("{}: there is no setting '{key}'; there are {}", place(), known.join(", "));
+        }
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(switch) => switch.to_string(),
+            other => bail!("{}: '{key}' is a {}, not a value", place(), other.type_str()),
+        };
+        values.insert(key, text);
+    }
+    Ok(values)
+}
+
+/// Show the settings a server would run with, and where each comes from.
+#[derive(Debug, clap::Args)]
+pub(super) struct Config {
+    #[command(flatten)]
+    flags: Flags,
+    /// One JSON object a setting, one a line.
+    #[arg(long)]
+    json: bool,
+    /// Describe the settings instead, as a table in Markdown.
+    #[arg(long, conflicts_with = "json")]
+    describe: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    key: &'a str,
+    value: &'a str,
+    origin: String,
+}
+
+impl Config {
+    pub(super) fn run(self) -> anyhow::Result<Outcome> {
+        if self.describe {
+            print!("{}", description());
+            return Ok(Outcome::Done);
+        }
+        let settings = Settings::resolve(&self.flags)?;
+        let rows = settings.0.iter().map(|value| {
+            let origin = value.origin.to_string();
+            Line { key: value.setting.key, value: &value.text, origin }
+        });
+        if self.json {
+            rows.into_iter().try_for_each(|row| json_line(&row))?;
+        } else {
+            let rows = rows.map(|row| {
+                let value = if row.value.is_empty() { "-" } else { row.value };
+                vec![row.key.to_owned(), value.to_owned(), row.origin]
+            });
+            print!("{}", table(&rows.collect::<Vec<_>>()));
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// The table for people, in Markdown.
+fn description() -> String {
+    let mut text = String::from("| key | default | meaning |\n|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = if setting.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| `{}` | {default} | {} |", setting.key, setting.help);
+    }
+    text
+}

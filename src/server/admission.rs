@@ -1,0 +1,355 @@
+//! Is there room for one more? Counts of connections, calls and bytes, all and by client; what is too much is refused at once.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::limits::{
+    CALL_SECONDS_MAX, CALLS_MAX, CLIENT_CALLS_MAX, CLIENT_HEAVY_CALLS_MAX, CONNECTIONS_MAX,
+    HANDSHAKE_SECONDS_MAX, HEAVY_CALLS_MAX, MESSAGE_MEMORY_MIB, PEER_CONNECTIONS_MAX,
+    QUEUE_MILLIS_MAX, STALLED_READER_SECONDS, STREAM_SECONDS_MAX,
+};
+use crate::service::access::Weight;
+
+/// How much is served at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls under way.
+    pub calls: usize,
+    /// Calls under way of one client.
+    pub client_calls: usize,
+    /// Calls under way that keep a core busy.
+    pub heavy_calls: usize,
+    /// Of those, the calls of one client.
+    pub client_heavy_calls: usize,
+    /// Connections.
+    pub connections: usize,
+    /// Connections from one address.
+    pub peer_connections: usize,
+    /// Bytes of messages that are held.
+    pub message_bytes: usize,
+    /// Longest call with one answer.
+    pub call_time: Duration,
+    /// Longest stream.
+    pub stream_time: Duration,
+    /// Longest TLS handshake, and wait for the first bytes.
+    pub handshake_time: Duration,
+    /// Longest pause of a reader.
+    pub stalled_time: Duration,
+    /// Longest wait of new work for a thread.
+    pub queue_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: CALLS_MAX,
+            client_calls: CLIENT_CALLS_MAX,
+            heavy_calls: HEAVY_CALLS_MAX,
+            client_heavy_calls: CLIENT_HEAVY_CALLS_MAX,
+            connections: CONNECTIONS_MAX,
+            peer_connections: PEER_CONNECTIONS_MAX,
+            message_bytes: MESSAGE_MEMORY_MIB * 1024 * 1024,
+            call_time: Duration::from_secs(CALL_SECONDS_MAX),
+            stream_time: Duration::from_secs(STREAM_SECONDS_MAX),
+            handshake_time: Duration::from_secs(HANDSHAKE_SECONDS_MAX),
+            stalled_time: Duration::from_secs(STALLED_READER_SECONDS),
+            queue_time: Duration::from_millis(QUEUE_MILLIS_MAX),
+        }
+    }
+}
+
+impl Limits {
+    /// Bytes of messages that one client's calls may hold: half of them all, so that none takes what the others need.
+    fn client_bytes(&self) -> usize {
+        self.message_bytes / 2
+    }
+}
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    Calls,
+    ClientCalls,
+    HeavyCalls,
+    Memory,
+    Queue,
+}
+
+impl Full {
+    /// For a client and for metrics.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Calls => "TOO_MANY_CALLS",
+            Self::ClientCalls => "TOO_MANY_CALLS_OF_CLIENT",
+            Self::HeavyCalls => "TOO_MANY_HEAVY_CALLS",
+            Self::Memory => "TOO_MUCH_MEMORY",
+            Self::Queue => "OVERLOADED",
+        }
+    }
+
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Calls => "the server has as many calls under way as it takes",
+            Self::ClientCalls => "this client has as many calls under way as it may have",
+            Self::HeavyCalls => "as many long calls are under way as the server takes",
+            Self::Memory => {
+                "the messages of the calls under way fill the memory that there is for them"
+            }
+            Self::Queue => "the server is overloaded",
+        }
+    }
+
+    pub(super) fn retry_after(self) -> Duration {
+        match self {
+            Self::HeavyCalls => Duration::from_secs(5),
+            Self::Queue => Duration::from_secs(1),
+            _ => Duration::from_millis(250),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    calls: usize,
+    heavy: usize,
+    clients: HashMap<Arc<str>, OfClient>,
+    connections: usize,
+    peers: HashMap<IpAddr, usize>,
+}
+
+/// What one client has under way.
+#[derive(Debug, Default)]
+struct OfClient {
+    calls: usize,
+    heavy: usize,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// Counts what is under way.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) limits: Limits,
+    counts: Mutex<Counts>,
+    bytes: AtomicUsize,
+    /// Milliseconds that the last probe waited for a thread.
+    waited: AtomicU64,
+}
+
+impl Admission {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            counts: Mutex::default(),
+            bytes: AtomicUsize::new(0),
+            waited: AtomicU64::new(0),
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a call in.
+    pub(super) fn call(
+        self: &Arc<Self>,
+        client: &Arc<str>,
+        weight: Weight,
+    ) -> Result<CallPermit, Full> {
+        if self.bytes.load(Ordering::Relaxed) >= self.limits.message_bytes {
+            return Err(Full::Memory);
+        }
+        if u128::from(self.waited.load(Ordering::Relaxed)) > self.limits.queue_time.as_millis() {
+            return Err(Full::Queue);
+        }
+        let heavy = usize::from(weight == Weight::Heavy);
+        let mut counts = self.counts();
+        let before = counts.clients.get(client);
+        let (of_client, heavy_of_client) = before.map_or((0, 0), |it| (it.calls, it.heavy));
+        if before.is_some_and(|it| it.bytes.load(Ordering::Relaxed) >= self.limits.client_bytes()) {
+            return Err(Full::Memory);
+        }
+        if counts.calls >= self.limits.calls {
+            return Err(Full::Calls);
+        }
+        if of_client >= self.limits.client_calls {
+            return Err(Full::ClientCalls);
+        }
+        if heavy == 1
+            && (counts.heavy >= self.limits.heavy_calls
+                || heavy_of_client >= self.limits.client_heavy_calls)
+        {
+            return Err(Full::HeavyCalls);
+        }
+        counts.calls += 1;
+        counts.heavy += heavy;
+        let of_client = counts.clients.entry(client.clone()).or_default();
+        of_client.calls += 1;
+        of_client.heavy += heavy;
+        let bytes = of_client.bytes.clone();
+        Ok(CallPermit { admission: self.clone(), client: client.clone(), heavy, bytes })
+    }
+
+    /// Lets a connection in.
+    pub(super) fn connection(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
+        let mut counts = self.counts();
+        let of_peer = counts.peers.get(&peer).copied().unwrap_or_default();
+        if counts.connections >= self.limits.connections || of_peer >= self.limits.peer_connections
+        {
+            return None;
+        }
+        counts.connections += 1;
+        counts.peers.insert(peer, of_peer + 1);
+        Some(ConnectionPermit { admission: self.clone(), peer })
+    }
+
+    /// Calls, connections and bytes of messages now, and the milliseconds that new work waits.
+    pub(super) fn now(&self) -> (usize, usize, usize, u64) {
+        let counts = self.counts();
+        let waited = self.waited.load(Ordering::Relaxed);
+        (counts.calls, counts.connections, self.bytes.load(Ordering::Relaxed), waited)
+    }
+
+    /// Asks for a thread now and then, as calls do, and keeps in mind how long it takes to get one. Never ends.
+    pub(super) async fn probe(&self) {
+        const PAUSE: Duration = Duration::from_millis(250);
+        loop {
+            let since = Instant::now();
+            let thread = tokio::task::spawn_blocking(|| ());
+            tokio::pin!(thread);
+            // While it waits, the wait is already known to be as long as it has been so far.
+            while tokio::time::timeout(PAUSE, &mut thread).await.is_err() {
+                self.waited.store(millis(since), Ordering::Relaxed);
+            }
+            self.waited.store(millis(since), Ordering::Relaxed);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The right of a call to be under way.
+#[derive(Debug)]
+pub(super) struct CallPermit {
+    admission: Arc<Admission>,
+    client: Arc<str>,
+    heavy: usize,
+    /// Bytes of all calls of the client.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl CallPermit {
+    /// Lets bytes of a message in.
+    pub(super) fn bytes(&self, bytes: usize) -> Result<BytesPermit, Full> {
+        let permit = self.bytes_anyway(bytes);
+        let limits = &self.admission.limits;
+        let too_much = self.admission.bytes.load(Ordering::Relaxed) > limits.message_bytes
+            || self.bytes.load(Ordering::Relaxed) > limits.client_bytes();
+        if too_much { Err(Full::Memory) } else { Ok(permit) }
+    }
+
+    /// Counts bytes that are there already, whatever the limit.
+    pub(super) fn bytes_anyway(&self, bytes: usize) -> BytesPermit {
+        self.admission.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        BytesPermit { admission: self.admission.clone(), of_client: self.bytes.clone(), bytes }
+    }
+}
+
+impl Drop for CallPermit {
+    fn drop(&mut self) {
+        let mut counts = self.admission.counts();
+        counts.calls -= 1;
+        counts.heavy -= self.heavy;
+        let left = counts.clients.get_mut(&self.client).map(|of_client| {
+            of_client.calls -= 1;
+            of_client.heavy -= self.heavy;
+            of_client.calls
+        });
+        if left == Some(0) {
+            counts.clients.remove(&self.client);
+        }
+    }
+}
+
+/// The right of a connection to be open.
+#[derive(Debug)]
+pub(super) struct ConnectionPermit {
+    admission: Arc<Admission>,
+    peer: IpAddr,
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        let mut counts = self.admission.counts();
+        counts.connections -= 1;
+        let left = counts.peers.get_mut(&self.peer).map(|open| {
+            *open -= 1;
+            *open
+        });
+        if left == Some(0) {
+            counts.peers.remove(&self.peer);
+        }
+    }
+}
+
+/// The right to hold bytes of a message.
+#[derive(Debug)]
+pub(super) struct BytesPermit {
+    admission: Arc<Admission>,
+    of_client: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Drop for BytesPermit {
+    fn drop(&mut self) {
+        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of_client.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_given_back() {
+        let limits = Limits { calls: 3, client_calls: 2, heavy_calls: 1, ..Limits::default() };
+        let admission = Admission::new(limits);
+        let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
+        let first = admission.call(&one, Weight::Heavy).unwrap();
+        assert_eq!(admission.call(&other, Weight::Heavy).unwrap_err(), Full::HeavyCalls);
+        let second = admission.call(&one, Weight::Light).unwrap();
+        assert_eq!(admission.call(&one, Weight::Light).unwrap_err(), Full::ClientCalls);
+        let third = admission.call(&other, Weight::Light).unwrap();
+        assert_eq!(admission.call(&other, Weight::Light).unwrap_err(), Full::Calls);
+        drop((first, second, third));
+        assert_eq!(admission.now(), (0, 0, 0, 0));
+        assert!(admission.counts().clients.is_empty());
+        assert!(admission.call(&other, Weight::Heavy).is_ok());
+    }
+
+    #[test]
+    fn bytes_over_the_limit_are_refused_and_not_kept() {
+        let admission = Admission::new(Limits { message_bytes: 20, ..Limits::default() });
+        let (one, other) = ("one".into(), "other".into());
+        let call = admission.call(&one, Weight::Light).unwrap();
+        let held = call.bytes(8).unwrap();
+        assert!(call.bytes(8).is_err(), "half is for others");
+        assert_eq!(admission.now().2, 8);
+        let of_other = admission.call(&other, Weight::Light).unwrap();
+        let others = of_other.bytes(8).unwrap();
+        let more = of_other.bytes_anyway(4);
+        assert_eq!(admission.call(&other, Weight::Light).unwrap_err(), Full::Memory);
+        assert_eq!(admission.call(&one, Weight::Light).unwrap_err(), Full::Memory, "all is full");
+        drop(more);
+        assert!(admission.call(&one, Weight::Light).is_ok());
+        drop((held, others));
+        assert_eq!(admission.now().2, 0);
+    }
+}

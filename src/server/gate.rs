@@ -1,0 +1,224 @@
+//! Who comes in, and to what? The one place that every call passes: identity, role, room, time.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use http_body::Body as HttpBody;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use crate::service::access::{Visible, Weight, is_stream, number_of};
+use crate::service::refusal;
+
+use super::admission::{CallPermit, Full};
+use super::answer::{Answer, code_of};
+use super::call::{Call, Ending, Ids, Peer, Shared, client_timeout};
+use super::metrics::Turned;
+use super::request::Messages;
+use super::tokens::{Caller, Stranger};
+
+/// Health is for everybody: who asks whether a server lives has no token.
+const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
+/// What the server can do is for those who may do something.
+const OPEN_TO_CALLERS: &str = "/grpc.reflection.";
+
+#[derive(Debug, Clone)]
+pub(super) struct GateLayer(pub(super) Arc<Shared>);
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, shared: self.0.clone() }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Gate<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+/// A call that is let in.
+struct Admitted {
+    call: Arc<Call>,
+    permit: Arc<CallPermit>,
+    time: Duration,
+}
+
+impl Shared {
+    fn admit(
+        self: &Arc<Self>,
+        request: &Request<Body>,
+        peer: &Peer,
+        ids: Ids,
+    ) -> Result<Admitted, (Arc<Call>, Status)> {
+        let method = request.uri().path();
+        let rule = number_of(method);
+        let known = self.who(method, request.headers());
+        let (caller, stranger) = match known {
+            Ok(caller) => (caller, None),
+            Err(stranger) => (None, Some(stranger)),
+        };
+        let call = Call::new(self.clone(), (method, rule, ids), caller, peer.name.clone());
+        let call = Arc::new(call);
+        if let Some(stranger) = stranger {
+            self.metrics.turned(Turned::Stranger);
+            return Err((call, unauthenticated(stranger)));
+        }
+        if let Some(denied) = Self::role_too_low(&call, method) {
+            return Err((call, denied));
+        }
+        let client = call.caller.as_ref().map_or(&peer.name, |caller| &caller.client);
+        let weight = call.rule().map_or(Weight::Light, |rule| rule.weight);
+        let permit = match self.admission.call(client, weight) {
+            Ok(permit) => Arc::new(permit),
+            Err(full) => {
+                self.metrics.turned(match full {
+                    Full::Memory => Turned::MemoryFull,
+                    Full::Queue => Turned::Overloaded,
+                    Full::Calls | Full::ClientCalls | Full::HeavyCalls => Turned::CallsFull,
+                });
+                let (reason, retry) = (full.reason(), Some(full.retry_after()));
+                let status = refusal(Code::ResourceExhausted, reason, full.message(), retry);
+                return Err((call, status));
+            }
+        };
+        let limits = &self.admission.limits;
+        let most = match rule {
+            Some(number) if !is_stream(number) => limits.call_time,
+            _ => limits.stream_time,
+        };
+        let time = client_timeout(request.headers()).map_or(most, |time| time.min(most));
+        Ok(Admitted { call, permit, time })
+    }
+
+    /// Who calls; `None` where everybody may do everything.
+    fn who(&self, method: &str, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, Stranger> {
+        let Some(tokens) = self.tokens.as_ref().filter(|tokens| tokens.required()) else {
+            return Ok(None);
+        };
+        if method.starts_with(OPEN_TO_ALL) {
+            return Ok(None);
+        }
+        let header = headers.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
+        tokens.caller(header).map(Some)
+    }
+
+    /// What can be said before anything of the request is read.
+    fn role_too_low(call: &Call, method: &str) -> Option<Status> {
+        let grants = call.grants()?;
+        let Some(rule) = call.rule() else {
+            let open = method.starts_with(OPEN_TO_CALLERS) && grants.highest().is_some();
+            return (!open).then(|| call.denied("there is no such method, or nobody may call it"));
+        };
+        if rule.admits(grants) {
+            return None;
+        }
+        let what = if rule.every_memory { " for all memories" } else { "" };
+        Some(call.denied(&format!("{} takes the role {}{what}", rule.name(), rule.role)))
+    }
+}
+
+fn unauthenticated(stranger: Stranger) -> Status {
+    let (reason, message) = match stranger {
+        Stranger::NoToken => (
+            "TOKEN_MISSING",
+            "this server wants a token: header `authorization: Bearer TOKEN`, or --token with the commands of dhakira",
+        ),
+        Stranger::Unknown => ("TOKEN_UNKNOWN", "this server does not know the token"),
+        Stranger::Expired => ("TOKEN_EXPIRED", "the token has expired"),
+        Stranger::Revoked => ("TOKEN_REVOKED", "the token was revoked"),
+    };
+    refusal(Code::Unauthenticated, reason, message, None)
+}
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let ids = Ids::of(request.headers());
+        let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+            let status = Status::internal("a call came from nowhere");
+            return Box::pin(async move { Ok(status.into_http()) });
+        };
+        let admitted = match self.shared.admit(&request, &peer, ids) {
+            Ok(admitted) => admitted,
+            Err((call, status)) => {
+                call.end(status.code());
+                let mut answer = status.into_http();
+                call.ids.tell(answer.headers_mut());
+                return Box::pin(async move { Ok(answer) });
+            }
+        };
+        let Admitted { call, permit, time } = admitted;
+        let span = tracing::info_span!(
+            "call",
+            method = call.method,
+            request_id = call.ids.request,
+            trace_id = call.ids.trace()
+        );
+        let (of_call, room) = (call.clone(), permit.clone());
+        let mut request = request.map(|body| Body::new(Messages::new(body, of_call, room)));
+        if let Some(grants) = call.grants() {
+            request.extensions_mut().insert(Visible(grants.clone()));
+        }
+        // Told by this layer from here on, and not a second time by a handler.
+        request.headers_mut().remove("grpc-timeout");
+        let inner = self.inner.call(request);
+        let reader = self.shared.readers.add(peer.kill);
+        let unanswered = Unanswered(Some(call.clone()));
+        Box::pin(
+            async move {
+                let mut ending = Ending::new(time, call.caller.as_ref());
+                let answer = tokio::select! {
+                    biased;
+                    answer = inner => answer?,
+                    status = &mut ending => status.into_http(),
+                };
+                unanswered.answered();
+                let (mut parts, body) = answer.into_parts();
+                call.ids.tell(&mut parts.headers);
+                if body.is_end_stream() {
+                    call.end(code_of(&parts.headers).unwrap_or(Code::Unknown));
+                }
+                let body = Answer::new(body, call, permit, ending, reader);
+                Ok(Response::from_parts(parts, Body::new(body)))
+            }
+            .instrument(span),
+        )
+    }
+}
+
+/// Notes that a call was given up before it was answered.
+struct Unanswered(Option<Arc<Call>>);
+
+impl Unanswered {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(call) = &self.0 {
+            call.end(Code::Cancelled);
+        }
+    }
+}

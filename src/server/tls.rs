@@ -1,0 +1,139 @@
+//! Is the line private, and who is at the other end? Certificates and their files, read again when they change.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+use super::tokens::Stamp;
+
+/// The files of a TLS server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that vouch for it, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Certificates of those who may vouch for clients, PEM. With it, a client without a certificate is turned away.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {cause}")]
+pub struct TlsError {
+    path: PathBuf,
+    cause: String,
+}
+
+impl TlsError {
+    fn new(path: &Path, cause: impl ToString) -> Self {
+        Self { path: path.to_owned(), cause: cause.to_string() }
+    }
+}
+
+impl TlsFiles {
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.certificate, &self.key].into_iter().chain(&self.client_ca)
+    }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.all().map(|path| Stamp::of(path)).collect()
+    }
+
+    /// Reads the files. Blocks.
+    fn config(&self) -> Result<ServerConfig, TlsError> {
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::new(&self.certificate, error))?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(path)? {
+                    roots.add(certificate).map_err(|error| TlsError::new(path, error))?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .build()
+                        .map_err(|error| TlsError::new(path, error))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| TlsError::new(&self.key, pem_fault(&error, "private key")))?;
+        let mut config = builder
+            .with_single_cert(certificates(&self.certificate)?, key)
+            .map_err(|error| TlsError::new(&self.certificate, error))?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = read.map_err(|error| TlsError::new(path, pem_fault(&error, "certificate")))?;
+    if found.is_empty() {
+        return Err(TlsError::new(path, "there is no certificate in it (PEM is expected)"));
+    }
+    Ok(found)
+}
+
+fn pem_fault(error: &rustls_pki_types::pem::Error, what: &str) -> String {
+    use rustls_pki_types::pem::Error;
+    match error {
+        Error::NoItemsFound => format!("there is no {what} in it (PEM is expected)"),
+        Error::Io(cause) => cause.to_string(),
+        other => format!("it cannot be read as PEM: {other:?}"),
+    }
+}
+
+/// TLS of a running server.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    config: RwLock<Arc<ServerConfig>>,
+    stamps: Mutex<Vec<Option<Stamp>>>,
+}
+
+impl Tls {
+    /// Reads the files. Blocks.
+    ///
+    /// # Errors
+    /// A file that is not there, holds something else, or does not go with the others.
+    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        let stamps = files.stamps();
+        let config = files.config()?;
+        Ok(Self { files, config: RwLock::new(Arc::new(config)), stamps: Mutex::new(stamps) })
+    }
+
+    /// Whether clients must have a certificate.
+    pub fn knows_clients(&self) -> bool {
+        self.files.client_ca.is_some()
+    }
+
+    /// What new connections are made with.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the files again if one changed; on an error everything stays as it is. Blocks.
+    pub(super) fn reload_if_changed(&self) -> Result<bool, TlsError> {
+        let now = self.files.stamps();
+        {
+            let mut seen = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+            if *seen == now {
+                return Ok(false);
+            }
+            *seen = now;
+        }
+        let config = Arc::new(self.files.config()?);
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(true)
+    }
+}
