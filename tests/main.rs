@@ -13,6 +13,7 @@ mod formats;
 mod grpc;
 mod layering;
 mod matching;
+mod old_stores;
 mod searches;
 mod store_conformance;
 mod support;
