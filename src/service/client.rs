@@ -26,6 +26,7 @@ use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
 
 use super::convert;
 use super::proto;
+use super::proto::admin_service_client::AdminServiceClient;
 use super::proto::alignment_service_client::AlignmentServiceClient;
 use super::proto::analyze_segments_request::Message as AnalyzeMessage;
 use super::proto::import_units_request::Message as ImportMessage;
@@ -34,6 +35,7 @@ use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
 use super::{Api, analysis, concordance, lookups};
 
+pub use super::admin_client::CompactInfo;
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
 
 /// Why a call failed, in the words of the server.
@@ -55,6 +57,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether what was asked for is not held any more.
+    pub fn is_out_of_range(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::OutOfRange)
+    }
+
     /// Whether the thing that was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
@@ -184,6 +191,7 @@ pub struct Client {
     units: UnitServiceClient<Transport>,
     lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
+    pub(super) admin: AdminServiceClient<Transport>,
 }
 
 impl Client {
@@ -213,7 +221,9 @@ impl Client {
             memories: MemoryServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             units: UnitServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             lookups: LookupServiceClient::new(transport.clone()).max_decoding_message_size(limit),
-            alignment: AlignmentServiceClient::new(transport).max_decoding_message_size(limit),
+            alignment: AlignmentServiceClient::new(transport.clone())
+                .max_decoding_message_size(limit),
+            admin: AdminServiceClient::new(transport).max_decoding_message_size(limit),
         }
     }
 
