@@ -8,16 +8,23 @@ mod alignment_service;
 mod checkpoints;
 mod command_line;
 mod crash;
+mod crash_phases;
+mod damage;
+mod dependencies;
+mod disk;
 mod drain;
 mod formats;
 mod grpc;
+mod hostile;
 mod layering;
 mod matching;
 mod old_stores;
+mod probes;
 mod searches;
 mod store_conformance;
 mod support;
 mod text;
+mod upkeep;
 
 /// The generated code names its codec by this path.
 mod service {

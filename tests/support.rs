@@ -47,8 +47,14 @@ impl TestServer {
     }
 
     pub(crate) async fn clients(&self) -> Clients {
-        let channel = Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap();
-        Clients {
+        Clients::connect(&self.url).await
+    }
+}
+
+impl Clients {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let channel = Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
+        Self {
             memories: MemoryServiceClient::new(channel.clone()),
             units: UnitServiceClient::new(channel.clone()),
             lookups: LookupServiceClient::new(channel.clone()),

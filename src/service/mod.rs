@@ -56,6 +56,13 @@ pub const SERVICE_NAMES: [&str; 5] = [
     <AdminServiceServer<Api> as tonic::server::NamedService>::NAME,
 ];
 
+/// Whether a text is a page token of a listing, and the same when it is written again: for tests that feed it anything.
+#[doc(hidden)]
+pub fn read_any_page_token(text: &str) -> Option<bool> {
+    let token = page_token::PageToken::parse("page_token", text, "units of m").ok()??;
+    Some(token.to_text("units of m").eq_ignore_ascii_case(text))
+}
+
 /// All services, over an engine that may still be loading.
 #[derive(Clone, Default)]
 pub struct Api {

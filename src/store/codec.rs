@@ -187,6 +187,39 @@ pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result
     Ok(Unit { id, revision: record.revision, content: record.content })
 }
 
+/// Reads whatever claims to be a record, of every kind, with and without a checksum that agrees; whether what can be read comes
+/// back when it is written: for tests that feed it anything.
+#[doc(hidden)]
+pub fn read_any_record(bytes: &[u8]) -> bool {
+    fn comes_back<T: Serialize + DeserializeOwned + PartialEq>(bytes: &[u8]) -> bool {
+        let Ok(record) = decode::<T>(b"key", bytes) else { return true };
+        encode(b"key", &record).is_ok_and(|it| decode::<T>(b"key", &it).is_ok_and(|it| it == record))
+    }
+    let mut sealed = bytes.to_vec();
+    sealed.extend_from_slice(&checksum(b"key", bytes).to_le_bytes());
+    let all = |bytes: &[u8]| {
+        let log = decode_log(b"key", bytes).is_ok_and(|record| {
+            !encode_log(b"key", &record)
+                .is_ok_and(|it| decode_log(b"key", &it).is_ok_and(|it| it == record))
+        });
+        let key = unit_key(MemoryKey(1), UnitId(1), 0);
+        let _ = (decode_unit(MemoryKey(1), UnitId(1), bytes), parse_unit_key(bytes), revision(bytes));
+        let unit = [bytes.get(..bytes.len().saturating_sub(CRC_BYTES)).unwrap_or_default()].concat();
+        let unit = [&unit[..], &checksum(&key, &unit).to_le_bytes()].concat();
+        let unit = decode_unit(MemoryKey(1), UnitId(1), &unit).is_ok_and(|unit| {
+            !encode_unit(MemoryKey(1), &unit).is_ok_and(|it| {
+                decode_unit(MemoryKey(1), UnitId(1), &it).is_ok_and(|it| it == unit)
+            })
+        });
+        !log
+            && !unit
+            && comes_back::<super::MemoryRecord>(bytes)
+            && comes_back::<super::RequestRecord>(bytes)
+            && comes_back::<super::LogStart>(bytes)
+    };
+    all(bytes) && all(&sealed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,6 +45,24 @@ pub(super) fn database_name(directory: &Path) -> Result<String, StoreError> {
     Ok(name)
 }
 
+/// Whether an error of the machine says that what is in a file is wrong, and not that it cannot be read or written.
+pub(super) fn is_of_content(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
+    matches!(kind, InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
+}
+
+/// A directory without a store in which something was made from one has lost it: an empty store must not take its place.
+pub(super) fn check_never_used(directory: &Path) -> Result<(), StoreError> {
+    let made = fs::read_dir(directory.join("checkpoints")).into_iter().flatten().flatten().next();
+    match made {
+        None => Ok(()),
+        Some(_) => Err(damaged(
+            directory,
+            "there are checkpoints of memories, but no database: it was deleted or moved away",
+        )),
+    }
+}
+
 /// A name that no database of the directory has.
 pub(super) fn new_name(directory: &Path, current: &str) -> String {
     let number = |name: &str| name.strip_prefix("sled-").and_then(|it| it.parse::<u64>().ok());

@@ -28,6 +28,12 @@ struct State {
 }
 
 impl InMemoryStore {
+    /// Changes units behind everybody's back, as a damaged disk would: for tests of what notices.
+    #[doc(hidden)]
+    pub fn tamper(&self, change: impl FnOnce(&mut BTreeMap<(MemoryKey, UnitId), Unit>)) {
+        change(&mut self.state().units);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,7 @@
 //! distributed one can stand behind it. Knows nothing of matching, formats, protocols or who asks.
 
 mod acked;
+mod blobs;
 mod build;
 mod codec;
 mod compaction;
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
 
 pub use build::StoreBuilder;
+#[doc(hidden)]
+pub use codec::read_any_record;
 pub use compaction::{Compacted, Retention};
 pub use in_memory::InMemoryStore;
 pub use live::LiveStore;

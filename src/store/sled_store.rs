@@ -19,6 +19,7 @@ use sled::transaction::{
 use crate::limits::{BATCH_UNITS_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
 
+use super::blobs::Blobs;
 use super::codec::{self, CHUNK_BYTES, CodecError};
 use super::compaction::{self, Compacted, Retention};
 use super::directory::{check_acknowledged, damaged, database_name, panic_message};
@@ -49,6 +50,7 @@ pub struct SledStore {
     pub(super) database: sled::Db,
     /// An own handle of sled's log: the one that is synced.
     log_file: File,
+    blobs: Blobs,
     pub(super) start: Mutex<LogStart>,
     pub(super) tail: Mutex<Tail>,
     pub(super) last: AtomicU64,
@@ -120,6 +122,9 @@ impl SledStore {
                 acknowledged,
             });
         }
+        if fresh && acknowledged.is_none() && !options.accept_data_loss {
+            directory::check_never_used(directory)?;
+        }
         let store = Self::open_named(directory, name, Arc::new(Mutex::new(lock)))?;
         let found = store.last_sequence();
         check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
@@ -150,6 +155,7 @@ impl SledStore {
             trees,
             database,
             log_file,
+            blobs: Blobs::new(&place),
             start: Mutex::new(start),
             tail: Mutex::new(tail),
             last: AtomicU64::new(tail.sequence.0),
@@ -175,8 +181,9 @@ impl SledStore {
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
         self.guard(doing(), || self.database.flush())?;
-        self.log_file
-            .sync_all()
+        self.blobs
+            .sync()
+            .and_then(|()| self.log_file.sync_all())
             .and_then(|()| acked::write(&self.directory, sequence))
             .map_err(|error| StoreError::Io { doing: doing(), cause: error.to_string() })
     }
@@ -565,10 +572,13 @@ fn open_database(directory: &Path, place: &Path) -> Result<(sled::Db, Trees), St
         Ok(Err(sled::Error::Corruption { .. })) => {
             Err(damaged(directory, "the database says that its file is corrupt"))
         }
-        Ok(Err(error)) => Err(StoreError::Io {
-            doing: format!("opening the database in {}", directory.display()),
-            cause: error.to_string(),
-        }),
+        Ok(Err(sled::Error::Io(error))) if !directory::is_of_content(error.kind()) => {
+            Err(StoreError::Io {
+                doing: format!("opening the database in {}", directory.display()),
+                cause: error.to_string(),
+            })
+        }
+        Ok(Err(error)) => Err(damaged(directory, format!("the database cannot be opened: {error}"))),
         Err(panic) => Err(damaged(directory, panic_message(panic.as_ref()))),
     }
 }
