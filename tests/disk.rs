@@ -44,7 +44,8 @@ pub(crate) struct Disk {
 impl Disk {
     /// What is there now counts as durable.
     pub(crate) fn new(root: &Path) -> Self {
-        let disk = Self { root: root.canonicalize().unwrap(), shadow: tempfile::tempdir().unwrap() };
+        let disk =
+            Self { root: root.canonicalize().unwrap(), shadow: tempfile::tempdir().unwrap() };
         disk.prime(&disk.root);
         disk
     }

@@ -60,7 +60,8 @@ fn rich_unit() -> Unit {
         code: "<b>".to_owned(),
     };
     let mut unit = unit(2, 1, "\u{627}\u{641}\u{62a}\u{62d} {0}", "Open {0}");
-    unit.content.source.tags = vec![tag(0, TagKind::Open, Some(1)), tag(8, TagKind::Close, Some(1))];
+    unit.content.source.tags =
+        vec![tag(0, TagKind::Open, Some(1)), tag(8, TagKind::Close, Some(1))];
     unit.content.target.tags = vec![tag(4, TagKind::Standalone, None)];
     unit.content.context = Context { previous: Some(7), next: None };
     unit.content.document = "a.txt".to_owned();
@@ -189,8 +190,7 @@ fn stores_of_every_version_are_read() {
             store.memories().unwrap(),
             [memory(NEWS, "news", 3, 5), memory(GONE, "gone", 2, 4)]
         );
-        let expected =
-            [unit(1, 2, "\u{62d}\u{641}\u{638}", "Save it"), rich_unit(), long_unit()];
+        let expected = [unit(1, 2, "\u{62d}\u{641}\u{638}", "Save it"), rich_unit(), long_unit()];
         assert_eq!(store.page(NEWS, None, 10).unwrap(), expected, "{version}");
         assert_eq!(store.page(GONE, None, 10).unwrap().len(), 2);
         assert_eq!(store.request(request().0).unwrap(), Some(request().1));

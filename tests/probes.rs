@@ -19,7 +19,7 @@ fn lang(text: &str) -> Lang {
 }
 
 /// A file of a format: units that pass the rules or diagnostics that say why not, and then an end.
-pub fn exchange_file(format: Option<Format>, bytes: &[u8]) {
+pub(crate) fn exchange_file(format: Option<Format>, bytes: &[u8]) {
     let options = ReadOptions {
         source_lang: lang("ar"),
         target_lang: lang("en"),
@@ -39,32 +39,32 @@ pub fn exchange_file(format: Option<Format>, bytes: &[u8]) {
 }
 
 /// A record of the store, with and without a checksum that agrees.
-pub fn record(bytes: &[u8]) {
+pub(crate) fn record(bytes: &[u8]) {
     assert!(read_any_record(bytes), "a record that was read is another one when it is written");
 }
 
 /// A page token.
-pub fn page_token(bytes: &[u8]) {
+pub(crate) fn page_token(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     assert_ne!(read_any_page_token(&text), Some(false));
 }
 
 /// A checkpoint of an index, with and without a checksum that agrees.
-pub fn checkpoint(bytes: &[u8]) {
+pub(crate) fn checkpoint(bytes: &[u8]) {
     let _ = MemoryIndex::read(PlainReader::new(bytes, bytes.len() as u64));
     let sealed = [bytes, &xxh3_64(bytes).to_le_bytes()].concat();
     let _ = MemoryIndex::read(PlainReader::new(&sealed[..], sealed.len() as u64));
 }
 
 /// A part of a backup.
-pub fn backup_part(bytes: &[u8]) {
+pub(crate) fn backup_part(bytes: &[u8]) {
     let _ = backup::read_any(bytes);
     let behind_magic = [b"dhakira backup 1\n", bytes].concat();
     let _ = backup::read_any(&behind_magic);
 }
 
 /// A text: tokens in order that lie on whole characters, sentences that are the text when they are joined.
-pub fn text_forms(bytes: &[u8]) {
+pub(crate) fn text_forms(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for language in ["ar", "en", "fr"] {
         let language = lang(language);

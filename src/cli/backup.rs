@@ -47,16 +47,16 @@ impl Backup {
         let mut client = self.place.client("backup", Missing::Refuse).await?;
         let mut backup = BackupDirectory::create(&self.directory)?;
         let bar = WorkBar::new();
-        let after = backup.last().filter(|_| !self.full);
+        let after = backup.last();
         let mut part = backup.begin()?;
         let mut tell = |done| bar.show("saving", done);
-        let mut result = client.backup(after, &mut part, &mut tell).await;
+        let mut result = client.backup((self.full, after), &mut part, &mut tell).await;
         if result.as_ref().is_err_and(|error| after.is_some() && error.is_out_of_range()) {
             eprintln!(
                 "dhakira: the commit log does not go back to the last backup any more; saving everything"
             );
             part = backup.begin()?;
-            result = client.backup(None, &mut part, &mut tell).await;
+            result = client.backup((true, None), &mut part, &mut tell).await;
         }
         drop(bar);
         let summary = match result {

@@ -48,8 +48,8 @@ pub use import::{Batch, Batches, PlacedUnit};
 pub use lexicons::{LearnProgress, Taught};
 pub use load::{LoadProgress, Loaded};
 pub use lookup::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
-pub use verify::{Finding, Severity, Verified};
 pub use prepare::{Prepared, UnitPatch, context_hash};
+pub use verify::{Finding, Severity, Verified};
 pub use work::{DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory};
 
 use checkpoints::{Checkpoints, Keeper};

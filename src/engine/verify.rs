@@ -62,7 +62,8 @@ impl Engine {
     /// # Errors
     /// Cancelled; the store cannot be read at all.
     pub fn verify(&self, cancel: &Cancel, told: &dyn Fn(f32)) -> Result<Verified, EngineError> {
-        let mut look = Look { engine: self, cancel, told, seen: Verified::default(), done: 0, all: 0 };
+        let mut look =
+            Look { engine: self, cancel, told, seen: Verified::default(), done: 0, all: 0 };
         look.everything()?;
         Ok(look.seen)
     }
@@ -127,7 +128,10 @@ impl Look<'_> {
                         self.report(Severity::Damage, what);
                     }
                 } else if !record.follows(at.chain) {
-                    let what = format!("the chain of the commit log breaks at commit {}", record.sequence.0);
+                    let what = format!(
+                        "the chain of the commit log breaks at commit {}",
+                        record.sequence.0
+                    );
                     self.report(Severity::Damage, what);
                 }
                 (at.sequence, at.chain) = (record.sequence, record.chain);
@@ -226,7 +230,8 @@ impl Look<'_> {
                     (_, Some(unit)) => {
                         let pages = vec![unit];
                         let lost = missing_in(&memory.index, &memory.analyzers, pages, self.engine);
-                        let what = || format!("unit {id} is not in the index as it is in the store");
+                        let what =
+                            || format!("unit {id} is not in the index as it is in the store");
                         (!lost.is_empty()).then(|| (Severity::Derived, what()))
                     }
                     (_, None) => None,
@@ -259,7 +264,8 @@ impl Look<'_> {
             after = last.sequence;
             for change in page.iter().flat_map(|record| &record.changes) {
                 if change.memory == memory && ids.contains(&change.unit) {
-                    words.insert(change.unit, (change.revision, change.kind != ChangeKind::Deleted));
+                    words
+                        .insert(change.unit, (change.revision, change.kind != ChangeKind::Deleted));
                 }
             }
         }
@@ -305,10 +311,8 @@ impl Look<'_> {
             );
             self.report(Severity::Damage, what);
         } else {
-            let what = format!(
-                "memory '{}' holds {stored} units, but its index {indexed}",
-                record.name
-            );
+            let what =
+                format!("memory '{}' holds {stored} units, but its index {indexed}", record.name);
             self.report(Severity::Derived, what);
         }
         Ok(())
@@ -330,7 +334,10 @@ impl Look<'_> {
                 self.seen.files += 1;
                 let lost = self.lost_from(memory, &index, sequence)?;
                 if lost > 0 {
-                    let what = format!("the checkpoint of memory '{name}' lacks {lost} units of commit {}", sequence.0);
+                    let what = format!(
+                        "the checkpoint of memory '{name}' lacks {lost} units of commit {}",
+                        sequence.0
+                    );
                     self.report(Severity::Derived, what);
                 }
             }

@@ -35,12 +35,13 @@ impl AdminService for Api {
         &self,
         request: Request<BackupStoreRequest>,
     ) -> Result<Response<Self::BackupStoreStream>, Status> {
-        let after = request.into_inner().after.map(mark).transpose()?;
+        let BackupStoreRequest { after, full } = request.into_inner();
+        let after = after.map(mark).transpose()?;
         let answers = self.long_call(move |engine, cancel, answers| {
             let answer = |message| BackupStoreResponse { message: Some(message) };
             let told = |done: f32| tell(answers, answer(BackupMessage::Progress(done.into())));
             let mut out = Chunks { answers, waiting: Vec::new() };
-            let summary = engine.backup(after, &mut out, cancel, &told);
+            let summary = engine.backup((full, after), &mut out, cancel, &told);
             let summary = summary.map_err(status::from_engine)?;
             send(answers, answer(BackupMessage::Summary(summary_to_wire(summary))));
             Ok(())

@@ -12,9 +12,7 @@ use super::client::{Client, ClientError};
 use super::proto::backup_store_response::Message as BackupMessage;
 use super::proto::compact_store_response::Message as CompactMessage;
 use super::proto::verify_store_response::Message as VerifyMessage;
-use super::proto::{
-    BackupStoreRequest, CompactStoreRequest, FindingSeverity, VerifyStoreRequest,
-};
+use super::proto::{BackupStoreRequest, CompactStoreRequest, FindingSeverity, VerifyStoreRequest};
 use super::status;
 
 /// What a compaction did.
@@ -33,11 +31,11 @@ impl Client {
     /// The server's, at once or in the stream; the output's.
     pub async fn backup(
         &mut self,
-        after: Option<Mark>,
+        (full, after): (bool, Option<Mark>),
         out: &mut impl Write,
         told: &mut dyn FnMut(f64),
     ) -> Result<PartSummary, ClientError> {
-        let request = BackupStoreRequest { after: after.map(mark_to_wire) };
+        let request = BackupStoreRequest { after: after.map(mark_to_wire), full };
         let mut answers = self.admin.backup_store(request).await?.into_inner();
         let mut summary = None;
         while let Some(answer) = answers.next().await {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Sequence;
 
-const FILE: &str = "acknowledged";
+pub(super) const FILE: &str = "acknowledged";
 
 /// Makes a directory entry durable.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
@@ -50,12 +50,11 @@ pub(super) fn read_line(directory: &Path, file: &str) -> io::Result<Option<Strin
         Err(error) => return Err(error),
     };
     let text = str::from_utf8(&bytes).ok();
-    let word = text.and_then(|it| it.strip_suffix('\n')?.split_once(' ')).and_then(
-        |(word, checksum)| {
+    let word =
+        text.and_then(|it| it.strip_suffix('\n')?.split_once(' ')).and_then(|(word, checksum)| {
             let expected = u32::from_str_radix(checksum, 16).ok()?;
             (crc32fast::hash(word.as_bytes()) == expected).then(|| word.to_owned())
-        },
-    );
+        });
     word.map(Some).ok_or_else(|| untrusted(file))
 }
 

@@ -92,7 +92,8 @@ impl StoreBuilder {
     /// I/O.
     pub fn finish(self, start: LogStart) -> Result<SledStore, StoreError> {
         if start != LogStart::default() {
-            let encode = || Ok((LOG_START_KEY.to_vec(), Some(codec::encode(&LOG_START_KEY, &start)?)));
+            let encode =
+                || Ok((LOG_START_KEY.to_vec(), Some(codec::encode(&LOG_START_KEY, &start)?)));
             self.put(Table::Log, vec![encode()])?;
         }
         self.store.read_log_again()?;
@@ -119,11 +120,7 @@ impl StoreBuilder {
         Ok(gone)
     }
 
-    fn put(
-        &self,
-        table: Table,
-        entries: Vec<Result<Entry, CodecError>>,
-    ) -> Result<(), StoreError> {
+    fn put(&self, table: Table, entries: Vec<Result<Entry, CodecError>>) -> Result<(), StoreError> {
         let entries = entries.into_iter().collect::<Result<_, _>>();
         self.store.put_raw(table, entries.map_err(|error| self.store.damage(&error))?)
     }

@@ -193,7 +193,8 @@ pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result
 pub fn read_any_record(bytes: &[u8]) -> bool {
     fn comes_back<T: Serialize + DeserializeOwned + PartialEq>(bytes: &[u8]) -> bool {
         let Ok(record) = decode::<T>(b"key", bytes) else { return true };
-        encode(b"key", &record).is_ok_and(|it| decode::<T>(b"key", &it).is_ok_and(|it| it == record))
+        encode(b"key", &record)
+            .is_ok_and(|it| decode::<T>(b"key", &it).is_ok_and(|it| it == record))
     }
     let mut sealed = bytes.to_vec();
     sealed.extend_from_slice(&checksum(b"key", bytes).to_le_bytes());
@@ -203,16 +204,17 @@ pub fn read_any_record(bytes: &[u8]) -> bool {
                 .is_ok_and(|it| decode_log(b"key", &it).is_ok_and(|it| it == record))
         });
         let key = unit_key(MemoryKey(1), UnitId(1), 0);
-        let _ = (decode_unit(MemoryKey(1), UnitId(1), bytes), parse_unit_key(bytes), revision(bytes));
-        let unit = [bytes.get(..bytes.len().saturating_sub(CRC_BYTES)).unwrap_or_default()].concat();
+        let _ =
+            (decode_unit(MemoryKey(1), UnitId(1), bytes), parse_unit_key(bytes), revision(bytes));
+        let unit =
+            [bytes.get(..bytes.len().saturating_sub(CRC_BYTES)).unwrap_or_default()].concat();
         let unit = [&unit[..], &checksum(&key, &unit).to_le_bytes()].concat();
         let unit = decode_unit(MemoryKey(1), UnitId(1), &unit).is_ok_and(|unit| {
             !encode_unit(MemoryKey(1), &unit).is_ok_and(|it| {
                 decode_unit(MemoryKey(1), UnitId(1), &it).is_ok_and(|it| it == unit)
             })
         });
-        !log
-            && !unit
+        !log && !unit
             && comes_back::<super::MemoryRecord>(bytes)
             && comes_back::<super::RequestRecord>(bytes)
             && comes_back::<super::LogStart>(bytes)

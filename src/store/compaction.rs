@@ -92,7 +92,8 @@ impl<'a> Copying<'a> {
             let page = self.from.scan(Table::History, &from, COMPACTION_PAGE_RECORDS)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             from = behind(last);
-            let is_held = |(key, _): &Raw| held.contains(&key[..HISTORY_KEY_BYTES.min(key.len()) - 1]);
+            let is_held =
+                |(key, _): &Raw| held.contains(&key[..HISTORY_KEY_BYTES.min(key.len()) - 1]);
             self.put(Table::History, page.into_iter().filter(is_held).collect(), told)?;
         }
     }
@@ -219,7 +220,12 @@ impl<'a> Copying<'a> {
     }
 
     /// Copies a unit and its history as they are now, over what was there.
-    fn copy_unit(&mut self, memory: MemoryKey, id: UnitId, told: Told<'_>) -> Result<(), StoreError> {
+    fn copy_unit(
+        &mut self,
+        memory: MemoryKey,
+        id: UnitId,
+        told: Told<'_>,
+    ) -> Result<(), StoreError> {
         let first = codec::unit_key(memory, id, 0);
         let is_of_unit = |(key, _): &Raw| key.starts_with(&first[..12]);
         for table in [Table::Units, Table::History] {

@@ -15,7 +15,8 @@ const HINT_FORMAT: &str = "; or begin with another --data directory and import y
 
 /// Whether there is a store, whole or not.
 pub(super) fn is_store(directory: &Path) -> bool {
-    directory.join(NAME).is_dir() || directory.join(POINTER).exists() || !names(directory).is_empty()
+    let told_of = [POINTER, acked::FILE].iter().any(|file| directory.join(file).exists());
+    told_of || !names(directory).is_empty()
 }
 
 /// The database that counts.

@@ -7,8 +7,8 @@ use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::compaction::{Compacted, Retention};
 use super::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence, Store,
-    StoreError, UnitWrite, codec,
+    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
+    Store, StoreError, UnitWrite, codec,
 };
 
 /// Everything in memory, nothing on disk.

@@ -68,10 +68,14 @@ impl LiveStore {
             return Err(StoreError::Poisoned(cause));
         }
         let copy = copying.finish(told)?;
-        point_to(directory, name).map_err(|error| StoreError::Io {
-            doing: format!("letting the compacted database count in {}", directory.display()),
-            cause: error.to_string(),
-        })?;
+        if let Err(error) = point_to(directory, name) {
+            let doing = format!("letting the compacted database count in {}", directory.display());
+            if counts(directory, name) {
+                // Either of the two may count after a crash, so neither may go on without the other.
+                original.poison(format!("{doing}: {error}"));
+            }
+            return Err(StoreError::Io { doing, cause: error.to_string() });
+        }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(copy);
         Ok(())
     }

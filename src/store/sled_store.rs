@@ -177,6 +177,12 @@ impl SledStore {
         )
     }
 
+    /// Takes no more writes.
+    pub(super) fn poison(&self, cause: String) {
+        // Only the first cause counts.
+        let _ = self.poison.set(cause);
+    }
+
     /// Makes everything written so far durable, then says so outside the database.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
@@ -196,7 +202,7 @@ impl SledStore {
     ) -> Result<T, StoreError> {
         match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(StoreError::Io { doing, cause: error.to_string() }),
+            Ok(Err(error)) => Err(said_no(&self.directory, doing, error)),
             Err(panic) => Err(damaged(&self.directory, panic_message(panic.as_ref()))),
         }
     }
@@ -539,14 +545,23 @@ impl Store for SledStore {
         }
         let result = self.write(commits);
         if let Err(error) = &result {
-            // Only the first cause counts.
-            let _ = self.poison.set(error.to_string());
+            self.poison(error.to_string());
         }
         result
     }
 
     fn poisoned(&self) -> Option<String> {
         self.poison.get().cloned()
+    }
+}
+
+/// What an error of the database means: that the machine said no, or that its files are not what was written.
+fn said_no(directory: &Path, doing: String, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) if !directory::is_of_content(error.kind()) => {
+            StoreError::Io { doing, cause: error.to_string() }
+        }
+        error => damaged(directory, format!("{doing}: {error}")),
     }
 }
 
@@ -569,16 +584,10 @@ fn open_database(directory: &Path, place: &Path) -> Result<(sled::Db, Trees), St
     };
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(open)) => Ok(open),
-        Ok(Err(sled::Error::Corruption { .. })) => {
-            Err(damaged(directory, "the database says that its file is corrupt"))
+        Ok(Err(error)) => {
+            let doing = format!("opening the database in {}", directory.display());
+            Err(said_no(directory, doing, error))
         }
-        Ok(Err(sled::Error::Io(error))) if !directory::is_of_content(error.kind()) => {
-            Err(StoreError::Io {
-                doing: format!("opening the database in {}", directory.display()),
-                cause: error.to_string(),
-            })
-        }
-        Ok(Err(error)) => Err(damaged(directory, format!("the database cannot be opened: {error}"))),
         Err(panic) => Err(damaged(directory, panic_message(panic.as_ref()))),
     }
 }

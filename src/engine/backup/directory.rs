@@ -85,9 +85,11 @@ impl BackupDirectory {
         }
         let parts = read_manifest(path)?;
         if parts.is_none()
-            && let Some(other) = foreign(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?
+            && let Some(other) =
+                foreign(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?
         {
-            let what = format!("there is no {MANIFEST}, but there is {other}: give an empty directory");
+            let what =
+                format!("there is no {MANIFEST}, but there is {other}: give an empty directory");
             return Err(BackupError::Damaged { file: path.join(MANIFEST), what });
         }
         Ok(Self { path: path.to_owned(), parts: parts.unwrap_or_default(), _lock: Some(lock) })

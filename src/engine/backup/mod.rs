@@ -82,13 +82,14 @@ pub enum BackupError {
 }
 
 impl Engine {
-    /// Writes a part of a backup: everything, or the commits after a mark of an earlier part. Others may write meanwhile. Blocks.
+    /// Writes a part of a backup: the commits after a mark of an earlier part, or everything and those commits. Without a mark there
+    /// is no earlier part. Others may write meanwhile. Blocks.
     ///
     /// # Errors
     /// [`EngineError::LogCut`] when the commits are not held any more; a mark of another store; cancelled; the store; the output.
     pub fn backup(
         &self,
-        after: Option<Mark>,
+        (full, after): (bool, Option<Mark>),
         out: &mut dyn Write,
         cancel: &Cancel,
         told: &dyn Fn(f32),
@@ -96,12 +97,13 @@ impl Engine {
         let store = self.store.as_ref();
         let writing = PartWriter::new(out).map_err(output)?;
         let last = store.last_sequence();
-        let (full, after) = match after {
+        let full = full || after.is_none();
+        let after = match after {
             Some(after) => {
                 check_lineage(store, after)?;
-                (false, after)
+                after
             }
-            None => (true, mark_at(store, last)?),
+            None => mark_at(store, last)?,
         };
         let mut work = Work { store, writing, cancel, told, units: 0, commits: 0 };
         work.put(&Frame::Begin(Begin { full, after }))?;
@@ -164,7 +166,12 @@ impl<W: Write> Work<'_, W> {
     }
 
     /// The commits above a mark, up to one; the mark of the last one.
-    fn put_commits(&mut self, mut at: Mark, until: Sequence, tell: bool) -> Result<Mark, EngineError> {
+    fn put_commits(
+        &mut self,
+        mut at: Mark,
+        until: Sequence,
+        tell: bool,
+    ) -> Result<Mark, EngineError> {
         let (first, all) = (at.sequence.0, until.0.saturating_sub(at.sequence.0));
         while at.sequence < until {
             let page = self.store.changes_since(at.sequence, EXPORT_PAGE_UNITS)?;

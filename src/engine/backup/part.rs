@@ -82,7 +82,9 @@ impl<R: Read> PartReader<R> {
         let mut magic = [0; MAGIC.len()];
         input.read_exact(&mut magic)?;
         if magic != MAGIC {
-            return Err(unreadable("it is no part of a backup, or of a version that this program does not know"));
+            return Err(unreadable(
+                "it is no part of a backup, or of a version that this program does not know",
+            ));
         }
         Ok(Self { input: DeflateDecoder::new(input), chain: 0 })
     }

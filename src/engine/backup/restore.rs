@@ -152,11 +152,12 @@ fn parts_to(backup: &BackupDirectory, target: Target) -> Result<Vec<&Part>, Back
     let from = parts.iter().rposition(|part| part.full && is_before(part.through));
     let from = from.ok_or_else(|| reach(oldest, newest))?;
     let mut chosen = vec![&parts[from]];
-    for part in &parts[from + 1..] {
-        if part.full || !is_before(part.after) {
+    // Of a later part with everything, its commits.
+    for pair in parts[from..].windows(2) {
+        if pair[1].after != pair[0].through || !is_before(pair[1].after) {
             break;
         }
-        chosen.push(part);
+        chosen.push(&pair[1]);
     }
     if let (Target::Sequence(sequence), Some(last)) = (target, chosen.last())
         && last.through.sequence < sequence
@@ -325,7 +326,10 @@ impl Replaying {
         let sequence = self.store.commit(&commits)?;
         let before = Sequence(sequence.0.saturating_sub(1));
         let last = self.store.changes_since(before, 1)?;
-        if last.first().is_none_or(|it| (it.sequence, it.chain) != (self.at.sequence, self.at.chain)) {
+        if last
+            .first()
+            .is_none_or(|it| (it.sequence, it.chain) != (self.at.sequence, self.at.chain))
+        {
             return Err(BackupError::OutOfReach(format!(
                 "commit {} does not come out as it was made; the backup does not fit together",
                 self.at.sequence.0
