@@ -1,5 +1,5 @@
 //! Do the readers hold against anything? The properties of `probes`, on bytes at random and on good files with places changed; the
-//! fuzz targets in `fuzz` do the same for longer.
+//! fuzz targets in `fuzz` do the same for longer, and so does `PROPTEST_CASES=100000`.
 
 use dhakira::formats::Format;
 use proptest::prelude::*;
@@ -36,8 +36,6 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn exchange_files(which in 0..3_usize, file in (0..3_usize).prop_flat_map(|it| changed(FILES[it].1))) {
         probes::exchange_file(FILES[which].0, &file);

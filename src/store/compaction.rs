@@ -42,6 +42,9 @@ pub(super) struct Copying<'a> {
     done: u64,
 }
 
+/// Runs after what others commit meanwhile, before they must wait: a bulk import may well be faster than the copy.
+const CATCH_UPS_MAX: usize = 8;
+
 /// Told how many entries are copied; says whether to go on.
 type Told<'a> = &'a mut dyn FnMut(u64) -> bool;
 
@@ -115,7 +118,10 @@ impl<'a> Copying<'a> {
 
     /// Copies what was committed since, until hardly anything is left.
     pub(super) fn catch_up(&mut self, told: Told<'_>) -> Result<(), StoreError> {
-        while self.from.last_sequence().0 - self.at.0 > COMPACTION_CATCH_UP_COMMITS {
+        for _ in 0..CATCH_UPS_MAX {
+            if self.from.last_sequence().0 - self.at.0 <= COMPACTION_CATCH_UP_COMMITS {
+                break;
+            }
             self.copy_commits(told)?;
         }
         self.drop_deleted(told)?;

@@ -1,8 +1,9 @@
 //! The store on sled 0.34, with every rule that makes it safe. The only file that names sled.
 //!
 //! The rules, and what happens without them: `flush` does not fsync on Linux, so the database file is synced through an
-//! own handle; only multi-tree transactions are atomic; the log may come back short or empty, so the commit log is
-//! chained and its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
+//! own handle, and the files of large records beside it (see `blobs`); only multi-tree transactions are atomic; the log
+//! may come back short or empty, so the commit log is chained and its last acknowledged number is kept outside; opening a
+//! damaged log panics, so panics are caught.
 
 use std::fs::{self, File};
 use std::io;
