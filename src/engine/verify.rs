@@ -295,7 +295,7 @@ impl Look<'_> {
             }
             let indexed = memory.index.len() as u64;
             fault = (stored != record.unit_count || indexed != record.unit_count)
-                .then(|| (record, stored, indexed));
+                .then_some((record, stored, indexed));
             if fault.is_none() {
                 return Ok(());
             }
@@ -304,16 +304,16 @@ impl Look<'_> {
             }
         }
         let Some((record, stored, indexed)) = fault else { return Ok(()) };
-        if stored != record.unit_count {
+        if stored == record.unit_count {
+            let what =
+                format!("memory '{}' holds {stored} units, but its index {indexed}", record.name);
+            self.report(Severity::Derived, what);
+        } else {
             let what = format!(
                 "memory '{}' holds {stored} units, but its record counts {}",
                 record.name, record.unit_count
             );
             self.report(Severity::Damage, what);
-        } else {
-            let what =
-                format!("memory '{}' holds {stored} units, but its index {indexed}", record.name);
-            self.report(Severity::Derived, what);
         }
         Ok(())
     }
@@ -367,18 +367,18 @@ impl Look<'_> {
         index: &MemoryIndex,
         sequence: Sequence,
     ) -> Result<usize, EngineError> {
-        let mut lost = Vec::new();
+        let mut missing = Vec::new();
         let mut after = None;
         loop {
             let page = self.engine.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            lost.extend(missing_in(index, &memory.analyzers, page, self.engine));
+            missing.extend(missing_in(index, &memory.analyzers, page, self.engine));
             self.step(0)?;
         }
         // Afterwards: what changed while it was being read is not lost either.
         let changed = changed_since(self.engine.store.as_ref(), memory.key, sequence)?;
-        Ok(lost.iter().filter(|id| !changed.contains(id)).count())
+        Ok(missing.iter().filter(|id| !changed.contains(id)).count())
     }
 }
 

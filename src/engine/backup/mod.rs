@@ -116,7 +116,7 @@ impl Engine {
         let through = work.put_commits(after, through, !full)?;
         work.put(&Frame::End(through))?;
         let Work { writing, units, commits, .. } = work;
-        writing.finish().and_then(|out| out.flush()).map_err(output)?;
+        writing.finish().and_then(Write::flush).map_err(output)?;
         Ok(PartSummary { full, after, through, units, commits })
     }
 }
