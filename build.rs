@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTO_FILES: [&str; 4] = [
+const PROTO_FILES: [&str; 5] = [
     "dhakira/v1/memory.proto",
     "dhakira/v1/unit.proto",
     "dhakira/v1/lookup.proto",
     "dhakira/v1/alignment.proto",
+    "dhakira/v1/admin.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -159,3 +159,13 @@ pub const QUEUE_MILLIS_MAX: u64 = 2_000;
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Connections to the address for metrics and health.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// Entries that a compaction, a backup or a verification reads at a time: some megabytes at the usual sizes.
+pub const COMPACTION_PAGE_RECORDS: usize = 2_000;
+/// Commits that a compaction may still have to copy when it makes writers wait: a fraction of a second.
+pub const COMPACTION_CATCH_UP_COMMITS: u64 = 200;
+/// Days for which compaction keeps the commit log when nothing else is said: time for a watcher or a backup to come back.
+pub const LOG_RETENTION_DAYS: u32 = 30;
+/// Findings of one verification that are listed: who has more needs a backup, not a longer list.
+pub const FINDINGS_MAX: usize = 1_000;
+/// Bytes of a backup in one message.
+pub const BACKUP_CHUNK_BYTES: usize = 256 * 1024;

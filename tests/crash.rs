@@ -24,15 +24,22 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(data: &std::path::Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn start_with(data: &std::path::Path, variables: &[(&str, String)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let mut url = String::new();
+        let (mut url, mut said) = (String::new(), String::new());
         for line in lines.by_ref() {
+            said.push_str(&line);
             if let Some((_, rest)) = line.split_once("listening on ") {
                 url = format!("http://{}", rest.split(' ').next().unwrap());
             }
@@ -40,7 +47,7 @@ impl Process {
                 break;
             }
         }
-        assert!(!url.is_empty(), "the server did not start");
+        assert!(!url.is_empty(), "the server did not start: {said}");
         // Keep the pipe open and empty, so that the server never waits for it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url }

@@ -10,20 +10,28 @@ mod checkpoints;
 mod command_line;
 mod configuration;
 mod crash;
+mod crash_phases;
+mod damage;
+mod dependencies;
+mod disk;
 mod drain;
 mod exchange;
 mod file_imports;
 mod formats;
 mod formats_exchange;
 mod grpc;
+mod hostile;
 mod layering;
 mod matching;
+mod old_stores;
 mod overload;
+mod probes;
 mod searches;
 mod store_conformance;
 mod support;
 mod text;
 mod tls;
+mod upkeep;
 
 /// The generated code names its codec by this path.
 mod service {

@@ -56,7 +56,7 @@ impl TestServer {
     }
 
     pub(crate) async fn clients(&self) -> Clients {
-        Clients::over(Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap())
+        Clients::connect(&self.url).await
     }
 }
 
@@ -73,6 +73,10 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    pub(crate) async fn connect(url: &str) -> Self {
+        Self::over(Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap())
+    }
+
     pub(crate) fn over(channel: Channel) -> Self {
         Self {
             memories: MemoryServiceClient::new(channel.clone()),

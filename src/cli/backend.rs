@@ -9,7 +9,7 @@ use clap::Args;
 use crate::engine::Engine;
 use crate::service::Api;
 use crate::service::client::{Client, Credentials};
-use crate::store::{OpenOptions, SledStore, StoreError};
+use crate::store::{LiveStore, OpenOptions, SledStore, StoreError};
 
 use super::output::LoadBar;
 
@@ -110,13 +110,13 @@ impl Where {
     }
 
     /// Opens the store in the data directory. Blocks.
-    pub(super) fn open_store(&self, purpose: &str, missing: Missing) -> anyhow::Result<SledStore> {
+    pub(super) fn open_store(&self, purpose: &str, missing: Missing) -> anyhow::Result<LiveStore> {
         let options = OpenOptions {
             create: missing == Missing::Create,
             accept_data_loss: self.accept_data_loss,
             purpose: purpose.to_owned(),
         };
-        SledStore::open(&self.data, &options).map_err(|error| {
+        SledStore::open(&self.data, &options).map(LiveStore::new).map_err(|error| {
             let hint = match &error {
                 StoreError::InUse { holder, .. } => Some(match holder.address() {
                     Some(url) if url.contains("://") => {

@@ -8,8 +8,10 @@ mod align;
 mod align_page;
 mod analyze;
 mod backend;
+mod backup;
 mod bench;
 mod check;
+mod compact;
 mod config;
 mod demo;
 mod export;
@@ -23,11 +25,13 @@ mod links;
 mod lookup;
 mod memories;
 mod output;
+mod restore;
 mod search;
 mod serve;
 mod split;
 mod tokens;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -86,6 +90,14 @@ enum Command {
     Tokens(tokens::Tokens),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
+    /// Save all memories into a backup directory: everything the first time, then what is new.
+    Backup(backup::Backup),
+    /// Make a data directory from a backup, as it was at any commit or moment.
+    Restore(restore::Restore),
+    /// Compare everything in a store, or in a backup, with everything else.
+    Verify(verify::Verify),
+    /// Give disk back, and give up old commits.
+    Compact(compact::Compact),
     /// Measure import and lookup, with every figure by name.
     Bench(bench::Bench),
 }
@@ -140,6 +152,10 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Split(command) => command.run(),
         Command::Tokens(command) => command.run(),
         Command::Memories(command) => command.run().await,
+        Command::Backup(command) => command.run().await,
+        Command::Restore(command) => command.run().await,
+        Command::Verify(command) => command.run().await,
+        Command::Compact(command) => command.run().await,
         Command::Bench(command) => command.run().await,
     }
 }

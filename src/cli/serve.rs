@@ -164,7 +164,7 @@ fn check_exposure(
 /// Loads the memories and puts them behind the API; returns what it took.
 async fn load(
     api: Api,
-    store: Arc<crate::store::SledStore>,
+    store: Arc<crate::store::LiveStore>,
     checkpoints: PathBuf,
 ) -> anyhow::Result<Loaded> {
     tokio::task::spawn_blocking(move || {

@@ -78,18 +78,26 @@ impl Checkpoints {
         record: &MemoryRecord,
         store: &dyn Store,
     ) -> Option<(MemoryIndex, Sequence)> {
-        let path = Self::path(self.directory.as_ref()?, record.key);
-        match read(&path, record, store) {
+        match self.try_read(record, store) {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(
                     memory = %record.name,
-                    checkpoint = %path.display(),
                     "the checkpoint is not used: {error}; making the index from the store"
                 );
                 None
             }
         }
+    }
+
+    /// The same, with the reason why it cannot be trusted.
+    pub(super) fn try_read(
+        &self,
+        record: &MemoryRecord,
+        store: &dyn Store,
+    ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
+        let Some(directory) = &self.directory else { return Ok(None) };
+        read(&Self::path(directory, record.key), record, store)
     }
 
     /// Writes the index of a memory as it was at a commit; the checkpoint before it stays until the new one is on disk.

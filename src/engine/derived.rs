@@ -51,6 +51,10 @@ pub(super) fn unfit(what: &str) -> io::Error {
 
 /// The running checksum of the log at a commit; `None` when the log does not have it.
 pub(super) fn chain(store: &dyn Store, sequence: Sequence) -> io::Result<Option<u32>> {
+    let start = store.log_start();
+    if sequence == start.sequence && sequence > Sequence(0) {
+        return Ok(Some(start.chain));
+    }
     let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
     let found = store.changes_since(Sequence(before), 1).map_err(io::Error::other)?;
     Ok(found.first().filter(|record| record.sequence == sequence).map(|record| record.chain))

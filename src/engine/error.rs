@@ -1,6 +1,6 @@
 //! What can a use case answer instead of a result? One enum, each variant saying whose fault it is.
 
-use crate::store::StoreError;
+use crate::store::{Sequence, StoreError};
 use crate::unit::{Invalid, MemoryName, UnitId};
 
 /// Why a use case was not carried out.
@@ -42,6 +42,17 @@ pub enum EngineError {
     /// The caller went away or ran out of time; the work was stopped.
     #[error("the call was cancelled")]
     Cancelled,
+    /// The log does not go back that far any more.
+    #[error(
+        "the commit log is held from commit {} on, and {asked} is before it: begin again with everything, from there",
+        oldest.0 + 1
+    )]
+    LogCut {
+        /// After which commit was asked.
+        asked: u64,
+        /// After this one everything is held.
+        oldest: Sequence,
+    },
     /// More is asked for at once than is served.
     #[error("{0}")]
     TooMuch(String),

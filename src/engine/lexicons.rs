@@ -148,7 +148,9 @@ impl Engine {
         let memory = self.named(name)?;
         let _one_at_a_time = memory.lexicon.learning.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.known(&memory);
-        let known = (known.made_of != MadeOf::default() && !anew).then_some(known);
+        // What the log does not hold any more cannot be told apart from what was learnt.
+        let is_held = known.made_of.whole.0 >= self.store.log_start().sequence;
+        let known = (known.made_of != MadeOf::default() && is_held && !anew).then_some(known);
         let record = memory.record();
         let now = *self.sequence.borrow();
         let taught = match known {
@@ -277,7 +279,7 @@ impl Engine {
         }
     }
 
-    fn lexicon_path(&self, record: &MemoryRecord) -> Option<PathBuf> {
+    pub(super) fn lexicon_path(&self, record: &MemoryRecord) -> Option<PathBuf> {
         let directory = self.derived.as_ref()?;
         Some(directory.join(format!("{}.{ENDING}", record.key.0)))
     }
@@ -333,7 +335,12 @@ fn internal(error: impl ToString) -> EngineError {
     EngineError::Internal(error.to_string())
 }
 
-fn read(path: &Path, record: &MemoryRecord, store: &dyn Store) -> io::Result<Option<Taught>> {
+/// A lexicon in a file; `None` when there is none.
+pub(super) fn read(
+    path: &Path,
+    record: &MemoryRecord,
+    store: &dyn Store,
+) -> io::Result<Option<Taught>> {
     let Some(mut input) = derived::open(path, MAGIC)? else { return Ok(None) };
     let taught = input.bytes()?;
     input.finish()?;

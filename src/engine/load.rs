@@ -140,8 +140,8 @@ fn check_count(record: &MemoryRecord, found: u64) -> Result<(), EngineError> {
         return Ok(());
     }
     Err(EngineError::Internal(format!(
-        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Restore the data directory from \
-         a copy",
+        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Bring it back with \
+         `dhakira restore` from a backup, or put a copy of the directory back",
         record.name, record.unit_count
     )))
 }

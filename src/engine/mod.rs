@@ -6,6 +6,7 @@
 mod alignment;
 mod analysis;
 mod background;
+pub mod backup;
 mod checkpoints;
 mod concordance;
 mod derived;
@@ -20,6 +21,8 @@ mod lookup;
 mod memory;
 mod plan;
 mod prepare;
+mod upkeep;
+mod verify;
 mod work;
 mod writer;
 
@@ -48,6 +51,7 @@ pub use lexicons::{LearnProgress, Taught};
 pub use load::{LoadProgress, Loaded};
 pub use lookup::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
 pub use prepare::{Prepared, UnitPatch, context_hash};
+pub use verify::{Finding, Severity, Verified};
 pub use work::{
     DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, StoredBatch, UnitVerdict,
 };
@@ -326,13 +330,16 @@ impl Engine {
     /// Commits above `after`, in order.
     ///
     /// # Errors
-    /// The store.
+    /// [`EngineError::LogCut`] when the log does not hold them any more; the store.
     pub fn changes_since(
         &self,
         after: Sequence,
         limit: usize,
     ) -> Result<Vec<LogRecord>, EngineError> {
-        Ok(self.store.changes_since(after, limit)?)
+        let records = self.store.changes_since(after, limit)?;
+        // Looked at after reading: a compaction may have cut the log in between.
+        upkeep::check_held(self.store.as_ref(), after)?;
+        Ok(records)
     }
 
     /// Tells of every commit that readers see; its value is the last one.

@@ -235,6 +235,11 @@ const fn heavy(rule: Rule) -> Rule {
     Rule { weight: Weight::Heavy, ..rule }
 }
 
+/// What works on the whole store.
+const fn everything(method: &'static str) -> Rule {
+    heavy(Rule { every_memory: true, ..rule(method, Admin, &[]) })
+}
+
 use Role::{Admin, Manager, Reader, Translator};
 
 /// The table.
@@ -273,6 +278,9 @@ pub static RULES: &[Rule] = &[
     ),
     heavy(rule("/dhakira.v1.AlignmentService/TrainLexicon", Manager, &[write(&[1], Manager)])),
     heavy(rule("/dhakira.v1.AlignmentService/CheckUnits", Manager, &[read(&[1], Manager)])),
+    everything("/dhakira.v1.AdminService/BackupStore"),
+    everything("/dhakira.v1.AdminService/VerifyStore"),
+    everything("/dhakira.v1.AdminService/CompactStore"),
 ];
 
 /// The number of a method in [`RULES`].

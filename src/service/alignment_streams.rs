@@ -175,7 +175,7 @@ impl Api {
     }
 
     /// Runs work that blocks and answers as it goes; it is cancelled when its reader goes away.
-    fn long_call<T: Send + 'static>(
+    pub(super) fn long_call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Engine, &Cancel, &Sender<T>) -> Result<(), Status> + Send + 'static,
     ) -> Result<Answers<T>, Status> {
@@ -243,12 +243,12 @@ fn align(
 }
 
 /// Waits until the reader has room; `false` when it is gone.
-fn send<T>(answers: &Sender<T>, message: T) -> bool {
+pub(super) fn send<T>(answers: &Sender<T>, message: T) -> bool {
     answers.blocking_send(Ok(message)).is_ok()
 }
 
 /// Tells how far it is, unless the reader is not even done with what it was told before.
-fn tell<T>(answers: &Sender<T>, message: T) {
+pub(super) fn tell<T>(answers: &Sender<T>, message: T) {
     let _ = answers.try_send(Ok(message));
 }
 

@@ -22,6 +22,7 @@ use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
 use super::convert;
 use super::imports::{self, Course, Incoming};
 use super::proto;
+use super::proto::admin_service_client::AdminServiceClient;
 use super::proto::alignment_service_client::AlignmentServiceClient;
 use super::proto::analyze_segments_request::Message as AnalyzeMessage;
 use super::proto::import_units_request::Message as ImportMessage;
@@ -32,6 +33,7 @@ use super::transport::Transport;
 use super::unit_streams::{Lifetime, export};
 use super::{Api, analysis, concordance, lookups};
 
+pub use super::admin_client::CompactInfo;
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
 pub use super::transport::Credentials;
 pub use super::unit_client::CommitInfo;
@@ -55,6 +57,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether what was asked for is not held any more.
+    pub fn is_out_of_range(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::OutOfRange)
+    }
+
     /// Whether the thing that was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
@@ -237,6 +244,7 @@ pub struct Client {
     pub(super) units: UnitServiceClient<Transport>,
     lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
+    pub(super) admin: AdminServiceClient<Transport>,
     /// The services themselves, where they are in this process: units in bulk go there without being written as messages.
     local: Option<Api>,
 }
@@ -274,7 +282,9 @@ impl Client {
             memories: MemoryServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             units: UnitServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             lookups: LookupServiceClient::new(transport.clone()).max_decoding_message_size(limit),
-            alignment: AlignmentServiceClient::new(transport).max_decoding_message_size(limit),
+            alignment: AlignmentServiceClient::new(transport.clone())
+                .max_decoding_message_size(limit),
+            admin: AdminServiceClient::new(transport).max_decoding_message_size(limit),
             local,
         }
     }

@@ -3,6 +3,8 @@
 //! Knows nothing of sockets (see `server`) and decides nothing about memories, units or matches.
 
 pub mod access;
+mod admin;
+mod admin_client;
 mod alignment;
 mod alignment_client;
 mod alignment_streams;
@@ -35,6 +37,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 
 use import_files::FilePlaces;
 use lookups::CancelOnDrop;
+use proto::admin_service_server::AdminServiceServer;
 use proto::alignment_service_server::AlignmentServiceServer;
 use proto::lookup_service_server::LookupServiceServer;
 use proto::memory_service_server::MemoryServiceServer;
@@ -53,12 +56,20 @@ mod proto {
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The full names of the services, as health checking wants them.
-pub const SERVICE_NAMES: [&str; 4] = [
+pub const SERVICE_NAMES: [&str; 5] = [
     <MemoryServiceServer<Api> as tonic::server::NamedService>::NAME,
     <UnitServiceServer<Api> as tonic::server::NamedService>::NAME,
     <LookupServiceServer<Api> as tonic::server::NamedService>::NAME,
     <AlignmentServiceServer<Api> as tonic::server::NamedService>::NAME,
+    <AdminServiceServer<Api> as tonic::server::NamedService>::NAME,
 ];
+
+/// Whether a text is a page token of a listing, and the same when it is written again: for tests that feed it anything.
+#[doc(hidden)]
+pub fn read_any_page_token(text: &str) -> Option<bool> {
+    let token = page_token::PageToken::parse("page_token", text, "units of m").ok()??;
+    Some(token.to_text("units of m").eq_ignore_ascii_case(text))
+}
 
 /// All services, over an engine that may still be loading.
 #[derive(Clone, Default)]
@@ -128,6 +139,7 @@ impl Api {
         let units = UnitServiceServer::new(self.clone());
         let lookups = LookupServiceServer::new(self.clone());
         let alignment = AlignmentServiceServer::new(self.clone());
+        let admin = AdminServiceServer::new(self.clone());
         let limit = MESSAGE_BYTES_MAX;
         routes
             .add_service(memories.max_decoding_message_size(limit).max_encoding_message_size(limit))
@@ -135,7 +147,8 @@ impl Api {
             .add_service(lookups.max_decoding_message_size(limit).max_encoding_message_size(limit))
             .add_service(
                 alignment.max_decoding_message_size(limit).max_encoding_message_size(limit),
-            );
+            )
+            .add_service(admin.max_decoding_message_size(limit).max_encoding_message_size(limit));
     }
 
     /// The services alone, for a client in the same process.

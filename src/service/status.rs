@@ -47,6 +47,10 @@ pub(super) fn from_engine(error: EngineError) -> Status {
         EngineError::Cancelled => {
             Status::with_error_details(Code::Cancelled, message, info("CANCELLED", &[]))
         }
+        EngineError::LogCut { oldest, .. } => {
+            let details = info("LOG_CUT", &[("oldest_sequence", &oldest.0.to_string())]);
+            Status::with_error_details(Code::OutOfRange, message, details)
+        }
         EngineError::TooMuch(_) => {
             let mut details = info("TOO_MUCH", &[]);
             details.set_retry_info(Some(Duration::from_millis(200)));
@@ -68,6 +72,9 @@ fn from_store(error: &StoreError) -> Status {
         StoreError::Damaged { .. } => {
             tracing::error!(%message, "damaged store");
             Status::with_error_details(Code::DataLoss, message, info("STORE_DAMAGED", &[]))
+        }
+        StoreError::Cancelled => {
+            Status::with_error_details(Code::Cancelled, message, info("CANCELLED", &[]))
         }
         StoreError::Io { .. } => internal(&message),
     }
@@ -109,6 +116,11 @@ pub fn refusal(code: Code, reason: &str, message: &str, retry: Option<Duration>)
         details.set_retry_info(retry);
     }
     Status::with_error_details(code, message, details)
+}
+
+/// UNAVAILABLE because a stream ended before its last message.
+pub(super) fn cut_off() -> Status {
+    unavailable("CUT_OFF", "the server ended the call before it was done")
 }
 
 fn unavailable(reason: &str, message: &str) -> Status {

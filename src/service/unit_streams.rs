@@ -122,6 +122,7 @@ impl Api {
                     invalid("after_sequence", &what)
                 },
             )?;
+        engine.check_held(after).map_err(status::from_engine)?;
         self.stream(Lifetime::Endless, |api, answers| watch(api, key, after, answers))
     }
 }

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use super::Sequence;
 
-const FILE: &str = "acknowledged";
-const TEMPORARY: &str = "acknowledged.new";
+pub(super) const FILE: &str = "acknowledged";
 
 /// Makes a directory entry durable.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
@@ -18,13 +17,7 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
 
 /// Writes the sequence; when it returns, it is on disk.
 pub(super) fn write(directory: &Path, sequence: Sequence) -> io::Result<()> {
-    let temporary = directory.join(TEMPORARY);
-    let mut file = File::create(&temporary)?;
-    let digits = sequence.0.to_string();
-    writeln!(file, "{digits} {:08x}", crc32fast::hash(digits.as_bytes()))?;
-    file.sync_all()?;
-    fs::rename(&temporary, directory.join(FILE))?;
-    sync_directory(directory)
+    write_line(directory, FILE, &sequence.0.to_string())
 }
 
 /// The sequence; `None` when the file does not exist.
@@ -32,18 +25,39 @@ pub(super) fn write(directory: &Path, sequence: Sequence) -> io::Result<()> {
 /// # Errors
 /// `InvalidData` when the file is there and says nothing that can be trusted.
 pub(super) fn read(directory: &Path) -> io::Result<Option<Sequence>> {
-    let text = match fs::read_to_string(directory.join(FILE)) {
-        Ok(text) => text,
+    let Some(digits) = read_line(directory, FILE)? else { return Ok(None) };
+    digits.parse().map(|number| Some(Sequence(number))).map_err(|_| untrusted(FILE))
+}
+
+/// Writes a word with its checksum in place of what the file said; when it returns, it is on disk.
+pub(super) fn write_line(directory: &Path, file: &str, word: &str) -> io::Result<()> {
+    let temporary = directory.join(format!("{file}.new"));
+    let mut out = File::create(&temporary)?;
+    writeln!(out, "{word} {:08x}", crc32fast::hash(word.as_bytes()))?;
+    out.sync_all()?;
+    fs::rename(&temporary, directory.join(file))?;
+    sync_directory(directory)
+}
+
+/// The word in a file; `None` when the file does not exist.
+///
+/// # Errors
+/// `InvalidData` when the file is there and says nothing that can be trusted.
+pub(super) fn read_line(directory: &Path, file: &str) -> io::Result<Option<String>> {
+    let bytes = match fs::read(directory.join(file)) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let parsed = text.strip_suffix('\n').and_then(|line| line.split_once(' ')).and_then(
-        |(digits, checksum)| {
+    let text = str::from_utf8(&bytes).ok();
+    let word =
+        text.and_then(|it| it.strip_suffix('\n')?.split_once(' ')).and_then(|(word, checksum)| {
             let expected = u32::from_str_radix(checksum, 16).ok()?;
-            (crc32fast::hash(digits.as_bytes()) == expected).then_some(digits)?.parse().ok()
-        },
-    );
-    parsed.map(|number| Some(Sequence(number))).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("the file '{FILE}' is damaged"))
-    })
+            (crc32fast::hash(word.as_bytes()) == expected).then(|| word.to_owned())
+        });
+    word.map(Some).ok_or_else(|| untrusted(file))
+}
+
+fn untrusted(file: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the file '{file}' is damaged"))
 }

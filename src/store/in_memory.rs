@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::unit::{Timestamp, Unit, UnitId};
 
+use super::compaction::{Compacted, Retention};
 use super::{
-    Commit, LogRecord, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence, Store,
-    StoreError, UnitWrite,
+    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
+    Store, StoreError, UnitWrite, codec,
 };
 
 /// Everything in memory, nothing on disk.
@@ -22,30 +23,47 @@ struct State {
     units: BTreeMap<(MemoryKey, UnitId), Unit>,
     log: Vec<LogRecord>,
     requests: BTreeMap<RequestKey, RequestRecord>,
+    history: BTreeMap<(MemoryKey, UnitId, u64), Unit>,
+    start: LogStart,
 }
 
 impl InMemoryStore {
+    /// Changes units behind everybody's back, as a damaged disk would: for tests of what notices.
+    #[doc(hidden)]
+    pub fn tamper(&self, change: impl FnOnce(&mut BTreeMap<(MemoryKey, UnitId), Unit>)) {
+        change(&mut self.state().units);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn tail(&self) -> (Sequence, u32) {
+        let start = (self.start.sequence, self.start.chain);
+        self.log.last().map_or(start, |record| (record.sequence, record.chain))
+    }
+
     fn carry_out(&mut self, commit: &Commit) {
-        let sequence = Sequence(self.log.len() as u64).next();
-        let changes = commit.units.iter().filter_map(UnitWrite::change).collect();
-        self.log.push(LogRecord { sequence, time: commit.time, changes, chain: 0 });
+        let (last, chain) = self.tail();
+        let mut record = LogRecord::of(commit, last.next());
+        record.chain = codec::chain(chain, &record).unwrap_or_default();
+        self.log.push(record);
         for memory in &commit.memories {
             self.memories.insert(memory.key, memory.clone());
         }
         for write in &commit.units {
-            match write {
+            let (memory, before) = match write {
                 UnitWrite::Create(memory, unit) | UnitWrite::Update(memory, unit) => {
-                    self.units.insert((*memory, unit.id), Unit::clone(unit));
+                    (*memory, self.units.insert((*memory, unit.id), Unit::clone(unit)))
                 }
                 UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {
-                    self.units.remove(&(*memory, *id));
+                    (*memory, self.units.remove(&(*memory, *id)))
                 }
+            };
+            if let Some(unit) = before {
+                self.history.insert((memory, unit.id, unit.revision), unit);
             }
         }
         self.requests.extend(commit.requests.iter().cloned());
@@ -102,7 +120,49 @@ impl Store for InMemoryStore {
     }
 
     fn last_sequence(&self) -> Sequence {
-        Sequence(self.state().log.len() as u64)
+        self.state().tail().0
+    }
+
+    fn log_start(&self) -> LogStart {
+        self.state().start
+    }
+
+    fn version(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+        revision: u64,
+    ) -> Result<Option<Unit>, StoreError> {
+        let state = self.state();
+        let current = state.units.get(&(memory, id)).filter(|unit| unit.revision == revision);
+        Ok(current.or_else(|| state.history.get(&(memory, id, revision))).cloned())
+    }
+
+    fn requests(
+        &self,
+        after: Option<RequestKey>,
+        limit: usize,
+    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
+        let state = self.state();
+        let above = state.requests.iter().filter(|(key, _)| after.is_none_or(|it| **key > it));
+        Ok(above.take(limit).map(|(key, record)| (*key, record.clone())).collect())
+    }
+
+    fn compact(
+        &self,
+        retention: Retention,
+        told: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Compacted, StoreError> {
+        let mut state = self.state();
+        let cut = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
+        if !told(0, 1) {
+            return Err(StoreError::Cancelled);
+        }
+        if let Some(LogRecord { sequence, chain, time, .. }) = cut.cloned() {
+            state.start = LogStart { sequence, chain, time };
+            state.log.retain(|record| record.sequence > sequence);
+        }
+        Ok(Compacted { log_start: state.start, ..Compacted::default() })
     }
 
     fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
@@ -110,7 +170,7 @@ impl Store for InMemoryStore {
         for commit in commits {
             state.carry_out(commit);
         }
-        Ok(Sequence(state.log.len() as u64))
+        Ok(state.tail().0)
     }
 
     fn poisoned(&self) -> Option<String> {

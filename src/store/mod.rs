@@ -4,10 +4,16 @@
 //! distributed one can stand behind it. Knows nothing of matching, formats, protocols or who asks.
 
 mod acked;
+mod blobs;
+mod build;
 mod codec;
+mod compaction;
+mod directory;
 mod in_memory;
+mod live;
 mod lock;
 mod sled_store;
+mod tables;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
 
+pub use build::StoreBuilder;
+#[doc(hidden)]
+pub use codec::read_any_record;
+pub use compaction::{Compacted, Retention};
 pub use in_memory::InMemoryStore;
+pub use live::LiveStore;
 pub use lock::Holder;
 pub use sled_store::{OpenOptions, SledStore};
 
@@ -130,6 +141,7 @@ impl UnitWrite {
         }
     }
 
+    /// The change that the log tells of.
     fn change(&self) -> Option<Change> {
         let (memory, unit, kind, revision) = match self {
             Self::Create(memory, unit) => (*memory, unit.id, ChangeKind::Created, unit.revision),
@@ -165,8 +177,60 @@ pub struct LogRecord {
     pub time: Timestamp,
     /// What it did to units, in order.
     pub changes: Vec<Change>,
+    /// Everything else that it did; `None` in a record of the first version of the log, which did not tell.
+    pub effects: Option<Effects>,
     /// Running checksum: CRC-32 of the one before and of this record, so that no record can go missing unseen.
     pub chain: u32,
+}
+
+impl LogRecord {
+    fn of(commit: &Commit, sequence: Sequence) -> Self {
+        let purged = commit.units.iter().filter_map(|write| match write {
+            UnitWrite::Purge(memory, id) => Some((*memory, *id)),
+            _ => None,
+        });
+        Self {
+            sequence,
+            time: commit.time,
+            changes: commit.units.iter().filter_map(UnitWrite::change).collect(),
+            effects: Some(Effects {
+                memories: commit.memories.clone(),
+                purged: purged.collect(),
+                requests: commit.requests.clone(),
+                forgotten: commit.forgotten.clone(),
+            }),
+            chain: 0,
+        }
+    }
+
+    /// Whether it is the record behind one with this running checksum.
+    pub fn follows(&self, chain_before: u32) -> bool {
+        codec::chain(chain_before, self).is_ok_and(|chain| chain == self.chain)
+    }
+}
+
+/// What a commit did beside changing units.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effects {
+    /// Memories as they are after it.
+    pub memories: Vec<MemoryRecord>,
+    /// Units of deleted memories that went.
+    pub purged: Vec<(MemoryKey, UnitId)>,
+    /// Requests that it carried out.
+    pub requests: Vec<(RequestKey, RequestRecord)>,
+    /// Requests that it forgot.
+    pub forgotten: Vec<RequestKey>,
+}
+
+/// The commit before the first one that the log still holds; all zero when it holds every one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStart {
+    /// Its number.
+    pub sequence: Sequence,
+    /// The running checksum there.
+    pub chain: u32,
+    /// When it was.
+    pub time: Timestamp,
 }
 
 /// Why the store did not do it.
@@ -183,7 +247,8 @@ pub enum StoreError {
     /// The store holds less than was acknowledged.
     #[error(
         "the store in {} ends at commit {}, but commit {} was acknowledged: acknowledged units are missing. Nothing was \
-         changed. Restore the directory from a copy, or, to go on with what is left, start once with --accept-data-loss",
+         changed. Bring it back with `dhakira restore` from a backup, or put a copy of the directory back; or, to go on with what is \
+         left, start once with --accept-data-loss",
         directory.display(), found.0, acknowledged.0
     )]
     Behind {
@@ -195,7 +260,7 @@ pub enum StoreError {
         acknowledged: Sequence,
     },
     /// What is on disk is not what was written.
-    #[error("the store in {} is damaged: {what}. Nothing was changed. Restore the directory from a copy{hint}", directory.display())]
+    #[error("the store in {} is damaged: {what}. Nothing was changed. Bring it back with `dhakira restore` from a backup, or put a copy of the directory back{hint}", directory.display())]
     Damaged {
         /// Which directory.
         directory: PathBuf,
@@ -209,6 +274,9 @@ pub enum StoreError {
         "the store takes no more writes since an earlier one failed ({0}); restart the server after mending the cause"
     )]
     Poisoned(String),
+    /// Whoever wanted it went away.
+    #[error("it was cancelled; nothing was changed")]
+    Cancelled,
     /// The operating system or the database said no.
     #[error("{doing}: {cause}")]
     Io {
@@ -265,6 +333,42 @@ pub trait Store: Send + Sync + 'static {
 
     /// The last commit.
     fn last_sequence(&self) -> Sequence;
+
+    /// Where the log begins: compaction gives up what is older than its retention.
+    fn log_start(&self) -> LogStart;
+
+    /// A unit as it was in a revision that the log names, whether it is that still or not. `None` when it is not held: the
+    /// revision was given up by a version of this program that kept no history, or its commit is before the log's start.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn version(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+        revision: u64,
+    ) -> Result<Option<Unit>, StoreError>;
+
+    /// Requests in the order of their keys, from the first one above `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn requests(
+        &self,
+        after: Option<RequestKey>,
+        limit: usize,
+    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError>;
+
+    /// Copies what is alive to a new database, gives up the log before the retention, and goes on with the copy; reads and
+    /// writes go on meanwhile. A crash at any moment leaves the old database or the new one, whole.
+    ///
+    /// # Errors
+    /// I/O: the store goes on as it was.
+    fn compact(
+        &self,
+        retention: Retention,
+        told: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Compacted, StoreError>;
 
     /// Carries the commits out, each one whole or not at all, in order; when it returns they are on disk. Returns the
     /// sequence of the last one. Concurrent calls are a mistake of the caller: there is one writer.

@@ -1,15 +1,16 @@
 //! The store on sled 0.34, with every rule that makes it safe. The only file that names sled.
 //!
 //! The rules, and what happens without them: `flush` does not fsync on Linux, so the database file is synced through an
-//! own handle; only multi-tree transactions are atomic; the log may come back short or empty, so the commit log is
-//! chained and its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
+//! own handle, and the files of large records beside it (see `blobs`); only multi-tree transactions are atomic; the log
+//! may come back short or empty, so the commit log is chained and its last acknowledged number is kept outside; opening a
+//! damaged log panics, so panics are caught.
 
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sled::transaction::{
@@ -19,11 +20,15 @@ use sled::transaction::{
 use crate::limits::{BATCH_UNITS_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
 
+use super::blobs::Blobs;
 use super::codec::{self, CHUNK_BYTES, CodecError};
+use super::compaction::{self, Compacted, Retention};
+use super::directory::{check_acknowledged, damaged, database_name, panic_message};
 use super::lock::{Lock, LockError};
+use super::tables::{Raw, Table, read_tail};
 use super::{
-    Commit, LogRecord, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence, Store,
-    StoreError, UnitWrite, acked,
+    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
+    Store, StoreError, UnitWrite, acked, directory,
 };
 
 /// How to open a data directory.
@@ -39,34 +44,42 @@ pub struct OpenOptions {
 
 /// A data directory, open and locked until dropped.
 pub struct SledStore {
-    directory: PathBuf,
-    trees: Trees,
-    database: sled::Db,
+    pub(super) directory: PathBuf,
+    /// Where in it the database lies.
+    pub(super) name: String,
+    pub(super) trees: Trees,
+    pub(super) database: sled::Db,
     /// An own handle of sled's log: the one that is synced.
     log_file: File,
-    tail: Mutex<Tail>,
-    last: AtomicU64,
+    blobs: Blobs,
+    pub(super) start: Mutex<LogStart>,
+    pub(super) tail: Mutex<Tail>,
+    pub(super) last: AtomicU64,
     poison: OnceLock<String>,
-    lock: Mutex<Lock>,
+    pub(super) lock: Arc<Mutex<Lock>>,
 }
 
-struct Trees {
-    memories: sled::Tree,
-    units: sled::Tree,
-    log: sled::Tree,
-    requests: sled::Tree,
+pub(super) struct Trees {
+    pub(super) memories: sled::Tree,
+    pub(super) units: sled::Tree,
+    pub(super) log: sled::Tree,
+    pub(super) requests: sled::Tree,
+    pub(super) history: sled::Tree,
 }
+
+/// What the rest of the store calls a table and what is written to it at once.
+pub(super) type Tree = sled::Tree;
+/// See there.
+pub(super) type Batch = sled::Batch;
 
 /// The end of the commit log.
 #[derive(Clone, Copy, Default)]
-struct Tail {
-    sequence: Sequence,
-    chain: u32,
+pub(super) struct Tail {
+    pub(super) sequence: Sequence,
+    pub(super) chain: u32,
 }
 
-const DATABASE: &str = "sled";
 const DATABASE_LOG: &str = "db";
-const HINT_FORMAT: &str = "; or begin with another --data directory and import your exports again";
 
 impl SledStore {
     /// Opens the store in a directory.
@@ -81,7 +94,7 @@ impl SledStore {
         };
         if options.create {
             fs::create_dir_all(directory).map_err(io("creating the data directory"))?;
-        } else if !directory.join(DATABASE).is_dir() {
+        } else if !directory::is_store(directory) {
             return Err(StoreError::Io {
                 doing: format!("opening {}", directory.display()),
                 cause: "there is no Dhakira store; `dhakira import --data DIR --memory NAME FILE` makes one, or name \
@@ -99,7 +112,8 @@ impl SledStore {
             io::ErrorKind::InvalidData => damaged(directory, error.to_string()),
             _ => io("reading the last acknowledged commit in")(error),
         })?;
-        let fresh = !directory.join(DATABASE).join(DATABASE_LOG).exists();
+        let name = database_name(directory)?;
+        let fresh = !directory.join(&name).join(DATABASE_LOG).exists();
         if let Some(acknowledged) = acknowledged.filter(|_| fresh && !options.accept_data_loss)
             && acknowledged > Sequence(0)
         {
@@ -109,30 +123,46 @@ impl SledStore {
                 acknowledged,
             });
         }
-        let (database, trees) = open_database(directory)?;
-        let log_file = File::open(directory.join(DATABASE).join(DATABASE_LOG))
-            .map_err(io("opening the database log in"))?;
-        let tail = read_tail(directory, &trees)?;
-        check_acknowledged(directory, tail.sequence, acknowledged, options.accept_data_loss)?;
-        let store = Self {
+        if fresh && acknowledged.is_none() && !options.accept_data_loss {
+            directory::check_never_used(directory)?;
+        }
+        let store = Self::open_named(directory, name, Arc::new(Mutex::new(lock)))?;
+        let found = store.last_sequence();
+        check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
+        if fresh {
+            store.sync_new()?;
+        }
+        store.sync(found)?;
+        directory::tidy(directory, &store.name);
+        Ok(store)
+    }
+
+    /// Opens the database of a name, or makes it, whatever was acknowledged.
+    pub(super) fn open_named(
+        directory: &Path,
+        name: String,
+        lock: Arc<Mutex<Lock>>,
+    ) -> Result<Self, StoreError> {
+        let place = directory.join(&name);
+        let (database, trees) = open_database(directory, &place)?;
+        let log_file = File::open(place.join(DATABASE_LOG)).map_err(|error| StoreError::Io {
+            doing: format!("opening the database log in {}", directory.display()),
+            cause: error.to_string(),
+        })?;
+        let (start, tail) = read_tail(directory, &trees.log)?;
+        Ok(Self {
             directory: directory.to_owned(),
+            name,
             trees,
             database,
             log_file,
+            blobs: Blobs::new(&place),
+            start: Mutex::new(start),
             tail: Mutex::new(tail),
             last: AtomicU64::new(tail.sequence.0),
             poison: OnceLock::new(),
-            lock: Mutex::new(lock),
-        };
-        if fresh {
-            sync_tree(&directory.join(DATABASE)).map_err(io("syncing the new database in"))?;
-            acked::sync_directory(directory).map_err(io("syncing"))?;
-            if let Some(parent) = directory.canonicalize().ok().as_deref().and_then(Path::parent) {
-                acked::sync_directory(parent).map_err(io("syncing the parent of"))?;
-            }
-        }
-        store.sync(tail.sequence)?;
-        Ok(store)
+            lock,
+        })
     }
 
     /// Tells other processes that find the directory locked where this one can be reached.
@@ -148,39 +178,56 @@ impl SledStore {
         )
     }
 
+    /// Takes no more writes.
+    pub(super) fn poison(&self, cause: String) {
+        // Only the first cause counts.
+        let _ = self.poison.set(cause);
+    }
+
     /// Makes everything written so far durable, then says so outside the database.
-    fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
+    pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
         self.guard(doing(), || self.database.flush())?;
-        self.log_file
-            .sync_all()
+        self.blobs
+            .sync()
+            .and_then(|()| self.log_file.sync_all())
             .and_then(|()| acked::write(&self.directory, sequence))
             .map_err(|error| StoreError::Io { doing: doing(), cause: error.to_string() })
     }
 
     /// Runs a database call: its errors and its panics become errors of ours.
-    fn guard<T>(
+    pub(super) fn guard<T>(
         &self,
         doing: String,
         call: impl FnOnce() -> sled::Result<T>,
     ) -> Result<T, StoreError> {
         match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(StoreError::Io { doing, cause: error.to_string() }),
+            Ok(Err(error)) => Err(said_no(&self.directory, doing, error)),
             Err(panic) => Err(damaged(&self.directory, panic_message(panic.as_ref()))),
         }
     }
 
-    fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
         self.guard(format!("reading the store in {}", self.directory.display()), call)
     }
 
-    fn damage(&self, error: &CodecError) -> StoreError {
+    pub(super) fn damage(&self, error: &CodecError) -> StoreError {
         damaged(&self.directory, error.to_string())
     }
 
     fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Unit>, StoreError> {
         let get = |chunk| self.read(|| self.trees.units.get(codec::unit_key(memory, id, chunk)));
+        self.join(memory, id, get)
+    }
+
+    /// The unit whose pieces `get` gives.
+    fn join(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+        get: impl Fn(u8) -> Result<Option<sled::IVec>, StoreError>,
+    ) -> Result<Option<Unit>, StoreError> {
         let Some(first) = get(0)? else {
             return Ok(None);
         };
@@ -222,9 +269,9 @@ impl SledStore {
         let trees = &self.trees;
         let doing = format!("writing to the store in {}", self.directory.display());
         self.guard(doing, || {
-            (&trees.memories, &trees.units, &trees.log, &trees.requests)
-                .transaction(|(memories, units, log, requests)| {
-                    prepared.apply(memories, units, log, requests)
+            (&trees.memories, &trees.units, &trees.log, &trees.requests, &trees.history)
+                .transaction(|(memories, units, log, requests, history)| {
+                    prepared.apply((memories, log, requests), (units, history))
                 })
                 .map_err(|error| match error {
                     TransactionError::Storage(error) => error,
@@ -257,13 +304,8 @@ impl Prepared {
     fn new(commit: &Commit, units: Vec<PreparedUnit>, tail: &mut Tail) -> Result<Self, CodecError> {
         debug_assert!(commit.units.len() <= BATCH_UNITS_MAX, "a transaction must stay small");
         let sequence = tail.sequence.next();
-        let mut record = LogRecord {
-            sequence,
-            time: commit.time,
-            changes: commit.units.iter().filter_map(UnitWrite::change).collect(),
-            chain: 0,
-        };
-        record.chain = chain(tail.chain, &record)?;
+        let mut record = LogRecord::of(commit, sequence);
+        record.chain = codec::chain(tail.chain, &record)?;
         *tail = Tail { sequence, chain: record.chain };
         let log_key = sequence.0.to_be_bytes();
         let memories = commit
@@ -280,22 +322,20 @@ impl Prepared {
             .map(|(key, record)| Ok((*key, Some(codec::encode(&key.0, record)?))))
             .collect::<Result<Vec<_>, CodecError>>()?;
         requests.extend(commit.forgotten.iter().map(|key| (*key, None)));
-        let log = (log_key, codec::encode(&log_key, &record)?);
+        let log = (log_key, codec::encode_log(&log_key, &record)?);
         Ok(Self { memories, units, log, requests })
     }
 
     fn apply(
         &self,
-        memories: &TransactionalTree,
-        units: &TransactionalTree,
-        log: &TransactionalTree,
-        requests: &TransactionalTree,
+        (memories, log, requests): (&TransactionalTree, &TransactionalTree, &TransactionalTree),
+        (units, history): (&TransactionalTree, &TransactionalTree),
     ) -> Result<(), ConflictableTransactionError<Never>> {
         for (key, bytes) in &self.memories {
             memories.insert(key, bytes.as_slice())?;
         }
         for unit in &self.units {
-            unit.apply(units)?;
+            unit.apply(units, history)?;
         }
         log.insert(&self.log.0, self.log.1.as_slice())?;
         for (key, bytes) in &self.requests {
@@ -324,19 +364,35 @@ impl PreparedUnit {
         Ok(Self { memory, id, bytes, is_new })
     }
 
-    fn apply(&self, units: &TransactionalTree) -> Result<(), ConflictableTransactionError<Never>> {
+    /// Writes the pieces of the unit; those of the version before it become history.
+    fn apply(
+        &self,
+        units: &TransactionalTree,
+        history: &TransactionalTree,
+    ) -> Result<(), ConflictableTransactionError<Never>> {
         let mut chunk = 0_u8;
+        let mut before = None;
+        let mut keep = |chunk, piece: sled::IVec| {
+            // What cannot be read now cannot be read later: it is left to `verify` to say so.
+            let revision = *before.get_or_insert_with(|| codec::revision(&piece).unwrap_or(0));
+            history.insert(&codec::history_key(self.memory, self.id, revision, chunk), piece)
+        };
         // A piece of exactly the full size means "more follows", so a record of such a length ends in an empty piece.
         let pieces = if self.bytes.is_empty() { 0 } else { self.bytes.len() / CHUNK_BYTES + 1 };
         for piece in 0..pieces {
             let start = piece * CHUNK_BYTES;
             let end = self.bytes.len().min(start + CHUNK_BYTES);
-            units.insert(&codec::unit_key(self.memory, self.id, chunk), &self.bytes[start..end])?;
+            let key = codec::unit_key(self.memory, self.id, chunk);
+            if let Some(old) = units.insert(&key, &self.bytes[start..end])? {
+                keep(chunk, old)?;
+            }
             chunk += 1;
         }
         // What is left of a longer record that was here before.
-        while !self.is_new && units.remove(&codec::unit_key(self.memory, self.id, chunk))?.is_some()
+        while !self.is_new
+            && let Some(old) = units.remove(&codec::unit_key(self.memory, self.id, chunk))?
         {
+            keep(chunk, old)?;
             chunk += 1;
         }
         Ok(())
@@ -430,8 +486,54 @@ impl Store for SledStore {
             .read(|| self.trees.log.range(from..).take(limit).collect::<sled::Result<Vec<_>>>())?;
         records
             .iter()
-            .map(|(key, bytes)| codec::decode(key, bytes).map_err(|error| self.damage(&error)))
+            .map(|(key, bytes)| codec::decode_log(key, bytes).map_err(|error| self.damage(&error)))
             .collect()
+    }
+
+    fn log_start(&self) -> LogStart {
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn version(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+        revision: u64,
+    ) -> Result<Option<Unit>, StoreError> {
+        let current = self.unit(memory, id)?;
+        if current.as_ref().is_some_and(|unit| unit.revision == revision) {
+            return Ok(current);
+        }
+        // A version goes into the history in the very commit that replaces it.
+        let get = |chunk| {
+            let key = codec::history_key(memory, id, revision, chunk);
+            self.read(|| self.trees.history.get(key))
+        };
+        self.join(memory, id, get)
+    }
+
+    fn requests(
+        &self,
+        after: Option<RequestKey>,
+        limit: usize,
+    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
+        // The key behind another one is that with a zero byte more.
+        let from = after.map_or_else(Vec::new, |key| [&key.0[..], &[0]].concat());
+        let request = |(key, bytes): Raw| {
+            let record = codec::decode(&key, &bytes).map_err(|error| self.damage(&error))?;
+            let key = key.as_slice().try_into();
+            let key = key.map_err(|_| damaged(&self.directory, "a request has a bad key"))?;
+            Ok((RequestKey(key), record))
+        };
+        self.scan(Table::Requests, &from, limit)?.into_iter().map(request).collect()
+    }
+
+    fn compact(
+        &self,
+        _: Retention,
+        _: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Compacted, StoreError> {
+        Err(compaction::needs_a_live_store())
     }
 
     fn last_sequence(&self) -> Sequence {
@@ -444,8 +546,7 @@ impl Store for SledStore {
         }
         let result = self.write(commits);
         if let Err(error) = &result {
-            // Only the first cause counts.
-            let _ = self.poison.set(error.to_string());
+            self.poison(error.to_string());
         }
         result
     }
@@ -455,9 +556,19 @@ impl Store for SledStore {
     }
 }
 
-fn open_database(directory: &Path) -> Result<(sled::Db, Trees), StoreError> {
+/// What an error of the database means: that the machine said no, or that its files are not what was written.
+fn said_no(directory: &Path, doing: String, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) if !directory::is_of_content(error.kind()) => {
+            StoreError::Io { doing, cause: error.to_string() }
+        }
+        error => damaged(directory, format!("{doing}: {error}")),
+    }
+}
+
+fn open_database(directory: &Path, place: &Path) -> Result<(sled::Db, Trees), StoreError> {
     let config = sled::Config::new()
-        .path(directory.join(DATABASE))
+        .path(place)
         .cache_capacity(STORE_CACHE_BYTES)
         .flush_every_ms(None)
         .use_compression(false);
@@ -468,97 +579,16 @@ fn open_database(directory: &Path) -> Result<(sled::Db, Trees), StoreError> {
             units: database.open_tree("units")?,
             log: database.open_tree("log")?,
             requests: database.open_tree("requests")?,
+            history: database.open_tree("history")?,
         };
         Ok((database, trees))
     };
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(open)) => Ok(open),
-        Ok(Err(sled::Error::Corruption { .. })) => {
-            Err(damaged(directory, "the database says that its file is corrupt"))
+        Ok(Err(error)) => {
+            let doing = format!("opening the database in {}", directory.display());
+            Err(said_no(directory, doing, error))
         }
-        Ok(Err(error)) => Err(StoreError::Io {
-            doing: format!("opening the database in {}", directory.display()),
-            cause: error.to_string(),
-        }),
         Err(panic) => Err(damaged(directory, panic_message(panic.as_ref()))),
     }
-}
-
-/// Walks the whole commit log: numbers without a gap, checksums that chain.
-fn read_tail(directory: &Path, trees: &Trees) -> Result<Tail, StoreError> {
-    let mut tail = Tail::default();
-    let mut records = trees.log.iter();
-    loop {
-        let next = catch_unwind(AssertUnwindSafe(|| records.next().transpose()))
-            .map_err(|panic| damaged(directory, panic_message(panic.as_ref())))?
-            .map_err(|error| damaged(directory, error.to_string()))?;
-        let Some((key, bytes)) = next else {
-            return Ok(tail);
-        };
-        let bad = |error: CodecError| damaged(directory, format!("commit log: {error}"));
-        let mut record: LogRecord = codec::decode(&key, &bytes).map_err(bad)?;
-        let expected = tail.sequence.next();
-        let stored_chain = std::mem::take(&mut record.chain);
-        if record.sequence != expected || chain(tail.chain, &record).map_err(bad)? != stored_chain {
-            return Err(damaged(
-                directory,
-                format!("the commit log breaks at commit {}", expected.0),
-            ));
-        }
-        tail = Tail { sequence: expected, chain: stored_chain };
-    }
-}
-
-/// The running checksum after a record whose own `chain` is 0.
-fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&before.to_le_bytes());
-    hasher.update(&postcard::to_stdvec(record)?);
-    Ok(hasher.finalize())
-}
-
-fn check_acknowledged(
-    directory: &Path,
-    found: Sequence,
-    acknowledged: Option<Sequence>,
-    accept_data_loss: bool,
-) -> Result<(), StoreError> {
-    match acknowledged {
-        _ if accept_data_loss => Ok(()),
-        Some(acknowledged) if found < acknowledged => {
-            Err(StoreError::Behind { directory: directory.to_owned(), found, acknowledged })
-        }
-        None if found > Sequence(0) => Err(StoreError::Damaged {
-            directory: directory.to_owned(),
-            what: "the file 'acknowledged' is missing, so nothing tells whether the store is whole"
-                .to_owned(),
-            hint: ", or, to go on with what is there, start once with --accept-data-loss",
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn damaged(directory: &Path, what: impl Into<String>) -> StoreError {
-    StoreError::Damaged { directory: directory.to_owned(), what: what.into(), hint: HINT_FORMAT }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("the database gave up ({})", text.as_deref().unwrap_or("no reason given"))
-}
-
-/// Syncs every file below a directory, and the directories.
-fn sync_tree(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            sync_tree(&path)?;
-        } else {
-            File::open(&path)?.sync_all()?;
-        }
-    }
-    acked::sync_directory(directory)
 }

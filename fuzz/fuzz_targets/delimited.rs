@@ -1,0 +1,16 @@
+//! Any bytes as TSV and CSV, and whatever is found out from the content.
+
+#![no_main]
+
+use dhakira::formats::Format;
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/probes.rs"]
+#[allow(dead_code)]
+mod probes;
+
+fuzz_target!(|bytes: &[u8]| {
+    probes::exchange_file(Some(Format::Tsv), bytes);
+    probes::exchange_file(Some(Format::Csv), bytes);
+    probes::exchange_file(None, bytes);
+});

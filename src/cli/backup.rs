@@ -1,0 +1,108 @@
+//! `dhakira backup`: saves all memories into a backup directory.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::engine::backup::{BackupDirectory, NewPart, PartSummary};
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::{WorkBar, grouped, json_line};
+
+/// Save all memories into a backup directory.
+///
+/// The first time everything is saved, afterwards what was committed since, each commit with its units as they were then: `restore`
+/// gives back any commit or moment from the end of the first part on. Others may write meanwhile. Where the commit log does not go
+/// back to the last backup any more, everything is saved again.
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    #[command(flatten)]
+    place: Where,
+    /// The backup directory; made when it is not there.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Save everything, even if what is new would do.
+    #[arg(long)]
+    full: bool,
+    /// One JSON object on standard output, nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a str,
+    full: bool,
+    first_commit: u64,
+    last_commit: u64,
+    commits: u64,
+    units: u64,
+    bytes: u64,
+}
+
+impl Backup {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut client = self.place.client("backup", Missing::Refuse).await?;
+        let mut backup = BackupDirectory::create(&self.directory)?;
+        let bar = WorkBar::new();
+        let after = backup.last();
+        let mut part = backup.begin()?;
+        let mut tell = |done| bar.show("saving", done);
+        let mut result = client.backup((self.full, after), &mut part, &mut tell).await;
+        if result.as_ref().is_err_and(|error| after.is_some() && error.is_out_of_range()) {
+            eprintln!(
+                "dhakira: the commit log does not go back to the last backup any more; saving everything"
+            );
+            part = backup.begin()?;
+            result = client.backup((true, None), &mut part, &mut tell).await;
+        }
+        drop(bar);
+        let summary = match result {
+            Ok(summary) => summary,
+            Err(error) => {
+                part.discard();
+                return Err(error.into());
+            }
+        };
+        if !summary.full && summary.commits == 0 {
+            part.discard();
+            eprintln!("dhakira: nothing new since commit {}", summary.through.sequence.0);
+            return Ok(Outcome::Done);
+        }
+        self.show(&mut backup, part, summary)?;
+        Ok(Outcome::Done)
+    }
+
+    fn show(
+        &self,
+        backup: &mut BackupDirectory,
+        part: NewPart,
+        summary: PartSummary,
+    ) -> anyhow::Result<()> {
+        let part = backup.add(part, summary)?;
+        if self.json {
+            json_line(&Line {
+                file: &part.file,
+                full: part.full,
+                first_commit: part.after.sequence.0 + 1,
+                last_commit: part.through.sequence.0,
+                commits: part.commits,
+                units: part.units,
+                bytes: part.bytes,
+            })?;
+        } else {
+            let what = if part.full { "everything" } else { "what is new" };
+            println!(
+                "{}: {what} up to commit {}: {} units, {} commits, {} bytes",
+                part.file,
+                part.through.sequence.0,
+                grouped(part.units),
+                grouped(part.commits),
+                grouped(part.bytes)
+            );
+        }
+        Ok(())
+    }
+}

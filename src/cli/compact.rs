@@ -1,0 +1,55 @@
+//! `dhakira compact`: gives disk back, and gives up old commits.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::limits::LOG_RETENTION_DAYS;
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::{WorkBar, grouped, json_line};
+
+/// Give disk back: copies what is alive to a new database, which then takes the place of the old one.
+///
+/// Needs room for the copy. Lookups and writes of a server go on meanwhile; a crash at any moment leaves the old database or the new
+/// one. Commits older than --keep-log-days leave the commit log: watchers and incremental backups cannot resume from them any more.
+#[derive(Debug, Args)]
+pub(super) struct Compact {
+    #[command(flatten)]
+    place: Where,
+    /// Days for which commits stay in the log.
+    #[arg(long, value_name = "DAYS", default_value_t = LOG_RETENTION_DAYS)]
+    keep_log_days: u32,
+    /// One JSON object on standard output, nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    bytes_before: u64,
+    bytes_after: u64,
+    oldest_sequence: u64,
+}
+
+impl Compact {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let mut client = self.place.client("compact", Missing::Refuse).await?;
+        let bar = WorkBar::new();
+        let mut told = |done| bar.show("compacting", done);
+        let info = client.compact(self.keep_log_days, &mut told).await?;
+        drop(bar);
+        let (bytes_before, bytes_after) = info.bytes;
+        if self.json {
+            json_line(&Line { bytes_before, bytes_after, oldest_sequence: info.oldest_sequence })?;
+        } else {
+            println!(
+                "{} bytes before, {} now; the commit log holds what came after commit {}",
+                grouped(bytes_before),
+                grouped(bytes_after),
+                info.oldest_sequence
+            );
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,77 @@
+//! `dhakira restore`: makes a data directory from a backup.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use crate::engine::backup::{Target, restore};
+use crate::store::Sequence;
+use crate::unit::Timestamp;
+
+use super::Outcome;
+use super::output::{WorkBar, grouped, json_line};
+
+/// Make a data directory from a backup, as it was at a commit or a moment.
+///
+/// The directory must be new or empty: a store is never restored over another one. It appears under its name when it is whole.
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The backup directory.
+    #[arg(value_name = "BACKUP")]
+    backup: PathBuf,
+    /// The data directory to make.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Restore this commit and all before it, instead of everything.
+    #[arg(long, value_name = "COMMIT", conflicts_with = "to_time")]
+    to_sequence: Option<u64>,
+    /// Restore what was committed at this moment or before, such as 2025-03-01T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    to_time: Option<String>,
+    /// One JSON object on standard output, nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    last_commit: u64,
+    commit_time: String,
+    units: u64,
+}
+
+impl Restore {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        let target = match (self.to_sequence, &self.to_time) {
+            (Some(sequence), _) => Target::Sequence(Sequence(sequence)),
+            (None, Some(time)) => {
+                let time: jiff::Timestamp = time.parse().with_context(|| {
+                    format!("'{time}' is not a time such as 2025-03-01T12:00:00Z")
+                })?;
+                Target::Time(Timestamp { micros: time.as_microsecond() })
+            }
+            (None, None) => Target::Latest,
+        };
+        let data = self.data.clone();
+        let restored = tokio::task::spawn_blocking(move || {
+            let bar = WorkBar::new();
+            restore(&self.backup, &self.data, target, &|done| bar.show("restoring", done.into()))
+        })
+        .await??;
+        let time = jiff::Timestamp::from_microsecond(restored.mark.time.micros)?.to_string();
+        if self.json {
+            let last_commit = restored.mark.sequence.0;
+            json_line(&Line { last_commit, commit_time: time, units: restored.units })?;
+        } else {
+            println!(
+                "{}: restored to commit {} of {time}: {} units",
+                data.display(),
+                restored.mark.sequence.0,
+                grouped(restored.units)
+            );
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,135 @@
+//! `dhakira verify`: compares everything in a store, or in a backup, with everything else.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::engine::Severity;
+use crate::engine::backup;
+
+use super::Outcome;
+use super::backend::{Missing, Where};
+use super::output::{WorkBar, grouped, json_line};
+
+/// Compare everything in a store with everything else: records, commit log, units, counts, index, checkpoints, lexicons.
+///
+/// With --backup, read a backup from end to end instead. What does not agree is listed and makes the command fail.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    place: Where,
+    /// A backup directory to look through instead of a store.
+    #[arg(long, value_name = "BACKUP", conflicts_with_all = ["server", "accept_data_loss"])]
+    backup: Option<PathBuf>,
+    /// JSON objects on standard output, nothing else there: one a finding, then a summary.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct FindingLine<'a> {
+    severity: &'static str,
+    what: &'a str,
+}
+
+#[derive(Serialize)]
+struct StoreLine {
+    memories: u64,
+    units: u64,
+    commits: u64,
+    files: u64,
+    findings: usize,
+}
+
+#[derive(Serialize)]
+struct BackupLine {
+    parts: u64,
+    units: u64,
+    commits: u64,
+    units_missing: u64,
+    first_commit: u64,
+    last_commit: u64,
+}
+
+impl Verify {
+    pub(super) async fn run(self) -> anyhow::Result<Outcome> {
+        match self.backup.clone() {
+            Some(path) => self.look_through(path).await,
+            None => self.compare().await,
+        }
+    }
+
+    async fn compare(self) -> anyhow::Result<Outcome> {
+        let mut client = self.place.client("verify", Missing::Refuse).await?;
+        let bar = WorkBar::new();
+        let verified = client.verify(&mut |done| bar.show("comparing", done)).await?;
+        drop(bar);
+        for finding in &verified.findings {
+            let severity = match finding.severity {
+                Severity::Damage => "damage",
+                Severity::Derived => "derived",
+            };
+            if self.json {
+                json_line(&FindingLine { severity, what: &finding.what })?;
+            } else {
+                println!("{severity}: {}", finding.what);
+            }
+        }
+        let findings = verified.findings.len();
+        let (memories, units, commits) = (verified.memories, verified.units, verified.commits);
+        if self.json {
+            json_line(&StoreLine { memories, units, commits, files: verified.files, findings })?;
+        } else {
+            println!(
+                "{} memories, {} units, {} commits, {} files made from them: {}",
+                grouped(memories),
+                grouped(units),
+                grouped(commits),
+                verified.files,
+                if findings == 0 { "all agree".to_owned() } else { format!("{findings} findings") }
+            );
+        }
+        let damages = verified.findings.iter().filter(|it| it.severity == Severity::Damage).count();
+        if damages > 0 {
+            anyhow::bail!(
+                "the store is damaged in {damages} places; bring it back with `dhakira restore` from a backup, into another directory"
+            );
+        }
+        if findings > 0 {
+            anyhow::bail!(
+                "what is made from the store does not agree with it; delete `checkpoints` in the data directory and start again: \
+                 nothing is lost"
+            );
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn look_through(self, path: PathBuf) -> anyhow::Result<Outcome> {
+        let checked = tokio::task::spawn_blocking(move || {
+            let bar = WorkBar::new();
+            backup::verify(&path, &|done| bar.show("reading", done.into()))
+        })
+        .await??;
+        let (first, last) = checked.reach.unwrap_or_default();
+        let (first, last) = (first.sequence.0, last.sequence.0);
+        if self.json {
+            json_line(&BackupLine {
+                parts: checked.parts,
+                units: checked.units,
+                commits: checked.commits,
+                units_missing: checked.units_missing,
+                first_commit: first,
+                last_commit: last,
+            })?;
+        } else {
+            println!(
+                "{} parts, {} units, {} commits: all agree; any commit from {first} to {last} can be restored",
+                checked.parts,
+                grouped(checked.units),
+                grouped(checked.commits)
+            );
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,310 @@
+//! Where do the parts of a backup lie? In a directory with a manifest that names each with its length and checksum.
+//!
+//! A part counts when the manifest names it; the manifest is replaced in one step, after the part is on disk. Whatever else is in
+//! the directory was left over by a crash.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::store::Sequence;
+use crate::unit::Timestamp;
+
+use super::part::Mark;
+use super::{BackupError, PartSummary};
+
+const MANIFEST: &str = "manifest.json";
+const LOCK: &str = "lock";
+const FORMAT: &str = "dhakira backup 1";
+
+/// A backup on disk, open for reading; for adding parts when it was opened with [`create`](BackupDirectory::create).
+#[derive(Debug)]
+pub struct BackupDirectory {
+    path: PathBuf,
+    parts: Vec<Part>,
+    _lock: Option<File>,
+}
+
+/// A part as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its file.
+    pub file: String,
+    /// Whether it holds everything.
+    pub full: bool,
+    /// The commit before its first one.
+    #[serde(with = "mark_as_json")]
+    pub after: Mark,
+    /// Its last commit.
+    #[serde(with = "mark_as_json")]
+    pub through: Mark,
+    /// Units in it, each version of a unit counted.
+    pub units: u64,
+    /// Commits in it.
+    pub commits: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// XXH3-64 of the file, in hexadecimal digits.
+    pub xxh3: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    format: String,
+    parts: Vec<Part>,
+}
+
+impl BackupDirectory {
+    /// Opens a backup.
+    ///
+    /// # Errors
+    /// There is none; its manifest is damaged; I/O.
+    pub fn open(path: &Path) -> Result<Self, BackupError> {
+        let parts = read_manifest(path)?.ok_or_else(|| BackupError::NoBackup(path.to_owned()))?;
+        Ok(Self { path: path.to_owned(), parts, _lock: None })
+    }
+
+    /// Opens a backup to add to it; makes it where there is none.
+    ///
+    /// # Errors
+    /// The directory holds something else; another process adds to it; its manifest is damaged; I/O.
+    pub fn create(path: &Path) -> Result<Self, BackupError> {
+        let doing = || format!("making the backup directory {}", path.display());
+        fs::create_dir_all(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?;
+        let lock = File::create(path.join(LOCK));
+        let lock = lock.map_err(|cause| BackupError::Io { doing: doing(), cause })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(BackupError::InUse(path.to_owned())),
+            Err(TryLockError::Error(cause)) => {
+                return Err(BackupError::Io { doing: doing(), cause });
+            }
+        }
+        let parts = read_manifest(path)?;
+        if parts.is_none()
+            && let Some(other) =
+                foreign(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?
+        {
+            let what =
+                format!("there is no {MANIFEST}, but there is {other}: give an empty directory");
+            return Err(BackupError::Damaged { file: path.join(MANIFEST), what });
+        }
+        Ok(Self { path: path.to_owned(), parts: parts.unwrap_or_default(), _lock: Some(lock) })
+    }
+
+    /// Its parts, oldest first.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The mark that the next part goes on from; `None` when there is nothing yet.
+    pub fn last(&self) -> Option<Mark> {
+        self.parts.last().map(|part| part.through)
+    }
+
+    /// Begins a part. It counts when it is [added](Self::add).
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn begin(&self) -> Result<NewPart, BackupError> {
+        let path = self.path.join("part.new");
+        let file = File::create(&path).map_err(|cause| BackupError::Io {
+            doing: format!("writing {}", path.display()),
+            cause,
+        })?;
+        Ok(NewPart { path, out: BufWriter::new(file), bytes: 0, checksum: Xxh3::new() })
+    }
+
+    /// Adds a part that was written to its end; when it returns, it is on disk and counts.
+    ///
+    /// # Errors
+    /// It does not go on from the last one; I/O.
+    pub fn add(&mut self, new: NewPart, summary: PartSummary) -> Result<&Part, BackupError> {
+        let number = self.parts.len() + 1;
+        let kind = if summary.full { "full" } else { "commits" };
+        let name = format!("{number:06}-{kind}-{}.part", summary.through.sequence.0);
+        if !summary.full && self.last() != Some(summary.after) {
+            let what = "the new part does not go on from the last one".to_owned();
+            return Err(BackupError::Damaged { file: self.path.join(name), what });
+        }
+        let doing = format!("adding {name} to the backup in {}", self.path.display());
+        let (bytes, checksum) = (new.bytes, new.checksum.digest());
+        let temporary = new.path;
+        let part = Part {
+            file: name.clone(),
+            full: summary.full,
+            after: summary.after,
+            through: summary.through,
+            units: summary.units,
+            commits: summary.commits,
+            bytes,
+            xxh3: format!("{checksum:016x}"),
+        };
+        let mut parts = self.parts.clone();
+        parts.push(part);
+        let store = || {
+            new.out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            fs::rename(&temporary, self.path.join(&name))?;
+            File::open(&self.path)?.sync_all()?;
+            write_manifest(&self.path, &parts)
+        };
+        store().map_err(|cause| BackupError::Io { doing, cause })?;
+        self.parts = parts;
+        self.parts.last().ok_or_else(|| BackupError::NoBackup(self.path.clone()))
+    }
+
+    /// Opens a part after comparing its length and checksum with the manifest.
+    pub(super) fn read(&self, part: &Part) -> Result<File, BackupError> {
+        let path = self.path.join(&part.file);
+        let doing = format!("reading {}", path.display());
+        let damaged = |what: String| BackupError::Damaged { file: path.clone(), what };
+        let check = || -> io::Result<(u64, u64)> {
+            let mut file = File::open(&path)?;
+            let mut checksum = Xxh3::new();
+            let mut buffer = vec![0; 1 << 20];
+            let mut bytes = 0;
+            loop {
+                let read = file.read(&mut buffer)?;
+                if read == 0 {
+                    return Ok((bytes, checksum.digest()));
+                }
+                bytes += read as u64;
+                checksum.update(&buffer[..read]);
+            }
+        };
+        let (bytes, checksum) = match check() {
+            Ok(found) => found,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged("it is missing".to_owned()));
+            }
+            Err(cause) => return Err(BackupError::Io { doing, cause }),
+        };
+        if bytes != part.bytes {
+            return Err(damaged(format!("it has {bytes} bytes instead of {}", part.bytes)));
+        }
+        if format!("{checksum:016x}") != part.xxh3 {
+            return Err(damaged("its checksum is another one than the manifest says".to_owned()));
+        }
+        File::open(&path).map_err(|cause| BackupError::Io { doing, cause })
+    }
+}
+
+/// A part that is being written.
+pub struct NewPart {
+    path: PathBuf,
+    out: BufWriter<File>,
+    bytes: u64,
+    checksum: Xxh3,
+}
+
+impl NewPart {
+    /// Takes back what was written.
+    pub fn discard(self) {
+        // Written over the next time, and not counted before.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Write for NewPart {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.checksum.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Something in the directory that no backup puts there.
+fn foreign(path: &Path) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let ours = name == LOCK || name == "part.new" || name.starts_with(MANIFEST);
+        // The first part, renamed, but not named by a manifest when the machine went down.
+        if !ours && !name.starts_with("000001-full-") {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+fn read_manifest(path: &Path) -> Result<Option<Vec<Part>>, BackupError> {
+    let file = path.join(MANIFEST);
+    let text = match fs::read(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => {
+            return Err(BackupError::Io { doing: format!("reading {}", file.display()), cause });
+        }
+    };
+    parse_manifest(&text)
+        .map(Some)
+        .map_err(|what| BackupError::Damaged { file, what: what.to_owned() })
+}
+
+/// The parts that a manifest names.
+fn parse_manifest(bytes: &[u8]) -> Result<Vec<Part>, &'static str> {
+    let text = str::from_utf8(bytes).map_err(|_| "it is not text")?;
+    let (json, checksum) =
+        text.trim_end().rsplit_once('\n').ok_or("it has no line with a checksum")?;
+    if checksum != checksum_line(json) {
+        return Err("its checksum does not agree");
+    }
+    let manifest: Manifest = serde_json::from_str(json).map_err(|_| "it cannot be read")?;
+    if manifest.format != FORMAT {
+        return Err("it is of a version that this program does not know; use a newer one");
+    }
+    Ok(manifest.parts)
+}
+
+fn write_manifest(path: &Path, parts: &[Part]) -> io::Result<()> {
+    let manifest = Manifest { format: FORMAT.to_owned(), parts: parts.to_vec() };
+    let json = serde_json::to_string_pretty(&manifest)?;
+    let temporary = path.join(format!("{MANIFEST}.new"));
+    let mut file = File::create(&temporary)?;
+    write!(file, "{json}\n{}\n", checksum_line(&json))?;
+    file.sync_all()?;
+    fs::rename(&temporary, path.join(MANIFEST))?;
+    File::open(path)?.sync_all()
+}
+
+fn checksum_line(json: &str) -> String {
+    format!("xxh3 {:016x}", xxhash_rust::xxh3::xxh3_64(json.as_bytes()))
+}
+
+/// Times as people read them.
+mod mark_as_json {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
+
+    use super::{Mark, Sequence, Timestamp};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Json {
+        commit: u64,
+        chain: u32,
+        time: String,
+    }
+
+    pub(super) fn serialize<S: Serializer>(mark: &Mark, out: S) -> Result<S::Ok, S::Error> {
+        let time = jiff::Timestamp::from_microsecond(mark.time.micros).unwrap_or_default();
+        Json { commit: mark.sequence.0, chain: mark.chain, time: time.to_string() }.serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Mark, D::Error> {
+        let Json { commit, chain, time } = Json::deserialize(input)?;
+        let time: jiff::Timestamp = time.parse().map_err(de::Error::custom)?;
+        let time = Timestamp { micros: time.as_microsecond() };
+        Ok(Mark { sequence: Sequence(commit), chain, time })
+    }
+}

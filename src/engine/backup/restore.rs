@@ -1,0 +1,391 @@
+//! How does a backup become a store again, as it was at a commit or a moment? The last part with everything before it, then each
+//! commit as it was made then, which leads to the same running checksum or is refused.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::store::{
+    ChangeKind, Commit, LogRecord, Sequence, SledStore, Store as _, StoreBuilder, UnitWrite,
+};
+use crate::unit::{Timestamp, Unit};
+
+use super::directory::{BackupDirectory, Part};
+use super::part::{Frame, Mark, PartReader};
+use super::{BackupError, part_of};
+
+/// Up to where a store is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Everything that the backup holds.
+    Latest,
+    /// A commit and all before it.
+    Sequence(Sequence),
+    /// All commits of a moment and before.
+    Time(Timestamp),
+}
+
+/// What a restored store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// Its last commit.
+    pub mark: Mark,
+    /// Units of all memories.
+    pub units: u64,
+}
+
+/// What a look through a backup saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Parts.
+    pub parts: u64,
+    /// Commits.
+    pub commits: u64,
+    /// Units, each version counted.
+    pub units: u64,
+    /// Versions of units that were not held any more when the part was made: a commit that one of them is the last word of
+    /// cannot be restored.
+    pub units_missing: u64,
+    /// First and last commit that can be restored.
+    pub reach: Option<(Mark, Mark)>,
+}
+
+/// Commits that share one fsync while restoring.
+const COMMITS_AT_ONCE: usize = 64;
+
+/// Makes a store in a directory that is new or empty. Until the store is whole it is made beside it, under another name.
+///
+/// # Errors
+/// Damage; the target is out of reach; the directory holds something; the store; I/O.
+pub fn restore(
+    backup: &Path,
+    data: &Path,
+    target: Target,
+    told: &dyn Fn(f32),
+) -> Result<Restored, BackupError> {
+    let backup = BackupDirectory::open(backup)?;
+    let parts = parts_to(&backup, target)?;
+    let io = |doing: &str, path: &Path| {
+        let doing = format!("{doing} {}", path.display());
+        move |cause| BackupError::Io { doing, cause }
+    };
+    if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) || data.is_file() {
+        return Err(BackupError::Occupied(data.to_owned()));
+    }
+    let making = beside(data);
+    if making.exists() {
+        // A restore that was killed; it is ours by its name.
+        fs::remove_dir_all(&making).map_err(io("deleting", &making))?;
+    }
+    let restored = replay(&backup, &parts, &making, target, told);
+    let restored = restored.inspect_err(|_| {
+        // What is left is deleted by the next restore.
+        let _ = fs::remove_dir_all(&making);
+    })?;
+    fs::rename(&making, data).map_err(io("moving the restored store to", data))?;
+    let parent = data.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    if let Some(parent) = parent {
+        let synced = File::open(&parent).and_then(|it| it.sync_all());
+        synced.map_err(io("syncing", &parent))?;
+    }
+    Ok(restored)
+}
+
+/// Reads a backup from end to end: every checksum, every record, and that each part goes on from the one before.
+///
+/// # Errors
+/// The first damage; I/O.
+pub fn verify(backup: &Path, told: &dyn Fn(f32)) -> Result<Checked, BackupError> {
+    let backup = BackupDirectory::open(backup)?;
+    let mut checked = Checked::default();
+    let mut before: Option<Mark> = None;
+    let all: u64 = backup.parts().iter().map(|part| part.units + part.commits).sum();
+    for part in backup.parts() {
+        let damaged = |what: &str| damaged(&backup, part, what);
+        if !part.full && before != Some(part.after) {
+            return Err(damaged("it does not go on from the part before it"));
+        }
+        read_part(&backup, part, |frame| {
+            match frame {
+                Frame::Units(_, units) => checked.units += units.len() as u64,
+                Frame::Commit(_, units) => {
+                    checked.commits += 1;
+                    checked.units += units.iter().flatten().count() as u64;
+                    checked.units_missing += units.iter().filter(|it| it.is_none()).count() as u64;
+                }
+                _ => {}
+            }
+            told(part_of(checked.units + checked.commits, all));
+            Ok(true)
+        })?;
+        checked.parts += 1;
+        before = Some(part.through);
+        let first = checked.reach.map_or(part.through, |reach| reach.0);
+        checked.reach = Some((first, part.through));
+    }
+    Ok(checked)
+}
+
+/// The parts that lead to a target: one with everything, and those that follow it.
+fn parts_to(backup: &BackupDirectory, target: Target) -> Result<Vec<&Part>, BackupError> {
+    let parts = backup.parts();
+    let is_before = |mark: Mark| match target {
+        Target::Latest => true,
+        Target::Sequence(sequence) => mark.sequence <= sequence,
+        Target::Time(time) => mark.time <= time,
+    };
+    let reach = |first: &Part, last: &Part| {
+        let show = |mark: Mark| {
+            let time = jiff::Timestamp::from_microsecond(mark.time.micros).unwrap_or_default();
+            format!("{} ({time})", mark.sequence.0)
+        };
+        let (first, last) = (show(first.through), show(last.through));
+        BackupError::OutOfReach(format!(
+            "the backup in {} goes from commit {first} to commit {last}; what was asked for is not in it",
+            backup.path().display()
+        ))
+    };
+    let (Some(oldest), Some(newest)) = (parts.first(), parts.last()) else {
+        return Err(BackupError::NoBackup(backup.path().to_owned()));
+    };
+    let from = parts.iter().rposition(|part| part.full && is_before(part.through));
+    let from = from.ok_or_else(|| reach(oldest, newest))?;
+    let mut chosen = vec![&parts[from]];
+    // Of a later part with everything, its commits.
+    for pair in parts[from..].windows(2) {
+        if pair[1].after != pair[0].through || !is_before(pair[1].after) {
+            break;
+        }
+        chosen.push(&pair[1]);
+    }
+    if let (Target::Sequence(sequence), Some(last)) = (target, chosen.last())
+        && last.through.sequence < sequence
+    {
+        return Err(reach(oldest, newest));
+    }
+    Ok(chosen)
+}
+
+/// A name for the store while it is made.
+fn beside(data: &Path) -> PathBuf {
+    let mut name = data.file_name().unwrap_or_default().to_owned();
+    name.push(".restoring");
+    data.with_file_name(name)
+}
+
+fn replay(
+    backup: &BackupDirectory,
+    parts: &[&Part],
+    making: &Path,
+    target: Target,
+    told: &dyn Fn(f32),
+) -> Result<Restored, BackupError> {
+    let all: u64 = parts.iter().map(|part| part.units + part.commits).sum();
+    let mut done = 0;
+    let mut tell = |frame: &Frame| {
+        done += match frame {
+            Frame::Units(_, units) => units.len() as u64,
+            Frame::Commit(_, units) => units.len() as u64 + 1,
+            _ => 0,
+        };
+        told(part_of(done, all));
+    };
+    let Some((full, rest)) = parts.split_first() else {
+        return Err(BackupError::NoBackup(backup.path().to_owned()));
+    };
+    let builder = StoreBuilder::new(making, "restore")?;
+    read_part(backup, full, |frame| {
+        tell(&frame);
+        build(&builder, frame, backup, full).map(|()| true)
+    })?;
+    let store = builder.finish(full.through)?;
+    let mut replaying = Replaying { store, at: full.through, waiting: Vec::new() };
+    for part in rest {
+        let mut more = true;
+        read_part(backup, part, |frame| {
+            tell(&frame);
+            if let Frame::Commit(record, units) = frame {
+                let wanted = match target {
+                    Target::Latest => true,
+                    Target::Sequence(sequence) => record.sequence <= sequence,
+                    Target::Time(time) => record.time <= time,
+                };
+                if !wanted {
+                    more = false;
+                    return Ok(false);
+                }
+                replaying.take(&record, units, backup, part)?;
+            }
+            Ok(true)
+        })?;
+        if !more {
+            break;
+        }
+    }
+    replaying.write()?;
+    let live = |store: &SledStore| store.memories();
+    let records = live(&replaying.store)?;
+    let units = records.iter().filter(|it| !it.deleted).map(|it| it.unit_count).sum();
+    Ok(Restored { mark: replaying.at, units })
+}
+
+/// Writes a frame of a part with everything.
+fn build(
+    builder: &StoreBuilder,
+    frame: Frame,
+    backup: &BackupDirectory,
+    part: &Part,
+) -> Result<(), BackupError> {
+    match frame {
+        Frame::Begin(_) | Frame::End(_) => {}
+        Frame::Memories(memories) => builder.put_memories(&memories)?,
+        Frame::Units(memory, units) => builder.put_units(memory, &units)?,
+        Frame::Requests(requests) => {
+            let requests: Vec<_> =
+                requests.into_iter().map(|(key, record)| (key, Some(record))).collect();
+            builder.put_requests(&requests)?;
+        }
+        Frame::Commit(record, units) => {
+            let mut units = units.into_iter();
+            for change in &record.changes {
+                if change.kind == ChangeKind::Deleted {
+                    builder.remove_unit(change.memory, change.unit)?;
+                } else if let Some(Some(unit)) = units.next() {
+                    builder.put_units(change.memory, &[unit])?;
+                } else {
+                    return Err(lost(backup, part, &record));
+                }
+            }
+            let effects = record.effects.unwrap_or_default();
+            builder.put_memories(&effects.memories)?;
+            for (memory, unit) in effects.purged {
+                builder.remove_unit(memory, unit)?;
+            }
+            let requests = effects.requests.into_iter().map(|(key, record)| (key, Some(record)));
+            let forgotten = effects.forgotten.into_iter().map(|key| (key, None));
+            builder.put_requests(&requests.chain(forgotten).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(())
+}
+
+/// Commits made again.
+struct Replaying {
+    store: SledStore,
+    at: Mark,
+    waiting: Vec<Commit>,
+}
+
+impl Replaying {
+    fn take(
+        &mut self,
+        record: &LogRecord,
+        units: Vec<Option<Unit>>,
+        backup: &BackupDirectory,
+        part: &Part,
+    ) -> Result<(), BackupError> {
+        let Some(effects) = record.effects.clone() else {
+            return Err(lost(backup, part, record));
+        };
+        let mut units = units.into_iter();
+        let mut writes = Vec::with_capacity(record.changes.len() + effects.purged.len());
+        for change in &record.changes {
+            writes.push(match change.kind {
+                ChangeKind::Deleted => {
+                    UnitWrite::Delete(change.memory, change.unit, change.revision)
+                }
+                kind => {
+                    let unit = units.next().flatten();
+                    let unit = Arc::new(unit.ok_or_else(|| lost(backup, part, record))?);
+                    if kind == ChangeKind::Created {
+                        UnitWrite::Create(change.memory, unit)
+                    } else {
+                        UnitWrite::Update(change.memory, unit)
+                    }
+                }
+            });
+        }
+        writes.extend(effects.purged.iter().map(|&(memory, id)| UnitWrite::Purge(memory, id)));
+        self.waiting.push(Commit {
+            time: record.time,
+            memories: effects.memories,
+            units: writes,
+            requests: effects.requests,
+            forgotten: effects.forgotten,
+        });
+        self.at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
+        if self.waiting.len() >= COMMITS_AT_ONCE { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), BackupError> {
+        let commits = std::mem::take(&mut self.waiting);
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let sequence = self.store.commit(&commits)?;
+        let before = Sequence(sequence.0.saturating_sub(1));
+        let last = self.store.changes_since(before, 1)?;
+        if last
+            .first()
+            .is_none_or(|it| (it.sequence, it.chain) != (self.at.sequence, self.at.chain))
+        {
+            return Err(BackupError::OutOfReach(format!(
+                "commit {} does not come out as it was made; the backup does not fit together",
+                self.at.sequence.0
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Tells the frames of a part, after its checksum was compared, until there are no more or no more are wanted.
+fn read_part(
+    backup: &BackupDirectory,
+    part: &Part,
+    mut tell: impl FnMut(Frame) -> Result<bool, BackupError>,
+) -> Result<(), BackupError> {
+    let file = backup.read(part)?;
+    let bad = |error: std::io::Error| damaged(backup, part, &error.to_string());
+    let mut reader = PartReader::new(BufReader::new(file)).map_err(bad)?;
+    let Frame::Begin(begin) = reader.next().map_err(bad)? else {
+        return Err(damaged(backup, part, "it does not begin with what it holds"));
+    };
+    let mut at = begin.after;
+    if (begin.full, begin.after) != (part.full, part.after) {
+        return Err(damaged(backup, part, "it holds something else than the manifest says"));
+    }
+    loop {
+        let frame = reader.next().map_err(bad)?;
+        match &frame {
+            Frame::Commit(record, _) => {
+                if record.sequence != at.sequence.next() || !record.follows(at.chain) {
+                    return Err(damaged(backup, part, "its commits do not follow each other"));
+                }
+                at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
+            }
+            Frame::End(end) if *end == part.through && *end == at => return Ok(()),
+            Frame::End(_) => {
+                return Err(damaged(backup, part, "it ends at another commit than it says"));
+            }
+            _ => {}
+        }
+        if !tell(frame)? {
+            return Ok(());
+        }
+    }
+}
+
+fn damaged(backup: &BackupDirectory, part: &Part, what: &str) -> BackupError {
+    BackupError::Damaged { file: backup.path().join(&part.file), what: what.to_owned() }
+}
+
+fn lost(backup: &BackupDirectory, part: &Part, record: &LogRecord) -> BackupError {
+    let (first, last) = (part.after.sequence.0, part.through.sequence.0);
+    let what = format!(
+        "commit {} holds units that were not kept by the version of this program that made them; restore to a commit outside \
+         of {first} to {last}, or make a new full backup",
+        record.sequence.0
+    );
+    damaged(backup, part, &what)
+}

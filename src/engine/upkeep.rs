@@ -1,0 +1,55 @@
+//! How is a store kept in shape? Compaction, and what of the log is still held.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::store::{Compacted, LogStart, Retention, Sequence, Store};
+use crate::unit::Timestamp;
+
+use super::Engine;
+use super::error::EngineError;
+use super::lookup::Cancel;
+
+impl Engine {
+    /// Gives disk back, and gives up the part of the commit log that is older than `keep_log`. Lookups and writes go on; writes
+    /// wait for the last moment of it. Blocks.
+    ///
+    /// # Errors
+    /// Cancelled; the store, which goes on as it was.
+    pub fn compact(
+        &self,
+        keep_log: Duration,
+        cancel: &Cancel,
+        told: &dyn Fn(f32),
+    ) -> Result<Compacted, EngineError> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let keep_from = Timestamp { micros: micros(since).saturating_sub(micros(keep_log)) };
+        let mut tell = |done: u64, total: u64| {
+            #[expect(clippy::cast_precision_loss)]
+            told(done as f32 / total.max(1) as f32);
+            !cancel.is_cancelled()
+        };
+        Ok(self.store.compact(Retention { keep_from }, &mut tell)?)
+    }
+
+    /// Whether every commit after this one is still held.
+    ///
+    /// # Errors
+    /// [`EngineError::LogCut`].
+    pub fn check_held(&self, after: Sequence) -> Result<(), EngineError> {
+        check_held(self.store.as_ref(), after)
+    }
+
+    /// Where the commit log begins.
+    pub fn log_start(&self) -> LogStart {
+        self.store.log_start()
+    }
+}
+
+pub(super) fn check_held(store: &dyn Store, after: Sequence) -> Result<(), EngineError> {
+    let oldest = store.log_start().sequence;
+    if after < oldest {
+        return Err(EngineError::LogCut { asked: after.0 + 1, oldest });
+    }
+    Ok(())
+}

@@ -1,0 +1,513 @@
+//! kill -9, lost writes and failing writes in every phase of a server's life: writing, checkpoint, compaction, backup, restore.
+//!
+//! The oracle is a model of what was acknowledged: after the crash exactly that is there, or that and the one write which was on its
+//! way. A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for so many of each case. Prints a table at the end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhakira::engine::backup::{self, BackupDirectory, BackupError, Target};
+use dhakira::engine::{Cancel, Engine};
+use dhakira::service::client::Client;
+use dhakira::store::{LiveStore, OpenOptions, SledStore};
+
+use crate::crash::Process;
+use crate::disk::{self, Disk};
+use crate::support::{Clients, proto, segment, unit};
+
+/// Number → (revision, target).
+type Units = BTreeMap<u64, (u64, String)>;
+
+/// What was acknowledged, and what was asked for and not answered.
+#[derive(Debug, Clone, Default)]
+struct Model {
+    there: bool,
+    units: Units,
+    next: u64,
+    pending: Option<Write>,
+}
+
+#[derive(Debug, Clone)]
+enum Write {
+    Create(Vec<String>),
+    Update(u64, String),
+    Delete(u64),
+}
+
+impl Model {
+    fn carry_out(&mut self, write: Write) {
+        match write {
+            Write::Create(targets) => {
+                for target in targets {
+                    self.next += 1;
+                    self.units.insert(self.next, (1, target));
+                }
+            }
+            Write::Update(id, target) => {
+                let unit = self.units.get_mut(&id).unwrap();
+                *unit = (unit.0 + 1, target);
+            }
+            Write::Delete(id) => {
+                self.units.remove(&id);
+            }
+        }
+    }
+
+    /// The model with the write that was on its way carried out.
+    fn with_pending(&self) -> Option<Self> {
+        let mut after = self.clone();
+        let write = after.pending.take()?;
+        after.carry_out(write);
+        Some(after)
+    }
+
+    /// Takes over what is there, which must be what was acknowledged, with or without what was on its way.
+    fn settle(&mut self, found: &Units, what: &str) {
+        let with = self.with_pending();
+        if let Some(with) = with.filter(|with| with.units == *found) {
+            *self = with;
+        }
+        self.pending = None;
+        let lost: Vec<_> = self.units.iter().filter(|(id, it)| found.get(id) != Some(it)).collect();
+        let wrong: Vec<_> =
+            found.iter().filter(|(id, it)| self.units.get(id) != Some(it)).collect();
+        let count = |list: &Vec<(&u64, &(u64, String))>| {
+            list.iter().take(5).map(|(id, (revision, _))| (**id, *revision)).collect::<Vec<_>>()
+        };
+        assert!(
+            lost.is_empty() && wrong.is_empty(),
+            "{what}: of {} acknowledged units {} are lost {:?}, {} are wrong {:?}",
+            self.units.len(),
+            lost.len(),
+            count(&lost),
+            wrong.len(),
+            count(&wrong)
+        );
+    }
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn write(&mut self, model: &Model) -> Write {
+        let ids: Vec<u64> = model.units.keys().copied().collect();
+        let any = (!ids.is_empty()).then(|| ids[self.below(ids.len().max(1) as u64) as usize]);
+        let target = |dice: &mut Self| {
+            let word = format!("target {} ", dice.below(1 << 30));
+            // Some are longer than the database keeps in its own file.
+            let length = if dice.below(8) == 0 { 40_000 } else { 1 };
+            word.repeat(length / word.len() + 1)
+        };
+        match (self.below(6), any) {
+            (0, Some(id)) => Write::Delete(id),
+            (1 | 2, Some(id)) => Write::Update(id, target(self)),
+            _ => Write::Create((0..=self.below(4)).map(|_| target(self)).collect()),
+        }
+    }
+}
+
+/// Sends a write; `false` when it was not acknowledged.
+async fn send(clients: &mut Clients, model: &mut Model, write: Write) -> bool {
+    model.pending = Some(write.clone());
+    let name = |id: u64| format!("memories/m/units/{id}");
+    let done = match write.clone() {
+        Write::Create(targets) => {
+            let source = |number: usize| format!("\u{645}\u{635}\u{62f}\u{631} {number}");
+            let units =
+                targets.iter().enumerate().map(|(number, target)| unit(&source(number), target));
+            let request = proto::BatchCreateUnitsRequest {
+                parent: "memories/m".into(),
+                units: units.collect(),
+                request_id: uuid::Uuid::new_v4().to_string(),
+            };
+            clients.units.batch_create_units(request).await.map(drop)
+        }
+        Write::Update(id, target) => {
+            let unit =
+                proto::Unit { name: name(id), target: segment(&target), ..Default::default() };
+            let request = proto::UpdateUnitRequest { unit: Some(unit), ..Default::default() };
+            clients.units.update_unit(request).await.map(drop)
+        }
+        Write::Delete(id) => {
+            let request = proto::DeleteUnitRequest { name: name(id), ..Default::default() };
+            clients.units.delete_unit(request).await.map(drop)
+        }
+    };
+    if done.is_ok() {
+        model.pending = None;
+        model.carry_out(write);
+    }
+    done.is_ok()
+}
+
+async fn connect(url: &str, model: &mut Model) -> Clients {
+    let mut clients = Clients::connect(url).await;
+    if !model.there {
+        clients.create_memory("m").await;
+        model.there = true;
+    }
+    clients
+}
+
+/// Writes until it is time, or until a write is not acknowledged.
+async fn write_for(clients: &mut Clients, model: &mut Model, dice: &mut Dice, time: Duration) {
+    let until = tokio::time::Instant::now() + time;
+    while tokio::time::Instant::now() < until {
+        let write = dice.write(model);
+        if !send(clients, model, write).await {
+            return;
+        }
+    }
+}
+
+/// Writes until the server is killed, after some time.
+async fn write_until_killed(process: &Process, model: &mut Model, dice: &mut Dice, fuse: Duration) {
+    let mut clients = connect(&process.url, model).await;
+    let killing = async {
+        tokio::time::sleep(fuse).await;
+        process.signal("-KILL");
+    };
+    tokio::join!(write_for(&mut clients, model, dice, Duration::from_secs(60)), killing);
+}
+
+fn open(directory: &Path) -> Result<Engine, String> {
+    let options = OpenOptions { create: false, accept_data_loss: false, purpose: "test".into() };
+    let store = SledStore::open(directory, &options).map_err(|error| error.to_string())?;
+    let checkpoints = Some(directory.join("checkpoints"));
+    Engine::open(Arc::new(LiveStore::new(store)), checkpoints, &mut |_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// What happened in one case.
+#[derive(Default)]
+struct Row {
+    rounds: usize,
+    acknowledged: usize,
+    refusals: usize,
+}
+
+impl Row {
+    /// Opens the store, settles the model, and compares everything with everything.
+    fn check(&mut self, directory: &Path, model: &mut Model, what: &str) {
+        self.rounds += 1;
+        let engine = match open(directory) {
+            Ok(engine) => engine,
+            Err(refusal) => {
+                self.refusals += 1;
+                // Nothing was ever acknowledged, or somebody must be told where it is.
+                panic!("{what}: the store does not open: {refusal}");
+            }
+        };
+        let name = "m".parse().unwrap();
+        let there = engine.memory(&name).is_ok();
+        assert!(there || !model.there, "{what}: the memory is lost");
+        let units = engine.units(&name, None, usize::MAX).unwrap_or_default();
+        let found: Units =
+            units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect();
+        model.settle(&found, what);
+        self.acknowledged += model.units.len();
+        let verified = engine.verify(&Cancel::default(), &|_| ()).unwrap();
+        assert_eq!(verified.findings, [], "{what}");
+    }
+}
+
+fn rounds() -> usize {
+    let wanted = std::env::var("DHAKIRA_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(2)
+}
+
+/// A data directory that is fresh every few rounds.
+struct Place {
+    directory: tempfile::TempDir,
+    model: Model,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), model: Model::default() }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn renew(&mut self, round: usize) {
+        if round % 7 == 6 {
+            *self = Self::new();
+        }
+    }
+}
+
+fn fuse(round: usize, most: u64) -> Duration {
+    Duration::from_millis((round as u64 * 7_919 + 31) % most)
+}
+
+async fn killed_writing() -> Row {
+    let (mut row, mut place) = (Row::default(), Place::new());
+    for round in 0..rounds() {
+        place.renew(round);
+        let process = Process::start(&place.data());
+        let mut dice = Dice(round as u64);
+        write_until_killed(&process, &mut place.model, &mut dice, fuse(round, 700)).await;
+        drop(process);
+        row.check(&place.data(), &mut place.model, "killed writing");
+    }
+    row
+}
+
+/// Enough units for index sets to be sealed and merged, then the idle moment in which the checkpoint is written.
+async fn killed_writing_a_checkpoint() -> Row {
+    let (mut row, mut place) = (Row::default(), Place::new());
+    for round in 0..rounds() {
+        place.renew(round);
+        let process = Process::start(&place.data());
+        let mut clients = connect(&process.url, &mut place.model).await;
+        for batch in 0..11 {
+            let targets = (0..200).map(|it| format!("{round} {batch} {it}")).collect();
+            assert!(send(&mut clients, &mut place.model, Write::Create(targets)).await);
+        }
+        tokio::time::sleep(Duration::from_millis(980) + fuse(round, 120)).await;
+        process.signal("-KILL");
+        drop(process);
+        row.check(&place.data(), &mut place.model, "killed writing a checkpoint");
+    }
+    row
+}
+
+async fn killed_compacting() -> Row {
+    let (mut row, mut place) = (Row::default(), Place::new());
+    for round in 0..rounds() {
+        place.renew(round);
+        let process = Process::start(&place.data());
+        let mut clients = connect(&process.url, &mut place.model).await;
+        let mut dice = Dice(100 + round as u64);
+        write_for(&mut clients, &mut place.model, &mut dice, Duration::from_millis(200)).await;
+        let mut admin = Client::connect(&process.url).await.unwrap();
+        let compacting = async {
+            // Again and again, so that every step of it is hit.
+            while admin.compact((round % 2) as u32, &mut |_| ()).await.is_ok() {}
+        };
+        let writing = write_until_killed(&process, &mut place.model, &mut dice, fuse(round, 900));
+        tokio::join!(compacting, writing);
+        drop(process);
+        row.check(&place.data(), &mut place.model, "killed compacting");
+    }
+    row
+}
+
+fn command(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_dhakira"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Server or client is killed while a backup is made; what the backup holds then is whole, and it goes on from there.
+async fn killed_backing_up() -> Row {
+    let (mut row, mut place) = (Row::default(), Place::new());
+    let mut saved = tempfile::tempdir().unwrap();
+    for round in 0..rounds() {
+        if round % 7 == 6 {
+            saved = tempfile::tempdir().unwrap();
+        }
+        place.renew(round);
+        let process = Process::start(&place.data());
+        let mut clients = connect(&process.url, &mut place.model).await;
+        let mut dice = Dice(200 + round as u64);
+        write_for(&mut clients, &mut place.model, &mut dice, Duration::from_millis(150)).await;
+        let path = saved.path().to_str().unwrap();
+        let mut client = command(&["backup", "--server", &process.url, path]);
+        if round % 2 == 0 {
+            let fuse = Duration::from_millis(10) + fuse(round, 150);
+            write_until_killed(&process, &mut place.model, &mut dice, fuse).await;
+        } else {
+            let time = Duration::from_millis(10) + fuse(round, 150);
+            write_for(&mut clients, &mut place.model, &mut dice, time).await;
+            let _ = client.kill();
+            process.signal("-KILL");
+        }
+        let _ = client.wait();
+        drop(process);
+        match backup::verify(saved.path(), &|_| ()) {
+            Ok(_) | Err(BackupError::NoBackup(_)) => {}
+            Err(error) => panic!("killed backing up: {error}"),
+        }
+        row.check(&place.data(), &mut place.model, "killed backing up");
+        // The next one goes on, and what it gives back is what is there.
+        let engine = open(&place.data()).unwrap();
+        let mut backup = BackupDirectory::create(saved.path()).unwrap();
+        let mut part = backup.begin().unwrap();
+        let summary =
+            engine.backup((false, backup.last()), &mut part, &Cancel::default(), &|_| ()).unwrap();
+        backup.add(part, summary).unwrap();
+        drop(engine);
+        let target = place.directory.path().join(format!("restored-{round}"));
+        backup::restore(saved.path(), &target, Target::Latest, &|_| ()).unwrap();
+        row.check(&target, &mut place.model, "restored after a killed backup");
+        row.rounds -= 1;
+    }
+    row
+}
+
+/// A restore is killed: the data directory is not there, or whole; the next restore makes it whole.
+async fn killed_restoring() -> Row {
+    let (mut row, mut place) = (Row::default(), Place::new());
+    let process = Process::start(&place.data());
+    let mut clients = connect(&process.url, &mut place.model).await;
+    let mut dice = Dice(300);
+    let saved = tempfile::tempdir().unwrap();
+    let path = saved.path().to_str().unwrap().to_owned();
+    for _ in 0..2 {
+        write_for(&mut clients, &mut place.model, &mut dice, Duration::from_millis(400)).await;
+        let saving = command(&["backup", "--server", &process.url, &path]).wait().unwrap();
+        assert!(saving.success());
+    }
+    drop(process);
+    for round in 0..rounds() {
+        let target = place.directory.path().join(format!("restored-{round}"));
+        let arguments = ["restore", &path, "--data", target.to_str().unwrap()];
+        let mut restoring = command(&arguments);
+        tokio::time::sleep(fuse(round, 400)).await;
+        let _ = restoring.kill();
+        let _ = restoring.wait();
+        if !target.exists() {
+            assert!(command(&arguments).wait().unwrap().success(), "restored again");
+        }
+        row.check(&target, &mut place.model, "killed restoring");
+        std::fs::remove_dir_all(target).unwrap();
+    }
+    row
+}
+
+/// The power goes: of what was not synced anything may be missing. Fresh stores and grown ones, while they are compacted and not.
+async fn lost_unsynced_writes() -> Option<Row> {
+    let library = disk::library()?;
+    let (mut row, mut place) = (Row::default(), Place::new());
+    std::fs::create_dir_all(place.data()).unwrap();
+    for round in 0..rounds() {
+        if round % 7 == 6 {
+            place = Place::new();
+            std::fs::create_dir_all(place.data()).unwrap();
+        }
+        let disk = Disk::new(place.directory.path());
+        let process = Process::start_with(&place.data(), &disk.variables(library));
+        let mut dice = Dice(400 + round as u64);
+        let mut admin = Client::connect(&process.url).await.unwrap();
+        let compacting =
+            async { while round % 3 == 1 && admin.compact(0, &mut |_| ()).await.is_ok() {} };
+        let fuse = Duration::from_millis(30) + fuse(round, 600);
+        let writing = write_until_killed(&process, &mut place.model, &mut dice, fuse);
+        tokio::join!(compacting, writing);
+        drop(process);
+        // Nothing of it, about half of it, nearly all of it.
+        let mut last = None;
+        for chance in [0, 128, 240, 128] {
+            let image = tempfile::tempdir().unwrap();
+            let data = image.path().join("image");
+            disk.image(&data, &mut || dice.below(256) < chance);
+            let mut model = place.model.clone();
+            let what = format!("unsynced writes lost, round {round}, chance {chance}");
+            row.check(&data.join("data"), &mut model, &what);
+            last = Some((image, model));
+        }
+        // Goes on with one of them.
+        let (image, model) = last.unwrap();
+        let next = Place { directory: tempfile::tempdir().unwrap(), model };
+        copy(&image.path().join("image"), next.directory.path());
+        place = next;
+    }
+    Some(row)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// From some write or sync on, all of them fail: nothing more is acknowledged, and what was is there.
+async fn failing_writes() -> Option<Row> {
+    const EIO: i32 = 5;
+    let library = disk::library()?;
+    let (mut row, mut place) = (Row::default(), Place::new());
+    for round in 0..rounds() {
+        place.renew(round);
+        let (kind, most) = if round % 2 == 0 { ("fsync", 60) } else { ("write", 40) };
+        let mut dice = Dice(500 + round as u64);
+        // A store that is there, so that the start itself does not fail.
+        let process = Process::start(&place.data());
+        let mut clients = connect(&process.url, &mut place.model).await;
+        write_for(&mut clients, &mut place.model, &mut dice, Duration::from_millis(50)).await;
+        drop(process);
+        row.check(&place.data(), &mut place.model, "before writes fail");
+        let root = place.directory.path().canonicalize().unwrap();
+        let variables = [
+            ("LD_PRELOAD", library.to_str().unwrap().to_owned()),
+            ("DHAKIRA_DISK_ROOT", root.to_str().unwrap().to_owned()),
+            ("DHAKIRA_DISK_FAIL", format!("{kind} {} {EIO}", 12 + dice.below(most))),
+        ];
+        let process = Process::start_with(&place.data(), &variables);
+        let mut clients = connect(&process.url, &mut place.model).await;
+        write_for(&mut clients, &mut place.model, &mut dice, Duration::from_secs(20)).await;
+        assert!(place.model.pending.is_some(), "a write failed");
+        // It reads on, and takes nothing more.
+        let other_is_empty = place.model.units.is_empty();
+        let request = proto::ListUnitsRequest {
+            parent: "memories/m".into(),
+            page_size: 1_000,
+            ..Default::default()
+        };
+        let listed = clients.units.list_units(request).await;
+        // As far as the database still reads; otherwise it says so.
+        match listed {
+            Ok(listed) => assert!(!listed.into_inner().units.is_empty() || other_is_empty),
+            Err(status) => assert!(!status.message().is_empty()),
+        }
+        let (mut other, write) = (place.model.clone(), Write::Create(vec!["more".into()]));
+        assert!(!send(&mut clients, &mut other, write).await);
+        process.signal("-KILL");
+        drop(process);
+        row.check(&place.data(), &mut place.model, &format!("{kind} failing"));
+        row.rounds -= 1;
+    }
+    Some(row)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_phase_loses_what_was_acknowledged() {
+    eprintln!(
+        "case                               rounds  units acknowledged  lost  wrong  refusals"
+    );
+    // Each as soon as it is over: a long run tells how far it is.
+    let show = |case: &str, row: Option<Row>| match row {
+        Some(row) => eprintln!(
+            "{case:<34} {:>6}  {:>18}  {:>4}  {:>5}  {:>8}",
+            row.rounds, row.acknowledged, 0, 0, row.refusals
+        ),
+        None => eprintln!("{case:<34} SKIPPED"),
+    };
+    show("kill -9 while writing", Some(killed_writing().await));
+    show("kill -9 at a checkpoint", Some(killed_writing_a_checkpoint().await));
+    show("kill -9 while compacting", Some(killed_compacting().await));
+    show("kill -9 while backing up", Some(killed_backing_up().await));
+    show("kill -9 while restoring", Some(killed_restoring().await));
+    show("power lost, unsynced writes gone", lost_unsynced_writes().await);
+    show("writes and syncs failing", failing_writes().await);
+}

@@ -1,0 +1,80 @@
+//! What must hold whatever comes in? One function a reader, for the short run of the tests and for the fuzz targets in `fuzz`.
+//!
+//! Each takes any bytes: nothing may panic, hang or take memory without end, and what is accepted must be right.
+
+use std::io::Cursor;
+
+use dhakira::check::check_content;
+use dhakira::engine::backup;
+use dhakira::formats::{self, Event, Format, ReadOptions};
+use dhakira::matching::{MemoryIndex, PlainReader};
+use dhakira::service::read_any_page_token;
+use dhakira::store::read_any_record;
+use dhakira::text::{Analyzer, SentenceOptions, SentenceRules};
+use dhakira::unit::Lang;
+use xxhash_rust::xxh3::xxh3_64;
+
+fn lang(text: &str) -> Lang {
+    text.parse().unwrap()
+}
+
+/// A file of a format: units that pass the rules or diagnostics that say why not, and then an end.
+pub(crate) fn exchange_file(format: Option<Format>, bytes: &[u8]) {
+    let options = ReadOptions { format, ..ReadOptions::new(lang("ar"), lang("en"), "any") };
+    let Ok(reader) = formats::open(Box::new(Cursor::new(bytes.to_vec())), &options) else { return };
+    for event in reader {
+        match event {
+            Ok(Event::Unit(unit)) => assert!(check_content(&unit.content).is_ok()),
+            Ok(other) => assert!(other.diagnostic().is_some_and(|it| !it.message.is_empty())),
+            Err(_) => break,
+        }
+    }
+}
+
+/// A record of the store, with and without a checksum that agrees.
+pub(crate) fn record(bytes: &[u8]) {
+    assert!(read_any_record(bytes), "a record that was read is another one when it is written");
+}
+
+/// A page token.
+pub(crate) fn page_token(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    assert_ne!(read_any_page_token(&text), Some(false));
+}
+
+/// A checkpoint of an index, with and without a checksum that agrees.
+pub(crate) fn checkpoint(bytes: &[u8]) {
+    let _ = MemoryIndex::read(PlainReader::new(bytes, bytes.len() as u64));
+    let sealed = [bytes, &xxh3_64(bytes).to_le_bytes()].concat();
+    let _ = MemoryIndex::read(PlainReader::new(&sealed[..], sealed.len() as u64));
+}
+
+/// A part of a backup.
+pub(crate) fn backup_part(bytes: &[u8]) {
+    let _ = backup::read_any(bytes);
+    let behind_magic = [b"dhakira backup 1\n", bytes].concat();
+    let _ = backup::read_any(&behind_magic);
+}
+
+/// A text: tokens in order that lie on whole characters, sentences that are the text when they are joined.
+pub(crate) fn text_forms(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for language in ["ar", "en", "fr"] {
+        let language = lang(language);
+        let analysis = Analyzer::new(&language).analyze(&text);
+        let mut end = 0;
+        for token in analysis.tokens() {
+            let span = analysis.span(token);
+            assert!(span.start >= end && text.get(span.clone()).is_some(), "{span:?}");
+            end = span.start;
+            let _ = (analysis.folded(token), analysis.class(token), analysis.value(token));
+        }
+        assert_eq!(analysis.gaps().len(), analysis.words().count() + 1);
+        for wrapped_lines in [false, true] {
+            let options = SentenceOptions { wrapped_lines, ..SentenceOptions::default() };
+            let sentences = SentenceRules::new(&language).split(&text, options);
+            let pieces = sentences.iter().map(|it| &text[it.piece.clone()]);
+            assert_eq!(pieces.collect::<String>(), text);
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Does a backup give back any commit, exactly? Does compaction lose nothing, while others write and when it is asked for what it
+//! gave up? Does verification see what is wrong and nothing else?
+//!
+//! The oracle is a model: what the memory held after each commit, written down as it was acknowledged.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dhakira::engine::backup::{self, BackupDirectory, BackupError, Target};
+use dhakira::engine::{Cancel, Engine, EngineError, NewMemory, Severity, UnitPatch};
+use dhakira::service::Api;
+use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, Sequence, SledStore, Store};
+use dhakira::unit::{MemoryName, Segment, UnitContent, UnitId};
+use tokio_stream::StreamExt as _;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::support::{TestServer, proto};
+
+/// Number → (revision, target).
+type Model = BTreeMap<u64, (u64, String)>;
+
+fn name() -> MemoryName {
+    "m".parse().unwrap()
+}
+
+fn open_store(directory: &Path) -> LiveStore {
+    let options = OpenOptions { create: true, accept_data_loss: false, purpose: "test".into() };
+    LiveStore::new(SledStore::open(directory, &options).unwrap())
+}
+
+fn open(directory: &Path) -> Engine {
+    let store = Arc::new(open_store(directory));
+    Engine::open(store, Some(directory.join("checkpoints")), &mut |_| ()).unwrap()
+}
+
+fn create_memory(engine: &Engine, name: &MemoryName) {
+    let new = NewMemory {
+        name: name.clone(),
+        display_name: String::new(),
+        description: String::new(),
+        source_lang: "ar".parse().unwrap(),
+        target_lang: "en".parse().unwrap(),
+    };
+    engine.create_memory(new, None).unwrap();
+}
+
+fn content(source: &str, target: &str) -> UnitContent {
+    UnitContent {
+        source: Segment::plain(source),
+        target: Segment::plain(target),
+        ..UnitContent::default()
+    }
+}
+
+fn held(engine: &Engine) -> Model {
+    let units = engine.units(&name(), None, usize::MAX).unwrap_or_default();
+    units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect()
+}
+
+/// Numbers that look random, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// One write, on the memory and on the model.
+fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
+    let ids: Vec<u64> = model.keys().copied().collect();
+    let id = |dice: &mut Dice| ids.get(dice.below(ids.len().max(1) as u64) as usize).copied();
+    let text = |dice: &mut Dice| {
+        // One in ten is longer than a piece of a record.
+        let length = if dice.below(10) == 0 { 110_000 } else { 10 };
+        let word = format!("target {} ", dice.below(1_000_000));
+        word.repeat(length / word.len() + 1)
+    };
+    match (dice.below(4), id(dice)) {
+        (0, Some(id)) => {
+            engine.delete_unit(&name(), UnitId(id), None, None).unwrap();
+            model.remove(&id);
+        }
+        (1 | 2, Some(id)) => {
+            let target = text(dice);
+            let patch =
+                UnitPatch { target: Some(Segment::plain(target.as_str())), ..UnitPatch::default() };
+            let unit = engine.update_unit(&name(), UnitId(id), patch, None, None).unwrap();
+            model.insert(id, (unit.revision, target));
+        }
+        _ => {
+            let count = 1 + dice.below(3);
+            let contents: Vec<_> = (0..count)
+                .map(|number| {
+                    content(&format!("\u{645}\u{635}\u{62f}\u{631} {number}"), &text(dice))
+                })
+                .collect();
+            let made = engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
+            model.extend(made.into_iter().map(|it| (it.id.0, (1, it.content.target.text))));
+        }
+    }
+}
+
+fn add_part(engine: &Engine, directory: &Path, full: bool) -> Result<bool, EngineError> {
+    let mut backup = BackupDirectory::create(directory).unwrap();
+    let mut part = backup.begin().unwrap();
+    match engine.backup((full, backup.last()), &mut part, &Cancel::default(), &|_| ()) {
+        Ok(summary) if summary.full || summary.commits > 0 => {
+            backup.add(part, summary).unwrap();
+            Ok(true)
+        }
+        Ok(_) => Ok(false),
+        Err(error) => {
+            part.discard();
+            Err(error)
+        }
+    }
+}
+
+fn assert_whole(engine: &Engine, what: &str) {
+    let verified = engine.verify(&Cancel::default(), &|_| ()).unwrap();
+    assert_eq!(verified.findings, [], "{what}");
+}
+
+#[test]
+fn any_commit_of_a_backup_comes_back_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, saved) = (directory.path().join("data"), directory.path().join("backup"));
+    let engine = open(&data);
+    create_memory(&engine, &name());
+    let (mut model, mut dice) = (Model::new(), Dice(7));
+    let mut states: BTreeMap<u64, Model> = BTreeMap::new();
+    let mut first_saved = None;
+    for step in 0..60 {
+        if step == 33 {
+            // The history is given up after it was saved.
+            add_part(&engine, &saved, false).unwrap();
+            engine.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
+            assert_whole(&engine, "after a compaction");
+        }
+        write(&engine, &mut model, &mut dice);
+        let sequence = engine.watch_sequence().borrow().0;
+        states.insert(sequence, model.clone());
+        if step % 11 == 5 {
+            add_part(&engine, &saved, step == 49).unwrap();
+            first_saved.get_or_insert(sequence);
+        }
+    }
+    add_part(&engine, &saved, false).unwrap();
+    assert!(!add_part(&engine, &saved, false).unwrap(), "nothing new");
+    let checked = backup::verify(&saved, &|_| ()).unwrap();
+    let (first, last) = checked.reach.unwrap();
+    assert_eq!((first.sequence.0, checked.units_missing), (first_saved.unwrap(), 0));
+    assert_eq!(Some(&last.sequence.0), states.keys().last());
+    let mut restored = 0;
+    for (&sequence, expected) in states.range(first.sequence.0..).step_by(3) {
+        let target = directory.path().join(format!("restored-{sequence}"));
+        let done = backup::restore(&saved, &target, Target::Sequence(Sequence(sequence)), &|_| ())
+            .unwrap();
+        assert_eq!((done.mark.sequence.0, done.units), (sequence, expected.len() as u64));
+        let engine = open(&target);
+        assert_eq!(&held(&engine), expected, "as of commit {sequence}");
+        assert_whole(&engine, "a restored store");
+        // It goes on, and gives out no number twice.
+        write(&engine, &mut expected.clone(), &mut dice);
+        drop(engine);
+        std::fs::remove_dir_all(target).unwrap();
+        restored += 1;
+    }
+    assert!(restored > 10);
+    // By time: the moment of a commit, and just before it.
+    let target = directory.path().join("by-time");
+    let done = backup::restore(&saved, &target, Target::Time(last.time), &|_| ()).unwrap();
+    assert_eq!(done.mark.sequence, last.sequence);
+    let target = directory.path().join("before");
+    let before = dhakira::unit::Timestamp { micros: last.time.micros - 1 };
+    let done = backup::restore(&saved, &target, Target::Time(before), &|_| ()).unwrap();
+    assert_eq!(done.mark.sequence.0, last.sequence.0 - 1);
+    // Not over anything, and not what is not there.
+    let over = backup::restore(&saved, &data, Target::Latest, &|_| ());
+    assert!(matches!(over, Err(BackupError::Occupied(_))));
+    let far = Target::Sequence(Sequence(last.sequence.0 + 1));
+    let far = backup::restore(&saved, &directory.path().join("far"), far, &|_| ());
+    assert!(matches!(far, Err(BackupError::OutOfReach(_))), "{far:?}");
+    let old = Target::Sequence(Sequence(first.sequence.0 - 1));
+    let old = backup::restore(&saved, &directory.path().join("old"), old, &|_| ());
+    assert!(matches!(old, Err(BackupError::OutOfReach(_))), "{old:?}");
+}
+
+#[test]
+fn a_deleted_memory_comes_back_although_it_was_purged_and_compacted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, saved) = (directory.path().join("data"), directory.path().join("backup"));
+    let engine = open(&data);
+    create_memory(&engine, &"other".parse().unwrap());
+    add_part(&engine, &saved, false).unwrap();
+    create_memory(&engine, &name());
+    let (mut model, mut dice) = (Model::new(), Dice(3));
+    for _ in 0..20 {
+        write(&engine, &mut model, &mut dice);
+    }
+    let before = engine.watch_sequence().borrow().0;
+    engine.delete_memory(&name(), true, None).unwrap();
+    // Its units go on their way out, or are still there: both must do.
+    std::thread::sleep(Duration::from_millis(300));
+    engine.compact(Duration::from_secs(3_600), &Cancel::default(), &|_| ()).unwrap();
+    add_part(&engine, &saved, false).unwrap();
+    assert_eq!(backup::verify(&saved, &|_| ()).unwrap().units_missing, 0);
+    let target = directory.path().join("restored");
+    backup::restore(&saved, &target, Target::Sequence(Sequence(before)), &|_| ()).unwrap();
+    assert_eq!(held(&open(&target)), model);
+    let target = directory.path().join("latest");
+    backup::restore(&saved, &target, Target::Latest, &|_| ()).unwrap();
+    let latest = open(&target);
+    assert!(latest.memory(&name()).is_err());
+    assert_whole(&latest, "restored with a deleted memory");
+}
+
+#[test]
+fn compaction_and_backup_go_on_while_others_write_and_look() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, saved) = (directory.path().join("data"), directory.path().join("backup"));
+    let engine = open(&data);
+    create_memory(&engine, &name());
+    let mut model = Model::new();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut dice = Dice(11);
+            let mut model = Model::new();
+            let mut states = BTreeMap::new();
+            while !stop.load(Ordering::Relaxed) {
+                // Enough to be in the way of everything, and an end on a machine that is busy with other things.
+                if states.len() < 200 {
+                    write(&engine, &mut model, &mut dice);
+                    states.insert(engine.watch_sequence().borrow().0, model.clone());
+                }
+                // Whoever wrote something sees it.
+                assert_eq!(held(&engine), model);
+            }
+            (model, states)
+        });
+        for round in 0..4 {
+            add_part(&engine, &saved, round == 2).unwrap();
+            let keep = Duration::from_secs(if round % 2 == 0 { 3_600 } else { 0 });
+            let before = engine.log_start().sequence;
+            let done = engine.compact(keep, &Cancel::default(), &|_| ()).unwrap();
+            assert!(done.log_start.sequence >= before);
+            assert_whole(&engine, "while others write");
+        }
+        stop.store(true, Ordering::Relaxed);
+        let (last, states): (Model, BTreeMap<u64, Model>) = writer.join().unwrap();
+        model = last;
+        let checked = backup::verify(&saved, &|_| ()).unwrap();
+        let sequence = checked.reach.unwrap().1.sequence;
+        let target = directory.path().join("restored");
+        backup::restore(&saved, &target, Target::Latest, &|_| ()).unwrap();
+        assert_eq!(Some(&held(&open(&target))), states.get(&sequence.0));
+    });
+    drop(engine);
+    let engine = open(&data);
+    assert_eq!(held(&engine), model);
+    assert_whole(&engine, "after all");
+    let left: Vec<_> = std::fs::read_dir(&data)
+        .unwrap()
+        .map(|it| it.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|it| it.starts_with("sled"))
+        .collect();
+    assert_eq!(left, ["sled-5"], "what does not count is deleted");
+}
+
+#[test]
+fn compaction_gives_disk_back_and_a_cancelled_one_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path());
+    create_memory(&engine, &name());
+    let made = engine
+        .create_units(&name(), vec![content("\u{646}\u{635}", "text")], None, |_| String::new())
+        .unwrap();
+    for number in 0..40 {
+        let target = format!("{number} ").repeat(60_000);
+        let patch = UnitPatch { target: Some(Segment::plain(target)), ..UnitPatch::default() };
+        engine.update_unit(&name(), made[0].id, patch, None, None).unwrap();
+    }
+    let expected = held(&engine);
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let cancelled = engine.compact(Duration::ZERO, &cancel, &|_| ());
+    assert!(cancelled.is_err());
+    assert_eq!((held(&engine), engine.log_start().sequence), (expected.clone(), Sequence(0)));
+    let done = engine.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
+    assert!(done.bytes.1 * 4 < done.bytes.0, "{done:?}");
+    assert_eq!(done.log_start.sequence.0, 42);
+    drop(engine);
+    let engine = open(directory.path());
+    assert_eq!((held(&engine), engine.log_start()), (expected, done.log_start));
+    assert_whole(&engine, "compacted");
+}
+
+#[test]
+fn an_increment_of_another_store_or_of_a_cut_log_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("backup");
+    let (one, other) = (open(&directory.path().join("1")), open(&directory.path().join("2")));
+    for engine in [&one, &other] {
+        create_memory(engine, &name());
+    }
+    add_part(&one, &saved, false).unwrap();
+    let error = add_part(&other, &saved, false).unwrap_err();
+    assert!(matches!(error, EngineError::InvalidArgument { .. }), "{error}");
+    one.create_units(&name(), vec![content("\u{646}", "n")], None, |_| String::new()).unwrap();
+    one.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
+    let error = add_part(&one, &saved, false).unwrap_err();
+    assert!(matches!(error, EngineError::LogCut { oldest: Sequence(2), .. }), "{error}");
+    let error = add_part(&one, &saved, true).unwrap_err();
+    assert!(matches!(error, EngineError::LogCut { .. }), "{error}");
+    // Something else is in the way.
+    let foreign = directory.path().join("photos");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("cat.jpg"), "x").unwrap();
+    assert!(BackupDirectory::create(&foreign).is_err());
+    assert!(matches!(BackupDirectory::open(&foreign), Err(BackupError::NoBackup(_))));
+}
+
+#[test]
+fn a_damaged_backup_is_refused_with_the_file_that_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("backup");
+    let engine = open(&directory.path().join("data"));
+    create_memory(&engine, &name());
+    let (mut model, mut dice) = (Model::new(), Dice(5));
+    for _ in 0..2 {
+        for _ in 0..5 {
+            write(&engine, &mut model, &mut dice);
+        }
+        add_part(&engine, &saved, false).unwrap();
+    }
+    let mut files = 0;
+    for entry in std::fs::read_dir(&saved).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap() == "lock" {
+            continue;
+        }
+        files += 1;
+        let whole = std::fs::read(&path).unwrap();
+        let mut damages: Vec<Vec<u8>> = (0..20)
+            .map(|place| {
+                let mut damaged = whole.clone();
+                damaged[(whole.len() - 1) * place / 19] ^= 0x10;
+                damaged
+            })
+            .collect();
+        damages.extend((0..5).map(|tenths| whole[..whole.len() * tenths / 5].to_vec()));
+        damages.push(vec![0; whole.len()]);
+        for damaged in damages {
+            std::fs::write(&path, damaged).unwrap();
+            let error = backup::verify(&saved, &|_| ()).unwrap_err();
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+            let target = directory.path().join("target");
+            assert!(backup::restore(&saved, &target, Target::Latest, &|_| ()).is_err());
+            assert!(!target.exists(), "a refusal leaves nothing");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(backup::verify(&saved, &|_| ()).is_err());
+        std::fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(files, 3);
+    backup::verify(&saved, &|_| ()).unwrap();
+}
+
+#[test]
+fn verification_sees_units_that_are_gone_changed_or_not_counted() {
+    let store = Arc::new(InMemoryStore::default());
+    let engine = Engine::open(store.clone(), None, &mut |_| ()).unwrap();
+    create_memory(&engine, &name());
+    let contents = (0..5).map(|it| content(&format!("\u{646} {it}"), "n")).collect();
+    engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
+    assert_whole(&engine, "before");
+    // Behind the engine's back: the log and the index do not know.
+    let memory = store.memories().unwrap()[0].clone();
+    store.tamper(|units| {
+        units.remove(&(memory.key, UnitId(2)));
+        units.get_mut(&(memory.key, UnitId(3))).unwrap().revision = 9;
+        units.get_mut(&(memory.key, UnitId(4))).unwrap().content.target.text = "x".into();
+    });
+    let verified = engine.verify(&Cancel::default(), &|_| ()).unwrap();
+    let findings: Vec<_> =
+        verified.findings.iter().map(|it| (it.severity, it.what.as_str())).collect();
+    let expected = [
+        (Severity::Damage, "unit 2 is missing"),
+        (Severity::Damage, "unit 3 is there in revision 9; the log has revision 1"),
+        (Severity::Derived, "unit 4 is not in the index as it is in the store"),
+        (Severity::Damage, "holds 4 units, but its record counts 5"),
+    ];
+    assert_eq!(findings.len(), expected.len(), "{findings:?}");
+    for ((severity, what), (found, text)) in expected.iter().zip(&findings) {
+        assert!(severity == found && text.contains(what), "{what}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_of_commits_that_are_given_up_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = TestServer::with(Api::ready(open(directory.path()))).await;
+    let mut clients = server.clients().await;
+    clients.create_memory("m").await;
+    for number in 0..3 {
+        clients.create_unit("m", &format!("\u{646} {number}"), "n").await;
+    }
+    let mut client = dhakira::service::client::Client::connect(&server.url).await.unwrap();
+    let request =
+        |after_sequence| proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence };
+    let mut watching = clients.units.watch_units(request(2)).await.unwrap().into_inner();
+    assert_eq!(watching.next().await.unwrap().unwrap().sequence, 3);
+    assert_eq!(watching.next().await.unwrap().unwrap().sequence, 4);
+    let info = client.compact(0, &mut |_| ()).await.unwrap();
+    assert_eq!(info.oldest_sequence, 4);
+    clients.create_unit("m", "\u{646}\u{646}", "new").await;
+    // Who was there before goes on; who comes later begins where the log begins.
+    assert_eq!(watching.next().await.unwrap().unwrap().sequence, 5);
+    let refused = clients.units.watch_units(request(3)).await.err().unwrap();
+    assert_eq!(refused.code(), Code::OutOfRange);
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "LOG_CUT");
+    assert_eq!(info.metadata["oldest_sequence"], "4");
+    let mut resumed = clients.units.watch_units(request(4)).await.unwrap().into_inner();
+    assert_eq!(resumed.next().await.unwrap().unwrap().sequence, 5);
+    assert!(client.verify(&mut |_| ()).await.unwrap().findings.is_empty());
+}
+
+/// Runs the program: exit code, standard output, standard error.
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dhakira"))
+        .args(arguments)
+        .env_remove("DHAKIRA_DATA")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_commands_save_restore_compare_and_compact() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (data, saved, restored) = (path("data"), path("saved"), path("restored"));
+    let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.tsv");
+    let json = |text: &str| -> serde_json::Value {
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    };
+    run(&["import", "--data", &data, "--memory", "m", small]);
+    let (code, out, _) = run(&["backup", "--data", &data, "--json", &saved]);
+    assert_eq!((code, json(&out)["full"].clone()), (0, true.into()));
+    let first = json(&out)["last_commit"].as_u64().unwrap().to_string();
+    run(&["memories", "--data", &data, "create", "later"]);
+    let (code, out, _) = run(&["backup", "--data", &data, "--json", &saved]);
+    assert_eq!((code, json(&out)["full"].clone()), (0, false.into()));
+    let (code, out, error) = run(&["backup", "--data", &data, &saved]);
+    assert!(code == 0 && out.is_empty() && error.contains("nothing new"), "{error}");
+    let (code, out, _) = run(&["verify", "--backup", &saved, "--json"]);
+    assert_eq!((code, json(&out)["parts"].as_u64()), (0, Some(2)));
+    let (code, _, error) = run(&["restore", &saved, "--data", &restored, "--to-sequence", &first]);
+    assert_eq!(code, 0, "{error}");
+    let (_, out, _) = run(&["memories", "--data", &restored]);
+    assert!(out.contains('m') && !out.contains("later"), "{out}");
+    let (code, _, error) = run(&["restore", &saved, "--data", &restored]);
+    assert!(code == 1 && error.contains("never over another one"), "{error}");
+    let (code, _, error) = run(&["restore", &saved, "--data", &path("x"), "--to-time", "noon"]);
+    assert!(code == 1 && error.contains("2025-03-01T12:00:00Z"), "{error}");
+    let (code, out, error) =
+        run(&["compact", "--data", &restored, "--keep-log-days", "0", "--json"]);
+    assert_eq!((code, json(&out)["oldest_sequence"].to_string()), (0, first), "{error}");
+    let (code, out, error) = run(&["verify", "--data", &restored, "--json"]);
+    assert_eq!((code, json(&out)["findings"].as_u64()), (0, Some(0)), "{error}");
+    // A store that is gone is not taken for an empty one.
+    std::fs::remove_dir_all(directory.path().join("restored/sled-2")).unwrap();
+    let (code, _, error) = run(&["memories", "--data", &restored]);
+    assert!(code == 1 && error.contains("dhakira restore"), "{error}");
+}
