@@ -461,7 +461,7 @@ async fn failing_writes() -> Option<Row> {
         let variables = [
             ("LD_PRELOAD", library.to_str().unwrap().to_owned()),
             ("DHAKIRA_DISK_ROOT", root.to_str().unwrap().to_owned()),
-            ("DHAKIRA_DISK_FAIL", format!("{kind} {} {EIO}", 12 + dice.below(most))),
+            ("DHAKIRA_DISK_FAIL", format!("{kind} {} {EIO}", 40 + dice.below(most))),
         ];
         let process = Process::start_with(&place.data(), &variables);
         let mut clients = connect(&process.url, &mut place.model).await;

@@ -54,8 +54,8 @@ impl<'a> Copying<'a> {
         name: String,
         retention: Retention,
     ) -> Result<Self, StoreError> {
-        let start = log_start(from, retention)?;
         let at = from.last_sequence();
+        let start = log_start(from, retention, at)?;
         let to = from.sibling(name)?;
         Ok(Self { from, to, start, at, done: 0 })
     }
@@ -303,7 +303,13 @@ impl<'a> Copying<'a> {
 }
 
 /// Where the log begins when only so much of it stays.
-fn log_start(store: &SledStore, retention: Retention) -> Result<LogStart, StoreError> {
+///
+/// What is being committed just now can be read already, and is not yet there: nothing behind `last` counts.
+fn log_start(
+    store: &SledStore,
+    retention: Retention,
+    last: Sequence,
+) -> Result<LogStart, StoreError> {
     let mut start = store.log_start();
     loop {
         let page = store.changes_since(start.sequence, COMPACTION_PAGE_RECORDS)?;
@@ -311,7 +317,7 @@ fn log_start(store: &SledStore, retention: Retention) -> Result<LogStart, StoreE
             return Ok(start);
         }
         for record in page {
-            if record.time >= retention.keep_from {
+            if record.time >= retention.keep_from || record.sequence > last {
                 return Ok(start);
             }
             start = LogStart { sequence: record.sequence, chain: record.chain, time: record.time };
