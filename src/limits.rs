@@ -117,6 +117,10 @@ pub const SHEET_COLUMNS_MAX: usize = 300;
 pub const SHEET_STRINGS_MAX: usize = 2_000_000;
 /// Text of those strings.
 pub const SHEET_STRINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How often sled's own lock on a database is looked at again before it is taken for somebody else's.
+pub const LOCK_PAUSES_MAX: usize = 40;
+/// How long between two looks.
+pub const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// Longest name of an access token.
 pub const TOKEN_NAME_BYTES_MAX: usize = 100;
 /// Access tokens in the file, those included that are used up: it is read as a whole.

@@ -220,6 +220,18 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
             let message = Some(proto::import_units_request::Message::Header(header));
             one(proto::ImportUnitsRequest { message }.encode_to_vec())
         }
+        "ImportFile" => {
+            let header = proto::ImportFileHeader {
+                parent: name,
+                import_id: uuid::Uuid::new_v4().to_string(),
+                ..Default::default()
+            };
+            let message = Some(proto::import_file_request::Message::Header(header));
+            one(proto::ImportFileRequest { message }.encode_to_vec())
+        }
+        "BackupStore" => one(proto::BackupStoreRequest::default().encode_to_vec()),
+        "VerifyStore" => one(proto::VerifyStoreRequest::default().encode_to_vec()),
+        "CompactStore" => one(proto::CompactStoreRequest::default().encode_to_vec()),
         "ExportUnits" => {
             one(proto::ExportUnitsRequest { parent: name, ..Default::default() }.encode_to_vec())
         }
@@ -338,6 +350,10 @@ const TEXTS: &[&str] = &[
     "lang",
     "extra_rules",
     "import_id",
+    "format",
+    "source_column",
+    "target_column",
+    "query",
     "previous_text",
     "next_text",
     "file",

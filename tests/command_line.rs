@@ -266,10 +266,10 @@ fn bad_usage_and_bad_input_have_their_own_exit_codes_and_say_what_to_do() {
     let cases = [
         ("empty.tsv", 1, "is empty"),
         ("columns.tsv", 1, "--source-column"),
-        ("words.txt", 1, "neither TMX nor TSV nor CSV"),
+        ("words.txt", 1, "no format that is read"),
         ("page.html", 3, "is not TMX"),
         ("missing.tmx", 1, "missing.tmx"),
-        (".", 1, "directory"),
+        (".", 1, "2 of 2 files could not be imported"),
     ];
     for (file, expected, message) in cases {
         let output = run(directory.path(), &["import", "--memory", "m", file]);

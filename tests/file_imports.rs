@@ -136,7 +136,7 @@ async fn open(
 #[tokio::test]
 async fn a_client_that_goes_away_keeps_what_was_acknowledged_and_goes_on() {
     let (_server, mut clients) = start().await;
-    let file = rows(0, 2_000);
+    let file = rows(0, 20_000);
     let (pieces, mut answers) = open(&mut clients).await;
     pieces.send(message(Message::Chunk(file[..file.len() / 2].to_vec()))).await.unwrap();
     let mut acked = 0;
@@ -151,11 +151,11 @@ async fn a_client_that_goes_away_keeps_what_was_acknowledged_and_goes_on() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         (before, now) = (now, stored(&mut clients).await);
     }
-    assert!(now >= acked && now < 1_100, "{now}");
-    let answers = send(&mut clients, requests(header(), &file, 1000)).await.unwrap();
+    assert!(now >= acked && now < 11_000, "{now}");
+    let answers = send(&mut clients, requests(header(), &file, 10_000)).await.unwrap();
     assert!(counts(&answers[0]).1 >= acked && !answers[0].complete);
-    assert_eq!(counts(answers.last().unwrap()), (2_000, 2_000, 0));
-    assert_eq!(stored(&mut clients).await, 2_000);
+    assert_eq!(counts(answers.last().unwrap()), (20_000, 20_000, 0));
+    assert_eq!(stored(&mut clients).await, 20_000);
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! The store on sled 0.34, with every rule that makes it safe. The only file that names sled.
 //!
-//! The rules, and what happens without them: `flush` does not fsync on Linux, so the database file is synced through an
-//! own handle, and the files of large records beside it (see `blobs`); only multi-tree transactions are atomic; the log
-//! may come back short or empty, so the commit log is chained and its last acknowledged number is kept outside; opening a
-//! damaged log panics, so panics are caught.
+//! `flush` does not fsync on Linux, so the database file is synced through an own handle, as are the files of large records
+//! (see `blobs`); only multi-tree transactions are atomic; the log may come back short or empty, so the commit log is chained and
+//! its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +16,7 @@ use sled::transaction::{
     ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
 };
 
-use crate::limits::{BATCH_UNITS_MAX, STORE_CACHE_BYTES};
+use crate::limits::{BATCH_UNITS_MAX, LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::blobs::Blobs;
@@ -67,9 +66,9 @@ pub(super) struct Trees {
     pub(super) history: sled::Tree,
 }
 
-/// What the rest of the store calls a table and what is written to it at once.
+/// What the rest of the store calls a table.
 pub(super) type Tree = sled::Tree;
-/// See there.
+/// What is written to one at once.
 pub(super) type Batch = sled::Batch;
 
 /// The end of the commit log.
@@ -583,12 +582,18 @@ fn open_database(directory: &Path, place: &Path) -> Result<(sled::Db, Trees), St
         };
         Ok((database, trees))
     };
-    match catch_unwind(AssertUnwindSafe(open)) {
+    let mut opened = catch_unwind(AssertUnwindSafe(open));
+    // Our own lock is held: what still holds sled's is a process that this one is starting, or one on its way out.
+    let mut pauses = 0..LOCK_PAUSES_MAX;
+    while matches!(&opened, Ok(Err(sled::Error::Io(it))) if it.to_string().contains("lock"))
+        && pauses.next().is_some()
+    {
+        std::thread::sleep(LOCK_PAUSE);
+        opened = catch_unwind(AssertUnwindSafe(open));
+    }
+    match opened {
         Ok(Ok(open)) => Ok(open),
-        Ok(Err(error)) => {
-            let doing = format!("opening the database in {}", directory.display());
-            Err(said_no(directory, doing, error))
-        }
+        Ok(Err(error)) => Err(said_no(directory, "opening the database".to_owned(), error)),
         Err(panic) => Err(damaged(directory, panic_message(panic.as_ref()))),
     }
 }
