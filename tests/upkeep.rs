@@ -108,9 +108,18 @@ fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
 }
 
 fn add_part(engine: &Engine, directory: &Path, full: bool) -> Result<bool, EngineError> {
+    let after = BackupDirectory::create(directory).unwrap().last();
+    add_part_after(engine, directory, (full, after))
+}
+
+fn add_part_after(
+    engine: &Engine,
+    directory: &Path,
+    which: (bool, Option<backup::Mark>),
+) -> Result<bool, EngineError> {
     let mut backup = BackupDirectory::create(directory).unwrap();
     let mut part = backup.begin().unwrap();
-    match engine.backup((full, backup.last()), &mut part, &Cancel::default(), &|_| ()) {
+    match engine.backup(which, &mut part, &Cancel::default(), &|_| ()) {
         Ok(summary) if summary.full || summary.commits > 0 => {
             backup.add(part, summary).unwrap();
             Ok(true)
@@ -255,11 +264,12 @@ fn compaction_and_backup_go_on_while_others_write_and_look() {
         });
         let ended = Stop(&stop);
         for round in 0..4 {
-            match add_part(&engine, &saved, round == 2) {
+            let added = match add_part(&engine, &saved, round == 2) {
                 // Others wrote between the last part and a compaction that keeps no log: everything is saved anew.
-                Err(EngineError::LogCut { .. }) => drop(add_part(&engine, &saved, true).unwrap()),
-                added => drop(added.unwrap()),
-            }
+                Err(EngineError::LogCut { .. }) => add_part_after(&engine, &saved, (true, None)),
+                added => added,
+            };
+            added.unwrap();
             let keep = Duration::from_secs(if round % 2 == 0 { 3_600 } else { 0 });
             let before = engine.log_start().sequence;
             let done = engine.compact(keep, &Cancel::default(), &|_| ()).unwrap();

@@ -54,7 +54,9 @@ pub struct Verified {
 }
 
 /// Often enough for whatever was being written to be over.
-const LOOKS: usize = 5;
+const LOOKS: usize = 10;
+/// How often counts must be seen again, with no commit between, before they are believed.
+const LOOKS_ALIKE: usize = 4;
 
 impl Engine {
     /// Reads everything and compares it. Blocks.
@@ -274,6 +276,8 @@ impl Look<'_> {
     /// Whether as many units are there as the memory's record counts, and as many in the index.
     fn counts(&mut self, memory: &Memory) -> Result<(), EngineError> {
         let mut fault = None;
+        // What is written can be read a moment before it counts as committed: only what stays as it is, is a fault.
+        let mut seen = 0;
         for look in 0..LOOKS {
             if look > 0 {
                 std::thread::sleep(std::time::Duration::from_millis(100));
@@ -294,18 +298,19 @@ impl Look<'_> {
                 }
             }
             let indexed = memory.index.len() as u64;
-            fault = (stored != record.unit_count || indexed != record.unit_count)
-                .then_some((record, stored, indexed));
-            if fault.is_none() {
+            if stored == record.unit_count && indexed == record.unit_count {
                 return Ok(());
             }
-            if look > 0 && self.is_settled(before) {
+            let found = Some((before, record, stored, indexed));
+            seen = if found == fault && self.is_settled(before) { seen + 1 } else { 0 };
+            fault = found;
+            if seen == LOOKS_ALIKE {
                 break;
             }
-            // Who writes all the time is seen again at the next verification.
-            fault = None;
         }
-        let Some((record, stored, indexed)) = fault else { return Ok(()) };
+        let Some((_, record, stored, indexed)) = fault.filter(|_| seen == LOOKS_ALIKE) else {
+            return Ok(());
+        };
         if stored == record.unit_count {
             let what =
                 format!("memory '{}' holds {stored} units, but its index {indexed}", record.name);
