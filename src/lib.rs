@@ -11,7 +11,7 @@
 //! | [`text`] | what is the same text? forms, tokens, sentences, numbers | languages of the outside: files, wire, disk |
 //! | [`matching`] | which stored text is close, and where does a word stand? score, edits, index | texts (it sees interned tokens), stores, clocks |
 //! | [`alignment`] | what translates what? sentences of documents, the lexicon | stores, files, wire |
-//! | [`formats`] | how is it written in files? TMX, TSV, CSV, compression, encodings | what becomes of a unit |
+//! | [`formats`] | how is it written in files? TMX, XLIFF, PO, columns, JSON lines, compression, encodings | what becomes of a unit |
 //! | [`store`] | where does it live? the seam, sled behind it | matching, formats, protocols |
 //! | [`engine`] | what can be done? the use cases | gRPC, flags, terminals |
 //! | [`service`] | how does the outside speak to the engine? the gRPC skin and its client | sockets |

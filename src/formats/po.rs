@@ -193,7 +193,7 @@ impl Header {
             let value = value.trim();
             match name.trim() {
                 "Language" => {
-                    header.lang = value.split(['@', '.']).next().and_then(|it| it.parse().ok())
+                    header.lang = value.split(['@', '.']).next().and_then(|it| it.parse().ok());
                 }
                 "Last-Translator" if !value.starts_with("FULL NAME") => {
                     value.clone_into(&mut header.author);
@@ -241,22 +241,21 @@ impl Message {
                 Field::Plural
             }
             "msgstr" => Field::Form(0),
-            other => match other
-                .strip_prefix("msgstr[")
-                .and_then(|it| it.strip_suffix(']'))
-                .and_then(|digits| digits.parse().ok())
-                .filter(|&form| form < FORMS_MAX)
-            {
-                Some(form) => Field::Form(form),
-                None => {
-                    let what = format!(
-                        "'{}' is no keyword of PO",
-                        other.chars().take(40).collect::<String>()
-                    );
+            other => {
+                let form = other
+                    .strip_prefix("msgstr[")
+                    .and_then(|it| it.strip_suffix(']'))
+                    .and_then(|digits| digits.parse().ok())
+                    .filter(|&form| form < FORMS_MAX);
+                if let Some(form) = form {
+                    Field::Form(form)
+                } else {
+                    let word: String = other.chars().take(40).collect();
+                    let what = format!("'{word}' is no keyword of PO");
                     self.fault.get_or_insert((number, Cause::Malformed, what));
                     Field::None
                 }
-            },
+            }
         };
         self.text(rest.trim(), number);
     }

@@ -126,7 +126,7 @@ impl SideReader<'_> {
             }
             "mrk" => {
                 let kind = element.attribute("mtype").or_else(|| element.attribute("type"));
-                fields.label = kind.unwrap_or_default().to_owned();
+                kind.unwrap_or_default().clone_into(&mut fields.label);
                 let rest = inline::attribute_list(&element, &["mtype", "type", "id", "mid"]);
                 self.builder.enclose(inline::HIGHLIGHT, fields, &rest);
                 self.frames.push(Frame::Enclosed(String::new()));
@@ -210,14 +210,12 @@ fn kind(name: &str, element: &Element) -> Option<TagKind> {
     let isolated = element.attribute("isolated") == Some("yes");
     Some(match name {
         "x" | "ph" => TagKind::Standalone,
-        "bx" | "bpt" => TagKind::Open,
-        "ex" | "ept" => TagKind::Close,
         "it" if matches!(element.attribute("pos"), Some("close" | "end")) => TagKind::IsolatedClose,
         "it" => TagKind::IsolatedOpen,
         "sc" if isolated => TagKind::IsolatedOpen,
-        "sc" => TagKind::Open,
+        "bx" | "bpt" | "sc" => TagKind::Open,
         "ec" if isolated => TagKind::IsolatedClose,
-        "ec" => TagKind::Close,
+        "ex" | "ept" | "ec" => TagKind::Close,
         _ => return None,
     })
 }

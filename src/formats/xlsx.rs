@@ -48,7 +48,8 @@ impl Sheet {
             .entries()
             .iter()
             .filter(|entry| {
-                entry.name.starts_with("xl/worksheets/") && entry.name.ends_with(".xml")
+                entry.name.starts_with("xl/worksheets/")
+                    && entry.name.rsplit_once('.').is_some_and(|(_, ending)| ending == "xml")
             })
             .min_by_key(|entry| (entry.name.len(), &entry.name))
             .ok_or_else(|| invalid("the workbook has no sheet"))?;

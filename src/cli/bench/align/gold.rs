@@ -60,6 +60,11 @@ impl Document {
     }
 }
 
+/// Source and target sentences of a bead.
+type Kind = (usize, usize);
+/// How many beads there are, and what was found in place of those that were missed.
+type Missed = (usize, BTreeMap<String, usize>);
+
 /// Agreement of beads with the truth, added up over documents.
 #[derive(Default)]
 pub(super) struct Score {
@@ -70,7 +75,7 @@ pub(super) struct Score {
     /// Confidence of each bead that was found, and whether it is right.
     confidences: Vec<(f32, bool)>,
     /// By kind of the true bead: how many there are, and what was found in place of those that were missed.
-    kinds: BTreeMap<(usize, usize), (usize, BTreeMap<String, usize>)>,
+    kinds: BTreeMap<Kind, Missed>,
 }
 
 impl Score {
@@ -149,7 +154,7 @@ impl Score {
     pub(super) fn confusion(&self) -> Vec<Vec<String>> {
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by_key(|(kind, (all, _))| (std::cmp::Reverse(*all), **kind));
-        let row = |(kind, (all, instead)): (&(usize, usize), &(usize, BTreeMap<String, usize>))| {
+        let row = |(kind, (all, instead)): (&Kind, &Missed)| {
             let missed: usize = instead.values().sum();
             let mut instead: Vec<_> = instead.iter().collect();
             instead.sort_by_key(|it| std::cmp::Reverse(it.1));

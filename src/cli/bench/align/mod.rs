@@ -3,9 +3,10 @@
 mod gold;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use std::{fs, io};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -134,15 +135,16 @@ impl BenchAlign {
                 score.calibration_error(),
             );
             for (confidence, right) in score.confidences() {
-                lines += &format!("{temperature}\t{family}\t{confidence}\t{}\n", u8::from(*right));
+                let right = u8::from(*right);
+                // Writing to a string cannot fail.
+                let _ = writeln!(lines, "{temperature}	{family}	{confidence}	{right}");
             }
             all.extend(score);
         }
         figures.put(format!("{temperature}_calibration_error"), all.calibration_error());
         if let Some(path) = &self.confidences {
-            use std::io::Write as _;
             let file = fs::File::options().create(true).append(true).open(path);
-            file.and_then(|mut file| file.write_all(lines.as_bytes()))
+            file.and_then(|mut file| io::Write::write_all(&mut file, lines.as_bytes()))
                 .with_context(|| format!("writing {}", path.display()))?;
         }
         let articles = align_all(&articles.iter().collect::<Vec<_>>(), analyzers, lexicons)?;
