@@ -13,7 +13,7 @@ use super::pairs::Pairs;
 use super::side::{Side, length_u32};
 
 /// Documents with fewer pairs of sentences are searched whole.
-const WHOLE_CELLS_MAX: usize = 90_000;
+const WHOLE_CELLS_MAX: usize = 10_000;
 /// A term is rare that stands in so many sentences at most.
 const RARE_SENTENCES_MAX: usize = 12;
 /// Least probability of a translation that counts for the path.
@@ -21,7 +21,7 @@ const PROBABILITY_MIN: f32 = 0.05;
 /// Pairs of each source sentence that are kept, the heaviest.
 const KEPT_OF_SENTENCE: usize = 12;
 /// Cells on each side of the path.
-const HALF_WIDTH: usize = 16;
+const HALF_WIDTH: usize = 12;
 
 /// Cells between two points of the path that are all searched.
 const CORNER_CELLS_MAX: usize = 10_000;

@@ -7,8 +7,9 @@ use rayon::prelude::*;
 
 use super::band::Band;
 use super::lengths::Lengths;
-use super::pairs::{Direction, Pairs, Weight};
+use super::pairs::Pairs;
 use super::side::Side;
+use super::words::{RowWords, Words};
 use super::{Cancelled, Stop};
 
 /// Kinds of beads with both sides: source and target sentences. Literary Arabic needs up to eight for one.
@@ -38,10 +39,12 @@ pub(super) const SOURCES_MAX: usize = 6;
 /// Most target sentences of a bead.
 pub(super) const TARGETS_MAX: usize = 8;
 /// Lengths so far off are not looked at further, in standard deviations.
-const DEVIATION_MAX: f32 = 4.0;
+const DEVIATION_MAX: f32 = 3.0;
 /// What words count for beside lengths: two directions are added, and words of a sentence do not come independently. Fitted
 /// on the development documents, as are the shares and the deviation below.
-const LEXICAL_WEIGHT: f32 = 0.3;
+const LEXICAL_WEIGHT: f32 = 0.33;
+/// Rows whose words are compared at once, by one thread.
+const ROWS_AT_ONCE: usize = 32;
 
 /// How common beads of each kind are, as logarithms.
 #[derive(Debug, Clone)]
@@ -112,32 +115,22 @@ impl Scores {
         lengths: &Lengths,
         stop: Stop<'_>,
     ) -> Result<Self, Cancelled> {
-        let links = (0..source.len())
-            .into_par_iter()
-            .map_init(
-                || Scratch::new(target),
-                |scratch, i| {
-                    if stop() {
-                        Err(Cancelled)
-                    } else {
-                        Ok(scratch.links(source, target, band, pairs, i))
-                    }
-                },
-            )
-            .collect::<Result<Vec<_>, _>>()?;
-        let earlier = (source.earlier(), target.earlier());
-        let earlier = (&*earlier.0, &*earlier.1);
-        let words = Words { source, target, links: &links, pairs, earlier };
-        let rows = (0..=source.len())
-            .into_par_iter()
-            .map_init(Sums::default, |sums, i| {
+        let words = Words::new(source, target, pairs);
+        let sizes = (source.len(), target.len());
+        let some_rows = |first: usize| {
+            let rows = first..(first + ROWS_AT_ONCE).min(sizes.0 + 1);
+            let mut words = words.rows(band, rows.clone());
+            let row = |i: usize| {
                 if stop() {
                     return Err(Cancelled);
                 }
-                Ok(band.row(i).map(|j| cell(&words, lengths, sums, i, j)).collect())
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { rows })
+                Ok(band.row(i).map(|j| cell(&mut words, lengths, sizes, i, j)).collect())
+            };
+            rows.map(row).collect::<Result<Vec<_>, _>>()
+        };
+        let firsts: Vec<usize> = (0..=sizes.0).step_by(ROWS_AT_ONCE).collect();
+        let rows = firsts.into_par_iter().map(some_rows).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { rows: rows.into_iter().flatten().collect() })
     }
 
     /// Of the beads that begin at a cell, by kind; without likelihood for those that leave the documents.
@@ -147,220 +140,19 @@ impl Scores {
 }
 
 fn cell(
-    words: &Words<'_>,
+    words: &mut RowWords<'_>,
     lengths: &Lengths,
-    sums: &mut Sums,
+    sizes: (usize, usize),
     i: usize,
     j: usize,
 ) -> [f32; KINDS.len()] {
     let mut scores = [f32::NEG_INFINITY; KINDS.len()];
     for (score, &(n, m)) in scores.iter_mut().zip(&KINDS) {
-        if i + n > words.source.len()
-            || j + m > words.target.len()
-            || lengths.deviation((i, n), (j, m)).abs() > DEVIATION_MAX
-        {
-            continue;
+        let leaves = i + n > sizes.0 || j + m > sizes.1;
+        if !leaves && lengths.deviation((i, n), (j, m)).abs() <= DEVIATION_MAX {
+            let words = words.evidence((i, n), (j, m));
+            *score = lengths.score((i, n), (j, m)) + LEXICAL_WEIGHT * words;
         }
-        *score = lengths.score((i, n), (j, m)) + words.score(sums, (i, n), (j, m));
     }
     scores
-}
-
-/// Tokens of two sentences that may stand for each other: places of target tokens with what source tokens give them, and the
-/// other way round.
-#[derive(Debug, Default, Clone)]
-struct Links {
-    target: Vec<(u16, Support)>,
-    source: Vec<(u16, Support)>,
-}
-
-/// What one side gives a token of the other.
-#[derive(Debug, Clone, Copy, Default)]
-struct Support {
-    /// Sum of the probabilities.
-    sum: f32,
-    /// Tokens that give them.
-    tokens: u16,
-}
-
-impl Support {
-    fn add(&mut self, probability: f32) {
-        self.sum += probability;
-        self.tokens = self.tokens.saturating_add(1);
-    }
-
-    fn join(&mut self, other: Self) {
-        self.sum += other.sum;
-        self.tokens = self.tokens.saturating_add(other.tokens);
-    }
-}
-
-/// Links of a source sentence with the target sentences that it may meet.
-#[derive(Debug, Default)]
-struct RowLinks {
-    from: usize,
-    links: Vec<Links>,
-}
-
-impl RowLinks {
-    fn of(&self, j: usize) -> Option<&Links> {
-        self.links.get(j.checked_sub(self.from)?)
-    }
-}
-
-/// Working memory for links: support by term.
-struct Scratch {
-    of_target: Vec<Support>,
-    touched: Vec<u32>,
-}
-
-impl Scratch {
-    fn new(target: &Side) -> Self {
-        Self { of_target: vec![Support::default(); target.terms.len()], touched: Vec::new() }
-    }
-
-    fn links(
-        &mut self,
-        source: &Side,
-        target: &Side,
-        band: &Band,
-        pairs: &Pairs,
-        i: usize,
-    ) -> RowLinks {
-        // A bead that holds sentence i begins at most SOURCES_MAX before it.
-        let from = band.row((i + 1).saturating_sub(SOURCES_MAX)).start;
-        let to = (band.row(i).end + TARGETS_MAX).min(target.len());
-        for &a in source.tokens(i) {
-            for &(b, probability) in &pairs.forward.rows[a as usize] {
-                let support = &mut self.of_target[b as usize];
-                if support.tokens == 0 {
-                    self.touched.push(b);
-                }
-                support.add(probability);
-            }
-        }
-        let mut of_source: Vec<Support> = Vec::new();
-        let links = (from..to)
-            .map(|j| {
-                let mut links = Links::default();
-                of_source.clear();
-                of_source.resize(source.tokens(i).len(), Support::default());
-                for (place, &b) in (0..).zip(target.tokens(j)) {
-                    let support = self.of_target[b as usize];
-                    if support.tokens == 0 {
-                        continue;
-                    }
-                    links.target.push((place, support));
-                    let row = &pairs.backward.rows[b as usize];
-                    for (support, a) in of_source.iter_mut().zip(source.tokens(i)) {
-                        if let Some(entry) = row.iter().find(|entry| entry.0 == *a) {
-                            support.add(entry.1);
-                        }
-                    }
-                }
-                let found = (0..).zip(&of_source).filter(|(_, support)| support.tokens > 0);
-                links.source = found.map(|(place, &support)| (place, support)).collect();
-                links
-            })
-            .collect();
-        for b in self.touched.drain(..) {
-            self.of_target[b as usize] = Support::default();
-        }
-        RowLinks { from, links }
-    }
-}
-
-/// What words say of beads.
-struct Words<'a> {
-    source: &'a Side,
-    target: &'a Side,
-    links: &'a [RowLinks],
-    pairs: &'a Pairs,
-    /// For each token of the sides, the one before it of the same term.
-    earlier: (&'a [u32], &'a [u32]),
-}
-
-/// Working memory: sums by place in the bead.
-#[derive(Debug, Default)]
-struct Sums {
-    source: Vec<Support>,
-    target: Vec<Support>,
-}
-
-impl Words<'_> {
-    fn score(&self, sums: &mut Sums, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
-        let ends = |side: &Side, from: usize, count: usize| -> usize {
-            (from..from + count).map(|it| side.tokens(it).len()).sum()
-        };
-        let sizes = (ends(self.source, i, n), ends(self.target, j, m));
-        sums.source.clear();
-        sums.source.resize(sizes.0, Support::default());
-        sums.target.clear();
-        sums.target.resize(sizes.1, Support::default());
-        let mut at_source = 0;
-        for source in i..i + n {
-            let mut at_target = 0;
-            for target in j..j + m {
-                if let Some(links) = self.links[source].of(target) {
-                    for &(place, support) in &links.target {
-                        sums.target[at_target + usize::from(place)].join(support);
-                    }
-                    for &(place, support) in &links.source {
-                        sums.source[at_source + usize::from(place)].join(support);
-                    }
-                }
-                at_target += self.target.tokens(target).len();
-            }
-            at_source += self.source.tokens(source).len();
-        }
-        let given = |side, sentences, support, earlier| Given { side, sentences, support, earlier };
-        let of_target = given(self.target, (j, m), &*sums.target, self.earlier.1);
-        let of_source = given(self.source, (i, n), &*sums.source, self.earlier.0);
-        let target = of_target.evidence(&self.pairs.forward, sizes.0);
-        let source = of_source.evidence(&self.pairs.backward, sizes.1);
-        LEXICAL_WEIGHT * (target + source)
-    }
-}
-
-/// What the tokens of one side of a bead are given by the other.
-struct Given<'a> {
-    side: &'a Side,
-    sentences: (usize, usize),
-    support: &'a [Support],
-    earlier: &'a [u32],
-}
-
-impl Given<'_> {
-    /// How much likelier the tokens are with the other side, of so many tokens, than without it, as a logarithm.
-    fn evidence(&self, direction: &Direction, others: usize) -> f32 {
-        #[expect(clippy::cast_precision_loss)]
-        let share = 1.0 / (others + 1) as f32;
-        let from = self.side.first_token(self.sentences.0);
-        let tokens = &self.side.all_tokens()[from..from + self.support.len()];
-        // A logarithm for many factors: none of them is beyond 10^±6.
-        let (mut product, mut sum) = (1.0_f32, 0.0);
-        for (at, (&token, support)) in (from..).zip(tokens.iter().zip(self.support)) {
-            let Weight { known, neutral, .. } = direction.weights[token as usize];
-            let repeats = support.tokens > 0 && self.repeats(at, from, support.tokens);
-            let given = if repeats { 0.0 } else { support.sum.min(1.0) };
-            product *= known * given * share + neutral;
-            if !(1e-25..1e25).contains(&product) {
-                sum += product.ln();
-                product = 1.0;
-            }
-        }
-        sum + product.ln()
-    }
-
-    /// Whether so many tokens of the same term stand before one in the bead, which begins at `from`: a word of the other side
-    /// stands for one of this.
-    fn repeats(&self, mut at: usize, from: usize, most: u16) -> bool {
-        for _ in 0..most {
-            at = self.earlier[at] as usize;
-            if at < from || at == u32::MAX as usize {
-                return false;
-            }
-        }
-        true
-    }
 }

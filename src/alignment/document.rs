@@ -18,7 +18,7 @@ use super::{Cancelled, Stop};
 /// Passes, the first with what is known before.
 const PASSES: usize = 3;
 /// Cells on each side of the path of the pass before.
-const PATH_WIDTH: usize = 8;
+const PATH_WIDTH: usize = 6;
 /// The same where that path came near the edge of its band.
 const EDGE_WIDTH: usize = 48;
 /// Terms teach the next pass that meet at least so often in proportion.
@@ -78,14 +78,16 @@ pub fn align_document(
 }
 
 /// The probabilities of the model are too sure of themselves: words of a bead do not come independently. Fitted on the
-/// development documents, families of documents weighted by the root of their size: a shift and a factor of the log odds,
-/// which count for nothing beyond [`LOG_ODDS_MAX`].
-const CALIBRATION: (f32, f32) = (-0.208, 0.377);
+/// development documents, families of documents weighted by the root of their size: a shift of the log odds, a factor of
+/// them, which count for nothing beyond [`LOG_ODDS_MAX`], and a shift for beads with one side.
+const CALIBRATION: (f32, f32, f32) = (-0.476, 0.4, 1.32);
 const LOG_ODDS_MAX: f32 = 8.0;
 
-fn calibrated(probability: f32) -> f32 {
+fn calibrated(probability: f32, has_both: bool) -> f32 {
     let log_odds = (probability / (1.0 - probability)).ln().clamp(-LOG_ODDS_MAX, LOG_ODDS_MAX);
-    1.0 / (1.0 + (-CALIBRATION.0 - CALIBRATION.1 * log_odds).exp())
+    let (shift, factor, one_sided) = CALIBRATION;
+    let shift = if has_both { shift } else { shift + one_sided };
+    1.0 / (1.0 + (-shift - factor * log_odds).exp())
 }
 
 impl Bead {
@@ -93,7 +95,7 @@ impl Bead {
         Self {
             source: link.source.0..link.source.0 + link.source.1,
             target: link.target.0..link.target.0 + link.target.1,
-            confidence: calibrated(probability),
+            confidence: calibrated(probability, link.has_both()),
         }
     }
 }

@@ -18,6 +18,7 @@ mod script;
 mod search;
 mod side;
 mod train;
+mod words;
 
 pub use builtin::builtin;
 pub use document::{Bead, align_document};

@@ -25,7 +25,7 @@ const MASS_MAX: f32 = 4.0;
 const KNOWN_HALF: f32 = 1.0;
 /// The part of the words that a lexicon knows well which are translated as it says: no lexicon is complete and no translation
 /// literal. What is taken before the document has been looked at.
-pub(super) const TELLING: f32 = 0.55;
+pub(super) const TELLING: f32 = 0.6;
 /// Words of evidence that it counts for.
 const TELLING_WORDS: f32 = 100.0;
 
@@ -46,6 +46,8 @@ pub(super) struct Direction {
     pub(super) weights: Vec<Weight>,
     /// The part of the words at which we look, of those that are known, that is translated as the rows say.
     telling: f32,
+    /// The part of the evidence of the side at which we look that says something: of its tokens, on average.
+    pub(super) telling_mean: f32,
 }
 
 /// What a term says of whether its sentence is a translation: `known` times its probability there, and `neutral`.
@@ -59,7 +61,22 @@ pub(super) struct Weight {
     pub(super) share: f32,
 }
 
+impl Weight {
+    /// The part of its evidence that says something.
+    pub(super) fn telling(self) -> f32 {
+        1.0 - self.neutral
+    }
+}
+
 impl Direction {
+    #[expect(clippy::cast_precision_loss)]
+    fn new(rows: Evidence, weights: Vec<Weight>, telling: f32, looked_at: &Side) -> Self {
+        let tokens = looked_at.all_tokens();
+        let of_tokens: f32 = tokens.iter().map(|&term| weights[term as usize].telling()).sum();
+        let telling_mean = of_tokens / tokens.len().max(1) as f32;
+        Self { rows: rows.probabilities(), weights, telling, telling_mean }
+    }
+
     /// The part of the known words `to` of pairs of texts that come from `from` as the rows say: one step of expectation and
     /// maximisation from the part that was taken so far.
     pub(super) fn refit<'a>(&self, texts: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> f32 {
@@ -75,7 +92,7 @@ impl Direction {
             for &term in to {
                 let weight = self.weights[term as usize];
                 let part = weight.known * given[term as usize] * share;
-                known_words += (1.0 - weight.neutral) / self.telling;
+                known_words += weight.telling() / self.telling;
                 found += part / (part + weight.neutral);
             }
             for &(other, _) in rows() {
@@ -153,14 +170,9 @@ impl Pairs {
         let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
         let of_source = forward.weights(of_source, telling.0);
         let of_target = backward.weights(of_target, telling.1);
-        let direction = |rows: Evidence, weights, telling| Direction {
-            rows: rows.probabilities(),
-            weights,
-            telling,
-        };
         Self {
-            forward: direction(forward, of_target, telling.1),
-            backward: direction(backward, of_source, telling.0),
+            forward: Direction::new(forward, of_target, telling.1, target),
+            backward: Direction::new(backward, of_source, telling.0, source),
         }
     }
 }

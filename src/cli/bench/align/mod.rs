@@ -23,13 +23,13 @@ use super::corpus::read_units;
 use super::grow::Random;
 use super::measure::{Figures, number, peak_resident_mb};
 
-/// Measures alignment against known answers: cold, by what every installation knows; warm, after learning from memories and
-/// half of the documents, on the other half.
+/// Measures alignment against known answers: cold, by what every installation knows; warm, each half of the documents after
+/// learning from memories and the other half.
 #[derive(Debug, Args)]
 #[command(
     after_help = "DOCS holds NAME.ar, NAME.en (one sentence a line) and NAME.gold (`[0]:[0, 1]` a line) for each name in \
-    LIST. Cold figures are of all documents; warm ones of every other document of a family, after learning from the rest and \
-    from the files given with --memory, less every pair that shares six words in a row with a document that is scored."
+    LIST. Cold figures are of all documents; warm ones of each half of them (every other document of a family), after learning from the other half \
+    and from the files given with --memory, less every pair that shares six words in a row with a document that is scored."
 )]
 pub(super) struct BenchAlign {
     /// Directory of the documents.
@@ -83,21 +83,16 @@ impl BenchAlign {
         let articles = articles.collect::<anyhow::Result<Vec<_>>>()?;
         let mut figures = Figures::default();
         let all: Vec<&Document> = documents.iter().collect();
-        self.score("cold", &mut figures, (&all, &articles), &analyzers, &[built_in])?;
+        let articles: Vec<&Document> = articles.iter().collect();
+        let cold = align_all(&all, &analyzers, &[built_in])?;
+        let of_articles = align_all(&articles, &analyzers, &[built_in])?;
+        self.score("cold", &mut figures, cold, &of_articles)?;
         self.link("cold", &mut figures, &analyzers, &[built_in])?;
         if self.long > 0 {
             long_document(&mut figures, &all, self.long, &analyzers, built_in)?;
         }
         if !self.memory.is_empty() {
-            let (learnt_from, scored) = halves(&documents);
-            let corpus = self.corpus(&learnt_from, &scored, &analyzers)?;
-            figures.put("warm_pairs_learnt", number(corpus.len()));
-            let since = Instant::now();
-            let learnt = corpus.train(&|| false, &|_| ())?;
-            figures.put("warm_training_seconds", since.elapsed().as_secs_f64());
-            let lexicons = [built_in, &learnt];
-            self.score("warm", &mut figures, (&scored, &articles), &analyzers, &lexicons)?;
-            self.link("warm", &mut figures, &analyzers, &lexicons)?;
+            self.warm(&mut figures, &documents, &articles, &analyzers, built_in)?;
         }
         if let Some(file) = &self.hygiene {
             hygiene(&mut figures, file, &analyzers, &langs)?;
@@ -106,22 +101,49 @@ impl BenchAlign {
         figures.show(self.json)
     }
 
+    /// Each half of the documents is scored after learning from the other one.
+    fn warm(
+        &self,
+        figures: &mut Figures,
+        documents: &[Document],
+        articles: &[&Document],
+        analyzers: &Analyzers,
+        built_in: &Lexicon,
+    ) -> anyhow::Result<()> {
+        let halves = halves(documents);
+        let (mut warm, mut of_articles) = (Vec::new(), Vec::new());
+        for (learnt_from, scored) in [(&halves.0, &halves.1), (&halves.1, &halves.0)] {
+            let corpus = self.corpus(learnt_from, scored, analyzers)?;
+            let pairs = number(corpus.len());
+            let since = Instant::now();
+            let learnt = corpus.train(&|| false, &|_| ())?;
+            let seconds = since.elapsed().as_secs_f64();
+            let lexicons = [built_in, &learnt];
+            if warm.is_empty() {
+                figures.put("warm_pairs_learnt", pairs);
+                figures.put("warm_training_seconds", seconds);
+                of_articles = align_all(articles, analyzers, &lexicons)?;
+                self.link("warm", figures, analyzers, &lexicons)?;
+            }
+            warm.extend(align_all(scored, analyzers, &lexicons)?);
+        }
+        self.score("warm", figures, warm, &of_articles)
+    }
+
     fn documents(&self) -> anyhow::Result<Vec<Document>> {
         let doing = || format!("reading {}", self.list.display());
         let names = fs::read_to_string(&self.list).with_context(doing)?;
         names.split_whitespace().map(|name| Document::read(&self.docs.join(name))).collect()
     }
 
-    /// Aligns documents, and says how well, by family and over all.
+    /// Says how well documents were aligned, by family and over all.
     fn score(
         &self,
         temperature: &str,
         figures: &mut Figures,
-        (documents, articles): (&[&Document], &[Document]),
-        analyzers: &Analyzers,
-        lexicons: &[&Lexicon],
+        aligned: Vec<Aligned<'_>>,
+        articles: &[Aligned<'_>],
     ) -> anyhow::Result<()> {
-        let aligned = align_all(documents, analyzers, lexicons)?;
         let mut families: BTreeMap<&str, Score> = BTreeMap::new();
         for (document, beads) in &aligned {
             families.entry(document.family()).or_default().add(beads, &document.gold);
@@ -147,8 +169,7 @@ impl BenchAlign {
             file.and_then(|mut file| io::Write::write_all(&mut file, lines.as_bytes()))
                 .with_context(|| format!("writing {}", path.display()))?;
         }
-        let articles = align_all(&articles.iter().collect::<Vec<_>>(), analyzers, lexicons)?;
-        for (document, beads) in &articles {
+        for (document, beads) in articles {
             let mut score = Score::default();
             score.add(beads, &document.gold);
             figures.put(
@@ -239,7 +260,7 @@ impl BenchAlign {
     }
 }
 
-/// Every other document of each family is learnt from; the rest is scored.
+/// Every other document of each family, and the rest.
 fn halves(documents: &[Document]) -> (Vec<&Document>, Vec<&Document>) {
     let mut of_family: BTreeMap<&str, usize> = BTreeMap::new();
     documents.iter().partition(|document| {

@@ -1,0 +1,398 @@
+//! Which words of a bead have a counterpart on its other side, and what does that say for the bead?
+//!
+//! Each token may stand for any token of the other side, but sooner for one in about the same place: IBM model 1 (Brown et
+//! al., Computational Linguistics 19, 1993) with the places of `fast_align` (Dyer, Chahuneau and Smith, NAACL 2013), both
+//! directions. What no lexicon knows says nothing. Knows nothing of lengths, kinds of beads or paths.
+
+use std::sync::LazyLock;
+
+use super::band::Band;
+use super::beads::{SOURCES_MAX, TARGETS_MAX};
+use super::pairs::{Direction, Pairs, Weight};
+use super::side::{Side, length_u32};
+
+/// How fast a place gets less likely with its distance, for the length of the bead, and for how many tokens that holds at
+/// all: word order is free for the rest. Fitted on the development documents, as is the constant below.
+const PLACE_DECAY: f32 = 6.0;
+const PLACED: f32 = 0.8;
+/// Places that are told apart in a bead.
+const PLACES: usize = 64;
+/// Tokens of evidence for that a bead's words are as well known as those of the document.
+const COVER_TOKENS: f32 = 4.0;
+
+/// How much likelier than any a place is for what stands at another one, by that place.
+static PLACE_WEIGHTS: LazyLock<[[f32; PLACES]; PLACES]> = LazyLock::new(|| {
+    let mut weights = [[0.0; PLACES]; PLACES];
+    #[expect(clippy::cast_precision_loss)]
+    for (from, row) in weights.iter_mut().enumerate() {
+        for (to, weight) in row.iter_mut().enumerate() {
+            *weight = (-PLACE_DECAY * from.abs_diff(to) as f32 / PLACES as f32).exp();
+        }
+        let mean = row.iter().sum::<f32>() / PLACES as f32;
+        for weight in row {
+            *weight = 1.0 - PLACED + PLACED * *weight / mean;
+        }
+    }
+    weights
+});
+
+/// Tokens of two sentences that may stand for each other.
+#[derive(Debug, Clone, Copy)]
+struct TokenLink {
+    /// Number of the token in its sentence.
+    source: u16,
+    target: u16,
+    /// Probability of the target token given the source token, and the other way round.
+    forward: f32,
+    backward: f32,
+}
+
+/// Links of a source sentence with the target sentences that it may meet.
+#[derive(Debug, Default)]
+struct RowLinks {
+    /// The first target sentence.
+    from: usize,
+    /// Where the links of each target sentence end.
+    ends: Vec<u32>,
+    links: Vec<TokenLink>,
+}
+
+impl RowLinks {
+    fn of(&self, j: usize) -> &[TokenLink] {
+        let Some(at) = j.checked_sub(self.from) else { return &[] };
+        let Some(&end) = self.ends.get(at) else { return &[] };
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.links[start as usize..end as usize]
+    }
+}
+
+/// Working memory of one thread: which tokens of a source sentence may give each target term, as chains.
+struct Chains {
+    /// For each target term, its first entry.
+    first: Vec<u32>,
+    /// Token, probability and next entry.
+    entries: Vec<(u16, f32, u32)>,
+    touched: Vec<u32>,
+}
+
+const END: u32 = u32::MAX;
+
+impl Chains {
+    fn new(target: &Side) -> Self {
+        Self { first: vec![END; target.terms.len()], entries: Vec::new(), touched: Vec::new() }
+    }
+
+    fn fill(&mut self, tokens: &[u32], forward: &Direction) {
+        for term in self.touched.drain(..) {
+            self.first[term as usize] = END;
+        }
+        self.entries.clear();
+        for (place, &term) in (0..).zip(tokens) {
+            for &(other, probability) in &forward.rows[term as usize] {
+                let first = &mut self.first[other as usize];
+                if *first == END {
+                    self.touched.push(other);
+                }
+                let next = std::mem::replace(first, length_u32(self.entries.len()));
+                self.entries.push((place, probability, next));
+            }
+        }
+    }
+
+    /// The tokens that may give a term, with their probabilities.
+    fn of(&self, term: u32) -> impl Iterator<Item = (u16, f32)> {
+        let mut at = self.first[term as usize];
+        std::iter::from_fn(move || {
+            let &(place, probability, next) = self.entries.get(at as usize)?;
+            at = next;
+            Some((place, probability))
+        })
+    }
+}
+
+/// The sides of a document, and what is known of their words.
+pub(super) struct Words<'a> {
+    source: &'a Side,
+    target: &'a Side,
+    pairs: &'a Pairs,
+    /// For each token of the sides, the one before it of the same term.
+    earlier: (Vec<u32>, Vec<u32>),
+}
+
+/// Words of some rows of a band, ready to be compared.
+pub(super) struct RowWords<'a> {
+    words: &'a Words<'a>,
+    first_row: usize,
+    rows: Vec<RowLinks>,
+    sums: Sums,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(source: &'a Side, target: &'a Side, pairs: &'a Pairs) -> Self {
+        Self { source, target, pairs, earlier: (source.earlier(), target.earlier()) }
+    }
+
+    /// For beads that begin in some rows.
+    pub(super) fn rows(&'a self, band: &Band, rows: std::ops::Range<usize>) -> RowWords<'a> {
+        let mut chains = Chains::new(self.target);
+        let sentences = rows.start..(rows.end + SOURCES_MAX).min(self.source.len());
+        RowWords {
+            words: self,
+            first_row: rows.start,
+            rows: sentences.map(|i| self.links(&mut chains, band, i)).collect(),
+            sums: Sums::default(),
+        }
+    }
+
+    fn links(&self, chains: &mut Chains, band: &Band, i: usize) -> RowLinks {
+        // A bead that holds sentence i begins at most SOURCES_MAX before it.
+        let from = band.row((i + 1).saturating_sub(SOURCES_MAX)).start;
+        let to = (band.row(i).end + TARGETS_MAX).min(self.target.len());
+        let tokens = self.source.tokens(i);
+        chains.fill(tokens, &self.pairs.forward);
+        let mut row = RowLinks { from, ..RowLinks::default() };
+        for j in from..to {
+            for (place, &term) in (0..).zip(self.target.tokens(j)) {
+                let back = &self.pairs.backward.rows[term as usize];
+                row.links.extend(chains.of(term).map(|(source, forward)| {
+                    let a = tokens[usize::from(source)];
+                    let backward = back.iter().find(|it| it.0 == a).map_or(0.0, |it| it.1);
+                    TokenLink { source, target: place, forward, backward }
+                }));
+            }
+            row.ends.push(length_u32(row.links.len()));
+        }
+        row
+    }
+}
+
+/// What one side gives a token of the other.
+#[derive(Debug, Clone, Copy, Default)]
+struct Support {
+    /// Sum of the probabilities.
+    sum: f32,
+    /// The same, each times the weight of its place.
+    placed: f32,
+    /// Tokens that give them.
+    tokens: u16,
+    /// Where the token stands in the bead, less than [`PLACES`].
+    place: u16,
+}
+
+impl Support {
+    fn add(&mut self, probability: f32, weight: f32) {
+        self.sum += probability;
+        self.placed += probability * weight;
+        self.tokens = self.tokens.saturating_add(1);
+    }
+
+    /// As much as one token can take.
+    fn capped(self) -> f32 {
+        self.placed / self.sum.max(1.0)
+    }
+}
+
+/// Working memory: support by token of the bead.
+#[derive(Debug, Default)]
+struct Sums {
+    source: Vec<Support>,
+    target: Vec<Support>,
+}
+
+impl Sums {
+    /// For a bead of so many tokens.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn clear(&mut self, source: usize, target: usize) {
+        for (sums, size) in [(&mut self.source, source), (&mut self.target, target)] {
+            let scale = PLACES as f32 / size.max(1) as f32;
+            let place = |token: usize| ((token as f32 * scale) as u16).min(PLACES as u16 - 1);
+            sums.clear();
+            sums.extend((0..size).map(|it| Support { place: place(it), ..Support::default() }));
+        }
+    }
+}
+
+impl RowWords<'_> {
+    /// How much likelier the words of a bead are than those of two texts that have nothing to do with each other: natural
+    /// logarithms, of both directions together.
+    pub(super) fn evidence(&mut self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
+        let Words { source, target, pairs, ref earlier } = *self.words;
+        let (source_tokens, target_tokens) = (source.tokens_of((i, n)), target.tokens_of((j, m)));
+        self.sums.clear(source_tokens.len(), target_tokens.len());
+        let weights = &*PLACE_WEIGHTS;
+        let mut of_source = &mut *self.sums.source;
+        for sentence in i..i + n {
+            let row = &self.rows[sentence - self.first_row];
+            let mut of_target = &mut *self.sums.target;
+            for other in j..j + m {
+                for link in row.of(other) {
+                    let here = &mut of_source[usize::from(link.source)];
+                    let there = &mut of_target[usize::from(link.target)];
+                    let (at, to) = (usize::from(here.place), usize::from(there.place));
+                    // Not symmetrical: near an end, fewer places are near.
+                    there.add(link.forward, weights[to][at]);
+                    if link.backward > 0.0 {
+                        here.add(link.backward, weights[at][to]);
+                    }
+                }
+                of_target = &mut of_target[target.tokens(other).len()..];
+            }
+            of_source = &mut of_source[source.tokens(sentence).len()..];
+        }
+        let of_target = Given {
+            tokens: target_tokens,
+            support: &self.sums.target,
+            earlier: &earlier.1,
+            first: target.first_token(j),
+        };
+        let of_source = Given {
+            tokens: source_tokens,
+            support: &self.sums.source,
+            earlier: &earlier.0,
+            first: source.first_token(i),
+        };
+        let covers = (cover(source_tokens, &pairs.backward), cover(target_tokens, &pairs.forward));
+        of_target.evidence(&pairs.forward, source_tokens.len(), covers.0)
+            + of_source.evidence(&pairs.backward, target_tokens.len(), covers.1)
+    }
+}
+
+/// How well some words are known beside those of the whole document, at most 1: where they are not, for example because
+/// they run together, those of the other side miss their counterparts through no fault of the bead.
+#[expect(clippy::cast_precision_loss)]
+fn cover(tokens: &[u32], known: &Direction) -> f32 {
+    let sum: f32 = tokens.iter().map(|&term| known.weights[term as usize].telling()).sum();
+    let expected = known.telling_mean * tokens.len() as f32;
+    let prior = known.telling_mean * COVER_TOKENS;
+    if expected > 0.0 { ((sum + prior) / (expected + prior)).min(1.0) } else { 1.0 }
+}
+
+/// What the tokens of one side of a bead are given by the other.
+struct Given<'a> {
+    tokens: &'a [u32],
+    support: &'a [Support],
+    /// Of all tokens of the side, of which `tokens` begin at `first`.
+    earlier: &'a [u32],
+    first: usize,
+}
+
+impl Given<'_> {
+    /// How much likelier the tokens are with the other side, of so many tokens, than without it, as a logarithm.
+    fn evidence(&self, direction: &Direction, others: usize, cover: f32) -> f32 {
+        #[expect(clippy::cast_precision_loss)]
+        let share = cover / (others + 1) as f32;
+        // A logarithm for many factors: none of them is beyond 10^±7.
+        let (mut product, mut sum) = (1.0_f32, 0.0);
+        for (at, (&token, support)) in (self.first..).zip(self.tokens.iter().zip(self.support)) {
+            let weight: &Weight = &direction.weights[token as usize];
+            let mut factor = 1.0 - weight.telling() * cover;
+            if support.tokens > 0 && !self.repeats(at, support.tokens) {
+                factor += weight.known * support.capped() * share;
+            }
+            product *= factor;
+            if !(1e-25..1e25).contains(&product) {
+                sum += product.ln();
+                product = 1.0;
+            }
+        }
+        sum + product.ln()
+    }
+
+    /// Whether so many tokens of the same term stand before one in the bead: a word of the other side stands for one of this.
+    fn repeats(&self, mut at: usize, most: u16) -> bool {
+        for _ in 0..most {
+            at = self.earlier[at] as usize;
+            if at < self.first || at == END as usize {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_precision_loss)]
+mod tests {
+    use crate::alignment::builtin;
+    use crate::alignment::pairs::{Counts, TELLING};
+    use crate::text::Analyzer;
+
+    use super::*;
+
+    /// The same by definition: every token of the bead beside every token of its other side.
+    fn by_definition(
+        (side, sentences): (&Side, (usize, usize)),
+        (others, other_sentences): (&Side, (usize, usize)),
+        (direction, back): (&Direction, &Direction),
+    ) -> f64 {
+        let (tokens, givers) = (side.tokens_of(sentences), others.tokens_of(other_sentences));
+        let place = |at: usize, of: usize| (at * PLACES) / of;
+        let weight = |from: usize, to: usize| -> f64 {
+            let near = |at: usize| (-f64::from(PLACE_DECAY) * at as f64 / PLACES as f64).exp();
+            let all: f64 = (0..PLACES).map(|it| near(it.abs_diff(from))).sum();
+            let placed = f64::from(PLACED);
+            1.0 - placed + placed * near(to.abs_diff(from)) * PLACES as f64 / all
+        };
+        let cover = f64::from(cover(givers, back));
+        let mut sum = 0.0;
+        for (at, &token) in tokens.iter().enumerate() {
+            let given: Vec<(f64, f64)> = givers
+                .iter()
+                .enumerate()
+                .filter_map(|(giver, &term)| {
+                    let entry = direction.rows[term as usize].iter().find(|it| it.0 == token)?;
+                    let places = (place(at, tokens.len()), place(giver, givers.len()));
+                    Some((f64::from(entry.1), weight(places.0, places.1)))
+                })
+                .collect();
+            let of_term = direction.weights[token as usize];
+            let before = tokens[..at].iter().filter(|it| **it == token).count();
+            let mut factor = 1.0 - f64::from(of_term.telling()) * cover;
+            if before < given.len() {
+                let placed: f64 = given.iter().map(|(p, weight)| p * weight).sum();
+                let all: f64 = given.iter().map(|(p, _)| p).sum();
+                let share = cover / (givers.len() + 1) as f64;
+                factor += f64::from(of_term.known) * placed / all.max(1.0) * share;
+            }
+            sum += factor.ln();
+        }
+        sum
+    }
+
+    #[test]
+    fn evidence_is_what_its_definition_says() {
+        let langs = ("ar".parse().unwrap(), "en".parse().unwrap());
+        let (source, target) = (Analyzer::new(&langs.0), Analyzer::new(&langs.1));
+        let text = (
+            include_str!("../../tests/data/alignment/harbour.ar"),
+            include_str!("../../tests/data/alignment/harbour.en"),
+        );
+        let source = Side::new(text.0.lines().take(12), &source);
+        let target = Side::new(text.1.lines().take(12), &target);
+        let lexicons = [builtin(&langs.0, &langs.1)];
+        let pairs = Pairs::new(&source, &target, &lexicons, &Counts::default(), (TELLING, TELLING));
+        let band = Band::new(&source, &target, &pairs);
+        let words = Words::new(&source, &target, &pairs);
+        let (forward, backward) = (&pairs.forward, &pairs.backward);
+        let mut said = 0;
+        for i in 0..source.len() {
+            let mut rows = words.rows(&band, i..i + 1);
+            for j in 0..target.len() {
+                for n in 1..=(source.len() - i).min(3) {
+                    for m in 1..=(target.len() - j).min(3) {
+                        let (here, there) = ((&source, (i, n)), (&target, (j, m)));
+                        let expected = by_definition(there, here, (forward, backward))
+                            + by_definition(here, there, (backward, forward));
+                        let found = f64::from(rows.evidence((i, n), (j, m)));
+                        assert!(
+                            (found - expected).abs() < 0.01,
+                            "{i}+{n}:{j}+{m} {found} {expected}"
+                        );
+                        said += usize::from(expected > 1.0);
+                    }
+                }
+            }
+        }
+        assert!(said > 10, "the words say something of {said} beads only");
+    }
+}
