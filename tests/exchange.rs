@@ -254,7 +254,7 @@ fn exports_take_filters_and_give_the_same_bytes() {
     let output = run(at, &["export", "--memory", "m", "--query", "\u{2026}"]);
     assert!(stderr(&output).contains("no word"), "{}", stderr(&output));
 
-    for name in ["a.tmx", "a.tmx.gz", "a.tmx.xz"] {
+    for name in ["a.tmx", "a.tmx.gz", "a.tmx.xz", "a.tmx.zst"] {
         let export = |name: &str| {
             let output = run(at, &["export", "--memory", "m", "--force", "--output", name]);
             assert_eq!(code(&output), 0, "{}", stderr(&output));

@@ -1,6 +1,7 @@
 //! Are the sides in their languages? Told from the script of the letters, for languages that are written in one script.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
 
@@ -51,7 +52,7 @@ fn script_of(text: &str) -> Option<Script> {
 pub(super) struct Watched<'r> {
     reader: Box<dyn UnitReader + Send + 'r>,
     first: Option<String>,
-    file_name: String,
+    file_name: Arc<str>,
     langs: [Lang; 2],
     scripts: Option<[Script; 2]>,
     counts: Counts,

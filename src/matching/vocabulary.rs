@@ -3,7 +3,7 @@
 //! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
 //! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 use std::io::{self, Read, Write};
 
 use foldhash::fast::RandomState;
@@ -24,6 +24,8 @@ pub(super) struct RecentWords {
     /// Words are told apart by 128 bits with seeds that nobody outside knows.
     hashers: (RandomState, RandomState),
     places: Vec<((u64, u64), u32)>,
+    /// The last document and the last author: what comes next is most often of the same.
+    names: [Option<(Box<str>, u32)>; 2],
 }
 
 /// Half a megabyte to a megabyte; a power of two.
@@ -34,15 +36,14 @@ impl Default for RecentWords {
         Self {
             hashers: (RandomState::default(), RandomState::default()),
             places: vec![((0, 0), UNKNOWN); RECENT_WORDS],
+            names: [None, None],
         }
     }
 }
 
 impl RecentWords {
-    fn key(&self, token: Token<'_>) -> (u64, u64) {
-        let Token { surface, folded, class, number_like } = token;
-        let all = (surface, folded, class, number_like);
-        (self.hashers.0.hash_one(all), self.hashers.1.hash_one(all))
+    fn key(&self, word: impl Hash) -> (u64, u64) {
+        (self.hashers.0.hash_one(&word), self.hashers.1.hash_one(&word))
     }
 }
 
@@ -127,14 +128,37 @@ impl Vocabulary {
 
     /// The number of a word, most often without a look at the vocabulary.
     pub(super) fn intern_recent(&self, token: Token<'_>, recent: &mut RecentWords) -> u32 {
-        let key = recent.key(token);
+        let Token { surface, folded, class, number_like } = token;
+        self.intern_keyed((surface, folded, class, number_like), || token, recent)
+    }
+
+    /// The same of a word that something shorter tells from all others: `word` must decide what `token` gives.
+    pub(super) fn intern_keyed<'t>(
+        &self,
+        word: impl Hash,
+        token: impl FnOnce() -> Token<'t>,
+        recent: &mut RecentWords,
+    ) -> u32 {
+        let key = recent.key(word);
         // The low bits of a hash choose the place.
         #[expect(clippy::cast_possible_truncation)]
         let place = &mut recent.places[key.0 as usize % RECENT_WORDS];
         if place.0 != key || place.1 == UNKNOWN {
-            *place = (key, self.intern_word(token));
+            *place = (key, self.intern_word(token()));
         }
         place.1
+    }
+
+    /// The numbers of a document and an author.
+    pub(super) fn intern_names(&self, names: [&str; 2], recent: &mut RecentWords) -> [u32; 2] {
+        let mut numbers = [0; 2];
+        for ((name, last), number) in names.into_iter().zip(&mut recent.names).zip(&mut numbers) {
+            *number = match last {
+                Some((text, number)) if **text == *name => *number,
+                _ => last.insert((name.into(), self.intern_text(name))).1,
+            };
+        }
+        numbers
     }
 
     pub(super) fn intern_gap(&self, gap: Gap<'_>) -> u32 {
