@@ -242,6 +242,11 @@ impl Rows {
         &self.target
     }
 
+    /// The highest unit.
+    pub(super) fn last_unit(&self) -> Option<UnitId> {
+        self.by_unit.last().map(|&row| self.facts[row as usize].unit)
+    }
+
     /// The row of a unit.
     pub(super) fn find(&self, unit: UnitId) -> Option<usize> {
         let unit_of = |&row: &u32| self.facts[row as usize].unit;

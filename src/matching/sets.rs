@@ -186,7 +186,9 @@ impl Set {
     }
 
     pub(super) fn remove(&mut self, units: impl Iterator<Item = UnitId>) {
-        for unit in units {
+        // Most that an import brings are new, with numbers above all others.
+        let last = self.rows.last_unit();
+        for unit in units.filter(|unit| last.is_some_and(|last| *unit <= last)) {
             if let Some(row) = self.rows.find(unit)
                 && !self.dead.contains(row)
             {

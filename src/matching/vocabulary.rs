@@ -28,8 +28,8 @@ pub(super) struct RecentWords {
     names: [Option<(Box<str>, u32)>; 2],
 }
 
-/// Half a megabyte to a megabyte; a power of two.
-const RECENT_WORDS: usize = 1 << 15;
+/// A megabyte and a half; a power of two.
+const RECENT_WORDS: usize = 1 << 16;
 
 impl Default for RecentWords {
     fn default() -> Self {
@@ -119,8 +119,12 @@ impl Vocabulary {
     /// The number of a word.
     pub(super) fn intern_word(&self, token: Token<'_>) -> u32 {
         let surface = self.intern_text(token.surface);
-        let folded = self.intern_text(token.folded);
-        let class = self.intern_text(token.class);
+        // The same text is not looked for twice.
+        let same = |text: &str, other: &str, number: u32| {
+            if text == other { number } else { self.intern_text(text) }
+        };
+        let folded = same(token.folded, token.surface, surface);
+        let class = same(token.class, token.folded, folded);
         let entry = FormEntry { folded, class, number_like: token.number_like };
         let form = self.forms.intern(&entry, |&entry| entry);
         self.words.intern(&WordEntry { surface, form }, |&entry| entry)

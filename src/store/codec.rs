@@ -3,6 +3,8 @@
 //! Old versions are read for ever: a new layout gets a new version byte and a match arm here. Knows nothing of where the
 //! bytes live.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -112,12 +114,15 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
 
 /// The running checksum after a record: of the one before and of the record with a `chain` of 0.
 pub(super) fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
-    let record = LogRecord { chain: 0, ..record.clone() };
+    let record = match record.chain {
+        0 => Cow::Borrowed(record),
+        _ => Cow::Owned(LogRecord { chain: 0, ..record.clone() }),
+    };
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&before.to_le_bytes());
     hasher.update(&match &record.effects {
         None => postcard::to_stdvec(&LogRecordV1::of(&record))?,
-        Some(_) => postcard::to_stdvec(&record)?,
+        Some(_) => postcard::to_stdvec(record.as_ref())?,
     });
     Ok(hasher.finalize())
 }
