@@ -24,7 +24,7 @@ pub const XML_DEPTH_MAX: usize = 256;
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes that may wait for the writer before new ones are refused.
 pub const WRITE_QUEUE_JOBS_MAX: usize = 1_024;
-/// Units that share one fsync: the wait of the last one stays near a tenth of a second.
+/// Units that share one fsync: the wait of the last one stays below a fifth of a second.
 pub const GROUP_COMMIT_UNITS_MAX: usize = 6_400;
 /// Days for which a request id is remembered.
 pub const REQUEST_MEMORY_DAYS: u16 = 7;

@@ -131,7 +131,7 @@ fn verdicts_name_every_unit() {
 
 #[test]
 fn a_killed_import_goes_on_and_stores_every_unit_once() {
-    const UNITS: usize = 12_000;
+    const UNITS: usize = 40_000;
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     std::fs::write(at.join("rows.tsv"), rows(UNITS)).unwrap();
