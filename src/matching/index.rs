@@ -40,7 +40,7 @@ pub struct MemoryIndex {
     /// Words that came lately, for whoever numbers entries; what no thread is using at the moment.
     recent: Mutex<Vec<RecentWords>>,
     /// What a merging thread does first.
-    at_thread_start: Option<fn()>,
+    at_thread_start: AtStart,
 }
 
 /// Where the memory goes, in bytes.
@@ -314,6 +314,9 @@ impl MemoryIndex {
     }
 }
 
+/// What a thread does first.
+type AtStart = Option<fn()>;
+
 /// Work that one thread at a time does beside everything else.
 #[derive(Clone, Copy)]
 struct Background {
@@ -321,12 +324,12 @@ struct Background {
     flag: fn(&Shared) -> &AtomicBool,
     /// Whether there is something to do.
     is_due: fn(&Shared) -> bool,
-    work: fn(&Arc<Shared>, Option<fn()>),
+    work: fn(&Arc<Shared>, AtStart),
 }
 
 impl Background {
     /// Has it done on a thread of its own, unless one does it already or nothing is to be done.
-    fn start(self, shared: &Arc<Shared>, at_start: Option<fn()>) {
+    fn start(self, shared: &Arc<Shared>, at_start: AtStart) {
         if !self.takes(shared) {
             return;
         }
@@ -354,7 +357,7 @@ impl Background {
     }
 }
 
-fn merge_in_background(shared: &Arc<Shared>, at_start: Option<fn()>) {
+fn merge_in_background(shared: &Arc<Shared>, at_start: AtStart) {
     let job = Background {
         flag: |it| &it.merging,
         is_due: |it| it.snapshot().to_merge().is_some(),
