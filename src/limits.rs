@@ -24,8 +24,8 @@ pub const XML_DEPTH_MAX: usize = 256;
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes that may wait for the writer before new ones are refused.
 pub const WRITE_QUEUE_JOBS_MAX: usize = 1_024;
-/// Units that share one fsync: the wait of the last one stays near a tenth of a second.
-pub const GROUP_COMMIT_UNITS_MAX: usize = 3_200;
+/// Units that share one fsync: the wait of the last one stays below a fifth of a second.
+pub const GROUP_COMMIT_UNITS_MAX: usize = 6_400;
 /// Days for which a request id is remembered.
 pub const REQUEST_MEMORY_DAYS: u16 = 7;
 /// Units read from the store at a time while an index is built.
@@ -46,8 +46,9 @@ pub const PAGE_SIZE_MAX: usize = 1_000;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// Seconds that calls in flight get to end after a shutdown began.
 pub const DRAIN_SECONDS: u64 = 25;
-/// Units of one import that are on their way to the disk: one group commit being written and one being prepared.
-pub const IMPORT_UNITS_IN_FLIGHT: usize = 2 * GROUP_COMMIT_UNITS_MAX;
+/// Units of one import that are on their way to the disk: one group commit being written, and two being prepared, so that
+/// nobody waits while the disk does.
+pub const IMPORT_UNITS_IN_FLIGHT: usize = 3 * GROUP_COMMIT_UNITS_MAX;
 /// Text of one import that is on its way to the disk, so that large units do not fill memory.
 pub const IMPORT_BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
 /// Files being imported at the same time through `ImportFile`: each holds a thread, and memory for its reader.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -253,7 +254,7 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
     /// The file as the user named it; empty for input that has no name.
-    pub file: String,
+    pub file: Arc<str>,
     /// 1-based; 0 when the input has no lines (a gRPC batch).
     pub line: u64,
     /// 1-based, in Unicode code points; 0 when unknown.

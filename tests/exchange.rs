@@ -131,7 +131,7 @@ fn verdicts_name_every_unit() {
 
 #[test]
 fn a_killed_import_goes_on_and_stores_every_unit_once() {
-    const UNITS: usize = 12_000;
+    const UNITS: usize = 40_000;
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     std::fs::write(at.join("rows.tsv"), rows(UNITS)).unwrap();
@@ -254,7 +254,7 @@ fn exports_take_filters_and_give_the_same_bytes() {
     let output = run(at, &["export", "--memory", "m", "--query", "\u{2026}"]);
     assert!(stderr(&output).contains("no word"), "{}", stderr(&output));
 
-    for name in ["a.tmx", "a.tmx.gz", "a.tmx.xz"] {
+    for name in ["a.tmx", "a.tmx.gz", "a.tmx.xz", "a.tmx.zst"] {
         let export = |name: &str| {
             let output = run(at, &["export", "--memory", "m", "--force", "--output", name]);
             assert_eq!(code(&output), 0, "{}", stderr(&output));

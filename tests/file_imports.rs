@@ -159,6 +159,36 @@ async fn a_client_that_goes_away_keeps_what_was_acknowledged_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_little_and_waits_is_answered() {
+    let (_server, mut clients) = start().await;
+    let file = rows(0, 200);
+    let (pieces, mut answers) = open(&mut clients).await;
+    // A beginning that leaves no doubt what the file is, in small pieces, and nothing more until its units are stored.
+    let begun = file.len() / 2;
+    for piece in file[..begun].chunks(100) {
+        pieces.send(message(Message::Chunk(piece.to_vec()))).await.unwrap();
+    }
+    let early = async {
+        loop {
+            let answer = answers.next().await.unwrap().unwrap();
+            if counts(&answer).1 >= 40 {
+                return answer;
+            }
+        }
+    };
+    let early = tokio::time::timeout(Duration::from_secs(60), early).await.expect("an answer");
+    assert!(!early.complete && early.bytes_read as usize <= begun, "{early:?}");
+    pieces.send(message(Message::Chunk(file[begun..].to_vec()))).await.unwrap();
+    drop(pieces);
+    let mut last = early;
+    while let Some(answer) = answers.next().await {
+        last = answer.unwrap();
+    }
+    assert!(last.complete);
+    assert_eq!(counts(&last), (200, 200, 0));
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_not_read_from() {
     let (_server, mut clients) = start().await;
     let (pieces, mut answers) = open(&mut clients).await;

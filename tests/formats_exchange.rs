@@ -513,6 +513,155 @@ fn bombs_are_refused() {
     assert_eq!(open_all(book), (0, true));
 }
 
+/// Pieces as frames of Zstandard, one after the other.
+fn zstandard(pieces: &[&[u8]]) -> Vec<u8> {
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    let frames = pieces.iter().map(|it| compress_to_vec(*it, CompressionLevel::Fastest));
+    frames.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn bombs_of_every_kind_end_in_bounded_time_with_a_clear_error() {
+    use std::io::Write as _;
+    const MIB: usize = 1 << 20;
+    let end = |bytes: Vec<u8>| -> (usize, String) {
+        match formats::open(Box::new(Cursor::new(bytes)), &options("ar", "en")) {
+            Err(error) => (0, error.to_string()),
+            Ok(reader) => {
+                let (mut units, mut last) = (0, String::new());
+                for event in reader {
+                    match event {
+                        Ok(Event::Unit(_)) => units += 1,
+                        Ok(other) => last = other.diagnostic().unwrap().message.clone(),
+                        Err(error) => last = error.to_string(),
+                    }
+                }
+                (units, last)
+            }
+        }
+    };
+    // A good row, and then rows that are the same good row some million times: only the ratio says what it is.
+    let row = format!("{}\ts\n", "\u{633}".repeat(4_000)).repeat(MIB / 8_003);
+    let head = b"ar\ten\n\xd8\xb3\ts\n";
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
+    let filler = vec![b'x'; MIB];
+    gz.write_all(head).unwrap();
+    xz.write_all(head).unwrap();
+    for _ in 0..120 {
+        gz.write_all(&filler).unwrap();
+        xz.write_all(&filler).unwrap();
+    }
+    let first_frames = zstandard(&[head, &filler]);
+    let frame = zstandard(&[&filler]);
+    let zst = [first_frames, frame.repeat(120)].concat();
+    for (name, bomb) in [("gz", gz.finish().unwrap()), ("xz", xz.finish().unwrap()), ("zst", zst)] {
+        let (units, error) = end(bomb);
+        assert_eq!(units, 1, "{name}");
+        assert!(
+            error.contains("times its size") || error.contains("longer than"),
+            "{name}: {error}"
+        );
+    }
+    // The ratio alone: every row is short and good.
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
+    xz.write_all(b"ar\ten\n").unwrap();
+    for _ in 0..90 {
+        xz.write_all(row.as_bytes()).unwrap();
+    }
+    let (units, error) = end(xz.finish().unwrap());
+    assert!(error.contains("times its size"), "{error}");
+    assert!(units < 90 * MIB / 8_003, "{units}");
+    // An archive of one file that unpacks to a thousand times its size.
+    let spaces = vec![b' '; 80 * MIB];
+    let packed = zip(&[("a.tmx", &[b"<tmx><body>".as_slice(), &spaces].concat())]);
+    assert!(packed.len() < MIB);
+    let (units, error) = end(packed);
+    assert_eq!(units, 0);
+    assert!(error.contains("times its size") || error.contains("longer than"), "{error}");
+    // An archive in an archive in an archive: only the outermost is opened.
+    let mut nested = zip(&[("rows.tsv", b"ar\ten\nx\ty\n")]);
+    for _ in 0..5 {
+        nested = zip(&[("inner.zip", &nested), ("inner2.zip", &nested)]);
+    }
+    let (units, error) = end(nested);
+    assert_eq!(units, 0);
+    assert!(!error.is_empty());
+    // Many names for the same packed bytes: what comes out of all of them together has a limit.
+    let row = format!("{}\ty\n", "x".repeat(4_000));
+    let body = format!("ar\ten\n{}", row.repeat(15 * MIB / row.len()));
+    let single = zip(&[("a.tsv", body.as_bytes())]);
+    let (local, directory) = {
+        let start = single.windows(4).position(|it| it == b"PK\x01\x02").unwrap();
+        let end = single.windows(4).position(|it| it == b"PK\x05\x06").unwrap();
+        (single[..start].to_vec(), single[start..end].to_vec())
+    };
+    let count = 60_u16;
+    let many = directory.repeat(usize::from(count));
+    let mut overlapping = local.clone();
+    overlapping.extend(&many);
+    overlapping.extend(b"PK\x05\x06\0\0\0\0");
+    overlapping.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    overlapping.extend(u32::try_from(many.len()).unwrap().to_le_bytes());
+    overlapping.extend(u32::try_from(local.len()).unwrap().to_le_bytes());
+    overlapping.extend([0, 0]);
+    let most = formats_limit(overlapping.len());
+    let (units, error) = end(overlapping);
+    assert!(error.contains("times its size"), "{error}");
+    assert!(units * row.len() <= most, "{units} units, {most} bytes at most");
+}
+
+/// Bytes that may come out of an archive of a size.
+fn formats_limit(packed: usize) -> usize {
+    let free = usize::try_from(dhakira::limits::EXPANSION_FREE_BYTES).unwrap();
+    free.max(packed * usize::try_from(dhakira::limits::EXPANSION_MAX).unwrap())
+}
+
+#[test]
+fn zstandard_in_one_frame_and_in_many() {
+    let text = "ar\ten\n\u{633}\u{644}\u{627}\u{645}\tPeace\n\u{643}\u{62a}\u{627}\u{628}\tBook\n";
+    let expected = read(text, &options("ar", "en")).units;
+    let one = zstandard(&[text.as_bytes()]);
+    let many: Vec<&[u8]> = text.as_bytes().chunks(5).collect();
+    for packed in [one.clone(), zstandard(&many)] {
+        let it = read(&packed, &options("ar", "en"));
+        assert_eq!((it.units, it.broken.len()), (expected.clone(), 0));
+    }
+    for cut in 5..one.len() {
+        let opened =
+            formats::open(Box::new(Cursor::new(one[..cut].to_vec())), &options("ar", "en"));
+        if let Ok(reader) = opened {
+            let last = reader.map(Result::unwrap).last();
+            assert!(!matches!(last, Some(Event::Unit(_))), "cut at {cut} and nothing said");
+        }
+    }
+}
+
+#[test]
+fn windows_1252_as_old_tools_write_it() {
+    // Statistics need a text that is one.
+    let texts = [
+        "\u{201c}O\u{f9} est-il\u{a0}?\u{201d} demanda l\u{2019}\u{e9}l\u{e8}ve fran\u{e7}ais",
+        "Il a \u{e9}t\u{e9} pr\u{e9}f\u{e9}r\u{e9} \u{e0} l\u{2019}h\u{f4}tel o\u{f9} nous d\u{e9}jeunions \u{2013} 5\u{a0}\u{20ac}\u{2026}",
+    ];
+    let xml = format!(
+        "<?xml version='1.0' encoding='windows-1252'?><tmx version='1.4'><body>{}</body></tmx>",
+        texts.map(|it| format!(
+            "<tu><tuv xml:lang='en'><seg>{it}</seg></tuv><tuv xml:lang='fr'><seg>{it}!</seg></tuv></tu>"
+        )).concat()
+    );
+    let rows = format!("en\tfr\n{}", texts.map(|it| format!("{it}\t{it}!\n")).concat().repeat(20));
+    for (name, text, units) in [("declared", xml, 2), ("told by nothing", rows, 40)] {
+        let (bytes, _, lossy) = encoding_rs::WINDOWS_1252.encode(&text);
+        assert!(!lossy && std::str::from_utf8(&bytes).is_err());
+        let it = read(&bytes, &options("en", "fr"));
+        assert_eq!((it.units.len(), it.rejected.len()), (units, 0), "{name}");
+        assert_eq!(it.units[0].source.text, texts[0], "{name}");
+        assert_eq!(it.units[1].target.text, format!("{}!", texts[1]), "{name}");
+        assert_eq!(notices(&bytes, &options("en", "fr")), [], "{name}");
+    }
+}
+
 fn notices(bytes: &[u8], options: &ReadOptions) -> Vec<Cause> {
     let reader = formats::open(Box::new(Cursor::new(bytes.to_vec())), options).unwrap();
     let causes = reader.map(Result::unwrap).filter_map(|event| match event {

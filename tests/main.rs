@@ -19,6 +19,7 @@ mod exchange;
 mod file_imports;
 mod formats;
 mod formats_exchange;
+mod formats_tmx;
 mod grpc;
 mod hostile;
 mod layering;

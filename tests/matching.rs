@@ -272,6 +272,56 @@ fn no_damage_of_a_written_index_goes_unseen() {
     }
 }
 
+/// Large groups of new units, as imports bring them, while others go: whatever a thread is sealing or merging meanwhile, each
+/// unit that is there is there once, and each that is gone is gone.
+#[test]
+fn nothing_comes_back_and_nothing_is_lost_while_sets_are_sealed() {
+    for seed in 1..4 {
+        let mut world = World::new(seed);
+        let (index, mut model) = (MemoryIndex::new(), Model::new());
+        let mut next = 1;
+        for round in 0..24 {
+            let mut changes = Vec::new();
+            for _ in 0..*world.rng.pick(&[3, 40, 300, 900]) {
+                let words = world.rng.below(6);
+                let text = world.text(words);
+                let stored = world.stored(UnitId(next), text);
+                let Side { analysis, tags, .. } = &stored.side;
+                let mut numbering = index.numbering();
+                let facts = &stored.entry.facts;
+                let target = numbering.words(&stored.target, dhakira::matching::Side::Target);
+                let names = [facts.document.as_str(), facts.author.as_str()];
+                let entry = numbering.number_analysed((analysis, *tags), target, facts, names);
+                changes.push(IndexChange::PutNumbered(entry.at(UnitId(next), facts.changed)));
+                model.insert(UnitId(next), stored);
+                next += 1;
+            }
+            index.apply(&changes);
+            // Sometimes all of what came last, and much of what came before.
+            let gone = if round % 3 == 2 { 95 } else { 5 };
+            let from = next.saturating_sub(1_500);
+            let removed: Vec<UnitId> =
+                model.keys().copied().filter(|it| it.0 >= from && world.rng.chance(gone)).collect();
+            for unit in &removed {
+                model.remove(unit);
+            }
+            index.apply(&removed.into_iter().map(IndexChange::Remove).collect::<Vec<_>>());
+            assert_eq!(index.len(), model.len(), "seed {seed}, round {round}");
+        }
+        check_exact(&index, &model);
+        let read = written_and_read(&index);
+        check_exact(&read, &model);
+        index.settle();
+        for index in [&index, &read] {
+            check_exact(index, &model);
+            for _ in 0..10 {
+                let query = some_query(&mut world, &model);
+                check(index, &model, &query, &Options { limit: 7, ..Options::default() });
+            }
+        }
+    }
+}
+
 /// Many segments, so that sets are sealed and merged while units are changed and taken out; the scan is the judge.
 #[test]
 fn sealed_and_merged_sets_answer_as_the_scan() {

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use flate2::write::GzEncoder;
 use liblzma::write::XzEncoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tokio_stream::StreamExt as _;
 
 use crate::engine::Wanted;
@@ -30,7 +31,8 @@ pub(super) struct Export {
     /// The memory to write.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
-    /// File to write, which must not exist yet; standard output when not given. Compressed when its name ends in .gz or .xz.
+    /// File to write, which must not exist yet; standard output when not given. Compressed when its name ends in .gz, .xz or
+    /// .zst.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Format of the file; by the ending of its name when not given, else TMX.
@@ -88,8 +90,11 @@ impl Export {
         let (inner, compression) = match name.rsplit_once('.') {
             Some((inner, "gz")) => (inner, Compression::Gzip),
             Some((inner, "xz")) => (inner, Compression::Xz),
-            Some((_, ending @ ("zst" | "zip" | "bz2"))) => {
-                anyhow::bail!("an export is not written as .{ending}; .gz and .xz are, or pipe it")
+            Some((inner, "zst")) => (inner, Compression::Zstandard),
+            Some((_, ending @ ("zip" | "bz2"))) => {
+                anyhow::bail!(
+                    "an export is not written as .{ending}; .gz, .xz and .zst are, or pipe it"
+                )
             }
             _ => (name.as_str(), Compression::None),
         };
@@ -116,6 +121,7 @@ enum Compression {
     None,
     Gzip,
     Xz,
+    Zstandard,
 }
 
 /// Compresses as hard as is still fast.
@@ -128,10 +134,28 @@ enum Out {
     Plain(Raw),
     Gzip(BufWriter<GzEncoder<Raw>>),
     Xz(BufWriter<XzEncoder<Raw>>),
+    Zstandard(BufWriter<ZstandardFrames>),
+}
+
+/// Compresses each piece as a frame of its own: a Zstandard file is any number of frames.
+struct ZstandardFrames(Raw);
+
+impl Write for ZstandardFrames {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A reader that is a slice does not fail, and neither does writing to memory.
+        self.0.write_all(&compress_to_vec(bytes, CompressionLevel::Fastest))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Compressors take large pieces.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of one frame of Zstandard: what is in another one cannot be referred to.
+const FRAME_BYTES: usize = 4 * 1024 * 1024;
 
 impl Out {
     fn new(out: Box<dyn Write + Send>, compression: Compression) -> Self {
@@ -146,6 +170,9 @@ impl Out {
             Compression::Xz => {
                 Self::Xz(BufWriter::with_capacity(pieces, XzEncoder::new(raw, XZ_LEVEL)))
             }
+            Compression::Zstandard => {
+                Self::Zstandard(BufWriter::with_capacity(FRAME_BYTES, ZstandardFrames(raw)))
+            }
         }
     }
 
@@ -155,6 +182,7 @@ impl Out {
             Self::Plain(raw) => raw,
             Self::Gzip(out) => out.into_inner()?.finish()?,
             Self::Xz(out) => out.into_inner()?.finish()?,
+            Self::Zstandard(out) => out.into_inner()?.0,
         };
         raw.flush()
     }
@@ -166,6 +194,7 @@ impl Write for Out {
             Self::Plain(out) => out.write(bytes),
             Self::Gzip(out) => out.write(bytes),
             Self::Xz(out) => out.write(bytes),
+            Self::Zstandard(out) => out.write(bytes),
         }
     }
 
@@ -174,6 +203,7 @@ impl Write for Out {
             Self::Plain(out) => out.flush(),
             Self::Gzip(out) => out.flush(),
             Self::Xz(out) => out.flush(),
+            Self::Zstandard(out) => out.flush(),
         }
     }
 }

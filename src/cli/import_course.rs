@@ -20,6 +20,9 @@ use super::import_report::{Fate, Report, rounded};
 use super::import_sources::{Opened, Source};
 use super::output::{byte_bar, grouped};
 
+/// Batches that wait to be sent, and to be taken: enough that reader and server seldom wait for each other.
+const BATCHES_WAITING: usize = 4;
+
 /// What is to be imported, and how.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
@@ -60,7 +63,7 @@ pub(super) async fn import_source(
         report.summary.resumed += 1;
     }
     let bar = byte_bar(total_bytes, &source.name());
-    let (batches, parsed) = mpsc::channel::<anyhow::Result<Batch>>(2);
+    let (batches, parsed) = mpsc::channel::<anyhow::Result<Batch>>(BATCHES_WAITING);
     let options = job.options.clone();
     tokio::task::spawn_blocking(move || read(opened, &options, batch_units, &batches));
     let mut course = Course {
@@ -112,7 +115,7 @@ async fn open(
     id: Option<Uuid>,
     report: &Report,
 ) -> anyhow::Result<(mpsc::Sender<NumberedBatch>, ClientStream<ImportAck>)> {
-    let (to_server, from_here) = mpsc::channel(2);
+    let (to_server, from_here) = mpsc::channel(BATCHES_WAITING);
     let order = ImportOrder {
         memory: job.memory.name.clone(),
         id: id.unwrap_or_else(Uuid::now_v7),

@@ -106,7 +106,10 @@ impl Loading<'_> {
             let analyzers = &memory.analyzers;
             let ready = std::mem::take(&mut page).into_par_iter().map_init(
                 || loader.numbering(),
-                |numbering, unit| numbering.number(&prepare::entry(&unit, analyzers)),
+                |numbering, unit| {
+                    let (entry, ..) = prepare::numbered(&unit.content, analyzers, numbering);
+                    entry.at(unit.id, unit.content.changed.unwrap_or_default())
+                },
             );
             let (next, entries): (_, Vec<_>) = rayon::join(|| read(Some(last)), || ready.collect());
             units += entries.len() as u64;

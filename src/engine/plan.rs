@@ -3,8 +3,10 @@
 //! The planner is the writer's private view: the store as it will be when everything planned so far is committed. It
 //! decides under no lock because there is one writer. Knows nothing of threads, queues or fsync.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::limits::BATCH_UNITS_MAX;
 use crate::matching::IndexChange;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::check::{ContentFault, check_content};
-use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering};
+use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering, Side};
 use crate::store::MemoryKey;
 use crate::text::{Analysis, Analyzer, canonical};
 use crate::unit::{Context, Segment, Timestamp, Unit, UnitContent, UnitId};
@@ -46,16 +46,9 @@ impl Prepared {
         numbering: &mut Numbering<'_>,
     ) -> Result<Self, ContentFault> {
         check_content(&content)?;
-        let unit = Unit { id: UnitId(0), revision: 0, content };
-        let entry = entry(&unit, &memory.analyzers);
-        let content = unit.content;
-        Ok(Self {
-            numbered: numbering.number(&entry),
-            source_hash: entry.facts.source_hash,
-            content_hash: entry.facts.content_hash,
-            memory: memory.key,
-            content,
-        })
+        let (numbered, source_hash, content_hash) =
+            numbered(&content, &memory.analyzers, numbering);
+        Ok(Self { numbered, source_hash, content_hash, memory: memory.key, content })
     }
 
     /// The stored content and the index entry, once the store has given number and time.
@@ -89,6 +82,30 @@ pub(super) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
             author: content.author.clone(),
         };
         IndexEntry { unit: unit.id, form: Form::new(analysis, tags), target, facts }
+    })
+}
+
+/// The same in the numbers of an index, with the hashes of source and content.
+pub(super) fn numbered(
+    content: &UnitContent,
+    analyzers: &Analyzers,
+    numbering: &mut Numbering<'_>,
+) -> (NumberedEntry, u64, u64) {
+    SCRATCH.with_borrow_mut(|analysis| {
+        analyzers.target.analyze_into(&content.target.text, analysis);
+        let target = numbering.words(analysis, Side::Target);
+        analyzers.source.analyze_into(&content.source.text, analysis);
+        let tags = tag_signature(&content.source, analysis);
+        let facts = Facts {
+            source_hash: source_hash(analysis, tags),
+            content_hash: content_hash(content),
+            context: content.context,
+            changed: content.changed.unwrap_or_default(),
+            ..Facts::default()
+        };
+        let names = [content.document.as_str(), &content.author];
+        let entry = numbering.number_analysed((analysis, tags), target, &facts, names);
+        (entry, facts.source_hash, facts.content_hash)
     })
 }
 

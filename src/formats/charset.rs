@@ -30,6 +30,24 @@ pub(super) fn find(head: &[u8], arabic: bool) -> Found {
     Found { encoding, lie }
 }
 
+/// Characters beyond ASCII that no other encoding makes by chance.
+const CLEAR_CHARACTERS: usize = 32;
+
+/// Whether this beginning says beyond doubt that the file is UTF-8, and what it is: a line that is whole or, of XML, the
+/// element that everything is in.
+pub(super) fn is_clear(head: &[u8]) -> bool {
+    let (legal, illegal) = sequences(head);
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let holds = |what: &[u8]| text.windows(what.len()).any(|it| it == what);
+    let begun = match text.first() {
+        Some(b'<') => holds(b"<tmx") || holds(b"<xliff"),
+        // Comments of a message catalogue, or of whatever.
+        Some(b'#') | None => false,
+        Some(_) => holds(b"\n"),
+    };
+    legal >= CLEAR_CHARACTERS && illegal == 0 && begun && !head.contains(&0)
+}
+
 fn both_utf_16(declared: &'static Encoding, found: &'static Encoding) -> bool {
     let utf_16 = |it| it == UTF_16LE || it == UTF_16BE;
     utf_16(declared) && utf_16(found)

@@ -23,6 +23,8 @@ pub const ILLEGAL: char = '\u{ffff}';
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes looked at to find the encoding.
 const SNIFF_BYTES: usize = 64 * 1024;
+/// Bytes that are enough where they leave no doubt: what comes in small pieces is not to wait for many.
+const SNIFF_EARLY_BYTES: usize = 1_024;
 
 /// What is known of the raw input while it is read.
 #[derive(Debug, Clone, Default)]
@@ -176,7 +178,15 @@ struct Peeked<'r> {
 impl<'r> Peeked<'r> {
     fn new(mut rest: Text<'r>) -> Self {
         let mut head = Vec::new();
+        // Looked at when twice as much is there: pieces may be small.
+        let mut enough = SNIFF_EARLY_BYTES;
         while head.len() < SNIFF_BYTES {
+            if head.len() >= enough {
+                if charset::is_clear(&head) {
+                    break;
+                }
+                enough = 2 * head.len();
+            }
             // A damaged beginning is met again, and told, when it is read.
             let Ok(bytes) = rest.fill_buf() else { break };
             if bytes.is_empty() {

@@ -133,7 +133,7 @@ impl SegmentBuilder {
 pub(super) fn attribute_list(element: &Element, told: &[&str]) -> String {
     let mut list = String::new();
     for (name, value) in &element.attributes {
-        if !told.contains(&name.as_str()) {
+        if !told.contains(&name.as_ref()) {
             // Writing to a string does not fail.
             let _ = write!(list, " {name}=\"{}\"", Escaped(value));
         }

@@ -22,14 +22,20 @@ mod xliff_side;
 mod xliff_writer;
 mod xlsx;
 mod xml;
+mod xml_units;
 mod zip;
 
 use std::fmt;
 use std::io::{self, BufRead as _, Read, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::check::check_content;
 use crate::unit::{Cause, Diagnostic, Invalid, Lang, Place, Unit, UnitContent};
+
+use tmx_reader::TmxReader;
+use xliff_reader::XliffReader;
+use xml_units::XmlUnits;
 
 pub use decode::ILLEGAL;
 pub use tmx_writer::TmxWriter;
@@ -120,12 +126,12 @@ pub struct ReadOptions {
     /// Whether sources are taken for targets and targets for sources: for files whose sides are swapped.
     pub swap: bool,
     /// What places call the input.
-    pub file_name: String,
+    pub file_name: Arc<str>,
 }
 
 impl ReadOptions {
     /// Everything found out from the content, inline tags kept.
-    pub fn new(source_lang: Lang, target_lang: Lang, file_name: impl Into<String>) -> Self {
+    pub fn new(source_lang: Lang, target_lang: Lang, file_name: impl Into<Arc<str>>) -> Self {
         Self {
             source_lang,
             target_lang,
@@ -336,11 +342,11 @@ fn open_single<'r>(
         None => sniff(text.fill_buf()?)?,
     };
     let reader: Box<dyn UnitReader + Send + 'r> = match format {
-        Format::Tmx => Box::new(tmx_reader::TmxReader::new(text, source, options)),
+        Format::Tmx => Box::new(XmlUnits::new(TmxReader::new(text, source, options))),
         Format::Tsv | Format::Csv => {
             Box::new(delimited::DelimitedReader::new(text, source, format, options)?)
         }
-        Format::Xliff => Box::new(xliff_reader::XliffReader::new(text, source, options)),
+        Format::Xliff => Box::new(XmlUnits::new(XliffReader::new(text, source, options))),
         Format::Po => Box::new(po::PoReader::new(text, source, options)),
         Format::Jsonl => Box::new(jsonl::JsonlReader::new(text, source, options)),
         Format::Xlsx => return Err(OpenError::Unknown("this is no workbook".to_owned())),
@@ -443,6 +449,9 @@ pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
     use jiff::civil::{Date, DateTime};
     let text = text.trim();
     let micros = |time: jiff::Timestamp| crate::unit::Timestamp { micros: time.as_microsecond() };
+    if let Some(civil) = basic_time(text) {
+        return jiff::tz::TimeZone::UTC.to_timestamp(civil).ok().map(micros);
+    }
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Some(micros(time));
     }
@@ -450,6 +459,22 @@ pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
         text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()))
     });
     jiff::tz::TimeZone::UTC.to_timestamp(civil.ok()?).ok().map(micros)
+}
+
+/// A time exactly as TMX writes it, which a large file does twice a unit: `20200131T235959Z`.
+fn basic_time(text: &str) -> Option<jiff::civil::DateTime> {
+    let bytes: &[u8; 16] = text.as_bytes().try_into().ok()?;
+    let number = |from: usize, digits: usize| {
+        bytes[from..from + digits].iter().try_fold(0_i16, |number, byte| {
+            byte.is_ascii_digit().then(|| number * 10 + i16::from(byte - b'0'))
+        })
+    };
+    let small = |from: usize| number(from, 2).and_then(|it| i8::try_from(it).ok());
+    if (bytes[8], bytes[15]) != (b'T', b'Z') {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, small(4)?, small(6)?);
+    jiff::civil::DateTime::new(year, month, day, small(9)?, small(11)?, small(13)?, 0).ok()
 }
 
 /// A time as RFC 3339 writes it, to the microsecond; `None` outside of the years that it can write.

@@ -1,6 +1,7 @@
 //! All the files of a ZIP archive as one input.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::unit::{Cause, Diagnostic, Place};
 
@@ -41,7 +42,10 @@ fn open_entry(
 }
 
 fn inner_options(entry: &Entry, options: &ReadOptions) -> ReadOptions {
-    ReadOptions { file_name: format!("{}/{}", options.file_name, entry.name), ..options.clone() }
+    ReadOptions {
+        file_name: format!("{}/{}", options.file_name, entry.name).into(),
+        ..options.clone()
+    }
 }
 
 impl Iterator for Several {
@@ -70,7 +74,7 @@ impl Iterator for Several {
     }
 }
 
-fn unread(file: String, message: &str) -> Event {
+fn unread(file: Arc<str>, message: &str) -> Event {
     let place = Place { file, ..Place::default() };
     let message = format!("this file of the archive is not read: {message}");
     Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })

@@ -4,7 +4,6 @@
 //! `tu` beyond texts becomes fields and attributes of the unit. Each pair of variants of the two languages is a unit.
 
 use std::collections::VecDeque;
-use std::io;
 
 use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
 use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
@@ -13,16 +12,15 @@ use super::decode::{Source, Text};
 use super::inline::{self, SegmentBuilder, TagFields};
 use super::tmx_unit::{TranslationUnit, Variant};
 use super::xml::{Document, Element, Piece, Position, Stop};
-use super::{Event, Format, ReadOptions, UnitReader, broken, judge, rejected};
+use super::xml_units::XmlFormat;
+use super::{Event, Format, ReadOptions, judge, rejected};
 
 /// Reads TMX.
 pub(super) struct TmxReader<'r> {
     document: Document<'r>,
     options: ReadOptions,
-    queue: VecDeque<Event>,
     unit: u64,
     seen_root: bool,
-    ended: bool,
 }
 
 /// Languages named in a message.
@@ -33,47 +31,16 @@ impl<'r> TmxReader<'r> {
         Self {
             document: Document::new(text, source),
             options: options.clone(),
-            queue: VecDeque::new(),
             unit: 0,
             seen_root: false,
-            ended: false,
         }
-    }
-
-    /// Reads on until something is in the queue or the document ends.
-    fn advance(&mut self) -> Result<(), Stop> {
-        let Piece::Start(element) = self.document.next()? else {
-            return Ok(());
-        };
-        if !self.seen_root {
-            self.seen_root = true;
-            if element.name != "tmx" {
-                return Err(Stop::Broken(format!(
-                    "this is XML, but <{}> is not TMX: a TMX file begins with <tmx>",
-                    element.name
-                )));
-            }
-        }
-        if element.name == "tu" {
-            self.unit += 1;
-            let position = self.document.position();
-            let mut unit = TranslationUnit { attributes: element.attributes, ..Default::default() };
-            match self.read_unit(&mut unit) {
-                Ok(()) => self.give(unit, position),
-                Err(stop) => {
-                    self.give_broken(unit, position, &stop);
-                    return Err(stop);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn read_unit(&mut self, unit: &mut TranslationUnit) -> Result<(), Stop> {
         let depth = self.document.depth();
         loop {
             match self.document.next()? {
-                Piece::Start(child) => match child.name.as_str() {
+                Piece::Start(child) => match child.name.as_ref() {
                     "tuv" => self.read_variant(child, unit)?,
                     "prop" => self.read_property(&child, &mut unit.properties)?,
                     "note" => unit.note(self.document.read_text(FIELD_BYTES_MAX)?),
@@ -101,7 +68,7 @@ impl<'r> TmxReader<'r> {
         let mut variant = Variant { lang, attributes: element.attributes, ..Variant::default() };
         loop {
             match self.document.next()? {
-                Piece::Start(child) => match child.name.as_str() {
+                Piece::Start(child) => match child.name.as_ref() {
                     "seg" => {
                         let position = self.document.position();
                         let mut builder = SegmentBuilder::new(self.options.tags);
@@ -151,7 +118,7 @@ impl<'r> TmxReader<'r> {
 
     fn read_tag(&mut self, element: Element, builder: &mut SegmentBuilder) -> Result<(), Stop> {
         let code = self.document.read_code()?;
-        let kind = match element.name.as_str() {
+        let kind = match element.name.as_ref() {
             "bpt" => TagKind::Open,
             "ept" => TagKind::Close,
             "it" if element.attribute("pos") == Some("end") => TagKind::IsolatedClose,
@@ -184,26 +151,22 @@ impl<'r> TmxReader<'r> {
         Ok(())
     }
 
-    fn place(&self, position: Position) -> Place {
-        position.place(&self.options.file_name, self.unit)
-    }
-
     fn fault(
-        &mut self,
+        &self,
         position: Position,
         cause: Cause,
         message: String,
-        content: Option<UnitContent>,
-    ) {
+        content: UnitContent,
+    ) -> Event {
         let place = self.place(position);
-        self.queue.push_back(rejected(Diagnostic { place, cause, message }, content));
+        rejected(Diagnostic { place, cause, message }, Some(content))
     }
 
     /// Puts the units of a `tu`, or what is wrong with it, into the queue.
-    fn give(&mut self, mut unit: TranslationUnit, position: Position) {
+    fn give(&self, mut unit: TranslationUnit, position: Position, queue: &mut VecDeque<Event>) {
         if let Some((position, cause, message)) = unit.fault.take() {
             let content = unit.rest(&self.options);
-            self.fault(position, cause, message, Some(content));
+            queue.push_back(self.fault(position, cause, message, content));
             return;
         }
         let (source_lang, target_lang) = (&self.options.source_lang, &self.options.target_lang);
@@ -211,31 +174,49 @@ impl<'r> TmxReader<'r> {
         let targets = unit.indexes(target_lang, source_lang);
         if sources.is_empty() || targets.iter().all(|target| sources == [*target]) {
             let (cause, wanted) = if sources.is_empty() {
-                (Cause::MissingSource, self.options.source_lang.clone())
+                (Cause::MissingSource, source_lang)
             } else {
-                (Cause::MissingTarget, self.options.target_lang.clone())
+                (Cause::MissingTarget, target_lang)
             };
-            self.missing(position, cause, &wanted, &unit);
+            queue.push_back(self.missing(position, cause, wanted, &unit));
+            return;
+        }
+        let options = &self.options;
+        if let (&[source], &[target]) = (sources.as_slice(), targets.as_slice()) {
+            let parsed = unit.only(source, target, self.place(position), options);
+            queue.push_back(judge(parsed, options));
             return;
         }
         for &source in &sources {
             for &target in targets.iter().filter(|&&target| target != source) {
-                let parsed = unit.parsed(source, target, self.place(position), &self.options);
-                self.queue.push_back(judge(parsed, &self.options));
+                let parsed = unit.parsed(source, target, self.place(position), options);
+                queue.push_back(judge(parsed, options));
             }
         }
     }
 
     /// The file ends inside of a unit: what there is of it can be mended.
-    fn give_broken(&mut self, unit: TranslationUnit, position: Position, stop: &Stop) {
+    fn give_broken(
+        &self,
+        unit: &TranslationUnit,
+        position: Position,
+        stop: &Stop,
+        queue: &mut VecDeque<Event>,
+    ) {
         if !matches!(stop, Stop::Input(_)) && !unit.variants.is_empty() {
             let content = unit.rest(&self.options);
             let message = "the file breaks inside of this unit".to_owned();
-            self.fault(position, Cause::Malformed, message, Some(content));
+            queue.push_back(self.fault(position, Cause::Malformed, message, content));
         }
     }
 
-    fn missing(&mut self, position: Position, cause: Cause, wanted: &Lang, unit: &TranslationUnit) {
+    fn missing(
+        &self,
+        position: Position,
+        cause: Cause,
+        wanted: &Lang,
+        unit: &TranslationUnit,
+    ) -> Event {
         let langs =
             if unit.langs.is_empty() { "nothing".to_owned() } else { unit.langs.join(", ") };
         let flag = match cause {
@@ -244,8 +225,7 @@ impl<'r> TmxReader<'r> {
         };
         let message =
             format!("no text in '{wanted}', only in {langs}; {flag} chooses another language");
-        let content = unit.rest(&self.options);
-        self.fault(position, cause, message, Some(content));
+        self.fault(position, cause, message, unit.rest(&self.options))
     }
 }
 
@@ -267,36 +247,42 @@ fn tag_fields(element: &Element, code: String) -> (TagFields, String) {
     (TagFields { pair, match_id, label, code }, attributes)
 }
 
-impl Iterator for TmxReader<'_> {
-    type Item = io::Result<Event>;
+impl XmlFormat for TmxReader<'_> {
+    const FORMAT: Format = Format::Tmx;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.queue.is_empty() && !self.ended {
-            match self.advance() {
-                Ok(()) => {}
-                Err(Stop::End) => self.ended = true,
-                Err(Stop::Broken(what)) => {
-                    self.ended = true;
-                    let position = self.document.position();
-                    let place = self.place(position);
-                    self.queue.push_back(broken(place, &what));
-                }
-                Err(Stop::Input(error)) => {
-                    self.ended = true;
-                    return Some(Err(error));
+    fn document(&self) -> &Document<'_> {
+        &self.document
+    }
+
+    fn place(&self, position: Position) -> Place {
+        position.place(&self.options.file_name, self.unit)
+    }
+
+    fn advance(&mut self, queue: &mut VecDeque<Event>) -> Result<(), Stop> {
+        let Piece::Start(element) = self.document.next()? else {
+            return Ok(());
+        };
+        if !self.seen_root {
+            self.seen_root = true;
+            if element.name != "tmx" {
+                return Err(Stop::Broken(format!(
+                    "this is XML, but <{}> is not TMX: a TMX file begins with <tmx>",
+                    element.name
+                )));
+            }
+        }
+        if element.name == "tu" {
+            self.unit += 1;
+            let position = self.document.position();
+            let mut unit = TranslationUnit { attributes: element.attributes, ..Default::default() };
+            match self.read_unit(&mut unit) {
+                Ok(()) => self.give(unit, position, queue),
+                Err(stop) => {
+                    self.give_broken(&unit, position, &stop, queue);
+                    return Err(stop);
                 }
             }
         }
-        self.queue.pop_front().map(Ok)
-    }
-}
-
-impl UnitReader for TmxReader<'_> {
-    fn bytes_read(&self) -> u64 {
-        self.document.source().bytes_read()
-    }
-
-    fn format(&self) -> Format {
-        Format::Tmx
+        Ok(())
     }
 }

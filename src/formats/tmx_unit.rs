@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
 
-use super::xml::Position;
+use super::xml::{Attributes, Position};
 use super::{ParsedUnit, ReadOptions, parse_time};
 
 /// Properties that hold a field of the unit.
@@ -42,7 +42,7 @@ pub(super) const SIDE_LANGS: [&str; 2] = ["source-lang", "target-lang"];
 /// A `tu` being read.
 #[derive(Default)]
 pub(super) struct TranslationUnit {
-    pub(super) attributes: Vec<(String, String)>,
+    pub(super) attributes: Attributes,
     pub(super) properties: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
     /// Those of the languages wanted.
@@ -58,7 +58,7 @@ pub(super) struct TranslationUnit {
 #[derive(Default)]
 pub(super) struct Variant {
     pub(super) lang: Option<Lang>,
-    pub(super) attributes: Vec<(String, String)>,
+    pub(super) attributes: Attributes,
     pub(super) properties: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
     pub(super) segment: Option<Segment>,
@@ -129,6 +129,22 @@ impl TranslationUnit {
         self.join(&self.variants[source], &self.variants[target], place, options)
     }
 
+    /// The unit of the only two variants: their texts are moved, as those of most units are.
+    pub(super) fn only(
+        mut self,
+        source: usize,
+        target: usize,
+        place: Place,
+        options: &ReadOptions,
+    ) -> ParsedUnit {
+        let mut segment = |variant: usize| self.variants[variant].segment.take();
+        let segments = (segment(source), segment(target));
+        let mut parsed = self.parsed(source, target, place, options);
+        parsed.content.source = segments.0.unwrap_or_default();
+        parsed.content.target = segments.1.unwrap_or_default();
+        parsed
+    }
+
     fn join(
         &self,
         source: &Variant,
@@ -187,17 +203,18 @@ struct Fields {
 
 impl Fields {
     /// Attributes of the elements that make up the unit, the one that counts first; values that differ are all kept.
-    fn attributes_of(&mut self, lists: &[&[(String, String)]]) {
+    fn attributes_of(&mut self, lists: &[&Attributes]) {
         let mut taken: Vec<(&str, &str)> = Vec::new();
         for (name, value) in lists.iter().copied().flatten() {
+            let name = name.as_ref();
             let known = name == "tuid" || is_kept(name);
             if !known || taken.contains(&(name, value)) {
                 continue;
             }
-            let first = !taken.iter().any(|(it, _)| it == name);
+            let first = !taken.iter().any(|(it, _)| *it == name);
             taken.push((name, value));
             let time = if first { parse_time(value) } else { None };
-            match name.as_str() {
+            match name {
                 "creationdate" if time.is_some() => self.created = time,
                 "changedate" if time.is_some() => self.changed = time,
                 "changeid" if first => self.author.clone_from(value),

@@ -4,19 +4,17 @@
 //! direction than the memory does: then its targets are the sources.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 
 use crate::limits::{
     FIELD_BYTES_MAX, TAG_DEFINITIONS_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX,
 };
-use crate::unit::{Cause, Diagnostic, Lang, Segment, UnitContent};
+use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
 
 use super::decode::{Source, Text};
 use super::xliff_side::{self as side, Codes, Side};
 use super::xml::{Document, Element, Piece, Position, Stop};
-use super::{
-    Event, Format, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time, rejected,
-};
+use super::xml_units::XmlFormat;
+use super::{Event, Format, ParsedUnit, ReadOptions, judge, parse_time, rejected};
 
 /// Category of metadata that holds fields of the model.
 pub(super) const METADATA: &str = "dhakira";
@@ -28,14 +26,15 @@ pub(super) const NUMBER: &str = "id";
 pub(super) struct XliffReader<'r> {
     document: Document<'r>,
     options: ReadOptions,
-    queue: VecDeque<Event>,
     unit: u64,
     seen_root: bool,
-    ended: bool,
     /// Languages of the file's sides.
     langs: [String; 2],
     original: String,
     codes: Codes,
+    /// Where the first candidate stands that is left out.
+    left_out: Option<Position>,
+    told_of_left_out: bool,
 }
 
 /// A `trans-unit` or `unit` being read.
@@ -61,41 +60,14 @@ impl<'r> XliffReader<'r> {
         Self {
             document: Document::new(text, source),
             options: options.clone(),
-            queue: VecDeque::new(),
             unit: 0,
             seen_root: false,
-            ended: false,
             langs: Default::default(),
             original: String::new(),
             codes: Codes::default(),
+            left_out: None,
+            told_of_left_out: false,
         }
-    }
-
-    fn advance(&mut self) -> Result<(), Stop> {
-        let Piece::Start(element) = self.document.next()? else { return Ok(()) };
-        if !self.seen_root {
-            self.seen_root = true;
-            if element.name != "xliff" {
-                let message = format!("this is XML, but <{}> is not <xliff>", element.name);
-                return Err(Stop::Broken(message));
-            }
-        }
-        match element.name.as_str() {
-            "xliff" | "file" => self.begin_file(&element),
-            // A tag definition of SDLXLIFF.
-            "tag" => self.read_definition(&element)?,
-            "trans-unit" | "unit" => {
-                self.codes.next_unit();
-                let mut translation = Translation::default();
-                keep_attributes(&element, &mut translation.attributes);
-                let position = self.document.position();
-                self.read_unit(&mut translation, element.name == "trans-unit", position)?;
-                self.give(translation);
-            }
-            "alt-trans" | "skl" | "internal-file" | "reference" => self.document.skip()?,
-            _ => {}
-        }
-        Ok(())
     }
 
     fn begin_file(&mut self, element: &Element) {
@@ -117,7 +89,7 @@ impl<'r> XliffReader<'r> {
         let (mut open, mut close) = (String::new(), String::new());
         loop {
             match self.document.next()? {
-                Piece::Start(child) if matches!(child.name.as_str(), "bpt" | "ph" | "st" | "x") => {
+                Piece::Start(child) if matches!(child.name.as_ref(), "bpt" | "ph" | "st" | "x") => {
                     open = self.document.read_text(FIELD_BYTES_MAX)?;
                 }
                 Piece::Start(child) if child.name == "ept" => {
@@ -154,7 +126,7 @@ impl<'r> XliffReader<'r> {
                 Piece::End if self.document.depth() < depth => return Ok(()),
                 _ => continue,
             };
-            match child.name.as_str() {
+            match child.name.as_ref() {
                 "segment" => {
                     let mut pair =
                         Pair { position: Some(self.document.position()), ..Pair::default() };
@@ -163,23 +135,8 @@ impl<'r> XliffReader<'r> {
                         unit.pairs.push(pair);
                     }
                 }
-                "alt-trans" => {
-                    let mut pair =
-                        Pair { position: Some(self.document.position()), ..Pair::default() };
-                    keep_attributes(&child, &mut pair.attributes);
-                    self.read_alternative(&mut pair)?;
-                    if pair.sides.iter().all(Option::is_some) && unit.bytes <= VARIANTS_BYTES_MAX {
-                        pair.attributes.insert("origin".to_owned(), "alt-trans".to_owned());
-                        unit.bytes += pair
-                            .sides
-                            .iter()
-                            .flatten()
-                            .map(|it| it.whole.text.len())
-                            .sum::<usize>();
-                        unit.pairs.push(pair);
-                    }
-                }
-                "ignorable" | "matches" | "glossary" | "validation" => self.document.skip()?,
+                // Of 1.2, of 2.x, of memoQ.
+                "alt-trans" | "match" | "insertedmatch" => self.read_alternative(&child, unit)?,
                 "source" | "target" | "seg-source" => self.read_side(unit, &child)?,
                 "note" => {
                     let note = self.document.read_text(FIELD_BYTES_MAX)?;
@@ -212,17 +169,38 @@ impl<'r> XliffReader<'r> {
                         keep(&mut unit.attributes, &format!("sdl:{id}"), state.to_owned());
                     }
                 }
-                _ => {}
+                "notes" | "originalData" | "metadata" | "matches" | "seg-defs" => {}
+                // Whatever else a program puts here may hold sources and targets that are not those of the unit: terms,
+                // earlier versions.
+                _ => self.document.skip()?,
             }
         }
     }
 
-    fn read_alternative(&mut self, pair: &mut Pair) -> Result<(), Stop> {
+    /// A candidate is a unit of its own when it has a source of its own; which source it is for is not said otherwise.
+    fn read_alternative(&mut self, element: &Element, unit: &mut Translation) -> Result<(), Stop> {
+        let mut pair = Pair { position: Some(self.document.position()), ..Pair::default() };
+        keep_attributes(element, &mut pair.attributes);
+        pair.attributes.insert("origin".to_owned(), element.name.to_string());
+        self.read_alternative_sides(&mut pair)?;
+        match &pair.sides {
+            [Some(source), Some(target)] => {
+                unit.bytes += source.whole.text.len() + target.whole.text.len();
+                if unit.bytes <= VARIANTS_BYTES_MAX {
+                    unit.pairs.push(pair);
+                }
+            }
+            _ => self.left_out = self.left_out.or(pair.position),
+        }
+        Ok(())
+    }
+
+    fn read_alternative_sides(&mut self, pair: &mut Pair) -> Result<(), Stop> {
         let depth = self.document.depth();
         loop {
             match self.document.next()? {
                 Piece::Start(child) => {
-                    let place = match child.name.as_str() {
+                    let place = match child.name.as_ref() {
                         "source" => 0,
                         "target" => 1,
                         _ => {
@@ -246,7 +224,7 @@ impl<'r> XliffReader<'r> {
         // An alternative is after the pair it belongs to.
         let own = |pair: &&mut Pair| !pair.attributes.contains_key("origin");
         let Some(pair) = unit.pairs.iter_mut().rev().find(own) else { return Ok(()) };
-        match element.name.as_str() {
+        match element.name.as_ref() {
             "source" => pair.sides[0] = Some(read),
             "seg-source" => pair.cut = Some(read),
             _ => {
@@ -255,6 +233,19 @@ impl<'r> XliffReader<'r> {
             }
         }
         Ok(())
+    }
+
+    /// What is told of candidates that are left out, once in a file.
+    fn notice(&mut self) -> Option<Event> {
+        let position = self.left_out.filter(|_| !self.told_of_left_out)?;
+        self.told_of_left_out = true;
+        let message = "a candidate (alt-trans, match) without a source and a target of its own is left out here; so are the \
+                       others of this file";
+        Some(Event::Notice(Diagnostic {
+            place: self.place(position),
+            cause: Cause::MissingSource,
+            message: message.to_owned(),
+        }))
     }
 
     /// Whether the file translates from the memory's target language into its source language.
@@ -266,7 +257,7 @@ impl<'r> XliffReader<'r> {
         fits(&self.langs[0], target) && !fits(&self.langs[0], source)
     }
 
-    fn give(&mut self, unit: Translation) {
+    fn give(&mut self, unit: Translation, queue: &mut VecDeque<Event>) {
         for pair in unit.pairs {
             let position = pair.position.unwrap_or(Position { line: 0, column: 0 });
             let [source, target] = pair.sides;
@@ -284,20 +275,20 @@ impl<'r> XliffReader<'r> {
                 if !id.is_empty() {
                     attributes.insert("segment".to_owned(), id);
                 }
-                self.give_unit(position, source, target, attributes, fault.clone());
+                let event = self.event(position, (source, target), attributes, fault.clone());
+                queue.push_back(event);
             }
         }
     }
 
-    fn give_unit(
-        &mut self,
+    fn event(
+        &self,
         position: Position,
-        source: Segment,
-        target: Segment,
+        (source, target): (Segment, Segment),
         attributes: BTreeMap<String, String>,
         fault: Option<(Cause, String)>,
-    ) {
-        let place = position.place(&self.options.file_name, self.unit);
+    ) -> Event {
+        let place = self.place(position);
         let untranslated = target.text.is_empty() && !source.text.is_empty();
         let (source, target) = if self.is_reversed() { (target, source) } else { (source, target) };
         let content = self.content(source, target, attributes);
@@ -306,13 +297,13 @@ impl<'r> XliffReader<'r> {
                 (Cause::MissingTarget, "the unit is not translated: it has no target".to_owned())
             })
         });
-        self.queue.push_back(match fault {
+        match fault {
             Some((cause, message)) => rejected(Diagnostic { place, cause, message }, Some(content)),
             None => judge(
                 ParsedUnit { content, place, previous_text: None, next_text: None },
                 &self.options,
             ),
-        });
+        }
     }
 
     fn content(
@@ -345,7 +336,12 @@ impl<'r> XliffReader<'r> {
                     let name = name.strip_prefix("attribute:").unwrap_or(name).to_owned();
                     content.attributes.insert(name, value);
                 }
-                None => drop(content.attributes.insert(name, value)),
+                None => match (name.as_str(), parse_time(&value)) {
+                    // Of memoQ.
+                    ("mq:lastchanginguser", _) => content.author = value,
+                    ("mq:lastchangedtimestamp", Some(time)) => content.changed = Some(time),
+                    _ => drop(content.attributes.insert(name, value)),
+                },
             }
         }
         content
@@ -393,8 +389,8 @@ fn keep_attributes(element: &Element, kept: &mut BTreeMap<String, String>) {
     const TOLD: [&str; 6] =
         ["xml:space", "xml:lang", "translate", "canResegment", "order", "subState"];
     for (name, value) in &element.attributes {
-        if !TOLD.contains(&name.as_str()) && !value.is_empty() {
-            let name = if name == "id" { "tuid" } else { name };
+        if !TOLD.contains(&name.as_ref()) && !value.is_empty() {
+            let name = if name == "id" { "tuid" } else { name.as_ref() };
             // The id of a segment of 2.x does not replace that of its unit.
             if !(element.name == "segment" && name == "tuid") {
                 keep(kept, name, value.clone());
@@ -415,35 +411,42 @@ fn keep(kept: &mut BTreeMap<String, String>, name: &str, value: String) {
     }
 }
 
-impl Iterator for XliffReader<'_> {
-    type Item = io::Result<Event>;
+impl XmlFormat for XliffReader<'_> {
+    const FORMAT: Format = Format::Xliff;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.queue.is_empty() && !self.ended {
-            match self.advance() {
-                Ok(()) => {}
-                Err(Stop::End) => self.ended = true,
-                Err(Stop::Broken(what)) => {
-                    self.ended = true;
-                    let place = self.document.position().place(&self.options.file_name, self.unit);
-                    self.queue.push_back(broken(place, &what));
-                }
-                Err(Stop::Input(error)) => {
-                    self.ended = true;
-                    return Some(Err(error));
-                }
+    fn document(&self) -> &Document<'_> {
+        &self.document
+    }
+
+    fn place(&self, position: Position) -> Place {
+        position.place(&self.options.file_name, self.unit)
+    }
+
+    fn advance(&mut self, queue: &mut VecDeque<Event>) -> Result<(), Stop> {
+        let Piece::Start(element) = self.document.next()? else { return Ok(()) };
+        if !self.seen_root {
+            self.seen_root = true;
+            if element.name != "xliff" {
+                let message = format!("this is XML, but <{}> is not <xliff>", element.name);
+                return Err(Stop::Broken(message));
             }
         }
-        self.queue.pop_front().map(Ok)
-    }
-}
-
-impl UnitReader for XliffReader<'_> {
-    fn bytes_read(&self) -> u64 {
-        self.document.source().bytes_read()
-    }
-
-    fn format(&self) -> Format {
-        Format::Xliff
+        match element.name.as_ref() {
+            "xliff" | "file" => self.begin_file(&element),
+            // A tag definition of SDLXLIFF.
+            "tag" => self.read_definition(&element)?,
+            "trans-unit" | "unit" => {
+                self.codes.next_unit();
+                let mut translation = Translation::default();
+                keep_attributes(&element, &mut translation.attributes);
+                let position = self.document.position();
+                self.read_unit(&mut translation, element.name == "trans-unit", position)?;
+                self.give(translation, queue);
+                queue.extend(self.notice());
+            }
+            "alt-trans" | "skl" | "internal-file" | "reference" => self.document.skip()?,
+            _ => {}
+        }
+        Ok(())
     }
 }

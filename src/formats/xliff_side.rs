@@ -117,7 +117,7 @@ struct SideReader<'c> {
 impl SideReader<'_> {
     fn begin(&mut self, document: &mut Document<'_>, element: Element) -> Result<(), Stop> {
         let mut fields = self.fields(&element);
-        match element.name.as_str() {
+        match element.name.as_ref() {
             "mrk" if element.attribute("mtype") == Some("seg") && self.outside.is_none() => {
                 let inner = SegmentBuilder::new(self.keep_tags);
                 let id = element.attribute("mid").unwrap_or_default().to_owned();

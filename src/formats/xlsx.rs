@@ -110,14 +110,14 @@ impl Sheet {
         let mut text = String::new();
         loop {
             match self.document.next()? {
-                Piece::Start(it) if matches!(it.name.as_str(), "v" | "t") => {
+                Piece::Start(it) if matches!(it.name.as_ref(), "v" | "t") => {
                     let piece = self.document.read_text(SEGMENT_BYTES_MAX)?;
                     if text.len() <= SEGMENT_BYTES_MAX {
                         text.push_str(&piece);
                     }
                 }
                 // Formulas and how a word is read are not the text.
-                Piece::Start(it) if matches!(it.name.as_str(), "f" | "rPh") => {
+                Piece::Start(it) if matches!(it.name.as_ref(), "f" | "rPh") => {
                     self.document.skip()?;
                 }
                 Piece::End if self.document.depth() < depth => break,

@@ -3,7 +3,9 @@
 //! Adds what it lacks: places of every piece, ceilings on depth and on the size of a piece, entities as text. Entities of
 //! a DTD are never expanded and nothing outside of the input is ever fetched. Knows nothing of TMX.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Error, Reader};
@@ -23,18 +25,62 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn place(self, file: &str, unit: u64) -> Place {
-        Place { file: file.to_owned(), line: self.line, column: self.column, unit }
+    pub(super) fn place(self, file: &Arc<str>, unit: u64) -> Place {
+        Place { file: Arc::clone(file), line: self.line, column: self.column, unit }
     }
 }
+
+/// The name of an element or an attribute; those that stand in every unit take no memory of their own.
+pub(super) type Name = Cow<'static, str>;
+
+/// Attributes of an element: names as written (`xml:lang`), values without entities.
+pub(super) type Attributes = Vec<(Name, String)>;
 
 /// A start tag.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Element {
     /// Without its namespace prefix.
-    pub(super) name: String,
-    /// Names as written (`xml:lang`), values without entities.
-    pub(super) attributes: Vec<(String, String)>,
+    pub(super) name: Name,
+    pub(super) attributes: Attributes,
+}
+
+/// Names that large files hold again and again.
+const USUAL_NAMES: [&str; 30] = [
+    "tu",
+    "tuv",
+    "seg",
+    "prop",
+    "xml:lang",
+    "lang",
+    "type",
+    "tuid",
+    "creationdate",
+    "changedate",
+    "creationid",
+    "changeid",
+    "lastusagedate",
+    "usagecount",
+    "datatype",
+    "segtype",
+    "srclang",
+    "note",
+    "ph",
+    "bpt",
+    "ept",
+    "it",
+    "x",
+    "i",
+    "trans-unit",
+    "unit",
+    "segment",
+    "source",
+    "target",
+    "id",
+];
+
+fn name(written: &str) -> Name {
+    let usual = USUAL_NAMES.iter().find(|usual| **usual == written);
+    usual.map_or_else(|| Cow::Owned(written.to_owned()), |usual| Cow::Borrowed(*usual))
 }
 
 impl Element {
@@ -71,7 +117,7 @@ pub(super) enum Stop {
 pub(super) struct Document<'r> {
     reader: Reader<Tracked<'r>>,
     buffer: Vec<u8>,
-    open: Vec<String>,
+    open: Vec<Name>,
     /// The end of an empty element that was given out as a start.
     pending_end: bool,
     source: Source,
@@ -197,9 +243,10 @@ impl<'r> Document<'r> {
                 Piece::Start(element)
             }
             Event::End(end) => {
-                let name = end.local_name().as_ref().to_owned();
+                let name = end.local_name();
+                let name = name.as_ref();
                 match self.open.pop() {
-                    Some(open) if open == name => Piece::End,
+                    Some(open) if *open == *name => Piece::End,
                     Some(open) => {
                         return Err(Stop::Broken(format!(
                             "</{name}> stands where </{open}> is due"
@@ -246,7 +293,7 @@ impl<'r> Document<'r> {
         if self.open.len() >= XML_DEPTH_MAX {
             return Err(Stop::Broken(format!("elements are nested deeper than {XML_DEPTH_MAX}")));
         }
-        let name = start.local_name().as_ref().to_owned();
+        let name = name(start.local_name().as_ref());
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
             let attribute =
@@ -254,7 +301,7 @@ impl<'r> Document<'r> {
             let value = unescape(&attribute.value).map_err(|what| {
                 Stop::Broken(format!("<{name} {}>: {what}", attribute.key.as_ref()))
             })?;
-            attributes.push((attribute.key.as_ref().to_owned(), value));
+            attributes.push((self::name(attribute.key.as_ref()), value));
         }
         self.open.push(name.clone());
         Ok(Element { name, attributes })
@@ -334,6 +381,26 @@ struct Tracked<'r> {
 
 /// Moves a position past some bytes.
 fn advance(position: &mut Position, after_return: &mut bool, bytes: &[u8]) {
+    // Counting one thing at a time takes a few instructions for many bytes.
+    let count = |bytes: &[u8], is: fn(u8) -> bool| bytes.iter().filter(|&&it| is(it)).count();
+    let Some(&last) = bytes.last() else { return };
+    if *after_return || count(bytes, |it| it == b'\r') > 0 {
+        return advance_bytewise(position, after_return, bytes);
+    }
+    let feeds = count(bytes, |it| it == b'\n');
+    let mut line = bytes;
+    if feeds > 0 {
+        position.line += feeds as u64;
+        position.column = 1;
+        let start = bytes.iter().rposition(|&it| it == b'\n').map_or(0, |feed| feed + 1);
+        line = &bytes[start..];
+    }
+    position.column += count(line, |it| !matches!(it, 0x80..=0xbf)) as u64;
+    *after_return = last == b'\r';
+}
+
+/// The same one byte after the other, whatever the line ends are.
+fn advance_bytewise(position: &mut Position, after_return: &mut bool, bytes: &[u8]) {
     for &byte in bytes {
         match byte {
             b'\n' if *after_return => {}
@@ -410,5 +477,25 @@ impl std::fmt::Display for Escaped<'_> {
             rest = &rest[place + 1..];
         }
         out.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_those_of_counting_one_by_one() {
+        let text = "a\u{633}\n\r\nb\rc\u{644}\u{627}\n\nxyz\r\r\nq\u{1f600}w";
+        let start = Position { line: 1, column: 1 };
+        for size in 1..text.len() {
+            let (mut fast, mut slow) = ((start, false), (start, false));
+            for piece in text.as_bytes().chunks(size) {
+                advance(&mut fast.0, &mut fast.1, piece);
+                advance_bytewise(&mut slow.0, &mut slow.1, piece);
+                assert_eq!(fast, slow, "pieces of {size}");
+            }
+            assert_eq!(slow.0, Position { line: 8, column: 4 });
+        }
     }
 }

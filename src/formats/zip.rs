@@ -5,6 +5,7 @@
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::DeflateDecoder;
 
@@ -15,6 +16,8 @@ use crate::limits::{EXPANSION_FREE_BYTES, EXPANSION_MAX, ZIP_BYTES_MAX, ZIP_ENTR
 pub(super) struct Archive {
     bytes: Arc<[u8]>,
     entries: Vec<Entry>,
+    /// Bytes that came out of all entries so far: entries may be many, and lie over one another.
+    unpacked: Arc<AtomicU64>,
 }
 
 /// A file in an archive.
@@ -48,7 +51,7 @@ impl Archive {
             return Err(invalid(format!("a ZIP archive of more than {most} MiB; unpack it first")));
         }
         let entries = directory(&bytes)?;
-        Ok(Self { bytes: bytes.into(), entries })
+        Ok(Self { bytes: bytes.into(), entries, unpacked: Arc::default() })
     }
 
     /// Size of the archive.
@@ -87,6 +90,8 @@ impl Archive {
             checksum: entry.checksum,
             bytes: 0,
             most: EXPANSION_FREE_BYTES.max(entry.packed_bytes as u64 * EXPANSION_MAX),
+            all: Arc::clone(&self.unpacked),
+            most_of_all: EXPANSION_FREE_BYTES.max(self.bytes().saturating_mul(EXPANSION_MAX)),
         }))
     }
 }
@@ -151,6 +156,8 @@ struct Checked {
     checksum: u32,
     bytes: u64,
     most: u64,
+    all: Arc<AtomicU64>,
+    most_of_all: u64,
 }
 
 impl Read for Checked {
@@ -158,9 +165,11 @@ impl Read for Checked {
         let bytes = self.unpacked.read(buffer)?;
         self.hasher.update(&buffer[..bytes]);
         self.bytes += bytes as u64;
-        if self.bytes > self.most {
+        let all = self.all.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if self.bytes > self.most || all > self.most_of_all {
+            let what = if self.bytes > self.most { "a file in the" } else { "the" };
             return Err(invalid(format!(
-                "a file in the ZIP archive unpacks to more than {EXPANSION_MAX} times its size"
+                "{what} ZIP archive unpacks to more than {EXPANSION_MAX} times its size"
             )));
         }
         if bytes == 0 && !buffer.is_empty() && self.hasher.clone().finalize() != self.checksum {

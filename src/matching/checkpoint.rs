@@ -66,9 +66,11 @@ impl MemoryIndex {
             if !fits {
                 return Err(damaged("parts that do not fit together"));
             }
-            sets.push(Set::assembled(Arc::new(rows), dead, sealed.map(Arc::new)));
+            let set = Set::assembled(Arc::new(rows), dead, sealed.map(Arc::new));
+            let wait = set.waits();
+            sets.push(if wait { Set::seal(&[set], &vocabulary) } else { set });
         }
-        if sets.iter().filter(|set| set.sealed().is_none()).count() > 1 {
+        if sets.iter().filter(|set| set.is_open()).count() > 1 {
             return Err(damaged("two open sets"));
         }
         Ok(Self::assembled(vocabulary, sets))

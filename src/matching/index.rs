@@ -1,24 +1,26 @@
 //! What is in a memory right now? One index a memory: changes go in as batches, questions see a whole number of them.
 //!
 //! Readers take the current snapshot and keep it; a writer makes the next one beside it and puts it in its place. New rows
-//! gather in a small open set; when there are enough they are sealed, and sealed sets are merged on a thread of their own.
+//! gather in a small open set; when there are enough they wait to be sealed, on a thread of their own, and sealed sets are
+//! merged on another.
 //! Knows nothing of the store: what is acknowledged, and when, is the caller's business.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use crate::text::Analysis;
 use crate::unit::UnitId;
 
-use super::concordance::{self, Expression, Page, Passage};
+use super::concordance::{self, Expression, Page, Passage, Side};
 use super::families::Families;
-use super::form::Token;
+use super::form::{Gap, Token};
 use super::judge::Judge;
 use super::query::{Cancelled, Hit, Options, Query};
-use super::rows::{NumberedEntry, Rows};
+use super::rows::{NumberedEntry, Rows, unusual_gaps};
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
-use super::sets::{OPEN_ROWS_MAX, Sealed, Set, Snapshot};
+use super::sets::{SEALED_ROWS_WANTED, Sealed, Set, Snapshot, WAITING_ROWS_MAX};
 use super::vocabulary::{RecentWords, Vocabulary};
 use super::{Facts, Form, IndexChange, IndexEntry};
 
@@ -26,6 +28,8 @@ use super::{Facts, Form, IndexChange, IndexEntry};
 const SCRATCHES_MAX: usize = 256;
 /// Lists of recent words that are kept: each takes a megabyte.
 const RECENTS_MAX: usize = 16;
+/// How long few rows wait for others to be sealed together with them.
+const MORE_MAY_COME: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// The index of one memory.
 #[derive(Default)]
@@ -36,7 +40,7 @@ pub struct MemoryIndex {
     /// Words that came lately, for whoever numbers entries; what no thread is using at the moment.
     recent: Mutex<Vec<RecentWords>>,
     /// What a merging thread does first.
-    at_thread_start: Option<fn()>,
+    at_thread_start: AtStart,
 }
 
 /// Where the memory goes, in bytes.
@@ -58,6 +62,10 @@ struct Shared {
     writer: Mutex<()>,
     /// Whether a thread is merging.
     merging: AtomicBool,
+    /// Whether a thread is there that seals what waits.
+    sealing: AtomicBool,
+    /// Held by whoever seals.
+    sealer: Mutex<()>,
 }
 
 impl Default for Shared {
@@ -67,6 +75,8 @@ impl Default for Shared {
             current: RwLock::default(),
             writer: Mutex::default(),
             merging: AtomicBool::new(false),
+            sealing: AtomicBool::new(false),
+            sealer: Mutex::default(),
         }
     }
 }
@@ -124,7 +134,7 @@ impl MemoryIndex {
         if last.is_empty() {
             return;
         }
-        let _writing = self.shared.write();
+        let writing = self.shared.write();
         let vocabulary = &self.shared.vocabulary;
         let mut rows = Rows::default();
         for change in last.values() {
@@ -145,17 +155,26 @@ impl MemoryIndex {
         sets.retain(|set| set.live() > 0);
         if rows.len() > 0 {
             let new = Set::open(rows);
-            // At most one set is open.
-            let open = sets.iter().position(|set| set.sealed().is_none());
-            let joined = match open.map(|at| sets.remove(at)) {
+            // At most one set is open; what may be being sealed is not touched.
+            let open = sets.iter().position(|set| set.is_open() && new.is_open());
+            let new = match open.map(|at| sets.remove(at)) {
                 Some(open) => Set::open(Rows::collect(open.live_rows().chain(new.live_rows()))),
                 None => new,
             };
-            let full = joined.live() > OPEN_ROWS_MAX;
-            sets.push(if full { Set::seal(joined.rows(), vocabulary) } else { joined });
+            sets.push(new);
         }
-        self.shared.publish(Snapshot { sets });
-        self.merge_in_background();
+        let snapshot = Snapshot { sets };
+        let waiting_rows = snapshot.waiting_rows();
+        self.shared.publish(snapshot);
+        drop(writing);
+        if waiting_rows > WAITING_ROWS_MAX {
+            self.shared.seal();
+            self.merge_in_background();
+        } else if waiting_rows > 0 {
+            self.seal_in_background();
+        } else {
+            self.merge_in_background();
+        }
     }
 
     /// The units whose source has this hash, with their content hashes, in the order of the units.
@@ -252,9 +271,10 @@ impl MemoryIndex {
         }
     }
 
-    /// Merges until nothing is left to merge, and waits for it.
+    /// Seals and merges until nothing is left, and waits for it.
     pub fn settle(&self) {
         loop {
+            self.shared.seal();
             self.merge_in_background();
             if !self.shared.merging.load(Ordering::Acquire) {
                 return;
@@ -265,28 +285,85 @@ impl MemoryIndex {
     }
 
     fn merge_in_background(&self) {
-        if self.shared.snapshot().to_merge().is_none()
-            || self.shared.merging.swap(true, Ordering::AcqRel)
-        {
-            return;
-        }
-        let shared = Arc::clone(&self.shared);
-        let at_start = self.at_thread_start;
-        let merging = std::thread::Builder::new().name("dhakira-merge".into()).spawn(move || {
-            at_start.inspect(|call| call());
-            let done = Done(&shared.merging);
-            while shared.merge() {}
-            drop(done);
-        });
-        if merging.is_err() {
-            // No thread to be had: searches go on, somewhat slower, and the next change tries again.
-            self.shared.merging.store(false, Ordering::Release);
-        }
+        merge_in_background(&self.shared, self.at_thread_start);
+    }
+
+    fn seal_in_background(&self) {
+        let job = Background {
+            flag: |it| &it.sealing,
+            is_due: |it| it.snapshot().waiting_rows() > 0,
+            work: |shared, at_start| {
+                let mut rows_before = 0;
+                loop {
+                    let rows = shared.snapshot().waiting_rows();
+                    if rows >= SEALED_ROWS_WANTED || rows == rows_before {
+                        break;
+                    }
+                    rows_before = rows;
+                    std::thread::sleep(MORE_MAY_COME);
+                }
+                shared.seal();
+                merge_in_background(shared, at_start);
+            },
+        };
+        job.start(&self.shared, self.at_thread_start);
     }
 
     fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a thread does first.
+type AtStart = Option<fn()>;
+
+/// Work that one thread at a time does beside everything else.
+#[derive(Clone, Copy)]
+struct Background {
+    /// Whether a thread does it.
+    flag: fn(&Shared) -> &AtomicBool,
+    /// Whether there is something to do.
+    is_due: fn(&Shared) -> bool,
+    work: fn(&Arc<Shared>, AtStart),
+}
+
+impl Background {
+    /// Has it done on a thread of its own, unless one does it already or nothing is to be done.
+    fn start(self, shared: &Arc<Shared>, at_start: AtStart) {
+        if !self.takes(shared) {
+            return;
+        }
+        let mine = Arc::clone(shared);
+        let thread = std::thread::Builder::new().name("dhakira-merge".into()).spawn(move || {
+            at_start.inspect(|call| call());
+            loop {
+                let done = Done((self.flag)(&mine));
+                (self.work)(&mine, at_start);
+                drop(done);
+                // Whoever came while the last of it was done has seen that a thread is there.
+                if !self.takes(&mine) {
+                    return;
+                }
+            }
+        });
+        if thread.is_err() {
+            // No thread to be had: searches go on, somewhat slower, and the next change tries again.
+            (self.flag)(shared).store(false, Ordering::Release);
+        }
+    }
+
+    fn takes(self, shared: &Shared) -> bool {
+        (self.is_due)(shared) && !(self.flag)(shared).swap(true, Ordering::AcqRel)
+    }
+}
+
+fn merge_in_background(shared: &Arc<Shared>, at_start: AtStart) {
+    let job = Background {
+        flag: |it| &it.merging,
+        is_due: |it| it.snapshot().to_merge().is_some(),
+        work: |shared, _| while shared.merge() {},
+    };
+    job.start(shared, at_start);
 }
 
 /// An index at one moment.
@@ -337,7 +414,7 @@ impl Loader<'_> {
             return;
         }
         let shared = &self.index.shared;
-        let set = Set::seal(&self.rows.sorted(), &shared.vocabulary);
+        let set = Set::seal(&[Set::open(self.rows)], &shared.vocabulary);
         let _writing = shared.write();
         let mut sets = shared.snapshot().sets.clone();
         sets.push(set);
@@ -369,6 +446,42 @@ impl Numbering<'_> {
         let recent = self.recent.get_or_insert_default();
         let number = |token: Token<'_>| vocabulary.intern_recent(token, recent);
         NumberedEntry::of_texts(unit, texts, facts, vocabulary, number)
+    }
+
+    /// The words of an analysed text. Texts of one side are analysed alike: `side` and what a token is written as and is
+    /// tell it from all others.
+    pub fn words(&mut self, analysis: &Analysis, side: Side) -> Vec<u32> {
+        let vocabulary = &self.index.shared.vocabulary;
+        let recent = self.recent.get_or_insert_default();
+        let mut words = Vec::with_capacity(analysis.tokens().len());
+        for token in analysis.words() {
+            let surface = analysis.surface(token);
+            let whole = || Token {
+                surface,
+                folded: analysis.folded(token),
+                class: analysis.class(token),
+                number_like: token.kind.is_number_like(),
+            };
+            words.push(vocabulary.intern_keyed((surface, token.kind, side), whole, recent));
+        }
+        words
+    }
+
+    /// Makes one ready of an analysed source and the words of its target; document and author are given apart from the
+    /// other facts.
+    pub fn number_analysed(
+        &mut self,
+        (source, tags): (&Analysis, u64),
+        target: Vec<u32>,
+        facts: &Facts,
+        names: [&str; 2],
+    ) -> NumberedEntry {
+        let words = self.words(source, Side::Source);
+        let vocabulary = &self.index.shared.vocabulary;
+        let gaps = source.gaps().map(|it| Gap { canonical: it.canonical, folded: it.folded });
+        let gaps = unusual_gaps(gaps, words.len(), vocabulary);
+        let names = vocabulary.intern_names(names, self.recent.get_or_insert_default());
+        NumberedEntry::of_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
     }
 }
 
@@ -405,19 +518,36 @@ impl Shared {
     fn merge(&self) -> bool {
         let snapshot = self.snapshot();
         let Some(old) = snapshot.to_merge() else { return false };
-        let rows = Rows::collect(old.iter().flat_map(Set::live_rows));
-        let mut merged = Set::seal(&rows, &self.vocabulary);
-        drop(rows);
+        self.replace(&old);
+        true
+    }
+
+    /// Seals what waits for it.
+    fn seal(&self) {
+        let _sealing = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.snapshot().waiting();
+        if !waiting.is_empty() {
+            self.replace(&waiting);
+        }
+    }
+
+    /// Puts one sealed set in the place of some that only the caller replaces.
+    fn replace(&self, old: &[Set]) {
+        let mut new = Set::seal(old, &self.vocabulary);
         let _writing = self.write();
-        let mut sets = Vec::new();
-        for set in &self.snapshot().sets {
-            match old.iter().find(|old| old.has_rows_of(set)) {
-                Some(old) => merged.remove(set.gone_since(old)),
-                None => sets.push(set.clone()),
+        let snapshot = self.snapshot();
+        for old in old {
+            match snapshot.sets.iter().find(|set| set.has_rows_of(old)) {
+                Some(set) => new.remove(set.gone_since(old)),
+                // Everything in it has gone since.
+                None => new.remove(old.live_rows().map(|row| row.facts.unit)),
             }
         }
-        sets.push(merged);
+        let others = snapshot.sets.iter().filter(|set| !old.iter().any(|it| it.has_rows_of(set)));
+        let mut sets: Vec<Set> = others.cloned().collect();
+        if new.live() > 0 {
+            sets.push(new);
+        }
         self.publish(Snapshot { sets });
-        true
     }
 }

@@ -24,6 +24,10 @@ impl<T: Copy> Lists<T> {
         fits.then_some(Self { all, ends })
     }
 
+    pub(super) fn with_capacity(lists: usize, entries: usize) -> Self {
+        Self { all: Vec::with_capacity(entries), ends: Vec::with_capacity(lists) }
+    }
+
     pub(super) fn push(&mut self, list: &[T]) {
         self.all.extend_from_slice(list);
         self.ends.push(length_u32(self.all.len()));

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use crate::unit::{Context, Timestamp, UnitId};
 
 use super::checkpoint::{read_lists, write_lists};
-use super::form::Token;
+use super::form::{Gap, Token};
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
@@ -124,14 +124,23 @@ impl NumberedEntry {
         mut number: impl FnMut(Token<'_>) -> u32,
     ) -> Self {
         let words: Vec<u32> = source.tokens().map(&mut number).collect();
-        let gaps = source.gaps().map(|gap| vocabulary.intern_gap(gap)).zip(0..);
-        let unusual = gaps.filter(|&(gap, place)| gap != usual_gap(place as usize, words.len()));
+        let names = [&facts.document, &facts.author].map(|name| vocabulary.intern_text(name));
         Self {
-            facts: facts_of(unit, source.tags(), facts, vocabulary),
-            gaps: unusual.map(|(gap, place)| (place, gap)).collect(),
+            facts: facts_of(unit, source.tags(), facts, names),
+            gaps: unusual_gaps(source.gaps(), words.len(), vocabulary),
             target: target.tokens().map(number).collect(),
             words,
         }
+    }
+
+    /// Of numbers of words and names that were given before.
+    pub(super) fn of_numbers(
+        (unit, tags): (UnitId, u64),
+        (words, target): (Vec<u32>, Vec<u32>),
+        gaps: Vec<UnusualGap>,
+        (facts, names): (&Facts, [u32; 2]),
+    ) -> Self {
+        Self { facts: facts_of(unit, tags, facts, names), words, gaps, target }
     }
 
     /// The same entry as that of a unit whose number and date are known only now.
@@ -170,10 +179,8 @@ impl Rows {
 
     /// Ready to be looked into.
     pub(super) fn sorted(mut self) -> Self {
-        self.by_unit = (0..length_u32(self.facts.len())).collect();
-        self.by_hash.clone_from(&self.by_unit);
-        self.by_unit.sort_unstable_by_key(|&row| self.facts[row as usize].unit);
-        self.by_hash.sort_unstable_by_key(|&row| (self.facts[row as usize].source_hash, row));
+        self.by_unit = self.order(|facts| facts.unit.0);
+        self.by_hash = self.order(|facts| facts.source_hash);
         self.hashes = HashFilter::of(&self.facts);
         self.facts.shrink_to_fit();
         self.words.shrink_to_fit();
@@ -182,11 +189,25 @@ impl Rows {
         self
     }
 
-    /// The same rows, the shortest first, those of one length in order of their units.
-    pub(super) fn by_length(&self) -> Self {
-        let mut order = self.by_unit.clone();
-        order.sort_by_key(|&row| self.length(row as usize));
-        Self::collect(order.into_iter().map(|row| self.row(row as usize)))
+    /// Rows in order of a key, those with the same one in their order.
+    fn order(&self, key: impl Fn(&RowFacts) -> u64) -> Vec<u32> {
+        // The keys beside the rows: looking each up at every comparison is what would cost.
+        let mut order: Vec<(u64, u32)> = self.facts.iter().map(key).zip(0..).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// With room for as many rows as others have, and for all that those hold.
+    pub(super) fn with_room_of<'a>(others: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let sum = |of: fn(&Self) -> usize| others.clone().map(of).sum::<usize>();
+        let rows = sum(Self::len);
+        Self {
+            facts: Vec::with_capacity(rows),
+            words: Lists::with_capacity(rows, sum(|it| it.words.all().len())),
+            gaps: Lists::with_capacity(rows, sum(|it| it.gaps.all().len())),
+            target: Lists::with_capacity(rows, sum(|it| it.target.all().len())),
+            ..Self::default()
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -219,6 +240,11 @@ impl Rows {
     /// The words of the translations of all rows.
     pub(super) fn target(&self) -> &Lists<u32> {
         &self.target
+    }
+
+    /// The highest unit.
+    pub(super) fn last_unit(&self) -> Option<UnitId> {
+        self.by_unit.last().map(|&row| self.facts[row as usize].unit)
     }
 
     /// The row of a unit.
@@ -323,7 +349,18 @@ impl HashFilter {
     }
 }
 
-fn facts_of(unit: UnitId, tags: u64, facts: &Facts, vocabulary: &Vocabulary) -> RowFacts {
+/// The gaps that are not the usual ones, with their places.
+pub(super) fn unusual_gaps<'a>(
+    gaps: impl Iterator<Item = Gap<'a>>,
+    words: usize,
+    vocabulary: &Vocabulary,
+) -> Vec<UnusualGap> {
+    let numbered = gaps.map(|gap| vocabulary.intern_gap(gap)).zip(0..);
+    let unusual = numbered.filter(|&(gap, place)| gap != usual_gap(place as usize, words));
+    unusual.map(|(gap, place)| (place, gap)).collect()
+}
+
+fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]) -> RowFacts {
     let Facts { source_hash, content_hash, context, changed, .. } = *facts;
     RowFacts {
         unit,
@@ -332,8 +369,8 @@ fn facts_of(unit: UnitId, tags: u64, facts: &Facts, vocabulary: &Vocabulary) -> 
         tags,
         changed,
         neighbours: context.into(),
-        document: vocabulary.intern_text(&facts.document),
-        author: vocabulary.intern_text(&facts.author),
+        document,
+        author,
     }
 }
 

@@ -11,11 +11,16 @@ use crate::unit::UnitId;
 use super::concordance::Side;
 use super::occurrences::Occurrences;
 use super::postings::Postings;
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, length_u32};
 use super::vocabulary::Vocabulary;
 
 /// Rows of the open set, which are looked at one by one.
 pub(super) const OPEN_ROWS_MAX: usize = 256;
+/// Rows in sets that wait to be sealed, and are looked at one by one as well, from which on none are added: a search of them
+/// takes about a millisecond.
+pub(super) const WAITING_ROWS_MAX: usize = 32 * 1_024;
+/// Rows that are sealed together when so many come in a short time: fewer are merged more often.
+pub(super) const SEALED_ROWS_WANTED: usize = 12 * 1_024;
 /// Sealed sets of about one size that are merged into one; the next size is so many times larger.
 const SETS_PER_SIZE: usize = 4;
 
@@ -60,6 +65,16 @@ impl Snapshot {
         sets
     }
 
+    /// Sets that wait to be sealed.
+    pub(super) fn waiting(&self) -> Vec<Set> {
+        self.sets.iter().filter(|set| set.waits()).cloned().collect()
+    }
+
+    /// Rows in them.
+    pub(super) fn waiting_rows(&self) -> usize {
+        self.sets.iter().filter(|set| set.waits()).map(Set::live).sum()
+    }
+
     /// Sealed sets of one size, when there are enough of them; or one that is more gone than there.
     pub(super) fn to_merge(&self) -> Option<Vec<Set>> {
         let sealed = || self.sets.iter().filter(|set| set.sealed.is_some());
@@ -96,8 +111,34 @@ impl Set {
         Self { rows: Arc::new(rows), sealed: None, dead: Arc::default() }
     }
 
-    pub(super) fn seal(rows: &Rows, vocabulary: &Vocabulary) -> Self {
-        let rows = rows.by_length();
+    /// Whether rows are still added to it.
+    pub(super) fn is_open(&self) -> bool {
+        self.sealed.is_none() && self.rows.len() <= OPEN_ROWS_MAX
+    }
+
+    /// Whether it is to be sealed.
+    pub(super) fn waits(&self) -> bool {
+        self.sealed.is_none() && self.rows.len() > OPEN_ROWS_MAX
+    }
+
+    /// The live rows of some sets as one, the shortest first, those of one length in order of their units.
+    pub(super) fn seal(sets: &[Self], vocabulary: &Vocabulary) -> Self {
+        let mut order: Vec<(u32, UnitId, u32, u32)> =
+            Vec::with_capacity(sets.iter().map(Self::live).sum());
+        for (part, set) in (0..).zip(sets) {
+            let live = (0..set.rows.len()).filter(|&row| !set.dead.contains(row));
+            order.extend(live.map(|row| {
+                let (length, unit) = (set.rows.length(row), set.rows.facts(row).unit);
+                (length_u32(length), unit, part, length_u32(row))
+            }));
+        }
+        // Sealed sets are in this order already, and a stable sort merges what is in order.
+        order.sort();
+        let mut rows = Rows::with_room_of(sets.iter().map(Self::rows));
+        for (_, _, part, row) in order {
+            rows.push(sets[part as usize].rows.row(row as usize));
+        }
+        let rows = rows.sorted();
         let (postings, (source, target)) = rayon::join(
             || Postings::new(&rows, vocabulary),
             || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
@@ -145,7 +186,9 @@ impl Set {
     }
 
     pub(super) fn remove(&mut self, units: impl Iterator<Item = UnitId>) {
-        for unit in units {
+        // Most that an import brings are new, with numbers above all others.
+        let last = self.rows.last_unit();
+        for unit in units.filter(|unit| last.is_some_and(|last| *unit <= last)) {
             if let Some(row) = self.rows.find(unit)
                 && !self.dead.contains(row)
             {

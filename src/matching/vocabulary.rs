@@ -3,7 +3,7 @@
 //! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
 //! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 use std::io::{self, Read, Write};
 
 use foldhash::fast::RandomState;
@@ -24,25 +24,26 @@ pub(super) struct RecentWords {
     /// Words are told apart by 128 bits with seeds that nobody outside knows.
     hashers: (RandomState, RandomState),
     places: Vec<((u64, u64), u32)>,
+    /// The last document and the last author: what comes next is most often of the same.
+    names: [Option<(Box<str>, u32)>; 2],
 }
 
-/// Half a megabyte to a megabyte; a power of two.
-const RECENT_WORDS: usize = 1 << 15;
+/// A megabyte and a half; a power of two.
+const RECENT_WORDS: usize = 1 << 16;
 
 impl Default for RecentWords {
     fn default() -> Self {
         Self {
             hashers: (RandomState::default(), RandomState::default()),
             places: vec![((0, 0), UNKNOWN); RECENT_WORDS],
+            names: [None, None],
         }
     }
 }
 
 impl RecentWords {
-    fn key(&self, token: Token<'_>) -> (u64, u64) {
-        let Token { surface, folded, class, number_like } = token;
-        let all = (surface, folded, class, number_like);
-        (self.hashers.0.hash_one(all), self.hashers.1.hash_one(all))
+    fn key(&self, word: impl Hash) -> (u64, u64) {
+        (self.hashers.0.hash_one(&word), self.hashers.1.hash_one(&word))
     }
 }
 
@@ -118,8 +119,12 @@ impl Vocabulary {
     /// The number of a word.
     pub(super) fn intern_word(&self, token: Token<'_>) -> u32 {
         let surface = self.intern_text(token.surface);
-        let folded = self.intern_text(token.folded);
-        let class = self.intern_text(token.class);
+        // The same text is not looked for twice.
+        let same = |text: &str, other: &str, number: u32| {
+            if text == other { number } else { self.intern_text(text) }
+        };
+        let folded = same(token.folded, token.surface, surface);
+        let class = same(token.class, token.folded, folded);
         let entry = FormEntry { folded, class, number_like: token.number_like };
         let form = self.forms.intern(&entry, |&entry| entry);
         self.words.intern(&WordEntry { surface, form }, |&entry| entry)
@@ -127,14 +132,37 @@ impl Vocabulary {
 
     /// The number of a word, most often without a look at the vocabulary.
     pub(super) fn intern_recent(&self, token: Token<'_>, recent: &mut RecentWords) -> u32 {
-        let key = recent.key(token);
+        let Token { surface, folded, class, number_like } = token;
+        self.intern_keyed((surface, folded, class, number_like), || token, recent)
+    }
+
+    /// The same of a word that something shorter tells from all others: `word` must decide what `token` gives.
+    pub(super) fn intern_keyed<'t>(
+        &self,
+        word: impl Hash,
+        token: impl FnOnce() -> Token<'t>,
+        recent: &mut RecentWords,
+    ) -> u32 {
+        let key = recent.key(word);
         // The low bits of a hash choose the place.
         #[expect(clippy::cast_possible_truncation)]
         let place = &mut recent.places[key.0 as usize % RECENT_WORDS];
         if place.0 != key || place.1 == UNKNOWN {
-            *place = (key, self.intern_word(token));
+            *place = (key, self.intern_word(token()));
         }
         place.1
+    }
+
+    /// The numbers of a document and an author.
+    pub(super) fn intern_names(&self, names: [&str; 2], recent: &mut RecentWords) -> [u32; 2] {
+        let mut numbers = [0; 2];
+        for ((name, last), number) in names.into_iter().zip(&mut recent.names).zip(&mut numbers) {
+            *number = match last {
+                Some((text, number)) if **text == *name => *number,
+                _ => last.insert((name.into(), self.intern_text(name))).1,
+            };
+        }
+        numbers
     }
 
     pub(super) fn intern_gap(&self, gap: Gap<'_>) -> u32 {

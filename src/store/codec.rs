@@ -3,6 +3,8 @@
 //! Old versions are read for ever: a new layout gets a new version byte and a match arm here. Knows nothing of where the
 //! bytes live.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +48,14 @@ fn encode_version<T: Serialize>(
     key: &[u8],
     record: &T,
 ) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = postcard::to_extend(record, vec![version])?;
+    Ok(sealed(postcard::to_extend(record, vec![version])?, key))
+}
+
+/// Puts the checksum behind a record.
+fn sealed(mut bytes: Vec<u8>, key: &[u8]) -> Vec<u8> {
     let checksum = checksum(key, &bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
-    Ok(bytes)
+    bytes
 }
 
 /// The record in `bytes`, found under `key`.
@@ -108,12 +114,15 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
 
 /// The running checksum after a record: of the one before and of the record with a `chain` of 0.
 pub(super) fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
-    let record = LogRecord { chain: 0, ..record.clone() };
+    let record = match record.chain {
+        0 => Cow::Borrowed(record),
+        _ => Cow::Owned(LogRecord { chain: 0, ..record.clone() }),
+    };
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&before.to_le_bytes());
     hasher.update(&match &record.effects {
         None => postcard::to_stdvec(&LogRecordV1::of(&record))?,
-        Some(_) => postcard::to_stdvec(&record)?,
+        Some(_) => postcard::to_stdvec(record.as_ref())?,
     });
     Ok(hasher.finalize())
 }
@@ -178,8 +187,17 @@ struct UnitRecord {
 /// The bytes of a unit; its number is in its key, and the checksum covers it.
 pub(super) fn encode_unit(memory: MemoryKey, unit: &Unit) -> Result<Vec<u8>, CodecError> {
     let record = UnitRecordRef { revision: unit.revision, content: &unit.content };
-    encode(&unit_key(memory, unit.id, 0), &record)
+    let content = &unit.content;
+    let texts = [&content.source.text, &content.target.text, &content.document, &content.author];
+    let texts = texts.map(String::len).iter().sum::<usize>();
+    // Most units hold little else, and growing a record again and again costs more than writing it.
+    let mut bytes = Vec::with_capacity(texts + UNIT_FIELDS_BYTES);
+    bytes.push(VERSION);
+    Ok(sealed(postcard::to_extend(&record, bytes)?, &unit_key(memory, unit.id, 0)))
 }
+
+/// Room for what a unit holds beside its texts.
+const UNIT_FIELDS_BYTES: usize = 128;
 
 /// The unit in `bytes`, all its pieces joined.
 pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result<Unit, CodecError> {

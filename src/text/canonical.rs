@@ -200,7 +200,7 @@ fn is_presentation_form(character: char) -> bool {
 }
 
 /// Whether a text is its own canonical form; `false` may also mean "look closer".
-fn is_canonical(text: &str) -> bool {
+pub(super) fn is_canonical(text: &str) -> bool {
     let mut after_space = true;
     let mut after_mark = false;
     for character in text.chars() {

@@ -292,6 +292,9 @@ impl Analyzer {
 
 /// The canonical form of a text: what has to be equal for an exact match.
 pub fn canonical(text: &str) -> Cow<'_, str> {
+    if canonical::is_canonical(text) {
+        return Cow::Borrowed(text);
+    }
     let mut canonical = Canonical::default();
     canonical.set(text);
     if canonical.text == text { Cow::Borrowed(text) } else { Cow::Owned(canonical.text) }
