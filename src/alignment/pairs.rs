@@ -26,7 +26,10 @@ const KNOWN_HALF: f32 = 1.0;
 /// The part of the words that a lexicon knows well which are translated as it says: no lexicon is complete and no translation
 /// literal. What is taken before the document has been looked at.
 pub(super) const TELLING: f32 = 0.6;
-/// Words of evidence that it counts for.
+/// The same where texts are judged by the memory that they come from. Fitted on a memory of which one unit in twenty had the
+/// target of another.
+const JUDGED: f32 = 0.9;
+/// Words of evidence that [`TELLING`] counts for.
 const TELLING_WORDS: f32 = 100.0;
 
 /// Share in running text of a term that no lexicon knows.
@@ -103,6 +106,20 @@ impl Direction {
     }
 }
 
+/// How far a lexicon is believed.
+#[derive(Debug, Clone, Copy)]
+struct Trust {
+    /// What is left out of each count.
+    own: f32,
+    /// How often a word counts as seen at most.
+    mass_max: f32,
+    /// Whether words are taken apart here as they are in what lexicons learn from; where they are not, a clitic that is
+    /// missing says nothing.
+    taken_apart: bool,
+}
+
+const OF_DOCUMENT: Trust = Trust { own: 0.0, mass_max: MASS_MAX, taken_apart: false };
+
 /// Both directions.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
@@ -121,25 +138,26 @@ impl Pairs {
         learnt: &Counts,
         telling: (f32, f32),
     ) -> Self {
-        Self::of_evidence((source, target), lexicons, learnt, 0.0, telling)
+        Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT, telling)
     }
 
     /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
-    /// out.
+    /// out. A pair is judged by its own memory, so no lexicon is held back.
     pub(super) fn leaving_out(
         source: &Side,
         target: &Side,
         lexicons: &[&Lexicon],
         own: f32,
     ) -> Self {
-        Self::of_evidence((source, target), lexicons, &Counts::default(), own, (TELLING, TELLING))
+        let trust = Trust { own, mass_max: f32::INFINITY, taken_apart: true };
+        Self::of_evidence((source, target), lexicons, &Counts::default(), trust, (JUDGED, JUDGED))
     }
 
     fn of_evidence(
         (source, target): (&Side, &Side),
         lexicons: &[&Lexicon],
         learnt: &Counts,
-        own: f32,
+        trust: Trust,
         telling: (f32, f32),
     ) -> Self {
         let mut forward = Evidence::new(source.terms.len());
@@ -147,11 +165,12 @@ impl Pairs {
         for lexicon in lexicons {
             let here = numbers_in(source, |text| lexicon.source.find(text));
             let there = numbers_in(target, |text| lexicon.target.find(text));
-            let own = if lexicon.is_learnt() { own } else { 0.0 };
+            let own = if lexicon.is_learnt() { trust.own } else { 0.0 };
+            let trust = Trust { own, ..trust };
             let (a, b) = (&lexicon.source, &lexicon.target);
             let (of_a, of_b) = (|it| a.is_clitic(it), |it| b.is_clitic(it));
-            forward.add_table(&lexicon.forward, &here, (&there, of_b), own);
-            backward.add_table(&lexicon.backward, &there, (&here, of_a), own);
+            forward.add_table(&lexicon.forward, &here, (&there, of_b), trust);
+            backward.add_table(&lexicon.backward, &there, (&here, of_a), trust);
         }
         let mut both = |a: u32, b: u32, count: f32| {
             forward.add(a, b, count);
@@ -194,25 +213,25 @@ impl Evidence {
         }
     }
 
-    /// `here` and `there` are the numbers that the terms have in the lexicon; `own` is what is left out of each count.
+    /// `here` and `there` are the numbers that the terms have in the lexicon.
     fn add_table(
         &mut self,
         table: &Table,
         here: &Numbers,
         (there, is_clitic): (&Numbers, impl Fn(u32) -> bool),
-        own: f32,
+        trust: Trust,
     ) {
         for (&number, &term) in here {
             let (seen, translations) = table.row(number);
-            let scale = MASS_MAX.min(seen) / seen.max(f32::MIN_POSITIVE);
+            let scale = trust.mass_max.min(seen) / seen.max(f32::MIN_POSITIVE);
             // What is translated by words that this document does not hold is known all the same.
-            let mut missing = (seen - own).max(0.0);
+            let mut missing = (seen - trust.own).max(0.0);
             for &(translation, probability) in translations {
-                if is_clitic(translation) && !there.contains_key(&translation) {
-                    // Documents are not taken apart so far.
+                if !trust.taken_apart && is_clitic(translation) && !there.contains_key(&translation)
+                {
                     missing -= seen * probability;
                 } else if let Some(&to) = there.get(&translation) {
-                    let count = (seen * probability - own).max(0.0);
+                    let count = (seen * probability - trust.own).max(0.0);
                     missing -= count;
                     self.add(term, to, count * scale);
                 }
