@@ -1,0 +1,133 @@
+//! How does the log stay short? Its oldest commits go, a few in a transaction, with the versions that only they name.
+//!
+//! sled uses the room again, so a store that is written to for years does not grow with the writes, though its file never gets
+//! shorter (that is what `compaction` is for).
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::PoisonError;
+
+use crate::limits::{BATCH_UNITS_MAX, LOG_CUT_COMMITS};
+use crate::unit::UnitId;
+
+use super::codec;
+use super::compaction::Retention;
+use super::sled_store::{Abort, Never, SledStore, Transactional as _, storage_error};
+use super::tables::{LOG_START_KEY, Table};
+use super::{LogRecord, LogStart, MemoryKey, Store as _, StoreError};
+
+/// What leaves the database in one transaction.
+struct Cut {
+    /// Where the log begins then, as a record.
+    start: Vec<u8>,
+    /// Commits that go.
+    commits: RangeInclusive<u64>,
+    /// Keys of the pieces of versions that go.
+    history: Vec<Vec<u8>>,
+}
+
+impl SledStore {
+    /// Gives up some of the log; `true` when there is more to give up. Nothing may be committed meanwhile.
+    ///
+    /// Not synced: the database comes back as it was after some transaction, so with the next commit, which is, the cut is on
+    /// disk too, and before that it may as well not have been.
+    pub(super) fn cut_some(&self, retention: Retention) -> Result<bool, StoreError> {
+        let start = self.log_start();
+        let mut gone = self.changes_since(start.sequence, LOG_CUT_COMMITS)?;
+        let last = self.last_sequence();
+        gone.retain(|record| record.time < retention.keep_from && record.sequence <= last);
+        let more = keep_small(&mut gone);
+        let Some(last) = gone.last() else { return Ok(false) };
+        let new = LogStart { sequence: last.sequence, chain: last.chain, time: last.time };
+        let mut history = Vec::new();
+        for ((memory, unit), revision) in superseded(&gone) {
+            self.versions_up_to(memory, unit, revision, &mut history)?;
+        }
+        let record = codec::encode(&LOG_START_KEY, &new);
+        let cut = Cut {
+            start: record.map_err(|error| self.damage(&error))?,
+            commits: start.sequence.next().0..=last.sequence.0,
+            history,
+        };
+        // First: whoever reads the log looks at its start afterwards, and must not take what is missing for a gap.
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        self.carry_out_cut(&cut)?;
+        Ok(more)
+    }
+
+    fn carry_out_cut(&self, cut: &Cut) -> Result<(), StoreError> {
+        let doing = format!("cutting the commit log in {}", self.place().0.display());
+        let cut = || {
+            (&self.trees.log, &self.trees.history).transaction(|(log, history)| {
+                log.insert(&LOG_START_KEY, cut.start.as_slice())?;
+                for number in cut.commits.clone() {
+                    log.remove(&number.to_be_bytes())?;
+                }
+                for key in &cut.history {
+                    history.remove(key.as_slice())?;
+                }
+                Ok::<(), Abort<Never>>(())
+            })
+        };
+        self.guard(doing, || cut().map_err(storage_error))
+    }
+
+    /// Keys of the versions of a unit in the history, up to a revision.
+    fn versions_up_to(
+        &self,
+        memory: MemoryKey,
+        unit: UnitId,
+        revision: u64,
+        keys: &mut Vec<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let mut from = codec::history_key(memory, unit, 0, 0).to_vec();
+        let end = codec::history_key(memory, unit, revision, u8::MAX);
+        loop {
+            let page = self.scan(Table::History, &from, LOG_CUT_COMMITS)?;
+            let length = page.len();
+            let within: Vec<_> =
+                page.into_iter().map(|(key, _)| key).take_while(|key| **key <= end[..]).collect();
+            let more = within.len() == LOG_CUT_COMMITS && length == LOG_CUT_COMMITS;
+            if let Some(last) = within.last() {
+                from = [&last[..], &[0]].concat();
+            }
+            keys.extend(within);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Leaves as many commits as one transaction may carry out; `true` when there are, or may be, others.
+fn keep_small(gone: &mut Vec<LogRecord>) -> bool {
+    let found = gone.len();
+    let mut units = 0;
+    let fits = |record: &&LogRecord| {
+        units += touched(record).count();
+        units <= BATCH_UNITS_MAX
+    };
+    let fitting = gone.iter().take_while(fits).count();
+    gone.truncate(fitting.max(1));
+    gone.len() < found || found == LOG_CUT_COMMITS
+}
+
+/// Units of which a commit knows something, and up to which revision nobody needs a version when the commit is gone.
+fn touched(record: &LogRecord) -> impl Iterator<Item = ((MemoryKey, UnitId), u64)> {
+    let changed = record.changes.iter().map(|it| ((it.memory, it.unit), it.revision));
+    let purged = record.effects.iter().flat_map(|it| &it.purged).map(|it| (*it, u64::MAX));
+    changed.chain(purged)
+}
+
+/// The versions that only these commits name: each unit, and the last revision that goes.
+///
+/// The revision of a commit itself goes too, if it is in the history: there it has been replaced, and what replaced it is told by
+/// a later commit.
+fn superseded(gone: &[LogRecord]) -> BTreeMap<(MemoryKey, UnitId), u64> {
+    let mut last = BTreeMap::new();
+    for (unit, revision) in gone.iter().flat_map(touched) {
+        let known = last.entry(unit).or_insert(revision);
+        *known = revision.max(*known);
+    }
+    last
+}
