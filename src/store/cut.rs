@@ -14,7 +14,10 @@ use super::codec;
 use super::compaction::Retention;
 use super::sled_store::{Abort, Never, SledStore, Transactional as _, storage_error};
 use super::tables::{LOG_START_KEY, Table};
-use super::{LogRecord, LogStart, MemoryKey, Store as _, StoreError};
+use super::{LogRecord, LogStart, MemoryKey, Sequence, Store as _, StoreError};
+
+/// Commits that are read at a time.
+const PAGE_COMMITS: usize = 8;
 
 /// What leaves the database in one transaction.
 struct Cut {
@@ -33,10 +36,7 @@ impl SledStore {
     /// disk too, and before that it may as well not have been.
     pub(super) fn cut_some(&self, retention: Retention) -> Result<bool, StoreError> {
         let start = self.log_start();
-        let mut gone = self.changes_since(start.sequence, LOG_CUT_COMMITS)?;
-        let last = self.last_sequence();
-        gone.retain(|record| record.time < retention.keep_from && record.sequence <= last);
-        let more = keep_small(&mut gone);
+        let (gone, more) = self.oldest(start.sequence, retention)?;
         let Some(last) = gone.last() else { return Ok(false) };
         let new = LogStart { sequence: last.sequence, chain: last.chain, time: last.time };
         let mut history = Vec::new();
@@ -53,6 +53,33 @@ impl SledStore {
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = new;
         self.carry_out_cut(&cut)?;
         Ok(more)
+    }
+
+    /// Commits behind one that may go, as many as one transaction may carry out; and whether there are, or may be, others.
+    fn oldest(
+        &self,
+        mut after: Sequence,
+        retention: Retention,
+    ) -> Result<(Vec<LogRecord>, bool), StoreError> {
+        let last = self.last_sequence();
+        let (mut gone, mut units) = (Vec::new(), 0);
+        while gone.len() < LOG_CUT_COMMITS {
+            // Commits of imports are as large as a transaction may be: few at a time, so that none is read for nothing.
+            let page = self.changes_since(after, PAGE_COMMITS)?;
+            let Some(end) = page.last() else { return Ok((gone, false)) };
+            after = end.sequence;
+            for record in page {
+                if record.time >= retention.keep_from || record.sequence > last {
+                    return Ok((gone, false));
+                }
+                units += touched(&record).count();
+                if units > BATCH_UNITS_MAX && !gone.is_empty() {
+                    return Ok((gone, true));
+                }
+                gone.push(record);
+            }
+        }
+        Ok((gone, true))
     }
 
     fn carry_out_cut(&self, cut: &Cut) -> Result<(), StoreError> {
@@ -97,19 +124,6 @@ impl SledStore {
             }
         }
     }
-}
-
-/// Leaves as many commits as one transaction may carry out; `true` when there are, or may be, others.
-fn keep_small(gone: &mut Vec<LogRecord>) -> bool {
-    let found = gone.len();
-    let mut units = 0;
-    let fits = |record: &&LogRecord| {
-        units += touched(record).count();
-        units <= BATCH_UNITS_MAX
-    };
-    let fitting = gone.iter().take_while(fits).count();
-    gone.truncate(fitting.max(1));
-    gone.len() < found || found == LOG_CUT_COMMITS
 }
 
 /// Units of which a commit knows something, and up to which revision nobody needs a version when the commit is gone.
