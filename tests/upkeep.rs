@@ -112,7 +112,7 @@ pub(crate) fn add_part(engine: &Engine, directory: &Path, full: bool) -> Result<
     add_part_after(engine, directory, (full, after))
 }
 
-fn add_part_after(
+pub(crate) fn add_part_after(
     engine: &Engine,
     directory: &Path,
     which: (bool, Option<backup::Mark>),

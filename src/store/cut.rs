@@ -1,4 +1,4 @@
-//! How does the log stay short? Its oldest commits go, a few in a transaction, with the versions that only they name.
+//! How does the log stay short? Its oldest commits go, a few in a transaction, with the versions that they replaced.
 //!
 //! sled uses the room again, so a store that is written to for years does not grow with the writes, though its file never gets
 //! shorter (that is what `compaction` is for).
@@ -14,7 +14,7 @@ use super::codec;
 use super::compaction::Retention;
 use super::sled_store::{Abort, Never, SledStore, Transactional as _, storage_error};
 use super::tables::{LOG_START_KEY, Table};
-use super::{LogRecord, LogStart, MemoryKey, Sequence, Store as _, StoreError};
+use super::{ChangeKind, LogRecord, LogStart, MemoryKey, Sequence, Store as _, StoreError};
 
 /// Commits that are read at a time.
 const PAGE_COMMITS: usize = 8;
@@ -126,20 +126,24 @@ impl SledStore {
     }
 }
 
-/// Units of which a commit knows something, and up to which revision nobody needs a version when the commit is gone.
+/// Units that a commit touched, and up to which revision their versions were replaced by it or before.
 fn touched(record: &LogRecord) -> impl Iterator<Item = ((MemoryKey, UnitId), u64)> {
-    let changed = record.changes.iter().map(|it| ((it.memory, it.unit), it.revision));
+    let changed = record.changes.iter().map(|it| {
+        let replaced = match it.kind {
+            ChangeKind::Created | ChangeKind::Updated => it.revision.saturating_sub(1),
+            ChangeKind::Deleted => it.revision,
+        };
+        ((it.memory, it.unit), replaced)
+    });
     let purged = record.effects.iter().flat_map(|it| &it.purged).map(|it| (*it, u64::MAX));
     changed.chain(purged)
 }
 
-/// The versions that only these commits name: each unit, and the last revision that goes.
-///
-/// The revision of a commit itself goes too, if it is in the history: there it has been replaced, and what replaced it is told by
-/// a later commit.
+/// The versions that go with these commits: each unit, and the last revision that goes. A version stays until the commit goes that
+/// replaced it.
 fn superseded(gone: &[LogRecord]) -> BTreeMap<(MemoryKey, UnitId), u64> {
     let mut last = BTreeMap::new();
-    for (unit, revision) in gone.iter().flat_map(touched) {
+    for (unit, revision) in gone.iter().flat_map(touched).filter(|it| it.1 > 0) {
         let known = last.entry(unit).or_insert(revision);
         *known = revision.max(*known);
     }

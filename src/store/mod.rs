@@ -371,7 +371,7 @@ pub trait Store: Send + Sync + 'static {
         told: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Compacted, StoreError>;
 
-    /// Gives up some of the log before the retention, in place, with the versions of units that nothing else needs; `true`
+    /// Gives up some of the log before the retention, in place, with the versions of units that it replaced; `true`
     /// when there is more to give up. Whatever a crash leaves of it, the log begins at one commit and goes on without a gap.
     /// Called by whoever commits, between commits.
     ///
