@@ -216,7 +216,6 @@ async fn a_certificate_is_somebody_with_a_role() {
         ca: Some(authority.pem()),
         identity: Some(identity),
         token: token.map(str::to_owned),
-        ..Credentials::default()
     };
     works(&url, &with(known.clone(), None)).await.unwrap();
     let nobody = works(&url, &with(other.clone(), None)).await.unwrap_err();
