@@ -171,7 +171,7 @@ pub const HTTP_CONNECTIONS_MAX: usize = 64;
 pub const COMPACTION_PAGE_RECORDS: usize = 2_000;
 /// Commits that a compaction may still have to copy when it makes writers wait: a fraction of a second.
 pub const COMPACTION_CATCH_UP_COMMITS: u64 = 200;
-/// Days for which servers and compaction keep the commit log when nothing else is said: time for a watcher or a backup to come back.
+/// Days for which compaction keeps the commit log when nothing else is said: time for a watcher or a backup to come back.
 pub const LOG_RETENTION_DAYS: u32 = 30;
 /// Commits that leave the log at a time: as short a break for writers as a commit of theirs.
 pub const LOG_CUT_COMMITS: usize = 200;

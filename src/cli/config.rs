@@ -110,8 +110,8 @@ static SETTINGS: &[Setting] = &[
     setting(
         "keep_log_days",
         Kind::Days,
-        "30",
-        "Days after which a commit leaves the commit log, from which watchers and incremental backups resume; `all` keeps every one",
+        "all",
+        "Days after which a commit leaves the commit log, from which watchers and incremental backups resume; `all`: only `compact` gives commits up",
     ),
     setting(
         "log",

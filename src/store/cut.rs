@@ -32,8 +32,8 @@ struct Cut {
 impl SledStore {
     /// Gives up some of the log; `true` when there is more to give up. Nothing may be committed meanwhile.
     ///
-    /// Not synced: the database comes back as it was after some transaction, so with the next commit, which is, the cut is on
-    /// disk too, and before that it may as well not have been.
+    /// Synced at once, although nobody waits for it: the room that it frees is written over by what comes next, and until the cut
+    /// is on disk the database still needs what lies there.
     pub(super) fn cut_some(&self, retention: Retention) -> Result<bool, StoreError> {
         let start = self.log_start();
         let (gone, more) = self.oldest(start.sequence, retention)?;
@@ -52,6 +52,7 @@ impl SledStore {
         // First: whoever reads the log looks at its start afterwards, and must not take what is missing for a gap.
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = new;
         self.carry_out_cut(&cut)?;
+        self.sync(self.last_sequence())?;
         Ok(more)
     }
 
