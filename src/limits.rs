@@ -162,6 +162,10 @@ pub const FAULTY_STREAMS_MAX: usize = 200;
 pub const QUEUE_MILLIS_MAX: u64 = 2_000;
 /// Longest request id of a client; others get one of the server.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Bytes of an audit file when nothing else is said: some 200,000 writes, and still easy to look through.
+pub const AUDIT_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Older audit files that are kept when nothing else is said.
+pub const AUDIT_FILES_MAX: u32 = 10;
 /// Connections to the address for metrics and health.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
 /// Entries that a compaction, a backup or a verification reads at a time: some megabytes at the usual sizes.
@@ -170,6 +174,8 @@ pub const COMPACTION_PAGE_RECORDS: usize = 2_000;
 pub const COMPACTION_CATCH_UP_COMMITS: u64 = 200;
 /// Days for which compaction keeps the commit log when nothing else is said: time for a watcher or a backup to come back.
 pub const LOG_RETENTION_DAYS: u32 = 30;
+/// Commits that leave the log at a time: as short a break for writers as a commit of theirs.
+pub const LOG_CUT_COMMITS: usize = 200;
 /// Findings of one verification that are listed: who has more needs a backup, not a longer list.
 pub const FINDINGS_MAX: usize = 1_000;
 /// Bytes of a backup in one message.

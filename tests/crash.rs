@@ -29,6 +29,15 @@ impl Process {
 
     /// The same with variables of the environment.
     pub(crate) fn start_with(data: &std::path::Path, variables: &[(&str, String)]) -> Self {
+        Self::try_start_with(data, variables)
+            .unwrap_or_else(|said| panic!("the server did not start: {said}"))
+    }
+
+    /// A server that is ready, or everything that it said before it ended.
+    pub(crate) fn try_start_with(
+        data: &std::path::Path,
+        variables: &[(&str, String)],
+    ) -> Result<Self, String> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -40,17 +49,18 @@ impl Process {
         let (mut url, mut said) = (String::new(), String::new());
         for line in lines.by_ref() {
             said.push_str(&line);
+            said.push('\n');
             if let Some((_, rest)) = line.split_once("listening on ") {
                 url = format!("http://{}", rest.split(' ').next().unwrap());
             }
-            if line.contains("ready") {
-                break;
+            if line.contains("ready, ") {
+                // Keep the pipe open and empty, so that the server never waits for it.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(Self { child, url });
             }
         }
-        assert!(!url.is_empty(), "the server did not start: {said}");
-        // Keep the pipe open and empty, so that the server never waits for it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
+        assert!(!child.wait().unwrap().success(), "it ended before it was ready: {said}");
+        Err(said)
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -142,7 +152,7 @@ async fn killed_imports_lose_nothing_that_was_acknowledged() {
     let rounds = rounds.unwrap_or(5);
     let mut directory = tempfile::tempdir().unwrap();
     let mut acked: BTreeMap<usize, i64> = BTreeMap::new();
-    let (mut batches, mut unacknowledged) = (0, 0);
+    let (mut batches, mut unacknowledged, mut lost, mut torn) = (0, 0, 0, 0);
     for round in 0..rounds {
         if round % 10 == 0 {
             // Fresh stores die in other places than grown ones.
@@ -157,20 +167,16 @@ async fn killed_imports_lose_nothing_that_was_acknowledged() {
         acked.insert(round, last);
         let counts = count_batches(directory.path());
         for (&round, &last) in &acked {
-            for number in 1..=last {
-                assert_eq!(counts.get(&format!("{round}/{number}")), Some(&UNITS_IN_BATCH));
-            }
+            lost += (1..=last).filter(|it| !counts.contains_key(&format!("{round}/{it}"))).count();
         }
-        for (batch, &units) in &counts {
-            assert_eq!(units, UNITS_IN_BATCH, "batch {batch} is half there");
-        }
+        torn += counts.values().filter(|&&units| units != UNITS_IN_BATCH).count();
         batches += last;
         let prefix = format!("{round}/");
         let stored = counts.keys().filter(|batch| batch.starts_with(&prefix)).count();
         unacknowledged += i64::try_from(stored).unwrap() - last;
     }
     eprintln!(
-        "{rounds} rounds of kill -9: {batches} acknowledged batches all whole, {unacknowledged} unacknowledged ones whole, \
-         0 lost, 0 torn, 0 failed opens"
+        "{rounds} rounds of kill -9: {batches} batches acknowledged, {lost} of them lost, {unacknowledged} others there, {torn} torn"
     );
+    assert_eq!((lost, torn), (0, 0));
 }

@@ -7,10 +7,13 @@ use proptest::prelude::*;
 use crate::probes;
 
 /// Good files, one of each kind.
-const FILES: [(Option<Format>, &[u8]); 3] = [
+const FILES: [(Option<Format>, &[u8]); 6] = [
     (Some(Format::Tmx), include_bytes!("../fuzz/seeds/tmx/units.tmx")),
     (Some(Format::Tsv), include_bytes!("../fuzz/seeds/delimited/small.tsv")),
     (Some(Format::Csv), include_bytes!("../fuzz/seeds/delimited/quoted.csv")),
+    (Some(Format::Xliff), include_bytes!("../fuzz/seeds/xliff/old.xlf")),
+    (Some(Format::Xliff), include_bytes!("../fuzz/seeds/xliff/new.xlf")),
+    (Some(Format::Po), include_bytes!("../fuzz/seeds/po/small.po")),
 ];
 
 /// A file with some places changed, and perhaps cut.
@@ -37,7 +40,7 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn exchange_files(which in 0..3_usize, file in (0..3_usize).prop_flat_map(|it| changed(FILES[it].1))) {
+    fn exchange_files(which in 0..6_usize, file in (0..6_usize).prop_flat_map(|it| changed(FILES[it].1))) {
         probes::exchange_file(FILES[which].0, &file);
         probes::exchange_file(None, &file);
     }

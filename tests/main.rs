@@ -21,8 +21,12 @@ mod formats;
 mod formats_exchange;
 mod formats_tmx;
 mod grpc;
+mod grpc_lookups;
+mod grpc_streams;
+mod guarded;
 mod hostile;
 mod layering;
+mod log_cut;
 mod matching;
 mod old_stores;
 mod overload;
@@ -32,6 +36,7 @@ mod store_conformance;
 mod support;
 mod text;
 mod tls;
+mod tokens;
 mod upkeep;
 
 /// The generated code names its codec by this path.

@@ -15,7 +15,7 @@ use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::access::call;
+use crate::guarded::call;
 use crate::support::{TestServer, empty_api, proto, unit};
 
 type Sender = hyper::client::conn::http2::SendRequest<

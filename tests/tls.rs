@@ -192,6 +192,47 @@ async fn tokens_go_over_tls() {
     works(&url, &credentials).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_certificate_is_somebody_with_a_role() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    write(directory.path(), &authority.vouch_for(&["localhost"]));
+    std::fs::write(directory.path().join("ca.pem"), authority.pem()).unwrap();
+    let file = TokenFile::new(directory.path().join("tokens.json"));
+    let grants = |text: &str| dhakira::service::access::Grants(vec![text.parse().unwrap()]);
+    let (known, other) = (authority.vouch_for(&["box"]), authority.vouch_for(&["other"]));
+    use rustls_pki_types::pem::PemObject as _;
+    let der = rustls_pki_types::CertificateDer::from_pem_slice(&known.0).unwrap();
+    file.admit_certificate("box", grants("reader:*"), None, &der).unwrap();
+    let (token, _) = file.create("t", grants("reader:*"), None).unwrap();
+    let options = ServeOptions {
+        tls: Some(Arc::new(Tls::open(files(directory.path(), true)).unwrap())),
+        tokens: Some(Arc::new(Tokens::open(file.clone()).unwrap())),
+        ..ServeOptions::default()
+    };
+    let server = TestServer::with_options(empty_api(), options).await;
+    let url = format!("https://{}", server.address());
+    let with = |identity, token: Option<&str>| Credentials {
+        ca: Some(authority.pem()),
+        identity: Some(identity),
+        token: token.map(str::to_owned),
+    };
+    works(&url, &with(known.clone(), None)).await.unwrap();
+    let nobody = works(&url, &with(other.clone(), None)).await.unwrap_err();
+    assert!(nobody.contains("wants a token"), "{nobody}");
+    works(&url, &with(other, Some(&token))).await.unwrap();
+    // It may do what its role may, and no more.
+    let mut client = Client::connect_with(&url, &with(known.clone(), None)).await.unwrap();
+    let denied = client.compact(0, &mut |_| ()).await.unwrap_err();
+    assert!(format!("{denied} {denied:?}").contains("takes the role admin"), "{denied:?}");
+    file.revoke("box").unwrap();
+    let begin = Instant::now();
+    while works(&url, &with(known.clone(), None)).await.is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it is still let in");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[test]
 fn files_that_are_no_good_are_named() {
     let directory = tempfile::tempdir().unwrap();

@@ -21,13 +21,13 @@ use tonic_types::StatusExt as _;
 use crate::support::{TestServer, proto};
 
 /// Number → (revision, target).
-type Model = BTreeMap<u64, (u64, String)>;
+pub(crate) type Model = BTreeMap<u64, (u64, String)>;
 
-fn name() -> MemoryName {
+pub(crate) fn name() -> MemoryName {
     "m".parse().unwrap()
 }
 
-fn open_store(directory: &Path) -> LiveStore {
+pub(crate) fn open_store(directory: &Path) -> LiveStore {
     let options = OpenOptions { create: true, accept_data_loss: false, purpose: "test".into() };
     LiveStore::new(SledStore::open(directory, &options).unwrap())
 }
@@ -37,7 +37,7 @@ fn open(directory: &Path) -> Engine {
     Engine::open(store, Some(directory.join("checkpoints")), &mut |_| ()).unwrap()
 }
 
-fn create_memory(engine: &Engine, name: &MemoryName) {
+pub(crate) fn create_memory(engine: &Engine, name: &MemoryName) {
     let new = NewMemory {
         name: name.clone(),
         display_name: String::new(),
@@ -48,7 +48,7 @@ fn create_memory(engine: &Engine, name: &MemoryName) {
     engine.create_memory(new, None).unwrap();
 }
 
-fn content(source: &str, target: &str) -> UnitContent {
+pub(crate) fn content(source: &str, target: &str) -> UnitContent {
     UnitContent {
         source: Segment::plain(source),
         target: Segment::plain(target),
@@ -56,16 +56,16 @@ fn content(source: &str, target: &str) -> UnitContent {
     }
 }
 
-fn held(engine: &Engine) -> Model {
+pub(crate) fn held(engine: &Engine) -> Model {
     let units = engine.units(&name(), None, usize::MAX).unwrap_or_default();
     units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect()
 }
 
 /// Numbers that look random, the same each time.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
@@ -73,7 +73,7 @@ impl Dice {
 }
 
 /// One write, on the memory and on the model.
-fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
+pub(crate) fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
     let ids: Vec<u64> = model.keys().copied().collect();
     let id = |dice: &mut Dice| ids.get(dice.below(ids.len().max(1) as u64) as usize).copied();
     let text = |dice: &mut Dice| {
@@ -107,12 +107,12 @@ fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
     }
 }
 
-fn add_part(engine: &Engine, directory: &Path, full: bool) -> Result<bool, EngineError> {
+pub(crate) fn add_part(engine: &Engine, directory: &Path, full: bool) -> Result<bool, EngineError> {
     let after = BackupDirectory::create(directory).unwrap().last();
     add_part_after(engine, directory, (full, after))
 }
 
-fn add_part_after(
+pub(crate) fn add_part_after(
     engine: &Engine,
     directory: &Path,
     which: (bool, Option<backup::Mark>),
@@ -132,7 +132,7 @@ fn add_part_after(
     }
 }
 
-fn assert_whole(engine: &Engine, what: &str) {
+pub(crate) fn assert_whole(engine: &Engine, what: &str) {
     let verified = engine.verify(&Cancel::default(), &|_| ()).unwrap();
     assert_eq!(verified.findings, [], "{what}");
 }

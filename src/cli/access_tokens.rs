@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::{Span, Timestamp, ZonedDateTime};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 
 use crate::server::{TokenFile, TokenRecord};
@@ -52,6 +54,10 @@ pub(super) enum AccessTokens {
         /// How long it works, such as `90d`, `12h`, `2w`, or `never`.
         #[arg(long, value_name = "TIME", default_value = "365d")]
         expires_in: String,
+        /// No token, but a client certificate (PEM): who has its key may do this without a token. Takes a server with
+        /// --tls-client-ca that vouches for it.
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
         #[command(flatten)]
         place: Place,
     },
@@ -78,6 +84,9 @@ struct Shown<'a> {
     created: Timestamp,
     expires: Option<Timestamp>,
     revoked: Option<Timestamp>,
+    /// SHA-256 of the client certificate that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_sha256: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
 }
@@ -91,6 +100,7 @@ fn shown<'a>(record: &'a TokenRecord, token: Option<&'a str>) -> Shown<'a> {
         created: record.created,
         expires: record.expires,
         revoked: record.revoked,
+        certificate_sha256: record.certificate.then_some(record.sha256.as_str()),
         token,
     }
 }
@@ -98,19 +108,29 @@ fn shown<'a>(record: &'a TokenRecord, token: Option<&'a str>) -> Shown<'a> {
 impl AccessTokens {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         match self {
-            Self::Create { name, grant, expires_in, place } => {
+            Self::Create { name, grant, expires_in, certificate, place } => {
                 let file = place.file();
                 let first = file.read()?.is_none();
-                let (token, record) = file.create(&name, Grants(grant), end(&expires_in)?)?;
+                let (grants, expires) = (Grants(grant), end(&expires_in)?);
+                let certificate = certificate.map(|it| first_certificate(&it)).transpose()?;
+                let (token, record) = match certificate {
+                    None => {
+                        let (token, record) = file.create(&name, grants, expires)?;
+                        (Some(token), record)
+                    }
+                    Some(der) => (None, file.admit_certificate(&name, grants, expires, &der)?),
+                };
                 if place.json {
-                    json_line(&shown(&record, Some(&token)))?;
-                } else {
+                    json_line(&shown(&record, token.as_deref()))?;
+                } else if let Some(token) = &token {
                     println!("{token}");
                 }
-                eprintln!(
-                    "dhakira: token {} for {}; it is not shown again",
-                    record.id, record.name
-                );
+                let (id, name) = (&record.id, &record.name);
+                if token.is_some() {
+                    eprintln!("dhakira: token {id} for {name}; it is not shown again");
+                } else {
+                    eprintln!("dhakira: the certificate stands for {name} ({id} in `tokens list`)");
+                }
                 if first {
                     eprintln!(
                         "dhakira: from now on a server of these memories asks every call for a token"
@@ -146,14 +166,24 @@ fn list(place: &Place) -> anyhow::Result<()> {
     let text = |time: Option<Timestamp>| {
         time.map_or_else(|| "never".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
     };
-    let head = ["id", "name", "state", "allows", "created", "expires"].map(str::to_owned).to_vec();
+    let head =
+        ["id", "name", "kind", "state", "allows", "created", "expires"].map(str::to_owned).to_vec();
     let rows = records.iter().map(|record| {
         let it = shown(record, None);
         let (created, expires) = (text(Some(it.created)), text(it.expires));
-        vec![it.id.into(), it.name.into(), it.state.into(), it.grants.join(" "), created, expires]
+        let kind = if record.certificate { "certificate" } else { "token" };
+        let texts = [it.id, it.name, kind, it.state].map(str::to_owned);
+        texts.into_iter().chain([it.grants.join(" "), created, expires]).collect()
     });
     print!("{}", table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
     Ok(())
+}
+
+/// The certificate of a file, which is the first one in it, as DER.
+fn first_certificate(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    let read = CertificateDer::from_pem_file(path);
+    let der = read.with_context(|| format!("{}: no certificate (PEM)", path.display()))?;
+    Ok(der.to_vec())
 }
 
 /// When a token ends that works for so long from now.

@@ -25,6 +25,8 @@ enum Kind {
     Switch,
     /// At least this.
     Number(u64),
+    /// A number of days, or `all`.
+    Days,
     Word(&'static [&'static str]),
     Text,
 }
@@ -92,6 +94,24 @@ static SETTINGS: &[Setting] = &[
         Kind::Text,
         "auto",
         "Where each write is noted: a file, `log`, `off`, or `auto`: DATA/access/audit.jsonl while tokens are asked for",
+    ),
+    setting(
+        "audit_file_mib",
+        Kind::Number(1),
+        "64",
+        "MiB after which an audit file is put aside as NAME.1, that as NAME.2, and so on",
+    ),
+    setting(
+        "audit_files_max",
+        Kind::Number(1),
+        "10",
+        "Audit files kept beside the one that is written to; older ones are deleted",
+    ),
+    setting(
+        "keep_log_days",
+        Kind::Days,
+        "all",
+        "Days after which a commit leaves the commit log, from which watchers and incremental backups resume; `all`: only `compact` gives commits up",
     ),
     setting(
         "log",
@@ -178,6 +198,7 @@ impl Setting {
             Kind::Path => "PATH",
             Kind::Address => "ADDRESS",
             Kind::Number(_) => "NUMBER",
+            Kind::Days => "DAYS|all",
             Kind::Switch => "true|false",
             Kind::Word(_) | Kind::Text => "TEXT",
         }
@@ -277,6 +298,15 @@ impl Value {
         anyhow::anyhow!("{} ({}): '{}' is not {what}", self.setting.key, self.origin, self.text)
     }
 
+    /// `None` for ever.
+    fn days(&self) -> anyhow::Result<Option<Duration>> {
+        if self.text == "all" {
+            return Ok(None);
+        }
+        let days: u32 = self.parse("a number of days, or `all`")?;
+        Ok(Some(Duration::from_secs(u64::from(days) * 24 * 3_600)))
+    }
+
     /// Checks the text by its kind.
     fn check(&self) -> anyhow::Result<()> {
         if self.text.is_empty() && self.setting.default.is_empty() {
@@ -294,6 +324,7 @@ impl Value {
                 let number: u64 = self.parse(&what)?;
                 if number < least { Err(self.wrong(&what)) } else { Ok(()) }
             }
+            Kind::Days => self.days().map(drop),
             Kind::Word(words) if words.contains(&self.text.as_str()) => Ok(()),
             Kind::Word(words) => Err(self.wrong(&words.join(" or "))),
         }
@@ -339,6 +370,11 @@ impl Settings {
     /// A setting that has a default.
     pub(super) fn get<T: FromStr>(&self, key: &str) -> anyhow::Result<T> {
         self.value(key)?.parse("what it should be")
+    }
+
+    /// How long commits stay in the log; `None` for ever.
+    pub(super) fn keep_log(&self) -> anyhow::Result<Option<Duration>> {
+        self.value("keep_log_days")?.days()
     }
 
     /// Where the tokens are.

@@ -14,7 +14,7 @@ use crate::engine::{Engine, Loaded};
 use crate::http;
 use crate::limits::DRAIN_SECONDS;
 use crate::server::{
-    Audit, AuditFile, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile, Tokens,
+    Audit, AuditFile, AuditKeeping, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile, Tokens,
 };
 use crate::service::Api;
 
@@ -79,7 +79,7 @@ impl Serve {
             bound.address(),
             place.data.display()
         );
-        let loading = load(api.clone(), store, place.checkpoints());
+        let loading = load(api.clone(), store, place.checkpoints(), settings.keep_log()?);
         let serving = bound.serve_with(api.clone(), shutdown, options);
         tokio::pin!(serving);
         // While the memories load, the server answers that they do.
@@ -113,14 +113,18 @@ fn options(settings: &Settings) -> anyhow::Result<ServeOptions> {
         _ => anyhow::bail!("TLS takes both tls_cert and tls_key"),
     };
     let tokens = Tokens::open(TokenFile::new(settings.tokens_file()?))?;
+    let keeping = AuditKeeping {
+        bytes_max: settings.get::<u64>("audit_file_mib")?.saturating_mul(1024 * 1024),
+        files_max: settings.get("audit_files_max")?,
+    };
     let audit = match settings.get::<String>("audit")?.as_str() {
         "off" => Audit::Off,
         "log" => Audit::Log,
         "auto" => {
             let data: PathBuf = settings.get("data")?;
-            Audit::FileWithTokens(AuditFile::new(data.join("access").join("audit.jsonl")))
+            Audit::FileWithTokens(AuditFile::new(data.join("access").join("audit.jsonl"), keeping))
         }
-        path => Audit::File(AuditFile::new(PathBuf::from(path))),
+        path => Audit::File(AuditFile::new(PathBuf::from(path), keeping)),
     };
     if !matches!(audit, Audit::FileWithTokens(_)) || tokens.required() {
         audit.check()?;
@@ -166,10 +170,12 @@ async fn load(
     api: Api,
     store: Arc<crate::store::LiveStore>,
     checkpoints: PathBuf,
+    keep_log: Option<Duration>,
 ) -> anyhow::Result<Loaded> {
     tokio::task::spawn_blocking(move || {
         let bar = LoadBar::new();
-        let engine = Engine::open(store, Some(checkpoints), &mut |progress| bar.show(progress))?;
+        let mut show = |progress| bar.show(progress);
+        let engine = Engine::open_keeping(store, Some(checkpoints), keep_log, &mut show)?;
         let loaded = engine.loaded();
         api.load(engine);
         Ok(loaded)

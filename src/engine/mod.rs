@@ -29,6 +29,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serialize;
@@ -90,6 +91,19 @@ impl Engine {
         checkpoints: Option<PathBuf>,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Self, EngineError> {
+        Self::open_keeping(store, checkpoints, None, progress)
+    }
+
+    /// The same; what is older than `keep_log` leaves the commit log by itself, at once and then every hour or so.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_keeping(
+        store: Arc<dyn Store>,
+        checkpoints: Option<PathBuf>,
+        keep_log: Option<Duration>,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Self, EngineError> {
         let catalog = Arc::new(Catalog::default());
         let records = store.memories()?;
         let live = || records.iter().filter(|record| !record.deleted);
@@ -115,9 +129,9 @@ impl Engine {
         let records: BTreeMap<_, _> =
             records.into_iter().map(|record| (record.key, record)).collect();
         let keeper = Keeper::new(checkpoints, Arc::clone(&store), Arc::clone(&catalog), unwritten);
-        let writer =
-            Writer::start(Arc::clone(&store), Arc::clone(&catalog), records, sender, keeper)
-                .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
+        let shared = (Arc::clone(&store), Arc::clone(&catalog));
+        let writer = Writer::start(shared, records, sender, keeper, keep_log)
+            .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
         let bulk = background::pool()
             .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
         Ok(Self { store, catalog, sequence, loaded, derived, bulk, writer })

@@ -1,4 +1,4 @@
-//! How is a store kept in shape? Compaction, and what of the log is still held.
+//! How is a store kept in shape? Compaction, how long the log is kept, and what of it is still held.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,9 +21,7 @@ impl Engine {
         cancel: &Cancel,
         told: &dyn Fn(f32),
     ) -> Result<Compacted, EngineError> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        let keep_from = Timestamp { micros: micros(since).saturating_sub(micros(keep_log)) };
+        let keep_from = ago(keep_log);
         let mut tell = |done: u64, total: u64| {
             #[expect(clippy::cast_precision_loss)]
             told(done as f32 / total.max(1) as f32);
@@ -44,6 +42,13 @@ impl Engine {
     pub fn log_start(&self) -> LogStart {
         self.store.log_start()
     }
+}
+
+/// The moment so long before now.
+pub(super) fn ago(time: Duration) -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    Timestamp { micros: micros(since).saturating_sub(micros(time)) }
 }
 
 pub(super) fn check_held(store: &dyn Store, after: Sequence) -> Result<(), EngineError> {

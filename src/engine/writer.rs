@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::limits::{GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
 use crate::matching::IndexChange;
-use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
+use crate::store::{MemoryKey, MemoryRecord, Retention, Sequence, Store};
 use crate::unit::Timestamp;
 
 use super::background::step_back;
@@ -21,6 +21,7 @@ use super::checkpoints::{CHECKPOINT_IDLE, Keeper};
 use super::error::EngineError;
 use super::memory::Catalog;
 use super::plan::Planner;
+use super::upkeep::ago;
 use super::work::{Idempotency, Outcome, Reply, Work};
 
 /// Where writes are handed in.
@@ -40,16 +41,17 @@ struct Job {
 
 impl Writer {
     pub(super) fn start(
-        store: Arc<dyn Store>,
-        catalog: Arc<Catalog>,
+        (store, catalog): (Arc<dyn Store>, Arc<Catalog>),
         records: BTreeMap<MemoryKey, MemoryRecord>,
         sequence: watch::Sender<Sequence>,
         keeper: Keeper,
+        keep_log: Option<Duration>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
         let last_time = Timestamp::default();
         let searches = catalog.searches();
-        let writer = Loop { store, catalog, records, sequence, keeper, last_time, searches };
+        let writer =
+            Loop { store, catalog, keep_log, records, sequence, keeper, last_time, searches };
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             // Whoever waits for a write waits for the disk as well; whoever looks something up does not.
             step_back();
@@ -105,6 +107,8 @@ impl Drop for Writer {
 struct Loop {
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
+    /// What is older leaves the log.
+    keep_log: Option<Duration>,
     records: BTreeMap<MemoryKey, MemoryRecord>,
     sequence: watch::Sender<Sequence>,
     keeper: Keeper,
@@ -113,7 +117,7 @@ struct Loop {
     searches: u64,
 }
 
-/// How often old requests are looked for.
+/// How often old requests and old commits are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the writer is idle before it goes on with a clean-up that has more to do.
 const TIDY_STEP: Duration = Duration::from_millis(2);
@@ -143,6 +147,10 @@ impl Loop {
                     if deletes {
                         next_tidy = Instant::now() + TIDY_STEP;
                     }
+                    // Those who write without a break must not keep the old from going.
+                    if Instant::now() >= next_tidy {
+                        next_tidy = self.tidy();
+                    }
                     if self.keeper.is_overdue() {
                         self.keeper.start(self.store.last_sequence());
                     }
@@ -150,10 +158,7 @@ impl Loop {
                 Err(RecvTimeoutError::Timeout) if Instant::now() < next_tidy => {
                     self.keeper.start(self.store.last_sequence());
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let pause = if self.tidy() { TIDY_STEP } else { TIDY_EVERY };
-                    next_tidy = Instant::now() + pause;
-                }
+                Err(RecvTimeoutError::Timeout) => next_tidy = self.tidy(),
                 Err(RecvTimeoutError::Disconnected) => {
                     return self.keeper.finish(self.store.last_sequence());
                 }
@@ -161,8 +166,23 @@ impl Loop {
         }
     }
 
-    /// One step of clean-up; whether there is more to do.
-    fn tidy(&mut self) -> bool {
+    /// One step of clean-up; when the next one is due.
+    fn tidy(&mut self) -> Instant {
+        let more = self.forget() | self.cut_log();
+        Instant::now() + if more { TIDY_STEP } else { TIDY_EVERY }
+    }
+
+    /// Gives up some commits that are older than is wanted; whether there are more.
+    fn cut_log(&self) -> bool {
+        let Some(time) = self.keep_log else { return false };
+        self.store.cut_log(Retention { keep_from: ago(time) }).unwrap_or_else(|error| {
+            tracing::error!(%error, "the commit log could not be cut");
+            false
+        })
+    }
+
+    /// Forgets some requests that nobody will repeat any more, and deletes units of deleted memories; whether there are more.
+    fn forget(&mut self) -> bool {
         let days = i64::from(REQUEST_MEMORY_DAYS);
         let before = Timestamp { micros: now().micros - days * 24 * 3_600 * 1_000_000 };
         let (answer, mut receiver) = oneshot::channel();

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::limits::{AUDIT_FILE_BYTES_MAX, AUDIT_FILES_MAX};
 
 /// What one line says.
 #[derive(Debug, Serialize)]
@@ -38,34 +40,87 @@ pub enum Audit {
     FileWithTokens(AuditFile),
 }
 
-/// A file that is only added to, made with its first line.
+/// A file that is only added to, made with its first line; when it is long enough it becomes `NAME.1`, that `NAME.2`, and so on.
 #[derive(Debug)]
 pub struct AuditFile {
     path: PathBuf,
-    file: Mutex<Option<File>>,
+    keeping: AuditKeeping,
+    open: Mutex<Option<Open>>,
+}
+
+/// How much of the lines is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditKeeping {
+    /// Bytes of a file after which the next one begins.
+    pub bytes_max: u64,
+    /// Files kept beside the one that is written to.
+    pub files_max: u32,
+}
+
+impl Default for AuditKeeping {
+    fn default() -> Self {
+        Self { bytes_max: AUDIT_FILE_BYTES_MAX, files_max: AUDIT_FILES_MAX }
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    bytes: u64,
 }
 
 impl AuditFile {
     /// The file at a path.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, file: Mutex::default() }
+    pub fn new(path: PathBuf, keeping: AuditKeeping) -> Self {
+        Self { path, keeping, open: Mutex::default() }
     }
 
     /// One write call a line, so that lines stay whole.
     fn add(&self, line: &[u8]) -> io::Result<()> {
-        let mut open = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match &mut *open {
-            Some(file) => file,
-            none => {
-                if let Some(directory) = self.path.parent() {
-                    std::fs::create_dir_all(directory)?;
-                }
-                let mut options = File::options();
-                options.append(true).create(true).mode(0o600);
-                none.insert(options.open(&self.path)?)
-            }
+        let mut held = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = match held.take() {
+            Some(open) => open,
+            None => self.open()?,
         };
-        file.write_all(line)
+        let length = line.len() as u64;
+        if open.bytes > 0 && open.bytes + length > self.keeping.bytes_max {
+            match self.turn() {
+                Ok(()) => open = self.open()?,
+                // A file that is too long is better than lines that are lost.
+                Err(error) => {
+                    tracing::error!(%error, path = %self.path.display(), "the audit file could not be put aside");
+                }
+            }
+        }
+        let open = held.insert(open);
+        open.bytes += length;
+        open.file.write_all(line)
+    }
+
+    fn open(&self) -> io::Result<Open> {
+        if let Some(directory) = self.path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        let file = File::options().append(true).create(true).mode(0o600).open(&self.path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Open { file, bytes })
+    }
+
+    /// Each file takes the next number; the one behind the last number goes.
+    fn turn(&self) -> io::Result<()> {
+        let numbered = |number: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        let rename = |from: &Path, to: &Path| match std::fs::rename(from, to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        for number in (1..self.keeping.files_max).rev() {
+            rename(&numbered(number), &numbered(number + 1))?;
+        }
+        rename(&self.path, &numbered(1))
     }
 }
 
@@ -122,7 +177,7 @@ impl Audit {
     /// Opens the file anew with the next line, after it was moved away.
     pub(super) fn reopen(&self) {
         if let Self::File(file) | Self::FileWithTokens(file) = self {
-            *file.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *file.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }

@@ -44,6 +44,8 @@ impl Shared {
 pub(super) struct Peer {
     /// Address without port.
     pub(super) name: Arc<str>,
+    /// Fingerprint of the certificate that it showed, and that one of those known vouches for.
+    pub(super) certificate: Option<[u8; 32]>,
     /// Closes the connection at once.
     pub(super) kill: CancellationToken,
 }

@@ -31,6 +31,7 @@ use crate::limits::{
 use super::call::{Peer, Shared};
 use super::metrics::Turned;
 use super::tls::Tls;
+use super::tokens::fingerprint;
 
 /// What every HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -102,15 +103,22 @@ where
 
     /// One connection from its first byte to its last.
     async fn whole(&self, stream: TcpStream, address: SocketAddr, kill: CancellationToken) {
+        let name = address.ip().to_string().into();
+        let mut peer = Peer { name, certificate: None, kill };
         // Answers are small; waiting for more of them to fill a packet costs more than it saves.
         let _ = stream.set_nodelay(true);
         match &self.tls {
-            None => self.after_tls(stream, address, kill).await,
+            None => self.after_tls(stream, address, peer).await,
             Some(tls) => {
                 let time = self.shared.admission.limits.handshake_time;
                 let handshake = TlsAcceptor::from(tls.config()).accept(stream);
                 match tokio::time::timeout(time, handshake).await {
-                    Ok(Ok(stream)) => self.after_tls(stream, address, kill).await,
+                    Ok(Ok(stream)) => {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let shown = shown.and_then(|it| it.first());
+                        peer.certificate = shown.map(|it| fingerprint(it));
+                        self.after_tls(stream, address, peer).await;
+                    }
                     Ok(Err(error)) => self.no_handshake(address, &error.to_string()),
                     Err(_) => self.no_handshake(address, "it takes too long"),
                 }
@@ -123,7 +131,7 @@ where
         tracing::info!(%address, cause, "a TLS handshake failed");
     }
 
-    async fn after_tls<I>(&self, mut io: I, address: SocketAddr, kill: CancellationToken)
+    async fn after_tls<I>(&self, mut io: I, address: SocketAddr, peer: Peer)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -149,14 +157,13 @@ where
             }
         }
         let io = TokioIo::new(Begun { first, read: 0, io });
-        self.http2(io, address, kill).await;
+        self.http2(io, address, peer).await;
     }
 
-    async fn http2<I>(&self, io: I, address: SocketAddr, kill: CancellationToken)
+    async fn http2<I>(&self, io: I, address: SocketAddr, peer: Peer)
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let peer = Peer { name: address.ip().to_string().into(), kill };
         let service = self.service.clone().map_request(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());

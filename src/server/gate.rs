@@ -61,7 +61,7 @@ impl Shared {
     ) -> Result<Admitted, (Arc<Call>, Status)> {
         let method = request.uri().path();
         let rule = number_of(method);
-        let known = self.who(method, request.headers());
+        let known = self.who(method, request.headers(), peer);
         let (caller, stranger) = match known {
             Ok(caller) => (caller, None),
             Err(stranger) => (None, Some(stranger)),
@@ -100,7 +100,12 @@ impl Shared {
     }
 
     /// Who calls; `None` where everybody may do everything.
-    fn who(&self, method: &str, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, Stranger> {
+    fn who(
+        &self,
+        method: &str,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> Result<Option<Arc<Caller>>, Stranger> {
         let Some(tokens) = self.tokens.as_ref().filter(|tokens| tokens.required()) else {
             return Ok(None);
         };
@@ -108,7 +113,7 @@ impl Shared {
             return Ok(None);
         }
         let header = headers.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        tokens.caller(header).map(Some)
+        tokens.caller(header, peer.certificate.as_ref()).map(Some)
     }
 
     /// What can be said before anything of the request is read.

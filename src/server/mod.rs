@@ -42,7 +42,7 @@ use metrics::Metrics;
 use operators::Operators;
 
 pub use admission::Limits;
-pub use audit::{Audit, AuditFile};
+pub use audit::{Audit, AuditFile, AuditKeeping};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use tokens::{TokenError, TokenFile, TokenRecord, Tokens};
 

@@ -57,8 +57,11 @@ pub struct TokenRecord {
     pub id: String,
     /// Who or what has it; stands in the audit lines.
     pub name: String,
-    /// SHA-256 of the token, in hex.
+    /// SHA-256 of the token, or of the certificate (DER), in hex.
     pub sha256: String,
+    /// Whether it is a client certificate, which stands for itself without a token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub certificate: bool,
     /// What it allows.
     pub grants: Grants,
     /// When it was made.
@@ -139,42 +142,56 @@ impl TokenFile {
         grants: Grants,
         expires: Option<Timestamp>,
     ) -> Result<(String, TokenRecord), TokenError> {
-        let name = name.trim();
-        if name.is_empty()
-            || name.len() > TOKEN_NAME_BYTES_MAX
-            || name.chars().any(char::is_control)
-        {
-            let what =
-                format!("a name has 1 to {TOKEN_NAME_BYTES_MAX} bytes, no control characters");
-            return Err(TokenError::Refused(what));
-        }
+        let (token, id) = new_token()?;
+        let record = self.add(name, grants, expires, (id, hash(&token), false))?;
+        Ok((token, record))
+    }
+
+    /// Lets whoever has a client certificate (DER) do something, without a token.
+    ///
+    /// # Errors
+    /// As of [`create`](Self::create); the certificate is known already.
+    pub fn admit_certificate(
+        &self,
+        name: &str,
+        grants: Grants,
+        expires: Option<Timestamp>,
+        certificate: &[u8],
+    ) -> Result<TokenRecord, TokenError> {
+        let (_, id) = new_token()?;
+        self.add(name, grants, expires, (id, fingerprint(certificate), true))
+    }
+
+    fn add(
+        &self,
+        name: &str,
+        grants: Grants,
+        expires: Option<Timestamp>,
+        (id, hash, certificate): (String, [u8; 32], bool),
+    ) -> Result<TokenRecord, TokenError> {
+        let name = check_name(name)?;
         if grants.0.is_empty() {
             let what = "say what it allows, such as --grant reader:news or --grant admin:*";
             return Err(TokenError::Refused(what.to_owned()));
         }
-        let (token, id) = new_token()?;
-        let sha256 = hex(&hash(&token));
         let created = Timestamp::now();
-        let record = TokenRecord {
-            id,
-            name: name.to_owned(),
-            sha256,
-            grants,
-            created,
-            expires,
-            revoked: None,
-        };
+        let sha256 = hex(&hash);
+        let record =
+            TokenRecord { id, name, sha256, certificate, grants, created, expires, revoked: None };
         let added = record.clone();
         self.change(move |records| {
-            if records.iter().any(|it| it.name == added.name && it.state(created) == "active") {
+            let is_active = |it: &TokenRecord| it.state(created) == "active";
+            let active = |same: &dyn Fn(&TokenRecord) -> bool| {
+                records.iter().find(|it| is_active(it) && same(it))
+            };
+            if let Some(known) = active(&|it| it.name == added.name || it.sha256 == added.sha256) {
                 let what =
-                    format!("there is an active token '{}' already; revoke it first", added.name);
+                    format!("there is an active token '{}' already; revoke it first", known.name);
                 return Err(TokenError::Refused(what));
             }
             if records.len() >= TOKENS_MAX {
                 // Those that can never be used again make room, the oldest first.
-                let dead = records.iter().position(|it| it.state(created) != "active");
-                let Some(dead) = dead else {
+                let Some(dead) = records.iter().position(|it| !is_active(it)) else {
                     let what =
                         format!("there are {TOKENS_MAX} active tokens, the most there may be");
                     return Err(TokenError::Refused(what));
@@ -184,7 +201,7 @@ impl TokenFile {
             records.push(added);
             Ok(())
         })?;
-        Ok((token, record))
+        Ok(record)
     }
 
     /// Takes a token back, by its id or the name of an active one.
@@ -263,6 +280,15 @@ impl Stamp {
     }
 }
 
+fn check_name(name: &str) -> Result<String, TokenError> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > TOKEN_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        let what = format!("a name has 1 to {TOKEN_NAME_BYTES_MAX} bytes, no control characters");
+        return Err(TokenError::Refused(what));
+    }
+    Ok(name.to_owned())
+}
+
 fn new_token() -> Result<(String, String), TokenError> {
     let mut random = [0_u8; 38];
     SystemRandom::new()
@@ -274,9 +300,14 @@ fn new_token() -> Result<(String, String), TokenError> {
 }
 
 fn hash(token: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    bytes
+    fingerprint(token.as_bytes())
+}
+
+/// What a certificate is known by: the SHA-256 of its DER.
+pub(super) fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -397,9 +428,16 @@ impl Tokens {
         Ok(())
     }
 
-    /// Whose token an `authorization` header carries.
-    pub(super) fn caller(&self, header: Option<&[u8]>) -> Result<Arc<Caller>, Stranger> {
-        let header = header.ok_or(Stranger::NoToken)?;
+    /// Whose token an `authorization` header carries; without one, whose certificate the connection was made with.
+    pub(super) fn caller(
+        &self,
+        header: Option<&[u8]>,
+        certificate: Option<&[u8; 32]>,
+    ) -> Result<Arc<Caller>, Stranger> {
+        let Some(header) = header else {
+            let found = certificate.and_then(|it| self.of_certificate(it));
+            return found.ok_or(Stranger::NoToken).and_then(still_good);
+        };
         let text = std::str::from_utf8(header).map_err(|_| Stranger::Unknown)?;
         let (scheme, token) = text.split_once(' ').ok_or(Stranger::Unknown)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -415,11 +453,22 @@ impl Tokens {
         if !bool::from(hash(token).ct_eq(&caller.hash)) {
             return Err(Stranger::Unknown);
         }
-        match caller.record.state(Timestamp::now()) {
-            "active" => Ok(caller),
-            "expired" => Err(Stranger::Expired),
-            _ => Err(Stranger::Revoked),
-        }
+        still_good(caller)
+    }
+
+    /// The newest record of a certificate: there may be revoked ones before it.
+    fn of_certificate(&self, certificate: &[u8; 32]) -> Option<Arc<Caller>> {
+        let callers = self.callers.read().unwrap_or_else(PoisonError::into_inner);
+        let of_it = callers.values().filter(|it| it.record.certificate && it.hash == *certificate);
+        of_it.max_by_key(|it| (it.record.revoked.is_none(), it.record.created)).cloned()
+    }
+}
+
+fn still_good(caller: Arc<Caller>) -> Result<Arc<Caller>, Stranger> {
+    match caller.record.state(Timestamp::now()) {
+        "active" => Ok(caller),
+        "expired" => Err(Stranger::Expired),
+        _ => Err(Stranger::Revoked),
     }
 }
 
@@ -450,16 +499,16 @@ mod tests {
         assert!(!fs::read_to_string(file.path()).unwrap().contains(&token));
         assert_eq!(fs::metadata(file.path()).unwrap().mode() & 0o777, 0o600);
         assert!(tokens.reload_if_changed().unwrap() && tokens.required());
-        let caller = tokens.caller(Some(&header(&token))).unwrap();
+        let caller = tokens.caller(Some(&header(&token)), None).unwrap();
         assert_eq!(caller.record.name, "cat tool");
-        assert_eq!(tokens.caller(None).unwrap_err(), Stranger::NoToken);
+        assert_eq!(tokens.caller(None, None).unwrap_err(), Stranger::NoToken);
         // One digit of the secret changed: nobody, not somebody with a wrong password.
         let last = if token.ends_with('0') { "1" } else { "0" };
         let wrong = format!("{}{last}", &token[..token.len() - 1]);
-        assert_eq!(tokens.caller(Some(&header(&wrong))).unwrap_err(), Stranger::Unknown);
+        assert_eq!(tokens.caller(Some(&header(&wrong)), None).unwrap_err(), Stranger::Unknown);
         file.revoke(&record.id).unwrap();
         tokens.reload_if_changed().unwrap();
-        assert_eq!(tokens.caller(Some(&header(&token))).unwrap_err(), Stranger::Revoked);
+        assert_eq!(tokens.caller(Some(&header(&token)), None).unwrap_err(), Stranger::Revoked);
         assert!(caller.gone.is_cancelled(), "calls under way end");
     }
 
@@ -470,11 +519,11 @@ mod tests {
         let tokens = Tokens::open(file.clone()).unwrap();
         fs::write(file.path(), "{").unwrap();
         assert!(matches!(tokens.reload_if_changed(), Err(TokenError::Damaged { .. })));
-        assert!(tokens.caller(Some(&header(&token))).is_ok());
+        assert!(tokens.caller(Some(&header(&token)), None).is_ok());
         fs::remove_file(file.path()).unwrap();
         assert!(tokens.reload_if_changed().is_err());
         assert!(tokens.required());
-        assert!(tokens.caller(Some(&header(&token))).is_ok());
+        assert!(tokens.caller(Some(&header(&token)), None).is_ok());
     }
 
     #[test]
@@ -506,6 +555,30 @@ mod tests {
         let ended = Some(Timestamp::UNIX_EPOCH);
         let (token, _) = file.create("old", grants("reader:*"), ended).unwrap();
         let tokens = Tokens::open(file).unwrap();
-        assert_eq!(tokens.caller(Some(&header(&token))).unwrap_err(), Stranger::Expired);
+        assert_eq!(tokens.caller(Some(&header(&token)), None).unwrap_err(), Stranger::Expired);
+    }
+
+    #[test]
+    fn a_certificate_stands_for_itself_until_it_is_revoked() {
+        let (_directory, file) = file();
+        let (token, _) = file.create("a", grants("admin:*"), None).unwrap();
+        let record = file.admit_certificate("box", grants("reader:news"), None, b"der").unwrap();
+        let again = file.admit_certificate("box 2", grants("admin:*"), None, b"der");
+        assert!(again.is_err(), "one certificate, one identity");
+        let tokens = Tokens::open(file.clone()).unwrap();
+        let (known, other) = (fingerprint(b"der"), fingerprint(b"other"));
+        assert_eq!(tokens.caller(None, Some(&known)).unwrap().record.name, "box");
+        assert_eq!(tokens.caller(None, Some(&other)).unwrap_err(), Stranger::NoToken);
+        // A token goes before the certificate, also one that is no good.
+        let caller = tokens.caller(Some(&header(&token)), Some(&known)).unwrap();
+        assert_eq!(caller.record.name, "a");
+        let wrong = tokens.caller(Some(&header("dhk_0_0")), Some(&known));
+        assert_eq!(wrong.unwrap_err(), Stranger::Unknown);
+        file.revoke(&record.id).unwrap();
+        tokens.reload_if_changed().unwrap();
+        assert_eq!(tokens.caller(None, Some(&known)).unwrap_err(), Stranger::Revoked);
+        file.admit_certificate("box", grants("reader:*"), None, b"der").unwrap();
+        tokens.reload_if_changed().unwrap();
+        assert!(tokens.caller(None, Some(&known)).is_ok());
     }
 }

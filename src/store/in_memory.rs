@@ -153,16 +153,21 @@ impl Store for InMemoryStore {
         retention: Retention,
         told: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Compacted, StoreError> {
-        let mut state = self.state();
-        let cut = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
         if !told(0, 1) {
             return Err(StoreError::Cancelled);
         }
+        self.cut_log(retention)?;
+        Ok(Compacted { log_start: self.log_start(), ..Compacted::default() })
+    }
+
+    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let cut = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
         if let Some(LogRecord { sequence, chain, time, .. }) = cut.cloned() {
             state.start = LogStart { sequence, chain, time };
             state.log.retain(|record| record.sequence > sequence);
         }
-        Ok(Compacted { log_start: state.start, ..Compacted::default() })
+        Ok(false)
     }
 
     fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {

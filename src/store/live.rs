@@ -177,6 +177,13 @@ impl Store for LiveStore {
         self.current().commit(commits)
     }
 
+    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError> {
+        // A compaction has chosen where its log begins, and reads the old one from there.
+        let Ok(_no_compaction) = self.compacting.try_lock() else { return Ok(false) };
+        let _gate = self.commit_gate();
+        self.current().cut_log(retention)
+    }
+
     fn poisoned(&self) -> Option<String> {
         self.current().poisoned()
     }

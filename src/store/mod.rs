@@ -8,6 +8,7 @@ mod blobs;
 mod build;
 mod codec;
 mod compaction;
+mod cut;
 mod directory;
 mod in_memory;
 mod live;
@@ -369,6 +370,14 @@ pub trait Store: Send + Sync + 'static {
         retention: Retention,
         told: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Compacted, StoreError>;
+
+    /// Gives up some of the log before the retention, in place, with the versions of units that it replaced; `true`
+    /// when there is more to give up. Whatever a crash leaves of it, the log begins at one commit and goes on without a gap.
+    /// Called by whoever commits, between commits.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError>;
 
     /// Carries the commits out, each one whole or not at all, in order; when it returns they are on disk. Returns the
     /// sequence of the last one. Concurrent calls are a mistake of the caller: there is one writer.

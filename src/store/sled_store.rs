@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use sled::transaction::{
-    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
-};
+pub(super) use sled::transaction::{ConflictableTransactionError as Abort, Transactional};
+use sled::transaction::{TransactionError, TransactionalTree};
 
 use crate::limits::{BATCH_UNITS_MAX, LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
@@ -24,7 +23,7 @@ use super::codec::{self, CHUNK_BYTES, CodecError};
 use super::compaction::{self, Compacted, Retention};
 use super::directory::{check_acknowledged, damaged, database_name, panic_message};
 use super::lock::{Lock, LockError};
-use super::tables::{Raw, Table, read_tail};
+use super::tables::read_tail;
 use super::{
     Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
     Store, StoreError, UnitWrite, acked, directory,
@@ -183,6 +182,14 @@ impl SledStore {
         let _ = self.poison.set(cause);
     }
 
+    /// Carries something out unless something failed before; when it fails, nothing more is carried out.
+    fn carry_out<T>(&self, it: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some(cause) = self.poison.get() {
+            return Err(StoreError::Poisoned(cause.clone()));
+        }
+        it().inspect_err(|error| self.poison(error.to_string()))
+    }
+
     /// Makes everything written so far durable, then says so outside the database.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
@@ -272,16 +279,13 @@ impl SledStore {
                 .transaction(|(memories, units, log, requests, history)| {
                     prepared.apply((memories, log, requests), (units, history))
                 })
-                .map_err(|error| match error {
-                    TransactionError::Storage(error) => error,
-                    TransactionError::Abort(never) => match never {},
-                })
+                .map_err(storage_error)
         })
     }
 }
 
 /// Never made: our transactions do not abort.
-enum Never {}
+pub(super) enum Never {}
 
 /// A commit, encoded: a transaction may run more than once.
 struct Prepared {
@@ -329,7 +333,7 @@ impl Prepared {
         &self,
         (memories, log, requests): (&TransactionalTree, &TransactionalTree, &TransactionalTree),
         (units, history): (&TransactionalTree, &TransactionalTree),
-    ) -> Result<(), ConflictableTransactionError<Never>> {
+    ) -> Result<(), Abort<Never>> {
         for (key, bytes) in &self.memories {
             memories.insert(key, bytes.as_slice())?;
         }
@@ -368,7 +372,7 @@ impl PreparedUnit {
         &self,
         units: &TransactionalTree,
         history: &TransactionalTree,
-    ) -> Result<(), ConflictableTransactionError<Never>> {
+    ) -> Result<(), Abort<Never>> {
         let mut chunk = 0_u8;
         let mut before = None;
         let mut keep = |chunk, piece: sled::IVec| {
@@ -516,15 +520,7 @@ impl Store for SledStore {
         after: Option<RequestKey>,
         limit: usize,
     ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
-        // The key behind another one is that with a zero byte more.
-        let from = after.map_or_else(Vec::new, |key| [&key.0[..], &[0]].concat());
-        let request = |(key, bytes): Raw| {
-            let record = codec::decode(&key, &bytes).map_err(|error| self.damage(&error))?;
-            let key = key.as_slice().try_into();
-            let key = key.map_err(|_| damaged(&self.directory, "a request has a bad key"))?;
-            Ok((RequestKey(key), record))
-        };
-        self.scan(Table::Requests, &from, limit)?.into_iter().map(request).collect()
+        self.requests_behind(after, limit)
     }
 
     fn compact(
@@ -540,18 +536,23 @@ impl Store for SledStore {
     }
 
     fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
-        if let Some(cause) = self.poison.get() {
-            return Err(StoreError::Poisoned(cause.clone()));
-        }
-        let result = self.write(commits);
-        if let Err(error) = &result {
-            self.poison(error.to_string());
-        }
-        result
+        self.carry_out(|| self.write(commits))
+    }
+
+    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError> {
+        self.carry_out(|| self.cut_some(retention))
     }
 
     fn poisoned(&self) -> Option<String> {
         self.poison.get().cloned()
+    }
+}
+
+/// Our transactions do not abort.
+pub(super) fn storage_error(error: TransactionError<Never>) -> sled::Error {
+    match error {
+        TransactionError::Storage(error) => error,
+        TransactionError::Abort(never) => match never {},
     }
 }
 

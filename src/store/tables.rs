@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use super::codec::{self, CodecError};
 use super::directory::{damaged, panic_message, sync_tree};
 use super::sled_store::{Batch, SledStore, Tail, Tree};
-use super::{LogStart, StoreError, acked};
+use super::{LogStart, RequestKey, RequestRecord, StoreError, acked};
 
 /// One of the tables, for whoever copies them as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,23 @@ impl SledStore {
             entries.map(|it| it.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
         };
         self.read(read)
+    }
+
+    /// Requests in the order of their keys, from the first one above `after`.
+    pub(super) fn requests_behind(
+        &self,
+        after: Option<RequestKey>,
+        limit: usize,
+    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
+        // The key behind another one is that with a zero byte more.
+        let from = after.map_or_else(Vec::new, |key| [&key.0[..], &[0]].concat());
+        let request = |(key, bytes): Raw| {
+            let record = codec::decode(&key, &bytes).map_err(|error| self.damage(&error))?;
+            let key = key.as_slice().try_into();
+            let key = key.map_err(|_| damaged(self.place().0, "a request has a bad key"))?;
+            Ok((RequestKey(key), record))
+        };
+        self.scan(Table::Requests, &from, limit)?.into_iter().map(request).collect()
     }
 
     /// Writes entries as they are; without a value, deletes them. Not durable before the next commit or

@@ -1,0 +1,168 @@
+//! Does the commit log stay short, and is nothing missed that it gives up? The oracle is a compaction with the same retention.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhakira::engine::{Engine, EngineError, UnitPatch};
+use dhakira::store::{ChangeKind, LiveStore, LogRecord, Retention, Sequence, Store};
+use dhakira::unit::{Segment, Timestamp, Unit, UnitId};
+
+use crate::upkeep::{
+    Dice, Model, add_part, add_part_after, assert_whole, content, create_memory, held, name,
+    open_store, write,
+};
+
+fn open(store: &Arc<LiveStore>, directory: &Path, keep_log: Option<Duration>) -> Engine {
+    let checkpoints = Some(directory.join("checkpoints"));
+    Engine::open_keeping(Arc::clone(store) as _, checkpoints, keep_log, &mut |_| ()).unwrap()
+}
+
+/// The commits of a log, and each version of a unit that they stored.
+fn log(store: &dyn Store) -> (Vec<LogRecord>, Vec<Option<Unit>>) {
+    let records = store.changes_since(store.log_start().sequence, usize::MAX).unwrap();
+    let stored = records.iter().flat_map(|it| &it.changes);
+    let stored = stored.filter(|it| it.kind != ChangeKind::Deleted);
+    let version = |it: &dhakira::store::Change| store.version(it.memory, it.unit, it.revision);
+    let versions = stored.map(|it| version(it).unwrap()).collect();
+    (records, versions)
+}
+
+#[test]
+fn what_is_left_of_a_log_is_what_a_compaction_leaves() {
+    let mut dice = Dice(7);
+    for round in 0..6 {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(open_store(directory.path()));
+        let engine = open(&store, directory.path(), None);
+        create_memory(&engine, &name());
+        let mut model = Model::new();
+        for _ in 0..60 {
+            write(&engine, &mut model, &mut dice);
+        }
+        let (before, versions_before) = log(store.as_ref());
+        assert!(versions_before.iter().all(Option::is_some));
+        let at = dice.below(before.len() as u64 + 1) as usize;
+        let keep_from = before.get(at).map_or(Timestamp { micros: i64::MAX }, |it| it.time);
+        while store.cut_log(Retention { keep_from }).unwrap() {}
+        assert_eq!(store.log_start().sequence, Sequence(at as u64), "round {round}");
+        let cut = log(store.as_ref());
+        assert_eq!(cut.0, before[at..]);
+        assert!(cut.1.iter().all(Option::is_some));
+        // What was replaced by a commit that is gone is gone as well.
+        let gone: Vec<_> = before[..at].iter().flat_map(|it| &it.changes).collect();
+        for change in &gone {
+            let replaced = gone.iter().any(|it| {
+                let later = it.revision > change.revision || it.kind == ChangeKind::Deleted;
+                it.unit == change.unit && later
+            });
+            let version = store.version(change.memory, change.unit, change.revision).unwrap();
+            assert_eq!(version.is_none(), replaced, "round {round}: {change:?}");
+        }
+        assert_whole(&engine, "after the cut");
+        assert_eq!(held(&engine), model);
+        // It goes on, also after it was opened again, and a compaction finds nothing more to give up.
+        write(&engine, &mut model, &mut dice);
+        drop((engine, store));
+        let store = Arc::new(open_store(directory.path()));
+        assert_eq!(store.log_start().sequence, Sequence(at as u64));
+        let (cut, engine) = (log(store.as_ref()), open(&store, directory.path(), None));
+        store.compact(Retention { keep_from }, &mut |_, _| true).unwrap();
+        if at < before.len() {
+            assert_eq!(log(store.as_ref()), cut);
+        }
+        assert_whole(&engine, "compacted after the cut");
+        assert_eq!(held(&engine), model);
+    }
+}
+
+#[test]
+fn a_purged_memory_leaves_no_versions_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(open_store(directory.path()));
+    let engine = open(&store, directory.path(), None);
+    create_memory(&engine, &name());
+    let key = engine.memory_key(&name()).unwrap();
+    let contents = (0..50).map(|it| content(&format!("{it}"), "t")).collect();
+    engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
+    engine.delete_memory(&name(), true, None).unwrap();
+    // The engine ends when it has carried out what it was given; the purge goes on at the next start.
+    drop(engine);
+    let engine = open(&store, directory.path(), Some(Duration::ZERO));
+    let since = std::time::Instant::now();
+    let gone = || store.version(key, UnitId(1), 1).unwrap().is_none();
+    while !gone() && since.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!((1..=50).all(|id| store.version(key, UnitId(id), 1).unwrap().is_none()));
+    assert_whole(&engine, "after the purge");
+}
+
+/// A server that keeps nothing of its log: what was left of the one before is given up at the start.
+#[test]
+fn watchers_and_backups_of_a_cut_log_are_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = tempfile::tempdir().unwrap();
+    let store = Arc::new(open_store(directory.path()));
+    let engine = open(&store, directory.path(), None);
+    let (mut model, mut dice) = (Model::new(), Dice(8));
+    create_memory(&engine, &name());
+    (0..30).for_each(|_| write(&engine, &mut model, &mut dice));
+    assert!(add_part(&engine, saved.path(), false).unwrap());
+    (0..30).for_each(|_| write(&engine, &mut model, &mut dice));
+    let last = store.last_sequence();
+    drop(engine);
+    let engine = open(&store, directory.path(), Some(Duration::ZERO));
+    let since = std::time::Instant::now();
+    while store.log_start().sequence < last && since.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let asked = engine.changes_since(Sequence(last.0 - 1), 10);
+    let told = matches!(asked, Err(EngineError::LogCut { asked, oldest }) if (asked, oldest) == (last.0, last));
+    assert!(told, "{asked:?}");
+    assert_eq!(engine.changes_since(last, 10).unwrap(), []);
+    let increment = add_part(&engine, saved.path(), false);
+    assert!(matches!(increment, Err(EngineError::LogCut { .. })), "{increment:?}");
+    // A whole one, as of no earlier part, and then the increments of it.
+    assert!(add_part_after(&engine, saved.path(), (true, None)).unwrap());
+    write(&engine, &mut model, &mut dice);
+    add_part(&engine, saved.path(), false).unwrap();
+    let target = directory.path().join("restored");
+    use dhakira::engine::backup::{Target, restore};
+    restore(saved.path(), &target, Target::Latest, &|_| ()).unwrap();
+    let restored = Arc::new(open_store(&target));
+    assert_eq!(held(&open(&restored, &target, None)), model);
+}
+
+/// Years of changes to the same units: the database does not grow with them.
+#[test]
+fn changes_without_end_take_disk_with_an_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(open_store(directory.path()));
+    let engine = open(&store, directory.path(), None);
+    create_memory(&engine, &name());
+    let contents = (0..100).map(|it| content(&format!("{it}"), "t")).collect();
+    let units = engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
+    let mut bytes = Vec::new();
+    for round in 0..60 {
+        for unit in &units {
+            let target = format!("{round} ").repeat(300);
+            let patch = UnitPatch { target: Some(Segment::plain(&target)), ..Default::default() };
+            engine.update_unit(&name(), unit.id, patch, None, None).unwrap();
+        }
+        while store.cut_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}
+        bytes.push(disk_bytes(directory.path()));
+    }
+    eprintln!("database after each round of 100 changes, bytes: {bytes:?}");
+    let (early, late) = (bytes[..20].iter().max().unwrap(), bytes[40..].iter().max().unwrap());
+    assert!(*late < early + early / 2, "it grows: {bytes:?}");
+}
+
+fn disk_bytes(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let size = |entry: std::fs::DirEntry| {
+        let about = entry.metadata().unwrap();
+        if about.is_dir() { disk_bytes(&entry.path()) } else { about.len() }
+    };
+    entries.map(size).sum()
+}
