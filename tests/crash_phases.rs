@@ -4,7 +4,6 @@
 //! way. A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for so many of each case, `DHAKIRA_CRASH_CASE=power`
 //! for those with a word in their name. Prints a table at the end.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -16,95 +15,9 @@ use dhakira::service::client::Client;
 use dhakira::store::{LiveStore, OpenOptions, SledStore};
 
 use crate::crash::Process;
+use crate::crash_model::{Dice, Model, Units, Write};
 use crate::disk::{self, Disk};
 use crate::support::{Clients, proto, segment, unit};
-
-/// Number → (revision, target).
-type Units = BTreeMap<u64, (u64, String)>;
-
-/// What was acknowledged, and what was asked for and not answered.
-#[derive(Debug, Clone, Default)]
-struct Model {
-    there: bool,
-    units: Units,
-    next: u64,
-    pending: Option<Write>,
-}
-
-#[derive(Debug, Clone)]
-enum Write {
-    Create(Vec<String>),
-    Update(u64, String),
-    Delete(u64),
-}
-
-impl Model {
-    fn carry_out(&mut self, write: Write) {
-        match write {
-            Write::Create(targets) => {
-                for target in targets {
-                    self.next += 1;
-                    self.units.insert(self.next, (1, target));
-                }
-            }
-            Write::Update(id, target) => {
-                let unit = self.units.get_mut(&id).unwrap();
-                *unit = (unit.0 + 1, target);
-            }
-            Write::Delete(id) => {
-                self.units.remove(&id);
-            }
-        }
-    }
-
-    /// The model with the write that was on its way carried out.
-    fn with_pending(&self) -> Option<Self> {
-        let mut after = self.clone();
-        let write = after.pending.take()?;
-        after.carry_out(write);
-        Some(after)
-    }
-
-    /// Takes over what is there, which must be what was acknowledged, with or without what was on its way; gives how many
-    /// acknowledged units are not there as they were, and how many are there that nobody wrote like that.
-    fn settle(&mut self, found: &Units) -> (usize, usize) {
-        let with = self.with_pending();
-        if let Some(with) = with.filter(|with| with.units == *found) {
-            *self = with;
-        }
-        self.pending = None;
-        let is_other = |there: &Units, (id, it): (&u64, &(u64, String))| there.get(id) != Some(it);
-        let lost = self.units.iter().filter(|unit| is_other(found, *unit)).count();
-        let wrong = found.iter().filter(|unit| is_other(&self.units, *unit)).count();
-        (lost, wrong)
-    }
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
-    fn write(&mut self, model: &Model) -> Write {
-        let ids: Vec<u64> = model.units.keys().copied().collect();
-        let any = (!ids.is_empty()).then(|| ids[self.below(ids.len().max(1) as u64) as usize]);
-        let target = |dice: &mut Self| {
-            let word = format!("target {} ", dice.below(1 << 30));
-            // Some are longer than the database keeps in its own file.
-            let length = if dice.below(8) == 0 { 40_000 } else { 1 };
-            word.repeat(length / word.len() + 1)
-        };
-        match (self.below(6), any) {
-            (0, Some(id)) => Write::Delete(id),
-            (1 | 2, Some(id)) => Write::Update(id, target(self)),
-            _ => Write::Create((0..=self.below(4)).map(|_| target(self)).collect()),
-        }
-    }
-}
 
 /// Sends a write; `false` when it was not acknowledged.
 async fn send(clients: &mut Clients, model: &mut Model, write: Write) -> bool {

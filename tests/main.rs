@@ -10,6 +10,7 @@ mod checkpoints;
 mod command_line;
 mod configuration;
 mod crash;
+mod crash_model;
 mod crash_phases;
 mod damage;
 mod dependencies;

@@ -26,9 +26,11 @@ const KNOWN_HALF: f32 = 1.0;
 /// The part of the words that a lexicon knows well which are translated as it says: no lexicon is complete and no translation
 /// literal. What is taken before the document has been looked at.
 pub(super) const TELLING: f32 = 0.6;
-/// The same where texts are judged by the memory that they come from. Fitted on a memory of which one unit in twenty had the
+/// The same of a lexicon that was learnt from the memory by which texts are judged. Fitted on a memory of which one unit in twenty had the
 /// target of another.
 const JUDGED: f32 = 0.9;
+/// How often a word must have been seen for half of what that is more.
+const JUDGED_HALF: f32 = 5.0;
 /// Words of evidence that [`TELLING`] counts for.
 const TELLING_WORDS: f32 = 100.0;
 
@@ -116,9 +118,12 @@ struct Trust {
     /// Whether words are taken apart here as they are in what lexicons learn from; where they are not, a clitic that is
     /// missing says nothing.
     taken_apart: bool,
+    /// By how much the part of the words that are translated as it says is greater than [`TELLING`].
+    telling_more: f32,
 }
 
-const OF_DOCUMENT: Trust = Trust { own: 0.0, mass_max: MASS_MAX, taken_apart: false };
+const OF_DOCUMENT: Trust =
+    Trust { own: 0.0, mass_max: MASS_MAX, taken_apart: false, telling_more: 0.0 };
 
 /// Both directions.
 #[derive(Debug, Default)]
@@ -149,8 +154,13 @@ impl Pairs {
         lexicons: &[&Lexicon],
         own: f32,
     ) -> Self {
-        let trust = Trust { own, mass_max: f32::INFINITY, taken_apart: true };
-        Self::of_evidence((source, target), lexicons, &Counts::default(), trust, (JUDGED, JUDGED))
+        let trust = Trust {
+            own,
+            mass_max: f32::INFINITY,
+            taken_apart: true,
+            telling_more: JUDGED - TELLING,
+        };
+        Self::of_evidence((source, target), lexicons, &Counts::default(), trust, (TELLING, TELLING))
     }
 
     fn of_evidence(
@@ -165,8 +175,11 @@ impl Pairs {
         for lexicon in lexicons {
             let here = numbers_in(source, |text| lexicon.source.find(text));
             let there = numbers_in(target, |text| lexicon.target.find(text));
-            let own = if lexicon.is_learnt() { trust.own } else { 0.0 };
-            let trust = Trust { own, ..trust };
+            let trust = if lexicon.is_learnt() {
+                trust
+            } else {
+                Trust { own: 0.0, telling_more: 0.0, ..trust }
+            };
             let (a, b) = (&lexicon.source, &lexicon.target);
             let (of_a, of_b) = (|it| a.is_clitic(it), |it| b.is_clitic(it));
             forward.add_table(&lexicon.forward, &here, (&there, of_b), trust);
@@ -197,15 +210,20 @@ impl Pairs {
 }
 
 /// What speaks for translations of each term, added up.
-struct Evidence(Vec<(f32, Vec<(u32, f32)>)>);
+struct Evidence {
+    /// Of each term, how often it counts as seen, and its translations.
+    rows: Vec<(f32, Vec<(u32, f32)>)>,
+    /// Of each term, how often it counts as seen times what its lexicon tells more than others.
+    telling_more: Vec<f32>,
+}
 
 impl Evidence {
     fn new(terms: usize) -> Self {
-        Self(vec![(0.0, Vec::new()); terms])
+        Self { rows: vec![(0.0, Vec::new()); terms], telling_more: vec![0.0; terms] }
     }
 
     fn add(&mut self, from: u32, to: u32, count: f32) {
-        let (mass, row) = &mut self.0[from as usize];
+        let (mass, row) = &mut self.rows[from as usize];
         *mass += count;
         match row.iter_mut().find(|entry| entry.0 == to) {
             Some(entry) => entry.1 += count,
@@ -236,17 +254,21 @@ impl Evidence {
                     self.add(term, to, count * scale);
                 }
             }
-            self.0[term as usize].0 += missing.max(0.0) * scale;
+            let mass = &mut self.rows[term as usize].0;
+            *mass += missing.max(0.0) * scale;
+            let sure = seen * seen / (seen + JUDGED_HALF);
+            self.telling_more[term as usize] += sure * scale * trust.telling_more;
         }
     }
 
     /// What terms as rare as this say.
     fn weights(&self, rarity: Vec<f32>, telling: f32) -> Vec<Weight> {
-        let of_term = |((mass, _), rarity): (&(f32, _), f32)| {
+        let of_term = |(((mass, _), more), rarity): ((&(f32, _), &f32), f32)| {
+            let telling = telling + (more / mass.max(f32::MIN_POSITIVE)).min(JUDGED - TELLING);
             let neutral = 1.0 - mass / (mass + KNOWN_HALF) * telling;
             Weight { known: (1.0 - neutral) * rarity, neutral, share: 1.0 / rarity }
         };
-        self.0.iter().zip(rarity).map(of_term).collect()
+        self.rows.iter().zip(&self.telling_more).zip(rarity).map(of_term).collect()
     }
 
     fn probabilities(self) -> Vec<Vec<(u32, f32)>> {
@@ -256,7 +278,7 @@ impl Evidence {
             }
             row
         };
-        self.0.into_iter().map(shared).collect()
+        self.rows.into_iter().map(shared).collect()
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf as _, Bytes};
@@ -74,7 +74,9 @@ pub(super) async fn file(
     let (pieces, received) = mpsc::channel(WAITING);
     let (batches, read) = mpsc::channel(WAITING);
     let reading = tokio::task::spawn_blocking(move || {
-        read_file(Pieces { received, piece: Bytes::new(), ended: false }, &options, &batches);
+        let broken = Arc::default();
+        let pieces = Pieces { received, piece: Bytes::new(), ended: false, broken };
+        read_file(pieces, &options, &batches);
     });
     let told = Arc::new(Mutex::new(Told::default()));
     let tell = Arc::clone(&told);
@@ -175,6 +177,8 @@ struct Pieces {
     received: mpsc::Receiver<Piece>,
     piece: Bytes,
     ended: bool,
+    /// Set when the stream has broken off.
+    broken: Arc<AtomicBool>,
 }
 
 impl Read for Pieces {
@@ -184,6 +188,7 @@ impl Read for Pieces {
                 Some(Piece::Bytes(bytes)) => self.piece = bytes.into(),
                 Some(Piece::End) => self.ended = true,
                 None => {
+                    self.broken.store(true, Ordering::Release);
                     let what = "the client went away in the middle of the file";
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, what));
                 }
@@ -195,12 +200,14 @@ impl Read for Pieces {
     }
 }
 
-/// Reads a file to its end, or until nobody takes its batches; the last one is empty and says so.
+/// Reads a file to its end, or until nobody takes its batches; the last one is empty and says so. What is read when the
+/// stream breaks off is no batch of the file: it would count as done when the file comes again.
 fn read_file(
     pieces: Pieces,
     options: &ReadOptions,
     batches: &mpsc::Sender<Result<Option<Batch>, Status>>,
 ) {
+    let broken = Arc::clone(&pieces.broken);
     let reader = match formats::open(Box::new(pieces), options) {
         Ok(reader) => reader,
         Err(error) => {
@@ -211,11 +218,13 @@ fn read_file(
     };
     for batch in Batches::new(reader) {
         let batch = batch.map(Some).map_err(|error| unreadable(&error.to_string()));
-        if batches.blocking_send(batch).is_err() {
+        if broken.load(Ordering::Acquire) || batches.blocking_send(batch).is_err() {
             return;
         }
     }
-    let _ = batches.blocking_send(Ok(None));
+    if !broken.load(Ordering::Acquire) {
+        let _ = batches.blocking_send(Ok(None));
+    }
 }
 
 fn unreadable(what: &str) -> Status {
