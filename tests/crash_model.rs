@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::upkeep::Dice;
+
 /// Number → (revision, target).
 pub(crate) type Units = BTreeMap<u64, (u64, String)>;
 
@@ -63,15 +65,7 @@ impl Model {
     }
 }
 
-pub(crate) struct Dice(pub(crate) u64);
-
 impl Dice {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
     pub(crate) fn write(&mut self, model: &Model) -> Write {
         let ids: Vec<u64> = model.units.keys().copied().collect();
         let any = (!ids.is_empty()).then(|| ids[self.below(ids.len().max(1) as u64) as usize]);

@@ -15,9 +15,10 @@ use dhakira::service::client::Client;
 use dhakira::store::{LiveStore, OpenOptions, SledStore};
 
 use crate::crash::Process;
-use crate::crash_model::{Dice, Model, Units, Write};
+use crate::crash_model::{Model, Units, Write};
 use crate::disk::{self, Disk};
 use crate::support::{Clients, proto, segment, unit};
+use crate::upkeep::Dice;
 
 /// Sends a write; `false` when it was not acknowledged.
 async fn send(clients: &mut Clients, model: &mut Model, write: Write) -> bool {

@@ -172,6 +172,19 @@ async fn bad_imports_are_refused_by_field() {
     assert_eq!(field(&error, Code::AlreadyExists), "import_id");
 }
 
+fn export(cursor: &str) -> proto::ExportUnitsRequest {
+    proto::ExportUnitsRequest {
+        parent: "memories/m".into(),
+        cursor: cursor.into(),
+        ..Default::default()
+    }
+}
+
+async fn exported(clients: &mut Clients, cursor: &str) -> Vec<proto::ExportUnitsResponse> {
+    let pages = clients.units.export_units(export(cursor)).await.unwrap().into_inner();
+    pages.map(Result::unwrap).collect().await
+}
+
 #[tokio::test]
 async fn an_export_gives_everything_and_goes_on_from_its_cursor() {
     let (_server, mut clients) = start().await;
@@ -183,34 +196,13 @@ async fn an_export_gives_everything_and_goes_on_from_its_cursor() {
     let mut messages = vec![header(ID, proto::DuplicatePolicy::KeepAll)];
     messages.extend((1..).zip(pairs.chunks(200)).map(|(number, chunk)| batch(number, chunk)));
     import(&mut clients, messages).await.unwrap();
-    let export = |cursor: &str| proto::ExportUnitsRequest {
-        parent: "memories/m".into(),
-        cursor: cursor.into(),
-        ..Default::default()
-    };
-    let pages: Vec<_> = clients
-        .units
-        .export_units(export(""))
-        .await
-        .unwrap()
-        .into_inner()
-        .map(Result::unwrap)
-        .collect()
-        .await;
+    let pages = exported(&mut clients, "").await;
     let names = |pages: &[proto::ExportUnitsResponse]| -> Vec<String> {
         pages.iter().flat_map(|page| &page.units).map(|unit| unit.name.clone()).collect()
     };
     let all = names(&pages);
     assert_eq!(all.len(), 450);
-    let rest: Vec<_> = clients
-        .units
-        .export_units(export(&pages[0].cursor))
-        .await
-        .unwrap()
-        .into_inner()
-        .map(Result::unwrap)
-        .collect()
-        .await;
+    let rest = exported(&mut clients, &pages[0].cursor).await;
     assert_eq!(names(&rest), all[pages[0].units.len()..]);
     let error = clients.units.export_units(export("00")).await.unwrap_err();
     assert_eq!(field(&error, Code::InvalidArgument), "cursor");

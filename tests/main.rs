@@ -19,6 +19,7 @@ mod drain;
 mod exchange;
 mod file_imports;
 mod formats;
+mod formats_archives;
 mod formats_exchange;
 mod formats_tmx;
 mod grpc;

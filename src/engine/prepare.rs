@@ -74,12 +74,9 @@ pub(super) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
         analyzers.source.analyze_into(&content.source.text, analysis);
         let tags = tag_signature(&content.source, analysis);
         let facts = Facts {
-            source_hash: source_hash(analysis, tags),
-            content_hash: content_hash(content),
-            context: content.context,
-            changed: content.changed.unwrap_or_default(),
             document: content.document.clone(),
             author: content.author.clone(),
+            ..facts(content, analysis, tags)
         };
         IndexEntry { unit: unit.id, form: Form::new(analysis, tags), target, facts }
     })
@@ -96,17 +93,22 @@ pub(super) fn numbered(
         let target = numbering.words(analysis, Side::Target);
         analyzers.source.analyze_into(&content.source.text, analysis);
         let tags = tag_signature(&content.source, analysis);
-        let facts = Facts {
-            source_hash: source_hash(analysis, tags),
-            content_hash: content_hash(content),
-            context: content.context,
-            changed: content.changed.unwrap_or_default(),
-            ..Facts::default()
-        };
+        let facts = facts(content, analysis, tags);
         let names = [content.document.as_str(), &content.author];
         let entry = numbering.number_analysed((analysis, tags), target, &facts, names);
         (entry, facts.source_hash, facts.content_hash)
     })
+}
+
+/// What the index keeps of a unit beside its words; its names are left out.
+fn facts(content: &UnitContent, analysis: &Analysis, tags: u64) -> Facts {
+    Facts {
+        source_hash: source_hash(analysis, tags),
+        content_hash: content_hash(content),
+        context: content.context,
+        changed: content.changed.unwrap_or_default(),
+        ..Facts::default()
+    }
 }
 
 /// The fields of a unit that a change names; `None` leaves one as it is.

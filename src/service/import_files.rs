@@ -119,13 +119,12 @@ trait Numbered: tokio_stream::Stream + Sized {
 impl<S: tokio_stream::Stream> Numbered for S {}
 
 fn course(api: &Api, header: ImportFileHeader) -> Result<(Course, ReadOptions), Status> {
-    let import = import(
+    let (import, record) = import(
         api,
         ("header.parent", &header.parent),
         ("header.import_id", &header.import_id),
         header.duplicate_policy,
     )?;
-    let record = api.engine()?.memory(&import.memory).map_err(status::from_engine)?;
     let format = match header.format.as_str() {
         "" => None,
         format => Some(parse::<Format>("header.format", format)?),

@@ -13,6 +13,7 @@ use crate::engine::{
     CHECK_ATTRIBUTE, CheckAction, Engine, EngineError, Import, ImportAnswer, ImportProgress,
 };
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BYTES_IN_FLIGHT, IMPORT_UNITS_IN_FLIGHT};
+use crate::store::MemoryRecord;
 use crate::unit::{Lang, UnitContent};
 
 use super::client::{ImportAck, RejectedUnit};
@@ -72,30 +73,29 @@ pub(super) async fn units(
 }
 
 fn course(api: &Api, header: &ImportHeader) -> Result<Course, Status> {
-    let import = import(
+    let (import, record) = import(
         api,
         ("header.parent", &header.parent),
         ("header.import_id", &header.import_id),
         header.duplicate_policy,
     )?;
-    let record = api.engine()?.memory(&import.memory).map_err(status::from_engine)?;
     check_lang("header.source_lang", &header.source_lang, &record.source_lang)?;
     check_lang("header.target_lang", &header.target_lang, &record.target_lang)?;
     Ok(Course { import, check: check_action(header.check)?, verdicts: header.verdicts })
 }
 
-/// What every header of an import says.
+/// What every header of an import says, and the memory that it names.
 pub(super) fn import(
     api: &Api,
     (parent_field, parent): (&str, &str),
     (id_field, id): (&str, &str),
     policy: i32,
-) -> Result<Import, Status> {
+) -> Result<(Import, MemoryRecord), Status> {
     let memory = memory_name(parent_field, parent)?;
     let id = request_id(id_field, id)?
         .ok_or_else(|| invalid(id_field, "give the import a UUID, to resume it by"))?;
-    api.engine()?.memory(&memory).map_err(status::from_engine)?;
-    Ok(Import { id, memory, policy: duplicate_policy(policy)? })
+    let record = api.engine()?.memory(&memory).map_err(status::from_engine)?;
+    Ok((Import { id, memory, policy: duplicate_policy(policy)? }, record))
 }
 
 /// A language that a client names must be the memory's.
