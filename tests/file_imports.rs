@@ -162,6 +162,25 @@ async fn a_stream_that_breaks_off_keeps_what_was_acknowledged_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_as_long_as_it_was_said_has_broken_off() {
+    let (_server, mut clients) = start().await;
+    let file = rows(0, 3_000);
+    let of = |size_bytes| proto::ImportFileHeader { size_bytes, ..header() };
+    let size = file.len() as i64;
+    for (size_bytes, cut) in [(size, file.len() - 3), (size - 1, file.len()), (-1, file.len())] {
+        let result = send(&mut clients, requests(of(size_bytes), &file[..cut], 1_000)).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+        assert!(error.message().contains("size"), "{error}");
+        // The row that was cut is not stored in half.
+        assert!(stored(&mut clients).await < 3_000);
+    }
+    let answers = send(&mut clients, requests(of(size), &file, 1_000)).await.unwrap();
+    assert_eq!(counts(answers.last().unwrap()), (3_000, 3_000, 0));
+    assert_eq!(stored(&mut clients).await, 3_000);
+}
+
+#[tokio::test]
 async fn a_client_that_sends_little_and_waits_is_answered() {
     let (_server, mut clients) = start().await;
     let file = rows(0, 200);

@@ -291,12 +291,16 @@ fn nothing_comes_back_and_nothing_is_lost_while_sets_are_sealed() {
                 let facts = &stored.entry.facts;
                 let target = numbering.words(&stored.target, dhakira::matching::Side::Target);
                 let names = [facts.document.as_str(), facts.author.as_str()];
-                let entry = numbering.number_analysed((analysis, *tags), target, facts, names);
+                let entry = numbering.number_scanned((analysis, *tags), target, facts, names);
                 changes.push(IndexChange::PutNumbered(entry.at(UnitId(next), facts.changed)));
                 model.insert(UnitId(next), stored);
                 next += 1;
             }
-            index.apply(&changes);
+            if world.rng.chance(50) {
+                index.apply_in_bulk(&changes);
+            } else {
+                index.apply(&changes);
+            }
             // Sometimes all of what came last, and much of what came before.
             let gone = if round % 3 == 2 { 95 } else { 5 };
             let from = next.saturating_sub(1_500);

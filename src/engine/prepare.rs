@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 use crate::check::{ContentFault, check_content};
 use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering, Side};
 use crate::store::MemoryKey;
-use crate::text::{Analysis, Analyzer, canonical};
+use crate::text::{Analysis, Analyzer, Scan, canonical};
 use crate::unit::{Context, Segment, Timestamp, Unit, UnitContent, UnitId};
 
 use super::memory::Memory;
@@ -27,6 +27,7 @@ pub struct Prepared {
 thread_local! {
     /// Millions of units are prepared one after the other.
     static SCRATCH: RefCell<Analysis> = RefCell::default();
+    static SCANNED: RefCell<Scan> = RefCell::default();
 }
 
 /// What reads the texts of a memory.
@@ -88,22 +89,22 @@ pub(super) fn numbered(
     analyzers: &Analyzers,
     numbering: &mut Numbering<'_>,
 ) -> (NumberedEntry, u64, u64) {
-    SCRATCH.with_borrow_mut(|analysis| {
-        analyzers.target.analyze_into(&content.target.text, analysis);
-        let target = numbering.words(analysis, Side::Target);
-        analyzers.source.analyze_into(&content.source.text, analysis);
-        let tags = tag_signature(&content.source, analysis);
-        let facts = facts(content, analysis, tags);
+    SCANNED.with_borrow_mut(|scan| {
+        analyzers.target.scan_into(&content.target.text, scan);
+        let target = numbering.words(scan, Side::Target);
+        analyzers.source.scan_into(&content.source.text, scan);
+        let tags = tag_signature(&content.source, scan);
+        let facts = facts(content, scan, tags);
         let names = [content.document.as_str(), &content.author];
-        let entry = numbering.number_analysed((analysis, tags), target, &facts, names);
+        let entry = numbering.number_scanned((scan, tags), target, &facts, names);
         (entry, facts.source_hash, facts.content_hash)
     })
 }
 
 /// What the index keeps of a unit beside its words; its names are left out.
-fn facts(content: &UnitContent, analysis: &Analysis, tags: u64) -> Facts {
+fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
     Facts {
-        source_hash: source_hash(analysis, tags),
+        source_hash: source_hash(source, tags),
         content_hash: content_hash(content),
         context: content.context,
         changed: content.changed.unwrap_or_default(),
@@ -165,22 +166,22 @@ pub fn context_hash(text: &str) -> u64 {
 }
 
 /// What makes two sources the same: canonical text and tags.
-fn source_hash(analysis: &Analysis, tags: u64) -> u64 {
+fn source_hash(source: &Scan, tags: u64) -> u64 {
     let mut hasher = Xxh3::with_seed(tags);
-    hasher.update(analysis.canonical().as_bytes());
+    hasher.update(source.canonical().as_bytes());
     hasher.digest()
 }
 
 /// What the tags of a segment are, and between which words they stand; 0 without tags. Their native codes do not count:
 /// the same bold is written differently by every tool.
-pub(super) fn tag_signature(segment: &Segment, analysis: &Analysis) -> u64 {
+pub(super) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
     if segment.tags.is_empty() {
         return 0;
     }
     let mut hasher = Xxh3::new();
     for tag in &segment.tags {
         let offset = tag.offset_bytes as usize;
-        let before = analysis.words().filter(|word| analysis.span(word).start < offset).count();
+        let before = scan.words().filter(|word| scan.span(word).start < offset).count();
         hasher.update(&(before as u64).to_le_bytes());
         hasher.update(&[tag.kind as u8]);
         hasher.update(tag.label.as_bytes());

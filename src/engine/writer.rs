@@ -240,7 +240,11 @@ impl Loop {
                     }
                     for (memory, changes) in &changes {
                         if let Some(memory) = self.catalog.by_key(*memory) {
-                            memory.index.apply(changes);
+                            if nobody_searches {
+                                memory.index.apply_in_bulk(changes);
+                            } else {
+                                memory.index.apply(changes);
+                            }
                             self.keeper.note(memory.key, changes.len());
                         }
                     }

@@ -4,6 +4,7 @@
 //! `tu` beyond texts becomes fields and attributes of the unit. Each pair of variants of the two languages is a unit.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
 use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
@@ -21,9 +22,20 @@ pub(super) struct TmxReader<'r> {
     options: ReadOptions,
     unit: u64,
     seen_root: bool,
+    /// Names of languages that came, as they are written.
+    langs: Vec<NamedLang>,
 }
 
-/// Languages named in a message.
+/// A language as a file writes it.
+#[derive(Clone)]
+struct NamedLang {
+    name: Arc<str>,
+    /// What it means, if it means anything.
+    lang: Option<Arc<Lang>>,
+    is_wanted: bool,
+}
+
+/// Languages named in a message, and names of languages that are kept.
 const LANGS_NAMED_MAX: usize = 20;
 
 impl<'r> TmxReader<'r> {
@@ -33,7 +45,22 @@ impl<'r> TmxReader<'r> {
             options: options.clone(),
             unit: 0,
             seen_root: false,
+            langs: Vec::new(),
         }
+    }
+
+    fn lang(&mut self, name: &str) -> NamedLang {
+        if let Some(known) = self.langs.iter().find(|known| *known.name == *name) {
+            return known.clone();
+        }
+        let lang = name.parse::<Lang>().ok();
+        let fits = |wanted: &Lang| lang.as_ref().is_some_and(|lang| wanted.accepts(lang));
+        let is_wanted = fits(&self.options.source_lang) || fits(&self.options.target_lang);
+        let named = NamedLang { name: name.into(), lang: lang.map(Arc::new), is_wanted };
+        if self.langs.len() < LANGS_NAMED_MAX {
+            self.langs.push(named.clone());
+        }
+        named
     }
 
     fn read_unit(&mut self, unit: &mut TranslationUnit) -> Result<(), Stop> {
@@ -55,14 +82,11 @@ impl<'r> TmxReader<'r> {
     fn read_variant(&mut self, element: Element, unit: &mut TranslationUnit) -> Result<(), Stop> {
         let depth = self.document.depth();
         let name = element.attribute("xml:lang").or_else(|| element.attribute("lang"));
-        let name = name.unwrap_or_default().to_owned();
-        let lang = name.parse::<Lang>().ok();
-        let fits = |wanted: &Lang| lang.as_ref().is_some_and(|lang| wanted.accepts(lang));
-        let wanted = fits(&self.options.source_lang) || fits(&self.options.target_lang);
+        let NamedLang { name, lang, is_wanted } = self.lang(name.unwrap_or_default());
         if unit.langs.len() < LANGS_NAMED_MAX {
             unit.langs.push(name);
         }
-        if !wanted {
+        if !is_wanted {
             return self.document.skip();
         }
         let mut variant = Variant { lang, attributes: element.attributes, ..Variant::default() };
@@ -183,13 +207,13 @@ impl<'r> TmxReader<'r> {
         }
         let options = &self.options;
         if let (&[source], &[target]) = (sources.as_slice(), targets.as_slice()) {
-            let parsed = unit.only(source, target, self.place(position), options);
+            let parsed = unit.parsed(source, target, self.place(position), options);
             queue.push_back(judge(parsed, options));
             return;
         }
         for &source in &sources {
             for &target in targets.iter().filter(|&&target| target != source) {
-                let parsed = unit.parsed(source, target, self.place(position), options);
+                let parsed = unit.clone().parsed(source, target, self.place(position), options);
                 queue.push_back(judge(parsed, options));
             }
         }

@@ -1,11 +1,12 @@
 //! What becomes of a TMX `tu`: its variants, attributes, properties and notes as units of the model.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
 
-use super::xml::{Attributes, Position};
+use super::xml::{Attributes, Name, Position};
 use super::{ParsedUnit, ReadOptions, parse_time};
 
 /// Properties that hold a field of the unit.
@@ -40,7 +41,7 @@ pub(super) const KEPT: [&str; 9] = [
 pub(super) const SIDE_LANGS: [&str; 2] = ["source-lang", "target-lang"];
 
 /// A `tu` being read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct TranslationUnit {
     pub(super) attributes: Attributes,
     pub(super) properties: Vec<(String, String)>,
@@ -48,16 +49,16 @@ pub(super) struct TranslationUnit {
     /// Those of the languages wanted.
     pub(super) variants: Vec<Variant>,
     /// What the variants are in, as far as a message names it.
-    pub(super) langs: Vec<String>,
+    pub(super) langs: Vec<Arc<str>>,
     /// Text of the variants.
     pub(super) bytes: usize,
     pub(super) fault: Option<(Position, Cause, String)>,
 }
 
 /// A `tuv` being read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Variant {
-    pub(super) lang: Option<Lang>,
+    pub(super) lang: Option<Arc<Lang>>,
     pub(super) attributes: Attributes,
     pub(super) properties: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
@@ -88,7 +89,7 @@ impl TranslationUnit {
     pub(super) fn indexes(&self, wanted: &Lang, other: &Lang) -> Vec<usize> {
         let with = |fit: &dyn Fn(&Lang) -> bool| -> Vec<usize> {
             let fits = |variant: &Variant| {
-                variant.segment.is_some() && variant.lang.as_ref().is_some_and(fit)
+                variant.segment.is_some() && variant.lang.as_deref().is_some_and(fit)
             };
             (0..self.variants.len()).filter(|&it| fits(&self.variants[it])).collect()
         };
@@ -113,67 +114,53 @@ impl TranslationUnit {
             .indexes(target_lang, source_lang)
             .into_iter()
             .find(|&target| Some(target) != source);
-        let nothing = Variant::default();
-        let variant = |index: Option<usize>| index.map_or(&nothing, |index| &self.variants[index]);
-        self.join(variant(source), variant(target), Place::default(), options).content
+        let mut rest = self.clone();
+        let mut take =
+            |index: Option<usize>| index.map(|it| std::mem::take(&mut rest.variants[it]));
+        let sides = [source, target].map(|index| take(index).unwrap_or_default());
+        rest.join(sides, Place::default(), options).content
     }
 
-    /// The unit of two variants.
+    /// The unit of two variants. What a unit holds is moved: most have only these.
     pub(super) fn parsed(
-        &self,
-        source: usize,
-        target: usize,
-        place: Place,
-        options: &ReadOptions,
-    ) -> ParsedUnit {
-        self.join(&self.variants[source], &self.variants[target], place, options)
-    }
-
-    /// The unit of the only two variants: their texts are moved, as those of most units are.
-    pub(super) fn only(
         mut self,
         source: usize,
         target: usize,
         place: Place,
         options: &ReadOptions,
     ) -> ParsedUnit {
-        let mut segment = |variant: usize| self.variants[variant].segment.take();
-        let segments = (segment(source), segment(target));
-        let mut parsed = self.parsed(source, target, place, options);
-        parsed.content.source = segments.0.unwrap_or_default();
-        parsed.content.target = segments.1.unwrap_or_default();
-        parsed
+        let sides = [source, target].map(|index| std::mem::take(&mut self.variants[index]));
+        self.join(sides, place, options)
     }
 
     fn join(
-        &self,
-        source: &Variant,
-        target: &Variant,
+        self,
+        [source, target]: [Variant; 2],
         place: Place,
         options: &ReadOptions,
     ) -> ParsedUnit {
         let mut fields = Fields::default();
-        fields.attributes_of(&[&target.attributes, &self.attributes, &source.attributes]);
-        for (side, wanted, name) in [
-            (source, &options.source_lang, SIDE_LANGS[0]),
-            (target, &options.target_lang, SIDE_LANGS[1]),
+        fields.attributes_of([target.attributes, self.attributes, source.attributes]);
+        for (lang, wanted, name) in [
+            (source.lang, &options.source_lang, SIDE_LANGS[0]),
+            (target.lang, &options.target_lang, SIDE_LANGS[1]),
         ] {
-            if let Some(lang) = side.lang.as_ref().filter(|&lang| lang != wanted) {
+            if let Some(lang) = lang.filter(|lang| **lang != *wanted) {
                 fields.attribute(name, lang.to_string());
             }
         }
-        for properties in [&self.properties, &source.properties, &target.properties] {
-            for (name, value) in properties {
-                fields.property(name, value.clone());
-            }
+        for (name, value) in
+            self.properties.into_iter().chain(source.properties).chain(target.properties)
+        {
+            fields.property(&name, value);
         }
-        for note in self.notes.iter().chain(&source.notes).chain(&target.notes) {
-            fields.attribute("note", note.clone());
+        for note in self.notes.into_iter().chain(source.notes).chain(target.notes) {
+            fields.attribute("note", note);
         }
         ParsedUnit {
             content: UnitContent {
-                source: source.segment.clone().unwrap_or_default(),
-                target: target.segment.clone().unwrap_or_default(),
+                source: source.segment.unwrap_or_default(),
+                target: target.segment.unwrap_or_default(),
                 context: fields.context,
                 document: fields.document,
                 author: fields.author,
@@ -203,26 +190,26 @@ struct Fields {
 
 impl Fields {
     /// Attributes of the elements that make up the unit, the one that counts first; values that differ are all kept.
-    fn attributes_of(&mut self, lists: &[&Attributes]) {
-        let mut taken: Vec<(&str, &str)> = Vec::new();
-        for (name, value) in lists.iter().copied().flatten() {
-            let name = name.as_ref();
-            let known = name == "tuid" || is_kept(name);
-            if !known || taken.contains(&(name, value)) {
+    fn attributes_of(&mut self, lists: [Attributes; 3]) {
+        let mut taken: Vec<(Name, String)> = Vec::new();
+        for (name, value) in lists.into_iter().flatten() {
+            let known = name == "tuid" || is_kept(&name);
+            if !known || taken.iter().any(|(it, of_it)| *it == name && *of_it == value) {
                 continue;
             }
             let first = !taken.iter().any(|(it, _)| *it == name);
-            taken.push((name, value));
-            let time = if first { parse_time(value) } else { None };
-            match name {
+            let is_date = first && matches!(name.as_ref(), "creationdate" | "changedate");
+            let time = if is_date { parse_time(&value) } else { None };
+            match name.as_ref() {
                 "creationdate" if time.is_some() => self.created = time,
                 "changedate" if time.is_some() => self.changed = time,
-                "changeid" if first => self.author.clone_from(value),
-                _ => self.attribute(name, value.clone()),
+                "changeid" if first => self.author.clone_from(&value),
+                name => self.attribute(name, value.clone()),
             }
+            taken.push((name, value));
         }
         // Who made it is the author unless somebody else changed it since.
-        if !taken.iter().any(|(name, _)| *name == "changeid")
+        if !taken.iter().any(|(name, _)| name == "changeid")
             && let Some(id) = self.attributes.remove("creationid")
         {
             self.author = id;

@@ -79,7 +79,11 @@ const USUAL_NAMES: [&str; 30] = [
 ];
 
 fn name(written: &str) -> Name {
-    let usual = USUAL_NAMES.iter().find(|usual| **usual == written);
+    // Most are told apart by their length and first letter.
+    let first = written.as_bytes().first();
+    let usual = USUAL_NAMES.iter().find(|usual| {
+        usual.len() == written.len() && usual.as_bytes().first() == first && **usual == written
+    });
     usual.map_or_else(|| Cow::Owned(written.to_owned()), |usual| Cow::Borrowed(*usual))
 }
 

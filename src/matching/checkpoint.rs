@@ -59,6 +59,7 @@ impl MemoryIndex {
         // Nothing is looked into before the checksum has said that it is what was written.
         input.finish()?;
         let mut sets = Vec::with_capacity(parts.len());
+        let mut waiting = Vec::new();
         for (rows, dead, sealed) in parts {
             let fits = rows.fits(vocabulary.words_len())
                 && dead.len() <= rows.len().div_ceil(64)
@@ -67,8 +68,10 @@ impl MemoryIndex {
                 return Err(damaged("parts that do not fit together"));
             }
             let set = Set::assembled(Arc::new(rows), dead, sealed.map(Arc::new));
-            let wait = set.waits();
-            sets.push(if wait { Set::seal(&[set], &vocabulary) } else { set });
+            if set.waits() { &mut waiting } else { &mut sets }.push(set);
+        }
+        if !waiting.is_empty() {
+            sets.push(Set::seal(&waiting, &vocabulary));
         }
         if sets.iter().filter(|set| set.is_open()).count() > 1 {
             return Err(damaged("two open sets"));

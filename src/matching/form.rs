@@ -37,7 +37,7 @@ struct GapPlaces {
 }
 
 /// A token as matching sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Token<'a> {
     pub(super) surface: &'a str,
     pub(super) folded: &'a str,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::text::Analysis;
+use crate::text::{FormsMemory, Scan, folded_gap};
 use crate::unit::UnitId;
 
 use super::concordance::{self, Expression, Page, Passage, Side};
@@ -20,8 +20,8 @@ use super::query::{Cancelled, Hit, Options, Query};
 use super::rows::{NumberedEntry, Rows, unusual_gaps};
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
-use super::sets::{SEALED_ROWS_WANTED, Sealed, Set, Snapshot, WAITING_ROWS_MAX};
-use super::vocabulary::{RecentWords, Vocabulary};
+use super::sets::{Patience, Sealed, Set, Snapshot};
+use super::vocabulary::{RecentKey, RecentWords, Vocabulary};
 use super::{Facts, Form, IndexChange, IndexEntry};
 
 /// Working memories of searches that are kept for the next ones: more than any machine has cores.
@@ -66,6 +66,8 @@ struct Shared {
     sealing: AtomicBool,
     /// Held by whoever seals.
     sealer: Mutex<()>,
+    /// Whether rows may wait long, as whoever changed the index last has said.
+    patient: AtomicBool,
 }
 
 impl Default for Shared {
@@ -77,6 +79,7 @@ impl Default for Shared {
             merging: AtomicBool::new(false),
             sealing: AtomicBool::new(false),
             sealer: Mutex::default(),
+            patient: AtomicBool::new(false),
         }
     }
 }
@@ -113,7 +116,7 @@ impl MemoryIndex {
 
     /// What makes entries ready to be put in, on any thread, for one thread.
     pub fn numbering(&self) -> Numbering<'_> {
-        Numbering { index: self, recent: self.recents().pop() }
+        Numbering { index: self, recent: self.recents().pop(), forms: FormsMemory::default() }
     }
 
     fn recents(&self) -> MutexGuard<'_, Vec<RecentWords>> {
@@ -122,6 +125,18 @@ impl MemoryIndex {
 
     /// Carries out changes, in their order; questions see all of them or none.
     pub fn apply(&self, changes: &[IndexChange]) {
+        self.shared.patient.store(false, Ordering::Relaxed);
+        self.change(changes);
+    }
+
+    /// The same while nobody searches: many rows wait to be sealed together, which is less work. Who searches after all
+    /// finds them, some milliseconds slower.
+    pub fn apply_in_bulk(&self, changes: &[IndexChange]) {
+        self.shared.patient.store(true, Ordering::Relaxed);
+        self.change(changes);
+    }
+
+    fn change(&self, changes: &[IndexChange]) {
         let mut last: BTreeMap<UnitId, &IndexChange> = BTreeMap::new();
         for change in changes {
             let unit = match change {
@@ -167,7 +182,7 @@ impl MemoryIndex {
         let waiting_rows = snapshot.waiting_rows();
         self.shared.publish(snapshot);
         drop(writing);
-        if waiting_rows > WAITING_ROWS_MAX {
+        if waiting_rows > self.shared.patience().rows_max {
             self.shared.seal();
             self.merge_in_background();
         } else if waiting_rows > 0 {
@@ -271,6 +286,11 @@ impl MemoryIndex {
         }
     }
 
+    /// Seals what waits for it.
+    pub fn seal(&self) {
+        self.shared.seal();
+    }
+
     /// Seals and merges until nothing is left, and waits for it.
     pub fn settle(&self) {
         loop {
@@ -296,7 +316,7 @@ impl MemoryIndex {
                 let mut rows_before = 0;
                 loop {
                     let rows = shared.snapshot().waiting_rows();
-                    if rows >= SEALED_ROWS_WANTED || rows == rows_before {
+                    if rows >= shared.patience().rows_wanted || rows == rows_before {
                         break;
                     }
                     rows_before = rows;
@@ -427,6 +447,7 @@ pub struct Numbering<'a> {
     index: &'a MemoryIndex,
     /// Taken back when this is dropped.
     recent: Option<RecentWords>,
+    forms: FormsMemory,
 }
 
 impl Numbering<'_> {
@@ -444,43 +465,49 @@ impl Numbering<'_> {
     ) -> NumberedEntry {
         let vocabulary = &self.index.shared.vocabulary;
         let recent = self.recent.get_or_insert_default();
-        let number = |token: Token<'_>| vocabulary.intern_recent(token, recent);
+        let number = |token: Token<'_>| {
+            recent.number(&RecentKey::Token(token), || vocabulary.intern_word(token))
+        };
         NumberedEntry::of_texts(unit, texts, facts, vocabulary, number)
     }
 
-    /// The words of an analysed text. Texts of one side are analysed alike: `side` and what a token is written as and is
-    /// tell it from all others.
-    pub fn words(&mut self, analysis: &Analysis, side: Side) -> Vec<u32> {
+    /// The words of a scanned text. Texts of one side are scanned by one analyzer: `side` and what a token is written as and
+    /// is tell it from all others.
+    pub fn words(&mut self, scan: &Scan, side: Side) -> Vec<u32> {
         let vocabulary = &self.index.shared.vocabulary;
         let recent = self.recent.get_or_insert_default();
-        let mut words = Vec::with_capacity(analysis.tokens().len());
-        for token in analysis.words() {
-            let surface = analysis.surface(token);
-            let whole = || Token {
-                surface,
-                folded: analysis.folded(token),
-                class: analysis.class(token),
-                number_like: token.kind.is_number_like(),
-            };
-            words.push(vocabulary.intern_keyed((surface, token.kind, side), whole, recent));
+        let mut words = Vec::with_capacity(scan.tokens().len());
+        for token in scan.words() {
+            let surface = scan.surface(token);
+            let key = RecentKey::Word(surface, token.kind, side);
+            words.push(recent.number(&key, || {
+                let (folded, class) = scan.forms(token, &mut self.forms);
+                let number_like = token.kind.is_number_like();
+                vocabulary.intern_word(Token { surface, folded, class, number_like })
+            }));
         }
         words
     }
 
-    /// Makes one ready of an analysed source and the words of its target; document and author are given apart from the
+    /// Makes one ready of a scanned source and the words of its target; document and author are given apart from the
     /// other facts.
-    pub fn number_analysed(
+    pub fn number_scanned(
         &mut self,
-        (source, tags): (&Analysis, u64),
+        (source, tags): (&Scan, u64),
         target: Vec<u32>,
         facts: &Facts,
         names: [&str; 2],
     ) -> NumberedEntry {
         let words = self.words(source, Side::Source);
         let vocabulary = &self.index.shared.vocabulary;
-        let gaps = source.gaps().map(|it| Gap { canonical: it.canonical, folded: it.folded });
-        let gaps = unusual_gaps(gaps, words.len(), vocabulary);
-        let names = vocabulary.intern_names(names, self.recent.get_or_insert_default());
+        let recent = self.recent.get_or_insert_default();
+        let gaps = source.canonical_gaps().map(|canonical| {
+            recent.number(&RecentKey::Gap(canonical), || {
+                vocabulary.intern_gap(Gap { canonical, folded: &folded_gap(canonical) })
+            })
+        });
+        let gaps = unusual_gaps(gaps, words.len());
+        let names = vocabulary.intern_names(names, recent);
         NumberedEntry::of_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
     }
 }
@@ -498,6 +525,11 @@ impl Drop for Numbering<'_> {
 impl Shared {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many rows may wait.
+    fn patience(&self) -> Patience {
+        Patience::of(self.patient.load(Ordering::Relaxed))
     }
 
     fn write(&self) -> MutexGuard<'_, ()> {

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use crate::unit::{Context, Timestamp, UnitId};
 
 use super::checkpoint::{read_lists, write_lists};
-use super::form::{Gap, Token};
+use super::form::Token;
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
@@ -127,7 +127,7 @@ impl NumberedEntry {
         let names = [&facts.document, &facts.author].map(|name| vocabulary.intern_text(name));
         Self {
             facts: facts_of(unit, source.tags(), facts, names),
-            gaps: unusual_gaps(source.gaps(), words.len(), vocabulary),
+            gaps: unusual_gaps(source.gaps().map(|gap| vocabulary.intern_gap(gap)), words.len()),
             target: target.tokens().map(number).collect(),
             words,
         }
@@ -320,8 +320,8 @@ struct HashFilter {
 }
 
 impl HashFilter {
-    /// Bits for each hash: of those that are not there, one in thirty passes.
-    const BITS_PER_HASH: usize = 8;
+    /// Bits for each hash: of those that are not there, one in two hundred passes.
+    const BITS_PER_HASH: usize = 16;
 
     fn of(facts: &[RowFacts]) -> Self {
         let words = (facts.len() * Self::BITS_PER_HASH).div_ceil(64);
@@ -344,19 +344,14 @@ impl HashFilter {
     /// Which word, and the bits in it: the upper half chooses the one, the lower the other.
     fn place(&self, hash: u64) -> (usize, u64) {
         let word = ((hash >> 32) * self.words.len() as u64) >> 32;
-        let bits = [0, 6, 12].iter().fold(0, |bits, shift| bits | 1 << ((hash >> shift) & 63));
+        let bits = [0, 6, 12, 18].iter().fold(0, |bits, shift| bits | 1 << ((hash >> shift) & 63));
         (usize::try_from(word).unwrap_or(0), bits)
     }
 }
 
-/// The gaps that are not the usual ones, with their places.
-pub(super) fn unusual_gaps<'a>(
-    gaps: impl Iterator<Item = Gap<'a>>,
-    words: usize,
-    vocabulary: &Vocabulary,
-) -> Vec<UnusualGap> {
-    let numbered = gaps.map(|gap| vocabulary.intern_gap(gap)).zip(0..);
-    let unusual = numbered.filter(|&(gap, place)| gap != usual_gap(place as usize, words));
+/// The gaps that are not the usual ones, with their places; in numbers.
+pub(super) fn unusual_gaps(gaps: impl Iterator<Item = u32>, words: usize) -> Vec<UnusualGap> {
+    let unusual = gaps.zip(0..).filter(|&(gap, place)| gap != usual_gap(place as usize, words));
     unusual.map(|(gap, place)| (place, gap)).collect()
 }
 

@@ -16,11 +16,23 @@ use super::vocabulary::Vocabulary;
 
 /// Rows of the open set, which are looked at one by one.
 pub(super) const OPEN_ROWS_MAX: usize = 256;
-/// Rows in sets that wait to be sealed, and are looked at one by one as well, from which on none are added: a search of them
-/// takes about a millisecond.
-pub(super) const WAITING_ROWS_MAX: usize = 32 * 1_024;
-/// Rows that are sealed together when so many come in a short time: fewer are merged more often.
-pub(super) const SEALED_ROWS_WANTED: usize = 12 * 1_024;
+/// How long rows wait to be sealed. Those that wait are looked at one by one; those that are sealed few at a time are merged
+/// more often.
+pub(super) struct Patience {
+    /// So many are sealed together when they come in a short time.
+    pub(super) rows_wanted: usize,
+    /// With more than these none is added before they are sealed.
+    pub(super) rows_max: usize,
+}
+
+impl Patience {
+    /// A search of all that wait takes about a millisecond, or, where nobody searches for long, eight.
+    pub(super) fn of(long: bool) -> Self {
+        let rows_max = if long { 256 * 1_024 } else { 32 * 1_024 };
+        Self { rows_wanted: rows_max * 3 / 8, rows_max }
+    }
+}
+
 /// Sealed sets of about one size that are merged into one; the next size is so many times larger.
 const SETS_PER_SIZE: usize = 4;
 

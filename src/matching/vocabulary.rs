@@ -3,12 +3,15 @@
 //! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
 //! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
-use std::hash::{BuildHasher as _, Hash};
+use std::hash::BuildHasher as _;
 use std::io::{self, Read, Write};
 
 use foldhash::fast::RandomState;
 
+use crate::text::TokenKind;
+
 use super::checkpoint::{read_lists, write_lists};
+use super::concordance::Side;
 use super::form::{Gap, Token, same_class_cost};
 use super::intern::Interner;
 use super::lists::Lists;
@@ -28,8 +31,8 @@ pub(super) struct RecentWords {
     names: [Option<(Box<str>, u32)>; 2],
 }
 
-/// A megabyte and a half; a power of two.
-const RECENT_WORDS: usize = 1 << 16;
+/// Three megabytes; a power of two.
+const RECENT_WORDS: usize = 1 << 17;
 
 impl Default for RecentWords {
     fn default() -> Self {
@@ -41,9 +44,28 @@ impl Default for RecentWords {
     }
 }
 
+/// What tells a word, or a gap, from all others of a memory.
+#[derive(Hash)]
+pub(super) enum RecentKey<'a> {
+    /// As it is written, in a text of one side.
+    Word(&'a str, TokenKind, Side),
+    /// In canonical form.
+    Gap(&'a str),
+    /// With all its forms.
+    Token(Token<'a>),
+}
+
 impl RecentWords {
-    fn key(&self, word: impl Hash) -> (u64, u64) {
-        (self.hashers.0.hash_one(&word), self.hashers.1.hash_one(&word))
+    /// The number of a word or gap, most often without a look at the vocabulary.
+    pub(super) fn number(&mut self, key: &RecentKey<'_>, look: impl FnOnce() -> u32) -> u32 {
+        let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
+        // The low bits of a hash choose the place.
+        #[expect(clippy::cast_possible_truncation)]
+        let place = &mut self.places[key.0 as usize % RECENT_WORDS];
+        if place.0 != key || place.1 == UNKNOWN {
+            *place = (key, look());
+        }
+        place.1
     }
 }
 
@@ -128,29 +150,6 @@ impl Vocabulary {
         let entry = FormEntry { folded, class, number_like: token.number_like };
         let form = self.forms.intern(&entry, |&entry| entry);
         self.words.intern(&WordEntry { surface, form }, |&entry| entry)
-    }
-
-    /// The number of a word, most often without a look at the vocabulary.
-    pub(super) fn intern_recent(&self, token: Token<'_>, recent: &mut RecentWords) -> u32 {
-        let Token { surface, folded, class, number_like } = token;
-        self.intern_keyed((surface, folded, class, number_like), || token, recent)
-    }
-
-    /// The same of a word that something shorter tells from all others: `word` must decide what `token` gives.
-    pub(super) fn intern_keyed<'t>(
-        &self,
-        word: impl Hash,
-        token: impl FnOnce() -> Token<'t>,
-        recent: &mut RecentWords,
-    ) -> u32 {
-        let key = recent.key(word);
-        // The low bits of a hash choose the place.
-        #[expect(clippy::cast_possible_truncation)]
-        let place = &mut recent.places[key.0 as usize % RECENT_WORDS];
-        if place.0 != key || place.1 == UNKNOWN {
-            *place = (key, self.intern_word(token()));
-        }
-        place.1
     }
 
     /// The numbers of a document and an author.

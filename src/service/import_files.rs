@@ -70,6 +70,13 @@ pub(super) async fn file(
     let Some(Message::Header(header)) = first else {
         return Err(invalid("message", "an import begins with its header"));
     };
+    let size_bytes = match header.size_bytes {
+        0 => None,
+        size => Some(
+            u64::try_from(size)
+                .map_err(|_| invalid("header.size_bytes", "a size is not negative"))?,
+        ),
+    };
     let (course, options) = course(&api, header)?;
     let (pieces, received) = mpsc::channel(WAITING);
     let (batches, read) = mpsc::channel(WAITING);
@@ -87,7 +94,7 @@ pub(super) async fn file(
     let answer = move |ack| tell.lock().unwrap_or_else(PoisonError::into_inner).response(ack);
     let course = run(api, course, batches, answers, answer);
     let mut course = std::pin::pin!(course);
-    let sending = send(requests, pieces);
+    let sending = send(requests, pieces, size_bytes);
     let done = tokio::select! {
         // The file has come, or broke off; the rest of the course is to be waited for.
         sent = sending => match sent {
@@ -145,11 +152,20 @@ fn course(api: &Api, header: ImportFileHeader) -> Result<(Course, ReadOptions), 
 async fn send(
     mut requests: Streaming<ImportFileRequest>,
     pieces: mpsc::Sender<Piece>,
+    size_bytes: Option<u64>,
 ) -> Result<(), Status> {
+    let mut sent_bytes = 0;
     let broken = loop {
         let piece = match requests.next().await {
+            None if size_bytes.is_some_and(|size| size != sent_bytes) => {
+                break invalid("header.size_bytes", &wrong_size(size_bytes, sent_bytes));
+            }
             None => Piece::End,
             Some(Ok(ImportFileRequest { message: Some(Message::Chunk(bytes)) })) => {
+                sent_bytes += bytes.len() as u64;
+                if size_bytes.is_some_and(|size| size < sent_bytes) {
+                    break invalid("header.size_bytes", &wrong_size(size_bytes, sent_bytes));
+                }
                 Piece::Bytes(bytes)
             }
             Some(Ok(_)) => break invalid("message", "after the header come pieces of the file"),
@@ -163,6 +179,13 @@ async fn send(
     };
     drop(pieces);
     Err(broken)
+}
+
+fn wrong_size(size_bytes: Option<u64>, sent_bytes: u64) -> String {
+    format!(
+        "{sent_bytes} bytes came of a file of {} bytes; what is acknowledged stays, send the file again to go on",
+        size_bytes.unwrap_or_default()
+    )
 }
 
 enum Piece {

@@ -1,10 +1,15 @@
 //! The client's calls for single units, and for following changes.
 
+use std::io::Read;
+
 use prost_types::FieldMask;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::engine::ImportCounts;
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 use super::client::{Client, ClientError};
@@ -18,6 +23,23 @@ pub struct CommitInfo {
     pub sequence: u64,
     /// Changes in it.
     pub changes: usize,
+}
+
+/// Bytes of a file that are sent together.
+const PIECE_BYTES: u64 = 64 * 1024;
+/// Pieces that wait to be sent.
+const PIECES_WAITING: usize = 4;
+
+/// Ends with the file, or when nobody takes what it holds.
+fn send_pieces(file: impl Read, pieces: &mpsc::Sender<Vec<u8>>) -> std::io::Result<()> {
+    let mut file = file;
+    loop {
+        let mut piece = Vec::new();
+        file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)?;
+        if piece.is_empty() || pieces.blocking_send(piece).is_err() {
+            return Ok(());
+        }
+    }
 }
 
 impl Client {
@@ -63,6 +85,40 @@ impl Client {
         };
         let unit = self.units.update_unit(request).await?.into_inner().unit;
         Ok(convert::stored_unit(unit.unwrap_or_default())?)
+    }
+
+    /// Imports a file of any exchange format as it is, which the server reads; what is in the memory of it at the end. With a
+    /// size of 0 the end of the file is believed wherever it comes.
+    ///
+    /// # Errors
+    /// The server's; that of the file ends the stream, and the server keeps what came before it.
+    pub async fn import_file(
+        &mut self,
+        memory: &MemoryName,
+        import_id: Uuid,
+        (file, size_bytes): (impl Read + Send + 'static, u64),
+    ) -> Result<ImportCounts, ClientError> {
+        use proto::import_file_request::Message;
+        let header = proto::ImportFileHeader {
+            parent: memory.resource(),
+            import_id: import_id.to_string(),
+            size_bytes: convert::signed(size_bytes),
+            ..proto::ImportFileHeader::default()
+        };
+        let (pieces, to_send) = mpsc::channel(PIECES_WAITING);
+        let reading = tokio::task::spawn_blocking(move || send_pieces(file, &pieces));
+        let requests = tokio_stream::once(Message::Header(header))
+            .chain(ReceiverStream::new(to_send).map(Message::Chunk))
+            .map(|message| proto::ImportFileRequest { message: Some(message) });
+        let mut answers = self.units.import_file(requests).await?.into_inner();
+        let mut counts = ImportCounts::default();
+        while let Some(answer) = answers.next().await {
+            counts = convert::counts(answer?.counts.unwrap_or_default());
+        }
+        match reading.await {
+            Ok(Err(error)) => Err(Status::aborted(format!("reading the file: {error}")).into()),
+            _ => Ok(counts),
+        }
     }
 
     /// Deletes a unit.

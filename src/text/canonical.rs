@@ -199,37 +199,62 @@ fn is_presentation_form(character: char) -> bool {
     matches!(character, '\u{fb50}'..='\u{fdef}' | '\u{fe70}'..='\u{fefc}')
 }
 
+/// What a character is to [`is_canonical`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Closer,
+    Plain,
+    Space,
+    /// Stays where it is as the only mark of its letter.
+    Mark,
+}
+
+/// Of the characters that nearly all texts are made of.
+static LOOKS: [Look; DENSE] = {
+    let mut looks = [Look::Closer; DENSE];
+    let mut code = 0;
+    while code < DENSE as u32 {
+        if let Some(character) = char::from_u32(code) {
+            looks[code as usize] = match character {
+                ' ' => Look::Space,
+                '\u{64b}'..='\u{652}' | '\u{670}' => Look::Mark,
+                _ if is_plain(character) => Look::Plain,
+                _ => Look::Closer,
+            };
+        }
+        code += 1;
+    }
+    looks
+};
+
+const DENSE: usize = 0x700;
+
 /// Whether a text is its own canonical form; `false` may also mean "look closer".
 pub(super) fn is_canonical(text: &str) -> bool {
-    let mut after_space = true;
-    let mut after_mark = false;
+    let mut before = Look::Space;
     for character in text.chars() {
-        let mut mark = false;
-        match character {
-            ' ' if after_space => return false,
-            ' ' => {
-                after_space = true;
-                after_mark = false;
-                continue;
-            }
-            _ if is_plain(character) => {}
-            '\u{64b}'..='\u{652}' | '\u{670}' => {
-                if after_mark || after_space {
-                    return false;
-                }
-                mark = true;
-            }
-            _ => return false,
+        let look = match LOOKS.get(character as usize) {
+            Some(look) => *look,
+            None if is_plain(character) => Look::Plain,
+            None => return false,
+        };
+        let stays = match look {
+            Look::Plain => true,
+            Look::Space => before != Look::Space,
+            Look::Mark => before == Look::Plain,
+            Look::Closer => false,
+        };
+        if !stays {
+            return false;
         }
-        after_space = false;
-        after_mark = mark;
+        before = look;
     }
-    !after_space || text.is_empty()
+    before != Look::Space || text.is_empty()
 }
 
 /// The characters of most texts: kept as they are, and composing with nothing before them. Not all that are so.
 #[inline]
-fn is_plain(character: char) -> bool {
+const fn is_plain(character: char) -> bool {
     matches!(character,
         '!'..='~'
         | '\u{60c}'

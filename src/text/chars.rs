@@ -82,6 +82,27 @@ impl Chars {
         }
     }
 
+    /// Whether a text folds to another: known after the first character, most often.
+    pub(super) fn folds_to(&self, text: &str, folded: &str) -> bool {
+        let mut rest = folded;
+        text.chars().all(|character| match self.folded.get(character as usize) {
+            Some(&NOTHING) if character != NOTHING => true,
+            Some(&SEVERAL) | None => {
+                let mut several = String::new();
+                self.fold_into(&mut several, character);
+                let after = rest.strip_prefix(several.as_str());
+                after.is_some_and(|after| {
+                    rest = after;
+                    true
+                })
+            }
+            Some(&one) => rest.strip_prefix(one).is_some_and(|after| {
+                rest = after;
+                true
+            }),
+        }) && rest.is_empty()
+    }
+
     /// Appends what a character folds to.
     #[inline]
     pub(super) fn fold_into(&self, out: &mut String, character: char) {

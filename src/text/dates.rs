@@ -2,7 +2,7 @@
 //!
 //! The names are data (`data/months.tsv`). Hijri dates stay Hijri. Works on canonical and on folded text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use super::chars::{Chars, Part};
@@ -27,8 +27,8 @@ struct Month {
 struct Months {
     /// By folded name.
     names: HashMap<&'static str, Month>,
-    /// First letters of names of two words.
-    pair_initials: Vec<char>,
+    /// First words of names of two words.
+    pair_firsts: Vec<&'static str>,
 }
 
 static MONTHS: LazyLock<Months> = LazyLock::new(|| {
@@ -41,8 +41,8 @@ static MONTHS: LazyLock<Months> = LazyLock::new(|| {
             Some((*columns.get(2)?, Month { number: columns[0].parse().ok()?, calendar }))
         })
         .collect();
-    let pairs = names.keys().filter(|name| name.contains(' '));
-    Months { pair_initials: pairs.filter_map(|name| name.chars().next()).collect(), names }
+    let firsts = names.keys().filter_map(|name| Some(name.split_once(' ')?.0));
+    Months { pair_firsts: firsts.collect::<BTreeSet<_>>().into_iter().collect(), names }
 });
 
 /// Whether a word of `length` bytes at the beginning of `rest` may begin a date: a quick look, made for every word.
@@ -55,7 +55,7 @@ pub(super) fn may_be_month(rest: &str, length: usize) -> bool {
             Some(next) if next.is_ascii_digit() || part(next) == Part::Digit => true,
             Some('(') => true,
             Some(next) if !next.is_ascii() => {
-                rest.chars().next().is_some_and(|it| MONTHS.pair_initials.contains(&it))
+                MONTHS.pair_firsts.iter().any(|first| Chars::get().folds_to(&rest[..length], first))
             }
             _ => false,
         },

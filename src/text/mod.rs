@@ -17,7 +17,7 @@ mod stem;
 mod values;
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use crate::unit::Lang;
 
@@ -94,14 +94,14 @@ impl TokenKind {
     }
 }
 
-/// A token of an [`Analysis`], which knows its texts.
+/// A token of a [`Scan`], which knows its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// What it is.
     pub kind: TokenKind,
     canonical: Stretch,
-    folded: Stretch,
-    class: Stretch,
+    /// Its place among the tokens.
+    number: u32,
 }
 
 /// Bytes of a text: start and end.
@@ -116,21 +116,18 @@ pub struct Gap<'a> {
     pub folded: &'a str,
 }
 
-/// All forms of one segment. Reuse it for the next segment: its memory stays.
+/// Where the tokens of one segment are, and what they are. Reuse it for the next segment: its memory stays.
 #[derive(Debug, Clone, Default)]
-pub struct Analysis {
+pub struct Scan {
     canonical: Canonical,
     original_len: usize,
-    /// Folded texts and classes of all tokens and gaps, one after the other.
-    forms: String,
-    /// Working memory: the word whose class is being found.
-    word: String,
+    english: bool,
     tokens: Vec<Token>,
-    /// One more than tokens that count: canonical and folded.
-    gaps: Vec<(Stretch, Stretch)>,
+    /// One more than tokens that count.
+    gaps: Vec<Stretch>,
 }
 
-impl Analysis {
+impl Scan {
     /// The canonical form of the whole segment.
     pub fn canonical(&self) -> &str {
         &self.canonical.text
@@ -166,37 +163,119 @@ impl Analysis {
         &self.canonical.text[range(token.canonical)]
     }
 
+    /// What stands before the first token that counts, between two, and after the last, as in the canonical text: one more
+    /// than there are.
+    pub fn canonical_gaps(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.gaps.iter().map(|gap| &self.canonical.text[range(*gap)])
+    }
+
+    /// The folded form and the class of one token: for whoever knows most tokens already by kind and surface, which with
+    /// the language decide both.
+    pub fn forms<'f>(&self, token: &Token, memory: &'f mut FormsMemory) -> (&'f str, &'f str) {
+        memory.forms.clear();
+        let (folded, class) = self.write_forms(token, memory);
+        (&memory.forms[range(folded)], &memory.forms[range(class)])
+    }
+
+    /// Appends folded form and class of a token.
+    fn write_forms(&self, token: &Token, memory: &mut FormsMemory) -> (Stretch, Stretch) {
+        let FormsMemory { forms, word } = memory;
+        let chars = Chars::get();
+        let start = forms.len();
+        let surface = self.surface(token);
+        // `12 %` is `12%`, `<br />` is `<br/>`.
+        let spaceless = matches!(
+            token.kind,
+            TokenKind::Percent | TokenKind::Currency | TokenKind::Code | TokenKind::Tag
+        );
+        for character in surface.chars() {
+            if !spaceless || character != ' ' {
+                chars.fold_into(forms, character);
+            }
+        }
+        if forms.len() == start {
+            // Nothing but marks: they are all that this token has.
+            forms.push_str(surface);
+        }
+        if token.kind == TokenKind::Word {
+            fold::unify_hamza_seats(forms, start);
+        }
+        let folded = stretch(start, forms.len());
+        if let Some(class) = token.kind.class() {
+            forms.push_str(class);
+        } else {
+            word.clear();
+            word.push_str(&forms[range(folded)]);
+            stem::class_of(word, self.english, forms);
+        }
+        (folded, (folded.1, stretch(0, forms.len()).1))
+    }
+}
+
+/// Appends the folded form of what stands between two tokens.
+fn write_folded_gap(gap: &str, forms: &mut String) {
+    let chars = Chars::get();
+    for character in gap.chars() {
+        if chars.part(character) != Part::Space {
+            chars.fold_into(forms, character);
+        }
+    }
+}
+
+/// The folded form of a [gap](Scan::canonical_gaps).
+pub fn folded_gap(gap: &str) -> String {
+    let mut folded = String::new();
+    write_folded_gap(gap, &mut folded);
+    folded
+}
+
+/// Working memory for forms of tokens.
+#[derive(Debug, Clone, Default)]
+pub struct FormsMemory {
+    forms: String,
+    /// The word whose class is being found.
+    word: String,
+}
+
+/// All forms of one segment: a [`Scan`] and more. Reuse it for the next segment: its memory stays.
+#[derive(Debug, Clone, Default)]
+pub struct Analysis {
+    scan: Scan,
+    /// Folded texts and classes of all tokens and gaps, one after the other.
+    memory: FormsMemory,
+    /// Folded text and class of each token.
+    of_tokens: Vec<(Stretch, Stretch)>,
+    of_gaps: Vec<Stretch>,
+}
+
+impl Deref for Analysis {
+    type Target = Scan;
+
+    fn deref(&self) -> &Scan {
+        &self.scan
+    }
+}
+
+impl Analysis {
     /// The folded form of a token.
     pub fn folded(&self, token: &Token) -> &str {
-        &self.forms[range(token.folded)]
+        &self.memory.forms[range(self.of_tokens[token.number as usize].0)]
     }
 
     /// The class of a token; equal folded forms of one kind have equal classes.
     pub fn class(&self, token: &Token) -> &str {
-        &self.forms[range(token.class)]
+        &self.memory.forms[range(self.of_tokens[token.number as usize].1)]
     }
 
     /// What stands before the first token that counts, between two, and after the last: one more than there are.
     pub fn gaps(&self) -> impl ExactSizeIterator<Item = Gap<'_>> {
-        self.gaps.iter().map(|(canonical, folded)| Gap {
-            canonical: &self.canonical.text[range(*canonical)],
-            folded: &self.forms[range(*folded)],
-        })
+        let folded = self.of_gaps.iter().map(|folded| &self.memory.forms[range(*folded)]);
+        self.canonical_gaps().zip(folded).map(|(canonical, folded)| Gap { canonical, folded })
     }
 
     /// What a token is worth: numbers, dates, amounts. Worked out anew at each call.
     pub fn value(&self, token: &Token) -> Option<Value> {
         values::value(token.kind, self.folded(token))
-    }
-
-    fn add_gap(&mut self, chars: &Chars, start: usize, end: usize) {
-        let folded = self.forms.len();
-        for character in self.canonical.text[start..end].chars() {
-            if chars.part(character) != Part::Space {
-                chars.fold_into(&mut self.forms, character);
-            }
-        }
-        self.gaps.push((stretch(start, end), stretch(folded, self.forms.len())));
     }
 }
 
@@ -221,72 +300,48 @@ impl Analyzer {
 
     /// The same in memory that is there already.
     pub fn analyze_into(&self, text: &str, analysis: &mut Analysis) {
-        analysis.canonical.set(text);
-        analysis.original_len = text.len();
-        analysis.forms.clear();
-        analysis.tokens.clear();
-        analysis.gaps.clear();
+        let Analysis { scan, memory, of_tokens, of_gaps } = analysis;
+        self.scan_into(text, scan);
+        memory.forms.clear();
+        of_tokens.clear();
+        of_tokens.extend(scan.tokens.iter().map(|token| scan.write_forms(token, memory)));
+        of_gaps.clear();
+        of_gaps.extend(scan.canonical_gaps().map(|gap| {
+            let start = memory.forms.len();
+            write_folded_gap(gap, &mut memory.forms);
+            stretch(start, memory.forms.len())
+        }));
+    }
+
+    /// The tokens of a text alone, in memory that is there already.
+    pub fn scan_into(&self, text: &str, scan: &mut Scan) {
+        scan.canonical.set(text);
+        scan.original_len = text.len();
+        scan.english = self.english;
+        scan.tokens.clear();
+        scan.gaps.clear();
         let chars = Chars::get();
         let scanner = Scanner::new(chars);
         let (mut place, mut gap, mut before) = (0, 0, None);
-        while let Some(first) = analysis.canonical.text[place..].chars().next() {
+        let canonical = &scan.canonical.text;
+        while let Some(first) = canonical[place..].chars().next() {
             if chars.part(first) == Part::Space {
                 place += first.len_utf8();
                 before = Some(first);
                 continue;
             }
-            let (kind, length) = scanner.token(&analysis.canonical.text[place..], before);
+            let (kind, length) = scanner.token(&canonical[place..], before);
             let end = place + length;
             if kind.counts() {
-                analysis.add_gap(chars, gap, place);
+                scan.gaps.push(stretch(gap, place));
                 gap = end;
             }
-            self.add_token(chars, analysis, kind, place, end);
-            before = analysis.canonical.text[..end].chars().next_back();
+            let number = u32::try_from(scan.tokens.len()).unwrap_or(u32::MAX);
+            scan.tokens.push(Token { kind, canonical: stretch(place, end), number });
+            before = canonical[..end].chars().next_back();
             place = end;
         }
-        analysis.add_gap(chars, gap, place);
-    }
-
-    fn add_token(
-        &self,
-        chars: &Chars,
-        analysis: &mut Analysis,
-        kind: TokenKind,
-        start: usize,
-        end: usize,
-    ) {
-        let Analysis { canonical, forms, word, tokens, .. } = analysis;
-        let folded = forms.len();
-        let surface = &canonical.text[start..end];
-        // `12 %` is `12%`, `<br />` is `<br/>`.
-        let spaceless = matches!(
-            kind,
-            TokenKind::Percent | TokenKind::Currency | TokenKind::Code | TokenKind::Tag
-        );
-        for character in surface.chars() {
-            if !spaceless || character != ' ' {
-                chars.fold_into(forms, character);
-            }
-        }
-        if forms.len() == folded {
-            // Nothing but marks: they are all that this token has.
-            forms.push_str(surface);
-        }
-        if kind == TokenKind::Word {
-            fold::unify_hamza_seats(forms, folded);
-        }
-        let folded = stretch(folded, forms.len());
-        let class_start = forms.len();
-        if let Some(class) = kind.class() {
-            forms.push_str(class);
-        } else {
-            word.clear();
-            word.push_str(&forms[range(folded)]);
-            stem::class_of(word, self.english, forms);
-        }
-        let class = stretch(class_start, forms.len());
-        tokens.push(Token { kind, canonical: stretch(start, end), folded, class });
+        scan.gaps.push(stretch(gap, place));
     }
 }
 

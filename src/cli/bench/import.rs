@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::cli::export;
-use crate::engine::{Engine, Wanted};
+use crate::engine::{Engine, ImportCounts, NewMemory, Wanted};
 use crate::formats::{self, FileHeader, Format};
 use crate::limits::{BATCH_UNITS_MAX, GROUP_COMMIT_UNITS_MAX};
 use crate::service::Api;
@@ -61,8 +61,10 @@ enum Part {
     Tmx,
     /// TSV into a store of the command.
     Tsv,
-    /// TMX through a server.
+    /// TMX through a server, read by the client.
     Grpc,
+    /// TMX through a server, read by the server.
+    File,
     /// Out of a store.
     Export,
     /// Units to the store alone.
@@ -107,6 +109,12 @@ impl BenchImport {
         }
         if self.does(Part::Grpc) {
             self.repeat(&mut figures, "grpc_tmx", directory, |store| served(store, &tmx))?;
+        }
+        if self.does(Part::File) {
+            let langs = [&self.source_lang, &self.target_lang];
+            self.repeat(&mut figures, "grpc_file", directory, |store| {
+                uploaded(store, &tmx, langs)
+            })?;
         }
         if self.does(Part::Export) {
             let store = directory.join("store");
@@ -290,6 +298,57 @@ fn served(store: &Path, file: &Path) -> anyhow::Result<Run> {
     import(file, |command| command.args(["--server", &server.url]), Some(server.id()))
 }
 
+/// As a file that the server reads. Blocks.
+fn uploaded(store: &Path, file: &Path, langs: [&Lang; 2]) -> anyhow::Result<Run> {
+    std::fs::create_dir_all(store)?;
+    let server = Server::start(store)?;
+    let mut peak_resident_mb: f64 = 0.0;
+    let since = Instant::now();
+    let file = File::open(file)?;
+    let counts = std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(upload(&server.url, file, langs))
+        });
+        while !sending.is_finished() {
+            peak_resident_mb = peak_resident_mb.max(peak_resident_mb_of(&server.id().to_string()));
+            std::thread::sleep(LOOK_EVERY);
+        }
+        sending.join().map_err(|_| anyhow::anyhow!("sending the file panicked"))?
+    })?;
+    let wall = since.elapsed();
+    let count = |count: u64| anyhow::Ok(number(usize::try_from(count)?));
+    Ok(Run {
+        units_per_second: count(counts.read)? / wall.as_secs_f64(),
+        stored: count(counts.stored)?,
+        wall,
+        peak_resident_mb,
+    })
+}
+
+async fn upload(
+    url: &str,
+    file: File,
+    [source_lang, target_lang]: [&Lang; 2],
+) -> anyhow::Result<ImportCounts> {
+    let mut client = Client::connect(url).await?;
+    let name: MemoryName = MEMORY.parse()?;
+    let size_bytes = file.metadata()?.len();
+    let memory = NewMemory {
+        name: name.clone(),
+        display_name: String::new(),
+        description: String::new(),
+        source_lang: source_lang.clone(),
+        target_lang: target_lang.clone(),
+    };
+    client.create_memory(memory).await?;
+    Ok(client.import_file(&name, uuid::Uuid::new_v4(), (file, size_bytes)).await?)
+}
+
+/// How often memory is looked at. The kernel keeps the highest value, so looking rarely misses only what the last moments
+/// add.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 fn import(
     file: &Path,
     place: impl FnOnce(&mut Command) -> &mut Command,
@@ -303,12 +362,11 @@ fn import(
     let measured = server.unwrap_or(child.id()).to_string();
     let mut peak_resident_mb: f64 = 0.0;
     let status = loop {
-        // The kernel keeps the highest value, so looking rarely misses only what the last moments add.
         peak_resident_mb = peak_resident_mb.max(peak_resident_mb_of(&measured));
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(LOOK_EVERY);
     };
     let wall = since.elapsed();
     anyhow::ensure!(status.success(), "the import failed");
