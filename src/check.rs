@@ -125,7 +125,8 @@ fn check_field(field: &str, text: &str) -> Result<(), ContentFault> {
 /// What XML 1.0 cannot write no exchange file can hold, so it does not come in either.
 fn check_characters(field: &str, text: &str) -> Result<(), ContentFault> {
     // Bytes first: a text without such bytes has no such character, and most have none.
-    // Without a way out of the loop, so that many bytes are looked at together.
+    // Without a branch in the loop, so that many bytes are looked at together.
+    #[expect(clippy::needless_bitwise_bool)]
     let suspicious = text.bytes().fold(0, |found, byte| {
         let is_white = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
         found | u8::from(((byte < 0x20) & !is_white) | (byte == 0xef))

@@ -210,10 +210,10 @@ enum Look {
 }
 
 /// Of the characters that nearly all texts are made of.
-static LOOKS: [Look; DENSE] = {
-    let mut looks = [Look::Closer; DENSE];
+static LOOKS: [Look; DENSE as usize] = {
+    let mut looks = [Look::Closer; DENSE as usize];
     let mut code = 0;
-    while code < DENSE as u32 {
+    while code < DENSE {
         if let Some(character) = char::from_u32(code) {
             looks[code as usize] = match character {
                 ' ' => Look::Space,
@@ -227,7 +227,7 @@ static LOOKS: [Look; DENSE] = {
     looks
 };
 
-const DENSE: usize = 0x700;
+const DENSE: u32 = 0x700;
 
 /// Whether a text is its own canonical form; `false` may also mean "look closer".
 pub(super) fn is_canonical(text: &str) -> bool {
