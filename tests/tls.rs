@@ -9,6 +9,7 @@ use dhakira::service::client::{Client, Credentials};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tokio::io::AsyncReadExt as _;
 
+use crate::command_line::{code, json, run, stderr};
 use crate::support::{TestServer, empty_api};
 
 /// Somebody who vouches for others.
@@ -201,9 +202,19 @@ async fn a_certificate_is_somebody_with_a_role() {
     let file = TokenFile::new(directory.path().join("tokens.json"));
     let grants = |text: &str| dhakira::service::access::Grants(vec![text.parse().unwrap()]);
     let (known, other) = (authority.vouch_for(&["box"]), authority.vouch_for(&["other"]));
-    use rustls_pki_types::pem::PemObject as _;
-    let der = rustls_pki_types::CertificateDer::from_pem_slice(&known.0).unwrap();
-    file.admit_certificate("box", grants("reader:*"), None, &der).unwrap();
+    std::fs::write(directory.path().join("box.pem"), &known.0).unwrap();
+    let admit = |certificate: &str| {
+        let admit =
+            ["tokens", "create", "box", "--grant", "reader:*", "--certificate", certificate];
+        run(directory.path(), &[&admit[..], &["--tokens-file", "tokens.json", "--json"]].concat())
+    };
+    let refused = admit("tokens.json");
+    assert!(code(&refused) == 1 && stderr(&refused).contains("tokens.json"), "{refused:?}");
+    let admitted = admit("box.pem");
+    assert_eq!(code(&admitted), 0, "{}", stderr(&admitted));
+    let shown = json(&admitted);
+    assert!(shown["certificate_sha256"].is_string() && shown["token"].is_null(), "{shown}");
+    assert_eq!(code(&admit("box.pem")), 1, "a certificate is one somebody");
     let (token, _) = file.create("t", grants("reader:*"), None).unwrap();
     let options = ServeOptions {
         tls: Some(Arc::new(Tls::open(files(directory.path(), true)).unwrap())),

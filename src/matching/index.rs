@@ -9,25 +9,23 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::text::{FormsMemory, Scan, folded_gap};
 use crate::unit::UnitId;
 
-use super::concordance::{self, Expression, Page, Passage, Side};
+use super::IndexChange;
+use super::concordance::{self, Expression, Page, Passage};
 use super::families::Families;
-use super::form::{Gap, Token};
+use super::form::Token;
 use super::judge::Judge;
+use super::numbering::Numbering;
 use super::query::{Cancelled, Hit, Options, Query};
-use super::rows::{NumberedEntry, Rows, unusual_gaps};
+use super::rows::{NumberedEntry, Rows};
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
 use super::sets::{Patience, Sealed, Set, Snapshot};
-use super::vocabulary::{RecentKey, RecentWords, Vocabulary};
-use super::{Facts, Form, IndexChange, IndexEntry};
+use super::vocabulary::Vocabulary;
 
 /// Working memories of searches that are kept for the next ones: more than any machine has cores.
 const SCRATCHES_MAX: usize = 256;
-/// Lists of recent words that are kept: each takes a megabyte.
-const RECENTS_MAX: usize = 16;
 /// How long few rows wait for others to be sealed together with them.
 const MORE_MAY_COME: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -37,8 +35,6 @@ pub struct MemoryIndex {
     shared: Arc<Shared>,
     families: Families,
     scratches: Mutex<Vec<Scratch>>,
-    /// Words that came lately, for whoever numbers entries; what no thread is using at the moment.
-    recent: Mutex<Vec<RecentWords>>,
     /// What a merging thread does first.
     at_thread_start: AtStart,
 }
@@ -116,11 +112,7 @@ impl MemoryIndex {
 
     /// What makes entries ready to be put in, on any thread, for one thread.
     pub fn numbering(&self) -> Numbering<'_> {
-        Numbering { index: self, recent: self.recents().pop(), forms: FormsMemory::default() }
-    }
-
-    fn recents(&self) -> MutexGuard<'_, Vec<RecentWords>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+        Numbering::new(&self.shared.vocabulary)
     }
 
     /// Carries out changes, in their order; questions see all of them or none.
@@ -439,86 +431,6 @@ impl Loader<'_> {
         let mut sets = shared.snapshot().sets.clone();
         sets.push(set);
         shared.publish(Snapshot { sets });
-    }
-}
-
-/// Makes units ready to be added to an index, on any thread.
-pub struct Numbering<'a> {
-    index: &'a MemoryIndex,
-    /// Taken back when this is dropped.
-    recent: Option<RecentWords>,
-    forms: FormsMemory,
-}
-
-impl Numbering<'_> {
-    /// Makes one ready.
-    pub fn number(&mut self, entry: &IndexEntry) -> NumberedEntry {
-        self.number_texts(entry.unit, (&entry.form, &entry.target), &entry.facts)
-    }
-
-    /// Makes one ready of its parts: number, forms of source and target, and what else is known.
-    pub fn number_texts(
-        &mut self,
-        unit: UnitId,
-        texts: (&Form, &Form),
-        facts: &Facts,
-    ) -> NumberedEntry {
-        let vocabulary = &self.index.shared.vocabulary;
-        let recent = self.recent.get_or_insert_default();
-        let number = |token: Token<'_>| {
-            recent.number(&RecentKey::Token(token), || vocabulary.intern_word(token))
-        };
-        NumberedEntry::of_texts(unit, texts, facts, vocabulary, number)
-    }
-
-    /// The words of a scanned text. Texts of one side are scanned by one analyzer: `side` and what a token is written as and
-    /// is tell it from all others.
-    pub fn words(&mut self, scan: &Scan, side: Side) -> Vec<u32> {
-        let vocabulary = &self.index.shared.vocabulary;
-        let recent = self.recent.get_or_insert_default();
-        let mut words = Vec::with_capacity(scan.tokens().len());
-        for token in scan.words() {
-            let surface = scan.surface(token);
-            let key = RecentKey::Word(surface, token.kind, side);
-            words.push(recent.number(&key, || {
-                let (folded, class) = scan.forms(token, &mut self.forms);
-                let number_like = token.kind.is_number_like();
-                vocabulary.intern_word(Token { surface, folded, class, number_like })
-            }));
-        }
-        words
-    }
-
-    /// Makes one ready of a scanned source and the words of its target; document and author are given apart from the
-    /// other facts.
-    pub fn number_scanned(
-        &mut self,
-        (source, tags): (&Scan, u64),
-        target: Vec<u32>,
-        facts: &Facts,
-        names: [&str; 2],
-    ) -> NumberedEntry {
-        let words = self.words(source, Side::Source);
-        let vocabulary = &self.index.shared.vocabulary;
-        let recent = self.recent.get_or_insert_default();
-        let gaps = source.canonical_gaps().map(|canonical| {
-            recent.number(&RecentKey::Gap(canonical), || {
-                vocabulary.intern_gap(Gap { canonical, folded: &folded_gap(canonical) })
-            })
-        });
-        let gaps = unusual_gaps(gaps, words.len());
-        let names = vocabulary.intern_names(names, recent);
-        NumberedEntry::of_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
-    }
-}
-
-impl Drop for Numbering<'_> {
-    fn drop(&mut self) {
-        let mut recents = self.index.recents();
-        // More than there are cores were only used because somebody waited.
-        if recents.len() < RECENTS_MAX {
-            recents.extend(self.recent.take());
-        }
     }
 }
 

@@ -3,15 +3,10 @@
 //! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
 //! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
-use std::hash::BuildHasher as _;
 use std::io::{self, Read, Write};
-
-use foldhash::fast::RandomState;
-
-use crate::text::TokenKind;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::checkpoint::{read_lists, write_lists};
-use super::concordance::Side;
 use super::form::{Gap, Token, same_class_cost};
 use super::intern::Interner;
 use super::lists::Lists;
@@ -20,58 +15,11 @@ use super::plain::{PlainReader, PlainWriter, damaged};
 /// The number of what is not in the vocabulary: it equals nothing that is stored.
 pub(super) const UNKNOWN: u32 = u32::MAX;
 
-/// Words that came lately and their numbers, for one thread that numbers many segments of one vocabulary: it stays in the
-/// caches of a core, which the tables of a large vocabulary do not.
-#[derive(Debug)]
-pub(super) struct RecentWords {
-    /// Words are told apart by 128 bits with seeds that nobody outside knows.
-    hashers: (RandomState, RandomState),
-    places: Vec<((u64, u64), u32)>,
-    /// The last document and the last author: what comes next is most often of the same.
-    names: [Option<(Box<str>, u32)>; 2],
-}
-
-/// Three megabytes; a power of two.
-const RECENT_WORDS: usize = 1 << 17;
-
-impl Default for RecentWords {
-    fn default() -> Self {
-        Self {
-            hashers: (RandomState::default(), RandomState::default()),
-            places: vec![((0, 0), UNKNOWN); RECENT_WORDS],
-            names: [None, None],
-        }
-    }
-}
-
-/// What tells a word, or a gap, from all others of a memory.
-#[derive(Hash)]
-pub(super) enum RecentKey<'a> {
-    /// As it is written, in a text of one side.
-    Word(&'a str, TokenKind, Side),
-    /// In canonical form.
-    Gap(&'a str),
-    /// With all its forms.
-    Token(Token<'a>),
-}
-
-impl RecentWords {
-    /// The number of a word or gap, most often without a look at the vocabulary.
-    pub(super) fn number(&mut self, key: &RecentKey<'_>, look: impl FnOnce() -> u32) -> u32 {
-        let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
-        // The low bits of a hash choose the place.
-        #[expect(clippy::cast_possible_truncation)]
-        let place = &mut self.places[key.0 as usize % RECENT_WORDS];
-        if place.0 != key || place.1 == UNKNOWN {
-            *place = (key, look());
-        }
-        place.1
-    }
-}
-
 /// Everything that a memory's segments are made of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Vocabulary {
+    /// Tells it from every other of this process, those that are gone included.
+    id: u64,
     /// Surfaces, folded texts, classes, gaps, names. The number of a class is that of its text.
     texts: Interner<Box<str>>,
     forms: Interner<FormEntry>,
@@ -120,7 +68,25 @@ fn usual_gap(gap: Gap<'_>) -> Option<u32> {
     USUAL_GAPS.iter().zip([GAP_EMPTY, GAP_SPACE]).find(|(usual, _)| **usual == gap).map(|it| it.1)
 }
 
+impl Default for Vocabulary {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            texts: Interner::default(),
+            forms: Interner::default(),
+            words: Interner::default(),
+            gaps: Interner::default(),
+        }
+    }
+}
+
 impl Vocabulary {
+    /// What tells it from every other of this process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// One with the usual gaps, so that their numbers are known.
     pub(super) fn new() -> Self {
         let vocabulary = Self::default();
@@ -150,18 +116,6 @@ impl Vocabulary {
         let entry = FormEntry { folded, class, number_like: token.number_like };
         let form = self.forms.intern(&entry, |&entry| entry);
         self.words.intern(&WordEntry { surface, form }, |&entry| entry)
-    }
-
-    /// The numbers of a document and an author.
-    pub(super) fn intern_names(&self, names: [&str; 2], recent: &mut RecentWords) -> [u32; 2] {
-        let mut numbers = [0; 2];
-        for ((name, last), number) in names.into_iter().zip(&mut recent.names).zip(&mut numbers) {
-            *number = match last {
-                Some((text, number)) if **text == *name => *number,
-                _ => last.insert((name.into(), self.intern_text(name))).1,
-            };
-        }
-        numbers
     }
 
     pub(super) fn intern_gap(&self, gap: Gap<'_>) -> u32 {

@@ -248,7 +248,12 @@ impl Worker {
 
     async fn search(&mut self, client: &mut Client) -> Result<(), (&'static str, ClientError)> {
         let text = self.query().segment.text;
-        let words: Vec<&str> = text.split_whitespace().take(2).collect();
+        // Punctuation alone is no expression.
+        let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
+        let words: Vec<&str> = text.split_whitespace().filter(is_word).take(2).collect();
+        if words.is_empty() {
+            return Ok(());
+        }
         let settings = ConcordanceSettings {
             memories: vec![self.load.searched.clone()],
             text: words.join(" "),
