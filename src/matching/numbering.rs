@@ -20,7 +20,7 @@ use super::{Facts, IndexEntry};
 /// Makes units ready to be added to an index, on any thread.
 pub struct Numbering<'a> {
     vocabulary: &'a Vocabulary,
-    recent: Box<Recent>,
+    recent: Recent,
     forms: FormsMemory,
 }
 
@@ -97,11 +97,11 @@ impl Drop for Numbering<'_> {
 }
 
 /// What no thread is using at the moment: for all indexes together, since few threads number at the same time.
-static RECENTS: Mutex<Vec<Box<Recent>>> = Mutex::new(Vec::new());
+static RECENTS: Mutex<Vec<Recent>> = Mutex::new(Vec::new());
 /// More than there are cores were only used because somebody waited.
 const RECENTS_MAX: usize = 16;
 
-fn recents() -> MutexGuard<'static, Vec<Box<Recent>>> {
+fn recents() -> MutexGuard<'static, Vec<Recent>> {
     RECENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -142,7 +142,7 @@ impl Recent {
             self.places = vec![((0, 0), UNKNOWN); PLACES];
         }
         let key = (vocabulary.id(), key);
-        let key = (self.hashers.0.hash_one(&key), self.hashers.1.hash_one(&key));
+        let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
         // The low bits of a hash choose the place.
         #[expect(clippy::cast_possible_truncation)]
         let place = &mut self.places[key.0 as usize % PLACES];
