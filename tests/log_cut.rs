@@ -134,6 +134,34 @@ fn watchers_and_backups_of_a_cut_log_are_told_so() {
     assert_eq!(held(&open(&restored, &target, None)), model);
 }
 
+/// The index of a memory that nobody writes to does not fall behind the log that others write and the server cuts.
+#[test]
+fn checkpoints_of_idle_memories_keep_up_with_a_log_that_is_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let store = Arc::new(open_store(at));
+    let engine = open(&store, at, None);
+    let (idle, mut dice, mut model) = ("idle".parse().unwrap(), Dice(9), Model::new());
+    create_memory(&engine, &idle);
+    // As many as are worth a checkpoint.
+    for part in 0..11 {
+        let contents = (0..200).map(|it| content(&format!("{part} {it}"), "t")).collect();
+        engine.create_units(&idle, contents, None, |_| String::new()).unwrap();
+    }
+    create_memory(&engine, &name());
+    drop(engine);
+    for _ in 0..3 {
+        let engine = open(&store, at, Some(Duration::ZERO));
+        assert_eq!(engine.loaded().from_checkpoints, 2_200);
+        let (last, since) = (store.last_sequence(), std::time::Instant::now());
+        while store.log_start().sequence < last {
+            assert!(since.elapsed() < Duration::from_secs(60), "the log is not cut");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        (0..5).for_each(|_| write(&engine, &mut model, &mut dice));
+    }
+}
+
 /// Years of changes to the same units: the database does not grow with them.
 #[test]
 fn changes_without_end_take_disk_with_an_end() {

@@ -118,6 +118,12 @@ impl Checkpoints {
         })
     }
 
+    /// How long ago the index of a memory was written; `None` when it was not, or that cannot be told.
+    fn age(&self, memory: MemoryKey) -> Option<Duration> {
+        let path = Self::path(self.directory.as_deref()?, memory);
+        fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+    }
+
     /// Deletes the checkpoints of memories that are not there any more.
     pub(super) fn tidy(&self, is_there: impl Fn(MemoryKey) -> bool) {
         let Some(directory) = &self.directory else { return };
@@ -164,7 +170,18 @@ impl Keeper {
 
     /// So many units of a memory have changed.
     pub(super) fn note(&mut self, memory: MemoryKey, units: usize) {
-        *self.changed.entry(memory).or_default() += units as u64;
+        let changed = self.changed.entry(memory).or_default();
+        *changed = changed.saturating_add(units as u64);
+    }
+
+    /// Has indexes written again that were written so long ago, though nothing has changed in their memories: the commit
+    /// that they stand at is about to leave the log.
+    pub(super) fn renew(&mut self, age: Duration) {
+        for memory in self.catalog.page(None, usize::MAX) {
+            if self.checkpoints.age(memory.key).is_some_and(|it| it >= age) {
+                self.changed.insert(memory.key, u64::MAX);
+            }
+        }
     }
 
     /// Whether there is something to write when there is time.

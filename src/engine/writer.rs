@@ -173,8 +173,10 @@ impl Loop {
     }
 
     /// Gives up some commits that are older than is wanted; whether there are more.
-    fn cut_log(&self) -> bool {
+    fn cut_log(&mut self) -> bool {
         let Some(time) = self.keep_log else { return false };
+        // An index stands at a commit; what came next is younger than the index, and so in the log for as long again.
+        self.keeper.renew(time / 2);
         self.store.cut_log(Retention { keep_from: ago(time) }).unwrap_or_else(|error| {
             tracing::error!(%error, "the commit log could not be cut");
             false
