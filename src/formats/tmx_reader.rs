@@ -213,7 +213,7 @@ impl<'r> TmxReader<'r> {
         }
         for &source in &sources {
             for &target in targets.iter().filter(|&&target| target != source) {
-                let parsed = unit.clone().parsed(source, target, self.place(position), options);
+                let parsed = unit.pair(source, target).parsed(0, 1, self.place(position), options);
                 queue.push_back(judge(parsed, options));
             }
         }

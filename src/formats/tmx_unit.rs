@@ -41,7 +41,7 @@ pub(super) const KEPT: [&str; 9] = [
 pub(super) const SIDE_LANGS: [&str; 2] = ["source-lang", "target-lang"];
 
 /// A `tu` being read.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct TranslationUnit {
     pub(super) attributes: Attributes,
     pub(super) properties: Vec<(String, String)>,
@@ -114,14 +114,28 @@ impl TranslationUnit {
             .indexes(target_lang, source_lang)
             .into_iter()
             .find(|&target| Some(target) != source);
-        let mut rest = self.clone();
-        let mut take =
-            |index: Option<usize>| index.map(|it| std::mem::take(&mut rest.variants[it]));
-        let sides = [source, target].map(|index| take(index).unwrap_or_default());
-        rest.join(sides, Place::default(), options).content
+        let variant = |index: Option<usize>| index.map(|it| self.variants[it].clone());
+        let sides = [source, target].map(|index| variant(index).unwrap_or_default());
+        self.shared().join(sides, Place::default(), options).content
     }
 
-    /// The unit of two variants. What a unit holds is moved: most have only these.
+    /// What all units of a `tu` have, without variants.
+    fn shared(&self) -> Self {
+        Self {
+            attributes: self.attributes.clone(),
+            properties: self.properties.clone(),
+            notes: self.notes.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// One with these two variants of it alone.
+    pub(super) fn pair(&self, source: usize, target: usize) -> Self {
+        let variants = [source, target].map(|index| self.variants[index].clone()).into();
+        Self { variants, ..self.shared() }
+    }
+
+    /// The unit of two variants. What a `tu` holds is moved: most have only these.
     pub(super) fn parsed(
         mut self,
         source: usize,
