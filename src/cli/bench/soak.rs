@@ -17,7 +17,7 @@ use crate::unit::{MemoryName, Unit};
 
 use super::corpus::{grown_from, read_units, sample_units, spread};
 use super::lookup::fill;
-use super::measure::{Figures, number};
+use super::measure::{Figures, bytes_on_disk, number};
 use super::served::Server;
 use super::soak_clients::{Load, Tally, Worker};
 
@@ -122,6 +122,9 @@ impl BenchSoak {
         anyhow::ensure!(ended, "the server did not end well");
         let server = start(data).await?;
         let mut client = Client::connect(&server.url).await?;
+        // What the store alone has grown by shows after a start, too: it keeps every version that the log names.
+        figures.put("rss_after_restart_mb", server.resident_mb());
+        figures.put("disk_mb", number(usize::try_from(bytes_on_disk(data)?)?) / 1e6);
         let after = fingerprint(&mut client, &searched).await?;
         figures.put("searched_changed", f64::from(u8::from(before != after)));
         reckon(&mut figures, &mut client, model).await?;
