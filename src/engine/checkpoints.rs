@@ -244,8 +244,8 @@ impl Keeper {
     pub(super) fn finish(mut self, sequence: Sequence) {
         // A panic of the thread was reported when it happened.
         self.writing.take().map(JoinHandle::join);
-        // Now is the time for what waited for it: the next start would wait, and somebody with it.
-        self.memories(Self::due).for_each(|memory| memory.index.seal());
+        // Now is the time for what waited for it: after the next start somebody searches.
+        self.memories(Self::due).for_each(|memory| memory.index.settle());
         self.start(sequence);
         self.writing.take().map(JoinHandle::join);
     }

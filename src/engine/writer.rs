@@ -50,8 +50,17 @@ impl Writer {
         let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
         let last_time = Timestamp::default();
         let searches = catalog.searches();
-        let writer =
-            Loop { store, catalog, keep_log, records, sequence, keeper, last_time, searches };
+        let writer = Loop {
+            store,
+            catalog,
+            keep_log,
+            records,
+            sequence,
+            keeper,
+            last_time,
+            searches,
+            searched: None,
+        };
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             // Whoever waits for a write waits for the disk as well; whoever looks something up does not.
             step_back();
@@ -115,7 +124,13 @@ struct Loop {
     last_time: Timestamp,
     /// How often somebody had searched when the last group was written.
     searches: u64,
+    /// When the writer saw the last of them.
+    searched: Option<Instant>,
 }
+
+/// How long nobody searches before an index takes its time to seal what comes: a search between two groups says that more
+/// will come.
+const SEARCHED_LATELY: Duration = Duration::from_secs(2);
 
 /// How often old requests and old commits are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
@@ -206,6 +221,10 @@ impl Loop {
         // A search waits for the end of the transaction that is under way: where nobody searches they may be long.
         let searches = self.catalog.searches();
         let nobody_searches = std::mem::replace(&mut self.searches, searches) == searches;
+        if !nobody_searches {
+            self.searched = Some(Instant::now());
+        }
+        let is_bulk = self.searched.is_none_or(|it| it.elapsed() > SEARCHED_LATELY);
         let mut planner = Planner::new(
             self.store.as_ref(),
             &self.catalog,
@@ -242,7 +261,7 @@ impl Loop {
                     }
                     for (memory, changes) in &changes {
                         if let Some(memory) = self.catalog.by_key(*memory) {
-                            if nobody_searches {
+                            if is_bulk {
                                 memory.index.apply_in_bulk(changes);
                             } else {
                                 memory.index.apply(changes);

@@ -278,11 +278,6 @@ impl MemoryIndex {
         }
     }
 
-    /// Seals what waits for it.
-    pub fn seal(&self) {
-        self.shared.seal();
-    }
-
     /// Seals and merges until nothing is left, and waits for it.
     pub fn settle(&self) {
         loop {
