@@ -25,6 +25,7 @@ mod xml;
 mod xml_units;
 mod zip;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead as _, Read, Write};
 use std::str::FromStr;
@@ -442,6 +443,16 @@ fn judge(parsed: ParsedUnit, options: &ReadOptions) -> Event {
             rejected(Diagnostic { place, cause, message }, Some(content))
         }
     }
+}
+
+/// A name for an attribute that none has yet: a second one of the same name becomes `name.2`, and so on.
+fn free_name(attributes: &BTreeMap<String, String>, name: &str) -> String {
+    let (mut free, mut number) = (name.to_owned(), 1);
+    while attributes.contains_key(&free) {
+        number += 1;
+        free = format!("{name}.{number}");
+    }
+    free
 }
 
 /// A time as files write it, with or without punctuation: `20200131T235959Z`, `2020-01-31T23:59:59Z`, `2020-01-31`.

@@ -7,7 +7,7 @@ use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
 
 use super::xml::{Attributes, Name, Position};
-use super::{ParsedUnit, ReadOptions, parse_time};
+use super::{ParsedUnit, ReadOptions, free_name, parse_time};
 
 /// Properties that hold a field of the unit.
 pub(super) mod property {
@@ -251,15 +251,9 @@ impl Fields {
         }
     }
 
-    /// Keeps a value under a name; a second one of the same name under `name.2`, and so on.
+    /// Keeps a value under a name, whatever has it already.
     fn attribute(&mut self, name: &str, value: String) {
-        let mut key = name.to_owned();
-        let mut number = 1;
-        while self.attributes.contains_key(&key) {
-            number += 1;
-            key = format!("{name}.{number}");
-        }
-        self.attributes.insert(key, value);
+        self.attributes.insert(free_name(&self.attributes, name), value);
     }
 }
 

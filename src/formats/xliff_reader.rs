@@ -14,7 +14,7 @@ use super::decode::{Source, Text};
 use super::xliff_side::{self as side, Codes, Side};
 use super::xml::{Document, Element, Piece, Position, Stop};
 use super::xml_units::XmlFormat;
-use super::{Event, Format, ParsedUnit, ReadOptions, judge, parse_time, rejected};
+use super::{Event, Format, ParsedUnit, ReadOptions, free_name, judge, parse_time, rejected};
 
 /// Category of metadata that holds fields of the model.
 pub(super) const METADATA: &str = "dhakira";
@@ -400,14 +400,9 @@ fn keep_attributes(element: &Element, kept: &mut BTreeMap<String, String>) {
 }
 
 fn keep(kept: &mut BTreeMap<String, String>, name: &str, value: String) {
-    let (mut key, mut number) = (name.to_owned(), 1);
-    while kept.contains_key(&key) {
-        number += 1;
-        key = format!("{name}.{number}");
-    }
     // One too many is enough for the check to see it.
     if kept.len() <= UNIT_ATTRIBUTES_MAX {
-        kept.insert(key, value);
+        kept.insert(free_name(kept, name), value);
     }
 }
 
