@@ -211,10 +211,30 @@ fn reads_back(key: &str) -> bool {
 }
 
 /// `YYYYMMDDThhmmssZ`; none for times that it cannot write.
+///
+/// Digit by digit: a general formatter took a tenth of the time of a large export.
 fn tmx_date(time: Timestamp) -> Option<String> {
     let time = jiff::Timestamp::from_microsecond(time.micros).ok()?;
     let time = jiff::tz::TimeZone::UTC.to_datetime(time);
-    (0..=9999).contains(&time.year()).then(|| time.strftime("%Y%m%dT%H%M%SZ").to_string())
+    let year = u32::try_from(time.year()).ok()?;
+    let mut date = String::with_capacity("YYYYMMDDThhmmssZ".len());
+    for part in [year / 100, year % 100] {
+        push_two_digits(&mut date, part);
+    }
+    for part in [time.month(), time.day()] {
+        push_two_digits(&mut date, part.unsigned_abs().into());
+    }
+    date.push('T');
+    for part in [time.hour(), time.minute(), time.second()] {
+        push_two_digits(&mut date, part.unsigned_abs().into());
+    }
+    date.push('Z');
+    Some(date)
+}
+
+fn push_two_digits(text: &mut String, number: u32) {
+    let digits = [number / 10 % 10, number % 10];
+    text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 10)));
 }
 
 /// Whether the date of a TMX file says less than the time.

@@ -453,34 +453,58 @@ impl BufRead for Tracked<'_> {
 /// (it may stand in a rejected unit) becomes U+FFFD.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
+/// The first byte of U+FFFE and U+FFFF, and of many characters that XML can hold.
+const NONCHARACTER: u8 = 0xef;
+
+/// Whether a byte may begin what is written in another way. Without a branch, so that many are looked at together.
+#[expect(clippy::needless_bitwise_bool)]
+fn is_special(byte: u8) -> bool {
+    (byte < b' ')
+        | (byte == b'&')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'"')
+        | (byte == NONCHARACTER)
+}
+
+/// Where the first special byte stands, from a place on.
+fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
+    const TOGETHER: usize = 32;
+    let mut place = from;
+    while let Some(some) = bytes.get(place..place + TOGETHER)
+        && !some.iter().fold(false, |found, &byte| found | is_special(byte))
+    {
+        place += TOGETHER;
+    }
+    bytes[place..].iter().position(|&byte| is_special(byte)).map(|ahead| place + ahead)
+}
+
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use std::fmt::Write as _;
-        let mut rest = self.0;
-        while let Some(place) = rest.bytes().enumerate().find_map(|(place, byte)| {
-            let special = matches!(byte, b'&' | b'<' | b'>' | b'"' | 0..b' ')
-                || (byte == 0xef
-                    && matches!(rest.as_bytes()[place + 1..], [0xbf, 0xbe | 0xbf, ..]));
-            special.then_some(place)
-        }) {
-            out.write_str(&rest[..place])?;
-            let character = rest.as_bytes()[place];
-            match character {
-                b'&' => out.write_str("&amp;")?,
-                b'<' => out.write_str("&lt;")?,
-                b'>' => out.write_str("&gt;")?,
-                b'"' => out.write_str("&quot;")?,
-                b'\r' | b'\n' | b'\t' => write!(out, "&#{character};")?,
-                _ => {
-                    out.write_char(char::REPLACEMENT_CHARACTER)?;
-                    let bytes = if character < b' ' { 1 } else { 3 };
-                    rest = &rest[place + bytes..];
+        let (text, bytes) = (self.0, self.0.as_bytes());
+        let (mut written, mut seen) = (0, 0);
+        while let Some(place) = next_special(bytes, seen) {
+            let (instead, length) = match bytes[place] {
+                b'&' => ("&amp;", 1),
+                b'<' => ("&lt;", 1),
+                b'>' => ("&gt;", 1),
+                b'"' => ("&quot;", 1),
+                b'\t' => ("&#9;", 1),
+                b'\n' => ("&#10;", 1),
+                b'\r' => ("&#13;", 1),
+                NONCHARACTER if !matches!(bytes[place + 1..], [0xbf, 0xbe | 0xbf, ..]) => {
+                    seen = place + 1;
                     continue;
                 }
-            }
-            rest = &rest[place + 1..];
+                NONCHARACTER => ("\u{fffd}", 3),
+                _ => ("\u{fffd}", 1),
+            };
+            out.write_str(&text[written..place])?;
+            out.write_str(instead)?;
+            written = place + length;
+            seen = written;
         }
-        out.write_str(rest)
+        out.write_str(&text[written..])
     }
 }
 
@@ -500,6 +524,33 @@ mod tests {
                 assert_eq!(fast, slow, "pieces of {size}");
             }
             assert_eq!(slow.0, Position { line: 8, column: 4 });
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_is_what_it_would_be_one_character_after_the_other() {
+        let one = |character: char| match character {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\t' | '\n' | '\r' => format!("&#{};", u32::from(character)),
+            '\u{fffe}' | '\u{ffff}' | '\0'..' ' => "\u{fffd}".to_owned(),
+            other => other.to_string(),
+        };
+        let characters = "\u{ffff}a&\u{fffe}<\u{fefb}>\u{fffd}\"'\t\u{0}\u{1f}\r\n\u{633}\u{1f600}\u{efff} \u{7f}";
+        let all: Vec<char> = characters.chars().collect();
+        for plain in [0, 1, 31, 32, 33, 70] {
+            let plain = "x".repeat(plain);
+            for from in 0..all.len() {
+                for to in from..=all.len() {
+                    let text: String = all[from..to].iter().collect();
+                    let slow: String = all[from..to].iter().map(|&it| one(it)).collect();
+                    let (text, slow) =
+                        (format!("{plain}{text}{plain}"), format!("{plain}{slow}{plain}"));
+                    assert_eq!(Escaped(&text).to_string(), slow);
+                }
+            }
         }
     }
 }
