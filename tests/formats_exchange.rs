@@ -203,7 +203,7 @@ fn sdlxliff_defines_its_tags_and_states_apart() {
 #[test]
 fn messages_of_gettext() {
     let text = "# translator\nmsgid \"\"\nmsgstr \"\"\n\"Language: ar\\n\"\n\"Last-Translator: Sara\\n\"\n\
-        \"PO-Revision-Date: 2020-01-31 23:59+0300\\n\"\n\"Plural-Forms: nplurals=6; plural=0;\\n\"\n\n\
+        \"PO-Revision-Date: 2020-01-31 23:59+0300\\n\"\n\"Plural-Forms: nplurals=6; plural=n==0 ? 0 : n==1 ? 1 : 5;\\n\"\n\n\
         #. extracted\n#: a.c:1\n#, fuzzy, c-format\n#| msgid \"old\"\nmsgctxt \"menu\"\nmsgid \"O\\\"pen\\n\"\n\"ed\"\nmsgstr \"\u{641}\"\n\n\
         msgid \"%d file\"\nmsgid_plural \"%d files\"\nmsgstr[0] \"a\"\nmsgstr[1] \"b\"\n\n\
         msgid \"none\"\nmsgstr \"\"\n\n#~ msgid \"gone\"\n#~ msgstr \"c\"\n\nmsgid \"bad\nmsgstr \"d\"\n";

@@ -12,6 +12,7 @@ mod jsonl;
 mod lines;
 mod moses;
 mod po;
+mod po_plural;
 mod several;
 mod tmx_reader;
 mod tmx_unit;

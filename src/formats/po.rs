@@ -11,6 +11,7 @@ use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
 
 use super::decode::{Source, Text};
 use super::lines::Lines;
+use super::po_plural::form_of;
 use super::{
     Event, Format, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time, rejected,
 };
@@ -199,9 +200,9 @@ impl Header {
                     value.clone_into(&mut header.author);
                 }
                 "PO-Revision-Date" => header.changed = po_time(value),
-                // Six forms are Arabic: zero, one, two, few, many, other.
-                "Plural-Forms" if value.replace(' ', "").starts_with("nplurals=6") => {
-                    header.singular = 1;
+                "Plural-Forms" => {
+                    let form = form_of(value, 1).and_then(|form| usize::try_from(form).ok());
+                    header.singular = form.unwrap_or_default();
                 }
                 _ => {}
             }
