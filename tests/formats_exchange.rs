@@ -477,31 +477,3 @@ fn swapped_sides_are_noticed_and_can_be_swapped_back() {
     let wrong = format!("ar\ten\n{}", format!("{arabic}\t{arabic}{arabic}\n").repeat(5));
     assert_eq!(notices(wrong.as_bytes(), &options("ar", "en")), [Cause::WrongLanguage]);
 }
-
-/// Says how fast files are read; run with `--nocapture --include-ignored`.
-#[test]
-#[ignore = "measures; says nothing of right and wrong"]
-fn units_read_in_a_second() {
-    let count: usize = 200_000;
-    let contents: Vec<UnitContent> = (0..count)
-        .map(|number| UnitContent {
-            source: Segment::plain(format!("\u{633}\u{644}\u{627}\u{645} \u{639}\u{644}\u{64a}\u{643}\u{645} \u{648}\u{631}\u{62d}\u{645}\u{629} \u{627}\u{644}\u{644}\u{647} & {number} \u{648}\u{628}\u{631}\u{643}\u{627}\u{62a}\u{647}")),
-            target: Segment::plain(format!("Peace be upon you & the mercy of God {number}")),
-            document: "a.md".into(),
-            changed: Some(Timestamp { micros: 1_700_000_000_000_000 }),
-            ..UnitContent::default()
-        })
-        .collect();
-    for format in Format::WRITTEN {
-        let since = std::time::Instant::now();
-        let bytes = write(format, &contents);
-        let written = since.elapsed();
-        let since = std::time::Instant::now();
-        let reader = formats::open(Box::new(Cursor::new(bytes)), &options("ar", "en")).unwrap();
-        let units = reader.filter(|event| matches!(event, Ok(Event::Unit(_)))).count();
-        assert_eq!(units, count);
-        let rate =
-            |elapsed: std::time::Duration| count as u128 * 1_000 / elapsed.as_millis().max(1);
-        eprintln!("{format}: read {}/s, written {}/s", rate(since.elapsed()), rate(written));
-    }
-}
