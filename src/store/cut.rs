@@ -84,7 +84,7 @@ impl SledStore {
     }
 
     fn carry_out_cut(&self, cut: &Cut) -> Result<(), StoreError> {
-        let doing = format!("cutting the commit log in {}", self.place().0.display());
+        let doing = || format!("cutting the commit log in {}", self.place().0.display());
         let cut = || {
             (&self.trees.log, &self.trees.history).transaction(|(log, history)| {
                 log.insert(&LOG_START_KEY, cut.start.as_slice())?;

@@ -15,6 +15,7 @@ mod live;
 mod lock;
 mod sled_store;
 mod tables;
+mod transaction;
 
 use std::path::PathBuf;
 use std::sync::Arc;

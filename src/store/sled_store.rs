@@ -12,10 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-pub(super) use sled::transaction::{ConflictableTransactionError as Abort, Transactional};
-use sled::transaction::{TransactionError, TransactionalTree};
+use sled::transaction::TransactionError;
+pub(super) use sled::transaction::{
+    ConflictableTransactionError as Abort, Transactional, TransactionalTree,
+};
 
-use crate::limits::{BATCH_UNITS_MAX, LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
+use crate::limits::{LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::blobs::Blobs;
@@ -24,9 +26,10 @@ use super::compaction::{self, Compacted, Retention};
 use super::directory::{check_acknowledged, damaged, database_name, panic_message};
 use super::lock::{Lock, LockError};
 use super::tables::read_tail;
+use super::transaction::{Prepared, PreparedUnit};
 use super::{
     Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
-    Store, StoreError, UnitWrite, acked, directory,
+    Store, StoreError, acked, directory,
 };
 
 /// How to open a data directory.
@@ -67,6 +70,8 @@ pub(super) struct Trees {
 
 /// What the rest of the store calls a table.
 pub(super) type Tree = sled::Tree;
+/// A value in one; a copy of it costs nothing.
+pub(super) type Bytes = sled::IVec;
 /// What is written to one at once.
 pub(super) type Batch = sled::Batch;
 
@@ -193,7 +198,7 @@ impl SledStore {
     /// Makes everything written so far durable, then says so outside the database.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
-        self.guard(doing(), || self.database.flush())?;
+        self.guard(doing, || self.database.flush())?;
         self.blobs
             .sync()
             .and_then(|()| self.log_file.sync_all())
@@ -204,18 +209,18 @@ impl SledStore {
     /// Runs a database call: its errors and its panics become errors of ours.
     pub(super) fn guard<T>(
         &self,
-        doing: String,
+        doing: impl FnOnce() -> String,
         call: impl FnOnce() -> sled::Result<T>,
     ) -> Result<T, StoreError> {
         match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(said_no(&self.directory, doing, error)),
+            Ok(Err(error)) => Err(said_no(&self.directory, doing(), error)),
             Err(panic) => Err(damaged(&self.directory, panic_message(panic.as_ref()))),
         }
     }
 
     pub(super) fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
-        self.guard(format!("reading the store in {}", self.directory.display()), call)
+        self.guard(|| format!("reading the store in {}", self.directory.display()), call)
     }
 
     pub(super) fn damage(&self, error: &CodecError) -> StoreError {
@@ -232,7 +237,7 @@ impl SledStore {
         &self,
         memory: MemoryKey,
         id: UnitId,
-        get: impl Fn(u8) -> Result<Option<sled::IVec>, StoreError>,
+        get: impl Fn(u8) -> Result<Option<Bytes>, StoreError>,
     ) -> Result<Option<Unit>, StoreError> {
         let Some(first) = get(0)? else {
             return Ok(None);
@@ -273,7 +278,7 @@ impl SledStore {
 
     fn transact(&self, prepared: &Prepared) -> Result<(), StoreError> {
         let trees = &self.trees;
-        let doing = format!("writing to the store in {}", self.directory.display());
+        let doing = || format!("writing to the store in {}", self.directory.display());
         self.guard(doing, || {
             (&trees.memories, &trees.units, &trees.log, &trees.requests, &trees.history)
                 .transaction(|(memories, units, log, requests, history)| {
@@ -286,121 +291,6 @@ impl SledStore {
 
 /// Never made: our transactions do not abort.
 pub(super) enum Never {}
-
-/// A commit, encoded: a transaction may run more than once.
-struct Prepared {
-    memories: Vec<([u8; 4], Vec<u8>)>,
-    units: Vec<PreparedUnit>,
-    log: ([u8; 8], Vec<u8>),
-    requests: Vec<(RequestKey, Option<Vec<u8>>)>,
-}
-
-struct PreparedUnit {
-    memory: MemoryKey,
-    id: UnitId,
-    /// Empty for a deletion.
-    bytes: Vec<u8>,
-    is_new: bool,
-}
-
-impl Prepared {
-    fn new(commit: &Commit, units: Vec<PreparedUnit>, tail: &mut Tail) -> Result<Self, CodecError> {
-        debug_assert!(commit.units.len() <= BATCH_UNITS_MAX, "a transaction must stay small");
-        let sequence = tail.sequence.next();
-        let mut record = LogRecord::of(commit, sequence);
-        record.chain = codec::chain(tail.chain, &record)?;
-        *tail = Tail { sequence, chain: record.chain };
-        let log_key = sequence.0.to_be_bytes();
-        let memories = commit
-            .memories
-            .iter()
-            .map(|memory| {
-                let key = memory.key.0.to_be_bytes();
-                Ok((key, codec::encode(&key, memory)?))
-            })
-            .collect::<Result<_, CodecError>>()?;
-        let mut requests = commit
-            .requests
-            .iter()
-            .map(|(key, record)| Ok((*key, Some(codec::encode(&key.0, record)?))))
-            .collect::<Result<Vec<_>, CodecError>>()?;
-        requests.extend(commit.forgotten.iter().map(|key| (*key, None)));
-        let log = (log_key, codec::encode_log(&log_key, &record)?);
-        Ok(Self { memories, units, log, requests })
-    }
-
-    fn apply(
-        &self,
-        (memories, log, requests): (&TransactionalTree, &TransactionalTree, &TransactionalTree),
-        (units, history): (&TransactionalTree, &TransactionalTree),
-    ) -> Result<(), Abort<Never>> {
-        for (key, bytes) in &self.memories {
-            memories.insert(key, bytes.as_slice())?;
-        }
-        for unit in &self.units {
-            unit.apply(units, history)?;
-        }
-        log.insert(&self.log.0, self.log.1.as_slice())?;
-        for (key, bytes) in &self.requests {
-            match bytes {
-                Some(bytes) => requests.insert(&key.0, bytes.as_slice())?,
-                None => requests.remove(&key.0)?,
-            };
-        }
-        Ok(())
-    }
-}
-
-impl PreparedUnit {
-    fn new(write: &UnitWrite) -> Result<Self, CodecError> {
-        let (memory, id, bytes, is_new) = match write {
-            UnitWrite::Create(memory, unit) => {
-                (*memory, unit.id, codec::encode_unit(*memory, unit)?, true)
-            }
-            UnitWrite::Update(memory, unit) => {
-                (*memory, unit.id, codec::encode_unit(*memory, unit)?, false)
-            }
-            UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {
-                (*memory, *id, Vec::new(), false)
-            }
-        };
-        Ok(Self { memory, id, bytes, is_new })
-    }
-
-    /// Writes the pieces of the unit; those of the version before it become history.
-    fn apply(
-        &self,
-        units: &TransactionalTree,
-        history: &TransactionalTree,
-    ) -> Result<(), Abort<Never>> {
-        let mut chunk = 0_u8;
-        let mut before = None;
-        let mut keep = |chunk, piece: sled::IVec| {
-            // What cannot be read now cannot be read later: it is left to `verify` to say so.
-            let revision = *before.get_or_insert_with(|| codec::revision(&piece).unwrap_or(0));
-            history.insert(&codec::history_key(self.memory, self.id, revision, chunk), piece)
-        };
-        // A piece of exactly the full size means "more follows", so a record of such a length ends in an empty piece.
-        let pieces = if self.bytes.is_empty() { 0 } else { self.bytes.len() / CHUNK_BYTES + 1 };
-        for piece in 0..pieces {
-            let start = piece * CHUNK_BYTES;
-            let end = self.bytes.len().min(start + CHUNK_BYTES);
-            let key = codec::unit_key(self.memory, self.id, chunk);
-            if let Some(old) = units.insert(&key, &self.bytes[start..end])? {
-                keep(chunk, old)?;
-            }
-            chunk += 1;
-        }
-        // What is left of a longer record that was here before.
-        while !self.is_new
-            && let Some(old) = units.remove(&codec::unit_key(self.memory, self.id, chunk))?
-        {
-            keep(chunk, old)?;
-            chunk += 1;
-        }
-        Ok(())
-    }
-}
 
 impl Store for SledStore {
     fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
@@ -429,9 +319,11 @@ impl Store for SledStore {
         let to = codec::unit_key(memory, UnitId(u64::MAX), u8::MAX);
         let mut units = Vec::with_capacity(limit.min(1_000));
         let mut pieces = self.trees.units.range(from..=to);
-        let mut current: Option<(UnitId, Vec<u8>)> = None;
-        let decode = |(id, bytes): (UnitId, Vec<u8>)| {
-            codec::decode_unit(memory, id, &bytes).map_err(|error| self.damage(&error))
+        // The record that may go on in the next piece: its first piece, and all of them where there are more.
+        let mut current: Option<(UnitId, Bytes, Vec<u8>)> = None;
+        let decode = |(id, first, joined): (UnitId, Bytes, Vec<u8>)| {
+            let bytes = if joined.is_empty() { &first[..] } else { &joined };
+            codec::decode_unit(memory, id, bytes).map_err(|error| self.damage(&error))
         };
         while units.len() < limit {
             let Some((key, bytes)) = self.read(|| pieces.next().transpose())? else {
@@ -441,10 +333,13 @@ impl Store for SledStore {
                 return Err(damaged(&self.directory, "a unit has a key of the wrong length"));
             };
             if chunk == 0 {
-                if let Some(whole) = current.replace((id, bytes.to_vec())) {
+                if let Some(whole) = current.replace((id, bytes, Vec::new())) {
                     units.push(decode(whole)?);
                 }
-            } else if let Some((_, joined)) = current.as_mut() {
+            } else if let Some((_, first, joined)) = &mut current {
+                if joined.is_empty() {
+                    joined.extend_from_slice(first);
+                }
                 joined.extend_from_slice(&bytes);
             }
         }

@@ -111,7 +111,7 @@ impl SledStore {
                 None => batch.remove(key),
             }
         }
-        let doing = format!("writing to the new database in {}", self.directory.display());
+        let doing = || format!("writing to the new database in {}", self.directory.display());
         self.guard(doing, || self.tree(table).apply_batch(batch))
     }
 
