@@ -36,6 +36,10 @@ pub(super) struct BenchSoak {
     /// Milliseconds that a client thinks between its calls.
     #[arg(long, default_value_t = 10)]
     pause_ms: u64,
+    /// When half of the time is over, compacts the store under the load and gives up its commit log, as an operator would at
+    /// night: what only grows with the versions that are kept is gone then.
+    #[arg(long)]
+    compact: bool,
     /// File whose units are grown to the memory; the sample memory when not given.
     #[arg(long)]
     corpus: Option<PathBuf>,
@@ -99,7 +103,11 @@ impl BenchSoak {
             let worker = Worker::new(load.clone(), index);
             workers.spawn(worker.work());
         }
-        self.watch_memory(&mut figures, &server, begin).await;
+        let half = begin + Duration::from_secs(u64::from(self.minutes) * 30);
+        let compaction =
+            async { if self.compact { Some(compact(&server.url, half).await) } else { None } };
+        let ((), compaction) =
+            tokio::join!(self.watch_memory(&mut figures, &server, begin), compaction);
         let (mut tally, mut model) = (Tally::default(), BTreeMap::new());
         while let Some(done) = workers.join_next().await {
             let (of_worker, written) = done??;
@@ -109,6 +117,12 @@ impl BenchSoak {
             }
         }
         figures.put("rss_end_mb", server.resident_mb());
+        if let Some(compaction) = compaction {
+            let (seconds, [before, after]) = compaction?;
+            figures.put("compaction_seconds", seconds);
+            figures.put("compaction_disk_mb_before", before);
+            figures.put("compaction_disk_mb_after", after);
+        }
         // In the first half the memories that are written to fill; what grows after that is a leak.
         let half = minute_figure(u64::from(self.minutes.div_ceil(2)));
         for (name, warm) in [("rss_growth", minute_figure(1)), ("rss_growth_second_half", half)] {
@@ -140,6 +154,17 @@ impl BenchSoak {
             eprintln!("dhakira: minute {minute} of {}, {resident_mb:.0} MB", self.minutes);
         }
     }
+}
+
+/// Waits for the moment, then compacts; how many seconds it took, and the megabytes before and after.
+async fn compact(url: &str, moment: Instant) -> anyhow::Result<(f64, [f64; 2])> {
+    let mut client = Client::connect(url).await?;
+    tokio::time::sleep_until(moment.into()).await;
+    let since = Instant::now();
+    let info = client.compact(0, &mut |_| ()).await?;
+    let megabytes = |bytes: u64| anyhow::Ok(number(usize::try_from(bytes)?) / 1e6);
+    let bytes = [megabytes(info.bytes.0)?, megabytes(info.bytes.1)?];
+    Ok((since.elapsed().as_secs_f64(), bytes))
 }
 
 fn minute_figure(minute: u64) -> String {
