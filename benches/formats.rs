@@ -71,9 +71,12 @@ fn exchange(criterion: &mut Criterion) {
         for format in Format::WRITTEN {
             let bytes = write(format, &units);
             group.bench_function(format.name(), |bencher| {
-                bencher.iter(|| match is_read {
-                    false => black_box(write(format, &units)).len(),
-                    true => black_box(read(Box::new(Cursor::new(bytes.as_slice())))).len(),
+                bencher.iter(|| {
+                    if is_read {
+                        black_box(read(Box::new(Cursor::new(bytes.as_slice())))).len()
+                    } else {
+                        black_box(write(format, &units)).len()
+                    }
                 });
             });
         }

@@ -104,11 +104,11 @@ impl<'a> Parser<'a> {
     fn take(&mut self, token: &str) -> bool {
         let rest: Option<&'a str> = self.rest.strip_prefix(token);
         // `!=` is no `!`.
-        let taken = rest.filter(|rest| token != "!" || !rest.starts_with('='));
-        if let Some(rest) = taken {
+        let found = rest.filter(|rest| token != "!" || !rest.starts_with('='));
+        if let Some(rest) = found {
             self.rest = rest.trim_start();
         }
-        taken.is_some()
+        found.is_some()
     }
 }
 

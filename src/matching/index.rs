@@ -15,6 +15,7 @@ use super::IndexChange;
 use super::concordance::{self, Expression, Page, Passage};
 use super::families::Families;
 use super::form::Token;
+use super::hashes::AllHashes;
 use super::judge::Judge;
 use super::numbering::Numbering;
 use super::query::{Cancelled, Hit, Options, Query};
@@ -54,6 +55,8 @@ pub struct IndexBytes {
 struct Shared {
     vocabulary: Vocabulary,
     current: RwLock<Arc<Snapshot>>,
+    /// Of all rows that are shown, and of some that are gone.
+    hashes: Mutex<AllHashes>,
     /// Held by whoever makes the next snapshot.
     writer: Mutex<()>,
     /// Whether a thread is merging.
@@ -71,6 +74,7 @@ impl Default for Shared {
         Self {
             vocabulary: Vocabulary::new(),
             current: RwLock::default(),
+            hashes: Mutex::default(),
             writer: Mutex::default(),
             merging: AtomicBool::new(false),
             sealing: AtomicBool::new(false),
@@ -100,9 +104,10 @@ impl MemoryIndex {
 
     /// From parts that fit together.
     pub(super) fn assembled(vocabulary: Vocabulary, sets: Vec<Set>) -> Self {
-        let current = RwLock::new(Arc::new(Snapshot { sets }));
-        let shared = Arc::new(Shared { vocabulary, current, ..Shared::default() });
-        Self { shared, ..Self::default() }
+        let shared = Shared { vocabulary, ..Shared::default() };
+        shared.hashes().add(&Rows::default(), &sets);
+        shared.publish(Snapshot { sets });
+        Self { shared: Arc::new(shared), ..Self::default() }
     }
 
     /// Fills it with many units at once; what is in it already stays.
@@ -161,6 +166,7 @@ impl MemoryIndex {
         }
         sets.retain(|set| set.live() > 0);
         if rows.len() > 0 {
+            self.shared.hashes().add(&rows, &sets);
             let new = Set::open(rows);
             // At most one set is open; what may be being sealed is not touched.
             let open = sets.iter().position(|set| set.is_open() && new.is_open());
@@ -186,6 +192,9 @@ impl MemoryIndex {
 
     /// The units whose source has this hash, with their content hashes, in the order of the units.
     pub fn exact(&self, source_hash: u64) -> Vec<(UnitId, u64)> {
+        if !self.shared.hashes().may_hold(source_hash) {
+            return Vec::new();
+        }
         let snapshot = self.shared.snapshot();
         let mut found: Vec<(UnitId, u64)> =
             snapshot.sets.iter().flat_map(|set| set.with_hash(source_hash)).collect();
@@ -267,8 +276,8 @@ impl MemoryIndex {
     /// Bytes of memory.
     pub fn bytes(&self) -> IndexBytes {
         let snapshot = self.shared.snapshot();
-        let rows =
-            snapshot.sets.iter().map(|set| set.rows().bytes() + 8 * set.dead_bits().len()).sum();
+        let rows = |set: &Set| set.rows().bytes() + 8 * set.dead_bits().len();
+        let rows = snapshot.sets.iter().map(rows).sum::<usize>() + self.shared.hashes().bytes();
         let sealed = || snapshot.sets.iter().filter_map(Set::sealed);
         let words = |sealed: &Sealed| sealed.source.bytes() + sealed.target.bytes();
         IndexBytes {
@@ -424,6 +433,7 @@ impl Loader<'_> {
         let set = Set::seal(&[Set::open(self.rows)], &shared.vocabulary);
         let _writing = shared.write();
         let mut sets = shared.snapshot().sets.clone();
+        shared.hashes().add(set.rows(), &sets);
         sets.push(set);
         shared.publish(Snapshot { sets });
     }
@@ -432,6 +442,10 @@ impl Loader<'_> {
 impl Shared {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hashes(&self) -> MutexGuard<'_, AllHashes> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many rows may wait.

@@ -11,6 +11,7 @@ mod concordance;
 mod edits;
 mod families;
 mod form;
+mod hashes;
 mod index;
 mod intern;
 mod judge;

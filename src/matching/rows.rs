@@ -8,6 +8,7 @@ use crate::unit::{Context, Timestamp, UnitId};
 
 use super::checkpoint::{read_lists, write_lists};
 use super::form::Token;
+use super::hashes::HashFilter;
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
@@ -181,7 +182,7 @@ impl Rows {
     pub(super) fn sorted(mut self) -> Self {
         self.by_unit = self.order(|facts| facts.unit.0);
         self.by_hash = self.order(|facts| facts.source_hash);
-        self.hashes = HashFilter::of(&self.facts);
+        self.hashes = filter_of(&self.facts);
         self.facts.shrink_to_fit();
         self.words.shrink_to_fit();
         self.gaps.shrink_to_fit();
@@ -253,6 +254,11 @@ impl Rows {
         self.by_unit.binary_search_by_key(&unit, unit_of).ok().map(|at| self.by_unit[at] as usize)
     }
 
+    /// The source hashes of all rows.
+    pub(super) fn source_hashes(&self) -> impl Iterator<Item = u64> {
+        self.facts.iter().map(|facts| facts.source_hash)
+    }
+
     /// The rows with a source hash.
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = usize> {
         let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
@@ -277,7 +283,7 @@ impl Rows {
     pub(super) fn read(input: &mut PlainReader<impl Read>) -> io::Result<Self> {
         let facts: Vec<RowFacts> = input.array()?;
         Ok(Self {
-            hashes: HashFilter::of(&facts),
+            hashes: filter_of(&facts),
             facts,
             words: read_lists(input)?,
             gaps: read_lists(input)?,
@@ -309,44 +315,12 @@ impl Rows {
             + self.gaps.bytes()
             + self.target.bytes()
             + 4 * (self.by_unit.capacity() + self.by_hash.capacity())
-            + 8 * self.hashes.words.capacity()
+            + self.hashes.bytes()
     }
 }
 
-/// A Bloom filter of hashes, each with its bits in one word; empty, it holds nothing.
-#[derive(Debug, Clone, Default)]
-struct HashFilter {
-    words: Vec<u64>,
-}
-
-impl HashFilter {
-    /// Bits for each hash: of those that are not there, one in two hundred passes.
-    const BITS_PER_HASH: usize = 16;
-
-    fn of(facts: &[RowFacts]) -> Self {
-        let words = (facts.len() * Self::BITS_PER_HASH).div_ceil(64);
-        let mut filter = Self { words: vec![0; words] };
-        for facts in facts {
-            let (word, bits) = filter.place(facts.source_hash);
-            filter.words[word] |= bits;
-        }
-        filter
-    }
-
-    fn may_hold(&self, hash: u64) -> bool {
-        if self.words.is_empty() {
-            return false;
-        }
-        let (word, bits) = self.place(hash);
-        self.words[word] & bits == bits
-    }
-
-    /// Which word, and the bits in it: the upper half chooses the one, the lower the other.
-    fn place(&self, hash: u64) -> (usize, u64) {
-        let word = ((hash >> 32) * self.words.len() as u64) >> 32;
-        let bits = [0, 6, 12, 18].iter().fold(0, |bits, shift| bits | 1 << ((hash >> shift) & 63));
-        (usize::try_from(word).unwrap_or(0), bits)
-    }
+fn filter_of(facts: &[RowFacts]) -> HashFilter {
+    HashFilter::of(facts.len(), facts.iter().map(|facts| facts.source_hash))
 }
 
 /// The gaps that are not the usual ones, with their places; in numbers.
