@@ -218,7 +218,7 @@ impl Engine {
     ) -> Result<Vec<Unit>, EngineError> {
         let idempotency = idempotency(request, &("create_units", name, &contents))?;
         let memory = self.named(name)?;
-        let mut numbering = memory.index.numbering();
+        let mut numbering = memory.index.numbering_of_few();
         let units = contents
             .into_iter()
             .enumerate()

@@ -306,7 +306,7 @@ impl<'a> Planner<'a> {
         let open = self.memory(key)?;
         let content = patch.apply(unit.content.clone());
         let prepared =
-            Prepared::new(content, &open, &mut open.index.numbering()).map_err(|fault| {
+            Prepared::new(content, &open, &mut open.index.numbering_of_few()).map_err(|fault| {
                 EngineError::invalid(format!("unit.{}", fault.field), fault.message)
             })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);

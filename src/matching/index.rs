@@ -120,6 +120,11 @@ impl MemoryIndex {
         Numbering::new(&self.shared.vocabulary)
     }
 
+    /// The same for a few entries.
+    pub fn numbering_of_few(&self) -> Numbering<'_> {
+        Numbering::of_few(&self.shared.vocabulary)
+    }
+
     /// Carries out changes, in their order; questions see all of them or none.
     pub fn apply(&self, changes: &[IndexChange]) {
         self.shared.patient.store(false, Ordering::Relaxed);

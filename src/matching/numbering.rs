@@ -25,9 +25,16 @@ pub struct Numbering<'a> {
 }
 
 impl<'a> Numbering<'a> {
+    /// For many units in a row.
     pub(super) fn new(vocabulary: &'a Vocabulary) -> Self {
-        let recent = recents().pop().unwrap_or_default();
+        let recent = recents().pop().unwrap_or_else(|| Recent::of(PLACES));
         Self { vocabulary, recent, forms: FormsMemory::default() }
+    }
+
+    /// For a few units: every word is looked for in the vocabulary, and no memory is taken that as many callers as there
+    /// are connections would hold at a time.
+    pub(super) fn of_few(vocabulary: &'a Vocabulary) -> Self {
+        Self { vocabulary, recent: Recent::of(0), forms: FormsMemory::default() }
     }
 
     /// Makes one ready.
@@ -89,9 +96,12 @@ impl<'a> Numbering<'a> {
 
 impl Drop for Numbering<'_> {
     fn drop(&mut self) {
+        if self.recent.places.is_empty() {
+            return;
+        }
         let mut recents = recents();
         if recents.len() < RECENTS_MAX {
-            recents.push(std::mem::take(&mut self.recent));
+            recents.push(std::mem::replace(&mut self.recent, Recent::of(0)));
         }
     }
 }
@@ -117,11 +127,10 @@ enum Key<'a> {
 }
 
 /// Words that came lately and their numbers, for one thread: it stays in the caches of a core.
-#[derive(Default)]
 struct Recent {
     /// Words are told apart by 128 bits with seeds that nobody outside knows.
     hashers: (RandomState, RandomState),
-    /// Empty until the first word.
+    /// Empty for one that remembers nothing.
     places: Vec<((u64, u64), u32)>,
     /// The last document and the last author, and of which vocabulary: what comes next is most often of the same.
     names: [Option<(u64, Box<str>, u32)>; 2],
@@ -131,6 +140,11 @@ struct Recent {
 const PLACES: usize = 1 << 17;
 
 impl Recent {
+    fn of(places: usize) -> Self {
+        let places = vec![((0, 0), UNKNOWN); places];
+        Self { hashers: Default::default(), places, names: [None, None] }
+    }
+
     /// The number of a word or gap, most often without a look at the vocabulary.
     fn number(
         &mut self,
@@ -139,7 +153,7 @@ impl Recent {
         look: impl FnOnce() -> u32,
     ) -> u32 {
         if self.places.is_empty() {
-            self.places = vec![((0, 0), UNKNOWN); PLACES];
+            return look();
         }
         let key = (vocabulary.id(), key);
         let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
