@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::limits::{COMPACTION_CATCH_UP_COMMITS, COMPACTION_PAGE_RECORDS};
 use crate::unit::{Timestamp, UnitId};
 
-use super::codec::{self, HISTORY_KEY_BYTES};
+use super::codec::{self, HISTORY_KEY_BYTES, UNIT_KEY_BYTES};
 use super::directory::damaged;
 use super::sled_store::SledStore;
 use super::tables::{LOG_START_KEY, Raw, Table};
@@ -232,28 +232,13 @@ impl<'a> Copying<'a> {
         id: UnitId,
         told: Told<'_>,
     ) -> Result<(), StoreError> {
-        let first = codec::unit_key(memory, id, 0);
-        let is_of_unit = |(key, _): &Raw| key.starts_with(&first[..12]);
+        let key = codec::unit_key(memory, id, 0);
+        // Without the chunk; the keys of its earlier versions begin alike.
+        let unit = &key[..UNIT_KEY_BYTES - 1];
         for table in [Table::Units, Table::History] {
-            let pieces = |store: &SledStore| -> Result<Vec<Raw>, StoreError> {
-                let limit = usize::from(u8::MAX) + 1;
-                let mut all = Vec::new();
-                let mut from = first[..12].to_vec();
-                loop {
-                    let page = store.scan(table, &from, limit)?;
-                    let more = page.len() == limit && page.iter().all(is_of_unit);
-                    if let Some((last, _)) = page.last() {
-                        from = behind(last);
-                    }
-                    all.extend(page.into_iter().filter(is_of_unit));
-                    if !more {
-                        return Ok(all);
-                    }
-                }
-            };
             let mut entries: Vec<_> =
-                pieces(&self.to)?.into_iter().map(|(key, _)| (key, None)).collect();
-            let now = pieces(self.from)?;
+                self.to.scan_prefix(table, unit)?.into_iter().map(|(key, _)| (key, None)).collect();
+            let now = self.from.scan_prefix(table, unit)?;
             let kept = |(key, value): Raw| (key, Some(value));
             entries.extend(now.into_iter().map(kept));
             // Within a batch the last word counts.

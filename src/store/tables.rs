@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::codec::{self, CodecError};
 use super::directory::{damaged, panic_message, sync_tree};
-use super::sled_store::{Batch, SledStore, Tail, Tree};
+use super::sled_store::{Batch, Bytes, SledStore, Tail, Tree};
 use super::{LogStart, RequestKey, RequestRecord, StoreError, acked};
 
 /// One of the tables, for whoever copies them as they are.
@@ -24,6 +24,10 @@ pub(super) enum Table {
 
 /// A key and what is stored under it.
 pub(super) type Raw = (Vec<u8>, Vec<u8>);
+
+fn raw((key, value): (Bytes, Bytes)) -> Raw {
+    (key.to_vec(), value.to_vec())
+}
 
 /// Key of what the log says of the commits that it does not hold any more.
 pub(super) const LOG_START_KEY: [u8; 8] = [0; 8];
@@ -66,6 +70,11 @@ impl SledStore {
         }
     }
 
+    /// What a table holds under keys with a beginning, as it is.
+    pub(super) fn scan_prefix(&self, table: Table, prefix: &[u8]) -> Result<Vec<Raw>, StoreError> {
+        self.read(|| self.tree(table).scan_prefix(prefix).map(|it| it.map(raw)).collect())
+    }
+
     /// What a table holds from a key on, as it is.
     pub(super) fn scan(
         &self,
@@ -75,7 +84,7 @@ impl SledStore {
     ) -> Result<Vec<Raw>, StoreError> {
         let read = || {
             let entries = self.tree(table).range(from..).take(limit);
-            entries.map(|it| it.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+            entries.map(|it| it.map(raw)).collect()
         };
         self.read(read)
     }
