@@ -109,8 +109,11 @@ impl Api {
             let mut sequence = engine.watch_sequence();
             loop {
                 sequence.mark_unchanged();
-                if tokio::time::timeout(idle, sequence.changed()).await.is_ok() {
-                    continue;
+                match tokio::time::timeout(idle, sequence.changed()).await {
+                    Ok(Ok(())) => continue,
+                    // The writer has ended: nothing will change any more.
+                    Ok(Err(_)) => return,
+                    Err(_) => {}
                 }
                 let (api, cancel) = (self.clone(), cancel.clone());
                 let learn =
