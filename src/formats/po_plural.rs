@@ -75,15 +75,12 @@ impl<'a> Parser<'a> {
     }
 
     fn unary(&mut self) -> Option<Value> {
-        let mut negated = None;
+        let mut negations = 0;
         while self.take("!") {
-            negated = Some(!negated.unwrap_or(false));
+            negations += 1;
         }
         let value = self.primary()?;
-        Some(match negated {
-            Some(negated) => value.map(|it| u64::from((it == 0) == negated)),
-            None => value,
-        })
+        Some((0..negations).fold(value, |value, _| value.map(|it| u64::from(it == 0))))
     }
 
     fn primary(&mut self) -> Option<Value> {

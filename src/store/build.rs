@@ -108,16 +108,9 @@ impl StoreBuilder {
         memory: MemoryKey,
         id: UnitId,
     ) -> Result<Vec<Result<Entry, CodecError>>, StoreError> {
-        let mut gone = Vec::new();
-        for chunk in 0..=u8::MAX {
-            let key = codec::unit_key(memory, id, chunk);
-            let next = self.store.scan(Table::Units, &key, 1)?;
-            if next.first().is_none_or(|(found, _)| *found != key) {
-                break;
-            }
-            gone.push(Ok((key.to_vec(), None)));
-        }
-        Ok(gone)
+        let [from, to] = [0, u8::MAX].map(|chunk| codec::unit_key(memory, id, chunk));
+        let keys = self.store.keys(Table::Units, &from, &to)?;
+        Ok(keys.into_iter().map(|key| Ok((key, None))).collect())
     }
 
     fn put(&self, table: Table, entries: Vec<Result<Entry, CodecError>>) -> Result<(), StoreError> {

@@ -41,7 +41,9 @@ impl SledStore {
         let new = LogStart { sequence: last.sequence, chain: last.chain, time: last.time };
         let mut history = Vec::new();
         for ((memory, unit), revision) in superseded(&gone) {
-            self.versions_up_to(memory, unit, revision, &mut history)?;
+            let from = codec::history_key(memory, unit, 0, 0);
+            let to = codec::history_key(memory, unit, revision, u8::MAX);
+            history.extend(self.keys(Table::History, &from, &to)?);
         }
         let record = codec::encode(&LOG_START_KEY, &new);
         let cut = Cut {
@@ -98,32 +100,6 @@ impl SledStore {
             })
         };
         self.guard(doing, || cut().map_err(storage_error))
-    }
-
-    /// Keys of the versions of a unit in the history, up to a revision.
-    fn versions_up_to(
-        &self,
-        memory: MemoryKey,
-        unit: UnitId,
-        revision: u64,
-        keys: &mut Vec<Vec<u8>>,
-    ) -> Result<(), StoreError> {
-        let mut from = codec::history_key(memory, unit, 0, 0).to_vec();
-        let end = codec::history_key(memory, unit, revision, u8::MAX);
-        loop {
-            let page = self.scan(Table::History, &from, LOG_CUT_COMMITS)?;
-            let length = page.len();
-            let within: Vec<_> =
-                page.into_iter().map(|(key, _)| key).take_while(|key| **key <= end[..]).collect();
-            let more = within.len() == LOG_CUT_COMMITS && length == LOG_CUT_COMMITS;
-            if let Some(last) = within.last() {
-                from = [&last[..], &[0]].concat();
-            }
-            keys.extend(within);
-            if !more {
-                return Ok(());
-            }
-        }
     }
 }
 

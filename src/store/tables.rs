@@ -70,6 +70,17 @@ impl SledStore {
         }
     }
 
+    /// The keys of a table from one to another, both among them.
+    pub(super) fn keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let keys = || self.tree(table).range(from..=to).keys();
+        self.read(|| keys().map(|it| it.map(|key| key.to_vec())).collect())
+    }
+
     /// What a table holds under keys with a beginning, as it is.
     pub(super) fn scan_prefix(&self, table: Table, prefix: &[u8]) -> Result<Vec<Raw>, StoreError> {
         self.read(|| self.tree(table).scan_prefix(prefix).map(|it| it.map(raw)).collect())
