@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhakira::engine::{Engine, EngineError, UnitPatch};
+use dhakira::engine::{Cancel, Engine, EngineError, UnitPatch};
 use dhakira::store::{ChangeKind, LiveStore, LogRecord, Retention, Sequence, Store};
 use dhakira::unit::{Segment, Timestamp, Unit, UnitId};
 
 use crate::upkeep::{
-    Dice, Model, add_part, add_part_after, assert_whole, content, create_memory, held, name,
-    open_store, write,
+    Dice, Model, add_part, add_part_after, assert_whole, content, create_memory, findings, held,
+    name, open_store, write,
 };
 
 fn open(store: &Arc<LiveStore>, directory: &Path, keep_log: Option<Duration>) -> Engine {
@@ -159,6 +159,38 @@ fn checkpoints_of_idle_memories_keep_up_with_a_log_that_is_cut() {
             std::thread::sleep(Duration::from_millis(5));
         }
         (0..5).for_each(|_| write(&engine, &mut model, &mut dice));
+    }
+}
+
+/// Nor behind one that a compaction gives up: while it goes on, or at its end if that comes before.
+#[test]
+fn checkpoints_of_all_memories_survive_a_compaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let store = Arc::new(open_store(at));
+    let engine = open(&store, at, None);
+    let (mut dice, mut model) = (Dice(10), Model::new());
+    create_memory(&engine, &name());
+    for memory in ["large", "larger"] {
+        let memory = memory.parse().unwrap();
+        create_memory(&engine, &memory);
+        for part in 0..11 {
+            let contents = (0..200).map(|it| content(&format!("{part} {it}"), "t")).collect();
+            engine.create_units(&memory, contents, None, |_| String::new()).unwrap();
+        }
+    }
+    drop(engine);
+    for round in 0..4 {
+        let engine = open(&store, at, None);
+        assert_eq!(engine.loaded().from_checkpoints, 4_400, "round {round}");
+        (0..5).for_each(|_| write(&engine, &mut model, &mut dice));
+        engine.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
+        assert!(store.log_start().sequence > Sequence(0));
+        let since = std::time::Instant::now();
+        while round % 2 == 1 && !findings(&engine).is_empty() {
+            assert!(since.elapsed() < Duration::from_secs(60), "{:?}", findings(&engine));
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

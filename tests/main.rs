@@ -40,6 +40,7 @@ mod text;
 mod tls;
 mod tokens;
 mod upkeep;
+mod writer;
 
 /// The generated code names its codec by this path.
 mod service {

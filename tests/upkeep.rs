@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dhakira::engine::backup::{self, BackupDirectory, BackupError, Target};
-use dhakira::engine::{Cancel, Engine, EngineError, NewMemory, Severity, UnitPatch};
+use dhakira::engine::{Cancel, Engine, EngineError, Finding, NewMemory, Severity, UnitPatch};
 use dhakira::service::Api;
 use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, Sequence, SledStore, Store};
 use dhakira::unit::{MemoryName, Segment, UnitContent, UnitId};
@@ -133,8 +133,11 @@ pub(crate) fn add_part_after(
 }
 
 pub(crate) fn assert_whole(engine: &Engine, what: &str) {
-    let verified = engine.verify(&Cancel::default(), &|_| ()).unwrap();
-    assert_eq!(verified.findings, [], "{what}");
+    assert_eq!(findings(engine), [], "{what}");
+}
+
+pub(crate) fn findings(engine: &Engine) -> Vec<Finding> {
+    engine.verify(&Cancel::default(), &|_| ()).unwrap().findings
 }
 
 #[test]

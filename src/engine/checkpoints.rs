@@ -5,7 +5,7 @@
 //! from the log. Whatever does not agree is said, and the index is made from the store again.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::matching::{Frozen, MemoryIndex, SCORE_VERSION};
+use crate::matching::{Frozen, MemoryIndex, PlainReader, SCORE_VERSION};
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::text::TEXT_VERSION;
 
@@ -100,22 +100,28 @@ impl Checkpoints {
         read(&Self::path(directory, record.key), record, store)
     }
 
-    /// Writes the index of a memory as it was at a commit; the checkpoint before it stays until the new one is on disk.
+    /// Writes the index of a memory as it was at a commit, whose running checksum is `chain`; the checkpoint before it stays
+    /// until the new one is on disk.
     pub(super) fn write(
         &self,
         record: &MemoryRecord,
         index: &Frozen,
-        sequence: Sequence,
-        store: &dyn Store,
+        (sequence, chain): (Sequence, u32),
     ) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        let Some(chain) = chain(store, sequence)? else { return Ok(()) };
         let header = Header::of(record, sequence, chain);
         let header = postcard::to_stdvec(&header).map_err(io::Error::other)?;
         derived::write(&Self::path(directory, record.key), MAGIC, |out| {
             out.bytes(&header)?;
             index.write(out)
         })
+    }
+
+    /// The commit that the index of a memory was written at; `None` when it was not, or that cannot be told.
+    fn stands_at(&self, memory: MemoryKey) -> Option<Sequence> {
+        let path = Self::path(self.directory.as_deref()?, memory);
+        let (header, _) = read_header(&path).ok()??;
+        Some(header.sequence)
     }
 
     /// How long ago the index of a memory was written; `None` when it was not, or that cannot be told.
@@ -184,6 +190,15 @@ impl Keeper {
         }
     }
 
+    /// Has indexes written again that stand before the beginning of the log: the next start could not use them.
+    pub(super) fn renew_before(&mut self, start: Sequence) {
+        for memory in self.catalog.page(None, usize::MAX) {
+            if self.checkpoints.stands_at(memory.key).is_some_and(|it| it < start) {
+                self.changed.insert(memory.key, u64::MAX);
+            }
+        }
+    }
+
     /// Whether there is something to write when there is time.
     pub(super) fn is_due(&self) -> bool {
         !self.is_writing() && self.memories(Self::due).next().is_some()
@@ -218,6 +233,16 @@ impl Keeper {
     /// Writes what is due on a thread of its own. To be called where nothing is committed at the same time: the indexes
     /// are held on to as they are now, which is what `sequence` says.
     pub(super) fn start(&mut self, sequence: Sequence) {
+        // Now, because the log may not have it any more by the time that an index is written.
+        let chain = match chain(self.store.as_ref(), sequence) {
+            Ok(Some(chain)) => chain,
+            // Nothing was ever committed.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!("no checkpoints are written: the log cannot be read: {error}");
+                return;
+            }
+        };
         let due: Vec<(MemoryRecord, Frozen)> = self
             .memories(Self::due)
             .map(|memory| (memory.record(), memory.index.freeze()))
@@ -225,11 +250,11 @@ impl Keeper {
         for (record, _) in &due {
             self.changed.remove(&record.key);
         }
-        let (checkpoints, store) = (self.checkpoints.clone(), Arc::clone(&self.store));
+        let checkpoints = self.checkpoints.clone();
         let write = move || {
             step_back();
             for (record, index) in due {
-                if let Err(error) = checkpoints.write(&record, &index, sequence, store.as_ref()) {
+                if let Err(error) = checkpoints.write(&record, &index, (sequence, chain)) {
                     tracing::warn!(
                         memory = %record.name,
                         "no checkpoint of the index was written: {error}; the next start takes longer"
@@ -251,15 +276,20 @@ impl Keeper {
     }
 }
 
+/// What a file was made of, and the file past that.
+fn read_header(path: &Path) -> io::Result<Option<(Header, PlainReader<File>)>> {
+    let Some(mut input) = derived::open(path, MAGIC)? else { return Ok(None) };
+    let header = input.bytes()?;
+    let header = postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;
+    Ok(Some((header, input)))
+}
+
 fn read(
     path: &Path,
     record: &MemoryRecord,
     store: &dyn Store,
 ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
-    let Some(mut input) = derived::open(path, MAGIC)? else { return Ok(None) };
-    let header = input.bytes()?;
-    let header: Header =
-        postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;
+    let Some((header, input)) = read_header(path)? else { return Ok(None) };
     let Some(chain) = chain(store, header.sequence)? else {
         return Err(unfit("it stands at a commit that is not in the log"));
     };

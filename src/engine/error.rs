@@ -56,9 +56,6 @@ pub enum EngineError {
     /// More is asked for at once than is served.
     #[error("{0}")]
     TooMuch(String),
-    /// The engine is shutting down.
-    #[error("the server is shutting down")]
-    Stopping,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,7 +64,15 @@ pub enum EngineError {
     Internal(String),
 }
 
+/// What has befallen the writer when it is not there although somebody may ask it for something.
+pub(super) const WRITER_ENDED: &str = "the thread that writes ended by a fault of this program";
+
 impl EngineError {
+    /// Nothing is written any more, because the writer is gone.
+    pub(super) fn writer_ended() -> Self {
+        Self::Store(StoreError::Poisoned(WRITER_ENDED.to_owned()))
+    }
+
     /// An [`EngineError::InvalidArgument`].
     pub fn invalid(field: impl Into<String>, message: impl ToString) -> Self {
         Self::InvalidArgument { field: field.into(), message: message.to_string() }

@@ -58,6 +58,7 @@ pub use work::{
 };
 
 use checkpoints::{Checkpoints, Keeper};
+use error::WRITER_ENDED;
 use load::Loading;
 use memory::{Catalog, Memory};
 use prepare::fingerprint;
@@ -376,7 +377,8 @@ impl Engine {
 
     /// Why the store takes no more writes, if it does not.
     pub fn poisoned(&self) -> Option<String> {
-        self.store.poisoned()
+        let writer_ended = || self.sequence.has_changed().is_err().then(|| WRITER_ENDED.to_owned());
+        self.store.poisoned().or_else(writer_ended)
     }
 
     fn named(&self, name: &MemoryName) -> Result<Arc<Memory>, EngineError> {
@@ -455,7 +457,7 @@ impl ImportAnswer {
     /// A gap in the numbers; the id used for something else; the store.
     pub async fn acknowledged(mut self) -> Result<StoredBatch, EngineError> {
         self.ready().await;
-        stored_batch(self.received.unwrap_or(Err(EngineError::Stopping))?)
+        stored_batch(self.received.unwrap_or_else(|| Err(EngineError::writer_ended()))?)
     }
 }
 
@@ -468,7 +470,7 @@ fn stored_batch(reply: Reply) -> Result<StoredBatch, EngineError> {
 }
 
 fn receive<E>(answer: Result<Result<Reply, EngineError>, E>) -> Result<Reply, EngineError> {
-    answer.unwrap_or(Err(EngineError::Stopping))
+    answer.unwrap_or_else(|_| Err(EngineError::writer_ended()))
 }
 
 fn idempotency<T: Serialize>(

@@ -100,6 +100,7 @@ impl<'a> Planner<'a> {
                 self.import(batch, progress, &mut commit)
             }
             Work::Tidy { before } => self.tidy(before, &mut commit),
+            Work::Compacted => Ok(Reply::of(Outcome::Tidied { more: false })),
         }?;
         if commit == (Commit { time: self.now, ..Commit::default() }) {
             return Ok(reply);

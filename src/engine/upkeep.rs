@@ -8,6 +8,7 @@ use crate::unit::Timestamp;
 use super::Engine;
 use super::error::EngineError;
 use super::lookup::Cancel;
+use super::work::Work;
 
 impl Engine {
     /// Gives disk back, and gives up the part of the commit log that is older than `keep_log`. Lookups and writes go on; writes
@@ -27,7 +28,10 @@ impl Engine {
             told(done as f32 / total.max(1) as f32);
             !cancel.is_cancelled()
         };
-        Ok(self.store.compact(Retention { keep_from }, &mut tell)?)
+        let compacted = self.store.compact(Retention { keep_from }, &mut tell)?;
+        // When too many writes wait, the writer comes to it by itself, later.
+        let _ = self.writer.submit(Work::Compacted, None);
+        Ok(compacted)
     }
 
     /// Whether every commit after this one is still held.

@@ -122,6 +122,8 @@ pub(super) enum Work {
     Tidy {
         before: Timestamp,
     },
+    /// The store was compacted: nothing to write, but what is made from the store may stand before its log by now.
+    Compacted,
 }
 
 impl Work {

@@ -48,6 +48,7 @@ impl Writer {
         keep_log: Option<Duration>,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
+        let log_start = store.log_start().sequence;
         let last_time = Timestamp::default();
         let searches = catalog.searches();
         let writer = Loop {
@@ -57,6 +58,7 @@ impl Writer {
             records,
             sequence,
             keeper,
+            log_start,
             last_time,
             searches,
             searched: None,
@@ -80,7 +82,7 @@ impl Writer {
             TrySendError::Full(_) => EngineError::TooMuch(format!(
                 "{WRITE_QUEUE_JOBS_MAX} writes are waiting already; try again in a moment"
             )),
-            TrySendError::Disconnected(_) => EngineError::Stopping,
+            TrySendError::Disconnected(_) => EngineError::writer_ended(),
         })?;
         Ok(receiver)
     }
@@ -93,12 +95,12 @@ impl Writer {
     ) -> Result<Answer, EngineError> {
         let (answer, receiver) = oneshot::channel();
         let job = Job { work, idempotency, answer };
-        self.queue()?.send(job).map_err(|_| EngineError::Stopping)?;
+        self.queue()?.send(job).map_err(|_| EngineError::writer_ended())?;
         Ok(receiver)
     }
 
     fn queue(&self) -> Result<&SyncSender<Job>, EngineError> {
-        self.queue.as_ref().ok_or(EngineError::Stopping)
+        self.queue.as_ref().ok_or_else(EngineError::writer_ended)
     }
 }
 
@@ -121,6 +123,8 @@ struct Loop {
     records: BTreeMap<MemoryKey, MemoryRecord>,
     sequence: watch::Sender<Sequence>,
     keeper: Keeper,
+    /// Where the log began when that was last looked at.
+    log_start: Sequence,
     last_time: Timestamp,
     /// How often somebody had searched when the last group was written.
     searches: u64,
@@ -156,10 +160,11 @@ impl Loop {
                         units += job.work.units().max(1);
                         group.push(job);
                     }
-                    let deletes =
-                        group.iter().any(|job| matches!(job.work, Work::DeleteMemory { .. }));
+                    let calls_for_tidying =
+                        |work: &Work| matches!(work, Work::DeleteMemory { .. } | Work::Compacted);
+                    let untidy = group.iter().any(|job| calls_for_tidying(&job.work));
                     self.carry_out(group);
-                    if deletes {
+                    if untidy {
                         next_tidy = Instant::now() + TIDY_STEP;
                     }
                     // Those who write without a break must not keep the old from going.
@@ -175,6 +180,7 @@ impl Loop {
                 }
                 Err(RecvTimeoutError::Timeout) => next_tidy = self.tidy(),
                 Err(RecvTimeoutError::Disconnected) => {
+                    self.follow_log_start();
                     return self.keeper.finish(self.store.last_sequence());
                 }
             }
@@ -184,7 +190,18 @@ impl Loop {
     /// One step of clean-up; when the next one is due.
     fn tidy(&mut self) -> Instant {
         let more = self.forget() | self.cut_log();
+        if !more {
+            self.follow_log_start();
+        }
         Instant::now() + if more { TIDY_STEP } else { TIDY_EVERY }
+    }
+
+    /// When the log begins elsewhere, indexes that stand before it are written again.
+    fn follow_log_start(&mut self) {
+        let start = self.store.log_start().sequence;
+        if start > std::mem::replace(&mut self.log_start, start) {
+            self.keeper.renew_before(start);
+        }
     }
 
     /// Gives up some commits that are older than is wanted; whether there are more.

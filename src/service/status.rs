@@ -56,7 +56,6 @@ pub(super) fn from_engine(error: EngineError) -> Status {
             details.set_retry_info(Some(Duration::from_millis(200)));
             Status::with_error_details(Code::ResourceExhausted, message, details)
         }
-        EngineError::Stopping => unavailable("STOPPING", &message),
         EngineError::Store(error) => from_store(&error),
         EngineError::Internal(_) => internal(&message),
     }

@@ -42,6 +42,10 @@ pub(super) struct Copying<'a> {
     done: u64,
 }
 
+/// What the keys of all pieces of a version in the history begin with.
+type VersionKey = [u8; VERSION_KEY_BYTES];
+const VERSION_KEY_BYTES: usize = HISTORY_KEY_BYTES - 1;
+
 /// Runs after what others commit meanwhile, before they must wait: a bulk import may well be faster than the copy.
 const CATCH_UPS_MAX: usize = 8;
 
@@ -95,25 +99,28 @@ impl<'a> Copying<'a> {
             let page = self.from.scan(Table::History, &from, COMPACTION_PAGE_RECORDS)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             from = behind(last);
-            let is_held =
-                |(key, _): &Raw| held.contains(&key[..HISTORY_KEY_BYTES.min(key.len()) - 1]);
+            let is_held = |(key, _): &Raw| {
+                let version = key.first_chunk::<VERSION_KEY_BYTES>();
+                version.is_some_and(|it| held.binary_search(it).is_ok())
+            };
             self.put(Table::History, page.into_iter().filter(is_held).collect(), told)?;
         }
     }
 
-    /// Keys, without the chunk, of the earlier versions of units that the log of the copy names.
-    fn versions_in_log(&self) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-        let mut held = BTreeSet::new();
+    /// The versions of units that the log of the copy names, sorted.
+    fn versions_in_log(&self) -> Result<Vec<VersionKey>, StoreError> {
+        let mut held = Vec::new();
         let mut after = self.start.sequence;
         loop {
             let page = self.from.changes_since(after, COMPACTION_PAGE_RECORDS)?;
-            let Some(last) = page.last() else { return Ok(held) };
+            let Some(last) = page.last() else { break };
             after = last.sequence;
-            for change in page.iter().flat_map(|record| &record.changes) {
-                let key = codec::history_key(change.memory, change.unit, change.revision, 0);
-                held.insert(key[..HISTORY_KEY_BYTES - 1].to_vec());
-            }
+            let changes = page.iter().flat_map(|record| &record.changes);
+            let keys = changes.map(|it| codec::history_key(it.memory, it.unit, it.revision, 0));
+            held.extend(keys.filter_map(|key| key.first_chunk().copied()));
         }
+        held.sort_unstable();
+        Ok(held)
     }
 
     /// Copies what was committed since, until hardly anything is left.
