@@ -39,9 +39,10 @@ impl Process {
         variables: &[(&str, String)],
     ) -> Result<Self, String> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--until-stdin-ends", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

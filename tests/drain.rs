@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::crash::Process;
 use crate::support::proto::import_units_request::Message as ImportMessage;
-use crate::support::{TestServer, proto, unit};
+use crate::support::{Clients, TestServer, proto, unit};
 
 fn header() -> proto::ImportUnitsRequest {
     let header = proto::ImportHeader {
@@ -93,4 +93,20 @@ async fn a_signal_drains_and_a_stopped_store_opens_again() {
         assert!(process.child.wait().unwrap().success());
         assert!(since.elapsed() < Duration::from_secs(10));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_another_program_started_does_not_outlive_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path());
+    let mut clients = Clients::connect(&process.url).await;
+    clients.create_memory("m").await;
+    clients.create_unit("m", "\u{643}\u{62a}\u{627}\u{628}", "book").await;
+    assert!(process.child.try_wait().unwrap().is_none(), "it ended too early");
+    // What happens to the pipe when the program at its other end is killed.
+    drop(process.child.stdin.take());
+    assert!(process.child.wait().unwrap().success());
+    let process = Process::start(directory.path());
+    let mut clients = Clients::connect(&process.url).await;
+    assert_eq!(clients.lookup("m", "\u{643}\u{62a}\u{627}\u{628}").await.len(), 1);
 }

@@ -35,6 +35,10 @@ pub(super) struct Serve {
     /// Open a store that ends before its last acknowledged write, giving up what is missing.
     #[arg(long)]
     accept_data_loss: bool,
+    /// End, as after SIGTERM, when standard input does: for programs that start a server of their own, which is not to
+    /// outlive them.
+    #[arg(long)]
+    until_stdin_ends: bool,
 }
 
 /// How long nothing is written before lexicons are learnt: longer than between the files of an import.
@@ -73,6 +77,15 @@ impl Serve {
         }
         let shutdown = Shutdown::default();
         tokio::spawn(listen_for_signals(shutdown.clone(), options.reload.clone())?);
+        if self.until_stdin_ends {
+            let shutdown = shutdown.clone();
+            // A thread that nobody waits for: it may read for as long as the process lives.
+            std::thread::spawn(move || {
+                // An input that cannot be read has ended, too.
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                shutdown.request();
+            });
+        }
         let api = Api::default();
         eprintln!(
             "dhakira: listening on {} for the memories in {}",

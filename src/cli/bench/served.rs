@@ -22,8 +22,8 @@ impl Server {
     /// Serves a data directory with this very program, and waits until it is ready. Blocks.
     pub(super) fn start(data: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        command.args(["serve", "--until-stdin-ends", "--listen", "127.0.0.1:0", "--data"]);
+        let mut child = command.arg(data).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
         let mut server = Self { child, url: String::new() };
         let mut lines = lines.map_while(Result::ok);
