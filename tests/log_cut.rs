@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, EngineError, UnitPatch};
 use dhakira::store::{ChangeKind, LiveStore, LogRecord, Retention, Sequence, Store};
-use dhakira::unit::{Segment, Timestamp, Unit, UnitId};
+use dhakira::unit::{MemoryName, Segment, Timestamp, Unit, UnitId};
 
 use crate::upkeep::{
     Dice, Model, add_part, add_part_after, assert_whole, content, create_memory, findings, held,
@@ -134,6 +134,14 @@ fn watchers_and_backups_of_a_cut_log_are_told_so() {
     assert_eq!(held(&open(&restored, &target, None)), model);
 }
 
+/// As many units as are worth a checkpoint: 2,200.
+fn fill(engine: &Engine, memory: &MemoryName) {
+    for part in 0..11 {
+        let contents = (0..200).map(|it| content(&format!("{part} {it}"), "t")).collect();
+        engine.create_units(memory, contents, None, |_| String::new()).unwrap();
+    }
+}
+
 /// The index of a memory that nobody writes to does not fall behind the log that others write and the server cuts.
 #[test]
 fn checkpoints_of_idle_memories_keep_up_with_a_log_that_is_cut() {
@@ -143,11 +151,7 @@ fn checkpoints_of_idle_memories_keep_up_with_a_log_that_is_cut() {
     let engine = open(&store, at, None);
     let (idle, mut dice, mut model) = ("idle".parse().unwrap(), Dice(9), Model::new());
     create_memory(&engine, &idle);
-    // As many as are worth a checkpoint.
-    for part in 0..11 {
-        let contents = (0..200).map(|it| content(&format!("{part} {it}"), "t")).collect();
-        engine.create_units(&idle, contents, None, |_| String::new()).unwrap();
-    }
+    fill(&engine, &idle);
     create_memory(&engine, &name());
     drop(engine);
     for _ in 0..3 {
@@ -174,10 +178,7 @@ fn checkpoints_of_all_memories_survive_a_compaction() {
     for memory in ["large", "larger"] {
         let memory = memory.parse().unwrap();
         create_memory(&engine, &memory);
-        for part in 0..11 {
-            let contents = (0..200).map(|it| content(&format!("{part} {it}"), "t")).collect();
-            engine.create_units(&memory, contents, None, |_| String::new()).unwrap();
-        }
+        fill(&engine, &memory);
     }
     drop(engine);
     for round in 0..4 {

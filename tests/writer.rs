@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dhakira::engine::{Cancel, Engine, EngineError, NewMemory};
+use dhakira::engine::{Cancel, Engine, EngineError};
 use dhakira::service::Api;
 use dhakira::store::{
     Commit, Compacted, InMemoryStore, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey,
@@ -95,30 +95,18 @@ impl Store for Faulty {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_has_ended_is_told_of_and_stops_nothing_else() {
-    let store = Arc::new(Faulty::default());
-    let open = {
-        let store = Arc::clone(&store);
-        move || {
-            let engine = Engine::open(store, None, &mut |_| ()).unwrap();
-            create_memory(&engine, &name());
-            engine.create_units(&name(), vec![content("a", "b")], None, |_| String::new()).unwrap();
-            assert_eq!(engine.poisoned(), None);
-            engine
-        }
-    };
-    let engine = tokio::task::spawn_blocking(open).await.unwrap();
-    store.broken.store(true, Ordering::Relaxed);
-    let engine = tokio::task::spawn_blocking(move || {
+    let engine = tokio::task::spawn_blocking(|| {
+        let store = Arc::new(Faulty::default());
+        let engine = Engine::open(Arc::clone(&store) as _, None, &mut |_| ()).unwrap();
+        let write =
+            || engine.create_units(&name(), vec![content("a", "b")], None, |_| String::new());
+        create_memory(&engine, &name());
+        write().unwrap();
+        assert_eq!(engine.poisoned(), None);
+        store.broken.store(true, Ordering::Relaxed);
         // The write that it fails on, and those after it.
         for number in 0..3 {
-            let new = NewMemory {
-                name: format!("new-{number}").parse().unwrap(),
-                display_name: String::new(),
-                description: String::new(),
-                source_lang: "ar".parse().unwrap(),
-                target_lang: "en".parse().unwrap(),
-            };
-            let refused = engine.create_memory(new, None).unwrap_err();
+            let refused = write().unwrap_err();
             assert!(
                 matches!(&refused, EngineError::Store(StoreError::Poisoned(_))),
                 "{number}: {refused}"

@@ -78,13 +78,7 @@ impl Serve {
         let shutdown = Shutdown::default();
         tokio::spawn(listen_for_signals(shutdown.clone(), options.reload.clone())?);
         if self.until_stdin_ends {
-            let shutdown = shutdown.clone();
-            // A thread that nobody waits for: it may read for as long as the process lives.
-            std::thread::spawn(move || {
-                // An input that cannot be read has ended, too.
-                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-                shutdown.request();
-            });
+            end_with_stdin(shutdown.clone());
         }
         let api = Api::default();
         eprintln!(
@@ -194,6 +188,16 @@ async fn load(
         Ok(loaded)
     })
     .await?
+}
+
+/// Asks the server to stop when standard input ends. On a thread that nobody waits for: it may read for as long as the process
+/// lives.
+fn end_with_stdin(shutdown: Shutdown) {
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended, too.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        shutdown.request();
+    });
 }
 
 /// Asks the server to stop at the first signal, and to stop at once at the second.

@@ -160,9 +160,9 @@ impl Loop {
                         units += job.work.units().max(1);
                         group.push(job);
                     }
-                    let calls_for_tidying =
-                        |work: &Work| matches!(work, Work::DeleteMemory { .. } | Work::Compacted);
-                    let untidy = group.iter().any(|job| calls_for_tidying(&job.work));
+                    let untidy = group
+                        .iter()
+                        .any(|job| matches!(job.work, Work::DeleteMemory { .. } | Work::Compacted));
                     self.carry_out(group);
                     if untidy {
                         next_tidy = Instant::now() + TIDY_STEP;
