@@ -27,9 +27,12 @@
 //! beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in one file,
 //! `quick_xml::` in one file, generated protobuf types only inside `service`.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // They panic where nobody reads: see `cli::output`.
 #![cfg_attr(
     test,
     allow(
+        clippy::print_stdout,
+        clippy::print_stderr,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,

@@ -123,16 +123,16 @@ impl AccessTokens {
                 if place.json {
                     json_line(&shown(&record, token.as_deref()))?;
                 } else if let Some(token) = &token {
-                    println!("{token}");
+                    say!("{token}")?;
                 }
                 let (id, name) = (&record.id, &record.name);
                 if token.is_some() {
-                    eprintln!("dhakira: token {id} for {name}; it is not shown again");
+                    note!("dhakira: token {id} for {name}; it is not shown again");
                 } else {
-                    eprintln!("dhakira: the certificate stands for {name} ({id} in `tokens list`)");
+                    note!("dhakira: the certificate stands for {name} ({id} in `tokens list`)");
                 }
                 if first {
-                    eprintln!(
+                    note!(
                         "dhakira: from now on a server of these memories asks every call for a token"
                     );
                 }
@@ -143,7 +143,7 @@ impl AccessTokens {
                 if place.json {
                     json_line(&shown(&record, None))?;
                 } else {
-                    eprintln!("dhakira: token {} of {} is revoked", record.id, record.name);
+                    note!("dhakira: token {} of {} is revoked", record.id, record.name);
                 }
             }
         }
@@ -154,7 +154,7 @@ impl AccessTokens {
 fn list(place: &Place) -> anyhow::Result<()> {
     let file = place.file();
     let Some(records) = file.read()? else {
-        eprintln!(
+        note!(
             "dhakira: there are no tokens in {}: a server of these memories lets everybody in who reaches it",
             file.path().display()
         );
@@ -175,7 +175,7 @@ fn list(place: &Place) -> anyhow::Result<()> {
         let texts = [it.id, it.name, kind, it.state].map(str::to_owned);
         texts.into_iter().chain([it.grants.join(" "), created, expires]).collect()
     });
-    print!("{}", table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+    show!("{}", table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))?;
     Ok(())
 }
 

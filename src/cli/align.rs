@@ -1,7 +1,7 @@
 //! `dhakira align`: which sentences of a document and its translation stand for each other.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use super::align_page::write_page;
 use super::backend::{Missing, Where};
 use super::input::document;
 use super::memories::make_memory;
-use super::output::{WorkBar, grouped};
+use super::output::{WorkBar, grouped, stdout};
 
 /// Align the sentences of a document with those of its translation.
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ impl Align {
             self.by_memories(&pair).await?
         };
         match &self.output {
-            None => self.write(&pair, &beads, io::stdout().lock())?,
+            None => self.write(&pair, &beads, stdout())?,
             Some(path) => {
                 let doing = || format!("writing {}", path.display());
                 let file = File::create(path).with_context(doing)?;
@@ -122,7 +122,7 @@ impl Align {
             }
         }
         let alone = beads.iter().filter(|it| it.source.is_empty() || it.target.is_empty());
-        eprintln!(
+        note!(
             "dhakira: {} and {} sentences, {} beads; {} sentences stand alone, {} beads are unsure (below {UNSURE})",
             pair.source.len(),
             pair.target.len(),
@@ -159,7 +159,7 @@ impl Align {
         drop(bar);
         if stores {
             let [duplicates, left_out, rejected] = report.not_stored;
-            eprintln!(
+            note!(
                 "dhakira: stored {} units ({} of the beads unconfirmed); {} were there already, {} left out as unsure, {} \
                  rejected",
                 grouped(report.stored.0),
@@ -200,7 +200,7 @@ impl Align {
             if doubt.is_fatal() {
                 bail!("{what}");
             }
-            eprintln!("dhakira: {what}");
+            note!("dhakira: {what}");
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
 use super::input::document;
 use super::lookup::Choice;
-use super::output::{grouped, json_to, table};
+use super::output::{grouped, json_to, stdout, table, unless_closed};
 
 /// Count the words and segments of files by what the memories have for them, as translators are paid.
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ impl Analyze {
                 for (number, segment) in segments.into_iter().enumerate() {
                     if let Err(fault) = check_text(&segment) {
                         if !segment.trim().is_empty() {
-                            eprintln!("dhakira: {name}, segment {}: {}", number + 1, fault.message);
+                            note!("dhakira: {name}, segment {}: {}", number + 1, fault.message);
                             left_out += 1;
                         }
                         continue;
@@ -132,11 +132,11 @@ impl Analyze {
         // What is wrong with a file is more to the point than that its stream broke off.
         let left_out = reading.await??;
         let (files, total) = analysed?;
-        match if self.json { Format::Json } else { self.format } {
-            Format::Json => show_json(&files, &total)?,
-            Format::Csv => show_csv(&files, &total)?,
-            Format::Table => show_table(&files, &total)?,
-        }
+        unless_closed(match if self.json { Format::Json } else { self.format } {
+            Format::Json => show_json(&files, &total),
+            Format::Csv => show_csv(&files, &total),
+            Format::Table => show_table(&files, &total),
+        })?;
         Ok(if left_out == 0 { Outcome::Done } else { Outcome::DoneWithRejects })
     }
 }
@@ -177,7 +177,7 @@ fn sums(report: &JobReport) -> (u64, u64) {
 }
 
 fn show_json(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let line = |report: &'_ JobReport| {
         let (segments, words) = sums(report);
         let bands = report.bands.iter().map(|(band, count)| BandLine {
@@ -196,13 +196,13 @@ fn show_json(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
 }
 
 fn show_csv(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
-    let mut out = csv::Writer::from_writer(io::stdout().lock());
-    out.write_record(["file", "band", "segments", "words"])?;
+    let mut out = csv::Writer::from_writer(stdout());
+    out.write_record(["file", "band", "segments", "words"]).map_err(io::Error::from)?;
     for report in files.iter().chain([total]) {
         let file = if report.file.is_empty() { "total" } else { &report.file };
         for (band, count) in &report.bands {
             let (segments, words) = (count.segments.to_string(), count.words.to_string());
-            out.write_record([file, band.name(), &segments, &words])?;
+            out.write_record([file, band.name(), &segments, &words]).map_err(io::Error::from)?;
         }
     }
     out.flush()?;
@@ -210,7 +210,7 @@ fn show_csv(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
 }
 
 fn show_table(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let several = files.len() > 1;
     for (number, report) in files.iter().chain(several.then_some(total)).enumerate() {
         if number > 0 {

@@ -29,24 +29,26 @@ pub(super) struct Where {
     accept_data_loss: bool,
 }
 
+/// Heading of what counts only together with `--server`. Set for each option: a heading of a group would go on for what follows it.
+const WITH_SERVER: &str = "With --server";
+
 /// How a command reaches a server that does not talk to everybody.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "With --server")]
 pub(super) struct Link {
     /// Token that the server wants; better in the variable or in a file, where no list of processes shows it.
-    #[arg(long, value_name = "TOKEN", env = "DHAKIRA_TOKEN", hide_env_values = true)]
+    #[arg(long, help_heading = WITH_SERVER, value_name = "TOKEN", env = "DHAKIRA_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// File with the token.
-    #[arg(long, value_name = "FILE", env = "DHAKIRA_TOKEN_FILE", conflicts_with = "token")]
+    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_TOKEN_FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
     /// Certificates (PEM) that vouch for the server, in place of the system's.
-    #[arg(long, value_name = "FILE", env = "DHAKIRA_CA_FILE")]
+    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CA_FILE")]
     ca_file: Option<PathBuf>,
     /// Certificate (PEM) to show to the server.
-    #[arg(long, value_name = "FILE", env = "DHAKIRA_CLIENT_CERT", requires = "client_key")]
+    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CLIENT_CERT", requires = "client_key")]
     client_cert: Option<PathBuf>,
     /// Private key (PEM) of the certificate.
-    #[arg(long, value_name = "FILE", env = "DHAKIRA_CLIENT_KEY", requires = "client_cert")]
+    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CLIENT_KEY", requires = "client_cert")]
     client_key: Option<PathBuf>,
 }
 
@@ -75,7 +77,7 @@ impl Link {
         let local = ["127.", "localhost", "[::1]"];
         let host = url.strip_prefix("http://").filter(|_| credentials.token.is_some());
         if host.is_some_and(|host| !local.iter().any(|it| host.starts_with(it))) {
-            eprintln!("dhakira: warning: the token goes to {url} unencrypted; use https://");
+            note!("dhakira: warning: the token goes to {url} unencrypted; use https://");
         }
         Ok(Client::connect_with(url, &credentials).await?)
     }

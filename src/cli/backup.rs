@@ -52,7 +52,7 @@ impl Backup {
         let mut tell = |done| bar.show("saving", done);
         let mut result = client.backup((self.full, after), &mut part, &mut tell).await;
         if result.as_ref().is_err_and(|error| after.is_some() && error.is_out_of_range()) {
-            eprintln!(
+            note!(
                 "dhakira: the commit log does not go back to the last backup any more; saving everything"
             );
             part = backup.begin()?;
@@ -68,7 +68,7 @@ impl Backup {
         };
         if !summary.full && summary.commits == 0 {
             part.discard();
-            eprintln!("dhakira: nothing new since commit {}", summary.through.sequence.0);
+            note!("dhakira: nothing new since commit {}", summary.through.sequence.0);
             return Ok(Outcome::Done);
         }
         self.show(&mut backup, part, summary)?;
@@ -94,14 +94,14 @@ impl Backup {
             })?;
         } else {
             let what = if part.full { "everything" } else { "what is new" };
-            println!(
+            say!(
                 "{}: {what} up to commit {}: {} units, {} commits, {} bytes",
                 part.file,
                 part.through.sequence.0,
                 grouped(part.units),
                 grouped(part.commits),
                 grouped(part.bytes)
-            );
+            )?;
         }
         Ok(())
     }

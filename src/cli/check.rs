@@ -61,11 +61,11 @@ impl Check {
                 let (suspicion, reasons) = (suspect.suspicion, &suspect.reasons[..]);
                 json_line(&Line { unit, suspicion, reasons, source, target })?;
             } else {
-                println!("{:.2}  {}  {unit}", suspect.suspicion, suspect.reasons.join(", "));
-                println!("      {}\n      {}", isolate(source), isolate(target));
+                say!("{:.2}  {}  {unit}", suspect.suspicion, suspect.reasons.join(", "))?;
+                say!("      {}\n      {}", isolate(source), isolate(target))?;
             }
         }
-        eprintln!(
+        note!(
             "dhakira: {} of {} units listed{}",
             grouped(suspects.len() as u64),
             grouped(checked),

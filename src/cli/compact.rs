@@ -43,12 +43,12 @@ impl Compact {
         if self.json {
             json_line(&Line { bytes_before, bytes_after, oldest_sequence: info.oldest_sequence })?;
         } else {
-            println!(
+            say!(
                 "{} bytes before, {} now; the commit log holds what came after commit {}",
                 grouped(bytes_before),
                 grouped(bytes_after),
                 info.oldest_sequence
-            );
+            )?;
         }
         Ok(Outcome::Done)
     }

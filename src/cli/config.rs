@@ -448,7 +448,7 @@ struct Line<'a> {
 impl Config {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         if self.describe {
-            print!("{}", description());
+            show!("{}", description())?;
             return Ok(Outcome::Done);
         }
         let settings = Settings::resolve(&self.flags)?;
@@ -463,7 +463,7 @@ impl Config {
                 let value = if row.value.is_empty() { "-" } else { row.value };
                 vec![row.key.to_owned(), value.to_owned(), row.origin]
             });
-            print!("{}", table(&rows.collect::<Vec<_>>()));
+            show!("{}", table(&rows.collect::<Vec<_>>()))?;
         }
         Ok(Outcome::Done)
     }

@@ -18,8 +18,8 @@ use crate::unit::MemoryName;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::filter::FilterFlags;
-use super::output::grouped;
+use super::filter::{FilterFlags, SOME_UNITS};
+use super::output::{grouped, stdout};
 
 /// Write a memory, or some of it, as a file: TMX 1.4, TSV, CSV, JSON lines or XLIFF 2.1.
 ///
@@ -42,7 +42,7 @@ pub(super) struct Export {
     #[arg(long, requires = "output")]
     force: bool,
     /// Only units with all these words in the source or in the target.
-    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Only some of the units")]
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = SOME_UNITS)]
     query: String,
     #[command(flatten)]
     filter: FilterFlags,
@@ -55,7 +55,7 @@ impl Export {
         let memory = client.memory(&self.memory).await?;
         let wanted = Wanted { filter: self.filter.filter(), text: self.query.clone() };
         let Some(path) = &self.output else {
-            let out = Out::Plain(BufWriter::new(Box::new(io::stdout())));
+            let out = Out::Plain(BufWriter::new(Box::new(stdout())));
             write(&mut client, &memory, wanted, format, out).await?.0.finish()?;
             return Ok(Outcome::Done);
         };
@@ -79,7 +79,7 @@ impl Export {
             let _ = std::fs::remove_file(&partial);
         }
         let units = renamed.with_context(doing)?;
-        eprintln!("dhakira: {} units written to {}", grouped(units), path.display());
+        note!("dhakira: {} units written to {}", grouped(units), path.display());
         Ok(Outcome::Done)
     }
 

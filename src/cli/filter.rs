@@ -6,24 +6,26 @@ use crate::engine::UnitFilter;
 use crate::formats::parse_time;
 use crate::unit::Timestamp;
 
+/// Heading of these flags. Set for each of them: a heading of a group would go on for what follows it.
+pub(super) const SOME_UNITS: &str = "Only some of the units";
+
 /// Only some of the units; everything given must hold.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Only some of the units")]
 pub(super) struct FilterFlags {
     /// Of this document; may be repeated for one of several.
-    #[arg(long = "in-document", value_name = "NAME")]
+    #[arg(long = "in-document", help_heading = SOME_UNITS, value_name = "NAME")]
     documents: Vec<String>,
     /// By this author; may be repeated for one of several.
-    #[arg(long = "by-author", value_name = "NAME")]
+    #[arg(long = "by-author", help_heading = SOME_UNITS, value_name = "NAME")]
     authors: Vec<String>,
     /// Changed on this day or at this time, or later: 2024-05-01 or 2024-05-01T12:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, help_heading = SOME_UNITS, value_name = "TIME", value_parser = time)]
     changed_from: Option<Timestamp>,
     /// Changed before this day or time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, help_heading = SOME_UNITS, value_name = "TIME", value_parser = time)]
     changed_before: Option<Timestamp>,
     /// With this attribute; may be repeated for all of several.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
+    #[arg(long, help_heading = SOME_UNITS, value_name = "KEY=VALUE", value_parser = attribute)]
     attribute: Vec<(String, String)>,
 }
 

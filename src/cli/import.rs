@@ -172,7 +172,7 @@ impl Import {
                 Ok(()) => {}
                 // One file that cannot be read says nothing about the others.
                 Err(error) if sources.len() > 1 && !error.is::<ClientError>() => {
-                    eprintln!("dhakira: {error:#}");
+                    note!("dhakira: {error:#}");
                     failed += 1;
                 }
                 Err(error) => return Err(error),

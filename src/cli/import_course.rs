@@ -46,7 +46,7 @@ pub(super) async fn import_source(
     let batch_units = if client.is_local() { BATCH_UNITS_MAX } else { IMPORT_BATCH_UNITS };
     let (to_server, answers, earlier) = begin(client, job, source, batch_units, report).await?;
     if earlier.complete {
-        eprintln!(
+        note!(
             "dhakira: {} was imported completely before: {} units; --again stores them once more",
             source.name(),
             grouped(earlier.counts.stored)
@@ -55,7 +55,7 @@ pub(super) async fn import_source(
         return Ok(());
     }
     if earlier.acked_through > 0 {
-        eprintln!(
+        note!(
             "dhakira: going on with an import that broke off: {} units of {} are stored",
             grouped(earlier.counts.stored),
             source.name()
@@ -311,7 +311,7 @@ impl Course<'_> {
         content: Option<UnitContent>,
     ) -> anyhow::Result<()> {
         if let Some(line) = self.report.fault(place, message) {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| note!("{line}"));
         }
         self.report.rejected(place, (cause, message), content)
     }
@@ -319,7 +319,7 @@ impl Course<'_> {
     fn tell_notice(&mut self, notice: &Diagnostic) {
         let line = format!("note: {notice}");
         if self.report.notice(notice.cause.code()) {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| note!("{line}"));
         }
     }
 }

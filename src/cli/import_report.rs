@@ -78,12 +78,12 @@ impl Summary {
         if json {
             return json_line(self);
         }
-        println!(
+        say!(
             "{} units read in {:.1} s, {} units/s",
             grouped(self.read),
             self.seconds,
             grouped(rounded(self.units_per_second)),
-        );
+        )?;
         let row = |name: &str, count: u64| vec![format!("  {name}"), grouped(count)];
         let mut rows = vec![row("stored", self.stored)];
         if self.replaced > 0 {
@@ -98,7 +98,7 @@ impl Summary {
                 self.notices.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)),
             );
         }
-        print!("{}", table(&rows));
+        show!("{}", table(&rows))?;
         Ok(())
     }
 }
@@ -290,7 +290,7 @@ impl Told {
             _ => return Ok(()),
         };
         ended.with_context(|| format!("writing {}", self.path.display()))?;
-        eprintln!("dhakira: {} {what} in {}", grouped(self.written), self.path.display());
+        note!("dhakira: {} {what} in {}", grouped(self.written), self.path.display());
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::unit::{Lang, MemoryName};
 use super::Outcome;
 use super::backend::{Missing, Where};
 use super::input::stdin_lines;
-use super::output::WorkBar;
+use super::output::{WorkBar, stdout};
 
 /// Link the words of sentence pairs, one `source ||| target` a line on standard input.
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ impl Links {
             return self.by_themselves(&pairs);
         }
         let mut client = self.place.client("links", Missing::Refuse).await?;
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(stdout());
         for pairs in pairs.chunks(WORD_PAIRS_MAX) {
             let langs = (&self.source_lang, &self.target_lang);
             let linked = client.align_words(langs, &self.memory, pairs.to_vec()).await?;
@@ -80,7 +80,7 @@ impl Links {
         drop(bar);
         let mut lexicons = vec![builtin(&self.source_lang, &self.target_lang)];
         lexicons.extend((pairs.len() >= PAIRS_MIN).then_some(&learnt));
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(stdout());
         for pair in pairs {
             let (source, target) = (analyzers.0.analyze(&pair.0), analyzers.1.analyze(&pair.1));
             let points = |text: &str, bytes: usize| text[..bytes].chars().count();

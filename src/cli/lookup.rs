@@ -1,6 +1,6 @@
 //! `dhakira lookup`: stored translations for segments.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::str::FromStr;
 
 use clap::Args;
@@ -15,7 +15,7 @@ use super::Outcome;
 use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
 use super::input::stdin_lines;
-use super::output::{isolate, json_line};
+use super::output::{isolate, json_to, stdout};
 
 /// Find stored translations for segments: the arguments, or standard input, one segment a line.
 #[derive(Debug, Args)]
@@ -212,7 +212,7 @@ fn print_json(query: &str, found: &Found) -> anyhow::Result<()> {
         }
         Found::Refused(fault) => Line { query, matches: Vec::new(), error: Some(fault) },
     };
-    json_line(&line)
+    json_to(&mut stdout(), &line)
 }
 
 fn match_line(found: &MatchInfo) -> MatchLine<'_> {
@@ -258,7 +258,7 @@ fn rfc3339(time: Timestamp) -> Option<String> {
 }
 
 fn print_table(query: &str, found: &Found) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     writeln!(out, "{}", isolate(query))?;
     match found {
         Found::Refused(fault) => writeln!(out, "  not looked up: {fault}")?,

@@ -99,7 +99,7 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
         Action::List => {
             let memories = client.list_memories().await?;
             if memories.is_empty() {
-                eprintln!(
+                note!(
                     "dhakira: no memories yet; `dhakira import --memory NAME FILE` makes one from a file"
                 );
             }
@@ -115,7 +115,7 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
         }
         Action::Delete { name, force } => {
             client.delete_memory(&name, force).await?;
-            eprintln!("dhakira: memory '{name}' is deleted");
+            note!("dhakira: memory '{name}' is deleted");
             Vec::new()
         }
     })
@@ -149,7 +149,7 @@ fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
             about.join(": "),
         ]
     });
-    print!("{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()));
+    show!("{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))?;
     Ok(())
 }
 
@@ -167,9 +167,6 @@ pub(super) async fn make_memory(
         target_lang,
     };
     let made = client.create_memory(new).await?;
-    eprintln!(
-        "dhakira: made memory '{}' ({} to {})",
-        made.name, made.source_lang, made.target_lang
-    );
+    note!("dhakira: made memory '{}' ({} to {})", made.name, made.source_lang, made.target_lang);
     Ok(())
 }

@@ -3,6 +3,19 @@
 //! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
 //! output holds the answer and nothing else; everything about the work goes to standard error.
 
+/// Writes a line to standard error. One that nobody can read is not missed.
+macro_rules! note {
+    ($($text:tt)*) => { $crate::cli::output::note(format_args!($($text)*)) };
+}
+/// Writes a line to standard output, as [`output::show`] does.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::show(format_args!("{}\n", format_args!($($text)*))) };
+}
+/// Writes text to standard output, as [`output::show`] does.
+macro_rules! show {
+    ($($text:tt)*) => { $crate::cli::output::show(format_args!($($text)*)) };
+}
+
 mod access_tokens;
 mod align;
 mod align_page;
@@ -54,7 +67,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// More about the work on standard error; twice for still more.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 998)]
     verbose: u8,
 }
 
@@ -117,19 +130,20 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("dhakira: cannot start: {error}");
+            note!("dhakira: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let result = runtime.block_on(run(arguments.command));
+    let result = result.and_then(|outcome| output::finish().map(|()| outcome));
     // Work that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DoneWithRejects) => ExitCode::from(3),
-        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dhakira: {error:#}");
+            note!("dhakira: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -176,10 +190,56 @@ fn start_log(verbose: u8, log: Log) {
     let given = log.filter.or_else(|| std::env::var("DHAKIRA_LOG").ok());
     let given = given.and_then(|it| tracing_subscriber::EnvFilter::try_new(it).ok());
     let filter = given.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The subscriber would panic where it cannot say that it cannot write.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     if log.json {
         lines.json().flatten_event(true).init();
     } else {
         lines.init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Looks at every option of a command and of those below it.
+    fn each_option(command: &clap::Command, look: &mut dyn FnMut(&str, &clap::Arg)) {
+        for argument in command.get_arguments() {
+            look(command.get_name(), argument);
+        }
+        for below in command.get_subcommands() {
+            each_option(below, look);
+        }
+    }
+
+    #[test]
+    fn options_stand_under_their_headings() {
+        let with_server = ["token", "token_file", "ca_file", "client_cert", "client_key"];
+        let some_units =
+            ["documents", "authors", "changed_from", "changed_before", "attribute", "query"];
+        let mut seen = 0;
+        let mut command = Arguments::command();
+        command.build();
+        each_option(&command, &mut |command, argument| {
+            let heading = argument.get_help_heading();
+            let name = argument.get_id().as_str();
+            let takes_place = !argument.is_positional();
+            let expected = if with_server.contains(&name) && takes_place {
+                Some("With --server")
+            } else if some_units.contains(&name) && command != "bench" {
+                Some(filter::SOME_UNITS)
+            } else {
+                None
+            };
+            seen += usize::from(expected.is_some());
+            assert_eq!(heading, expected, "{command}: {name}");
+        });
+        assert!(seen > 50, "the names of options have changed: {seen}");
     }
 }

@@ -1,8 +1,10 @@
 //! How is something shown? Tables, progress, and right-to-left text that stays in its place.
 
-use std::io::{self, IsTerminal as _};
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
@@ -19,9 +21,77 @@ pub(super) fn isolate(text: &str) -> String {
     format!("{ISOLATE_BEGIN}{text}{ISOLATE_END}")
 }
 
-/// One JSON object on a line of standard output.
+/// Standard output for answers that go on and on: when its reader goes away, as `head` does, writing fails with
+/// [`Closed`], which ends the command quietly.
+#[derive(Debug)]
+pub(super) struct Stdout(io::Stdout);
+
+/// Standard output, until its reader goes away.
+pub(super) fn stdout() -> Stdout {
+    Stdout(io::stdout())
+}
+
+/// The reader of standard output went away. An error of its own: a pipe elsewhere that breaks is a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is closed")]
+struct Closed;
+
+impl io::Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(closed)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(closed)
+    }
+}
+
+fn closed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::other(Closed),
+        _ => error,
+    }
+}
+
+/// Whether a command ended because the reader of standard output went away.
+pub(super) fn is_closed(error: &anyhow::Error) -> bool {
+    let is_closed = |error: &io::Error| {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Closed>)
+    };
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_closed)
+}
+
+/// Writes text to standard output. When its reader has gone away nothing is written and nothing fails: the work goes on, and the
+/// exit code says what came of it.
+pub(super) fn show(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
+    quietly(stdout().write_fmt(text))
+}
+
+fn quietly(written: io::Result<()>) -> anyhow::Result<()> {
+    unless_closed(written.map_err(Into::into)).context("writing to standard output")
+}
+
+/// What came of writing, where a reader that went away is no failure.
+pub(super) fn unless_closed(written: anyhow::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if is_closed(&error) => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a line to standard error, if somebody reads it.
+pub(super) fn note(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes out what standard output still holds: at the end of the process it would be lost without a word.
+pub(super) fn finish() -> anyhow::Result<()> {
+    quietly(stdout().flush())
+}
+
+/// One JSON object on a line of standard output, as by [`show`].
 pub(super) fn json_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    json_to(&mut io::stdout().lock(), value)
+    show!("{}\n", serde_json::to_string(value)?)
 }
 
 /// One JSON object on a line.
@@ -29,14 +99,6 @@ pub(super) fn json_to<T: Serialize>(out: &mut impl io::Write, value: &T) -> anyh
     serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
     out.write_all(b"\n")?;
     Ok(())
-}
-
-/// Whether standard output's reader has gone away, as `head` does.
-pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Columns padded to their widest cell; the last one is not padded.

@@ -65,12 +65,12 @@ impl Restore {
             let last_commit = restored.mark.sequence.0;
             json_line(&Line { last_commit, commit_time: time, units: restored.units })?;
         } else {
-            println!(
+            say!(
                 "{}: restored to commit {} of {time}: {} units",
                 data.display(),
                 restored.mark.sequence.0,
                 grouped(restored.units)
-            );
+            )?;
         }
         Ok(Outcome::Done)
     }

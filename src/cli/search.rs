@@ -14,7 +14,7 @@ use crate::unit::MemoryName;
 use super::Outcome;
 use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
-use super::output::{isolate, json_line};
+use super::output::{isolate, json_to, stdout};
 
 /// Find the units in which an expression stands, in sources or targets; the shortest sources first.
 #[derive(Debug, Args)]
@@ -116,13 +116,9 @@ impl Search {
             }
         }
         if !token.is_empty() {
-            eprintln!(
-                "dhakira: {shown} units shown, there are more; --max COUNT or --all shows them"
-            );
+            note!("dhakira: {shown} units shown, there are more; --max COUNT or --all shows them");
         } else if shown == 0 && !self.json {
-            eprintln!(
-                "dhakira: no unit holds it; --mode words, --stems or --mode prefix find more"
-            );
+            note!("dhakira: no unit holds it; --mode words, --stems or --mode prefix find more");
         }
         Ok(Outcome::Done)
     }
@@ -132,18 +128,25 @@ impl Search {
         let unit = format!("{}/units/{}", passage.memory.resource(), passage.unit.id);
         let (source, target) = (&content.source.text, &content.target.text);
         if self.json {
-            return json_line(&Line {
-                unit,
-                source,
-                target,
-                side: match self.side {
-                    SideFlag::Source => "source",
-                    SideFlag::Target => "target",
+            return json_to(
+                &mut stdout(),
+                &Line {
+                    unit,
+                    source,
+                    target,
+                    side: match self.side {
+                        SideFlag::Source => "source",
+                        SideFlag::Target => "target",
+                    },
+                    highlights: passage
+                        .highlights
+                        .iter()
+                        .map(|&(start, end)| [start, end])
+                        .collect(),
+                    document: &content.document,
+                    author: &content.author,
                 },
-                highlights: passage.highlights.iter().map(|&(start, end)| [start, end]).collect(),
-                document: &content.document,
-                author: &content.author,
-            });
+            );
         }
         let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let mark =
@@ -152,7 +155,7 @@ impl Search {
             SideFlag::Source => (mark(source), target.clone()),
             SideFlag::Target => (source.clone(), mark(target)),
         };
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         writeln!(out, "{unit}\n  {}\n  {}\n", isolate(&source), isolate(&target))?;
         Ok(())
     }

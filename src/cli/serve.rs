@@ -72,7 +72,7 @@ impl Serve {
         if let Some(address) = settings.given::<SocketAddr>("http_listen")? {
             let listener = http::bind(address).await;
             let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-            eprintln!("dhakira: health and metrics on http://{}", listener.local_addr()?);
+            note!("dhakira: health and metrics on http://{}", listener.local_addr()?);
             options.http = Some(listener);
         }
         let shutdown = Shutdown::default();
@@ -81,7 +81,7 @@ impl Serve {
             end_with_stdin(shutdown.clone());
         }
         let api = Api::default();
-        eprintln!(
+        note!(
             "dhakira: listening on {} for the memories in {}",
             bound.address(),
             place.data.display()
@@ -94,7 +94,7 @@ impl Serve {
             result = &mut serving => result?,
             loaded = loading => {
                 let Loaded { units, from_checkpoints, .. } = loaded?;
-                eprintln!(
+                note!(
                     "dhakira: ready, {units} units loaded, {from_checkpoints} of them from checkpoints"
                 );
                 tokio::select! {
@@ -103,7 +103,7 @@ impl Serve {
                 }
             }
         }
-        eprintln!("dhakira: stopped");
+        note!("dhakira: stopped");
         Ok(Outcome::Done)
     }
 }
@@ -153,7 +153,7 @@ fn check_exposure(
     let certificates = options.tls.as_ref().is_some_and(|tls| tls.knows_clients());
     if !tokens && !certificates {
         if settings.get("insecure_no_auth")? {
-            eprintln!(
+            note!(
                 "dhakira: warning: whoever reaches {listen} reads, changes and deletes everything"
             );
             return Ok(());
@@ -165,7 +165,7 @@ fn check_exposure(
         );
     }
     if options.tls.is_none() {
-        eprintln!(
+        note!(
             "dhakira: warning: without --tls-cert, tokens and texts cross the network for everybody to read"
         );
     }
@@ -220,7 +220,7 @@ fn listen_for_signals(
                 }
             }
             if first {
-                eprintln!(
+                note!(
                     "dhakira: stopping; calls in flight get {DRAIN_SECONDS} s to end (a second signal ends at once)"
                 );
             }

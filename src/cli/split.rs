@@ -12,7 +12,7 @@ use crate::unit::Lang;
 
 use super::Outcome;
 use super::input::document;
-use super::output::json_to;
+use super::output::{json_to, stdout};
 
 /// Split text into sentences, one a line.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ impl Split {
         }
         let standard_input = [PathBuf::from("-")];
         let files = if self.files.is_empty() { &standard_input[..] } else { &self.files };
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(stdout());
         for file in files {
             self.print(&document(file)?, &rules, &mut out)?;
         }

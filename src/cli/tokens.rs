@@ -11,7 +11,7 @@ use crate::unit::Lang;
 use super::Outcome;
 use super::access_tokens::AccessTokens;
 use super::input::stdin_lines;
-use super::output::{isolate, json_to, table};
+use super::output::{isolate, json_to, stdout, table};
 
 /// Show the tokens of segments, one segment a line: what a lookup compares. Or make, list and revoke access tokens.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ impl Tokens {
         }
         let analyzer = Analyzer::new(&self.lang);
         let mut analysis = Analysis::default();
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(stdout());
         let segments: Box<dyn Iterator<Item = anyhow::Result<String>>> = if self.segments.is_empty()
         {
             Box::new(stdin_lines())

@@ -49,13 +49,13 @@ impl Train {
             let memory = self.memory.as_str();
             json_line(&Line { memory, units: info.units, source_terms, target_terms, seconds })?;
         } else {
-            println!(
+            say!(
                 "{}: learnt from {} units in {seconds:.1} s: {} source and {} target terms",
                 self.memory,
                 grouped(info.units),
                 grouped(source_terms),
                 grouped(target_terms)
-            );
+            )?;
         }
         Ok(Outcome::Done)
     }

@@ -73,7 +73,7 @@ impl Verify {
             if self.json {
                 json_line(&FindingLine { severity, what: &finding.what })?;
             } else {
-                println!("{severity}: {}", finding.what);
+                say!("{severity}: {}", finding.what)?;
             }
         }
         let findings = verified.findings.len();
@@ -81,14 +81,14 @@ impl Verify {
         if self.json {
             json_line(&StoreLine { memories, units, commits, files: verified.files, findings })?;
         } else {
-            println!(
+            say!(
                 "{} memories, {} units, {} commits, {} files made from them: {}",
                 grouped(memories),
                 grouped(units),
                 grouped(commits),
                 verified.files,
                 if findings == 0 { "all agree".to_owned() } else { format!("{findings} findings") }
-            );
+            )?;
         }
         let damages = verified.findings.iter().filter(|it| it.severity == Severity::Damage).count();
         if damages > 0 {
@@ -123,12 +123,12 @@ impl Verify {
                 last_commit: last,
             })?;
         } else {
-            println!(
+            say!(
                 "{} parts, {} units, {} commits: all agree; any commit from {first} to {last} can be restored",
                 checked.parts,
                 grouped(checked.units),
                 grouped(checked.commits)
-            );
+            )?;
         }
         Ok(Outcome::Done)
     }

@@ -53,7 +53,7 @@ impl Figures {
         }
         let rows: Vec<Vec<String>> =
             self.0.iter().map(|(name, value)| vec![name.clone(), rounded(*value)]).collect();
-        print!("{}", table(&rows));
+        show!("{}", table(&rows))?;
         Ok(())
     }
 }

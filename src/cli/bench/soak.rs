@@ -151,7 +151,7 @@ impl BenchSoak {
             tokio::time::sleep_until((begin + Duration::from_secs(60 * minute)).into()).await;
             let resident_mb = server.resident_mb();
             figures.put(minute_figure(minute), resident_mb);
-            eprintln!("dhakira: minute {minute} of {}, {resident_mb:.0} MB", self.minutes);
+            note!("dhakira: minute {minute} of {}, {resident_mb:.0} MB", self.minutes);
         }
     }
 }

@@ -42,7 +42,7 @@ impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let temporary = TemporaryDirectory::new();
         let directory = self.data.clone().unwrap_or_else(|| temporary.0.clone());
-        println!("1. Opening an embedded store in {}", directory.display());
+        say!("1. Opening an embedded store in {}", directory.display())?;
         let options =
             OpenOptions { create: true, accept_data_loss: false, purpose: "demo".to_owned() };
         let store = LiveStore::new(SledStore::open(&directory, &options)?);
@@ -51,21 +51,21 @@ impl Demo {
 
         let bound = Bound::new("127.0.0.1:0".parse()?).await?;
         let url = format!("http://{}", bound.address());
-        println!("2. Serving it over gRPC on {url}");
+        say!("2. Serving it over gRPC on {url}")?;
         let shutdown = Shutdown::default();
         let server = tokio::spawn(bound.serve(api, shutdown.clone()));
         let mut client = Client::connect(&url).await?;
 
         let summary = import_sample(&mut client).await?;
-        println!(
+        say!(
             "3. Importing the sample memory: {} units stored, {} there already\n",
             grouped(summary.stored),
             grouped(summary.duplicates)
-        );
+        )?;
         look_up(&mut client).await?;
         shutdown.request();
         server.await??;
-        print!("{}", self.what_next());
+        show!("{}", self.what_next())?;
         Ok(Outcome::Done)
     }
 
@@ -130,14 +130,14 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
         let since = Instant::now();
         let found = client.lookup(&settings, vec![query]).await?.pop().unwrap_or_default();
         let micros = since.elapsed().as_micros();
-        println!("{:<18}{}", format!("Query {number} ({micros} \u{b5}s)"), isolate(text));
+        say!("{:<18}{}", format!("Query {number} ({micros} \u{b5}s)"), isolate(text))?;
         if found.is_empty() {
-            println!("  no match of 70 points or more");
+            say!("  no match of 70 points or more")?;
         }
         for found in &found {
-            print!("{}", match_block(found));
+            show!("{}", match_block(found))?;
         }
-        println!();
+        say!("")?;
     }
     Ok(())
 }

@@ -181,8 +181,8 @@ impl BenchAlign {
             }
         }
         if let Some(most) = self.explain {
-            eprintln!("\n{temperature}: kind, beads, found, what was found instead");
-            eprint!("{}", table(&all.confusion()));
+            note!("\n{temperature}: kind, beads, found, what was found instead");
+            note!("{}", table(&all.confusion()).trim_end());
             worst(aligned, most);
         }
         Ok(())
@@ -293,7 +293,7 @@ fn align_all<'a>(
 fn explain(document: &Document, beads: &[Bead]) {
     let found: HashSet<_> = beads.iter().map(numbers).collect();
     let gold: HashSet<_> = document.gold.iter().cloned().collect();
-    eprintln!(
+    note!(
         "\n{}: {} of {} beads missed",
         document.name,
         gold.difference(&found).count(),
@@ -302,11 +302,11 @@ fn explain(document: &Document, beads: &[Bead]) {
     for bead in &document.gold {
         if !found.contains(bead) {
             let (source, target) = document.texts(bead);
-            eprintln!("  missed {:?}:{:?}  {source} | {target}", bead.0, bead.1);
+            note!("  missed {:?}:{:?}  {source} | {target}", bead.0, bead.1);
         }
     }
     for bead in beads.iter().filter(|bead| !gold.contains(&numbers(bead))) {
-        eprintln!("  found  {:?}:{:?}  {:.2}", bead.source, bead.target, bead.confidence);
+        note!("  found  {:?}:{:?}  {:.2}", bead.source, bead.target, bead.confidence);
     }
 }
 
@@ -320,7 +320,7 @@ fn worst(aligned: Vec<Aligned<'_>>, most: usize) {
     let mut ranked: Vec<(f64, Aligned<'_>)> = aligned.into_iter().map(|it| (f1(&it), it)).collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (f1, (document, beads)) in ranked.iter().take(most) {
-        eprint!("\nF1 {f1:.3}");
+        note!("\nF1 {f1:.3}");
         explain(document, beads);
     }
 }
