@@ -58,6 +58,9 @@ pub const IMPORT_BATCH_FAULTS: usize = 1_000;
 /// Units in one batch of an import over the wire. Each batch is a transaction when somebody searches, and searches that
 /// read from the store wait for its end; when nobody does, the writer joins several.
 pub const IMPORT_BATCH_UNITS: usize = 40;
+/// Digests of batches that are remembered in one record of an import: the record is written with each batch, and the full ones
+/// once.
+pub const IMPORT_BLOCK_BATCHES: u64 = 64;
 /// Units read from the store at a time for somebody else than the index.
 pub const UNIT_PAGE_MAX: usize = 5_000;
 /// Units looked at for one page of an export, however few are wanted: after them there is a chance to stop.

@@ -33,9 +33,32 @@ impl Lang {
         self.0.split('-').next().unwrap_or(&self.0)
     }
 
-    /// Whether texts in `other` belong in a place that wants `self`: same primary language, and no two different regions.
+    /// Whether texts in `other` belong in a place that wants `self`: same primary language, and no two different scripts or
+    /// regions. `en` goes with `en-GB` and with `en-US`, which do not go with each other.
     pub fn accepts(&self, other: &Self) -> bool {
+        let agree = |a: Option<&str>, b: Option<&str>| a.is_none() || b.is_none() || a == b;
         self.primary() == other.primary()
+            && agree(self.script(), other.script())
+            && agree(self.region(), other.region())
+    }
+
+    fn script(&self) -> Option<&str> {
+        self.subtags()
+            .find(|part| part.len() == 4 && part.bytes().all(|it| it.is_ascii_alphabetic()))
+    }
+
+    fn region(&self) -> Option<&str> {
+        let is_region = |part: &&str| match part.len() {
+            2 => part.bytes().all(|it| it.is_ascii_alphabetic()),
+            3 => part.bytes().all(|it| it.is_ascii_digit()),
+            _ => false,
+        };
+        self.subtags().find(is_region)
+    }
+
+    /// What follows the primary language, without extensions.
+    fn subtags(&self) -> impl Iterator<Item = &str> {
+        self.0.split('-').skip(1).take_while(|part| part.len() > 1)
     }
 }
 
@@ -403,5 +426,48 @@ impl Score {
     pub fn minus_hundredths(self, hundredths: u32) -> Self {
         let lost = u16::try_from(hundredths).unwrap_or(u16::MAX);
         Self { hundredths: self.hundredths.saturating_sub(lost) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_go_together_without_two_different_regions_or_scripts() {
+        let tags = [
+            "en",
+            "en-GB",
+            "en-US",
+            "en-001",
+            "zh",
+            "zh-Hans",
+            "zh-Hant",
+            "zh-Hant-TW",
+            "zh-TW",
+            "zh-CN",
+            "ar",
+            "en-US-u-ca-gregory",
+            "sl-rozaj",
+        ];
+        let apart = [
+            ("en-GB", "en-US"),
+            ("en-GB", "en-001"),
+            ("en-US", "en-001"),
+            ("en-GB", "en-US-u-ca-gregory"),
+            ("en-001", "en-US-u-ca-gregory"),
+            ("zh-Hans", "zh-Hant"),
+            ("zh-Hans", "zh-Hant-TW"),
+            ("zh-Hant-TW", "zh-CN"),
+            ("zh-TW", "zh-CN"),
+        ];
+        let is_apart = |a, b| apart.contains(&(a, b)) || apart.contains(&(b, a));
+        for a in tags {
+            for b in tags {
+                let (left, right): (Lang, Lang) = (a.parse().unwrap(), b.parse().unwrap());
+                let expected = left.primary() == right.primary() && !is_apart(a, b);
+                assert_eq!(left.accepts(&right), expected, "{a} and {b}");
+            }
+        }
     }
 }

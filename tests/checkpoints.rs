@@ -101,7 +101,7 @@ fn an_index_comes_back_with_everything_that_was_written_since() {
     create(&engine, UNITS..UNITS + 100);
     for id in 1..=50 {
         engine.delete_unit(&name(), UnitId(id), None, None).unwrap();
-        let source = Some(Segment::plain(text(id + 1_000_000)));
+        let source = Some(Segment::plain(text(id + 1_000_000)).into());
         let patch = UnitPatch { source, ..UnitPatch::default() };
         engine.update_unit(&name(), UnitId(id + 50), patch, None, None).unwrap();
     }

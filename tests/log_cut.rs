@@ -208,7 +208,8 @@ fn changes_without_end_take_disk_with_an_end() {
     for round in 0..60 {
         for unit in &units {
             let target = format!("{round} ").repeat(300);
-            let patch = UnitPatch { target: Some(Segment::plain(&target)), ..Default::default() };
+            let patch =
+                UnitPatch { target: Some(Segment::plain(&target).into()), ..Default::default() };
             engine.update_unit(&name(), unit.id, patch, None, None).unwrap();
         }
         while store.cut_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}

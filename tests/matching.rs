@@ -292,7 +292,11 @@ fn nothing_comes_back_and_nothing_is_lost_while_sets_are_sealed() {
                 let target = numbering.words(&stored.target, dhakira::matching::Side::Target);
                 let names = [facts.document.as_str(), facts.author.as_str()];
                 let entry = numbering.number_scanned((analysis, *tags), target, facts, names);
-                changes.push(IndexChange::PutNumbered(entry.at(UnitId(next), facts.changed)));
+                changes.push(IndexChange::PutNumbered(entry.at(
+                    UnitId(next),
+                    facts.revision,
+                    facts.changed,
+                )));
                 model.insert(UnitId(next), stored);
                 next += 1;
             }

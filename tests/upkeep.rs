@@ -89,8 +89,10 @@ pub(crate) fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
         }
         (1 | 2, Some(id)) => {
             let target = text(dice);
-            let patch =
-                UnitPatch { target: Some(Segment::plain(target.as_str())), ..UnitPatch::default() };
+            let patch = UnitPatch {
+                target: Some(Segment::plain(target.as_str()).into()),
+                ..UnitPatch::default()
+            };
             let unit = engine.update_unit(&name(), UnitId(id), patch, None, None).unwrap();
             model.insert(id, (unit.revision, target));
         }
@@ -310,7 +312,8 @@ fn compaction_gives_disk_back_and_a_cancelled_one_changes_nothing() {
         .unwrap();
     for number in 0..40 {
         let target = format!("{number} ").repeat(60_000);
-        let patch = UnitPatch { target: Some(Segment::plain(target)), ..UnitPatch::default() };
+        let patch =
+            UnitPatch { target: Some(Segment::plain(target).into()), ..UnitPatch::default() };
         engine.update_unit(&name(), made[0].id, patch, None, None).unwrap();
     }
     let expected = held(&engine);

@@ -8,7 +8,7 @@ use dhakira::engine::{Cancel, Engine, EngineError};
 use dhakira::service::Api;
 use dhakira::store::{
     Commit, Compacted, InMemoryStore, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey,
-    RequestRecord, Retention, Sequence, Store, StoreError,
+    RequestRecord, Retention, Secret, Sequence, Store, StoreError,
 };
 use dhakira::unit::{Timestamp, Unit, UnitId};
 
@@ -91,6 +91,10 @@ impl Store for Faulty {
     fn poisoned(&self) -> Option<String> {
         self.store.poisoned()
     }
+
+    fn secret(&self) -> Secret {
+        self.store.secret()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +123,7 @@ async fn a_writer_that_has_ended_is_told_of_and_stops_nothing_else() {
         engine
     });
     let api = Api::ready(engine.await.unwrap());
-    assert!(api.standing().trouble.is_some_and(|it| it.contains("the thread that writes ended")));
+    assert!(api.standing().trouble.is_some_and(|it| it.contains("no more writes")));
     // It waits for changes; there will be none.
     let learning = api.learn_when_idle(Duration::from_millis(1));
     tokio::time::timeout(Duration::from_secs(60), learning).await.unwrap();

@@ -13,8 +13,8 @@ use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
 use super::error::EngineError;
 use super::lexicons::{LearnProgress, Taught, lexicons};
 use super::lookup::Cancel;
-use super::prepare::context_hash;
-use super::{DuplicatePolicy, Engine, Import, ImportCounts};
+use super::prepare::{context_hash, fingerprint};
+use super::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
 
 /// A document and its translation, as sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,29 @@ pub struct StoreBeads {
     pub unconfirmed: bool,
     /// The client's name for it: sent again it does nothing.
     pub id: RequestKey,
+}
+
+impl StoreBeads {
+    /// The import that stores them: of this very document, stored in this very way.
+    fn import(&self, pair: &DocumentPair) -> Result<Import, EngineError> {
+        let DocumentPair { source_lang, target_lang, source, target, memories } = pair;
+        let what = (source_lang, target_lang, source, target, memories);
+        let how = (&self.document, self.min_confidence.to_bits(), self.unconfirmed);
+        let document = fingerprint(&(what, how));
+        let document = document.map_err(|error| EngineError::Internal(error.to_string()))?;
+        let import = Import::new(self.id, self.memory.clone(), DuplicatePolicy::SkipIdentical);
+        Ok(Import { document: Some(document), ..import })
+    }
+}
+
+/// Beads that may be stored, and how far that is already.
+pub struct StoringBeads {
+    import: Import,
+    /// Of all the beads.
+    digest: u64,
+    done: ImportProgress,
+    /// Whether what is stored already comes from the same beads.
+    same: bool,
 }
 
 /// What became of the beads.
@@ -141,61 +164,80 @@ impl Engine {
             .map_err(|Cancelled| EngineError::Cancelled)
     }
 
+    /// Looks whether beads may be stored, before anything is said of them.
+    ///
+    /// # Errors
+    /// No such memory; a memory of other languages; an id used before for something else, or with other beads.
+    pub fn begin_storing(
+        &self,
+        pair: &DocumentPair,
+        beads: &[Bead],
+        store: &StoreBeads,
+    ) -> Result<StoringBeads, EngineError> {
+        self.accepts("store_in.memory", &store.memory, (&pair.source_lang, &pair.target_lang))?;
+        let import = store.import(pair)?;
+        let state = self.import_state(&import)?;
+        let digest = fingerprint(&beads.iter().map(bead_numbers).collect::<Vec<_>>());
+        // Half of 128 bits tells beads apart as well.
+        #[expect(clippy::cast_possible_truncation)]
+        let digest = digest.map_err(|error| EngineError::Internal(error.to_string()))? as u64;
+        let begun = state.progress.acked_through;
+        let same = begun == 0 || state.last_digest() == Some(digest);
+        if state.complete && !same {
+            return Err(EngineError::RequestDone("store_in.request_id"));
+        }
+        Ok(StoringBeads { import, digest, done: state.progress(), same })
+    }
+
+    /// Refuses a document under an id that was used before for something else: before the work of aligning it.
+    ///
+    /// # Errors
+    /// As said; no such memory.
+    pub fn check_storing(
+        &self,
+        pair: &DocumentPair,
+        store: &StoreBeads,
+    ) -> Result<(), EngineError> {
+        self.import_state(&store.import(pair)?).map(drop)
+    }
+
     /// Stores the beads of a document that have both sides.
     ///
     /// # Errors
-    /// No such memory; a memory of other languages; an id used before for something else; the store.
+    /// No such memory; the store.
     pub fn store_beads(
         &self,
         pair: &DocumentPair,
         beads: &[Bead],
         store: &StoreBeads,
+        storing: &StoringBeads,
     ) -> Result<StoredBeads, EngineError> {
-        let langs = (&pair.source_lang, &pair.target_lang);
-        self.accepts("store_in.memory", &store.memory, langs)?;
-        let import = Import {
-            id: store.id,
-            memory: store.memory.clone(),
-            policy: DuplicatePolicy::SkipIdentical,
-        };
-        let mut stored = StoredBeads::default();
-        let mut units: Vec<UnitContent> = Vec::new();
-        for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
-            let is_sure = bead.confidence >= store.min_confidence;
-            if !is_sure && !store.unconfirmed {
-                stored.left_out += 1;
-                continue;
-            }
-            let mut unit = pair.content(bead, store.document.clone());
-            if !is_sure {
-                unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
-                stored.unconfirmed += 1;
-            }
-            units.push(unit);
-        }
-        let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
-        for (at, unit) in units.iter_mut().enumerate() {
-            unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
-            unit.context.next = hashes.get(at + 1).copied();
-        }
-        let done = self.import_progress(&import)?;
+        let StoringBeads { import, digest, done, same } = storing;
+        let (mut stored, units) = units_of(pair, beads, store);
         stored.counts = done.counts;
-        let mut units = units.into_iter();
-        for number in 1.. {
-            let batch: Vec<UnitContent> = units.by_ref().take(BATCH_UNITS_MAX).collect();
-            if batch.is_empty() {
-                break;
-            }
-            if number <= done.acked_through {
-                continue;
-            }
-            let prepared = self.prepare(&store.memory, batch)?;
-            let sent = prepared.len() as u64;
-            let fit: Vec<_> = prepared.into_iter().flatten().collect();
-            let rejected = sent - fit.len() as u64;
-            stored.counts = self.import(&import, number, fit, rejected, false)?.wait()?.counts;
+        if done.complete {
+            return Ok(stored);
         }
-        Ok(stored)
+        // Where the same beads broke off they go on; other ones are stored as a whole, and what is there already is skipped.
+        let skipped = if *same { done.acked_through } else { 0 };
+        let mut number = done.acked_through - skipped;
+        let mut units = units.into_iter().peekable();
+        loop {
+            number += 1;
+            let batch: Vec<UnitContent> = units.by_ref().take(BATCH_UNITS_MAX).collect();
+            let last = units.peek().is_none();
+            if number > done.acked_through {
+                let prepared = self.prepare(&store.memory, batch)?;
+                let sent = prepared.len() as u64;
+                let units: Vec<_> = prepared.into_iter().flatten().collect();
+                let rejected = sent - units.len() as u64;
+                let batch = PreparedBatch { number, units, rejected, last, digest: *digest };
+                stored.counts = self.import(import, batch)?.wait()?.counts;
+            }
+            if last {
+                return Ok(stored);
+            }
+        }
     }
 
     /// Links the words of pairs of texts.
@@ -293,6 +335,41 @@ impl Engine {
         }
         spans
     }
+}
+
+/// What tells beads apart.
+fn bead_numbers(bead: &Bead) -> ([usize; 4], u32) {
+    let Bead { source, target, confidence, .. } = bead;
+    ([source.start, source.end, target.start, target.end], confidence.to_bits())
+}
+
+/// The units that beads become, and how many are unsure.
+fn units_of(
+    pair: &DocumentPair,
+    beads: &[Bead],
+    store: &StoreBeads,
+) -> (StoredBeads, Vec<UnitContent>) {
+    let mut stored = StoredBeads::default();
+    let mut units: Vec<UnitContent> = Vec::new();
+    for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
+        let is_sure = bead.confidence >= store.min_confidence;
+        if !is_sure && !store.unconfirmed {
+            stored.left_out += 1;
+            continue;
+        }
+        let mut unit = pair.content(bead, store.document.clone());
+        if !is_sure {
+            unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
+            stored.unconfirmed += 1;
+        }
+        units.push(unit);
+    }
+    let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
+    for (at, unit) in units.iter_mut().enumerate() {
+        unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
+        unit.context.next = hashes.get(at + 1).copied();
+    }
+    (stored, units)
 }
 
 fn spans(link: &WordLink, source: &Analysis, target: &Analysis) -> AlignedPair {

@@ -13,6 +13,7 @@ use super::error::EngineError;
 use super::filter::UnitFilter;
 use super::lookup::{Cancel, RETRIES_MAX};
 use super::memory::Memory;
+use super::prepare::short_revision;
 
 /// What to look for, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +162,7 @@ impl Engine {
         let units = self.store.units(memory.key, &ids)?;
         let name = memory.record().name;
         let read = found.into_iter().zip(units).map(|(passage, unit)| {
-            let unit = unit.filter(|unit| unit.content.changed == Some(passage.changed))?;
+            let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision)?;
             let text = match side {
                 Side::Source => &unit.content.source.text,
                 Side::Target => &unit.content.target.text,

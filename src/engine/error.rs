@@ -24,8 +24,20 @@ pub enum EngineError {
     #[error("there is a memory '{0}' already")]
     MemoryExists(MemoryName),
     /// The request id was used for a request with another content.
-    #[error("this {0} was used before, for a request with another content; take a new one")]
+    #[error(
+        "this {0} was used before, for a request with another content or for another memory of the same name; take a new one"
+    )]
     RequestReused(&'static str),
+    /// The request was carried out, and what it answered cannot be given again.
+    #[error(
+        "the request with this {0} was carried out before, and its answer is not kept any more; nothing was done again"
+    )]
+    RequestDone(&'static str),
+    /// The import has stored another batch under this number.
+    #[error(
+        "batch {0} of this import_id is stored already, with another content; take a new import_id for another import"
+    )]
+    BatchReused(u64),
     /// The memory holds units and the request did not say that they may go.
     #[error("memory '{0}' holds {1} units; delete it with force to delete them too")]
     MemoryNotEmpty(MemoryName, u64),

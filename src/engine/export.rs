@@ -64,7 +64,7 @@ impl Engine {
     /// wanted: there is a chance to stop between pages.
     ///
     /// # Errors
-    /// The store.
+    /// The memory was deleted; the store.
     pub fn export_page(
         &self,
         export: &mut Export,
@@ -88,6 +88,10 @@ impl Engine {
             if export.found.is_none() {
                 export.ended = units.len() < left;
                 export.after = units.last().map(|unit| unit.id).or(export.after);
+            }
+            // Its units leave one after the other: what is left of them is not what was asked for.
+            if self.catalog.by_key(export.memory.key).is_none() {
+                return Err(EngineError::NoMemory(export.memory.record().name));
             }
             looked += left;
             page.extend(units.into_iter().filter(|unit| export.filter.accepts(unit)));

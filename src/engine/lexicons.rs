@@ -261,6 +261,10 @@ impl Engine {
                         return Err(EngineError::Cancelled);
                     }
                     let page = self.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+                    // What is left of a memory that was deleted meanwhile is not the memory.
+                    if self.catalog.by_key(memory.key).is_none() {
+                        return Err(EngineError::NoMemory(memory.record().name));
+                    }
                     let Some(last) = page.last() else { return Ok(()) };
                     after = Some(last.id);
                     tell(page)?;

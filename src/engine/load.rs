@@ -108,7 +108,8 @@ impl Loading<'_> {
                 || loader.numbering(),
                 |numbering, unit| {
                     let (entry, ..) = prepare::numbered(&unit.content, analyzers, numbering);
-                    entry.at(unit.id, unit.content.changed.unwrap_or_default())
+                    let changed = unit.content.changed.unwrap_or_default();
+                    entry.at(unit.id, prepare::short_revision(unit.revision), changed)
                 },
             );
             let (next, entries): (_, Vec<_>) = rayon::join(|| read(Some(last)), || ready.collect());

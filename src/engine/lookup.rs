@@ -13,6 +13,7 @@ use crate::matching::{
     Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, adapt, changed_placeables,
     compare, merge,
 };
+use crate::store::MemoryRecord;
 use crate::text::Analysis;
 use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
 
@@ -20,7 +21,7 @@ use super::Engine;
 use super::error::EngineError;
 use super::filter::UnitFilter;
 use super::memory::Memory;
-use super::prepare::{Analyzers, context_hash, tag_signature};
+use super::prepare::{Analyzers, context_hash, short_revision, tag_signature};
 
 /// A memory to search in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,22 +161,18 @@ impl Engine {
                 return Err(EngineError::invalid(field(), "this memory is named twice"));
             }
             let record = memory.record();
-            if let Some(first) = chosen.first() {
-                let first = first.memory.record();
-                let same = first.source_lang.accepts(&record.source_lang)
-                    && first.target_lang.accepts(&record.target_lang);
-                if !same {
-                    let what = format!(
-                        "'{}' is for {} to {}, but '{}' for {} to {}; look them up one after the other",
-                        record.name,
-                        record.source_lang,
-                        record.target_lang,
-                        first.name,
-                        first.source_lang,
-                        first.target_lang
-                    );
-                    return Err(EngineError::invalid(field(), what));
-                }
+            let others = chosen.iter().map(|other| other.memory.record());
+            if let Some(other) = others.into_iter().find(|other| !go_together(other, &record)) {
+                let what = format!(
+                    "'{}' is for {} to {}, but '{}' for {} to {}; look them up one after the other",
+                    record.name,
+                    record.source_lang,
+                    record.target_lang,
+                    other.name,
+                    other.source_lang,
+                    other.target_lang
+                );
+                return Err(EngineError::invalid(field(), what));
             }
             chosen.push(Chosen { memory, name: record.name, penalty: choice.penalty });
         }
@@ -184,6 +181,11 @@ impl Engine {
         }
         Ok(chosen)
     }
+}
+
+/// Whether memories can be looked up together.
+fn go_together(a: &MemoryRecord, b: &MemoryRecord) -> bool {
+    a.source_lang.accepts(&b.source_lang) && a.target_lang.accepts(&b.target_lang)
 }
 
 struct Chosen {
@@ -283,8 +285,8 @@ impl Search<'_> {
             let Some(unit) = units.remove(&(*number, hit.unit)) else {
                 return Ok(None);
             };
-            // Every write gives a unit a new time of change, unless a client sets it by hand to the very same.
-            if unit.content.changed != Some(hit.changed) {
+            // The time of its change says nothing: clients set it as they like.
+            if short_revision(unit.revision) != hit.revision {
                 return Ok(None);
             }
             let source = self.analyzers().source.analyze(&unit.content.source.text);

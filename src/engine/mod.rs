@@ -15,12 +15,15 @@ mod export;
 mod filter;
 mod hygiene;
 mod import;
+mod imports;
 mod lexicons;
 mod load;
 mod lookup;
 mod memory;
+mod patch;
 mod plan;
 mod prepare;
+mod requests;
 mod upkeep;
 mod verify;
 mod work;
@@ -31,15 +34,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::check::ContentFault;
-use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Store};
+use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Secret, Sequence, Store};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
-pub use alignment::{AlignedPair, AlignedWords, DocumentPair, StoreBeads, StoredBeads, TextPair};
+pub use alignment::{
+    AlignedPair, AlignedWords, DocumentPair, StoreBeads, StoredBeads, StoringBeads, TextPair,
+};
 pub use analysis::{Band, BandCount, BandCounts, JobAnalysis};
 pub use background::step_back;
 pub use concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
@@ -48,13 +51,16 @@ pub use export::{Export, Wanted};
 pub use filter::UnitFilter;
 pub use hygiene::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
 pub use import::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
+pub use imports::{Import, ImportAnswer};
 pub use lexicons::{LearnProgress, Taught};
 pub use load::{LoadProgress, Loaded};
 pub use lookup::{Cancel, FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
-pub use prepare::{Prepared, UnitPatch, context_hash};
+pub use patch::{SegmentPatch, UnitPatch};
+pub use prepare::{Prepared, batch_digest, context_hash};
 pub use verify::{Finding, Severity, Verified};
 pub use work::{
-    DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, StoredBatch, UnitVerdict,
+    DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, PreparedBatch,
+    StoredBatch, UnitVerdict,
 };
 
 use checkpoints::{Checkpoints, Keeper};
@@ -62,8 +68,9 @@ use error::WRITER_ENDED;
 use load::Loading;
 use memory::{Catalog, Memory};
 use prepare::fingerprint;
-use work::{Idempotency, ImportBatch, Outcome, Reply, Work};
-use writer::{Answer, Writer};
+use requests::{Idempotency, Remembered};
+use work::{Reply, Work};
+use writer::Writer;
 
 /// Everything that can be done with one store. Calls block; share it behind an `Arc`.
 pub struct Engine {
@@ -74,6 +81,7 @@ pub struct Engine {
     /// Where files lie that are made from the store.
     derived: Option<PathBuf>,
     bulk: rayon::ThreadPool,
+    secret: Secret,
     writer: Writer,
 }
 
@@ -135,7 +143,13 @@ impl Engine {
             .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
         let bulk = background::pool()
             .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
-        Ok(Self { store, catalog, sequence, loaded, derived, bulk, writer })
+        let secret = store.secret();
+        Ok(Self { store, catalog, sequence, loaded, derived, bulk, secret, writer })
+    }
+
+    /// The secret of its store.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
     }
 
     /// What it took to load the memories.
@@ -153,9 +167,7 @@ impl Engine {
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
         let idempotency = idempotency(request, &("create_memory", &new))?;
-        let name = new.name.clone();
-        let reply = self.write(Work::CreateMemory(new), idempotency)?;
-        reply.memory.filter(|memory| !memory.deleted).ok_or(EngineError::NoMemory(name))
+        answered_memory(self.write(Work::CreateMemory(new), idempotency)?)
     }
 
     /// Changes a memory; `expected` is the revision that the change was made for.
@@ -170,9 +182,14 @@ impl Engine {
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
         let idempotency = idempotency(request, &("update_memory", name, &patch, expected))?;
-        let memory = self.named(name)?.key;
-        let reply = self.write(Work::UpdateMemory { memory, patch, expected }, idempotency)?;
-        reply.memory.ok_or_else(|| EngineError::NoMemory(name.clone()))
+        let reply = match self.catalog.by_name(name) {
+            Some(memory) => {
+                let work = Work::UpdateMemory { memory: memory.key, patch, expected };
+                self.write(work, idempotency)?
+            }
+            None => self.repeat(idempotency, name)?,
+        };
+        answered_memory(reply)
     }
 
     /// Deletes a memory, with its units only when `force` says so.
@@ -187,7 +204,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let idempotency = idempotency(request, &("delete_memory", name, force))?;
         let Some(memory) = self.catalog.by_name(name) else {
-            return self.gone_before(idempotency, || EngineError::NoMemory(name.clone()));
+            return self.repeat(idempotency, name).map(drop);
         };
         let work = Work::DeleteMemory { memory: memory.key, force };
         self.write(work, idempotency).map(drop)
@@ -218,7 +235,9 @@ impl Engine {
         field: impl Fn(usize) -> String,
     ) -> Result<Vec<Unit>, EngineError> {
         let idempotency = idempotency(request, &("create_units", name, &contents))?;
-        let memory = self.named(name)?;
+        let Some(memory) = self.catalog.by_name(name) else {
+            return Ok(self.repeat(idempotency, name)?.units);
+        };
         let mut numbering = memory.index.numbering_of_few();
         let units = contents
             .into_iter()
@@ -269,9 +288,13 @@ impl Engine {
         request: RequestId,
     ) -> Result<Unit, EngineError> {
         let idempotency = idempotency(request, &("update_unit", name, id, &patch, expected))?;
-        let memory = self.named(name)?.key;
-        let work = Work::UpdateUnit { memory, id, patch: Box::new(patch), expected };
-        let reply = self.write(work, idempotency)?;
+        let reply = match self.catalog.by_name(name) {
+            Some(memory) => {
+                let (memory, patch) = (memory.key, Box::new(patch));
+                self.write(Work::UpdateUnit { memory, id, patch, expected }, idempotency)?
+            }
+            None => self.repeat(idempotency, name)?,
+        };
         reply.units.into_iter().next().ok_or_else(|| EngineError::NoUnit(name.clone(), id))
     }
 
@@ -287,59 +310,11 @@ impl Engine {
         request: RequestId,
     ) -> Result<(), EngineError> {
         let idempotency = idempotency(request, &("delete_unit", name, id, expected))?;
-        let memory = self.named(name)?.key;
-        self.write(Work::DeleteUnit { memory, id, expected }, idempotency).map(drop)
-    }
-
-    /// How far an import is on disk; nothing when it is new.
-    ///
-    /// # Errors
-    /// No such memory; the id belongs to another import or request; the store.
-    pub fn import_progress(&self, import: &Import) -> Result<ImportProgress, EngineError> {
-        self.named(&import.memory)?;
-        let earlier = self.remembered(import.idempotency()?)?;
-        Ok(earlier.and_then(|it| it.import()).unwrap_or_default())
-    }
-
-    /// Checks and analyses the units of a batch, in parallel.
-    ///
-    /// # Errors
-    /// No such memory.
-    pub fn prepare(
-        &self,
-        name: &MemoryName,
-        contents: Vec<UnitContent>,
-    ) -> Result<Vec<Result<Prepared, ContentFault>>, EngineError> {
-        let memory = self.named(name)?;
-        let prepared = contents.into_par_iter().map_init(
-            || memory.index.numbering(),
-            |numbering, content| Prepared::new(content, &memory, numbering),
-        );
-        Ok(self.bulk.install(|| prepared.collect()))
-    }
-
-    /// Hands one batch of an import in and waits for a place in the queue, not for the disk. `rejected` units were read
-    /// beside them and are counted; after the `last` batch the import is complete.
-    ///
-    /// # Errors
-    /// No such memory; the engine stops.
-    pub fn import(
-        &self,
-        import: &Import,
-        number: u64,
-        units: Vec<Prepared>,
-        rejected: u64,
-        last: bool,
-    ) -> Result<ImportAnswer, EngineError> {
-        let memory = self.named(&import.memory)?.key;
-        // Deleted and made again since the units were prepared: their numbers are those of the old one.
-        if units.iter().any(|unit| unit.memory != memory) {
-            return Err(EngineError::NoMemory(import.memory.clone()));
-        }
-        let batch = ImportBatch { memory, number, policy: import.policy, units, rejected, last };
-        let idempotency = Some(import.idempotency()?);
-        let answer = self.writer.submit_when_free(Work::ImportBatch(batch), idempotency)?;
-        Ok(ImportAnswer { answer, received: None })
+        let Some(memory) = self.catalog.by_name(name) else {
+            return self.repeat(idempotency, name).map(drop);
+        };
+        let work = Work::DeleteUnit { memory: memory.key, id, expected };
+        self.write(work, idempotency).map(drop)
     }
 
     /// Commits above `after`, in order.
@@ -389,84 +364,24 @@ impl Engine {
         receive(self.writer.submit(work, idempotency)?.blocking_recv())
     }
 
-    /// What is remembered of a request.
-    fn remembered(&self, idempotency: Idempotency) -> Result<Option<Outcome>, EngineError> {
-        plan::remembered(self.store.request(idempotency.key)?, idempotency)
-    }
-
-    /// The answer for something that is not there: fine if this very request deleted it.
-    fn gone_before(
+    /// The answer to a request for a memory that is not there: that of the first time if this very request came before.
+    fn repeat(
         &self,
         idempotency: Option<Idempotency>,
-        missing: impl Fn() -> EngineError,
-    ) -> Result<(), EngineError> {
-        match idempotency.map(|it| self.remembered(it)).transpose()?.flatten() {
-            Some(Outcome::Deleted) => Ok(()),
-            _ => Err(missing()),
-        }
+        name: &MemoryName,
+    ) -> Result<Reply, EngineError> {
+        let missing = || EngineError::NoMemory(name.clone());
+        let idempotency = idempotency.ok_or_else(missing)?;
+        let record = self.store.request(idempotency.key)?;
+        let earlier = Remembered::read(record, idempotency)?.ok_or_else(missing)?;
+        let version = |memory, id, revision| Ok(self.store.version(memory, id, revision)?);
+        earlier.replay(idempotency, version, |_| None)
     }
 }
 
-/// What an import is: the same values name the same import when it is resumed.
-#[derive(Debug, Clone)]
-pub struct Import {
-    /// The client's name for it.
-    pub id: RequestKey,
-    /// Where the units go.
-    pub memory: MemoryName,
-    /// What to do with units that are there already.
-    pub policy: DuplicatePolicy,
-}
-
-impl Import {
-    fn idempotency(&self) -> Result<Idempotency, EngineError> {
-        let fingerprint = fingerprint(&("import", &self.memory, self.policy)).map_err(internal)?;
-        Ok(Idempotency { key: self.id, fingerprint, field: "import_id" })
-    }
-}
-
-/// The acknowledgement of a batch, when it comes.
-pub struct ImportAnswer {
-    answer: Answer,
-    received: Option<Result<Reply, EngineError>>,
-}
-
-impl ImportAnswer {
-    /// Waits until it is there; may be abandoned and called again.
-    pub async fn ready(&mut self) {
-        if self.received.is_none() {
-            self.received = Some(receive((&mut self.answer).await));
-        }
-    }
-
-    /// [`Self::acknowledged`] for callers that may block.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn wait(self) -> Result<ImportProgress, EngineError> {
-        let reply = match self.received {
-            Some(received) => received?,
-            None => receive(self.answer.blocking_recv())?,
-        };
-        Ok(stored_batch(reply)?.progress)
-    }
-
-    /// How far the import is on disk, at least through this batch, and what became of its units.
-    ///
-    /// # Errors
-    /// A gap in the numbers; the id used for something else; the store.
-    pub async fn acknowledged(mut self) -> Result<StoredBatch, EngineError> {
-        self.ready().await;
-        stored_batch(self.received.unwrap_or_else(|| Err(EngineError::writer_ended()))?)
-    }
-}
-
-fn stored_batch(reply: Reply) -> Result<StoredBatch, EngineError> {
-    let progress = reply
-        .outcome
-        .import()
-        .ok_or_else(|| EngineError::Internal("an import answered something else".to_owned()))?;
-    Ok(StoredBatch { progress, verdicts: reply.verdicts })
+fn answered_memory(reply: Reply) -> Result<MemoryRecord, EngineError> {
+    let missing = || EngineError::Internal("no memory was answered".to_owned());
+    reply.memory.ok_or_else(missing)
 }
 
 fn receive<E>(answer: Result<Result<Reply, EngineError>, E>) -> Result<Reply, EngineError> {

@@ -3,6 +3,8 @@
 //! The planner is the writer's private view: the store as it will be when everything planned so far is committed. It
 //! decides under no lock because there is one writer. Knows nothing of threads, queues or fsync.
 
+mod import;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,11 +17,11 @@ use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
 use super::error::EngineError;
 use super::memory::{Catalog, Memory};
-use super::prepare::{Prepared, UnitPatch};
-use super::work::{
-    DuplicatePolicy, Idempotency, ImportBatch, ImportProgress, MemoryPatch, NewMemory, Outcome,
-    Reply, UnitVerdict, Work,
-};
+use super::patch::UnitPatch;
+use super::prepare::Prepared;
+use super::requests::{Idempotency, Outcome, Remembered};
+use super::work::{MemoryPatch, NewMemory, Reply, Work};
+use import::{import_reply, import_state};
 
 /// The changes of one commit to one memory's index.
 pub(super) struct IndexUpdate {
@@ -74,13 +76,13 @@ impl<'a> Planner<'a> {
     ) -> Result<Reply, EngineError> {
         let earlier = match idempotency {
             None => None,
-            Some(idempotency) => self.earlier(idempotency)?,
+            Some(idempotency) => self.earlier(&work, idempotency)?.zip(Some(idempotency)),
         };
-        if let Some(outcome) = &earlier
-            && outcome.import().is_none()
-        {
-            return self.repeat(outcome.clone());
-        }
+        let import = match earlier {
+            Some((earlier, _)) if earlier.outcome.is_import() => Some(earlier.outcome),
+            Some((earlier, idempotency)) => return self.repeat(earlier, idempotency),
+            None => None,
+        };
         let mut commit = Commit { time: self.now, ..Commit::default() };
         let reply = match work {
             Work::CreateMemory(new) => self.create_memory(new, &mut commit),
@@ -96,8 +98,12 @@ impl<'a> Planner<'a> {
                 self.delete_unit(memory, id, expected, &mut commit)
             }
             Work::ImportBatch(batch) => {
-                let progress = earlier.and_then(|it| it.import()).unwrap_or_default();
-                self.import(batch, progress, &mut commit)
+                let state = import_state(import, batch.memory);
+                self.import(batch, state, idempotency, &mut commit)
+            }
+            Work::ImportProgress { memory } => {
+                self.record(memory)?;
+                Ok(import_reply(import_state(import, memory)))
             }
             Work::Tidy { before } => self.tidy(before, &mut commit),
             Work::Compacted => Ok(Reply::of(Outcome::Tidied { more: false })),
@@ -105,61 +111,99 @@ impl<'a> Planner<'a> {
         if commit == (Commit { time: self.now, ..Commit::default() }) {
             return Ok(reply);
         }
-        if let Some(Idempotency { key, fingerprint, .. }) = idempotency {
-            let outcome = postcard::to_stdvec(&reply.outcome)
-                .map_err(|error| EngineError::Internal(error.to_string()))?;
-            let record = RequestRecord { time: self.now, fingerprint, outcome };
-            self.requests.insert(key, record.clone());
-            commit.requests.push((key, record));
+        if let Some(idempotency) = idempotency {
+            self.remember(idempotency.key, idempotency, &reply.outcome, &mut commit)?;
         }
-        self.add(commit, reply.outcome.import().is_some());
+        self.add(commit, reply.outcome.is_import());
         Ok(reply)
+    }
+
+    /// Adds what is remembered of a request to its commit.
+    fn remember(
+        &mut self,
+        key: RequestKey,
+        Idempotency { fingerprint, .. }: Idempotency,
+        outcome: &Outcome,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let record = RequestRecord { time: self.now, fingerprint, outcome: outcome.to_bytes()? };
+        self.requests.insert(key, record.clone());
+        commit.requests.push((key, record));
+        Ok(())
     }
 
     /// Adds a commit to the plan: a batch of an import to the transaction of the batch before it, where that is wanted and
     /// there is room, so that what costs the same for any number of units is paid less often.
     fn add(&mut self, commit: Commit, imports: bool) {
+        // The record of an import is the last request of its commit.
         if let Some(last) = self.commits.last_mut()
             && imports
             && self.together
             && last.units.len() + commit.units.len() <= BATCH_UNITS_MAX
-            && last.requests.len() == 1
-            && last.requests.iter().zip(&commit.requests).all(|(a, b)| a.0 == b.0)
+            && last.requests.last().map(|it| it.0) == commit.requests.last().map(|it| it.0)
             && last.memories.len() == 1
             && last.memories.iter().zip(&commit.memories).all(|(a, b)| a.key == b.key)
         {
             last.units.extend(commit.units);
-            (last.memories, last.requests) = (commit.memories, commit.requests);
+            last.requests.pop();
+            last.requests.extend(commit.requests);
+            last.memories = commit.memories;
         } else {
             self.commits.push(commit);
         }
     }
 
-    /// What was answered when this request came before.
-    fn earlier(&self, idempotency: Idempotency) -> Result<Option<Outcome>, EngineError> {
-        let record = match self.requests.get(&idempotency.key) {
-            Some(record) => Some(record.clone()),
-            None => self.store.request(idempotency.key)?,
+    /// What is remembered of this request, if it came before.
+    fn earlier(
+        &self,
+        work: &Work,
+        idempotency: Idempotency,
+    ) -> Result<Option<Remembered>, EngineError> {
+        let record = self.request(idempotency.key)?;
+        let Some(earlier) = Remembered::read(record, idempotency)? else { return Ok(None) };
+        let memory = match work {
+            Work::CreateMemory(new) => self.named(&new.name),
+            _ => work.memory().and_then(|key| self.records.get(&key)),
         };
-        remembered(record, idempotency)
+        if let Some(memory) = memory {
+            earlier.check_memory(memory, idempotency)?;
+        }
+        Ok(Some(earlier))
     }
 
-    /// Answers a repeated request with what it made, as it is now.
-    fn repeat(&self, outcome: Outcome) -> Result<Reply, EngineError> {
-        let mut reply = Reply::of(outcome);
-        match &reply.outcome {
-            Outcome::Memory(key) => reply.memory = self.records.get(key).cloned(),
-            Outcome::Units(key, ids) => {
-                for &id in ids {
-                    reply.units.extend(self.unit(*key, id)?.as_deref().cloned());
-                }
-            }
-            Outcome::Deleted
-            | Outcome::Import(_)
-            | Outcome::Imported(_)
-            | Outcome::Tidied { .. } => {}
+    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, EngineError> {
+        match self.requests.get(&key) {
+            Some(record) => Ok(Some(record.clone())),
+            None => Ok(self.store.request(key)?),
         }
-        Ok(reply)
+    }
+
+    /// Answers a repeated request as the first time.
+    fn repeat(&self, earlier: Remembered, by: Idempotency) -> Result<Reply, EngineError> {
+        let version = |memory, id, revision| self.version(memory, id, revision);
+        earlier.replay(by, version, |key| self.records.get(&key).cloned())
+    }
+
+    /// A unit as it was in a revision.
+    fn version(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+        revision: u64,
+    ) -> Result<Option<Unit>, EngineError> {
+        let planned = self.commits.iter().flat_map(|commit| &commit.units).find_map(|write| {
+            let of_memory = matches!(write, UnitWrite::Create(key, _) | UnitWrite::Update(key, _) if *key == memory);
+            write.unit().filter(|unit| of_memory && unit.id == id && unit.revision == revision)
+        });
+        match planned {
+            Some(unit) => Ok(Some(unit.clone())),
+            None => Ok(self.store.version(memory, id, revision)?),
+        }
+    }
+
+    /// The live memory of a name.
+    fn named(&self, name: &MemoryName) -> Option<&MemoryRecord> {
+        self.records.values().find(|record| !record.deleted && record.name == *name)
     }
 
     fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Arc<Unit>>, EngineError> {
@@ -187,7 +231,7 @@ impl<'a> Planner<'a> {
     }
 
     fn create_memory(&mut self, new: NewMemory, commit: &mut Commit) -> Result<Reply, EngineError> {
-        if self.records.values().any(|record| !record.deleted && record.name == new.name) {
+        if self.named(&new.name).is_some() {
             return Err(EngineError::MemoryExists(new.name));
         }
         let key =
@@ -244,7 +288,7 @@ impl<'a> Planner<'a> {
         record.deleted = true;
         record.changed = self.now;
         self.put_record(record, commit);
-        Ok(Reply::of(Outcome::Deleted))
+        Ok(Reply::of(Outcome::DeletedFrom(key)))
     }
 
     fn create_units(
@@ -259,8 +303,8 @@ impl<'a> Planner<'a> {
         }
         self.close(memory, commit);
         let units = commit.units.iter().filter_map(UnitWrite::unit).cloned().collect::<Vec<_>>();
-        let ids = units.iter().map(|unit| unit.id).collect();
-        Ok(Reply { units, ..Reply::of(Outcome::Units(key, ids)) })
+        let versions = units.iter().map(|unit| (unit.id, unit.revision)).collect();
+        Ok(Reply { units, ..Reply::of(Outcome::UnitVersions(key, versions)) })
     }
 
     /// Adds a new unit to the plan.
@@ -284,7 +328,7 @@ impl<'a> Planner<'a> {
         let key = memory.record.key;
         let (source_hash, content_hash) = (prepared.source_hash, prepared.content_hash);
         self.by_source.entry((key, source_hash)).or_default().push((id, content_hash));
-        let (content, entry) = prepared.finish(id, created, self.now);
+        let (content, entry) = prepared.finish((id, revision), created, self.now);
         memory.changes.push(IndexChange::PutNumbered(entry));
         let unit = Arc::new(Unit { id, revision, content });
         self.units.insert((key, id), Some(Arc::clone(&unit)));
@@ -305,15 +349,16 @@ impl<'a> Planner<'a> {
         check_revision(|| unit_resource(name, id), expected, unit.revision)?;
         let (revision, created) = (unit.revision + 1, unit.content.created);
         let open = self.memory(key)?;
-        let content = patch.apply(unit.content.clone());
-        let prepared =
-            Prepared::new(content, &open, &mut open.index.numbering_of_few()).map_err(|fault| {
+        let prepared = patch
+            .apply(unit.content.clone())
+            .and_then(|content| Prepared::new(content, &open, &mut open.index.numbering_of_few()))
+            .map_err(|fault| {
                 EngineError::invalid(format!("unit.{}", fault.field), fault.message)
             })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);
         commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
         self.close(memory, commit);
-        let outcome = Outcome::Units(key, vec![id]);
+        let outcome = Outcome::UnitVersions(key, vec![(id, revision)]);
         Ok(Reply { units: vec![Unit::clone(&unit)], ..Reply::of(outcome) })
     }
 
@@ -333,111 +378,7 @@ impl<'a> Planner<'a> {
         memory.changes.push(IndexChange::Remove(id));
         commit.units.push(UnitWrite::Delete(key, id, unit.revision));
         self.close(memory, commit);
-        Ok(Reply::of(Outcome::Deleted))
-    }
-
-    fn import(
-        &mut self,
-        batch: ImportBatch,
-        mut progress: ImportProgress,
-        commit: &mut Commit,
-    ) -> Result<Reply, EngineError> {
-        let reply = |progress: ImportProgress| {
-            let complete = progress.complete;
-            Reply::of(if complete {
-                Outcome::Imported(progress)
-            } else {
-                Outcome::Import(progress)
-            })
-        };
-        if batch.number <= progress.acked_through {
-            return Ok(reply(progress));
-        }
-        if batch.number != progress.acked_through + 1 {
-            return Err(EngineError::invalid(
-                "batch.number",
-                format!(
-                    "batch {} came, but {} is next: send the batches in order without gaps",
-                    batch.number,
-                    progress.acked_through + 1
-                ),
-            ));
-        }
-        if progress.complete {
-            let what = "this import ended with an earlier batch; take a new import_id";
-            return Err(EngineError::invalid("batch.number", what));
-        }
-        let mut memory = OpenMemory::new(self.record(batch.memory)?);
-        let mut verdicts = Vec::with_capacity(batch.units.len());
-        progress.complete = batch.last;
-        progress.acked_through = batch.number;
-        progress.counts.read += batch.units.len() as u64 + batch.rejected;
-        progress.counts.rejected += batch.rejected;
-        for prepared in batch.units {
-            match self.judge(memory.record.key, &prepared, batch.policy)? {
-                Verdict::New => {
-                    self.create(&mut memory, prepared, commit);
-                    progress.counts.stored += 1;
-                    verdicts.push(UnitVerdict::Stored);
-                }
-                Verdict::Replace(old) => {
-                    let (id, revision) = (old.id, old.revision + 1);
-                    let unit = self.put(&mut memory, id, revision, old.content.created, prepared);
-                    commit.units.push(UnitWrite::Update(memory.record.key, unit));
-                    progress.counts.stored += 1;
-                    progress.counts.replaced += 1;
-                    verdicts.push(UnitVerdict::Replaced);
-                }
-                Verdict::Duplicate => {
-                    progress.counts.duplicates += 1;
-                    verdicts.push(UnitVerdict::Duplicate);
-                }
-            }
-        }
-        self.close(memory, commit);
-        Ok(Reply { verdicts, ..reply(progress) })
-    }
-
-    /// What to do with an imported unit.
-    fn judge(
-        &self,
-        key: MemoryKey,
-        prepared: &Prepared,
-        policy: DuplicatePolicy,
-    ) -> Result<Verdict, EngineError> {
-        if policy == DuplicatePolicy::KeepAll {
-            return Ok(Verdict::New);
-        }
-        let source_hash = prepared.source_hash;
-        let stored = self.catalog.by_key(key).map(|memory| memory.index.exact(source_hash));
-        let planned = self.by_source.get(&(key, source_hash));
-        let mut newest: Option<Arc<Unit>> = None;
-        for (id, content_hash) in
-            stored.into_iter().flatten().chain(planned.into_iter().flatten().copied())
-        {
-            // Only a replacement cares about units with another target.
-            let may_be_identical = content_hash == prepared.content_hash;
-            if policy == DuplicatePolicy::SkipIdentical && !may_be_identical {
-                continue;
-            }
-            let Some(unit) = self.unit(key, id)? else {
-                continue;
-            };
-            if unit.content.source != prepared.content.source {
-                continue;
-            }
-            if unit.content.target == prepared.content.target {
-                return Ok(Verdict::Duplicate);
-            }
-            let age = |unit: &Unit| (unit.content.changed, unit.id);
-            if newest.as_ref().is_none_or(|newest| age(newest) < age(&unit)) {
-                newest = Some(unit);
-            }
-        }
-        Ok(match newest {
-            Some(old) if policy == DuplicatePolicy::ReplaceSameSource => Verdict::Replace(old),
-            _ => Verdict::New,
-        })
+        Ok(Reply::of(Outcome::DeletedFrom(key)))
     }
 
     /// One step of forgetting: old requests, and units of deleted memories.
@@ -485,33 +426,12 @@ impl OpenMemory {
     }
 }
 
-enum Verdict {
-    New,
-    Replace(Arc<Unit>),
-    Duplicate,
-}
-
 /// Requests forgotten in one commit.
 const FORGET_REQUESTS_MAX: usize = 1_000;
 
-/// What a record says of a request, if it is of this one.
-pub(super) fn remembered(
-    record: Option<RequestRecord>,
-    idempotency: Idempotency,
-) -> Result<Option<Outcome>, EngineError> {
-    let Some(record) = record else {
-        return Ok(None);
-    };
-    if record.fingerprint != idempotency.fingerprint {
-        return Err(EngineError::RequestReused(idempotency.field));
-    }
-    let outcome = postcard::from_bytes(&record.outcome)
-        .map_err(|error| EngineError::Internal(format!("stored request: {error}")))?;
-    Ok(Some(outcome))
-}
-
 fn memory_reply(record: MemoryRecord) -> Reply {
-    Reply { memory: Some(record.clone()), ..Reply::of(Outcome::Memory(record.key)) }
+    let outcome = Outcome::MemoryVersion(Box::new((&record).into()));
+    Reply { memory: Some(record), ..Reply::of(outcome) }
 }
 
 fn check_revision(

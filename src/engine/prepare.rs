@@ -1,17 +1,17 @@
 //! What is computed once for a unit on its way in? Its checks, its forms, its hashes: before the writer, in parallel.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::check::{ContentFault, check_content};
 use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering, Side};
 use crate::store::MemoryKey;
 use crate::text::{Analysis, Analyzer, Scan, canonical};
-use crate::unit::{Context, Segment, Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{Segment, Timestamp, Unit, UnitContent, UnitId};
 
+use super::error::EngineError;
 use super::memory::Memory;
 
 /// A unit that passed its checks, with everything the index of its memory wants of it.
@@ -52,18 +52,24 @@ impl Prepared {
         Ok(Self { numbered, source_hash, content_hash, memory: memory.key, content })
     }
 
-    /// The stored content and the index entry, once the store has given number and time.
+    /// The stored content and the index entry, once the store has given number, revision and time.
     pub(super) fn finish(
         self,
-        id: UnitId,
+        (id, revision): (UnitId, u64),
         created: Option<Timestamp>,
         now: Timestamp,
     ) -> (UnitContent, NumberedEntry) {
         let mut content = self.content;
         let changed = *content.changed.get_or_insert(now);
         content.created = Some(content.created.or(created).unwrap_or(now));
-        (content, self.numbered.at(id, changed))
+        (content, self.numbered.at(id, short_revision(revision), changed))
     }
+}
+
+/// A revision as the index keeps it: enough to tell one from those before and after it.
+#[expect(clippy::cast_possible_truncation)]
+pub(super) fn short_revision(revision: u64) -> u32 {
+    revision as u32
 }
 
 /// What the index wants of a unit that passed its checks.
@@ -75,6 +81,7 @@ pub(super) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
         analyzers.source.analyze_into(&content.source.text, analysis);
         let tags = tag_signature(&content.source, analysis);
         let facts = Facts {
+            revision: short_revision(unit.revision),
             document: content.document.clone(),
             author: content.author.clone(),
             ..facts(content, analysis, tags)
@@ -109,54 +116,6 @@ fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
         context: content.context,
         changed: content.changed.unwrap_or_default(),
         ..Facts::default()
-    }
-}
-
-/// The fields of a unit that a change names; `None` leaves one as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitPatch {
-    /// The text that was translated.
-    pub source: Option<Segment>,
-    /// Its translation.
-    pub target: Option<Segment>,
-    /// Its neighbours.
-    pub context: Option<Context>,
-    /// The document it came from.
-    pub document: Option<String>,
-    /// Who wrote or last changed the translation.
-    pub author: Option<String>,
-    /// When it was first translated.
-    pub created: Option<Timestamp>,
-    /// When it was last changed; the store's clock when the change does not say.
-    pub changed: Option<Timestamp>,
-    /// All attributes.
-    pub attributes: Option<BTreeMap<String, String>>,
-    /// Single attributes; `None` takes one away.
-    pub attribute: BTreeMap<String, Option<String>>,
-}
-
-impl UnitPatch {
-    pub(super) fn apply(self, mut content: UnitContent) -> UnitContent {
-        fn set<T>(place: &mut T, value: Option<T>) {
-            if let Some(value) = value {
-                *place = value;
-            }
-        }
-        set(&mut content.source, self.source);
-        set(&mut content.target, self.target);
-        set(&mut content.context, self.context);
-        set(&mut content.document, self.document);
-        set(&mut content.author, self.author);
-        set(&mut content.attributes, self.attributes);
-        for (key, value) in self.attribute {
-            match value {
-                Some(value) => content.attributes.insert(key, value),
-                None => content.attributes.remove(&key),
-            };
-        }
-        content.created = self.created.or(content.created);
-        content.changed = self.changed;
-        content
     }
 }
 
@@ -203,6 +162,28 @@ fn content_hash(content: &UnitContent) -> u64 {
         }
     }
     hasher.digest()
+}
+
+/// What tells two batches of an import apart: everything that came in, before anything is made of it. A unit that could not be
+/// read counts with the reason.
+///
+/// # Errors
+/// None that is to be expected: units can always be written.
+pub fn batch_digest<'a>(
+    units: impl Iterator<Item = Result<&'a UnitContent, &'a str>>,
+    (rejected, last): (u64, bool),
+) -> Result<u64, EngineError> {
+    let mut hasher = Xxh3::new();
+    let mut bytes = Vec::new();
+    for unit in units {
+        bytes.clear();
+        bytes = postcard::to_extend(&unit, bytes)
+            .map_err(|error| EngineError::Internal(error.to_string()))?;
+        hasher.update(&bytes);
+    }
+    hasher.update(&rejected.to_le_bytes());
+    hasher.update(&[u8::from(last)]);
+    Ok(hasher.digest())
 }
 
 /// What tells two requests with one id apart.

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{MemoryKey, MemoryRecord, RequestKey};
+use crate::store::{MemoryKey, MemoryRecord};
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
 
-use super::prepare::{Prepared, UnitPatch};
+use super::patch::UnitPatch;
+use super::prepare::Prepared;
+use super::requests::Outcome;
 
 /// What to do with an imported unit that the memory has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,6 +120,10 @@ pub(super) enum Work {
         expected: Option<u64>,
     },
     ImportBatch(ImportBatch),
+    /// Nothing to write: how far an import is, once everything before is on disk.
+    ImportProgress {
+        memory: MemoryKey,
+    },
     /// Forget requests carried out before a moment, and delete what deleted memories still hold: one step of it.
     Tidy {
         before: Timestamp,
@@ -127,11 +133,25 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// The memory that it is for; `None` when that is still to be made.
+    pub(super) fn memory(&self) -> Option<MemoryKey> {
+        match self {
+            Self::UpdateMemory { memory, .. }
+            | Self::DeleteMemory { memory, .. }
+            | Self::CreateUnits { memory, .. }
+            | Self::UpdateUnit { memory, .. }
+            | Self::DeleteUnit { memory, .. }
+            | Self::ImportProgress { memory } => Some(*memory),
+            Self::ImportBatch(batch) => Some(batch.memory),
+            Self::CreateMemory(_) | Self::Tidy { .. } | Self::Compacted => None,
+        }
+    }
+
     /// Units that it writes.
     pub(super) fn units(&self) -> usize {
         match self {
             Self::CreateUnits { units, .. } => units.len(),
-            Self::ImportBatch(batch) => batch.units.len(),
+            Self::ImportBatch(batch) => batch.content.units.len(),
             _ => 0,
         }
     }
@@ -140,47 +160,23 @@ impl Work {
 /// One batch of an import.
 pub(super) struct ImportBatch {
     pub(super) memory: MemoryKey,
-    pub(super) number: u64,
     pub(super) policy: DuplicatePolicy,
-    pub(super) units: Vec<Prepared>,
-    pub(super) rejected: u64,
+    pub(super) content: PreparedBatch,
+}
+
+/// The units of a batch of an import, ready to be stored.
+pub struct PreparedBatch {
+    /// 1, 2, 3, ….
+    pub number: u64,
+    /// Those that passed their checks.
+    pub units: Vec<Prepared>,
+    /// How many did not, or could not be read; they are counted.
+    pub rejected: u64,
     /// None comes after it.
-    pub(super) last: bool,
-}
-
-/// Makes a write repeatable.
-#[derive(Clone, Copy)]
-pub(super) struct Idempotency {
-    pub(super) key: RequestKey,
-    pub(super) fingerprint: u128,
-    /// Name of the field it came in.
-    pub(super) field: &'static str,
-}
-
-/// What is remembered of a write that may be repeated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Outcome {
-    Memory(MemoryKey),
-    Units(MemoryKey, Vec<UnitId>),
-    Deleted,
-    Import(ImportProgress),
-    /// Whether there is more of the kind to do.
-    Tidied {
-        more: bool,
-    },
-    /// An import whose last batch is stored.
-    Imported(ImportProgress),
-}
-
-impl Outcome {
-    /// How far an import is, if it is one.
-    pub(super) fn import(&self) -> Option<ImportProgress> {
-        match self {
-            Self::Import(progress) => Some(ImportProgress { complete: false, ..*progress }),
-            Self::Imported(progress) => Some(ImportProgress { complete: true, ..*progress }),
-            _ => None,
-        }
-    }
+    pub last: bool,
+    /// What it held when it came in: a batch of the same number with another digest is another batch. See
+    /// [`super::batch_digest`].
+    pub digest: u64,
 }
 
 /// What a write answers.

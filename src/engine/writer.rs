@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::limits::{GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
 use crate::matching::IndexChange;
-use crate::store::{MemoryKey, MemoryRecord, Retention, Sequence, Store};
+use crate::store::{MemoryKey, MemoryRecord, Retention, Sequence, Store, StoreError};
 use crate::unit::Timestamp;
 
 use super::background::step_back;
@@ -21,8 +21,9 @@ use super::checkpoints::{CHECKPOINT_IDLE, Keeper};
 use super::error::EngineError;
 use super::memory::Catalog;
 use super::plan::Planner;
+use super::requests::{Idempotency, Outcome};
 use super::upkeep::ago;
-use super::work::{Idempotency, Outcome, Reply, Work};
+use super::work::{Reply, Work};
 
 /// Where writes are handed in.
 pub(super) struct Writer {
@@ -232,6 +233,15 @@ impl Loop {
     }
 
     fn carry_out(&mut self, group: Vec<Job>) {
+        // What a failed commit left can be read and is not on disk: not even a repeated request is answered from it.
+        if let Some(cause) = self.store.poisoned() {
+            for job in group {
+                let error = EngineError::Store(StoreError::Poisoned(cause.clone()));
+                // Whoever asked may have gone.
+                let _ = job.answer.send(Err(error));
+            }
+            return;
+        }
         // Time never runs backwards in the store, whatever the clock does.
         self.last_time = now().max(Timestamp { micros: self.last_time.micros + 1 });
         let before = self.records.clone();
@@ -303,7 +313,7 @@ impl Loop {
         for (answer, reply) in answers {
             let reply = match (&failure, reply) {
                 (Some(_), Ok(_)) if poison.is_some() => Err(EngineError::Store(
-                    crate::store::StoreError::Poisoned(poison.clone().unwrap_or_default()),
+                    StoreError::Poisoned(poison.clone().unwrap_or_default()),
                 )),
                 (Some(cause), Ok(_)) => Err(EngineError::Internal(cause.clone())),
                 (_, reply) => reply,

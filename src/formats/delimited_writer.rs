@@ -21,7 +21,7 @@ pub(super) struct DelimitedWriter<W> {
 impl<W: Write> DelimitedWriter<W> {
     pub(super) fn new(mut out: W, format: Format, header: &FileHeader) -> io::Result<Self> {
         let quoted = format == Format::Csv;
-        let (source, target) = if header.source_lang.accepts(&header.target_lang) {
+        let (source, target) = if header.source_lang.primary() == header.target_lang.primary() {
             ("source", "target")
         } else {
             (header.source_lang.as_str(), header.target_lang.as_str())

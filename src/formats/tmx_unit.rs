@@ -94,7 +94,7 @@ impl TranslationUnit {
             (0..self.variants.len()).filter(|&it| fits(&self.variants[it])).collect()
         };
         let in_particular = wanted.as_str() != wanted.primary();
-        if wanted.accepts(other) {
+        if wanted.primary() == other.primary() {
             return with(&|lang| {
                 lang == wanted || (!in_particular && lang != other && wanted.accepts(lang))
             });

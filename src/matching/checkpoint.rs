@@ -139,7 +139,7 @@ impl Plain for Posting {
     }
 }
 
-type FactNumbers = (((u64, u64), (u64, u64)), ((i64, (u32, u32)), (u32, u32)));
+type FactNumbers = (((u64, u64), (u64, u64)), ((i64, (u32, u32)), (u32, (u32, u32))));
 
 impl Plain for RowFacts {
     const BYTES: usize = FactNumbers::BYTES;
@@ -148,13 +148,14 @@ impl Plain for RowFacts {
     fn put(&self, out: &mut Vec<u8>) {
         let hashes = ((self.unit.0, self.source_hash), (self.content_hash, self.tags));
         let place = (self.changed.micros, self.neighbours.numbers());
-        (hashes, (place, (self.document, self.author))).put(out);
+        (hashes, (place, (self.document, (self.author, self.revision)))).put(out);
     }
 
     #[inline]
     fn take(bytes: &[u8]) -> Self {
-        let (((unit, source_hash), (content_hash, tags)), (place, (document, author))) =
+        let (((unit, source_hash), (content_hash, tags)), (place, names)) =
             FactNumbers::take(bytes);
+        let (document, (author, revision)) = names;
         Self {
             unit: crate::unit::UnitId(unit),
             source_hash,
@@ -164,6 +165,7 @@ impl Plain for RowFacts {
             neighbours: super::rows::Neighbours::of_numbers(place.1),
             document,
             author,
+            revision,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::text::Analysis;
-use crate::unit::{Timestamp, UnitId};
+use crate::unit::UnitId;
 
 use super::families::Families;
 use super::form::Form;
@@ -83,8 +83,8 @@ pub struct Page<'a> {
 pub struct Passage {
     /// Which, and where in the order.
     pub place: Place,
-    /// When the unit was last changed.
-    pub changed: Timestamp,
+    /// The revision that was found, the last 32 bits.
+    pub revision: u32,
     /// Where it stands, in numbers of tokens that count; overlapping only where the words of a phrase do.
     pub tokens: Vec<Range<usize>>,
 }
@@ -289,7 +289,7 @@ impl Search<'_> {
         let facts = rows.facts(row);
         (self.gate.lets_through(facts) && self.gate.accepts(facts)).then(|| Passage {
             place: place(rows, row),
-            changed: facts.changed,
+            revision: facts.revision,
             tokens: found.clone(),
         })
     }

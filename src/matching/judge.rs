@@ -157,8 +157,9 @@ impl<'a> Judge<'a> {
             true => MatchKind::Exact,
             false => MatchKind::Fuzzy,
         };
-        let RowFacts { unit, changed, .. } = *facts;
-        Some(Hit { unit, kind, score, deductions, penalty: self.options.penalty, changed })
+        let RowFacts { unit, changed, revision, .. } = *facts;
+        let penalty = self.options.penalty;
+        Some(Hit { unit, kind, score, deductions, penalty, changed, revision })
     }
 
     fn same_words(&self, stored: &[Numbers]) -> bool {

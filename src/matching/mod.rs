@@ -77,8 +77,10 @@ pub struct Facts {
     pub content_hash: u64,
     /// The neighbours it was translated between.
     pub context: Context,
-    /// When it was last changed.
+    /// When it was last changed, by the clock of whoever changed it.
     pub changed: Timestamp,
+    /// Its revision, the last 32 bits: tells whoever reads the unit whether it is still what was found.
+    pub revision: u32,
     /// Its document; empty when unknown.
     pub document: String,
     /// Its author; empty when unknown.

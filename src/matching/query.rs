@@ -118,6 +118,8 @@ pub struct Hit {
     pub penalty: u16,
     /// When the unit was last changed.
     pub changed: Timestamp,
+    /// The revision that was found, the last 32 bits.
+    pub revision: u32,
 }
 
 /// Sorts hits of one memory, the best first.

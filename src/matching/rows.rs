@@ -25,6 +25,7 @@ pub(super) struct RowFacts {
     pub(super) neighbours: Neighbours,
     pub(super) document: u32,
     pub(super) author: u32,
+    pub(super) revision: u32,
 }
 
 /// The neighbours of a segment, 32 bits of each hash; 0 for none. A false equal, one in four billion, can only put one
@@ -144,10 +145,11 @@ impl NumberedEntry {
         Self { facts: facts_of(unit, tags, facts, names), words, gaps, target }
     }
 
-    /// The same entry as that of a unit whose number and date are known only now.
+    /// The same entry as that of a unit whose number, revision and date are known only now.
     #[must_use]
-    pub fn at(mut self, unit: UnitId, changed: Timestamp) -> Self {
+    pub fn at(mut self, unit: UnitId, revision: u32, changed: Timestamp) -> Self {
         self.facts.unit = unit;
+        self.facts.revision = revision;
         self.facts.changed = changed;
         self
     }
@@ -330,7 +332,7 @@ pub(super) fn unusual_gaps(gaps: impl Iterator<Item = u32>, words: usize) -> Vec
 }
 
 fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]) -> RowFacts {
-    let Facts { source_hash, content_hash, context, changed, .. } = *facts;
+    let Facts { source_hash, content_hash, context, changed, revision, .. } = *facts;
     RowFacts {
         unit,
         source_hash,
@@ -340,6 +342,7 @@ fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]
         neighbours: context.into(),
         document,
         author,
+        revision,
     }
 }
 

@@ -160,7 +160,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let ids = Ids::of(request.headers());
         let Some(peer) = request.extensions().get::<Peer>().cloned() else {
-            let status = Status::internal("a call came from nowhere");
+            let message = "a call came from nowhere";
+            let status = refusal(Code::Internal, "INTERNAL", message, None);
             return Box::pin(async move { Ok(status.into_http()) });
         };
         let admitted = match self.shared.admit(&request, &peer, ids) {

@@ -8,8 +8,11 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
+
+use crate::service::refusal;
 
 /// The number of calls under way.
 #[derive(Debug, Clone)]
@@ -96,7 +99,8 @@ where
         // Health keeps answering: NOT_SERVING is what a balancer wants to hear now.
         let health = request.uri().path().starts_with("/grpc.health.");
         if self.layer.draining.is_cancelled() && !health {
-            let refusal = tonic::Status::unavailable("the server is shutting down").into_http();
+            let message = "the server is shutting down";
+            let refusal = refusal(Code::Unavailable, "STOPPING", message, None).into_http();
             return Box::pin(async move { Ok(refusal) });
         }
         let ticket = (!probe).then(|| self.layer.in_flight.begin());

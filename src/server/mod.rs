@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod call;
 mod connections;
+mod error_info;
 mod gate;
 mod in_flight;
 mod metrics;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -31,11 +33,12 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::limits::DRAIN_SECONDS;
-use crate::service::{Api, DESCRIPTORS, SERVICE_NAMES};
+use crate::service::{Api, DESCRIPTORS, SERVICE_NAMES, refusal};
 
 use admission::Admission;
 use call::{Readers, Shared};
 use connections::Connections;
+use error_info::with_error_info;
 use gate::GateLayer;
 use in_flight::InFlight;
 use metrics::Metrics;
@@ -145,6 +148,7 @@ impl Bound {
         });
         let in_flight = InFlight::default();
         let service = ServiceBuilder::new()
+            .map_response(with_error_info)
             .layer(in_flight.layer(shutdown.drain.clone()))
             .layer(GateLayer(shared.clone()))
             .map_response(|answer: http::Response<_>| answer.map(Body::new))
@@ -262,6 +266,6 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> http::Response<tonic::body:
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
     tracing::error!(panic = text, "a call panicked");
-    tonic::Status::internal("internal error: the call panicked; the server's log says more")
-        .into_http()
+    let message = "internal error: the call panicked; the log of the server says more";
+    refusal(Code::Internal, "INTERNAL", message, None).into_http()
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use tokio_stream::StreamExt as _;
+use tonic::Status;
 
 use crate::engine::backup::{Mark, PartSummary};
 use crate::engine::{Finding, Severity, Verified};
@@ -43,7 +44,7 @@ impl Client {
                 Some(BackupMessage::Progress(done)) => told(done),
                 Some(BackupMessage::Content(bytes)) => out
                     .write_all(&bytes)
-                    .map_err(|error| status::internal(&format!("writing the backup: {error}")))?,
+                    .map_err(|error| Status::aborted(format!("writing the backup: {error}")))?,
                 Some(BackupMessage::Summary(it)) => summary = Some(summary_of(it)?),
                 None => {}
             }

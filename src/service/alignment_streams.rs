@@ -202,6 +202,9 @@ fn align(
     if let Some(fatal) = doubts.iter().find(|it| it.is_fatal()) {
         return Err(invalid("source", &fatal.to_string()));
     }
+    if let Some(store) = store {
+        engine.check_storing(pair, store).map_err(status::from_engine)?;
+    }
     for (target, sentences, wanted) in
         [(false, &pair.source, split.0), (true, &pair.target, split.1)]
     {
@@ -217,6 +220,8 @@ fn align(
             progress(WorkStage::Aligning, done);
         })
         .map_err(status::from_engine)?;
+    let storing = store.as_ref().map(|store| engine.begin_storing(pair, &beads, store));
+    let storing = storing.transpose().map_err(status::from_engine)?;
     for bead in &beads {
         if !send(answers, answer(AlignMessage::Bead(bead_to_wire(bead)))) {
             return Ok(());
@@ -229,9 +234,10 @@ fn align(
         warnings: doubts.iter().map(ToString::to_string).collect(),
         ..AlignSummary::default()
     };
-    if let Some(store) = store {
+    if let Some((store, storing)) = store.as_ref().zip(storing) {
         progress(WorkStage::Storing, 0.0);
-        let stored = engine.store_beads(pair, &beads, store).map_err(status::from_engine)?;
+        let stored =
+            engine.store_beads(pair, &beads, store, &storing).map_err(status::from_engine)?;
         summary.units_stored = signed(stored.counts.stored);
         summary.units_unconfirmed = signed(stored.unconfirmed);
         summary.units_duplicate = signed(stored.counts.duplicates);

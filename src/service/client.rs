@@ -393,7 +393,7 @@ impl Client {
         let batches = ReceiverStream::new(batches);
         if let Some(api) = &self.local {
             let ImportOrder { memory, id, policy, check, verdicts } = order;
-            let import = Import { id: RequestKey(id.into_bytes()), memory, policy };
+            let import = Import::new(RequestKey(id.into_bytes()), memory, policy);
             let batches = batches.map(|batch| {
                 let units = batch.units.into_iter().map(Ok).collect();
                 let number = convert::signed(batch.number);

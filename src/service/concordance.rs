@@ -1,9 +1,8 @@
 //! `SearchConcordance`, and its messages for the client.
 
 use tonic::Status;
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::{Cancel, ConcordancePage, ConcordancePlace, ConcordanceSettings};
+use crate::engine::{Cancel, ConcordancePage, ConcordancePlace, ConcordanceSettings, Engine};
 use crate::limits::LOOKUP_MEMORIES_MAX;
 use crate::matching::{Place, SameWord, Side, Together};
 use crate::unit::UnitId;
@@ -20,7 +19,7 @@ use super::proto::{
     WordForm,
 };
 use super::status::invalid;
-use super::{Api, proto};
+use super::{Api, proto, status};
 
 impl Api {
     pub(super) async fn concordance(
@@ -29,8 +28,9 @@ impl Api {
     ) -> Result<SearchConcordanceResponse, Status> {
         let settings = settings(&request)?;
         let limit = page_size(request.page_size)?;
-        let listing = listing(&settings);
-        let after = PageToken::parse("page_token", &request.page_token, &listing)?
+        let engine = self.engine()?;
+        let (secret, listing) = (*engine.secret(), listing(engine, &settings)?);
+        let after = PageToken::parse("page_token", &request.page_token, &secret, &listing)?
             .map(|token| place(token.position()))
             .transpose()?;
         let side = settings.side;
@@ -38,7 +38,7 @@ impl Api {
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
         let page =
             self.run(move |engine| engine.concordance(&settings, after, limit, &cancel)).await?;
-        Ok(response(page, side, &listing))
+        Ok(response(page, side, |position| PageToken::new(position).to_text(&secret, &listing)))
     }
 }
 
@@ -74,12 +74,18 @@ fn settings(request: &SearchConcordanceRequest) -> Result<ConcordanceSettings, S
     })
 }
 
-/// A page token goes with the very same question.
-fn listing(settings: &ConcordanceSettings) -> String {
-    format!("concordance {:016x}", xxh3_64(format!("{settings:?}").as_bytes()))
+/// A page token goes with the very same question, put to the very same memories.
+fn listing(engine: &Engine, settings: &ConcordanceSettings) -> Result<String, Status> {
+    let keys = settings.memories.iter().map(|name| engine.memory_key(name));
+    let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(status::from_engine)?;
+    Ok(format!("concordance {keys:?} {settings:?}"))
 }
 
-fn response(page: ConcordancePage, side: Side, listing: &str) -> SearchConcordanceResponse {
+fn response(
+    page: ConcordancePage,
+    side: Side,
+    token: impl Fn(&[u8]) -> String,
+) -> SearchConcordanceResponse {
     let hits = page.passages.into_iter().map(|passage| {
         let content = &passage.unit.content;
         let text = match side {
@@ -91,9 +97,7 @@ fn response(page: ConcordancePage, side: Side, listing: &str) -> SearchConcordan
     });
     SearchConcordanceResponse {
         hits: hits.collect(),
-        next_page_token: page
-            .next
-            .map_or_else(String::new, |next| PageToken::new(&position(next)).to_text(listing)),
+        next_page_token: page.next.map_or_else(String::new, |next| token(&position(next))),
     }
 }
 

@@ -4,13 +4,11 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use prost_types::FieldMask;
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::engine::{
-    CheckAction, DuplicatePolicy, ImportCounts, MemoryPatch, UnitFilter, UnitPatch, UnitVerdict,
-    context_hash,
+    CheckAction, DuplicatePolicy, ImportCounts, UnitFilter, UnitVerdict, context_hash,
 };
 use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};
@@ -183,42 +181,6 @@ pub(super) fn free_text(field: &str, text: String) -> Result<String, Status> {
     Ok(text)
 }
 
-pub(super) fn memory_patch(
-    memory: proto::Memory,
-    mask: Option<FieldMask>,
-) -> Result<MemoryPatch, Status> {
-    let paths = mask.map_or_else(
-        || {
-            let set = [
-                ("display_name", !memory.display_name.is_empty()),
-                ("description", !memory.description.is_empty()),
-            ];
-            set.iter().filter(|(_, set)| *set).map(|(path, _)| (*path).to_owned()).collect()
-        },
-        |mask| mask.paths,
-    );
-    let mut patch = MemoryPatch::default();
-    for path in paths {
-        match path.as_str() {
-            "display_name" => {
-                patch.display_name =
-                    Some(free_text("memory.display_name", memory.display_name.clone())?);
-            }
-            "description" => {
-                patch.description =
-                    Some(free_text("memory.description", memory.description.clone())?);
-            }
-            _ => {
-                return Err(invalid(
-                    "update_mask",
-                    &format!("'{path}' cannot be changed; display_name and description can"),
-                ));
-            }
-        }
-    }
-    Ok(patch)
-}
-
 fn tag_kind_to_wire(kind: TagKind) -> proto::TagKind {
     match kind {
         TagKind::Open => proto::TagKind::Open,
@@ -271,6 +233,11 @@ fn inline_tag(field: &str, tag: proto::InlineTag, starts: &[usize]) -> Result<In
             &format!("{} is outside of a text of {} code points", tag.offset, starts.len() - 1),
         ));
     };
+    Ok(InlineTag { offset_bytes, ..tag_without_place(field, tag)? })
+}
+
+/// A tag as it would stand at the beginning of a text.
+pub(super) fn tag_without_place(field: &str, tag: proto::InlineTag) -> Result<InlineTag, Status> {
     let kind = match tag.kind() {
         proto::TagKind::Open => TagKind::Open,
         proto::TagKind::Close => TagKind::Close,
@@ -281,17 +248,11 @@ fn inline_tag(field: &str, tag: proto::InlineTag, starts: &[usize]) -> Result<In
             return Err(invalid(&format!("{field}.kind"), "say which kind of tag this is"));
         }
     };
-    Ok(InlineTag {
-        offset_bytes,
-        kind,
-        pair: tag.pair,
-        match_id: tag.match_id,
-        label: tag.label,
-        code: tag.code,
-    })
+    let proto::InlineTag { pair, match_id, label, code, .. } = tag;
+    Ok(InlineTag { offset_bytes: 0, kind, pair, match_id, label, code })
 }
 
-fn context(context: proto::Context) -> Context {
+pub(super) fn context(context: proto::Context) -> Context {
     Context {
         previous: context.previous_text.as_deref().map(context_hash).or(context.previous_hash),
         next: context.next_text.as_deref().map(context_hash).or(context.next_hash),
@@ -353,57 +314,6 @@ pub(super) fn stored_unit(unit: proto::Unit) -> Result<Unit, Status> {
     let (_, id) = unit_name("unit.name", &unit.name)?;
     let revision = u64::try_from(unit.revision).unwrap_or_default();
     Ok(Unit { id, revision, content: unit_content("unit", unit)? })
-}
-
-pub(super) fn unit_patch(unit: proto::Unit, mask: Option<FieldMask>) -> Result<UnitPatch, Status> {
-    let paths = mask.map_or_else(|| set_fields(&unit), |mask| mask.paths);
-    let content = unit_content("unit", unit)?;
-    let mut patch = UnitPatch::default();
-    for path in paths {
-        match path.as_str() {
-            "source" | "source.text" | "source.tags" => patch.source = Some(content.source.clone()),
-            "target" | "target.text" | "target.tags" => patch.target = Some(content.target.clone()),
-            "context" => patch.context = Some(content.context),
-            "document" => patch.document = Some(content.document.clone()),
-            "author" => patch.author = Some(content.author.clone()),
-            "create_time" => patch.created = content.created,
-            "update_time" => patch.changed = content.changed,
-            "attributes" => patch.attributes = Some(content.attributes.clone()),
-            _ => {
-                let Some(key) = path.strip_prefix("attributes.") else {
-                    return Err(invalid(
-                        "update_mask",
-                        &format!(
-                            "'{path}' is not a field that can be changed; source, target, context, document, author, \
-                             create_time, update_time, attributes and attributes.KEY are"
-                        ),
-                    ));
-                };
-                // A key may stand in backquotes, as AIP-161 has it for keys with dots.
-                let key =
-                    key.strip_prefix('`').and_then(|key| key.strip_suffix('`')).unwrap_or(key);
-                patch.attribute.insert(key.to_owned(), content.attributes.get(key).cloned());
-            }
-        }
-    }
-    Ok(patch)
-}
-
-fn set_fields(unit: &proto::Unit) -> Vec<String> {
-    [
-        ("source", unit.source.is_some()),
-        ("target", unit.target.is_some()),
-        ("context", unit.context.is_some()),
-        ("document", !unit.document.is_empty()),
-        ("author", !unit.author.is_empty()),
-        ("create_time", unit.create_time.is_some()),
-        ("update_time", unit.update_time.is_some()),
-        ("attributes", !unit.attributes.is_empty()),
-    ]
-    .iter()
-    .filter(|(_, set)| *set)
-    .map(|(path, _)| (*path).to_owned())
-    .collect()
 }
 
 pub(super) fn duplicate_policy(policy: i32) -> Result<DuplicatePolicy, Status> {

@@ -11,6 +11,7 @@ use tonic::{Status, Streaming};
 
 use crate::engine::{
     CHECK_ATTRIBUTE, CheckAction, Engine, EngineError, Import, ImportAnswer, ImportProgress,
+    PreparedBatch, batch_digest,
 };
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BYTES_IN_FLIGHT, IMPORT_UNITS_IN_FLIGHT};
 use crate::store::MemoryRecord;
@@ -95,7 +96,7 @@ pub(super) fn import(
     let id = request_id(id_field, id)?
         .ok_or_else(|| invalid(id_field, "give the import a UUID, to resume it by"))?;
     let record = api.engine()?.memory(&memory).map_err(status::from_engine)?;
-    Ok((Import { id, memory, policy: duplicate_policy(policy)? }, record))
+    Ok((Import::new(id, memory, duplicate_policy(policy)?), record))
 }
 
 /// A language that a client names must be the memory's.
@@ -232,6 +233,8 @@ fn hand_in(engine: &Engine, course: &Course, batch: Incoming) -> Result<InFlight
         .ok()
         .filter(|&number| number > 0)
         .ok_or_else(|| EngineError::invalid("batch.number", "batches are numbered 1, 2, 3, …"))?;
+    let came = batch.units.iter().map(|unit| unit.as_ref().map_err(Status::message));
+    let digest = batch_digest(came, (batch.rejected, batch.last))?;
     let mut rejected = Vec::new();
     let mut reject = |index: usize, cause: &str, field: &str, message: &str| {
         rejected.push(RejectedUnit {
@@ -281,6 +284,7 @@ fn hand_in(engine: &Engine, course: &Course, batch: Incoming) -> Result<InFlight
     }
     rejected.sort_by_key(|rejected| rejected.index);
     let (count, sum) = (units.len(), rejected.len() as u64 + batch.rejected);
-    let answer = engine.import(&course.import, number, units, sum, batch.last)?;
+    let content = PreparedBatch { number, units, rejected: sum, last: batch.last, digest };
+    let answer = engine.import(&course.import, content)?;
     Ok(InFlight { number, answer, rejected, units: count, bytes })
 }

@@ -3,12 +3,11 @@
 use tonic::{Request, Response, Status};
 
 use crate::engine::NewMemory;
-use crate::unit::MemoryName;
+use crate::unit::{Lang, MemoryName};
 
 use super::access::Visible;
 use super::convert::{
-    expected_revision, free_text, memory_name, memory_patch, memory_to_wire, page_size, parse,
-    request_id,
+    expected_revision, free_text, memory_name, memory_to_wire, page_size, parse, request_id,
 };
 use super::page_token::PageToken;
 use super::proto::memory_service_server::MemoryService;
@@ -18,7 +17,8 @@ use super::proto::{
     UpdateMemoryRequest, UpdateMemoryResponse,
 };
 use super::status::invalid;
-use super::{Api, status};
+use super::update_mask::{is_everything, memory_patch};
+use super::{Api, proto, status};
 
 const LISTING: &str = "memories";
 
@@ -64,7 +64,8 @@ impl MemoryService for Api {
         let visible = request.extensions().get::<Visible>().cloned();
         let request = request.into_inner();
         let size = page_size(request.page_size)?;
-        let after = PageToken::parse("page_token", &request.page_token, LISTING)?
+        let secret = self.engine()?.secret();
+        let after = PageToken::parse("page_token", &request.page_token, secret, LISTING)?
             .and_then(|token| String::from_utf8(token.position().to_vec()).ok())
             .and_then(|name| name.parse::<MemoryName>().ok());
         let mut records = match visible {
@@ -77,7 +78,9 @@ impl MemoryService for Api {
         let more = records.len() > size;
         records.truncate(size);
         let next_page_token = match records.last() {
-            Some(last) if more => PageToken::new(last.name.as_str().as_bytes()).to_text(LISTING),
+            Some(last) if more => {
+                PageToken::new(last.name.as_str().as_bytes()).to_text(secret, LISTING)
+            }
             _ => String::new(),
         };
         let memories = records.into_iter().map(memory_to_wire).collect();
@@ -93,6 +96,9 @@ impl MemoryService for Api {
         let name = memory_name("memory.name", &memory.name)?;
         let expected = expected_revision("memory.revision", memory.revision)?;
         let id = request_id("request_id", &request.request_id)?;
+        if is_everything(request.update_mask.as_ref()) {
+            self.check_languages(&name, &memory)?;
+        }
         let patch = memory_patch(memory, request.update_mask)?;
         let record =
             self.run(move |engine| engine.update_memory(&name, patch, expected, id)).await?;
@@ -108,5 +114,22 @@ impl MemoryService for Api {
         let id = request_id("request_id", &request.request_id)?;
         self.run(move |engine| engine.delete_memory(&name, request.force, id)).await?;
         Ok(Response::new(DeleteMemoryResponse {}))
+    }
+}
+
+impl Api {
+    /// A replacement of a whole memory may give its languages, and must not give others.
+    fn check_languages(&self, name: &MemoryName, given: &proto::Memory) -> Result<(), Status> {
+        let record = self.engine()?.memory(name).map_err(status::from_engine)?;
+        for (field, given, own) in [
+            ("memory.source_lang", &given.source_lang, record.source_lang),
+            ("memory.target_lang", &given.target_lang, record.target_lang),
+        ] {
+            if !given.is_empty() && parse::<Lang>(field, given)? != own {
+                let what = format!("the memory is for '{own}', which cannot be changed");
+                return Err(invalid(field, &what));
+            }
+        }
+        Ok(())
     }
 }

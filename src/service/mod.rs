@@ -24,6 +24,7 @@ mod transport;
 mod unit_client;
 mod unit_streams;
 mod units;
+mod update_mask;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -34,6 +35,7 @@ use tonic::service::{Routes, RoutesBuilder};
 
 use crate::engine::{Cancel, Engine, EngineError};
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::store::Secret;
 
 use import_files::FilePlaces;
 use lookups::CancelOnDrop;
@@ -44,7 +46,8 @@ use proto::memory_service_server::MemoryServiceServer;
 use proto::unit_service_server::UnitServiceServer;
 
 pub use counts::{LookupCounts, Standing};
-pub use status::{ERROR_DOMAIN, refusal, undecodable};
+use status::STORE_POISONED;
+pub use status::{ERROR_DOMAIN, refusal, undecodable, with_info};
 
 /// The generated messages, clients and servers.
 #[allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::large_enum_variant)]
@@ -67,8 +70,9 @@ pub const SERVICE_NAMES: [&str; 5] = [
 /// Whether a text is a page token of a listing, and the same when it is written again: for tests that feed it anything.
 #[doc(hidden)]
 pub fn read_any_page_token(text: &str) -> Option<bool> {
-    let token = page_token::PageToken::parse("page_token", text, "units of m").ok()??;
-    Some(token.to_text("units of m").eq_ignore_ascii_case(text))
+    let secret = Secret([7; 32]);
+    let token = page_token::PageToken::parse("page_token", text, &secret, "units of m").ok()??;
+    Some(token.to_text(&secret, "units of m").eq_ignore_ascii_case(text))
 }
 
 /// All services, over an engine that may still be loading.
@@ -181,7 +185,7 @@ impl Api {
         let stopping =
             self.stopping.is_cancelled().then(|| "the server is shutting down".to_owned());
         Standing {
-            trouble: stopping.or_else(|| engine.poisoned()),
+            trouble: stopping.or_else(|| engine.poisoned().map(|_| STORE_POISONED.to_owned())),
             memories: memories.len(),
             units: memories.iter().map(|memory| memory.unit_count).sum(),
             sequence: engine.watch_sequence().borrow().0,

@@ -31,6 +31,16 @@ pub(super) fn from_engine(error: EngineError) -> Status {
             details.add_bad_request_violation(field, message.clone());
             Status::with_error_details(Code::AlreadyExists, message, details)
         }
+        EngineError::RequestDone(field) => {
+            let mut details = info("REQUEST_ALREADY_DONE", &[("field", field)]);
+            details.add_bad_request_violation(field, message.clone());
+            Status::with_error_details(Code::AlreadyExists, message, details)
+        }
+        EngineError::BatchReused(number) => {
+            let mut details = info("REQUEST_ID_REUSED", &[("batch", &number.to_string())]);
+            details.add_bad_request_violation("import_id", message.clone());
+            Status::with_error_details(Code::AlreadyExists, message, details)
+        }
         EngineError::MemoryNotEmpty(name, _) => {
             let mut details = info("MEMORY_NOT_EMPTY", &[("name", &name.resource())]);
             details.add_precondition_failure_violation("UNITS", name.resource(), message.clone());
@@ -61,23 +71,29 @@ pub(super) fn from_engine(error: EngineError) -> Status {
     }
 }
 
+/// The answer to an error of the store. Its own words name files of this machine: they are for the log.
 fn from_store(error: &StoreError) -> Status {
-    let message = error.to_string();
     match error {
-        StoreError::Poisoned(_) => unavailable("STORE_POISONED", &message),
+        StoreError::Poisoned(_) => unavailable("STORE_POISONED", STORE_POISONED),
         StoreError::InUse { .. } | StoreError::Behind { .. } => {
-            unavailable("STORE_NOT_OPEN", &message)
+            tracing::error!(%error, "the store is not open");
+            unavailable("STORE_NOT_OPEN", "the store is not open; the log of the server says why")
         }
         StoreError::Damaged { .. } => {
-            tracing::error!(%message, "damaged store");
+            tracing::error!(%error, "damaged store");
+            let message = "the store is damaged; the log of the server says where. Bring it back with `dhakira restore` from a backup";
             Status::with_error_details(Code::DataLoss, message, info("STORE_DAMAGED", &[]))
         }
         StoreError::Cancelled => {
-            Status::with_error_details(Code::Cancelled, message, info("CANCELLED", &[]))
+            Status::with_error_details(Code::Cancelled, error.to_string(), info("CANCELLED", &[]))
         }
-        StoreError::Io { .. } => internal(&message),
+        StoreError::Io { .. } => internal(&error.to_string()),
     }
 }
+
+/// What is said of a store that takes no more writes, where the cause may name files of this machine.
+pub(super) const STORE_POISONED: &str = "the store takes no more writes since an earlier one failed; the log of the server says why. Restart \
+    the server when the cause is removed";
 
 /// INVALID_ARGUMENT that names the field.
 pub(super) fn invalid(field: &str, what: &str) -> Status {
@@ -117,6 +133,39 @@ pub fn refusal(code: Code, reason: &str, message: &str, retry: Option<Duration>)
     Status::with_error_details(code, message, details)
 }
 
+/// A status with an `ErrorInfo`, whoever made it: what the protocol's own machinery refuses (an unknown method, a message that
+/// breaks off, a compression) comes without one, and in part with a code that blames the server.
+pub fn with_info(status: Status) -> Status {
+    if status.get_details_error_info().is_some() {
+        return status;
+    }
+    let message = status.message();
+    let broken =
+        ["Missing request message", "Unexpected EOF", "protocol error", "Missing response"];
+    let (code, reason) = match status.code() {
+        Code::Internal if broken.iter().any(|it| message.starts_with(it)) => {
+            (Code::InvalidArgument, "MALFORMED_REQUEST")
+        }
+        Code::Unimplemented if status.metadata().contains_key("grpc-accept-encoding") => {
+            (Code::Unimplemented, "COMPRESSION_NOT_SUPPORTED")
+        }
+        Code::Unimplemented => (Code::Unimplemented, "UNKNOWN_METHOD"),
+        Code::OutOfRange => (Code::OutOfRange, "ANSWER_TOO_LARGE"),
+        Code::NotFound => (Code::NotFound, "NOT_FOUND"),
+        Code::InvalidArgument => (Code::InvalidArgument, "INVALID_FIELD"),
+        Code::Cancelled => (Code::Cancelled, "CANCELLED"),
+        Code::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        Code::Unavailable => (Code::Unavailable, "UNAVAILABLE"),
+        code => (code, "INTERNAL"),
+    };
+    let message = match (reason, message) {
+        ("UNKNOWN_METHOD", "") => "there is no such method",
+        _ => message,
+    };
+    let metadata = status.metadata().clone();
+    Status::with_error_details_and_metadata(code, message, info(reason, &[]), metadata)
+}
+
 /// UNAVAILABLE because a stream ended before its last message.
 pub(super) fn cut_off() -> Status {
     unavailable("CUT_OFF", "the server ended the call before it was done")
@@ -126,14 +175,15 @@ fn unavailable(reason: &str, message: &str) -> Status {
     Status::with_error_details(Code::Unavailable, message, info(reason, &[]))
 }
 
-/// INTERNAL: logged here, the only place that sees it.
 /// More is asked for at once than is served.
 pub(super) fn too_much(what: &str) -> Status {
     from_engine(EngineError::TooMuch(what.to_owned()))
 }
 
+/// INTERNAL. What went wrong is logged here, the only place that sees it: it may name files of this machine.
 pub(super) fn internal(message: &str) -> Status {
     tracing::error!(message, "internal error");
+    let message = "internal error; the log of the server says more";
     Status::with_error_details(Code::Internal, message, info("INTERNAL", &[]))
 }
 

@@ -4,6 +4,7 @@
 //! a slow reader from filling memory.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -22,7 +23,7 @@ use super::proto::{
     ImportUnitsResponse, UnitChange, WatchUnitsResponse,
 };
 use super::status::invalid;
-use super::units::unit_cursor;
+use super::units::UnitListing;
 use super::{Api, import_files, imports, proto, status};
 
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -95,14 +96,16 @@ impl Api {
 
     pub(super) fn export_stream(
         &self,
-        memory: MemoryName,
-        after: Option<UnitId>,
-        wanted: Wanted,
+        from: (MemoryName, Wanted, Option<UnitId>),
+        listing: UnitListing,
     ) -> Result<ExportStream, Status> {
-        self.engine()?.memory(&memory).map_err(status::from_engine)?;
         self.stream(Lifetime::UntilDone, |api, answers| {
-            let from = (memory, wanted, after);
-            export(api, from, EXPORT_PAGE_UNITS, answers, export_response)
+            let to_answer =
+                move |memory: &MemoryName, units: Vec<Unit>, last| ExportUnitsResponse {
+                    units: units.into_iter().map(|unit| unit_to_wire(memory, unit)).collect(),
+                    cursor: listing.cursor(last),
+                };
+            export(api, from, EXPORT_PAGE_UNITS, answers, to_answer)
         })
     }
 
@@ -112,8 +115,8 @@ impl Api {
         after: i64,
     ) -> Result<WatchStream, Status> {
         let engine = self.engine()?;
-        let key = memory.map(|name| engine.memory_key(&name)).transpose();
-        let key = key.map_err(status::from_engine)?;
+        let memory = memory.map(|name| engine.memory_key(&name).map(|key| (key, name)));
+        let memory = memory.transpose().map_err(status::from_engine)?;
         let last = *engine.watch_sequence().borrow();
         let after =
             u64::try_from(after).ok().map(Sequence).filter(|after| *after <= last).ok_or_else(
@@ -123,7 +126,7 @@ impl Api {
                 },
             )?;
         engine.check_held(after).map_err(status::from_engine)?;
-        self.stream(Lifetime::Endless, |api, answers| watch(api, key, after, answers))
+        self.stream(Lifetime::Endless, |api, answers| watch(api, memory, after, answers))
     }
 }
 
@@ -133,15 +136,16 @@ pub(super) async fn export<T: Send + 'static>(
     (memory, wanted, after): (MemoryName, Wanted, Option<UnitId>),
     page_units: usize,
     answers: Sender<T>,
-    to_answer: fn(&MemoryName, Vec<Unit>, UnitId) -> T,
+    to_answer: impl Fn(&MemoryName, Vec<Unit>, UnitId) -> T + Send + Sync + 'static,
 ) -> Result<(), Status> {
+    let to_answer = Arc::new(to_answer);
     let cancel = Cancel::default();
     let _stop_when_dropped = CancelOnDrop(cancel.clone());
     let name = memory.clone();
     let begin = move |engine: &Engine| engine.export(&name, wanted, after, &cancel);
     let mut export = api.run(begin).await?;
     loop {
-        let name = memory.clone();
+        let (name, to_answer) = (memory.clone(), Arc::clone(&to_answer));
         let next = move |engine: &Engine| {
             let page = engine.export_page(&mut export, page_units)?;
             let answer =
@@ -159,20 +163,14 @@ pub(super) async fn export<T: Send + 'static>(
     }
 }
 
-fn export_response(memory: &MemoryName, units: Vec<Unit>, last: UnitId) -> ExportUnitsResponse {
-    ExportUnitsResponse {
-        units: units.into_iter().map(|unit| unit_to_wire(memory, unit)).collect(),
-        cursor: unit_cursor(last, memory),
-    }
-}
-
 async fn watch(
     api: Api,
-    memory: Option<MemoryKey>,
+    memory: Option<(MemoryKey, MemoryName)>,
     mut after: Sequence,
     answers: Sender<WatchUnitsResponse>,
 ) -> Result<(), Status> {
     let mut sequence = api.engine()?.watch_sequence();
+    let key = memory.as_ref().map(|(key, _)| *key);
     loop {
         let call = move |engine: &Engine| {
             // The log shows commits before they are on disk; watchers are told when writers are.
@@ -182,7 +180,7 @@ async fn watch(
             let last = records.last().map(|record| record.sequence);
             let events: Vec<_> = records
                 .iter()
-                .map(|record| event(engine, memory, record))
+                .map(|record| event(engine, key, record))
                 .collect::<Result<_, _>>()?;
             Ok((last, events))
         };
@@ -194,7 +192,15 @@ async fn watch(
         }
         if let Some(last) = last {
             after = last;
-        } else if sequence.changed().await.is_err() {
+            continue;
+        }
+        // A memory that is gone has no more changes, whatever gets its name.
+        if let Some((key, name)) = &memory
+            && api.engine()?.memory_name(*key).is_none()
+        {
+            return Err(status::from_engine(EngineError::NoMemory(name.clone())));
+        }
+        if sequence.changed().await.is_err() {
             return Err(status::stopping());
         }
     }

@@ -2,13 +2,14 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engine::Wanted;
+use crate::engine::{Engine, Wanted};
 use crate::limits::BATCH_UNITS_MAX;
+use crate::store::Secret;
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 use super::convert::{
     expected_revision, memory_name, page_size, request_id, unit_content, unit_filter, unit_name,
-    unit_patch, unit_to_wire,
+    unit_to_wire,
 };
 use super::page_token::PageToken;
 use super::proto::unit_service_server::UnitService;
@@ -20,6 +21,7 @@ use super::proto::{
 };
 use super::status::invalid;
 use super::unit_streams::{ExportStream, ImportFileStream, ImportStream, WatchStream};
+use super::update_mask::unit_patch;
 use super::{Api, status};
 
 #[tonic::async_trait]
@@ -80,13 +82,14 @@ impl UnitService for Api {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
         let size = page_size(request.page_size)?;
-        let after = unit_position("page_token", &request.page_token, &memory)?;
+        let listing = UnitListing::new(self.engine()?, &memory)?;
+        let after = listing.position("page_token", &request.page_token)?;
         let name = memory.clone();
         let mut units = self.run(move |engine| engine.units(&name, after, size + 1)).await?;
         let more = units.len() > size;
         units.truncate(size);
         let next_page_token = match units.last() {
-            Some(last) if more => unit_cursor(last.id, &memory),
+            Some(last) if more => listing.cursor(last.id),
             _ => String::new(),
         };
         let units = units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect();
@@ -148,9 +151,10 @@ impl UnitService for Api {
     ) -> Result<Response<ExportStream>, Status> {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
-        let after = unit_position("cursor", &request.cursor, &memory)?;
+        let listing = UnitListing::new(self.engine()?, &memory)?;
+        let after = listing.position("cursor", &request.cursor)?;
         let wanted = Wanted { filter: unit_filter("filter", request.filter)?, text: request.query };
-        Ok(Response::new(self.export_stream(memory, after, wanted)?))
+        Ok(Response::new(self.export_stream((memory, wanted, after), listing)?))
     }
 
     type WatchUnitsStream = WatchStream;
@@ -183,22 +187,33 @@ impl Api {
     }
 }
 
-/// Where a listing of units goes on: the token of a page and the cursor of an export are the same thing.
-fn unit_position(field: &str, text: &str, memory: &MemoryName) -> Result<Option<UnitId>, Status> {
-    let Some(token) = PageToken::parse(field, text, &listing(memory))? else {
-        return Ok(None);
-    };
-    let id = token.position().try_into().map_err(|_| {
-        status::internal("a token of units passed its check and holds no number of a unit")
-    })?;
-    Ok(Some(UnitId(u64::from_be_bytes(id))))
+/// The units of a memory in their order. The token of a page and the cursor of an export are the same thing.
+#[derive(Debug, Clone)]
+pub(super) struct UnitListing {
+    secret: Secret,
+    name: String,
 }
 
-/// The token for what comes after a unit.
-pub(super) fn unit_cursor(last: UnitId, memory: &MemoryName) -> String {
-    PageToken::new(&last.0.to_be_bytes()).to_text(&listing(memory))
-}
+impl UnitListing {
+    /// By the number of the memory: another one of the same name is another listing.
+    pub(super) fn new(engine: &Engine, memory: &MemoryName) -> Result<Self, Status> {
+        let key = engine.memory_key(memory).map_err(status::from_engine)?;
+        Ok(Self { secret: *engine.secret(), name: format!("units of {}", key.0) })
+    }
 
-fn listing(memory: &MemoryName) -> String {
-    format!("units of {memory}")
+    /// Where it goes on.
+    fn position(&self, field: &str, text: &str) -> Result<Option<UnitId>, Status> {
+        let Some(token) = PageToken::parse(field, text, &self.secret, &self.name)? else {
+            return Ok(None);
+        };
+        let id = token.position().try_into().map_err(|_| {
+            status::internal("a token of units passed its check and holds no number of a unit")
+        })?;
+        Ok(Some(UnitId(u64::from_be_bytes(id))))
+    }
+
+    /// The token for what comes after a unit.
+    pub(super) fn cursor(&self, last: UnitId) -> String {
+        PageToken::new(&last.0.to_be_bytes()).to_text(&self.secret, &self.name)
+    }
 }

@@ -1,20 +1,21 @@
 //! A store that forgets: the seam over ordered maps, for tests of what stands on it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::compaction::{Compacted, Retention};
 use super::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
-    Store, StoreError, UnitWrite, codec,
+    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
+    Sequence, Store, StoreError, UnitWrite, codec,
 };
 
 /// Everything in memory, nothing on disk.
 #[derive(Default)]
 pub struct InMemoryStore {
     state: Mutex<State>,
+    secret: OnceLock<Secret>,
 }
 
 #[derive(Default)]
@@ -180,5 +181,9 @@ impl Store for InMemoryStore {
 
     fn poisoned(&self) -> Option<String> {
         None
+    }
+
+    fn secret(&self) -> Secret {
+        *self.secret.get_or_init(Secret::random)
     }
 }

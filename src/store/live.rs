@@ -11,8 +11,8 @@ use super::compaction::{Compacted, Copying, Retention};
 use super::directory::{new_name, point_to};
 use super::sled_store::SledStore;
 use super::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
-    Store, StoreError,
+    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
+    Sequence, Store, StoreError,
 };
 
 /// A store on disk that can be compacted while it is used.
@@ -186,6 +186,10 @@ impl Store for LiveStore {
 
     fn poisoned(&self) -> Option<String> {
         self.current().poisoned()
+    }
+
+    fn secret(&self) -> Secret {
+        self.current().secret()
     }
 }
 

@@ -13,6 +13,7 @@ mod directory;
 mod in_memory;
 mod live;
 mod lock;
+mod secret;
 mod sled_store;
 mod tables;
 mod transaction;
@@ -235,6 +236,17 @@ pub struct LogStart {
     pub time: Timestamp,
 }
 
+/// What only this store knows: the key of tokens that clients pass on unread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    /// Without the secret.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Secret").finish_non_exhaustive()
+    }
+}
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -389,4 +401,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Why it takes no more writes, if it does not.
     fn poisoned(&self) -> Option<String>;
+
+    /// The secret of this store, the same each time. A copy of the store may have another one.
+    fn secret(&self) -> Secret;
 }

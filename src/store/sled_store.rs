@@ -28,8 +28,8 @@ use super::lock::{Lock, LockError};
 use super::tables::read_tail;
 use super::transaction::{Prepared, PreparedUnit};
 use super::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
-    Store, StoreError, acked, directory,
+    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
+    Sequence, Store, StoreError, acked, directory,
 };
 
 /// How to open a data directory.
@@ -440,6 +440,10 @@ impl Store for SledStore {
 
     fn poisoned(&self) -> Option<String> {
         self.poison.get().cloned()
+    }
+
+    fn secret(&self) -> Secret {
+        Secret::of_directory(&self.directory)
     }
 }
 

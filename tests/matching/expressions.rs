@@ -87,7 +87,7 @@ fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
         .filter(|(_, stored)| passes(stored, &filter))
         .map(|(&unit, stored)| Passage {
             place: Place { source_tokens: stored.side.analysis.words().count() as u32, unit },
-            changed: stored.entry.facts.changed,
+            revision: stored.entry.facts.revision,
             tokens: places(&asked, &words(text_of(stored, side), same), together),
         })
         .filter(|passage| !passage.tokens.is_empty())

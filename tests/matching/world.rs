@@ -158,6 +158,7 @@ impl World {
             changed: Timestamp { micros: self.rng.below(4) as i64 },
             document: format!("d{}", self.rng.below(4)),
             author: format!("a{}", self.rng.below(3)),
+            revision: unit.0 as u32,
         };
         let words = self.rng.below(9);
         let target = self.text(words).joined();

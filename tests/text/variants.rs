@@ -244,6 +244,7 @@ fn judged(stored: &Analysis, query: &Analysis) -> Option<(u16, Vec<Reason>)> {
         changed: Timestamp { micros: 0 },
         document: String::new(),
         author: String::new(),
+        revision: 1,
     };
     let index = MemoryIndex::new();
     let entry =

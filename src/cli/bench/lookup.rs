@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::engine::{
     Cancel, ConcordanceSettings, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice,
-    NewMemory, Prepared, QuerySegment, UnitFilter,
+    NewMemory, Prepared, PreparedBatch, QuerySegment, UnitFilter, batch_digest,
 };
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::matching::{SameWord, Side, Together};
@@ -273,20 +273,19 @@ pub(super) fn fill(
         target_lang: "en".parse()?,
     };
     engine.create_memory(new, None)?;
-    let import = Import {
-        id: RequestKey(*uuid::Uuid::new_v4().as_bytes()),
-        memory: name.clone(),
-        policy: DuplicatePolicy::KeepAll,
-    };
+    let id = RequestKey(*uuid::Uuid::new_v4().as_bytes());
+    let import = Import::new(id, name.clone(), DuplicatePolicy::KeepAll);
     let mut last = None;
     for number in 1.. {
         let batch: Vec<UnitContent> = units.by_ref().take(IMPORT_BATCH_UNITS).collect();
         if batch.is_empty() {
             break;
         }
+        let digest = batch_digest(batch.iter().map(Ok), (0, false))?;
         let prepared = engine.prepare(name, batch)?;
-        let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, _>>()?;
-        last = Some(engine.import(&import, number, prepared, 0, false)?);
+        let units: Vec<Prepared> = prepared.into_iter().collect::<Result<_, _>>()?;
+        let batch = PreparedBatch { number, units, rejected: 0, last: false, digest };
+        last = Some(engine.import(&import, batch)?);
     }
     if let Some(answer) = last {
         answer.wait()?;
