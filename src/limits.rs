@@ -183,3 +183,7 @@ pub const LOG_CUT_COMMITS: usize = 200;
 pub const FINDINGS_MAX: usize = 1_000;
 /// Bytes of a backup in one message.
 pub const BACKUP_CHUNK_BYTES: usize = 256 * 1024;
+/// Least base of a match, in hundredths of a point, for a query that is only numbers, codes and links. Nothing of it is
+/// translated, so what stands for another value helps nobody, however many points are left: the values are the same, or it
+/// is no match.
+pub const PLACEABLES_BASE_MIN: u16 = 10_000;

@@ -180,6 +180,14 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Digits with all that may part them, and what the canonical form leaves out.
+    #[test]
+    fn any_digits_have_forms(text in "[019\u{661}\u{a0}\u{202f}\u{200f}\u{61c}\u{300} ,.'\u{60c}%$-]{0,24}") {
+        check(&text);
+    }
+}
+
 #[test]
 fn hostile_texts_take_linear_time() {
     for piece in [
@@ -195,6 +203,10 @@ fn hostile_texts_take_linear_time() {
         "&a",
         "a@",
         "http://",
+        "1 250 ",
+        "250 ",
+        "%1 ",
+        "$1",
     ] {
         let text = piece.repeat(64 * 1024 / piece.len());
         let since = std::time::Instant::now();
@@ -220,6 +232,39 @@ fn numbers_and_dates_have_values() {
             })
             .collect();
         assert_eq!(seen.join("; "), expected, "{text}");
+    }
+}
+
+#[test]
+fn numbers_codes_and_links_are_no_words() {
+    for text in [
+        "1,250.5",
+        "50% - 60%",
+        "2024-05-01",
+        "21 \u{645}\u{627}\u{64a}\u{648} 2021",
+        "AB-1234",
+        "(INV-2024/0042)",
+        "D365",
+        "user_id",
+        "10 kg",
+        "10kg",
+        "https://example.org/a",
+        "{0} %s",
+        "`cargo build`",
+        "...",
+    ] {
+        assert!(!analyzer().analyze(text).has_words(), "{text}");
+    }
+    for text in [
+        "\u{627}\u{644}\u{635}\u{641}\u{62d}\u{629} 5",
+        "\u{648}21",
+        "Step-5",
+        "10-year",
+        "AB 1234",
+        "kg",
+        "NATO",
+    ] {
+        assert!(analyzer().analyze(text).has_words(), "{text}");
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Judges one pair of texts. Knows nothing of units.
 
-use crate::text::{Analysis, Token, TokenKind, Value};
+use crate::text::{Analysis, Decimal, Token, TokenKind, Value};
 use crate::unit::Lang;
 
 use super::lengths;
@@ -180,24 +180,29 @@ fn placeables(analysis: &Analysis) -> Vec<&str> {
 fn numbers_differ(source: &Analysis, target: &Analysis) -> bool {
     let values = |analysis: &Analysis| -> Vec<String> {
         let tokens = analysis.tokens().iter().filter(|it| it.kind.is_number_like());
-        let mut values: Vec<String> = tokens.filter_map(|it| value(analysis, it)).collect();
+        let mut values: Vec<String> = tokens.flat_map(|it| written_values(analysis, it)).collect();
         values.sort_unstable();
         values
     };
     values(source) != values(target)
 }
 
-/// What is written by digits on both sides; small numbers are as often written as words.
-fn value(analysis: &Analysis, token: &Token) -> Option<String> {
+/// What is written by digits on both sides; small numbers are as often written as words, and a dash between two numbers as
+/// a word.
+fn written_values(analysis: &Analysis, token: &Token) -> Vec<String> {
     /// Numbers up to it may be words.
     const MAY_BE_WORD_MAX: f64 = 12.0;
+    let may_be_word = |it: &Decimal| it.to_f64().abs() <= MAY_BE_WORD_MAX;
+    let of = |numbers: &[&Decimal]| {
+        let in_digits = numbers.iter().filter(|it| !may_be_word(it));
+        in_digits.map(ToString::to_string).collect()
+    };
     match analysis.value(token) {
-        Some(Value::Number(number, _) | Value::Percent(number) | Value::Amount(number, _)) => {
-            let text = number.to_string();
-            let small = text.parse::<f64>().is_ok_and(|it| it.abs() <= MAY_BE_WORD_MAX);
-            (!small).then_some(text)
+        Some(Value::Number(number) | Value::Percent(number) | Value::Amount(number, _)) => {
+            of(&[&number])
         }
-        Some(value) => Some(value.to_string()),
-        None => Some(analysis.folded(token).to_owned()),
+        Some(Value::Range(from, to)) => of(&[&from, &to]),
+        Some(value) => vec![value.to_string()],
+        None => vec![analysis.folded(token).to_owned()],
     }
 }

@@ -197,10 +197,10 @@ pub(super) fn write_term(
             text.push('=');
             // Writing to a string cannot fail.
             let _ = match analysis.value(token) {
-                // Per cent, units and currencies are written in words as often as by signs.
-                Some(
-                    Value::Number(number, _) | Value::Percent(number) | Value::Amount(number, _),
-                ) => write!(text, "{number}"),
+                // Per cent and currencies are written in words as often as by signs.
+                Some(Value::Number(number) | Value::Percent(number) | Value::Amount(number, _)) => {
+                    write!(text, "{number}")
+                }
                 Some(value) => write!(text, "{value}"),
                 None => write!(text, "{}", analysis.folded(token)),
             };

@@ -1,11 +1,13 @@
-//! What would the stored translation be with the values of the query? Numbers, links, placeholders and their like are
-//! carried over where there is no doubt which place of the target stands for them.
+//! What would the stored translation be with the values of the query? Numbers, links, placeholders, codes and their like are
+//! carried over where there is no doubt which place of the target stands for them, nor how it is written.
 //!
-//! No doubt: the value stands once in the stored source and once in its target. Everything else stays as it is stored.
+//! No doubt: the value stands once in the stored source and once in its target, written alike. An adapted target has every
+//! value of the query that the stored source has not; with one of two it would be wrong, so where one is in doubt there is
+//! none.
 
 use std::ops::Range;
 
-use crate::text::{Analysis, Token, TokenKind, Value};
+use crate::text::{Analysis, Token, TokenKind};
 
 /// A stored value that was replaced by one of the query; UTF-8 bytes of the original texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,27 +32,52 @@ pub struct Adapted {
 }
 
 /// Placeables of the query that stand for other ones of the source, as numbers of tokens that count; `pairs` as in
-/// [`Comparison`](super::Comparison). Empty for most matches: the target need not be analysed then.
+/// [`Comparison`](super::Comparison). Empty where there are none, as for most matches, and where they do not stand for each
+/// other one by one: the target need not be analysed then.
 pub fn changed_placeables(
     query: &Analysis,
     source: &Analysis,
     pairs: &[Option<usize>],
 ) -> Vec<(usize, usize)> {
     let query_words: Vec<&Token> = query.words().collect();
-    let words = source.words().zip(pairs).enumerate();
-    words
-        .filter_map(|(number, (stored, &asked))| {
-            let asked = asked?;
-            let token = query_words[asked];
-            let differ = stored.kind != TokenKind::Word
-                && token.kind == stored.kind
-                && Key::of(query, token) != Key::of(source, stored);
-            differ.then_some((asked, number))
-        })
-        .collect()
+    let is_placeable = |token: &Token| token.kind != TokenKind::Word;
+    let mut unpaired = query_words.iter().filter(|it| is_placeable(it)).count();
+    let mut changed = Vec::new();
+    for (number, (stored, &asked)) in source.words().zip(pairs).enumerate() {
+        let Some((asked, token)) = asked.map(|asked| (asked, query_words[asked])) else {
+            if is_placeable(stored) {
+                return Vec::new();
+            }
+            continue;
+        };
+        if token.kind != stored.kind {
+            return Vec::new();
+        }
+        unpaired -= usize::from(is_placeable(token));
+        let carried_over =
+            is_placeable(stored) || query.is_code_word(token) && source.is_code_word(stored);
+        if carried_over && differ((query, token), (source, stored)) {
+            changed.push((asked, number));
+        }
+    }
+    if unpaired > 0 { Vec::new() } else { changed }
 }
 
-/// Carries the `changed` placeables over; `None` when there is doubt about every one of them.
+/// Whether two placeables of one kind are different, in value or, numbers, in their zeros.
+fn differ((query, asked): (&Analysis, &Token), (source, stored): (&Analysis, &Token)) -> bool {
+    if !asked.kind.is_number_like() {
+        return query.surface(asked) != source.surface(stored);
+    }
+    let in_words = |text: &Analysis, token| text.written(token).is_none();
+    let same_value = || {
+        let value = query.value(asked);
+        value.is_some() && value == source.value(stored)
+    };
+    query.folded(asked) != source.folded(stored)
+        && !((in_words(query, asked) || in_words(source, stored)) && same_value())
+}
+
+/// Carries the `changed` placeables over; `None` when there is doubt about one of them, or none of them.
 pub fn adapt(
     query: &Analysis,
     source: &Analysis,
@@ -60,19 +87,19 @@ pub fn adapt(
 ) -> Option<Adapted> {
     let query_words: Vec<&Token> = query.words().collect();
     let source_words: Vec<&Token> = source.words().collect();
-    let mut places: Vec<(Range<usize>, String, &Token, &Token)> = Vec::new();
+    let mut places = Vec::with_capacity(changed.len());
     for &(asked, stored) in changed {
         let (asked, stored) = (query_words[asked], source_words[stored]);
-        let key = Key::of(source, stored);
-        let once = |text: &Analysis| {
-            let mut same = text.words().filter(|token| Key::of(text, token) == key).copied();
-            same.next().filter(|_| same.next().is_none())
+        let place = the_place(source, stored, target)?;
+        let (written, replaced) = match (query.written(asked), source.written(stored)) {
+            (Some(asked), Some(stored)) => {
+                let (written, replaced) = target.rewritten(&asked, &stored, place)?;
+                (with_spaces_of(&target_text[replaced.clone()], written), replaced)
+            }
+            _ if asked.kind.is_number_like() => return None,
+            _ => (query.surface(asked).to_owned(), target.span(place)),
         };
-        let (Some(_), Some(place)) = (once(source), once(target)) else { continue };
-        let Some(written) = rewrite((query, asked), (source, stored), (target, &place)) else {
-            continue;
-        };
-        places.push((target.span(&place), written, asked, stored));
+        places.push((replaced, written, asked, stored));
     }
     places.sort_by_key(|(place, ..)| place.start);
     let mut adapted = Adapted { text: String::new(), substitutions: Vec::new() };
@@ -93,73 +120,65 @@ pub fn adapt(
     (!adapted.substitutions.is_empty()).then_some(adapted)
 }
 
+/// A number with the no-break space that stands between the groups of another.
+fn with_spaces_of(other: &str, written: String) -> String {
+    match other.chars().find(|it| it.is_whitespace() && *it != ' ') {
+        Some(space) => written.replace('\u{a0}', space.encode_utf8(&mut [0; 4])),
+        None => written,
+    }
+}
+
+/// The one token of the target that stands for a placeable of the source; `None` when it or the placeable is not the only
+/// one of its value.
+fn the_place<'t>(source: &Analysis, stored: &Token, target: &'t Analysis) -> Option<&'t Token> {
+    let key = Key::of(source, stored)?;
+    key.only_in(source)?;
+    key.only_in(target).filter(|place| Key::of(target, place).as_ref() == Some(&key))
+}
+
 /// What makes two placeables the same, in whatever language.
 #[derive(Debug, PartialEq, Eq)]
 enum Key<'a> {
-    Value(Value),
+    /// A number or several, in plain notation; of a single whole number its digits too.
+    Digits(String, Option<String>),
     Text(TokenKind, &'a str),
 }
 
 impl<'a> Key<'a> {
-    fn of(text: &'a Analysis, token: &Token) -> Self {
-        match text.value(token) {
-            Some(value) => Self::Value(value),
-            None if token.kind.is_number_like() => Self::Text(token.kind, text.folded(token)),
-            None => Self::Text(token.kind, text.surface(token)),
+    fn of(text: &'a Analysis, token: &Token) -> Option<Self> {
+        match text.written(token) {
+            Some(written) => {
+                Some(Self::Digits(written.plain(), written.whole().map(str::to_owned)))
+            }
+            None if token.kind.is_number_like() => None,
+            None => Some(Self::Text(token.kind, text.surface(token))),
+        }
+    }
+
+    /// The one token of a text that is the same or holds the same digits.
+    fn only_in<'t>(&self, text: &'t Analysis) -> Option<&'t Token> {
+        let mut same = text.words().filter(|token| self.is_in(text, token));
+        same.next().filter(|_| same.next().is_none())
+    }
+
+    /// Whether a token is the same, or holds the same digits: then it may stand for it too.
+    fn is_in(&self, text: &Analysis, token: &Token) -> bool {
+        match self {
+            Self::Text(kind, surface) => token.kind == *kind && text.surface(token) == *surface,
+            Self::Digits(plain, whole) => match text.written(token) {
+                Some(written) => {
+                    let part =
+                        |whole: &String| written.whole().is_none() && written.has_part(whole);
+                    written.plain() == *plain || whole.as_ref().is_some_and(part)
+                }
+                None if token.kind == TokenKind::Tag => false,
+                None => whole.as_ref().is_some_and(|it| has_run(text.folded(token), it)),
+            },
         }
     }
 }
 
-/// The value of the query as the target writes such values.
-fn rewrite(
-    (query, asked): (&Analysis, &Token),
-    (source, stored): (&Analysis, &Token),
-    (target, place): (&Analysis, &Token),
-) -> Option<String> {
-    let number = match (query.value(asked), source.value(stored)) {
-        (Some(Value::Number(new, unit)), Some(Value::Number(_, old))) if unit == old => Some(new),
-        (Some(Value::Percent(new)), Some(Value::Percent(_))) => Some(new),
-        (Some(Value::Amount(new, unit)), Some(Value::Amount(_, old))) if unit == old => Some(new),
-        _ => None,
-    };
-    let written = target.surface(place);
-    if let Some(number) = number {
-        let is_number = |it: char| it.is_ascii_digit() || matches!(it, '.' | ',' | '-' | '+');
-        let (start, end) = (written.find(is_number)?, written.rfind(is_number)? + 1);
-        let old = &written[start..end];
-        // Thousands are parted as in the target, or as in the query where the target has none to part.
-        let whole_digits = old.split('.').next()?.bytes().filter(u8::is_ascii_digit).count();
-        let parted = old.contains(',')
-            || whole_digits < 4 && query.surface(asked).contains([',', '\u{66c}']);
-        let number = number.to_string();
-        let number = if parted { part_thousands(&number) } else { number };
-        return Some(format!("{}{number}{}", &written[..start], &written[end..]));
-    }
-    // A date in digits, a link, a placeholder: where the target repeats the source, it repeats the query.
-    if !asked.kind.is_number_like() {
-        return Some(query.surface(asked).to_owned());
-    }
-    let new = query.folded(asked);
-    let repeated = target.folded(place) == source.folded(stored)
-        && is_ascii_number(written)
-        && is_ascii_number(new);
-    repeated.then(|| new.to_owned())
-}
-
-fn is_ascii_number(text: &str) -> bool {
-    text.bytes().all(|it| it.is_ascii_digit() || it.is_ascii_punctuation())
-}
-
-/// `1234567.5` to `1,234,567.5`.
-fn part_thousands(number: &str) -> String {
-    let (sign, digits) = number.split_at(usize::from(number.starts_with('-')));
-    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-    let mut parted = sign.to_owned();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            parted.push(',');
-        }
-        parted.push(digit);
-    }
-    parted + fraction
+/// Whether digits stand in a text, with no other digit beside them.
+fn has_run(text: &str, digits: &str) -> bool {
+    text.split(|it: char| !it.is_ascii_digit()).any(|run| run == digits)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::limits::PLACEABLES_BASE_MIN;
 use crate::text::{Differences, gap_differences, token_differences};
 use crate::unit::Score;
 
@@ -73,12 +74,13 @@ impl<'a> Judge<'a> {
     }
 
     /// Least base (in hundredths) with which a hit can reach the wanted score: the penalty is taken from every one, as far
-    /// as there is something to take it from.
+    /// as there is something to take it from. A query without words has a threshold of its own.
     pub(super) fn base_min(&self) -> u16 {
-        match self.options.min_score {
+        let wanted = match self.options.min_score {
             Score::ZERO => 0,
             wanted => wanted.hundredths().saturating_add(self.options.penalty).min(10_001),
-        }
+        };
+        if self.query.placeables_only { wanted.max(PLACEABLES_BASE_MIN) } else { wanted }
     }
 
     /// The hit that a stored segment makes, if its base is at least `base_min` (which is no less than the one of the

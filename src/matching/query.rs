@@ -19,12 +19,16 @@ use super::score::Deductions;
 pub struct Query {
     pub(super) form: Form,
     pub(super) context: Context,
+    /// Only numbers, codes, links and their like: nothing of it is translated.
+    pub(super) placeables_only: bool,
 }
 
 impl Query {
     /// For an analysed text, the signature of its inline tags (0 for none) and its neighbours as far as they are known.
     pub fn new(analysis: &Analysis, tags: u64, context: Context) -> Self {
-        Self { form: Form::new(analysis, tags), context }
+        let form = Form::new(analysis, tags);
+        let placeables_only = !form.is_empty() && !analysis.has_words();
+        Self { form, context, placeables_only }
     }
 
     /// What is compared.

@@ -9,7 +9,7 @@ use crate::text::Differences;
 use crate::unit::Score;
 
 /// Version of the score: raised whenever the same two texts may get another score than before.
-pub const SCORE_VERSION: u32 = 2;
+pub const SCORE_VERSION: u32 = 3;
 
 /// What a whole word costs in a distance: the unit of every distance of this module is 1/1000 word.
 pub const WORD_COST: u32 = 1000;
@@ -42,7 +42,7 @@ pub enum Reason {
     Letters,
     /// Upper and lower case.
     Case,
-    /// The script of the digits.
+    /// How a number is written: the script of its digits, its separators, the side of its sign.
     Digits,
     /// Punctuation.
     Punctuation,

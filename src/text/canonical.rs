@@ -1,6 +1,6 @@
 //! What is the exact same text? The canonical form, with the way back to the original.
 //!
-//! NFC (UAX #15); every run of white space one space, none at the ends; no bidirectional controls (UAX #9), no soft
+//! NFC (UAX #15); every run of white space one space, none at the ends, but a no-break space between groups of digits; no bidirectional controls (UAX #9), no soft
 //! hyphens, no zero-width characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
 //! ligatures that stand for whole words (U+FDF0 to U+FDFF). Knows nothing of tokens.
 
@@ -64,7 +64,7 @@ impl Canonical {
 
     fn build(&mut self, original: &str) {
         let mut cluster = Cluster::default();
-        let mut space: Option<Place> = None;
+        let mut space: Option<(Place, char)> = None;
         let mut characters = original.char_indices().peekable();
         let mut before = None;
         while let Some((start, character)) = characters.next() {
@@ -77,19 +77,38 @@ impl Canonical {
                 Kind::Space => {
                     self.flush(&mut cluster);
                     if !self.text.is_empty() {
-                        let start = space.map_or(index(start), |space| space.start);
-                        space = Some(Place { canonical: 0, start, end: index(end) });
+                        let written = match space {
+                            None if self.parts_groups(character, &original[end..]) => '\u{a0}',
+                            _ => ' ',
+                        };
+                        let start = space.map_or(index(start), |(space, _)| space.start);
+                        space = Some((Place { canonical: 0, start, end: index(end) }, written));
                     }
                 }
                 Kind::Kept => {
-                    if let Some(space) = space.take() {
-                        self.push(' ', space.start, space.end);
+                    if let Some((space, written)) = space.take() {
+                        self.push(written, space.start, space.end);
                     }
                     self.add(&mut cluster, character, start, end);
                 }
             }
         }
         self.flush(&mut cluster);
+    }
+
+    /// Whether a space behind what is there parts two groups of one number: it does not break lines, and stands between one to
+    /// three digits and just three. A plain space may as well stand between two numbers.
+    fn parts_groups(&self, space: char, after: &str) -> bool {
+        let no_break = matches!(space, '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}');
+        if !no_break || !self.text.ends_with(is_digit) {
+            return false;
+        }
+        let digits_before = self.text.chars().rev().take(4).take_while(|it| is_digit(*it)).count();
+        let digits_after = after.chars().take(4).take_while(|it| is_digit(*it)).count();
+        // Nothing that the canonical form leaves out or joins may follow: this has to hold for the canonical text too.
+        let next = after.chars().nth(3);
+        let stays = |it: char| it != '\u{61c}' && (is_plain(it) || it.is_whitespace());
+        digits_before <= 3 && digits_after == 3 && next.is_none_or(stays)
     }
 
     fn add(&mut self, cluster: &mut Cluster, character: char, start: usize, end: usize) {
@@ -193,6 +212,10 @@ fn kind(character: char, before: Option<char>, after: Option<char>) -> Kind {
         _ if character.is_whitespace() => Kind::Space,
         _ => Kind::Kept,
     }
+}
+
+fn is_digit(character: char) -> bool {
+    matches!(character, '0'..='9' | '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}')
 }
 
 fn is_presentation_form(character: char) -> bool {

@@ -15,7 +15,7 @@ impl Differences {
     pub const LETTERS: Self = Self(1 << 2);
     /// Upper and lower case.
     pub const CASE: Self = Self(1 << 3);
-    /// Script of the digits.
+    /// How a number is written: script of the digits, separators, the side of a sign.
     pub const DIGITS: Self = Self(1 << 4);
     /// Punctuation marks.
     pub const PUNCTUATION: Self = Self(1 << 5);
@@ -80,6 +80,9 @@ impl std::ops::BitOrAssign for Differences {
 /// Walks both side by side: a character that one has and the other has not is named by the rule that drops it; two that
 /// fold to the same are named by the rules that change them.
 pub fn token_differences(a: &str, b: &str) -> Differences {
+    if let Some(found) = number_differences(a, b) {
+        return found;
+    }
     let mut found = Differences::default();
     let (mut left, mut right) = (a.chars().peekable(), b.chars().peekable());
     loop {
@@ -109,6 +112,52 @@ pub fn token_differences(a: &str, b: &str) -> Differences {
                 return found;
             }
         }
+    }
+}
+
+/// What separates two ways of writing one number, with signs around it and between its digits; `None` for other tokens.
+fn number_differences(a: &str, b: &str) -> Option<Differences> {
+    let [one, other] = [NumberParts::of(a)?, NumberParts::of(b)?];
+    let mut found = Differences::default();
+    if one.digits != other.digits || one.code != other.code || one.signs != other.signs {
+        found |= Differences::DIGITS;
+    } else if one.spaces != other.spaces {
+        found |= Differences::SPACING;
+    }
+    Some(found)
+}
+
+/// What a number is written with.
+#[derive(Default)]
+struct NumberParts {
+    digits: String,
+    /// The code of a currency, and whether it stands before the digits.
+    code: (String, bool),
+    /// Separators and signs, each with how many digits stand before it.
+    signs: Vec<(usize, char)>,
+    spaces: Vec<(usize, char)>,
+}
+
+impl NumberParts {
+    fn of(text: &str) -> Option<Self> {
+        let mut parts = Self::default();
+        let mut count = 0;
+        for character in text.chars() {
+            match character {
+                '0'..='9' | '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' => {
+                    parts.digits.push(character);
+                    count += 1;
+                }
+                'A'..='Z' => {
+                    parts.code.0.push(character);
+                    parts.code.1 = count == 0;
+                }
+                _ if character.is_alphanumeric() => return None,
+                _ if character.is_whitespace() => parts.spaces.push((count, character)),
+                _ => parts.signs.push((count, character)),
+            }
+        }
+        (count > 0 && (parts.code.0.is_empty() || parts.code.0.len() == 3)).then_some(parts)
     }
 }
 

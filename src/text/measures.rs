@@ -1,24 +1,53 @@
-//! What belongs to the number beside it? Units and codes of currencies, from a table.
+//! What do the letters and words beside a number say of it? Units, currencies and others, from a table.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::data::rows;
 
-static MEASURES: LazyLock<[HashSet<&str>; 2]> = LazyLock::new(|| {
+/// A kind of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unit,
+    Currency,
+    Scale,
+    Rate,
+}
+
+static MEASURES: LazyLock<[HashSet<&str>; 4]> = LazyLock::new(|| {
     let of_kind = |kind| {
         let rows = rows(include_str!("data/measures.tsv"));
         rows.filter(|columns| columns[1] == kind).map(|columns| columns[0]).collect()
     };
-    [of_kind("unit"), of_kind("currency")]
+    ["unit", "currency", "scale", "rate"].map(of_kind)
 });
 
-/// Whether letters glued to a number are a unit; case does not count.
+fn is(kind: Kind, text: &str) -> bool {
+    MEASURES[kind as usize].contains(text)
+}
+
+/// Whether letters behind a number are a unit; case does not count.
 pub(super) fn is_unit(letters: &str) -> bool {
-    !letters.is_empty() && MEASURES[0].contains(letters.to_ascii_lowercase().as_str())
+    /// Longer than every unit.
+    const UNIT_BYTES_MAX: usize = 8;
+    (1..=UNIT_BYTES_MAX).contains(&letters.len())
+        && is(Kind::Unit, letters.to_ascii_lowercase().as_str())
 }
 
 /// Whether letters are the ISO 4217 code of a currency, in upper case.
 pub(super) fn is_currency_code(letters: &str) -> bool {
-    MEASURES[1].contains(letters)
+    is(Kind::Currency, letters)
+}
+
+/// Whether the first word of a text is a large number, which stands behind amounts: `million`.
+pub(super) fn begins_with_scale(text: &str) -> bool {
+    let word = text.trim_start().split(|it: char| !it.is_alphabetic()).next();
+    word.is_some_and(|it| is(Kind::Scale, it.to_lowercase().as_str()))
+}
+
+/// Whether the last word of a text is one that stands before percentages.
+pub(super) fn ends_with_rate(text: &str) -> bool {
+    let word = text.trim_end().rsplit(char::is_whitespace).next();
+    // With a preposition or without: bi-nisba.
+    word.is_some_and(|it| is(Kind::Rate, it) || is(Kind::Rate, it.trim_start_matches('\u{628}')))
 }

@@ -3,18 +3,22 @@
 //! Everything above consumes an [`Analysis`], made once for a segment. Pure: no I/O, no clock. Knows nothing of files,
 //! wire or disk.
 
+mod agreement;
 mod canonical;
 mod chars;
+mod conventions;
 mod data;
 mod dates;
 mod differences;
 mod fold;
 mod measures;
+mod numerals;
 mod placeables;
 mod scan;
 mod sentences;
 mod stem;
 mod values;
+mod written;
 
 use std::borrow::Cow;
 use std::ops::{Deref, Range};
@@ -23,22 +27,24 @@ use crate::unit::Lang;
 
 use canonical::Canonical;
 use chars::{Chars, Part};
+use conventions::Convention;
 use scan::Scanner;
 
 pub use chars::is_arabic_letter;
 pub use differences::{Differences, gap_differences, token_differences};
 pub use sentences::{RuleError, Sentence, SentenceOptions, SentenceRules};
 pub use values::{Calendar, Date, Decimal, Value};
+pub use written::Written;
 
 /// Changes whenever a form, a token or a class of any text can change.
-pub const TEXT_VERSION: u32 = 2;
+pub const TEXT_VERSION: u32 = 3;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     /// Letters, with marks and digits among them.
     Word,
-    /// Digits with separators, and with a unit glued to them.
+    /// Digits with separators.
     Number,
     /// A date in digits, or with its month in words.
     Date,
@@ -122,6 +128,7 @@ pub struct Scan {
     canonical: Canonical,
     original_len: usize,
     english: bool,
+    convention: Convention,
     tokens: Vec<Token>,
     /// One more than tokens that count.
     gaps: Vec<Stretch>,
@@ -163,6 +170,47 @@ impl Scan {
         &self.canonical.text[range(token.canonical)]
     }
 
+    /// How the digits of a token are written; `None` for words and for dates whose month is a word.
+    pub fn written(&self, token: &Token) -> Option<Written<'_>> {
+        if !token.kind.is_number_like() {
+            return None;
+        }
+        let written = Written::read(self.surface(token), self.convention)?;
+        (token.kind != TokenKind::Date || written.is_bare()).then_some(written)
+    }
+
+    /// Whether there is something to translate: a word that is neither a unit behind a number nor (part of) a code such as
+    /// `AB-1234`, `D365` or `user_id`.
+    pub fn has_words(&self) -> bool {
+        self.tokens.iter().enumerate().any(|(number, token)| {
+            let after_number = number.checked_sub(1).map(|before| self.tokens[before]);
+            let after_number = after_number.is_some_and(|it| it.kind == TokenKind::Number);
+            token.kind == TokenKind::Word
+                && !self.is_code_word(token)
+                && !(after_number && measures::is_unit(self.surface(token)))
+        })
+    }
+
+    /// Whether a word is a code, which is carried over as it is: it has a digit or an underscore, or it is of capital
+    /// letters and digits are glued to it.
+    pub fn is_code_word(&self, token: &Token) -> bool {
+        let surface = self.surface(token);
+        if token.kind != TokenKind::Word || !surface.is_ascii() {
+            return false;
+        }
+        let has_digit = |text: &str| text.bytes().any(|it| it.is_ascii_digit());
+        if has_digit(surface) || surface.contains('_') {
+            return true;
+        }
+        let range = range(token.canonical);
+        let (before, after) =
+            (&self.canonical.text[..range.start], &self.canonical.text[range.end..]);
+        let glued = [before.rsplit(' ').next(), after.split(' ').next()];
+        let in_code = |text: &str| text.is_ascii() && has_digit(text);
+        !surface.bytes().any(|it| it.is_ascii_lowercase())
+            && glued.into_iter().flatten().any(in_code)
+    }
+
     /// What stands before the first token that counts, between two, and after the last, as in the canonical text: one more
     /// than there are.
     pub fn canonical_gaps(&self) -> impl ExactSizeIterator<Item = &str> {
@@ -183,14 +231,18 @@ impl Scan {
         let chars = Chars::get();
         let start = forms.len();
         let surface = self.surface(token);
-        // `12 %` is `12%`, `<br />` is `<br/>`.
-        let spaceless = matches!(
-            token.kind,
-            TokenKind::Percent | TokenKind::Currency | TokenKind::Code | TokenKind::Tag
-        );
-        for character in surface.chars() {
-            if !spaceless || character != ' ' {
-                chars.fold_into(forms, character);
+        if let Some(written) = self.written(token) {
+            // The signs behind the number, wherever they are written: `12 %`, `%12`, `12%`.
+            written.write_plain(forms);
+            written.signs().for_each(|sign| chars.fold_into(forms, sign));
+        } else {
+            // `<br />` is `<br/>`.
+            let spaceless = token.kind.is_number_like() && token.kind != TokenKind::Date
+                || matches!(token.kind, TokenKind::Code | TokenKind::Tag);
+            for character in surface.chars() {
+                if !spaceless || character != ' ' {
+                    chars.fold_into(forms, character);
+                }
             }
         }
         if forms.len() == start {
@@ -277,18 +329,38 @@ impl Analysis {
     pub fn value(&self, token: &Token) -> Option<Value> {
         values::value(token.kind, self.folded(token))
     }
+
+    /// The digits `asked` of a query as this text would write them in `place`, which stands for `stored`: with all their
+    /// zeros, in the digits and separators that this text uses there; and the bytes of the original text that they replace.
+    ///
+    /// `None` where there is doubt: where `place` and `stored` are not the same number written alike, where the notation does
+    /// not show, where the words beside the number may have to be others.
+    pub fn rewritten(
+        &self,
+        asked: &Written<'_>,
+        stored: &Written<'_>,
+        place: &Token,
+    ) -> Option<(String, Range<usize>)> {
+        let written = self.written(place)?;
+        let new = asked.rewritten(stored, &written, self.convention)?;
+        let (start, digits) = (range(place.canonical).start, written.place());
+        let replaced = self.original(start + digits.start..start + digits.end);
+        agreement::agrees(self, place, &written, asked).then_some((new, replaced))
+    }
 }
 
 /// Analyses texts of one language.
 #[derive(Debug, Clone)]
 pub struct Analyzer {
     english: bool,
+    convention: Convention,
 }
 
 impl Analyzer {
     /// For texts in a language. Latin words among Arabic text are taken for English.
     pub fn new(lang: &Lang) -> Self {
-        Self { english: matches!(lang.primary(), "en" | "ar") }
+        let english = matches!(lang.primary(), "en" | "ar");
+        Self { english, convention: Convention::of(lang) }
     }
 
     /// All forms of a text.
@@ -318,12 +390,13 @@ impl Analyzer {
         scan.canonical.set(text);
         scan.original_len = text.len();
         scan.english = self.english;
+        scan.convention = self.convention;
         scan.tokens.clear();
         scan.gaps.clear();
         let chars = Chars::get();
-        let scanner = Scanner::new(chars);
         let (mut place, mut gap, mut before) = (0, 0, None);
         let canonical = &scan.canonical.text;
+        let scanner = Scanner::new(chars, canonical);
         while let Some(first) = canonical[place..].chars().next() {
             if chars.part(first) == Part::Space {
                 place += first.len_utf8();

@@ -1,17 +1,66 @@
 //! What is carried over rather than translated? Tags, placeholders, addresses, code.
 //!
-//! Works on text in which digits may be of any script: a placeholder with Arabic-Indic digits is still one. Knows nothing
-//! of words and numbers.
+//! Works on text in which digits may be of any script: `{0}` with an Arabic-Indic digit is still a placeholder. Whether
+//! `%20` and `$5` are placeholders depends on the whole text, see [`Numbered`].
 
 use super::TokenKind;
+use super::measures;
 
 /// Longest placeable: what is longer is text. Keeps the search for its end short, whatever the text.
 const PLACEABLE_BYTES_MAX: usize = 1_024;
 /// Longest e-mail address (RFC 5321, 4.5.3.1: 64 + 1 + 255).
 const EMAIL_BYTES_MAX: usize = 320;
 
+/// Which signs before plain digits make placeholders of them in a text (`%1`, `$1`), and not percentages and amounts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Numbered {
+    percent: bool,
+    dollar: bool,
+}
+
+impl Numbered {
+    /// Of a whole text.
+    pub(super) fn of(text: &str) -> Self {
+        Self { percent: counts_up(text, '%'), dollar: counts_up(text, '$') }
+    }
+}
+
+/// Whether the numbers behind a sign, taken together, count from one without a gap: placeholders do so, percentages and
+/// amounts hardly ever.
+fn counts_up(text: &str, sign: char) -> bool {
+    let mut seen = 0_u128;
+    for (at, _) in text.match_indices(sign) {
+        let (before, rest) = (&text[..at], &text[at + 1..]);
+        let end = rest.find(|it: char| !it.is_ascii_digit()).unwrap_or(rest.len());
+        let after = &rest[end..];
+        // `50%20`, `%s`, `%1$s`.
+        let of_another = before.ends_with(|it: char| it.is_ascii_digit())
+            || end == 0
+            || after.starts_with(|it: char| it == '$' || it.is_ascii_alphabetic());
+        if of_another {
+            continue;
+        }
+        let fraction =
+            after.starts_with(['.', ',']) && after[1..].starts_with(|it: char| it.is_ascii_digit());
+        let is_amount = match sign {
+            '%' => measures::ends_with_rate(before),
+            _ => measures::begins_with_scale(after),
+        };
+        match rest[..end].parse::<u32>() {
+            Ok(number) if number < 100 && !fraction && !is_amount => seen |= 1 << number,
+            _ => return false,
+        }
+    }
+    let from_one = seen >> 1;
+    from_one != 0 && from_one & (from_one + 1) == 0
+}
+
 /// The placeable at the beginning of `rest`: its kind and length in bytes. `before` is the character before it.
-pub(super) fn placeable(rest: &str, before: Option<char>) -> Option<(TokenKind, usize)> {
+pub(super) fn placeable(
+    rest: &str,
+    before: Option<char>,
+    numbered: Numbered,
+) -> Option<(TokenKind, usize)> {
     let found = |kind, length: Option<usize>| length.map(|length| (kind, length));
     let first = rest.chars().next().map_or(END, shape);
     if first == FOREIGN {
@@ -22,8 +71,8 @@ pub(super) fn placeable(rest: &str, before: Option<char>) -> Option<(TokenKind, 
         b'<' => found(TokenKind::Tag, tag(at)),
         b'&' => found(TokenKind::Tag, entity(at)),
         b'{' => found(TokenKind::Placeholder, braces(at)),
-        b'%' => found(TokenKind::Placeholder, printf(at)),
-        b'$' => found(TokenKind::Placeholder, dollar(at)),
+        b'%' => found(TokenKind::Placeholder, printf(at, numbered.percent)),
+        b'$' => found(TokenKind::Placeholder, dollar(at, numbered.dollar)),
         b'`' => found(TokenKind::Code, code_span(at)),
         b'(' if before == Some(']') => found(TokenKind::Url, link_target(at)),
         first
@@ -146,7 +195,7 @@ fn braces(mut at: Cursor) -> Option<usize> {
 }
 
 /// `%s`, `%d`, `%1`, `%1$s`, `%-5.2f`, `%(name)s`, `%@`, `%%`
-fn printf(mut at: Cursor) -> Option<usize> {
+fn printf(mut at: Cursor, may_be_numbered: bool) -> Option<usize> {
     at.bump();
     let named = at.eat(b'(');
     if named {
@@ -155,6 +204,8 @@ fn printf(mut at: Cursor) -> Option<usize> {
             return None;
         }
     }
+    // Where the digits are of another script, a percentage is meant.
+    let ascii = at.text.starts_with('%') && at.next().is_some_and(|it| it.is_ascii());
     let digits = at.skip(|it| it.is_ascii_digit());
     let after_digits = at;
     at.skip(|it| it.is_ascii_digit() || matches!(it, b'$' | b'.' | b'-' | b'+' | b'#'));
@@ -166,19 +217,19 @@ fn printf(mut at: Cursor) -> Option<usize> {
     }
     // `%1`, numbered: two digits at most, and nothing that would make it something else.
     let numbered = (1..=2).contains(&digits) && !after_digits.peek().is_ascii_alphanumeric();
-    (numbered && !named).then_some(after_digits.place)
+    (may_be_numbered && ascii && numbered && !named).then_some(after_digits.place)
 }
 
 /// `$1`, `${name}`
-fn dollar(mut at: Cursor) -> Option<usize> {
+fn dollar(mut at: Cursor, may_be_numbered: bool) -> Option<usize> {
     at.bump();
     if at.eat(b'{') {
         let length = at.skip(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'.'));
         return (length > 0 && at.eat(b'}')).then_some(at.place);
     }
-    // `$1` is a placeholder, `$12.50` and `$100` are money.
+    let ascii = at.next().is_some_and(|it| it.is_ascii());
     let digits = at.skip(|it| it.is_ascii_digit());
-    (digits == 1 && !matches!(at.peek(), b'.' | b',')).then_some(at.place)
+    (may_be_numbered && ascii && (1..=2).contains(&digits)).then_some(at.place)
 }
 
 /// A stretch between backquotes, as many at its end as at its beginning (`CommonMark` 0.31, 6.1).

@@ -7,18 +7,21 @@ use super::TokenKind;
 use super::chars::{Chars, Part};
 use super::dates;
 use super::measures;
-use super::placeables::placeable;
+use super::numerals::{grouped_len, is_sign};
+use super::placeables::{Numbered, placeable};
 use super::values::is_date;
 
 /// Finds tokens in canonical text.
 #[derive(Clone, Copy)]
 pub(super) struct Scanner {
     chars: &'static Chars,
+    numbered: Numbered,
 }
 
 impl Scanner {
-    pub(super) fn new(chars: &'static Chars) -> Self {
-        Self { chars }
+    /// For one text.
+    pub(super) fn new(chars: &'static Chars, text: &str) -> Self {
+        Self { chars, numbered: Numbered::of(text) }
     }
 
     /// The token at the beginning of `rest`, which is not white space: its kind and length in bytes. `before` is the
@@ -28,7 +31,7 @@ impl Scanner {
         // Most tokens are Arabic words; nothing else begins with an Arabic letter.
         let part = self.chars.part(first);
         if part != Part::Arabic
-            && let Some(found) = placeable(rest, before)
+            && let Some(found) = placeable(rest, before, self.numbered)
         {
             return found;
         }
@@ -48,53 +51,83 @@ impl Scanner {
         {
             return (TokenKind::Date, length);
         }
-        // The code of a currency, before its amount.
-        if length == 3
-            && rest.as_bytes()[3..].first() == Some(&b' ')
-            && rest[4..].chars().next().is_some_and(|it| self.chars.part(it) == Part::Digit)
-            && measures::is_currency_code(&rest[..3])
-            && let (TokenKind::Number, amount) = self.number(&rest[4..])
-        {
-            return (TokenKind::Currency, 4 + amount);
+        match self.code_and_amount(rest, length) {
+            Some(length) => (TokenKind::Currency, length),
+            None => (TokenKind::Word, length),
         }
-        (TokenKind::Word, length)
     }
 
-    /// A sign belongs to the number after it, a currency sign too.
+    /// The code of a currency before its amount, with a space between them or without; `word` is the length of the word
+    /// at the beginning.
+    fn code_and_amount(self, rest: &str, word: usize) -> Option<usize> {
+        let (code, after) = rest.split_at_checked(3)?;
+        if word < 3 || !rest.starts_with(|it: char| it.is_ascii_uppercase()) {
+            return None;
+        }
+        let amount = if word == 3 { after.strip_prefix(' ')? } else { after };
+        let first = amount.chars().next()?;
+        if self.chars.part(first) != Part::Digit || !measures::is_currency_code(code) {
+            return None;
+        }
+        match self.number(amount) {
+            (TokenKind::Number, length) => Some(rest.len() - amount.len() + length),
+            _ => None,
+        }
+    }
+
+    /// A sign belongs to the number after it, the sign of a currency or a percentage too.
     fn signed_number(
         self,
         rest: &str,
         first: char,
         before: Option<char>,
     ) -> Option<(TokenKind, usize)> {
-        let currency = is_currency_sign(first);
-        let sign = matches!(first, '-' | '+' | '\u{2212}');
-        let glued =
-            before.is_some_and(|it| !matches!(self.chars.part(it), Part::Space | Part::Other));
-        if glued || !(currency || sign) {
+        let around = if is_currency_sign(first) {
+            Some(TokenKind::Currency)
+        } else if is_percent_sign(first) {
+            Some(TokenKind::Percent)
+        } else {
+            None
+        };
+        let glued = before.is_some_and(|it| match self.chars.part(it) {
+            Part::Space | Part::Other => false,
+            // US$5
+            Part::Letter => around != Some(TokenKind::Currency),
+            _ => true,
+        });
+        if glued || around.is_none() && !is_sign(first) {
             return None;
         }
         let mut start = first.len_utf8();
-        if currency && rest.as_bytes().get(start) == Some(&b' ') {
+        if around.is_some() && rest.as_bytes().get(start) == Some(&b' ') {
             start += 1;
         }
-        let next = rest[start..].chars().next()?;
-        if self.chars.part(next) != Part::Digit {
+        let mut next = rest[start..].chars();
+        let mut digits = start;
+        let mut character = next.next()?;
+        if around.is_some() && is_sign(character) {
+            digits += character.len_utf8();
+            character = next.next()?;
+        }
+        if self.chars.part(character) != Part::Digit {
             return None;
         }
-        match self.number(&rest[start..]) {
-            (TokenKind::Number, length) if currency => Some((TokenKind::Currency, start + length)),
+        match self.number(&rest[digits..]) {
             (TokenKind::Word, _) => None,
-            (kind, length) => Some((kind, start + length)),
+            (TokenKind::Number, length) => {
+                Some((around.unwrap_or(TokenKind::Number), digits + length))
+            }
+            (kind, length) => Some((kind, digits + length)),
         }
     }
 
-    /// A number with its separators and unit, a date, a percentage, an amount; digits that go on as letters are a word.
+    /// A number with its separators, a date, a percentage, an amount; digits that go on as letters are a word, but for units,
+    /// which are words of their own as they are behind a space.
     fn number(self, rest: &str) -> (TokenKind, usize) {
-        let mut end = 0;
+        let mut end = grouped_len(rest);
         // A dash, slash or colon among the digits: more than one number.
         let mut parts = false;
-        let mut characters = rest.chars().peekable();
+        let mut characters = rest[end..].chars().peekable();
         while let Some(character) = characters.next() {
             let next = characters.peek().map(|&next| self.chars.part(next));
             match (self.chars.part(character), character) {
@@ -120,7 +153,10 @@ impl Scanner {
                 self.chars.part(it).is_word() || self.chars.part(it) == Part::Digit
             });
             if ends && measures::is_unit(&after[..unit]) {
-                return (TokenKind::Number, end + unit);
+                return (TokenKind::Number, end);
+            }
+            if ends && measures::is_currency_code(&after[..unit]) {
+                return (TokenKind::Currency, end + unit);
             }
             if !parts {
                 return (TokenKind::Word, self.word(rest));
@@ -145,13 +181,16 @@ impl Scanner {
         if code && rest.get(..3).is_some_and(measures::is_currency_code) {
             return Some((TokenKind::Currency, space + 3));
         }
-        if space > 0 && placeable(rest, Some(' ')).is_some() {
+        if space > 0 && placeable(rest, Some(' '), self.numbered).is_some() {
             return None;
         }
         let length = space + sign.len_utf8();
         let next = rest[sign.len_utf8()..].chars().next().map(|it| self.chars.part(it));
         match sign {
-            '%' | '\u{66a}' => Some((TokenKind::Percent, length)),
+            // Behind a space and before digits it is theirs: `5 %20`.
+            _ if is_percent_sign(sign) && (space == 0 || next != Some(Part::Digit)) => {
+                Some((TokenKind::Percent, length))
+            }
             // Before digits it is theirs.
             _ if is_currency_sign(sign) && next != Some(Part::Digit) => {
                 Some((TokenKind::Currency, length))
@@ -197,6 +236,10 @@ impl Scanner {
         }
         end
     }
+}
+
+fn is_percent_sign(character: char) -> bool {
+    matches!(character, '%' | '\u{66a}')
 }
 
 fn is_currency_sign(character: char) -> bool {

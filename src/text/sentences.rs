@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::unit::Lang;
 
 use super::chars::{Chars, Part};
-use super::placeables::placeable;
+use super::placeables::{Numbered, placeable};
 
 const COMMON: &str = include_str!("data/sentences/common.tsv");
 /// Tables by language; texts in a language of another script hold English names and abbreviations too.
@@ -238,7 +238,7 @@ impl Splitter<'_> {
         before: Option<char>,
     ) -> Option<(super::TokenKind, usize)> {
         let may = first.is_ascii() && !first.is_ascii_whitespace();
-        if may { placeable(&self.text[place..], before) } else { None }
+        if may { placeable(&self.text[place..], before, Numbered::default()) } else { None }
     }
 
     /// Ends the sentence at `end`, which is behind its white space.
@@ -319,7 +319,7 @@ impl Splitter<'_> {
                 }
                 place += digits + 2;
             } else if rest.starts_with("</")
-                && let Some((_, length)) = placeable(rest, None)
+                && let Some((_, length)) = placeable(rest, None, Numbered::default())
             {
                 place += length;
             } else {

@@ -1,18 +1,18 @@
 //! What is a number or a date worth? Values of tokens, equal when they mean the same however they are written.
 //!
-//! Works on folded text: digits are ASCII, signs of one shape. Knows nothing of words.
+//! Works on folded text: numbers are in plain notation, signs of one shape. How numbers are written is `numerals`' matter.
+//! Knows nothing of words.
 
 use std::fmt;
 
 use super::TokenKind;
 use super::dates;
-use super::measures;
 
 /// What a token is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
-    /// A number, with its unit where one is glued to it.
-    Number(Decimal, Option<String>),
+    /// A number.
+    Number(Decimal),
     /// From one number to another: `10-21`.
     Range(Decimal, Decimal),
     /// A number of hundredths.
@@ -28,8 +28,7 @@ pub enum Value {
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number, None) => write!(out, "{number}"),
-            Self::Number(number, Some(unit)) => write!(out, "{number} {unit}"),
+            Self::Number(number) => write!(out, "{number}"),
             Self::Range(from, to) => write!(out, "{from}..{to}"),
             Self::Percent(number) => write!(out, "{number}%"),
             Self::Amount(number, currency) => write!(out, "{number} {currency}"),
@@ -124,17 +123,13 @@ pub(super) fn is_date(digits: &str) -> bool {
 
 fn number(folded: &str) -> Option<Value> {
     if let Some(decimal) = decimal(folded) {
-        return Some(Value::Number(decimal, None));
+        return Some(Value::Number(decimal));
     }
     if folded.contains(':') {
         return time(folded);
     }
-    if let Some((from, to)) = folded.get(1..).and_then(|rest| rest.split_once('-')) {
-        return Some(Value::Range(decimal(&folded[..=from.len()])?, decimal(to)?));
-    }
-    let unit = folded.trim_start_matches(|it: char| !it.is_ascii_alphabetic());
-    let number = decimal(&folded[..folded.len() - unit.len()])?;
-    measures::is_unit(unit).then(|| Value::Number(number, Some(unit.to_owned())))
+    let (from, to) = folded.get(1..)?.split_once('-')?;
+    Some(Value::Range(decimal(&folded[..=from.len()])?, decimal(to)?))
 }
 
 fn time(folded: &str) -> Option<Value> {
@@ -149,11 +144,9 @@ fn time(folded: &str) -> Option<Value> {
 }
 
 fn amount(folded: &str) -> Option<Value> {
-    let is_number = |it: char| it.is_ascii_digit() || matches!(it, '.' | ',' | '-' | '+');
-    let start = folded.find(is_number)?;
-    let end = folded.rfind(is_number)? + 1;
-    let currency = format!("{}{}", &folded[..start], &folded[end..]);
-    Some(Value::Amount(decimal(&folded[start..end])?, currency.trim().to_owned()))
+    let is_number = |it: char| it.is_ascii_digit() || matches!(it, '.' | '-' | '+');
+    let end = folded.find(|it| !is_number(it))?;
+    Some(Value::Amount(decimal(&folded[..end])?, folded[end..].to_owned()))
 }
 
 fn date_in_digits(folded: &str) -> Option<Date> {
@@ -183,47 +176,23 @@ fn date_in_digits(folded: &str) -> Option<Date> {
     valid.then_some(Date { year: Some(year), month: Some(month), day: Some(day), calendar })
 }
 
-/// Reads a number with separators of thousands and fractions, either way round: of two kinds of sign the last begins the
-/// fraction; a single comma before three digits parts thousands, a single point begins a fraction.
-fn decimal(text: &str) -> Option<Decimal> {
-    let (negative, digits) = match text.strip_prefix('-') {
+/// Reads a number in plain notation, as [`Written::plain`](super::Written::plain) has it: a sign, digits, a point before
+/// the fraction.
+fn decimal(plain: &str) -> Option<Decimal> {
+    let (negative, digits) = match plain.strip_prefix('-') {
         Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+        None => (false, plain.strip_prefix('+').unwrap_or(plain)),
     };
-    let legal = |it: u8| it.is_ascii_digit() || matches!(it, b'.' | b',');
-    if !digits.starts_with(|it: char| it.is_ascii_digit())
-        || !digits.ends_with(|it: char| it.is_ascii_digit())
-        || !digits.bytes().all(legal)
-    {
-        return None;
-    }
-    let thousands = |text: &str, separator: char| {
-        let mut groups = text.split(separator);
-        groups.next().is_some_and(|first| (1..=3).contains(&first.len()))
-            && groups.all(|group| group.len() == 3)
-    };
-    let (points, commas) = (digits.matches('.').count(), digits.matches(',').count());
-    let fraction_at = match (points, commas) {
-        (0, 0) => None,
-        (1, 0) => digits.find('.'),
-        (0, _) if thousands(digits, ',') => None,
-        (_, 0) if thousands(digits, '.') => None,
-        (0, 1) => digits.find(','),
-        (0, _) | (_, 0) => return None,
-        (_, _) => {
-            let last = digits.rfind(['.', ','])?;
-            let (whole, sign) = (&digits[..last], &digits[last..=last]);
-            if whole.contains(sign) {
-                return None;
-            }
-            Some(last)
-        }
-    };
-    let (whole, fraction) = match fraction_at {
-        Some(at) => (&digits[..at], digits[at + 1..].trim_end_matches('0')),
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
         None => (digits, ""),
     };
-    let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
+    let is_number = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
     let whole = match whole.trim_start_matches('0') {
         "" => "0",
         whole => whole,

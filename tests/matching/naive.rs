@@ -165,8 +165,8 @@ fn pairs(a: &[Word], b: &[Word]) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// The verdict on a stored source for a query.
-pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Verdict {
+/// The verdict on a stored source for a query; `None` where it is no match at any score.
+pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Option<Verdict> {
     let (a, b) = (words(&query.analysis), words(&source.analysis));
     let (gaps_a, gaps_b) = (gaps(&query.analysis), gaps(&source.analysis));
     let longest = a.len().max(b.len()) as u64;
@@ -175,6 +175,10 @@ pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Verdict {
     } else {
         10_000 - round_div(10_000 * table(&a, &b)[a.len()][b.len()], 1000 * longest)
     };
+    // Numbers, codes and links alone: the same values or nothing.
+    if base < 10_000 && !a.is_empty() && !query.analysis.has_words() {
+        return None;
+    }
     let same_text = query.analysis.canonical() == source.analysis.canonical();
     let exact = same_text && query.tags == source.tags;
 
@@ -238,5 +242,5 @@ pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Verdict {
         true => 1,
         false => 2,
     };
-    Verdict { score, kind, points }
+    Some(Verdict { score, kind, points })
 }

@@ -1,0 +1,50 @@
+//! May another number stand in this place without another word beside it? The noun behind a number, and the English article
+//! before it.
+//!
+//! Says yes only where it is certain; what it cannot tell is a no.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::conventions::Nouns;
+use super::data::rows;
+use super::written::Written;
+use super::{Analysis, Token, TokenKind, measures};
+
+/// Words that stand behind numbers and do not depend on them, by language.
+static INDEPENDENT: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+    let rows = rows(include_str!("data/agreement.tsv"));
+    rows.map(|columns| (columns[0], columns[1])).collect()
+});
+
+/// Whether the words around a number of a text fit another number as well.
+pub(super) fn agrees(text: &Analysis, place: &Token, old: &Written<'_>, new: &Written<'_>) -> bool {
+    if !old.is_bare() {
+        return true;
+    }
+    let (Some(old), Some(new)) = (old.counted(), new.counted()) else { return true };
+    let nouns = text.convention.nouns;
+    let around = |step: isize| text.tokens.get((place.number as usize).checked_add_signed(step)?);
+    if nouns == Nouns::English
+        && around(-1).is_some_and(|it| matches!(text.folded(it), "a" | "an"))
+        && sounds_like_vowel(old.0) != sounds_like_vowel(new.0)
+    {
+        return false;
+    }
+    let Some(next) = around(1).filter(|it| it.kind == TokenKind::Word) else { return true };
+    let language = if nouns == Nouns::Arabic { "ar" } else { "en" };
+    let known = matches!(nouns, Nouns::Arabic | Nouns::English);
+    if measures::is_unit(text.surface(next))
+        || known && INDEPENDENT.contains(&(language, text.folded(next)))
+    {
+        return true;
+    }
+    let form = |(whole, fraction): (&str, bool)| nouns.form(whole, fraction);
+    form(old).is_some() && form(old) == form(new)
+}
+
+/// Eight, eleven, eighteen, and thousands of them.
+fn sounds_like_vowel(whole: &str) -> bool {
+    let thousands = whole.len() % 3;
+    whole.starts_with('8') || thousands == 2 && (whole.starts_with("11") || whole.starts_with("18"))
+}
