@@ -4,6 +4,7 @@
 #![allow(clippy::type_complexity, clippy::needless_range_loop)]
 
 mod access;
+mod adapted_msdocs;
 mod alignment;
 mod alignment_service;
 mod api_answers;

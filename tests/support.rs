@@ -140,9 +140,11 @@ pub(crate) fn lookup_request(memories: &[&str], text: &str) -> proto::LookupSegm
     }
 }
 
-/// A file of the real data; says so and gives nothing where it is not there.
+/// A file of the real data, beside the project or in `DHAKIRA_SHARED`; says so and gives nothing where it is not there.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let full = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).join(path);
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
+    let directory = std::env::var_os("DHAKIRA_SHARED").map_or_else(beside, PathBuf::from);
+    let full = directory.join(path);
     if full.exists() {
         return Some(full);
     }
