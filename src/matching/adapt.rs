@@ -5,9 +5,10 @@
 //! value of the query that the stored source has not; with one of two it would be wrong, so where one is in doubt there is
 //! none.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::text::{Analysis, Token, TokenKind};
+use crate::text::{Analysis, Token, TokenKind, Written};
 
 /// A stored value that was replaced by one of the query; UTF-8 bytes of the original texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,10 +88,11 @@ pub fn adapt(
 ) -> Option<Adapted> {
     let query_words: Vec<&Token> = query.words().collect();
     let source_words: Vec<&Token> = source.words().collect();
+    let (in_source, in_target) = (Places::of(source), Places::of(target));
     let mut places = Vec::with_capacity(changed.len());
     for &(asked, stored) in changed {
         let (asked, stored) = (query_words[asked], source_words[stored]);
-        let place = the_place(source, stored, target)?;
+        let place = in_source.place_in(stored, &in_target)?;
         let (written, replaced) = match (query.written(asked), source.written(stored)) {
             (Some(asked), Some(stored)) => {
                 let (written, replaced) = target.rewritten(&asked, &stored, place)?;
@@ -128,57 +130,67 @@ fn with_spaces_of(other: &str, written: String) -> String {
     }
 }
 
-/// The one token of the target that stands for a placeable of the source; `None` when it or the placeable is not the only
-/// one of its value.
-fn the_place<'t>(source: &Analysis, stored: &Token, target: &'t Analysis) -> Option<&'t Token> {
-    let key = Key::of(source, stored)?;
-    key.only_in(source)?;
-    key.only_in(target).filter(|place| Key::of(target, place).as_ref() == Some(&key))
+/// The placeables of a text, each under what makes it the same as another.
+struct Places<'a> {
+    text: &'a Analysis,
+    /// How many tokens are the same, and the first of them.
+    same: HashMap<Key<'a>, (usize, &'a Token)>,
+    /// Whole numbers that are parts of something else: `5` in `5.2`, `5-9`, `model5` and links.
+    inside: HashSet<String>,
+}
+
+impl<'a> Places<'a> {
+    fn of(text: &'a Analysis) -> Self {
+        let (mut same, mut inside) = (HashMap::new(), HashSet::new());
+        for token in text.words() {
+            match text.written(token) {
+                Some(written) if written.whole().is_none() => {
+                    inside.extend(written.wholes().map(str::to_owned));
+                }
+                None if token.kind != TokenKind::Tag => {
+                    let runs = text.folded(token).split(|it: char| !it.is_ascii_digit());
+                    inside.extend(runs.filter(|run| !run.is_empty()).map(str::to_owned));
+                }
+                _ => {}
+            }
+            if let Some(key) = Key::of(text, token) {
+                same.entry(key).or_insert((0, token)).0 += 1;
+            }
+        }
+        Self { text, same, inside }
+    }
+
+    /// The token that is the same as one of another text, if there is one alone and nothing holds its digits.
+    fn only(&self, other: &'a Analysis, token: &Token) -> Option<&'a Token> {
+        let (count, found) = self.same.get(&Key::of(other, token)?)?;
+        let written = other.written(token);
+        let whole = written.as_ref().and_then(Written::whole);
+        let is_inside = whole.is_some_and(|digits| self.inside.contains(digits));
+        (*count == 1 && !is_inside).then_some(*found)
+    }
+
+    /// The one token of the target that stands for a placeable of this source; `None` where either has another that may be
+    /// meant.
+    fn place_in(&self, stored: &Token, target: &Places<'a>) -> Option<&'a Token> {
+        self.only(self.text, stored)?;
+        target.only(self.text, stored)
+    }
 }
 
 /// What makes two placeables the same, in whatever language.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Key<'a> {
-    /// A number or several, in plain notation; of a single whole number its digits too.
-    Digits(String, Option<String>),
+    /// A number or several, in plain notation.
+    Digits(String),
     Text(TokenKind, &'a str),
 }
 
 impl<'a> Key<'a> {
     fn of(text: &'a Analysis, token: &Token) -> Option<Self> {
         match text.written(token) {
-            Some(written) => {
-                Some(Self::Digits(written.plain(), written.whole().map(str::to_owned)))
-            }
+            Some(written) => Some(Self::Digits(written.plain())),
             None if token.kind.is_number_like() => None,
             None => Some(Self::Text(token.kind, text.surface(token))),
         }
     }
-
-    /// The one token of a text that is the same or holds the same digits.
-    fn only_in<'t>(&self, text: &'t Analysis) -> Option<&'t Token> {
-        let mut same = text.words().filter(|token| self.is_in(text, token));
-        same.next().filter(|_| same.next().is_none())
-    }
-
-    /// Whether a token is the same, or holds the same digits: then it may stand for it too.
-    fn is_in(&self, text: &Analysis, token: &Token) -> bool {
-        match self {
-            Self::Text(kind, surface) => token.kind == *kind && text.surface(token) == *surface,
-            Self::Digits(plain, whole) => match text.written(token) {
-                Some(written) => {
-                    let part =
-                        |whole: &String| written.whole().is_none() && written.has_part(whole);
-                    written.plain() == *plain || whole.as_ref().is_some_and(part)
-                }
-                None if token.kind == TokenKind::Tag => false,
-                None => whole.as_ref().is_some_and(|it| has_run(text.folded(token), it)),
-            },
-        }
-    }
-}
-
-/// Whether digits stand in a text, with no other digit beside them.
-fn has_run(text: &str, digits: &str) -> bool {
-    text.split(|it: char| !it.is_ascii_digit()).any(|run| run == digits)
 }

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::fold::{Folding, folding};
 
 /// What part a character takes in words.
@@ -123,6 +125,8 @@ fn part_of(character: char) -> Part {
         '_' => Part::Letter,
         '\u{200c}' | '\u{200d}' => Part::Mark,
         _ if is_arabic_mark(character) || is_other_mark(character) => Part::Mark,
+        // Of scripts whose marks stand among their letters.
+        '\u{900}'.. if is_combining_mark(character) => Part::Mark,
         _ if is_arabic_letter(character) => Part::Arabic,
         _ if is_ideograph(character) => Part::Ideograph,
         _ if character.is_whitespace() => Part::Space,

@@ -47,7 +47,11 @@ pub(super) fn begins_with_scale(text: &str) -> bool {
 
 /// Whether the last word of a text is one that stands before percentages.
 pub(super) fn ends_with_rate(text: &str) -> bool {
-    let word = text.trim_end().rsplit(char::is_whitespace).next();
+    /// No such word is longer.
+    const RATE_CHARS_MAX: usize = 8;
+    let end = text.trim_end();
+    let start = end.char_indices().rev().take(RATE_CHARS_MAX + 1).last().map_or(0, |(at, _)| at);
+    let word = end[start..].rsplit(char::is_whitespace).next();
     // With a preposition or without: bi-nisba.
     word.is_some_and(|it| is(Kind::Rate, it) || is(Kind::Rate, it.trim_start_matches('\u{628}')))
 }

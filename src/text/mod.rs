@@ -194,6 +194,8 @@ impl Scan {
     /// Whether a word is a code, which is carried over as it is: it has a digit or an underscore, or it is of capital
     /// letters and digits are glued to it.
     pub fn is_code_word(&self, token: &Token) -> bool {
+        /// What is further away is not looked at.
+        const CODE_BYTES_MAX: usize = 64;
         let surface = self.surface(token);
         if token.kind != TokenKind::Word || !surface.is_ascii() {
             return false;
@@ -203,12 +205,13 @@ impl Scan {
             return true;
         }
         let range = range(token.canonical);
-        let (before, after) =
-            (&self.canonical.text[..range.start], &self.canonical.text[range.end..]);
-        let glued = [before.rsplit(' ').next(), after.split(' ').next()];
-        let in_code = |text: &str| text.is_ascii() && has_digit(text);
+        let (before, after) = self.canonical.text.as_bytes().split_at(range.start);
+        let glued = |byte: &&u8| byte.is_ascii_graphic();
+        let has_digit_near = |bytes: &mut dyn Iterator<Item = &u8>| {
+            bytes.take(CODE_BYTES_MAX).take_while(glued).any(u8::is_ascii_digit)
+        };
         !surface.bytes().any(|it| it.is_ascii_lowercase())
-            && glued.into_iter().flatten().any(in_code)
+            && (has_digit_near(&mut before.iter().rev()) || has_digit_near(&mut after.iter()))
     }
 
     /// What stands before the first token that counts, between two, and after the last, as in the canonical text: one more

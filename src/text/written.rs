@@ -87,9 +87,9 @@ impl<'a> Written<'a> {
         self.single().map(|it| (it.whole.as_str(), it.fraction.is_some()))
     }
 
-    /// Whether digits are the whole number of one of the parts.
-    pub fn has_part(&self, digits: &str) -> bool {
-        self.parts.iter().any(|it| it.whole == digits)
+    /// The digits before the fraction, of each number.
+    pub fn wholes(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|it| it.whole.as_str())
     }
 
     /// The digits of the single whole number.

@@ -51,6 +51,22 @@ fn values_are_carried_over_where_there_is_no_doubt() {
     assert!(cases >= 60);
 }
 
+/// Every number of a long list is another: each is found at once, not by a look at all of them.
+#[test]
+fn long_lists_of_numbers_are_carried_over_in_linear_time() {
+    let list =
+        |from: usize| (from..from + 30_000).map(|it| it.to_string()).collect::<Vec<_>>().join("; ");
+    let (query, source) = (list(500_000), list(100_000));
+    let (arabic, english) = (analyzer("ar"), analyzer("en"));
+    let (asked, stored) = (arabic.analyze(&query), arabic.analyze(&source));
+    let since = std::time::Instant::now();
+    let pairs: Vec<Option<usize>> = (0..30_000).map(Some).collect();
+    let changed = changed_placeables(&asked, &stored, &pairs);
+    let adapted = adapt(&asked, &stored, &english.analyze(&source), &source, &changed).unwrap();
+    assert_eq!(adapted.text, query);
+    assert!(since.elapsed().as_secs() < 20);
+}
+
 /// A number without a notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Number {
