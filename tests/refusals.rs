@@ -66,9 +66,9 @@ async fn what_the_protocol_itself_refuses_carries_error_info() {
     clients.create_memory("m").await;
     let get = "/dhakira.v1.MemoryService/GetMemory";
     let good = framed(0, &proto::GetMemoryRequest { name: "memories/m".into() }.encode_to_vec());
-    let list = "/dhakira.v1.UnitService/ListUnits";
-    let units = proto::ListUnitsRequest { parent: "memories/m".into(), ..Default::default() };
-    let units = framed(0, &units.encode_to_vec());
+    let watch = "/dhakira.v1.UnitService/WatchUnits";
+    let feed = proto::WatchUnitsRequest { parent: "memories/-".into(), ..Default::default() };
+    let feed = framed(0, &feed.encode_to_vec());
     let none: &[(&str, &str)] = &[];
     let cases: [(&str, &[(&str, &str)], Vec<u8>, Code, &str); 10] = [
         (
@@ -92,7 +92,7 @@ async fn what_the_protocol_itself_refuses_carries_error_info() {
         (get, none, good[..good.len() - 1].to_vec(), Code::InvalidArgument, "MALFORMED_REQUEST"),
         (get, none, framed(0, &[0x0a, 5, b'x']), Code::InvalidArgument, "INVALID_FIELD"),
         (get, none, vec![0, 0xff, 0xff, 0xff, 0xff], Code::ResourceExhausted, "MESSAGE_TOO_LARGE"),
-        (list, &[("grpc-timeout", "1n")], units, Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        (watch, &[("grpc-timeout", "50m")], feed, Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
     ];
     for (path, headers, body, code, expected) in cases {
         let status = raw(clients.channel.clone(), path, headers, &body).await;

@@ -269,3 +269,19 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> http::Response<tonic::body:
     let message = "internal error: the call panicked; the log of the server says more";
     refusal(Code::Internal, "INTERNAL", message, None).into_http()
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_panics_is_answered_with_a_reason_and_without_its_words() {
+        let answer = panicked(Box::new("at /srv/data"));
+        let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "INTERNAL");
+        assert!(!status.message().contains("/srv/data"));
+    }
+}
