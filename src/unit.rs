@@ -262,6 +262,16 @@ pub struct UnitContent {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// The attribute that says under which key its file keeps a unit (gettext's `msgctxt`): one text under two keys is two units.
+pub const CONTEXT_KEY_ATTRIBUTE: &str = "msgctxt";
+
+impl UnitContent {
+    /// The key under which its file keeps it.
+    pub fn context_key(&self) -> Option<&str> {
+        self.attributes.get(CONTEXT_KEY_ATTRIBUTE).map(String::as_str)
+    }
+}
+
 /// A stored translation unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
@@ -335,6 +345,8 @@ pub enum Cause {
     SwappedSides,
     /// A file says that it is in another encoding than it is.
     DeclaredEncoding,
+    /// A part of a file that is left out as a whole, such as a hidden sheet.
+    NotRead,
     /// Something beyond a limit of this server other than the length of a segment.
     Limit,
 }
@@ -355,6 +367,7 @@ impl Cause {
             Self::WrongLanguage => "WRONG_LANGUAGE",
             Self::SwappedSides => "SWAPPED_SIDES",
             Self::DeclaredEncoding => "DECLARED_ENCODING",
+            Self::NotRead => "NOT_READ",
             Self::Limit => "LIMIT",
         }
     }

@@ -12,6 +12,7 @@ mod checkpoints;
 mod closed_pipes;
 mod command_line;
 mod configuration;
+mod contexts;
 mod crash;
 mod crash_model;
 mod crash_phases;

@@ -40,7 +40,8 @@ pub(super) struct Import {
     /// Format of the files; found out from their content when not given. With `moses` the files are pairs: sources, targets.
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Column of the sources in files with columns: its name or number; the one named as the language when not given.
+    /// Column of the sources in files with columns: its name, or its number from 1 (with both columns by number, a file needs no
+    /// header); the one named as the language when not given.
     #[arg(long, value_name = "COLUMN")]
     source_column: Option<String>,
     /// Column of the targets; the one named as the language when not given.
@@ -81,9 +82,9 @@ pub(super) struct Import {
 enum Policy {
     /// Store every unit.
     KeepAll,
-    /// Leave out a unit whose source and target are stored already.
+    /// Leave out a unit whose source and target are stored already in the same context.
     SkipIdentical,
-    /// A unit whose source is stored already replaces the newest one.
+    /// A unit whose source is stored already in the same context, or without one, replaces it.
     ReplaceSameSource,
 }
 

@@ -24,7 +24,7 @@ use super::lexicons;
 use super::memory::{Catalog, Memory};
 
 /// What the file is, and in which version of its layout.
-const MAGIC: &[u8] = b"dhakira index 2";
+const MAGIC: &[u8] = b"dhakira index 3";
 const ENDING: &str = "index";
 
 /// What a checkpoint was made of.

@@ -107,7 +107,7 @@ impl Loading<'_> {
             let ready = std::mem::take(&mut page).into_par_iter().map_init(
                 || loader.numbering(),
                 |numbering, unit| {
-                    let (entry, ..) = prepare::numbered(&unit.content, analyzers, numbering);
+                    let entry = prepare::numbered(&unit.content, analyzers, numbering);
                     let changed = unit.content.changed.unwrap_or_default();
                     entry.at(unit.id, prepare::short_revision(unit.revision), changed)
                 },

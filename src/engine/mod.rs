@@ -10,6 +10,7 @@ pub mod backup;
 mod checkpoints;
 mod concordance;
 mod derived;
+mod duplicates;
 mod error;
 mod export;
 mod filter;

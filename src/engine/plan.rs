@@ -11,7 +11,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt as _};
 
 use crate::limits::BATCH_UNITS_MAX;
-use crate::matching::IndexChange;
+use crate::matching::{Identity, IndexChange};
 use crate::store::{Commit, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Store, UnitWrite};
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
@@ -36,8 +36,8 @@ pub(super) struct Planner<'a> {
     records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
     now: Timestamp,
     units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
-    /// Units planned in this group by memory and source hash, with the hash of their whole content.
-    by_source: HashMap<(MemoryKey, u64), Vec<(UnitId, u64)>>,
+    /// Units planned in this group by memory and source hash.
+    by_source: HashMap<(MemoryKey, u64), Vec<(UnitId, Identity)>>,
     requests: HashMap<RequestKey, RequestRecord>,
     /// Whether several batches of one import may be one transaction.
     together: bool,
@@ -326,8 +326,8 @@ impl<'a> Planner<'a> {
         prepared: Prepared,
     ) -> Arc<Unit> {
         let key = memory.record.key;
-        let (source_hash, content_hash) = (prepared.source_hash, prepared.content_hash);
-        self.by_source.entry((key, source_hash)).or_default().push((id, content_hash));
+        let identity = prepared.identity();
+        self.by_source.entry((key, identity.source_hash)).or_default().push((id, identity));
         let (content, entry) = prepared.finish((id, revision), created, self.now);
         memory.changes.push(IndexChange::PutNumbered(entry));
         let unit = Arc::new(Unit { id, revision, content });

@@ -6,10 +6,12 @@ use serde::Serialize;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::check::{ContentFault, check_content};
-use crate::matching::{Facts, Form, IndexEntry, NumberedEntry, Numbering, Side};
+use crate::matching::{
+    ContentHash, Facts, Form, Identity, IndexEntry, NumberedEntry, Numbering, Side,
+};
 use crate::store::MemoryKey;
 use crate::text::{Analysis, Analyzer, Scan, canonical};
-use crate::unit::{Segment, Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Segment, Timestamp, Unit, UnitContent, UnitId};
 
 use super::error::EngineError;
 use super::memory::Memory;
@@ -17,8 +19,6 @@ use super::memory::Memory;
 /// A unit that passed its checks, with everything the index of its memory wants of it.
 pub struct Prepared {
     pub(super) content: UnitContent,
-    pub(super) source_hash: u64,
-    pub(super) content_hash: u64,
     /// Whose index has numbered it.
     pub(super) memory: MemoryKey,
     numbered: NumberedEntry,
@@ -47,9 +47,26 @@ impl Prepared {
         numbering: &mut Numbering<'_>,
     ) -> Result<Self, ContentFault> {
         check_content(&content)?;
-        let (numbered, source_hash, content_hash) =
-            numbered(&content, &memory.analyzers, numbering);
-        Ok(Self { numbered, source_hash, content_hash, memory: memory.key, content })
+        let numbered = numbered(&content, &memory.analyzers, numbering);
+        Ok(Self { numbered, memory: memory.key, content })
+    }
+
+    /// What tells it from other units.
+    pub(super) fn identity(&self) -> Identity {
+        self.numbered.identity()
+    }
+
+    /// Takes over what is known of the context of the unit that it replaces and not of its own.
+    pub(super) fn complete_context(&mut self, replaced: &UnitContent) {
+        let Context { previous, next } = replaced.context;
+        let context = &mut self.content.context;
+        context.previous = context.previous.or(previous);
+        context.next = context.next.or(next);
+        if let Some(key) = replaced.context_key() {
+            let own = self.content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
+            own.or_insert_with(|| key.to_owned());
+        }
+        self.numbered.set_context(self.content.context, key_hash(&self.content));
     }
 
     /// The stored content and the index entry, once the store has given number, revision and time.
@@ -90,12 +107,12 @@ pub(super) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
     })
 }
 
-/// The same in the numbers of an index, with the hashes of source and content.
+/// The same in the numbers of an index.
 pub(super) fn numbered(
     content: &UnitContent,
     analyzers: &Analyzers,
     numbering: &mut Numbering<'_>,
-) -> (NumberedEntry, u64, u64) {
+) -> NumberedEntry {
     SCANNED.with_borrow_mut(|scan| {
         analyzers.target.scan_into(&content.target.text, scan);
         let target = numbering.words(scan, Side::Target);
@@ -103,8 +120,7 @@ pub(super) fn numbered(
         let tags = tag_signature(&content.source, scan);
         let facts = facts(content, scan, tags);
         let names = [content.document.as_str(), &content.author];
-        let entry = numbering.number_scanned((scan, tags), target, &facts, names);
-        (entry, facts.source_hash, facts.content_hash)
+        numbering.number_scanned((scan, tags), target, &facts, names)
     })
 }
 
@@ -149,8 +165,9 @@ pub(super) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
     hasher.digest().max(1)
 }
 
-/// What makes two units the same for the duplicate check: texts and tags of both sides, to the byte.
-fn content_hash(content: &UnitContent) -> u64 {
+/// What makes two units the same for the duplicate check, but their neighbours: texts and tags of both sides, to the byte,
+/// and the key of the context.
+fn content_hash(content: &UnitContent) -> ContentHash {
     let mut hasher = Xxh3::new();
     for segment in [&content.source, &content.target] {
         hasher.update(&(segment.text.len() as u64).to_le_bytes());
@@ -161,7 +178,11 @@ fn content_hash(content: &UnitContent) -> u64 {
             hasher.update(tag.code.as_bytes());
         }
     }
-    hasher.digest()
+    ContentHash::new(hasher.digest(), key_hash(content))
+}
+
+fn key_hash(content: &UnitContent) -> Option<u64> {
+    content.context_key().map(|key| xxh3_64(key.as_bytes()))
 }
 
 /// What tells two batches of an import apart: everything that came in, before anything is made of it. A unit that could not be

@@ -404,9 +404,9 @@ fn missing_in(
     let missing = |unit: Unit| {
         let id = unit.id;
         let facts = prepare::entry(&unit, analyzers).facts;
-        let found = index.exact(facts.source_hash);
-        let is_there = found.into_iter().any(|(it, hash)| it == id && hash == facts.content_hash);
-        (!is_there).then_some(id)
+        let identity = facts.identity();
+        let found = index.exact(identity.source_hash, |it| it == identity);
+        (!found.into_iter().any(|(it, _)| it == id)).then_some(id)
     };
     engine.bulk.install(|| units.into_par_iter().filter_map(missing).collect())
 }

@@ -14,10 +14,11 @@ use super::requests::Outcome;
 pub enum DuplicatePolicy {
     /// Store every unit.
     KeepAll,
-    /// Leave out a unit whose source and target (texts and tags) are stored already.
+    /// Leave out a unit whose source and target (texts and tags) are stored already, with the same context or with more of it.
     #[default]
     SkipIdentical,
-    /// A unit whose source is stored already replaces the newest unit with that source; identical ones are left out.
+    /// A unit whose source is stored already replaces the unit with that source in the same context, or else the newest whose
+    /// context is not known to be another; identical ones are left out.
     ReplaceSameSource,
 }
 

@@ -146,7 +146,8 @@ impl Plain for RowFacts {
 
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
-        let hashes = ((self.unit.0, self.source_hash), (self.content_hash, self.tags));
+        let content_hash = self.content_hash.number();
+        let hashes = ((self.unit.0, self.source_hash), (content_hash, self.tags));
         let place = (self.changed.micros, self.neighbours.numbers());
         (hashes, (place, (self.document, (self.author, self.revision)))).put(out);
     }
@@ -159,7 +160,7 @@ impl Plain for RowFacts {
         Self {
             unit: crate::unit::UnitId(unit),
             source_hash,
-            content_hash,
+            content_hash: super::hashes::ContentHash::of_number(content_hash),
             tags,
             changed: crate::unit::Timestamp { micros: place.0 },
             neighbours: super::rows::Neighbours::of_numbers(place.1),

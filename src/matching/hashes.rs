@@ -1,7 +1,86 @@
-//! Is there a row with this source hash? Mostly not: what an import asks for each unit.
+//! Is there a row with this source hash, and may its unit be the same one? Mostly not: what an import asks for each unit.
 
-use super::rows::Rows;
+use super::rows::{Neighbours, Rows};
 use super::sets::Set;
+
+/// Hashes of a unit's sides, and of the key of its context.
+///
+/// 40 bits for the sides: they only have to tell apart the translations of one source. 24 bits for the key, 0 without one:
+/// a false equal costs one look at the unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash(u64);
+
+impl ContentHash {
+    const KEY_BITS: u32 = 24;
+
+    /// From a hash of both sides, and one of the key of the context if there is one.
+    pub fn new(sides: u64, key: Option<u64>) -> Self {
+        let key = key.map_or(0, |hash| (hash >> (u64::BITS - Self::KEY_BITS)).max(1));
+        Self((sides >> Self::KEY_BITS << Self::KEY_BITS) | key)
+    }
+
+    /// The same sides, under another key.
+    #[must_use]
+    pub fn with_key(self, key: Option<u64>) -> Self {
+        Self::new(self.0, key)
+    }
+
+    pub(super) fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    fn sides(self) -> u64 {
+        self.0 >> Self::KEY_BITS
+    }
+
+    fn key(self) -> u32 {
+        // 24 bits of it are left.
+        #[expect(clippy::cast_possible_truncation)]
+        let key = (self.0 as u32) & ((1 << Self::KEY_BITS) - 1);
+        key
+    }
+}
+
+/// What is known of a stored unit before it is read: enough to tell it from almost all others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    /// Hash of the canonical source and its tags.
+    pub source_hash: u64,
+    pub(super) content_hash: ContentHash,
+    pub(super) neighbours: Neighbours,
+}
+
+impl Identity {
+    /// One number for source and target: units with the same one differ in context at most.
+    pub fn pair(self) -> u64 {
+        self.source_hash.rotate_left(ContentHash::KEY_BITS) ^ self.content_hash.sides()
+    }
+
+    /// Whether this may be a repetition of a stored unit: the same sides, and nothing known of the context that is not known
+    /// of the stored one. It is true of every repetition, and seldom of anything else.
+    pub fn may_repeat(self, stored: Self) -> bool {
+        let covered = |new: u32, stored: u32| new == 0 || new == stored;
+        self.pair() == stored.pair()
+            && self.context().into_iter().zip(stored.context()).all(|(a, b)| covered(a, b))
+    }
+
+    /// Whether both may be translations of one place: the same source, and nothing known of both contexts that differs.
+    pub fn may_share_place(self, other: Self) -> bool {
+        let agree = |a: u32, b: u32| a == 0 || b == 0 || a == b;
+        self.source_hash == other.source_hash
+            && self.context().into_iter().zip(other.context()).all(|(a, b)| agree(a, b))
+    }
+
+    /// Everything known of the context, 0 where nothing is.
+    fn context(self) -> [u32; 3] {
+        let Neighbours { previous, next } = self.neighbours;
+        [previous, next, self.content_hash.key()]
+    }
+}
 
 /// A Bloom filter of hashes, each with its bits in one word; empty, it holds nothing.
 #[derive(Debug, Clone, Default)]

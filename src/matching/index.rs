@@ -15,7 +15,7 @@ use super::IndexChange;
 use super::concordance::{self, Expression, Page, Passage};
 use super::families::Families;
 use super::form::Token;
-use super::hashes::AllHashes;
+use super::hashes::{AllHashes, Identity};
 use super::judge::Judge;
 use super::numbering::Numbering;
 use super::query::{Cancelled, Hit, Options, Query};
@@ -195,14 +195,20 @@ impl MemoryIndex {
         }
     }
 
-    /// The units whose source has this hash, with their content hashes, in the order of the units.
-    pub fn exact(&self, source_hash: u64) -> Vec<(UnitId, u64)> {
+    /// The units whose source has this hash and which are wanted, in the order of the units.
+    ///
+    /// A source that stands in thousands of contexts has thousands of units; only the wanted ones take memory.
+    pub fn exact(
+        &self,
+        source_hash: u64,
+        wanted: impl Fn(Identity) -> bool,
+    ) -> Vec<(UnitId, Identity)> {
         if !self.shared.hashes().may_hold(source_hash) {
             return Vec::new();
         }
         let snapshot = self.shared.snapshot();
-        let mut found: Vec<(UnitId, u64)> =
-            snapshot.sets.iter().flat_map(|set| set.with_hash(source_hash)).collect();
+        let same = snapshot.sets.iter().flat_map(|set| set.with_hash(source_hash));
+        let mut found: Vec<_> = same.filter(|&(_, identity)| wanted(identity)).collect();
         found.sort_unstable();
         found
     }

@@ -161,7 +161,8 @@ impl<'a> Judge<'a> {
         };
         let RowFacts { unit, changed, revision, .. } = *facts;
         let penalty = self.options.penalty;
-        Some(Hit { unit, kind, score, deductions, penalty, changed, revision })
+        let pair = facts.identity().pair();
+        Some(Hit { unit, kind, score, deductions, penalty, changed, revision, pair })
     }
 
     fn same_words(&self, stored: &[Numbers]) -> bool {

@@ -36,6 +36,7 @@ pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
 pub use concordance::{Expression, Page, Passage, Place, SameWord, Side, Together};
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use form::Form;
+pub use hashes::{ContentHash, Identity};
 pub use index::{Frozen, IndexBytes, Loader, MemoryIndex};
 pub use numbering::Numbering;
 pub use plain::{PlainReader, PlainWriter};
@@ -73,8 +74,8 @@ pub struct IndexEntry {
 pub struct Facts {
     /// Hash of canonical source text and tags, for [`MemoryIndex::exact`].
     pub source_hash: u64,
-    /// Whatever the caller wants to know of an exact match before reading it.
-    pub content_hash: u64,
+    /// Hash of both sides and of the key of the context.
+    pub content_hash: ContentHash,
     /// The neighbours it was translated between.
     pub context: Context,
     /// When it was last changed, by the clock of whoever changed it.
@@ -85,4 +86,12 @@ pub struct Facts {
     pub document: String,
     /// Its author; empty when unknown.
     pub author: String,
+}
+
+impl Facts {
+    /// What tells the unit from others.
+    pub fn identity(&self) -> Identity {
+        let Self { source_hash, content_hash, context, .. } = *self;
+        Identity { source_hash, content_hash, neighbours: context.into() }
+    }
 }

@@ -124,6 +124,8 @@ pub struct Hit {
     pub changed: Timestamp,
     /// The revision that was found, the last 32 bits.
     pub revision: u32,
+    /// [`Identity::pair`](super::Identity::pair) of the unit.
+    pub pair: u64,
 }
 
 /// Sorts hits of one memory, the best first.
@@ -151,7 +153,11 @@ pub fn merge(memories: &[Vec<Hit>], limit: usize) -> Vec<(usize, Hit)> {
     all
 }
 
-/// The best hits seen so far.
+/// The best hits seen so far, one for each pair of source and target: a pair that is stored in many contexts is one answer,
+/// in the context that fits best, and leaves room for others.
+///
+/// This keeps the answer complete: a hit is left out only for a better one of the same pair, or because there are `limit`
+/// better ones of different pairs, whatever comes after it.
 #[derive(Debug)]
 pub(super) struct Best {
     limit: usize,
@@ -193,6 +199,8 @@ impl Best {
     }
 
     fn cut(&mut self) {
+        self.hits.sort_unstable_by_key(|hit| (hit.pair, hit.rank()));
+        self.hits.dedup_by_key(|hit| hit.pair);
         self.hits.sort_unstable_by_key(Hit::rank);
         self.hits.truncate(self.limit);
         if self.hits.len() == self.limit {

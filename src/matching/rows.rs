@@ -8,7 +8,7 @@ use crate::unit::{Context, Timestamp, UnitId};
 
 use super::checkpoint::{read_lists, write_lists};
 use super::form::Token;
-use super::hashes::HashFilter;
+use super::hashes::{ContentHash, HashFilter, Identity};
 use super::lists::Lists;
 use super::plain::{PlainReader, PlainWriter};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
@@ -19,7 +19,7 @@ use super::{Facts, Form, IndexEntry};
 pub(super) struct RowFacts {
     pub(super) unit: UnitId,
     pub(super) source_hash: u64,
-    pub(super) content_hash: u64,
+    pub(super) content_hash: ContentHash,
     pub(super) tags: u64,
     pub(super) changed: Timestamp,
     pub(super) neighbours: Neighbours,
@@ -28,9 +28,16 @@ pub(super) struct RowFacts {
     pub(super) revision: u32,
 }
 
+impl RowFacts {
+    pub(super) fn identity(&self) -> Identity {
+        let Self { source_hash, content_hash, neighbours, .. } = *self;
+        Identity { source_hash, content_hash, neighbours }
+    }
+}
+
 /// The neighbours of a segment, 32 bits of each hash; 0 for none. A false equal, one in four billion, can only put one
 /// exact match before another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Neighbours {
     pub(super) previous: u32,
     pub(super) next: u32,
@@ -152,6 +159,17 @@ impl NumberedEntry {
         self.facts.revision = revision;
         self.facts.changed = changed;
         self
+    }
+
+    /// The same entry, found in another context.
+    pub fn set_context(&mut self, context: Context, key: Option<u64>) {
+        self.facts.neighbours = context.into();
+        self.facts.content_hash = self.facts.content_hash.with_key(key);
+    }
+
+    /// What tells its unit from others.
+    pub fn identity(&self) -> Identity {
+        self.facts.identity()
     }
 
     pub(super) fn unit(&self) -> UnitId {

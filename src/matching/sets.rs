@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::unit::UnitId;
 
 use super::concordance::Side;
+use super::hashes::Identity;
 use super::occurrences::Occurrences;
 use super::postings::Postings;
 use super::rows::{Row, Rows, length_u32};
@@ -221,11 +222,11 @@ impl Set {
         gone.map(|row| self.rows.row(row).facts.unit)
     }
 
-    pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, u64)> {
+    pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, Identity)> {
         let live = self.rows.with_hash(hash).filter(|&row| !self.dead.contains(row));
         live.map(|row| {
-            let facts = self.rows.row(row).facts;
-            (facts.unit, facts.content_hash)
+            let facts = self.rows.facts(row);
+            (facts.unit, facts.identity())
         })
     }
 

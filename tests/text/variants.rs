@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use dhakira::matching::{
-    Facts, Form, IndexChange, IndexEntry, MemoryIndex, Options, Query, Reason,
+    ContentHash, Facts, Form, IndexChange, IndexEntry, MemoryIndex, Options, Query, Reason,
 };
 use dhakira::text::{Analysis, Analyzer};
 use dhakira::unit::{Context, Score, Timestamp, UnitId};
@@ -239,7 +239,7 @@ fn judged(stored: &Analysis, query: &Analysis) -> Option<(u16, Vec<Reason>)> {
     let hash = |analysis: &Analysis| xxhash_rust::xxh3::xxh3_64(analysis.canonical().as_bytes());
     let facts = Facts {
         source_hash: hash(stored),
-        content_hash: 0,
+        content_hash: ContentHash::default(),
         context: Context::default(),
         changed: Timestamp { micros: 0 },
         document: String::new(),

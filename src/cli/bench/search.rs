@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rayon::prelude::*;
 
-use crate::matching::{Facts, Form, Hit, IndexEntry, MemoryIndex, Options, Query, SearchWork};
+use crate::matching::{
+    ContentHash, Facts, Form, Hit, IndexEntry, MemoryIndex, Options, Query, SearchWork,
+};
 use crate::text::Analyzer;
 use crate::unit::{Context, Score, Timestamp, UnitId};
 
@@ -135,7 +137,7 @@ fn entry(unit: usize, text: &str, analyzer: &Analyzer) -> IndexEntry {
     let analysis = analyzer.analyze(text);
     let facts = Facts {
         source_hash: xxhash_rust::xxh3::xxh3_64(analysis.canonical().as_bytes()),
-        content_hash: unit as u64,
+        content_hash: ContentHash::new((unit as u64) << 24, None),
         changed: Timestamp { micros: 0 },
         ..Facts::default()
     };

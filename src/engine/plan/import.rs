@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::matching::Identity;
 use crate::store::{Commit, MemoryKey, UnitWrite};
-use crate::unit::Unit;
+use crate::unit::{Timestamp, Unit, UnitId};
 
+use super::super::duplicates::{agreement, repeats};
 use super::super::error::EngineError;
 use super::super::prepare::Prepared;
 use super::super::requests::{
@@ -46,7 +48,7 @@ impl Planner<'_> {
         let counts = &mut state.progress.counts;
         counts.read += units.len() as u64 + rejected;
         counts.rejected += rejected;
-        for prepared in units {
+        for mut prepared in units {
             match self.judge(memory.record.key, &prepared, policy)? {
                 Verdict::New => {
                     self.create(&mut memory, prepared, commit);
@@ -55,6 +57,7 @@ impl Planner<'_> {
                 }
                 Verdict::Replace(old) => {
                     let (id, revision) = (old.id, old.revision + 1);
+                    prepared.complete_context(&old.content);
                     let unit = self.put(&mut memory, id, revision, old.content.created, prepared);
                     commit.units.push(UnitWrite::Update(memory.record.key, unit));
                     counts.stored += 1;
@@ -118,38 +121,38 @@ impl Planner<'_> {
         if policy == DuplicatePolicy::KeepAll {
             return Ok(Verdict::New);
         }
-        let source_hash = prepared.source_hash;
-        let stored = self.catalog.by_key(key).map(|memory| memory.index.exact(source_hash));
-        let planned = self.by_source.get(&(key, source_hash));
-        let mut newest: Option<Arc<Unit>> = None;
-        for (id, content_hash) in
-            stored.into_iter().flatten().chain(planned.into_iter().flatten().copied())
-        {
-            // Only a replacement cares about units with another target.
-            let may_be_identical = content_hash == prepared.content_hash;
-            if policy == DuplicatePolicy::SkipIdentical && !may_be_identical {
-                continue;
-            }
+        let identity = prepared.identity();
+        let wanted = |stored: Identity| match policy {
+            DuplicatePolicy::ReplaceSameSource => identity.may_share_place(stored),
+            _ => identity.may_repeat(stored),
+        };
+        let stored = self.catalog.by_key(key);
+        let stored = stored.map(|memory| memory.index.exact(identity.source_hash, wanted));
+        let planned = self.by_source.get(&(key, identity.source_hash)).into_iter().flatten();
+        let planned = planned.copied().filter(|&(_, identity)| wanted(identity));
+        let mut best: Option<(Rank, Arc<Unit>)> = None;
+        for (id, _) in stored.into_iter().flatten().chain(planned) {
             let Some(unit) = self.unit(key, id)? else {
                 continue;
             };
-            if unit.content.source != prepared.content.source {
-                continue;
-            }
-            if unit.content.target == prepared.content.target {
+            if repeats(&prepared.content, &unit.content) {
                 return Ok(Verdict::Duplicate);
             }
-            let age = |unit: &Unit| (unit.content.changed, unit.id);
-            if newest.as_ref().is_none_or(|newest| age(newest) < age(&unit)) {
-                newest = Some(unit);
+            let Some(agreement) = agreement(&prepared.content, &unit.content) else { continue };
+            let rank = (agreement, unit.content.changed, unit.id);
+            if best.as_ref().is_none_or(|(best, _)| *best < rank) {
+                best = Some((rank, unit));
             }
         }
-        Ok(match newest {
-            Some(old) if policy == DuplicatePolicy::ReplaceSameSource => Verdict::Replace(old),
+        Ok(match best {
+            Some((_, old)) if policy == DuplicatePolicy::ReplaceSameSource => Verdict::Replace(old),
             _ => Verdict::New,
         })
     }
 }
+
+/// How well a stored unit fits to be replaced: what its context has in common with the new one, then the newest.
+type Rank = (usize, Option<Timestamp>, UnitId);
 
 enum Verdict {
     New,
