@@ -107,10 +107,13 @@ pub const JSON_LINE_BYTES_MAX: usize = 6 * UNIT_BYTES_MAX;
 pub const TAG_DEFINITIONS_MAX: usize = 20_000;
 /// Memory of a decompressor: the dictionary of the strongest preset of xz and of zstd's long mode fit.
 pub const DECODER_BYTES_MAX: u64 = 160 * 1024 * 1024;
-/// Bytes that may come out of a packed file for each that goes in; memories of real texts stay under a hundred.
-pub const EXPANSION_MAX: u64 = 1_000;
-/// Bytes that may come out of any packed file.
+/// What a packed file may become for each of its bytes: bytes unpacked, texts of cells, rows and units together. Memories of
+/// real texts stay under a hundred.
+pub const EXPANSION_MAX: u64 = 200;
+/// What any packed file may become.
 pub const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
+/// What a row, a line or a unit counts for beside its text: each is work, and rejected ones are listed.
+pub const EXPANSION_ROW_BYTES: u64 = 64;
 /// Largest ZIP archive or workbook: its directory is at its end, so it is read into memory first.
 pub const ZIP_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Files in one ZIP archive.

@@ -218,12 +218,13 @@ fn bad_rows_are_diagnostics_by_line() {
             (Cause::EmptySegment, 7)
         ]
     );
-    // A quotation mark that is never closed ends in a fault, not in all memory.
-    let open = b"ar,en\nx,y\n\"".chain(std::io::repeat(b'x').take(1 << 30));
+    // A line without end, behind a quotation mark that is never closed, is a fault and does not fill memory.
+    let open = b"ar,en\nx,y\n\"".chain(std::io::repeat(b'x').take(1 << 30)).chain(&b"\nx,z\n"[..]);
     let events: Vec<Event> =
         formats::open(Box::new(open), &options()).unwrap().map(Result::unwrap).collect();
-    assert_eq!(events.len(), 2);
-    assert!(matches!(&events[1], Event::Broken(it) if it.cause == Cause::Malformed));
+    assert_eq!(events.len(), 3);
+    assert!(matches!(&events[1], Event::Rejected(it) if it.diagnostic.cause == Cause::Limit));
+    assert!(matches!(&events[2], Event::Unit(it) if it.content.target.text == "z"));
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -7,7 +7,7 @@ use dhakira::formats::{self, Event, Format};
 use crate::formats_exchange::{options, read};
 
 /// A ZIP archive of deflated files.
-fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write as _;
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
@@ -69,7 +69,7 @@ fn archives_are_read_file_by_file() {
 }
 
 #[test]
-fn the_first_sheet_of_a_workbook() {
+fn a_workbook_that_lists_no_sheets() {
     let strings = "<sst><si><t>ar</t></si><si><t>en</t></si><si><r><t>\u{633} </t></r><r><t>\"q\",</t></r></si></sst>";
     let sheet = "<worksheet><sheetData><row r='1'><c r='A1' t='s'><v>0</v></c><c r='C1' t='s'><v>1</v></c></row>\
         <row r='2'><c r='A2' t='s'><v>2</v></c><c r='C2' t='inlineStr'><is><t>A\nB</t></is></c></row>\

@@ -233,6 +233,33 @@ fn messages_of_gettext() {
     assert_eq!(read(text, &options("ar", "en")).units[0].source.text, "\u{641}");
 }
 
+/// What `msgmerge --previous` writes of messages that are gone, one with context and plural, one over several lines.
+#[test]
+fn obsolete_messages_keep_what_they_were_before() {
+    let text = "msgid \"\"\nmsgstr \"Language: en\\n\"\n\n\
+        #, c-format\n#~| msgctxt \"menu\"\n#~| msgid \"one\"\n#~| msgid_plural \"many\"\n#~ msgctxt \"dialogue\"\n\
+        #~ msgid \"\u{628}\"\n#~ msgid_plural \"\u{628}\u{628}\"\n#~ msgstr[0] \"b\"\n#~ msgstr[1] \"bb\"\n\
+        #~| msgid \"\"\n#~| \"two \"\n#~| \"lines\"\n#~ msgid \"\u{62c}\"\n#~ msgstr \"j\"\n\n\
+        #| msgctxt \"\"\n#| \"long \"\n#| \"context\"\n#| msgid \"old\"\nmsgid \"\u{62f}\"\nmsgstr \"d\"\n";
+    let it = read(text, &options("ar", "en"));
+    assert_eq!((it.rejected.len(), it.broken.len()), (0, 0));
+    let said = |number: usize, name: &str| -> &str {
+        it.units[number].attributes.get(name).map_or("", String::as_str)
+    };
+    let targets: Vec<&str> = it.units.iter().map(|it| it.target.text.as_str()).collect();
+    assert_eq!(targets, ["b", "bb", "j", "d"]);
+    for number in 0..2 {
+        assert_eq!(said(number, "previous-msgctxt"), "menu");
+        assert_eq!(said(number, "previous-msgid"), "one");
+        assert_eq!(said(number, "previous-msgid_plural"), "many");
+        assert_eq!(said(number, "msgctxt"), "dialogue");
+        assert_eq!((said(number, "obsolete"), said(number, "flags")), ("true", "c-format"));
+    }
+    assert_eq!((said(2, "previous-msgid"), said(2, "previous-msgctxt")), ("two lines", ""));
+    assert_eq!((said(3, "previous-msgctxt"), said(3, "previous-msgid")), ("long context", "old"));
+    assert_eq!((said(2, "obsolete"), said(3, "obsolete")), ("true", ""));
+}
+
 #[test]
 fn a_string_without_end_is_bounded() {
     use std::io::Read as _;

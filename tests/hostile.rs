@@ -46,6 +46,12 @@ proptest! {
     }
 
     #[test]
+    fn workbooks(file in changed(include_bytes!("../fuzz/seeds/workbook/small.bin")), bytes in any_bytes()) {
+        probes::workbook(&file);
+        probes::workbook(&bytes);
+    }
+
+    #[test]
     fn records(version in 0..4_u8, bytes in any_bytes()) {
         probes::record(&bytes);
         probes::record(&[&[version], &bytes[..]].concat());

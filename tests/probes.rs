@@ -78,3 +78,44 @@ pub(crate) fn text_forms(bytes: &[u8]) {
         }
     }
 }
+
+/// A workbook whose parts are the given bytes, parted by zeros: a sheet, shared strings, styles, the list of sheets, relations.
+pub(crate) fn workbook(bytes: &[u8]) {
+    const NAMES: [&str; 5] = [
+        "xl/worksheets/sheet1.xml",
+        "xl/sharedStrings.xml",
+        "xl/styles.xml",
+        "xl/workbook.xml",
+        "xl/_rels/workbook.xml.rels",
+    ];
+    let mut parts = bytes.split(|&byte| byte == 0).chain(std::iter::repeat(&b""[..]));
+    let files = NAMES.map(|name| (name, parts.next().unwrap_or_default()));
+    exchange_file(None, &stored_zip(&files));
+}
+
+/// A ZIP archive of files that are not packed.
+fn stored_zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    let four = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
+    for (name, content) in files {
+        let length = four(content.len());
+        let mut fields = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        fields.extend([crc_32(content).to_le_bytes(), length, length].concat());
+        fields.extend([&four(name.len())[..2], &[0, 0]].concat());
+        let offset = four(archive.len());
+        archive.extend([b"PK\x03\x04", &fields[..], name.as_bytes(), content].concat());
+        directory.extend([b"PK\x01\x02\x14\x00", &fields[..], &[0; 10], &offset].concat());
+        directory.extend(name.as_bytes());
+    }
+    let start = four(archive.len());
+    let count = &four(files.len())[..2];
+    let length = four(directory.len());
+    archive.extend(directory);
+    archive.extend([b"PK\x05\x06\0\0\0\0", count, count, &length, &start, &[0, 0]].concat());
+    archive
+}
+
+fn crc_32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
+}

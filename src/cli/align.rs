@@ -1,7 +1,7 @@
 //! `dhakira align`: which sentences of a document and its translation stand for each other.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -216,14 +216,9 @@ impl Align {
                 }
             }
             Format::Tsv => {
-                let mut rows = csv::WriterBuilder::new().delimiter(b'\t').from_writer(&mut out);
-                let header = [self.source_lang.as_str(), self.target_lang.as_str(), "confidence"];
-                rows.write_record(header)?;
-                for bead in self.sure(beads) {
-                    let (source, target) = pair.texts(bead);
-                    rows.write_record([source, target, format!("{:.4}", bead.confidence)])?;
-                }
-                rows.flush()?;
+                let langs = [self.source_lang.as_str(), self.target_lang.as_str()];
+                let rows = self.sure(beads).map(|bead| (pair.texts(bead), bead.confidence));
+                write_tsv(langs, &rows.collect::<Vec<_>>(), &mut out)?;
             }
             Format::Tmx => {
                 let header = FileHeader {
@@ -251,6 +246,33 @@ impl Align {
     }
 }
 
+/// Beads as rows that any import reads back to the same texts: as they are, or everything quoted, the header too, when a
+/// text holds what would part columns or lines.
+fn write_tsv(
+    langs: [&str; 2],
+    rows: &[((String, String), f32)],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let parts = |text: &str| text.contains(['\t', '\n', '\r']);
+    let quoted = rows.iter().any(|((source, target), _)| parts(source) || parts(target));
+    let mut field = |text: &str, end: &str| {
+        if quoted {
+            write!(out, "\"{}\"{end}", text.replace('"', "\"\""))
+        } else {
+            write!(out, "{text}{end}")
+        }
+    };
+    for (name, end) in langs.into_iter().chain(["confidence"]).zip(["\t", "\t", "\n"]) {
+        field(name, end)?;
+    }
+    for ((source, target), confidence) in rows {
+        field(source, "\t")?;
+        field(target, "\t")?;
+        field(&format!("{confidence:.4}"), "\n")?;
+    }
+    Ok(())
+}
+
 /// By what every installation knows: no memory is opened.
 fn by_itself(pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
     let (source, target) = pair.sides();
@@ -258,4 +280,65 @@ fn by_itself(pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
     let bar = WorkBar::new();
     let mut show = |done: f32| bar.show("aligning", done.into());
     Ok(align_document(&source, &target, &[lexicon], &|| false, &mut show)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use crate::formats::{self, Event, ReadOptions};
+
+    use super::write_tsv;
+
+    fn text() -> impl Strategy<Value = String> {
+        let pieces = [
+            "a",
+            "\u{628}\u{627}\u{628}",
+            "\"",
+            "\"\"",
+            "\t",
+            "\n",
+            "\r",
+            "\r\n",
+            " ",
+            ",",
+            "\u{2028}",
+        ];
+        prop::collection::vec(prop::sample::select(pieces[..4].to_vec()), 1..2).prop_flat_map(
+            move |first| {
+                let rest = prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..6);
+                rest.prop_map(move |rest| format!("{}x{}", first.concat(), rest.concat()))
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_read_back(rows in prop::collection::vec((text(), text()), 1..6), plain: bool) {
+            let parts = |it: char| plain && matches!(it, '\t' | '\n' | '\r');
+            let kept = |text: &String| text.replace(parts, "-");
+            let rows: Vec<_> = rows.iter().map(|(a, b)| ((kept(a), kept(b)), 0.5)).collect();
+            let mut file = Vec::new();
+            write_tsv(["ar", "en"], &rows, &mut file).unwrap();
+            if plain {
+                // Programs that know nothing of quoting part such rows at tabs.
+                prop_assert_eq!(file.split(|&it| it == b'\n').count(), rows.len() + 2);
+            }
+            let options = ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "f");
+            let read = formats::open(Box::new(Cursor::new(file)), &options).unwrap();
+            let mut texts = Vec::new();
+            for event in read {
+                match event.unwrap() {
+                    Event::Unit(unit) => {
+                        texts.push((unit.content.source.text, unit.content.target.text));
+                    }
+                    other => prop_assert!(matches!(other, Event::Notice(_)), "{:?}", other),
+                }
+            }
+            let expected: Vec<_> = rows.into_iter().map(|(texts, _)| texts).collect();
+            prop_assert_eq!(texts, expected);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::formats::{Event, ParsedUnit, Rejected, UnitReader};
 use crate::limits::{IMPORT_BATCH_BYTES, IMPORT_BATCH_FAULTS, IMPORT_BATCH_UNITS};
-use crate::unit::{Diagnostic, Place, UnitContent};
+use crate::unit::{Diagnostic, InlineTag, Place, UnitContent};
 
 use super::prepare::context_hash;
 
@@ -90,6 +90,18 @@ impl<'r> Batches<'r> {
     }
 }
 
+/// About how much memory a unit takes.
+fn bytes_of(content: &UnitContent) -> usize {
+    let tags = [&content.source, &content.target].into_iter().flat_map(|segment| &segment.tags);
+    let attributes = content.attributes.iter().map(|(name, value)| name.len() + value.len());
+    content.source.text.len()
+        + content.target.text.len()
+        + content.document.len()
+        + content.author.len()
+        + tags.map(|tag| size_of::<InlineTag>() + tag.code.len()).sum::<usize>()
+        + attributes.sum::<usize>()
+}
+
 impl Iterator for Batches<'_> {
     type Item = io::Result<Batch>;
 
@@ -110,9 +122,7 @@ impl Iterator for Batches<'_> {
                     None
                 }
                 Some(Ok(Event::Rejected(rejected))) => {
-                    let content = rejected.content.as_ref();
-                    let text = |it: &UnitContent| it.source.text.len() + it.target.text.len();
-                    bytes += content.map_or(0, text);
+                    bytes += rejected.content.as_ref().map_or(0, bytes_of);
                     batch.rejected.push(*rejected);
                     // What was between is unknown, so the units around it are not neighbours.
                     self.waiting.take().map(|it| it.unit)
@@ -132,7 +142,7 @@ impl Iterator for Batches<'_> {
                 }
             };
             if let Some(unit) = complete {
-                bytes += unit.content.source.text.len() + unit.content.target.text.len();
+                bytes += bytes_of(&unit.content);
                 batch.units.push(unit);
             }
         }

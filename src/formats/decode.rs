@@ -12,8 +12,9 @@ use flate2::bufread::MultiGzDecoder;
 use liblzma::bufread::XzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 
-use crate::limits::{DECODER_BYTES_MAX, EXPANSION_FREE_BYTES, EXPANSION_MAX};
+use crate::limits::DECODER_BYTES_MAX;
 
+use super::budget::Budget;
 use super::charset;
 
 /// Stands for bytes that are not legal: a noncharacter that XML 1.0 and the checks of a unit forbid.
@@ -32,6 +33,8 @@ pub(super) struct Source {
     bytes: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
     notice: Option<String>,
+    /// What it may become, if it is packed.
+    budget: Option<Budget>,
 }
 
 impl Source {
@@ -45,6 +48,16 @@ impl Source {
     /// Bytes taken from the input so far, compressed as they are.
     pub(super) fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What it may become; `None` of a file that is not packed.
+    pub(super) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    /// Counts a row or line of a packed file.
+    pub(super) fn spend_row(&self) -> io::Result<()> {
+        self.budget.as_ref().map_or(Ok(()), Budget::spend_row)
     }
 
     /// What the file says of its encoding that is not true.
@@ -61,17 +74,21 @@ impl Source {
 /// Text of an input.
 pub(super) type Text<'r> = Box<dyn BufRead + Send + 'r>;
 
-/// Opens an input for reading as UTF-8. An encoding that only statistics tell is more likely an Arabic one when `arabic`.
+/// Opens an input for reading as UTF-8. An encoding that only statistics tell is more likely an Arabic one when `arabic`. A
+/// file of an archive shares the budget of the archive.
 pub(super) fn open<'r>(
     input: Box<dyn Read + Send + 'r>,
     arabic: bool,
+    budget: Option<&Budget>,
 ) -> io::Result<(Text<'r>, Source)> {
-    let mut source = Source::default();
+    let mut source = Source { budget: budget.cloned(), ..Source::default() };
     let counted = Counted { input, source: source.clone() };
     let mut raw = BufReader::with_capacity(BUFFER_BYTES, counted);
     let magic = raw.fill_buf()?;
-    let expanded = |unpacked: Box<dyn Read + Send + 'r>| -> Text<'r> {
-        let expanded = Expanded { unpacked, bytes: 0, source: source.clone() };
+    let mut expanded = |unpacked: Box<dyn Read + Send + 'r>| -> Text<'r> {
+        let own = || Budget::new(Arc::clone(&source.bytes));
+        let budget = source.budget.get_or_insert_with(own).clone();
+        let expanded = Expanded { unpacked, budget };
         Box::new(BufReader::with_capacity(BUFFER_BYTES, expanded))
     };
     let plain: Text<'r> = if magic.starts_with(&[0x1f, 0x8b]) {
@@ -129,21 +146,13 @@ impl<R: BufRead> Read for Frames<R> {
 /// Stops when there is far more than any text is packed into so few bytes.
 struct Expanded<'r> {
     unpacked: Box<dyn Read + Send + 'r>,
-    bytes: u64,
-    source: Source,
+    budget: Budget,
 }
 
 impl Read for Expanded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.unpacked.read(buffer)?;
-        self.bytes += bytes as u64;
-        let most = self.source.bytes_read().saturating_mul(EXPANSION_MAX);
-        if self.bytes > EXPANSION_FREE_BYTES.max(most) {
-            let message = format!(
-                "the file unpacks to more than {EXPANSION_MAX} times its size; unpack it first if it is no attack"
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
+        self.budget.spend(bytes as u64)?;
         Ok(bytes)
     }
 }
@@ -290,7 +299,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> io::Result<String> {
-        let (mut text, _) = open(Box::new(bytes), true)?;
+        let (mut text, _) = open(Box::new(bytes), true, None)?;
         let mut decoded = String::new();
         text.read_to_string(&mut decoded)?;
         Ok(decoded)

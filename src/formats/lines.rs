@@ -27,6 +27,7 @@ impl<'r> Lines<'r> {
         if bytes == 0 {
             return Ok(None);
         }
+        self.source.spend_row()?;
         if bytes == self.bytes_max && !line.ends_with(b"\n") {
             let message = format!("a line longer than {} bytes", self.bytes_max);
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));

@@ -3,6 +3,7 @@
 //! A fault of a unit is a [`Diagnostic`] beside the units that are good; only the machine's own I/O errors are errors.
 //! Memory stays bounded whatever the file holds. Knows nothing of what becomes of a unit.
 
+mod budget;
 mod charset;
 mod decode;
 mod delimited;
@@ -13,6 +14,7 @@ mod lines;
 mod moses;
 mod po;
 mod po_plural;
+mod rows;
 mod several;
 mod tmx_reader;
 mod tmx_unit;
@@ -22,6 +24,8 @@ mod xliff_reader;
 mod xliff_side;
 mod xliff_writer;
 mod xlsx;
+mod xlsx_dates;
+mod xlsx_sheet;
 mod xml;
 mod xml_units;
 mod zip;
@@ -55,7 +59,7 @@ pub enum Format {
     Xliff,
     /// Gettext message catalogues, PO and POT.
     Po,
-    /// The first sheet of a workbook of Office Open XML, a header first.
+    /// The visible sheets of a workbook of Office Open XML, each with a header first.
     Xlsx,
     /// Two plain files with a segment a line; see [`open_pair`].
     Moses,
@@ -264,7 +268,7 @@ pub fn open_pair<'r>(
 /// # Errors
 /// Those of the input.
 pub fn open_text<'r>(input: Box<dyn Read + Send + 'r>) -> io::Result<impl io::BufRead + Send + 'r> {
-    Ok(decode::open(input, true)?.0)
+    Ok(decode::open(input, true, None)?.0)
 }
 
 /// An input being read. Ends after the last unit, or where the input breaks (the last event says so).
@@ -289,7 +293,8 @@ pub enum OpenError {
     #[error("this is no format that is read: {0}")]
     Unknown(String),
     /// A delimited file without the columns wanted.
-    #[error("there is no column '{wanted}' for the {side}; the file has {}. Name one with --{flag}", found.join(", "))]
+    #[error("there is no column '{wanted}' for the {side}; the first line has {}. Name one with --{flag}, or give its number where \
+         the file has no header", found.join(", "))]
     NoColumn {
         /// What was looked for.
         wanted: String,
@@ -315,15 +320,15 @@ pub fn open<'r>(
     let is_archive = magic.starts_with(ZIP_MAGIC);
     let input = Box::new(io::Cursor::new(magic).chain(input));
     if !is_archive {
-        return open_single(input, options);
+        return open_single(input, options, None);
     }
     let archive = zip::Archive::read(input)?;
     if !xlsx::is_workbook(&archive) {
         return Ok(Box::new(several::Several::open(archive, options)?));
     }
-    let source = decode::Source::of_bytes(archive.bytes());
-    let sheet = Box::new(io::BufReader::new(xlsx::Sheet::open(&archive)?));
-    let reader = delimited::DelimitedReader::new(sheet, source, Format::Xlsx, options)?;
+    let budget = archive.budget().clone();
+    let reader = Box::new(xlsx::Workbook::open(archive, options)?);
+    let reader = budget::Counted::new(reader, budget, options.file_name.clone());
     Ok(Box::new(watch::Watched::new(Box::new(reader), options, None)))
 }
 
@@ -332,13 +337,15 @@ const MAGIC_BYTES: u64 = 16;
 /// How ZIP archives, and so workbooks, begin.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 
-/// Opens an input that is not an archive.
+/// Opens an input that is not an archive, or a file of one, which shares what the archive may become.
 fn open_single<'r>(
     input: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
+    budget: Option<&budget::Budget>,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
-    let (mut text, source) = decode::open(input, wants_arabic(options))?;
+    let (mut text, source) = decode::open(input, wants_arabic(options), budget)?;
     let notice = source.notice().cloned();
+    let budget = source.budget().cloned();
     let format = match options.format {
         Some(format) => format,
         None => sniff(text.fill_buf()?)?,
@@ -346,7 +353,8 @@ fn open_single<'r>(
     let reader: Box<dyn UnitReader + Send + 'r> = match format {
         Format::Tmx => Box::new(XmlUnits::new(TmxReader::new(text, source, options))),
         Format::Tsv | Format::Csv => {
-            Box::new(delimited::DelimitedReader::new(text, source, format, options)?)
+            let reader = delimited::DelimitedReader::new(text, source, format, options)?;
+            Box::new(reader)
         }
         Format::Xliff => Box::new(XmlUnits::new(XliffReader::new(text, source, options))),
         Format::Po => Box::new(po::PoReader::new(text, source, options)),
@@ -356,6 +364,11 @@ fn open_single<'r>(
             let message = "a Moses pair is two files; give both".to_owned();
             return Err(OpenError::Unknown(message));
         }
+    };
+    let file = options.file_name.clone();
+    let reader = match budget {
+        Some(budget) => Box::new(budget::Counted::new(reader, budget, file)),
+        None => reader,
     };
     Ok(Box::new(watch::Watched::new(reader, options, notice)))
 }

@@ -25,7 +25,7 @@ impl<'r> MosesReader<'r> {
         options: &ReadOptions,
     ) -> Result<Self, OpenError> {
         let open = |input| -> Result<Lines<'r>, OpenError> {
-            let (text, source) = decode::open(input, super::wants_arabic(options))?;
+            let (text, source) = decode::open(input, super::wants_arabic(options), None)?;
             Ok(Lines::new(text, source, DELIMITED_ROW_BYTES_MAX))
         };
         Ok(Self {

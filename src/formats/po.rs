@@ -50,6 +50,8 @@ struct Message {
     /// Where the next quoted line goes.
     field: Field,
     fault: Option<(u64, Cause, String)>,
+    /// Where the next string of what it was before goes.
+    previous: &'static str,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -61,6 +63,13 @@ enum Field {
     Form(usize),
     Attribute(String),
 }
+
+/// Keywords of what a message was before, and the attributes that keep them.
+const PREVIOUS: [(&str, &str); 3] = [
+    ("msgctxt", "previous-msgctxt"),
+    ("msgid", "previous-msgid"),
+    ("msgid_plural", "previous-msgid_plural"),
+];
 
 /// Most plural forms of a message; no language has more than six.
 const FORMS_MAX: usize = 16;
@@ -88,9 +97,12 @@ impl<'r> PoReader<'r> {
             Some(rest) => (rest.trim_start(), true),
             None => (line, false),
         };
+        // `#~|` says what an obsolete message was before, as `#|` does of others.
+        let is_previous = obsolete && line.starts_with('|');
+        let is_comment = is_previous || line.starts_with('#');
         let begins = line.starts_with("msgctxt")
             || (line.starts_with("msgid") && !line.starts_with("msgid_plural"))
-            || (line.starts_with('#') && !self.message.forms.is_empty());
+            || (is_comment && !self.message.forms.is_empty());
         let in_comments = self.message.id.is_none();
         let after_context =
             line.starts_with("msgid") && self.message.attributes.contains_key("msgctxt");
@@ -103,7 +115,11 @@ impl<'r> PoReader<'r> {
         if obsolete {
             self.message.attributes.insert("obsolete".to_owned(), "true".to_owned());
         }
-        self.message.take(line, self.line);
+        if is_previous {
+            self.message.comment(line);
+        } else {
+            self.message.take(line, self.line);
+        }
     }
 
     /// Puts the units of the message that ends here into the queue.
@@ -266,26 +282,24 @@ impl Message {
             Some('.') => ("comment", &comment[1..]),
             Some(':') => ("references", &comment[1..]),
             Some(',') => ("flags", &comment[1..]),
-            Some('|') => {
-                let previous = comment[1..].trim();
-                let name = if previous.starts_with("msgctxt") {
-                    "previous-msgctxt"
-                } else if previous.starts_with("msgid_plural") {
-                    "previous-msgid_plural"
-                } else {
-                    "previous-msgid"
-                };
-                if let Some((_, text)) = previous.split_once('"')
-                    && let Some(text) = text.strip_suffix('"')
-                {
-                    self.append(name, &unescape(text).unwrap_or_else(|_| text.to_owned()), "");
-                }
-                return;
-            }
+            Some('|') => return self.previous(comment[1..].trim()),
             _ => ("note", comment),
         };
         if !text.trim().is_empty() {
             self.append(name, text.trim(), "\n");
+        }
+    }
+
+    /// A piece of what the message was before: a keyword and a string, or one more string.
+    fn previous(&mut self, piece: &str) {
+        let end = piece.find(|it: char| it.is_whitespace() || it == '"').unwrap_or(piece.len());
+        let (keyword, rest) = piece.split_at(end);
+        if let Some(known) = PREVIOUS.into_iter().find(|(it, _)| *it == keyword) {
+            self.previous = known.1;
+        }
+        let inside = rest.trim().strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        if let Some(text) = inside.filter(|_| !self.previous.is_empty()) {
+            self.append(self.previous, &unescape(text).unwrap_or_else(|_| text.to_owned()), "");
         }
     }
 

@@ -38,7 +38,7 @@ fn open_entry(
     options: &ReadOptions,
 ) -> Result<Box<dyn UnitReader + Send>, OpenError> {
     let inner = inner_options(entry, options);
-    open_single(archive.open(entry)?, &inner)
+    open_single(archive.open(entry)?, &inner, Some(archive.budget()))
 }
 
 fn inner_options(entry: &Entry, options: &ReadOptions) -> ReadOptions {

@@ -17,12 +17,12 @@ const UNITS_MIN: u64 = 3;
 
 /// A script that tells languages apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Script {
+pub(super) enum Script {
     Arabic,
     Latin,
 }
 
-fn script(lang: &Lang) -> Option<Script> {
+pub(super) fn script(lang: &Lang) -> Option<Script> {
     match lang.primary() {
         "ar" | "fa" | "ur" | "ps" | "ckb" => Some(Script::Arabic),
         "en" | "fr" | "de" | "es" | "it" | "pt" | "nl" | "sv" | "da" | "nb" | "fi" | "pl"
@@ -32,7 +32,7 @@ fn script(lang: &Lang) -> Option<Script> {
 }
 
 /// The script of most letters; `None` when neither is there.
-fn script_of(text: &str) -> Option<Script> {
+pub(super) fn script_of(text: &str) -> Option<Script> {
     let (mut arabic, mut latin) = (0_usize, 0_usize);
     for character in text.chars() {
         match character {

@@ -5,19 +5,20 @@
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::DeflateDecoder;
 
-use crate::limits::{EXPANSION_FREE_BYTES, EXPANSION_MAX, ZIP_BYTES_MAX, ZIP_ENTRIES_MAX};
+use crate::limits::{ZIP_BYTES_MAX, ZIP_ENTRIES_MAX};
+
+use super::budget::Budget;
 
 /// An archive in memory.
 #[derive(Debug, Clone)]
 pub(super) struct Archive {
     bytes: Arc<[u8]>,
     entries: Vec<Entry>,
-    /// Bytes that came out of all entries so far: entries may be many, and lie over one another.
-    unpacked: Arc<AtomicU64>,
+    /// Of all entries together: they may be many, and lie over one another.
+    budget: Budget,
 }
 
 /// A file in an archive.
@@ -51,12 +52,18 @@ impl Archive {
             return Err(invalid(format!("a ZIP archive of more than {most} MiB; unpack it first")));
         }
         let entries = directory(&bytes)?;
-        Ok(Self { bytes: bytes.into(), entries, unpacked: Arc::default() })
+        let budget = Budget::new(Arc::new((bytes.len() as u64).into()));
+        Ok(Self { bytes: bytes.into(), entries, budget })
     }
 
     /// Size of the archive.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// What it may become.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Files, no folders, in the order of the directory.
@@ -88,10 +95,7 @@ impl Archive {
             unpacked,
             hasher: crc32fast::Hasher::new(),
             checksum: entry.checksum,
-            bytes: 0,
-            most: EXPANSION_FREE_BYTES.max(entry.packed_bytes as u64 * EXPANSION_MAX),
-            all: Arc::clone(&self.unpacked),
-            most_of_all: EXPANSION_FREE_BYTES.max(self.bytes().saturating_mul(EXPANSION_MAX)),
+            budget: self.budget.clone(),
         }))
     }
 }
@@ -154,24 +158,14 @@ struct Checked {
     unpacked: Box<dyn Read + Send>,
     hasher: crc32fast::Hasher,
     checksum: u32,
-    bytes: u64,
-    most: u64,
-    all: Arc<AtomicU64>,
-    most_of_all: u64,
+    budget: Budget,
 }
 
 impl Read for Checked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.unpacked.read(buffer)?;
         self.hasher.update(&buffer[..bytes]);
-        self.bytes += bytes as u64;
-        let all = self.all.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if self.bytes > self.most || all > self.most_of_all {
-            let what = if self.bytes > self.most { "a file in the" } else { "the" };
-            return Err(invalid(format!(
-                "{what} ZIP archive unpacks to more than {EXPANSION_MAX} times its size"
-            )));
-        }
+        self.budget.spend(bytes as u64)?;
         if bytes == 0 && !buffer.is_empty() && self.hasher.clone().finalize() != self.checksum {
             return Err(invalid("a file in the ZIP archive fails its checksum"));
         }
