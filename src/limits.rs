@@ -190,3 +190,24 @@ pub const BACKUP_CHUNK_BYTES: usize = 256 * 1024;
 /// translated, so what stands for another value helps nobody, however many points are left: the values are the same, or it
 /// is no match.
 pub const PLACEABLES_BASE_MIN: u16 = 10_000;
+/// Bytes that a message may take in memory, while it is decoded, for each of its bytes on the wire: text takes one, sentences of
+/// twenty letters three. An empty element takes hundreds of bytes and two on the wire.
+pub const DECODED_FACTOR_MAX: usize = 3;
+/// Bytes that any message may take in memory beside, however short it is: two units with tags at their most on both sides.
+pub const DECODED_FREE_BYTES: usize = 8 * 1024 * 1024;
+/// Longest message of a health check or of reflection: the name of a service or of a symbol.
+pub const PROBE_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Calls under way of callers without a token where tokens are in use, when nothing else is set: the health checks of some load
+/// balancers. Each of them holds at most a message of a probe.
+pub const ANONYMOUS_CALLS_MAX: usize = 128;
+/// Connections on which no token was shown yet, where tokens are in use, when nothing else is set: a fleet of clients that
+/// connects all at once still fits.
+pub const ANONYMOUS_CONNECTIONS_MAX: usize = 200;
+/// Seconds for a message to arrive when nothing else is set: the longest one at one megabit a second.
+pub const MESSAGE_SECONDS_MAX: u64 = 150;
+/// Seconds without a call after which a connection is closed when nothing else is set. Clients connect again by themselves.
+pub const IDLE_CONNECTION_SECONDS: u64 = 3_600;
+/// The same for a connection on which no token was shown, where tokens are in use: health checks come more often.
+pub const ANONYMOUS_IDLE_SECONDS: u64 = 60;
+/// Audit lines that wait for the disk before calls that would add to them have to wait: a second's worth of writes.
+pub const AUDIT_QUEUE_LINES_MAX: usize = 4_096;

@@ -94,6 +94,42 @@ fn strangers_are_not_let_in_by_accident() {
 }
 
 #[test]
+fn a_server_whose_tokens_are_gone_opens_nothing_unless_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("dhakira-data");
+    let tokens = data.join("access/tokens.json");
+    let make = ["tokens", "create", "anna", "--grant", "admin:*"];
+    assert!(run(directory.path(), &make, &[]).status.success());
+    drop(Process::start(&data));
+    std::fs::remove_file(&tokens).unwrap();
+    let refused = |data: &Path| {
+        let said = Process::try_start_with(data, &[]).err().expect("it started");
+        for way in ["put it back", "dhakira tokens create", "--without-tokens"] {
+            assert!(said.contains(way), "{said}");
+        }
+    };
+    refused(&data);
+    // Everything about tokens is gone, and there is still the mark in the data directory.
+    std::fs::remove_dir_all(data.join("access")).unwrap();
+    refused(&data);
+    // New tokens are a way out.
+    assert!(run(directory.path(), &make, &[]).status.success());
+    drop(Process::start(&data));
+    // So are none, when that is what is wanted; it has to be said once.
+    let told = ["serve", "--without-tokens", "--until-stdin-ends", "--listen", "127.0.0.1:0"];
+    let there = run(directory.path(), &told, &[]);
+    assert!(!there.status.success() && text(&there.stderr).contains("move that file away"));
+    std::fs::rename(&tokens, directory.path().join("kept.json")).unwrap();
+    refused(&data);
+    let ended = run(directory.path(), &told, &[]);
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    drop(Process::start(&data));
+    // A directory in which a version without the mark made tokens.
+    std::fs::write(data.join("access/tokens.lock"), "").unwrap();
+    refused(&data);
+}
+
+#[test]
 fn tokens_are_made_while_the_server_runs_and_asked_for_from_then_on() {
     let directory = tempfile::tempdir().unwrap();
     let process = Process::start(&directory.path().join("dhakira-data"));

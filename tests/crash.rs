@@ -38,7 +38,10 @@ impl Process {
         data: &std::path::Path,
         variables: &[(&str, String)],
     ) -> Result<Self, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
+        // Another build, to compare with.
+        let program = std::env::var_os("DHAKIRA_TEST_SERVER");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dhakira").into());
+        let mut child = Command::new(program)
             .args(["serve", "--until-stdin-ends", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .envs(variables.iter().map(|(name, value)| (name, value)))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BufMut as _};
-use dhakira::server::{Audit, AuditFile, AuditKeeping, ServeOptions, TokenFile, Tokens};
+use dhakira::server::{Audit, AuditFile, AuditKeeping, Limits, ServeOptions, TokenFile, Tokens};
 use dhakira::service::access::Grants;
 use http::uri::PathAndQuery;
 use prost::Message as _;
@@ -82,6 +82,10 @@ impl Guarded {
     }
 
     pub(crate) async fn keeping(keeping: AuditKeeping) -> Self {
+        Self::with(keeping, Limits::default()).await
+    }
+
+    pub(crate) async fn with(keeping: AuditKeeping, limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = TokenFile::new(directory.path().join("tokens.json"));
         file.create("root", grants("admin:*"), None).unwrap();
@@ -89,6 +93,7 @@ impl Guarded {
         let options = ServeOptions {
             tokens: Some(Arc::new(Tokens::open(file.clone()).unwrap())),
             audit: Audit::File(AuditFile::new(audit.clone(), keeping)),
+            limits,
             ..ServeOptions::default()
         };
         let server = TestServer::with_options(empty_api(), options).await;

@@ -64,6 +64,11 @@ proptest! {
     }
 
     #[test]
+    fn messages(bytes in any_bytes()) {
+        probes::message(&bytes);
+    }
+
+    #[test]
     fn checkpoints(bytes in any_bytes(), lengths in prop::collection::vec(0..5_u64, 0..40)) {
         probes::checkpoint(&bytes);
         let numbers: Vec<u8> = lengths.iter().flat_map(|it| it.to_le_bytes()).collect();

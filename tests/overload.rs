@@ -18,11 +18,11 @@ use tonic_types::StatusExt as _;
 use crate::guarded::call;
 use crate::support::{TestServer, empty_api, proto, unit};
 
-type Sender = hyper::client::conn::http2::SendRequest<
+pub(crate) type Sender = hyper::client::conn::http2::SendRequest<
     http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>,
 >;
 
-async fn start(limits: Limits) -> (TestServer, String) {
+pub(crate) async fn start(limits: Limits) -> (TestServer, String) {
     let http = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let pages = http.local_addr().unwrap().to_string();
     let options = ServeOptions { limits, http: Some(http), ..ServeOptions::default() };
@@ -39,14 +39,14 @@ async fn page(address: &str, path: &str) -> String {
     text
 }
 
-async fn figure(address: &str, name: &str) -> u64 {
+pub(crate) async fn figure(address: &str, name: &str) -> u64 {
     let text = page(address, "/metrics").await;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
 }
 
 /// Waits until a figure has a value.
-async fn until(address: &str, name: &str, wanted: u64) {
+pub(crate) async fn until(address: &str, name: &str, wanted: u64) {
     let begin = Instant::now();
     loop {
         let got = figure(address, name).await;
@@ -59,7 +59,7 @@ async fn until(address: &str, name: &str, wanted: u64) {
 }
 
 /// A connection that does what it likes.
-async fn raw(server: &TestServer, window: Option<u32>) -> Sender {
+pub(crate) async fn raw(server: &TestServer, window: Option<u32>) -> Sender {
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     if let Some(window) = window {
@@ -70,7 +70,7 @@ async fn raw(server: &TestServer, window: Option<u32>) -> Sender {
     sender
 }
 
-fn request(
+pub(crate) fn request(
     method: &str,
     timeout: Option<&str>,
     frames: Vec<Bytes>,
@@ -91,7 +91,7 @@ fn request(
     request.body(body).unwrap()
 }
 
-fn framed(message: &[u8]) -> Bytes {
+pub(crate) fn framed(message: &[u8]) -> Bytes {
     let mut bytes = vec![0];
     bytes.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
     bytes.extend(message);
@@ -99,7 +99,7 @@ fn framed(message: &[u8]) -> Bytes {
 }
 
 /// The code at the end of an answer.
-async fn ending(
+pub(crate) async fn ending(
     sender: &mut Sender,
     request: http::Request<
         http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>,
@@ -113,7 +113,7 @@ async fn ending(
     Status::from_header_map(&trailers).unwrap()
 }
 
-fn reason(status: &Status) -> String {
+pub(crate) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 

@@ -7,7 +7,10 @@ use std::io::Cursor;
 use dhakira::check::check_content;
 use dhakira::engine::backup;
 use dhakira::formats::{self, Event, Format, ReadOptions};
+use dhakira::limits::{DECODED_FACTOR_MAX, DECODED_FREE_BYTES};
 use dhakira::matching::{MemoryIndex, PlainReader};
+use dhakira::service::access::RULES;
+use dhakira::service::decoded::measure;
 use dhakira::service::read_any_page_token;
 use dhakira::store::read_any_record;
 use dhakira::text::{Analyzer, SentenceOptions, SentenceRules};
@@ -40,6 +43,15 @@ pub(crate) fn record(bytes: &[u8]) {
 pub(crate) fn page_token(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     assert_ne!(read_any_page_token(&text), Some(false));
+}
+
+/// A message of any request: measured and looked through, it takes no more memory than its length allows.
+pub(crate) fn message(bytes: &[u8]) {
+    for (number, rule) in RULES.iter().enumerate() {
+        let most = bytes.len() * DECODED_FACTOR_MAX + DECODED_FREE_BYTES;
+        assert!(measure(number, bytes).map_or(true, |decoded| decoded <= most));
+        let _ = rule.memories(bytes);
+    }
 }
 
 /// A checkpoint of an index, with and without a checksum that agrees.

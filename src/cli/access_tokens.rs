@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 
-use crate::server::{TokenFile, TokenRecord};
+use crate::server::{TokenFile, TokenMark, TokenRecord};
 use crate::service::access::{Grant, Grants};
 
 use super::Outcome;
@@ -120,6 +120,9 @@ impl AccessTokens {
                     }
                     Some(der) => (None, file.admit_certificate(&name, grants, expires, &der)?),
                 };
+                if place.data.is_dir() {
+                    TokenMark::of(&place.data).set(&file)?;
+                }
                 if place.json {
                     json_line(&shown(&record, token.as_deref()))?;
                 } else if let Some(token) = &token {

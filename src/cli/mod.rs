@@ -41,6 +41,7 @@ mod output;
 mod restore;
 mod search;
 mod serve;
+mod settings;
 mod split;
 mod tokens;
 mod train;

@@ -14,7 +14,8 @@ use crate::engine::{Engine, Loaded};
 use crate::http;
 use crate::limits::DRAIN_SECONDS;
 use crate::server::{
-    Audit, AuditFile, AuditKeeping, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile, Tokens,
+    Audit, AuditFile, AuditKeeping, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile,
+    TokenMark, Tokens,
 };
 use crate::service::Api;
 
@@ -35,6 +36,9 @@ pub(super) struct Serve {
     /// Open a store that ends before its last acknowledged write, giving up what is missing.
     #[arg(long)]
     accept_data_loss: bool,
+    /// Serve although calls needed tokens before and their file is gone: from now on everybody who reaches the server is let in.
+    #[arg(long)]
+    without_tokens: bool,
     /// End, as after SIGTERM, when standard input does: for programs that start a server of their own, which is not to
     /// outlive them.
     #[arg(long)]
@@ -58,7 +62,7 @@ impl Serve {
         let settings = Settings::resolve(&self.flags)?;
         let place = Where::directory(settings.get("data")?, self.accept_data_loss);
         let listen: SocketAddr = settings.get("listen")?;
-        let mut options = tokio::task::block_in_place(|| options(&settings))?;
+        let mut options = tokio::task::block_in_place(|| options(&settings, self.without_tokens))?;
         check_exposure(&settings, listen, &options)?;
         let store = {
             let place = place.clone();
@@ -66,6 +70,9 @@ impl Serve {
                 .await??
         };
         let store = Arc::new(store);
+        if let Some(tokens) = &options.tokens {
+            tokio::task::block_in_place(|| tokens.note())?;
+        }
         let bound = Bound::new(listen).await?;
         let scheme = if options.tls.is_some() { "https://" } else { "" };
         store.announce(&format!("{scheme}{}", bound.address()))?;
@@ -109,7 +116,7 @@ impl Serve {
 }
 
 /// Certificates, tokens, limits and audit. Blocks.
-fn options(settings: &Settings) -> anyhow::Result<ServeOptions> {
+fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOptions> {
     let file = |key| settings.given::<PathBuf>(key);
     let tls = match (file("tls_cert")?, file("tls_key")?, file("tls_client_ca")?) {
         (None, None, None) => None,
@@ -119,7 +126,9 @@ fn options(settings: &Settings) -> anyhow::Result<ServeOptions> {
         }
         _ => anyhow::bail!("TLS takes both tls_cert and tls_key"),
     };
-    let tokens = Tokens::open(TokenFile::new(settings.tokens_file()?))?;
+    let data: PathBuf = settings.get("data")?;
+    let tokens = TokenFile::new(settings.tokens_file()?);
+    let tokens = Tokens::open_marked(tokens, TokenMark::of(&data), without_tokens)?;
     let keeping = AuditKeeping {
         bytes_max: settings.get::<u64>("audit_file_mib")?.saturating_mul(1024 * 1024),
         files_max: settings.get("audit_files_max")?,
@@ -128,7 +137,6 @@ fn options(settings: &Settings) -> anyhow::Result<ServeOptions> {
         "off" => Audit::Off,
         "log" => Audit::Log,
         "auto" => {
-            let data: PathBuf = settings.get("data")?;
             Audit::FileWithTokens(AuditFile::new(data.join("access").join("audit.jsonl"), keeping))
         }
         path => Audit::File(AuditFile::new(PathBuf::from(path), keeping)),

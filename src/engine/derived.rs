@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use crate::matching::{PlainReader, PlainWriter};
-use crate::store::{Sequence, Store};
+use crate::store::{Sequence, Store, private};
 
 /// Writes a file past its magic; the one before it stays until the new one is on disk.
 pub(super) fn write(
@@ -15,11 +15,11 @@ pub(super) fn write(
     content: impl FnOnce(&mut PlainWriter<BufWriter<File>>) -> io::Result<()>,
 ) -> io::Result<()> {
     let directory = path.parent().ok_or_else(|| unfit("no directory to write it to"))?;
-    fs::create_dir_all(directory)?;
+    private::create_directory(directory)?;
     // Files of one memory are written at the same time.
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     let temporary = path.with_extension(format!("{ending}-new"));
-    let mut out = PlainWriter::new(BufWriter::new(File::create(&temporary)?));
+    let mut out = PlainWriter::new(BufWriter::new(private::create_file(&temporary)?));
     out.bytes(magic)?;
     content(&mut out)?;
     let mut file = out.finish()?;

@@ -1,15 +1,17 @@
-//! Is there room for one more? Counts of connections, calls and bytes, all and by client; what is too much is refused at once.
+//! Is there room for one more call? Counts of calls and bytes, all and by client; what is too much is refused at once.
+//!
+//! Where tokens are in use, callers without one have a budget of their own: they take nothing of what others need.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    CALL_SECONDS_MAX, CALLS_MAX, CLIENT_CALLS_MAX, CLIENT_HEAVY_CALLS_MAX, CONNECTIONS_MAX,
-    HANDSHAKE_SECONDS_MAX, HEAVY_CALLS_MAX, MESSAGE_MEMORY_MIB, PEER_CONNECTIONS_MAX,
-    QUEUE_MILLIS_MAX, STALLED_READER_SECONDS, STREAM_SECONDS_MAX,
+    ANONYMOUS_CALLS_MAX, ANONYMOUS_CONNECTIONS_MAX, ANONYMOUS_IDLE_SECONDS, CALL_SECONDS_MAX,
+    CALLS_MAX, CLIENT_CALLS_MAX, CLIENT_HEAVY_CALLS_MAX, CONNECTIONS_MAX, HANDSHAKE_SECONDS_MAX,
+    HEAVY_CALLS_MAX, IDLE_CONNECTION_SECONDS, MESSAGE_MEMORY_MIB, MESSAGE_SECONDS_MAX,
+    PEER_CONNECTIONS_MAX, QUEUE_MILLIS_MAX, STALLED_READER_SECONDS, STREAM_SECONDS_MAX,
 };
 use crate::service::access::Weight;
 
@@ -28,6 +30,10 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one address.
     pub peer_connections: usize,
+    /// Calls under way of callers without a token, where tokens are in use.
+    pub anonymous_calls: usize,
+    /// Connections on which no token was shown, where tokens are in use.
+    pub anonymous_connections: usize,
     /// Bytes of messages that are held.
     pub message_bytes: usize,
     /// Longest call with one answer.
@@ -36,6 +42,12 @@ pub struct Limits {
     pub stream_time: Duration,
     /// Longest TLS handshake, and wait for the first bytes.
     pub handshake_time: Duration,
+    /// Longest time for a message to arrive.
+    pub message_time: Duration,
+    /// Longest time of a connection without a call.
+    pub idle_time: Duration,
+    /// The same for a connection on which no token was shown, where tokens are in use.
+    pub anonymous_idle_time: Duration,
     /// Longest pause of a reader.
     pub stalled_time: Duration,
     /// Longest wait of new work for a thread.
@@ -51,10 +63,15 @@ impl Default for Limits {
             client_heavy_calls: CLIENT_HEAVY_CALLS_MAX,
             connections: CONNECTIONS_MAX,
             peer_connections: PEER_CONNECTIONS_MAX,
+            anonymous_calls: ANONYMOUS_CALLS_MAX,
+            anonymous_connections: ANONYMOUS_CONNECTIONS_MAX,
             message_bytes: MESSAGE_MEMORY_MIB * 1024 * 1024,
             call_time: Duration::from_secs(CALL_SECONDS_MAX),
             stream_time: Duration::from_secs(STREAM_SECONDS_MAX),
             handshake_time: Duration::from_secs(HANDSHAKE_SECONDS_MAX),
+            message_time: Duration::from_secs(MESSAGE_SECONDS_MAX),
+            idle_time: Duration::from_secs(IDLE_CONNECTION_SECONDS),
+            anonymous_idle_time: Duration::from_secs(ANONYMOUS_IDLE_SECONDS),
             stalled_time: Duration::from_secs(STALLED_READER_SECONDS),
             queue_time: Duration::from_millis(QUEUE_MILLIS_MAX),
         }
@@ -66,6 +83,29 @@ impl Limits {
     fn client_bytes(&self) -> usize {
         self.message_bytes / 2
     }
+
+    /// Calls without a token that one address may have under way: a quarter, so that it does not silence the health checks of
+    /// the others.
+    fn anonymous_client_calls(&self) -> usize {
+        self.anonymous_calls.div_ceil(4)
+    }
+
+    /// Calls without a token that last, as `Health/Watch` does: half of them, so that there is room for a `Health/Check`.
+    fn anonymous_lasting_calls(&self) -> usize {
+        self.anonymous_calls.div_ceil(2)
+    }
+}
+
+/// What a call takes room of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// What there is for those who may call.
+    Known(Weight),
+    /// What there is for callers without a token where tokens are in use.
+    Anonymous {
+        /// Whether the call lasts as long as its client likes.
+        lasting: bool,
+    },
 }
 
 /// Why there is no room.
@@ -74,6 +114,7 @@ pub(super) enum Full {
     Calls,
     ClientCalls,
     HeavyCalls,
+    AnonymousCalls,
     Memory,
     Queue,
 }
@@ -85,6 +126,7 @@ impl Full {
             Self::Calls => "TOO_MANY_CALLS",
             Self::ClientCalls => "TOO_MANY_CALLS_OF_CLIENT",
             Self::HeavyCalls => "TOO_MANY_HEAVY_CALLS",
+            Self::AnonymousCalls => "TOO_MANY_CALLS_WITHOUT_TOKEN",
             Self::Memory => "TOO_MUCH_MEMORY",
             Self::Queue => "OVERLOADED",
         }
@@ -95,6 +137,9 @@ impl Full {
             Self::Calls => "the server has as many calls under way as it takes",
             Self::ClientCalls => "this client has as many calls under way as it may have",
             Self::HeavyCalls => "as many long calls are under way as the server takes",
+            Self::AnonymousCalls => {
+                "as many calls without a token are under way as the server takes; calls with a token have room of their own"
+            }
             Self::Memory => {
                 "the messages of the calls under way fill the memory that there is for them"
             }
@@ -115,9 +160,9 @@ impl Full {
 struct Counts {
     calls: usize,
     heavy: usize,
+    anonymous: usize,
+    lasting: usize,
     clients: HashMap<Arc<str>, OfClient>,
-    connections: usize,
-    peers: HashMap<IpAddr, usize>,
 }
 
 /// What one client has under way.
@@ -156,8 +201,35 @@ impl Admission {
     pub(super) fn call(
         self: &Arc<Self>,
         client: &Arc<str>,
-        weight: Weight,
+        room: Room,
     ) -> Result<CallPermit, Full> {
+        let mut counts = self.counts();
+        let heavy = match room {
+            Room::Known(weight) => self.check_known(&counts, client, weight)?,
+            Room::Anonymous { lasting } => self.check_anonymous(&counts, client, lasting)?,
+        };
+        match room {
+            Room::Known(_) => counts.calls += 1,
+            Room::Anonymous { lasting } => {
+                counts.anonymous += 1;
+                counts.lasting += usize::from(lasting);
+            }
+        }
+        counts.heavy += heavy;
+        let of_client = counts.clients.entry(client.clone()).or_default();
+        of_client.calls += 1;
+        of_client.heavy += heavy;
+        let bytes = of_client.bytes.clone();
+        let (admission, client) = (self.clone(), client.clone());
+        Ok(CallPermit { admission, client, room, heavy, bytes, kept: Mutex::default() })
+    }
+
+    fn check_known(
+        &self,
+        counts: &Counts,
+        client: &Arc<str>,
+        weight: Weight,
+    ) -> Result<usize, Full> {
         if self.bytes.load(Ordering::Relaxed) >= self.limits.message_bytes {
             return Err(Full::Memory);
         }
@@ -165,7 +237,6 @@ impl Admission {
             return Err(Full::Queue);
         }
         let heavy = usize::from(weight == Weight::Heavy);
-        let mut counts = self.counts();
         let before = counts.clients.get(client);
         let (of_client, heavy_of_client) = before.map_or((0, 0), |it| (it.calls, it.heavy));
         if before.is_some_and(|it| it.bytes.load(Ordering::Relaxed) >= self.limits.client_bytes()) {
@@ -183,33 +254,28 @@ impl Admission {
         {
             return Err(Full::HeavyCalls);
         }
-        counts.calls += 1;
-        counts.heavy += heavy;
-        let of_client = counts.clients.entry(client.clone()).or_default();
-        of_client.calls += 1;
-        of_client.heavy += heavy;
-        let bytes = of_client.bytes.clone();
-        Ok(CallPermit { admission: self.clone(), client: client.clone(), heavy, bytes })
+        Ok(heavy)
     }
 
-    /// Lets a connection in.
-    pub(super) fn connection(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
-        let mut counts = self.counts();
-        let of_peer = counts.peers.get(&peer).copied().unwrap_or_default();
-        if counts.connections >= self.limits.connections || of_peer >= self.limits.peer_connections
-        {
-            return None;
-        }
-        counts.connections += 1;
-        counts.peers.insert(peer, of_peer + 1);
-        Some(ConnectionPermit { admission: self.clone(), peer })
+    /// No memory is asked for: as few and as short messages as these may be fit beside everything else.
+    fn check_anonymous(
+        &self,
+        counts: &Counts,
+        client: &Arc<str>,
+        lasting: bool,
+    ) -> Result<usize, Full> {
+        let of_client = counts.clients.get(client).map_or(0, |it| it.calls);
+        let full = counts.anonymous >= self.limits.anonymous_calls
+            || of_client >= self.limits.anonymous_client_calls()
+            || (lasting && counts.lasting >= self.limits.anonymous_lasting_calls());
+        if full { Err(Full::AnonymousCalls) } else { Ok(0) }
     }
 
-    /// Calls, connections and bytes of messages now, and the milliseconds that new work waits.
-    pub(super) fn now(&self) -> (usize, usize, usize, u64) {
+    /// Calls and bytes of messages now, and the milliseconds that new work waits.
+    pub(super) fn now(&self) -> (usize, usize, u64) {
         let counts = self.counts();
         let waited = self.waited.load(Ordering::Relaxed);
-        (counts.calls, counts.connections, self.bytes.load(Ordering::Relaxed), waited)
+        (counts.calls + counts.anonymous, self.bytes.load(Ordering::Relaxed), waited)
     }
 
     /// Asks for a thread now and then, as calls do, and keeps in mind how long it takes to get one. Never ends.
@@ -238,15 +304,21 @@ fn millis(since: Instant) -> u64 {
 pub(super) struct CallPermit {
     admission: Arc<Admission>,
     client: Arc<str>,
+    room: Room,
     heavy: usize,
     /// Bytes of all calls of the client.
     bytes: Arc<AtomicUsize>,
+    /// Bytes that the call holds until it is over.
+    kept: Mutex<Option<BytesPermit>>,
 }
 
 impl CallPermit {
     /// Lets bytes of a message in.
     pub(super) fn bytes(&self, bytes: usize) -> Result<BytesPermit, Full> {
         let permit = self.bytes_anyway(bytes);
+        if matches!(self.room, Room::Anonymous { .. }) {
+            return Ok(permit);
+        }
         let limits = &self.admission.limits;
         let too_much = self.admission.bytes.load(Ordering::Relaxed) > limits.message_bytes
             || self.bytes.load(Ordering::Relaxed) > limits.client_bytes();
@@ -261,10 +333,23 @@ impl CallPermit {
     }
 }
 
+impl CallPermit {
+    /// Holds bytes until the call is over.
+    pub(super) fn keep(&self, bytes: BytesPermit) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    }
+}
+
 impl Drop for CallPermit {
     fn drop(&mut self) {
         let mut counts = self.admission.counts();
-        counts.calls -= 1;
+        match self.room {
+            Room::Known(_) => counts.calls -= 1,
+            Room::Anonymous { lasting } => {
+                counts.anonymous -= 1;
+                counts.lasting -= usize::from(lasting);
+            }
+        }
         counts.heavy -= self.heavy;
         let left = counts.clients.get_mut(&self.client).map(|of_client| {
             of_client.calls -= 1;
@@ -273,27 +358,6 @@ impl Drop for CallPermit {
         });
         if left == Some(0) {
             counts.clients.remove(&self.client);
-        }
-    }
-}
-
-/// The right of a connection to be open.
-#[derive(Debug)]
-pub(super) struct ConnectionPermit {
-    admission: Arc<Admission>,
-    peer: IpAddr,
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let mut counts = self.admission.counts();
-        counts.connections -= 1;
-        let left = counts.peers.get_mut(&self.peer).map(|open| {
-            *open -= 1;
-            *open
-        });
-        if left == Some(0) {
-            counts.peers.remove(&self.peer);
         }
     }
 }
@@ -317,39 +381,64 @@ impl Drop for BytesPermit {
 mod tests {
     use super::*;
 
+    const LIGHT: Room = Room::Known(Weight::Light);
+    const HEAVY: Room = Room::Known(Weight::Heavy);
+
     #[test]
     fn everything_is_given_back() {
         let limits = Limits { calls: 3, client_calls: 2, heavy_calls: 1, ..Limits::default() };
         let admission = Admission::new(limits);
         let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
-        let first = admission.call(&one, Weight::Heavy).unwrap();
-        assert_eq!(admission.call(&other, Weight::Heavy).unwrap_err(), Full::HeavyCalls);
-        let second = admission.call(&one, Weight::Light).unwrap();
-        assert_eq!(admission.call(&one, Weight::Light).unwrap_err(), Full::ClientCalls);
-        let third = admission.call(&other, Weight::Light).unwrap();
-        assert_eq!(admission.call(&other, Weight::Light).unwrap_err(), Full::Calls);
+        let first = admission.call(&one, HEAVY).unwrap();
+        assert_eq!(admission.call(&other, HEAVY).unwrap_err(), Full::HeavyCalls);
+        let second = admission.call(&one, LIGHT).unwrap();
+        assert_eq!(admission.call(&one, LIGHT).unwrap_err(), Full::ClientCalls);
+        let third = admission.call(&other, LIGHT).unwrap();
+        assert_eq!(admission.call(&other, LIGHT).unwrap_err(), Full::Calls);
         drop((first, second, third));
-        assert_eq!(admission.now(), (0, 0, 0, 0));
+        assert_eq!(admission.now(), (0, 0, 0));
         assert!(admission.counts().clients.is_empty());
-        assert!(admission.call(&other, Weight::Heavy).is_ok());
+        assert!(admission.call(&other, HEAVY).is_ok());
+    }
+
+    #[test]
+    fn callers_without_a_token_take_nothing_of_what_others_have() {
+        let limits = Limits { calls: 2, anonymous_calls: 8, ..Limits::default() };
+        let admission = Admission::new(limits);
+        let [check, watch] = [false, true].map(|lasting| Room::Anonymous { lasting });
+        let peers: Vec<Arc<str>> = (0..5).map(|number| format!("peer {number}").into()).collect();
+        let call = |peer: usize, room| admission.call(&peers[peer], room);
+        let first = [call(0, watch).unwrap(), call(0, watch).unwrap()];
+        assert_eq!(call(0, check).unwrap_err(), Full::AnonymousCalls, "one address has a quarter");
+        let more = [call(1, watch).unwrap(), call(1, watch).unwrap()];
+        assert_eq!(call(2, watch).unwrap_err(), Full::AnonymousCalls, "watches have half");
+        let checks: Vec<_> = (0..4).map(|number| call(2 + number / 2, check).unwrap()).collect();
+        assert_eq!(call(4, check).unwrap_err(), Full::AnonymousCalls);
+        let one = "one".into();
+        let known = [admission.call(&one, LIGHT).unwrap(), admission.call(&one, LIGHT).unwrap()];
+        drop((first, more, checks, known));
+        assert_eq!(admission.now(), (0, 0, 0));
+        assert!(admission.counts().clients.is_empty() && admission.counts().lasting == 0);
     }
 
     #[test]
     fn bytes_over_the_limit_are_refused_and_not_kept() {
         let admission = Admission::new(Limits { message_bytes: 20, ..Limits::default() });
         let (one, other) = ("one".into(), "other".into());
-        let call = admission.call(&one, Weight::Light).unwrap();
+        let call = admission.call(&one, LIGHT).unwrap();
         let held = call.bytes(8).unwrap();
         assert!(call.bytes(8).is_err(), "half is for others");
-        assert_eq!(admission.now().2, 8);
-        let of_other = admission.call(&other, Weight::Light).unwrap();
+        assert_eq!(admission.now().1, 8);
+        let of_other = admission.call(&other, LIGHT).unwrap();
         let others = of_other.bytes(8).unwrap();
         let more = of_other.bytes_anyway(4);
-        assert_eq!(admission.call(&other, Weight::Light).unwrap_err(), Full::Memory);
-        assert_eq!(admission.call(&one, Weight::Light).unwrap_err(), Full::Memory, "all is full");
+        assert_eq!(admission.call(&other, LIGHT).unwrap_err(), Full::Memory);
+        assert_eq!(admission.call(&one, LIGHT).unwrap_err(), Full::Memory, "all is full");
         drop(more);
-        assert!(admission.call(&one, Weight::Light).is_ok());
-        drop((held, others));
-        assert_eq!(admission.now().2, 0);
+        assert!(admission.call(&one, LIGHT).is_ok());
+        call.keep(held);
+        assert_eq!(admission.now().1, 16, "kept as long as the call");
+        drop((call, others));
+        assert_eq!(admission.now().1, 0);
     }
 }

@@ -14,18 +14,20 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::limits::REQUEST_ID_BYTES_MAX;
-use crate::service::access::{Grants, RULES, Rule};
+use crate::service::access::{Grants, RULES, Rule, Weight};
 use crate::service::refusal;
 
-use super::admission::Admission;
+use super::admission::{Admission, Room};
 use super::audit::{Audit, Entry};
 use super::metrics::{Metrics, Turned, code_name};
+use super::table::{Line, OnLine, Table};
 use super::tokens::{Caller, Tokens};
 
 /// What all calls share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) admission: Arc<Admission>,
+    pub(super) connections: Arc<Table>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) audit: Audit,
     pub(super) tokens: Option<Arc<Tokens>>,
@@ -33,9 +35,20 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether calls need a token.
+    pub(super) fn guarded(&self) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.required())
+    }
+
     /// Whether writes are written down.
     pub(super) fn audited(&self) -> bool {
-        self.audit.is_on(self.tokens.as_ref().is_some_and(|tokens| tokens.required()))
+        self.audit.is_on(self.guarded())
+    }
+
+    /// How long a connection may be without a call.
+    pub(super) fn idle_time(&self, known: bool) -> Duration {
+        let limits = &self.admission.limits;
+        if known || !self.guarded() { limits.idle_time } else { limits.anonymous_idle_time }
     }
 }
 
@@ -46,9 +59,14 @@ pub(super) struct Peer {
     pub(super) name: Arc<str>,
     /// Fingerprint of the certificate that it showed, and that one of those known vouches for.
     pub(super) certificate: Option<[u8; 32]>,
-    /// Closes the connection at once.
-    pub(super) kill: CancellationToken,
+    /// The connection itself.
+    pub(super) line: Arc<Line>,
 }
+
+/// Health is for everybody: who asks whether a server lives has no token.
+pub(super) const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
+/// The call of it that lasts.
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 /// A call under way.
 #[derive(Debug)]
@@ -64,6 +82,7 @@ pub(super) struct Call {
     written: Mutex<Vec<String>>,
     denied: AtomicBool,
     ended: AtomicBool,
+    _on: OnLine,
 }
 
 /// Memories that an audit line names at most; the rest are in the request.
@@ -74,20 +93,41 @@ impl Call {
         shared: Arc<Shared>,
         request: (&str, Option<usize>, Ids),
         caller: Option<Arc<Caller>>,
-        peer: Arc<str>,
+        peer: &Peer,
     ) -> Self {
         let (method, rule, ids) = request;
         Self {
             shared,
             rule,
             caller,
-            peer,
+            peer: peer.name.clone(),
             method: method.to_owned(),
             ids,
             since: Instant::now(),
             written: Mutex::default(),
             denied: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            _on: peer.line.call(),
+        }
+    }
+
+    /// Whether it asks whether the server lives.
+    pub(super) fn is_probe(&self) -> bool {
+        self.method.starts_with(OPEN_TO_ALL)
+    }
+
+    /// What it takes room of.
+    pub(super) fn room(&self) -> Room {
+        if self.caller.is_none() && self.shared.guarded() {
+            return Room::Anonymous { lasting: self.method == HEALTH_WATCH };
+        }
+        Room::Known(self.rule().map_or(Weight::Light, |rule| rule.weight))
+    }
+
+    /// Waits until there is room for the audit line that its end may need.
+    pub(super) async fn audit_room(&self) {
+        if self.shared.audited() && (self.rule.is_some() || self.denied.load(Ordering::Relaxed)) {
+            self.shared.audit.room().await;
         }
     }
 

@@ -30,8 +30,9 @@ use crate::limits::{
 
 use super::call::{Peer, Shared};
 use super::metrics::Turned;
+use super::table::{Admitted, Line};
 use super::tls::Tls;
-use super::tokens::fingerprint;
+use super::token_file::fingerprint;
 
 /// What every HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -83,16 +84,26 @@ where
     }
 
     fn take(&self, open: &TaskTracker, stream: TcpStream, address: SocketAddr) {
-        let Some(permit) = self.shared.admission.connection(address.ip()) else {
-            self.shared.metrics.turned(Turned::ConnectionFull);
-            tracing::debug!(%address, "a connection too many is closed");
-            return;
+        let shared = &self.shared;
+        let (limits, kill) = (&shared.admission.limits, self.kill.child_token());
+        let guarded = shared.guarded();
+        let permit = match shared.connections.admit(address.ip(), limits, guarded, kill.clone()) {
+            Admitted::Free(permit) => permit,
+            Admitted::InPlaceOfAnother(permit) => {
+                shared.metrics.turned(Turned::Evicted);
+                tracing::debug!(%address, "a connection without a token makes room for another one");
+                permit
+            }
+            Admitted::Full => {
+                shared.metrics.turned(Turned::ConnectionFull);
+                tracing::debug!(%address, "a connection too many is closed");
+                return;
+            }
         };
-        self.shared.metrics.connected();
+        shared.metrics.connected();
         let connections = self.clone();
         open.spawn(async move {
-            let kill = connections.kill.child_token();
-            let whole = connections.whole(stream, address, kill.clone());
+            let whole = connections.whole(stream, address, permit.0.clone());
             tokio::select! {
                 () = whole => {}
                 () = kill.cancelled() => {}
@@ -102,9 +113,9 @@ where
     }
 
     /// One connection from its first byte to its last.
-    async fn whole(&self, stream: TcpStream, address: SocketAddr, kill: CancellationToken) {
+    async fn whole(&self, stream: TcpStream, address: SocketAddr, line: Arc<Line>) {
         let name = address.ip().to_string().into();
-        let mut peer = Peer { name, certificate: None, kill };
+        let mut peer = Peer { name, certificate: None, line };
         // Answers are small; waiting for more of them to fill a packet costs more than it saves.
         let _ = stream.set_nodelay(true);
         match &self.tls {
@@ -164,6 +175,7 @@ where
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
+        let line = peer.line.clone();
         let service = self.service.clone().map_request(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
@@ -188,9 +200,33 @@ where
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
+            () = line.idle(|known| self.shared.idle_time(known)) => {
+                self.shared.metrics.turned(Turned::Idle);
+                tracing::debug!(%address, "a connection without calls is closed");
+                connection.as_mut().graceful_shutdown();
+                // Calls that were begun before the client heard of it still end; who only holds the line does not.
+                let end = self.end_of_idle(&line);
+                tokio::select! {
+                    ended = &mut connection => ended,
+                    () = end => return,
+                }
+            }
         };
         if let Err(error) = ended {
             tracing::debug!(%address, %error, "a connection ended with a fault");
+        }
+    }
+}
+
+impl<S> Connections<S> {
+    /// Returns when a connection that is to close has had its time and has no call under way.
+    async fn end_of_idle(&self, line: &Line) {
+        let time = self.shared.admission.limits.handshake_time;
+        loop {
+            tokio::time::sleep(time).await;
+            if !line.is_used() {
+                return;
+            }
         }
     }
 }

@@ -6,25 +6,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use crate::service::access::{Visible, Weight, is_stream, number_of};
+use crate::service::access::{Streams, Visible, number_of, streams_of};
 use crate::service::refusal;
 
-use super::admission::{CallPermit, Full};
+use super::admission::{CallPermit, Full, Room};
 use super::answer::{Answer, code_of};
-use super::call::{Call, Ending, Ids, Peer, Shared, client_timeout};
+use super::call::{Call, Ending, Ids, OPEN_TO_ALL, Peer, Shared, client_timeout};
 use super::metrics::Turned;
 use super::request::Messages;
 use super::tokens::{Caller, Stranger};
 
-/// Health is for everybody: who asks whether a server lives has no token.
-const OPEN_TO_ALL: &str = "/grpc.health.v1.Health/";
 /// What the server can do is for those who may do something.
 const OPEN_TO_CALLERS: &str = "/grpc.reflection.";
 
@@ -61,12 +60,14 @@ impl Shared {
     ) -> Result<Admitted, (Arc<Call>, Status)> {
         let method = request.uri().path();
         let rule = number_of(method);
-        let known = self.who(method, request.headers(), peer);
-        let (caller, stranger) = match known {
+        let (caller, stranger) = match self.who(method, request.headers(), peer) {
             Ok(caller) => (caller, None),
             Err(stranger) => (None, Some(stranger)),
         };
-        let call = Call::new(self.clone(), (method, rule, ids), caller, peer.name.clone());
+        if caller.is_some() {
+            peer.line.know();
+        }
+        let call = Call::new(self.clone(), (method, rule, ids), caller, peer);
         let call = Arc::new(call);
         if let Some(stranger) = stranger {
             self.metrics.turned(Turned::Stranger);
@@ -76,13 +77,13 @@ impl Shared {
             return Err((call, denied));
         }
         let client = call.caller.as_ref().map_or(&peer.name, |caller| &caller.client);
-        let weight = call.rule().map_or(Weight::Light, |rule| rule.weight);
-        let permit = match self.admission.call(client, weight) {
+        let permit = match self.admission.call(client, call.room()) {
             Ok(permit) => Arc::new(permit),
             Err(full) => {
                 self.metrics.turned(match full {
                     Full::Memory => Turned::MemoryFull,
                     Full::Queue => Turned::Overloaded,
+                    Full::AnonymousCalls => Turned::AnonymousFull,
                     Full::Calls | Full::ClientCalls | Full::HeavyCalls => Turned::CallsFull,
                 });
                 let (reason, retry) = (full.reason(), Some(full.retry_after()));
@@ -92,7 +93,7 @@ impl Shared {
         };
         let limits = &self.admission.limits;
         let most = match rule {
-            Some(number) if !is_stream(number) => limits.call_time,
+            Some(number) if streams_of(number) == Streams::default() => limits.call_time,
             _ => limits.stream_time,
         };
         let time = client_timeout(request.headers()).map_or(most, |time| time.min(most));
@@ -109,18 +110,20 @@ impl Shared {
         let Some(tokens) = self.tokens.as_ref().filter(|tokens| tokens.required()) else {
             return Ok(None);
         };
-        if method.starts_with(OPEN_TO_ALL) {
-            return Ok(None);
-        }
         let header = headers.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        tokens.caller(header, peer.certificate.as_ref()).map(Some)
+        let caller = tokens.caller(header, peer.certificate.as_ref());
+        if method.starts_with(OPEN_TO_ALL) {
+            return Ok(caller.ok());
+        }
+        caller.map(Some)
     }
 
     /// What can be said before anything of the request is read.
     fn role_too_low(call: &Call, method: &str) -> Option<Status> {
         let grants = call.grants()?;
         let Some(rule) = call.rule() else {
-            let open = method.starts_with(OPEN_TO_CALLERS) && grants.highest().is_some();
+            let open = method.starts_with(OPEN_TO_ALL)
+                || (method.starts_with(OPEN_TO_CALLERS) && grants.highest().is_some());
             return (!open).then(|| call.denied("there is no such method, or nobody may call it"));
         };
         if rule.admits(grants) {
@@ -159,6 +162,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let ids = Ids::of(request.headers());
+        if let Some(answer) = not_grpc(&request) {
+            self.shared.metrics.turned(Turned::NotGrpc);
+            return Box::pin(async move { Ok(answer) });
+        }
         let Some(peer) = request.extensions().get::<Peer>().cloned() else {
             let message = "a call came from nowhere";
             let status = refusal(Code::Internal, "INTERNAL", message, None);
@@ -167,10 +174,13 @@ where
         let admitted = match self.shared.admit(&request, &peer, ids) {
             Ok(admitted) => admitted,
             Err((call, status)) => {
-                call.end(status.code());
-                let mut answer = status.into_http();
-                call.ids.tell(answer.headers_mut());
-                return Box::pin(async move { Ok(answer) });
+                return Box::pin(async move {
+                    call.audit_room().await;
+                    call.end(status.code());
+                    let mut answer = status.into_http();
+                    call.ids.tell(answer.headers_mut());
+                    Ok(answer)
+                });
             }
         };
         let Admitted { call, permit, time } = admitted;
@@ -180,22 +190,32 @@ where
             request_id = call.ids.request,
             trace_id = call.ids.trace()
         );
+        let limits = &self.shared.admission.limits;
+        let message_time = match call.room() {
+            Room::Known(_) => limits.message_time,
+            Room::Anonymous { .. } => limits.message_time.min(limits.handshake_time),
+        };
         let (of_call, room) = (call.clone(), permit.clone());
-        let mut request = request.map(|body| Body::new(Messages::new(body, of_call, room)));
+        let mut request =
+            request.map(|body| Body::new(Messages::new(body, of_call, room, message_time)));
         if let Some(grants) = call.grants() {
             request.extensions_mut().insert(Visible(grants.clone()));
         }
         // Told by this layer from here on, and not a second time by a handler.
         request.headers_mut().remove("grpc-timeout");
         let inner = self.inner.call(request);
-        let reader = self.shared.readers.add(peer.kill);
+        let reader = self.shared.readers.add(peer.line.kill.clone());
         let unanswered = Unanswered(Some(call.clone()));
         Box::pin(
             async move {
                 let mut ending = Ending::new(time, call.caller.as_ref());
+                let answer = async {
+                    call.audit_room().await;
+                    inner.await
+                };
                 let answer = tokio::select! {
                     biased;
-                    answer = inner => answer?,
+                    answer = answer => answer?,
                     status = &mut ending => status.into_http(),
                 };
                 unanswered.answered();
@@ -210,6 +230,36 @@ where
             .instrument(span),
         )
     }
+}
+
+/// The answer to what is no call of gRPC. A web page can have a browser send other methods and content types anywhere, with the
+/// certificate of its user; those of gRPC take a permission that this server never gives.
+fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
+    let (status, text) = if request.method() != http::Method::POST {
+        (StatusCode::METHOD_NOT_ALLOWED, "gRPC calls are POST requests\n")
+    } else if !request.headers().get(CONTENT_TYPE).is_some_and(is_grpc) {
+        let text = "gRPC calls have the content type application/grpc or application/grpc+proto\n";
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, text)
+    } else {
+        return None;
+    };
+    let body = http_body_util::Full::new(bytes::Bytes::from_static(text.as_bytes()));
+    let mut answer = Response::new(Body::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    Some(answer)
+}
+
+/// Whether messages are what this server decodes: protocol buffers, not JSON, not those of gRPC-Web.
+fn is_grpc(content_type: &HeaderValue) -> bool {
+    let kind = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    let kind = kind.trim_ascii();
+    [&b"application/grpc"[..], b"application/grpc+proto"]
+        .iter()
+        .any(|it| kind.eq_ignore_ascii_case(it))
 }
 
 /// Notes that a call was given up before it was answered.

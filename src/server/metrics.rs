@@ -54,22 +54,32 @@ struct Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turned {
     ConnectionFull,
+    /// A connection without a token made room for another one.
+    Evicted,
+    /// A connection without calls was closed.
+    Idle,
     Handshake,
     NotGrpc,
     Stalled,
+    SlowMessage,
     CallsFull,
+    AnonymousFull,
     MemoryFull,
     Overloaded,
     Stranger,
     Denied,
 }
 
-const TURNED: [(Turned, &str); 9] = [
+const TURNED: [(Turned, &str); 13] = [
     (Turned::ConnectionFull, "connections_full"),
+    (Turned::Evicted, "connections_evicted"),
+    (Turned::Idle, "connections_idle"),
     (Turned::Handshake, "handshake"),
     (Turned::NotGrpc, "not_grpc"),
     (Turned::Stalled, "stalled_reader"),
+    (Turned::SlowMessage, "slow_message"),
     (Turned::CallsFull, "calls_full"),
+    (Turned::AnonymousFull, "anonymous_calls_full"),
     (Turned::MemoryFull, "memory_full"),
     (Turned::Overloaded, "overloaded"),
     (Turned::Stranger, "unauthenticated"),

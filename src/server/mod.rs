@@ -4,6 +4,7 @@
 
 mod admission;
 mod answer;
+mod arrival;
 mod audit;
 mod call;
 mod connections;
@@ -13,7 +14,9 @@ mod in_flight;
 mod metrics;
 mod operators;
 mod request;
+mod table;
 mod tls;
+mod token_file;
 mod tokens;
 
 use std::io;
@@ -43,11 +46,13 @@ use gate::GateLayer;
 use in_flight::InFlight;
 use metrics::Metrics;
 use operators::Operators;
+use table::Table;
 
 pub use admission::Limits;
 pub use audit::{Audit, AuditFile, AuditKeeping};
 pub use tls::{Tls, TlsError, TlsFiles};
-pub use tokens::{TokenError, TokenFile, TokenRecord, Tokens};
+pub use token_file::{TokenError, TokenFile, TokenMark, TokenRecord};
+pub use tokens::Tokens;
 
 /// Where a server listens when nothing else is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
@@ -141,6 +146,7 @@ impl Bound {
         add_reflection(&mut routes)?;
         let shared = Arc::new(Shared {
             admission: Admission::new(options.limits),
+            connections: Arc::new(Table::default()),
             metrics: Arc::new(Metrics::default()),
             audit: options.audit,
             tokens: options.tokens,
@@ -178,6 +184,10 @@ impl Bound {
             _ = async { tokio::join!(connections.serve(self.listener), end) } => {}
             () = report_health(&api, &health, &shutdown) => {}
             () = operators.work(options.http, options.reload) => {}
+        }
+        let written = shared.audit.written();
+        if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), written).await.is_err() {
+            tracing::error!("the disk is too slow: audit lines are lost");
         }
         Ok(())
     }

@@ -82,7 +82,8 @@ impl Pages for Operators {
     }
 
     fn metrics(&self) -> String {
-        let now = self.shared.admission.now();
+        let (calls, bytes, waited) = self.shared.admission.now();
+        let now = (calls, self.shared.connections.len(), bytes, waited);
         self.shared.metrics.text(now, self.api.lookup_counts(), &self.api.standing())
     }
 }

@@ -1,26 +1,29 @@
-//! May these messages come in? Looks at the bytes of a request on their way: sizes, memory, and which memories they name.
+//! May these messages come in? Looks at the bytes of a request on their way: how long they take, sizes, memory, and which memories
+//! they name.
 //!
-//! Where access depends on what a message says, the message is held back until it has been looked at as a whole.
+//! A message is held back until it has been looked at as a whole: what it would become in memory, and whether its caller may
+//! name what it names, are known before anything of it is decoded.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use http_body::{Body as HttpBody, Frame};
+use tokio::time::Sleep;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::limits::MESSAGE_BYTES_MAX;
-use crate::service::access::{Named, Role, Rule};
+use crate::limits::{MESSAGE_BYTES_MAX, PROBE_MESSAGE_BYTES_MAX};
+use crate::service::access::{Named, Role, Rule, streams_of};
+use crate::service::decoded::measure;
 use crate::service::{refusal, undecodable};
 
 use super::admission::{BytesPermit, CallPermit, Full};
+use super::arrival::{Arrival, Header};
 use super::call::Call;
 use super::metrics::Turned;
-
-/// Bytes before each message: whether it is compressed, and its length.
-const HEADER_BYTES: usize = 5;
 
 /// The messages of a request.
 pub(super) struct Messages {
@@ -29,17 +32,24 @@ pub(super) struct Messages {
     permit: Arc<CallPermit>,
     /// Looks at what they say.
     rule: Option<&'static Rule>,
-    /// What is held back.
-    kept: BytesMut,
-    header: BytesMut,
-    /// Bytes of the message that are still to come.
-    left: usize,
+    arrival: Arrival,
     held: Option<BytesPermit>,
-    failed: bool,
+    /// How long a message, or a whole request of one message, may be on its way.
+    time: Duration,
+    /// When that is over, for what is on its way.
+    late: Option<Pin<Box<Sleep>>>,
+    /// Whether the client may pause between messages.
+    streams: bool,
+    ended: bool,
 }
 
 impl Messages {
-    pub(super) fn new(inner: Body, call: Arc<Call>, permit: Arc<CallPermit>) -> Self {
+    pub(super) fn new(
+        inner: Body,
+        call: Arc<Call>,
+        permit: Arc<CallPermit>,
+        time: Duration,
+    ) -> Self {
         let rule = call.rule().filter(|rule| {
             let writes = rule.places.iter().any(|place| place.writes);
             let audited = writes && call.shared.audited();
@@ -48,54 +58,39 @@ impl Messages {
         });
         Self {
             inner,
-            call,
             permit,
             rule,
-            kept: BytesMut::new(),
-            header: BytesMut::with_capacity(HEADER_BYTES),
-            left: 0,
+            arrival: Arrival::default(),
             held: None,
-            failed: false,
+            time,
+            late: None,
+            streams: call.rule.map_or(!call.is_probe(), |number| streams_of(number).client),
+            ended: false,
+            call,
         }
     }
 
-    /// Follows where messages begin and end, and how long they say they are.
-    fn measure(&mut self, mut data: &[u8]) -> Result<(), Status> {
-        while !data.is_empty() {
-            if self.left > 0 {
-                let passed = self.left.min(data.len());
-                self.left -= passed;
-                data.advance(passed);
-                continue;
-            }
-            let missing = (HEADER_BYTES - self.header.len()).min(data.len());
-            self.header.extend_from_slice(&data[..missing]);
-            data.advance(missing);
-            if self.header.len() == HEADER_BYTES {
-                let compressed = self.header.get_u8() != 0;
-                let length = usize::try_from(self.header.get_u32()).unwrap_or(usize::MAX);
-                self.header.clear();
-                self.begin(length, compressed)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, length: usize, compressed: bool) -> Result<(), Status> {
-        if length > MESSAGE_BYTES_MAX {
-            let message = format!(
-                "a message of {length} bytes; this server takes at most {MESSAGE_BYTES_MAX}"
-            );
+    /// What the length of a message says about it.
+    fn begin(&mut self, header: Header) -> Result<(), Status> {
+        let Header { compressed, length } = header;
+        let most =
+            if self.call.rule.is_some() { MESSAGE_BYTES_MAX } else { PROBE_MESSAGE_BYTES_MAX };
+        if length > most {
+            let message = format!("a message of {length} bytes; this call takes at most {most}");
             return Err(refusal(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", &message, None));
         }
-        if compressed && self.rule.is_some() {
-            let message = "compressed messages are not taken here";
-            return Err(refusal(Code::Unimplemented, "COMPRESSED", message, None));
+        if compressed {
+            // A call that names a compression is refused before its messages are read.
+            let message = "a message is marked as compressed, but the call names no compression";
+            return Err(refusal(Code::InvalidArgument, "MALFORMED_REQUEST", message, None));
         }
-        self.left = length;
-        // The one before has been handed on by now.
+        self.hold(length)
+    }
+
+    /// Counts the bytes of the message in place of those of the one before, which has been handed on by now.
+    fn hold(&mut self, bytes: usize) -> Result<(), Status> {
         self.held = None;
-        self.held = Some(self.permit.bytes(length).map_err(|full: Full| {
+        self.held = Some(self.permit.bytes(bytes).map_err(|full: Full| {
             self.call.shared.metrics.turned(Turned::MemoryFull);
             let retry = Some(full.retry_after());
             refusal(Code::ResourceExhausted, full.reason(), full.message(), retry)
@@ -103,25 +98,28 @@ impl Messages {
         Ok(())
     }
 
-    /// The messages that are whole, after a look at each.
-    fn release(&mut self, rule: &'static Rule) -> Result<Bytes, Status> {
-        let mut whole = 0;
-        while let Some(header) = self.kept.get(whole..whole + HEADER_BYTES) {
-            let length = (&header[1..]).get_u32() as usize;
-            let begin = whole + HEADER_BYTES;
-            let Some(message) = self.kept.get(begin..begin + length) else { break };
-            self.look_at(rule, message)?;
-            whole = begin + length;
+    /// Looks at the message that is whole.
+    fn look(&mut self) -> Result<(), Status> {
+        let message = self.arrival.message();
+        let length = message.remaining();
+        let decoded = match self.call.rule {
+            Some(number) => measure(number, message)?,
+            // Probes have nothing that repeats.
+            None => length,
+        };
+        if let Some(rule) = self.rule {
+            let named = rule.memories(message);
+            self.named(rule, &named.map_err(|error| undecodable(&error.to_string()))?)?;
         }
-        Ok(self.kept.split_to(whole).freeze())
+        if decoded > length {
+            self.hold(decoded)?;
+        }
+        Ok(())
     }
 
-    fn look_at(&self, rule: &'static Rule, message: &[u8]) -> Result<(), Status> {
-        let named = rule.memories(message).map_err(|error| undecodable(&error.to_string()))?;
-        for memory in &named {
-            if memory.writes {
-                self.call.writes(&memory.text);
-            }
+    fn named(&self, rule: &'static Rule, named: &[Named]) -> Result<(), Status> {
+        for memory in named.iter().filter(|memory| memory.writes) {
+            self.call.writes(&memory.text);
         }
         let Some(grants) = self.call.grants() else { return Ok(()) };
         match named.iter().find(|memory| !memory.is_open_to(grants)) {
@@ -134,15 +132,47 @@ impl Messages {
         }
     }
 
-    fn take(&mut self, data: Bytes) -> Result<Bytes, Status> {
-        self.measure(&data)?;
-        match self.rule {
-            None => Ok(data),
-            Some(rule) => {
-                self.kept.extend_from_slice(&data);
-                self.release(rule)
+    fn take(&mut self, mut data: Bytes) -> Result<(), Status> {
+        while !data.is_empty() {
+            let header = self.arrival.take(&mut data);
+            if let Some(header) = header {
+                self.begin(header)?;
+            }
+            if self.arrival.is_whole() {
+                self.look()?;
+                self.arrival.release();
+                if self.streams {
+                    self.late = None;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Whether what is on its way has been so for too long.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        if self.streams && !self.arrival.is_partial() {
+            return false;
+        }
+        let late = self.late.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.time)));
+        late.as_mut().poll(context).is_ready()
+    }
+
+    fn fail(&mut self, status: Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.ended = true;
+        self.held = None;
+        self.arrival = Arrival::default();
+        Poll::Ready(Some(Err(status)))
+    }
+
+    fn too_slow(&self) -> Status {
+        self.call.shared.metrics.turned(Turned::SlowMessage);
+        let message = format!(
+            "the request did not arrive within {} s (settings message_seconds_max and, for callers without a token, \
+             handshake_seconds_max)",
+            self.time.as_secs_f32()
+        );
+        refusal(Code::DeadlineExceeded, "MESSAGE_TOO_SLOW", &message, None)
     }
 }
 
@@ -155,35 +185,48 @@ impl HttpBody for Messages {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         loop {
-            if self.failed {
+            if let Some(data) = self.arrival.next() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            if self.ended {
                 return Poll::Ready(None);
             }
             let frame = match Pin::new(&mut self.inner).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => frame,
-                Poll::Ready(None) if !self.kept.is_empty() => {
-                    // Not a whole message: nothing can be made of it, and its reader says so.
-                    let rest = self.kept.split().freeze();
-                    return Poll::Ready(Some(Ok(Frame::data(rest))));
+                Poll::Ready(None) => {
+                    // What is left is no whole message: nothing can be made of it, and its reader says so.
+                    self.ended = true;
+                    self.arrival.release();
+                    continue;
                 }
-                other => return other,
+                Poll::Ready(Some(Err(status))) => return self.fail(status),
+                Poll::Pending if self.is_late(context) => {
+                    let status = self.too_slow();
+                    return self.fail(status);
+                }
+                Poll::Pending => return Poll::Pending,
             };
-            let data = match frame.into_data() {
-                Ok(data) => data,
+            match frame.into_data() {
+                Ok(data) => {
+                    if let Err(status) = self.take(data) {
+                        return self.fail(status);
+                    }
+                }
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-            };
-            match self.take(data) {
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Err(status) => {
-                    self.failed = true;
-                    self.held = None;
-                    return Poll::Ready(Some(Err(status)));
-                }
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed || (self.kept.is_empty() && self.inner.is_end_stream())
+        self.arrival.is_empty() && (self.ended || self.inner.is_end_stream())
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        // The one message of a call takes memory until the call is over, not only until it is read.
+        if let Some(held) = self.held.take().filter(|_| !self.streams) {
+            self.permit.keep(held);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
+use bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{DecodeError, Message as _};
 use prost_types::FileDescriptorSet;
@@ -288,25 +289,37 @@ pub fn number_of(method: &str) -> Option<usize> {
     RULES.iter().position(|rule| rule.method == method)
 }
 
-/// Whether a method of [`RULES`] takes or gives a stream.
-pub fn is_stream(number: usize) -> bool {
-    static STREAMS: LazyLock<Vec<bool>> = LazyLock::new(|| {
-        let streams = methods();
-        let is_stream = |rule: &Rule| streams.iter().any(|(it, yes)| it == rule.method && *yes);
-        RULES.iter().map(is_stream).collect()
+/// Which sides of a method send a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// The client.
+    pub client: bool,
+    /// The server.
+    pub server: bool,
+}
+
+/// Which sides of a method of [`RULES`] send a stream.
+pub fn streams_of(number: usize) -> Streams {
+    static STREAMS: LazyLock<Vec<Streams>> = LazyLock::new(|| {
+        let methods = methods();
+        let streams = |rule: &Rule| methods.iter().find(|(it, _)| it == rule.method);
+        RULES.iter().map(|rule| streams(rule).map(|(_, it)| *it).unwrap_or_default()).collect()
     });
     STREAMS.get(number).copied().unwrap_or_default()
 }
 
-/// Every method of the protocol, and whether it takes or gives a stream.
-pub fn methods() -> Vec<(String, bool)> {
+/// Every method of the protocol, and which sides of it send a stream.
+pub fn methods() -> Vec<(String, Streams)> {
     let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default().file;
     let mut methods = Vec::new();
     for file in files {
         for service in &file.service {
             for method in &service.method {
                 let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                let streams = method.client_streaming() || method.server_streaming();
+                let streams = Streams {
+                    client: method.client_streaming(),
+                    server: method.server_streaming(),
+                };
                 methods.push((path, streams));
             }
         }
@@ -330,11 +343,11 @@ impl Rule {
     ///
     /// # Errors
     /// It is no message.
-    pub fn memories(&self, message: &[u8]) -> Result<Vec<Named>, DecodeError> {
+    pub fn memories(&self, mut message: impl Buf) -> Result<Vec<Named>, DecodeError> {
         let mut found = Vec::new();
         let places: Vec<&Place> = self.places.iter().collect();
         if !places.is_empty() {
-            visit(message, 0, &places, &mut found)?;
+            visit(&mut message, 0, (0, &places), &mut found)?;
         }
         Ok(found)
     }
@@ -375,40 +388,41 @@ impl Named {
     }
 }
 
-/// Looks for the places in a message, `level` fields deep.
+/// Looks for the places in a message that ends where `end` bytes remain, `level` fields deep.
 fn visit(
-    mut message: &[u8],
-    level: usize,
-    places: &[&Place],
+    message: &mut impl Buf,
+    end: usize,
+    (level, places): (usize, &[&Place]),
     found: &mut Vec<Named>,
 ) -> Result<(), DecodeError> {
-    while !message.is_empty() {
-        let (field, wire_type) = decode_key(&mut message)?;
+    while message.remaining() > end {
+        let (field, wire_type) = decode_key(message)?;
         let here: Vec<&Place> =
             places.iter().copied().filter(|place| place.path.get(level) == Some(&field)).collect();
         if here.is_empty() || wire_type != WireType::LengthDelimited {
-            skip_field(wire_type, field, &mut message, DecodeContext::default())?;
+            skip_field(wire_type, field, message, DecodeContext::default())?;
             continue;
         }
-        let length = usize::try_from(decode_varint(&mut message)?).unwrap_or(usize::MAX);
-        let Some((value, rest)) = message.split_at_checked(length) else {
-            // The same error that decoding it gives.
-            return skip_field(
-                WireType::SixtyFourBit,
-                field,
-                &mut &b""[..],
-                DecodeContext::default(),
-            );
+        let length = usize::try_from(decode_varint(message)?).unwrap_or(usize::MAX);
+        let Some(inner_end) = message.remaining().checked_sub(length).filter(|it| *it >= end)
+        else {
+            return cut_off(field);
         };
-        message = rest;
         let (ends, deeper): (Vec<&Place>, Vec<&Place>) =
             here.into_iter().partition(|place| place.path.len() == level + 1);
-        found.extend(ends.into_iter().map(|place| Named::new(value, place)));
-        if !deeper.is_empty() {
-            visit(value, level + 1, &deeper, found)?;
+        if deeper.is_empty() {
+            let value = message.copy_to_bytes(length);
+            found.extend(ends.into_iter().map(|place| Named::new(&value, place)));
+        } else {
+            visit(message, inner_end, (level + 1, &deeper), found)?;
         }
     }
-    Ok(())
+    if message.remaining() < end { cut_off(1) } else { Ok(()) }
+}
+
+/// The error that decoding gives when a field ends before it should.
+fn cut_off(field: u32) -> Result<(), DecodeError> {
+    skip_field(WireType::SixtyFourBit, field, &mut &b""[..], DecodeContext::default())
 }
 
 /// The table for people: a row a method, in Markdown.

@@ -14,6 +14,7 @@ pub mod codec;
 mod concordance;
 mod convert;
 mod counts;
+pub mod decoded;
 mod import_files;
 mod imports;
 mod lookups;

@@ -103,6 +103,17 @@ pub(super) fn invalid(field: &str, what: &str) -> Status {
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
+/// `RESOURCE_EXHAUSTED` for a message that would take more memory than its length allows; names the field that made it so.
+pub(super) fn oversized(field: &str, length: usize, bytes_max: usize) -> Status {
+    let message = format!(
+        "{field}: the elements of this message of {length} bytes would take more than {bytes_max} bytes of memory; send fewer \
+         at a time"
+    );
+    let most = bytes_max.to_string();
+    let details = info("MESSAGE_TOO_LARGE", &[("field", field), ("decoded_bytes_max", &most)]);
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
 /// INVALID_ARGUMENT for bytes that are no message; prost names message and field in its text.
 pub fn undecodable(cause: &str) -> Status {
     let path = cause

@@ -4,10 +4,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::Sequence;
+use super::{Sequence, private};
 
 pub(super) const FILE: &str = "acknowledged";
 
@@ -33,9 +32,7 @@ pub(super) fn read(directory: &Path) -> io::Result<Option<Sequence>> {
 /// Writes a word with its checksum in place of what the file said; when it returns, it is on disk.
 pub(super) fn write_line(directory: &Path, file: &str, word: &str) -> io::Result<()> {
     let temporary = directory.join(format!("{file}.new"));
-    // One of these files is a secret.
-    let mut out =
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut out = private::create_file(&temporary)?;
     writeln!(out, "{word} {:08x}", crc32fast::hash(word.as_bytes()))?;
     out.sync_all()?;
     fs::rename(&temporary, directory.join(file))?;

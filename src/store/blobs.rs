@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::acked::sync_directory;
+use super::private;
 
 /// The directory of the large records of a database.
 pub(super) struct Blobs {
@@ -53,7 +54,10 @@ impl Blobs {
             if !seen.synced.contains(&name) {
                 is_new = true;
                 match File::open(self.directory.join(&name)) {
-                    Ok(file) => file.sync_all()?,
+                    Ok(file) => {
+                        private::restrict(&file);
+                        file.sync_all()?;
+                    }
                     // The database has deleted it again.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => return Err(error),

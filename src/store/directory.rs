@@ -94,7 +94,7 @@ fn names(directory: &Path) -> Vec<String> {
     names.filter(|it| is_name(it)).collect()
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let digits = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
     name == NAME || name.strip_prefix("sled-").is_some_and(digits)
 }

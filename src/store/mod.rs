@@ -13,6 +13,7 @@ mod directory;
 mod in_memory;
 mod live;
 mod lock;
+pub mod private;
 mod secret;
 mod sled_store;
 mod tables;

@@ -4,7 +4,7 @@
 //! (see `blobs`); only multi-tree transactions are atomic; the log may come back short or empty, so the commit log is chained and
 //! its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ use super::tables::read_tail;
 use super::transaction::{Prepared, PreparedUnit};
 use super::{
     Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
-    Sequence, Store, StoreError, acked, directory,
+    Sequence, Store, StoreError, acked, directory, private,
 };
 
 /// How to open a data directory.
@@ -96,7 +96,7 @@ impl SledStore {
             move |error: io::Error| StoreError::Io { doing, cause: error.to_string() }
         };
         if options.create {
-            fs::create_dir_all(directory).map_err(io("creating the data directory"))?;
+            private::create_directory(directory).map_err(io("creating the data directory"))?;
         } else if !directory::is_store(directory) {
             return Err(StoreError::Io {
                 doing: format!("opening {}", directory.display()),
@@ -111,6 +111,7 @@ impl SledStore {
             }
             LockError::Io(error) => io("locking the data directory")(error),
         })?;
+        private::tighten(directory);
         let acknowledged = acked::read(directory).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => damaged(directory, error.to_string()),
             _ => io("reading the last acknowledged commit in")(error),
@@ -147,7 +148,12 @@ impl SledStore {
         lock: Arc<Mutex<Lock>>,
     ) -> Result<Self, StoreError> {
         let place = directory.join(&name);
+        private::create_directory(&place).map_err(|error| StoreError::Io {
+            doing: format!("creating the database in {}", directory.display()),
+            cause: error.to_string(),
+        })?;
         let (database, trees) = open_database(directory, &place)?;
+        private::keep(&place);
         let log_file = File::open(place.join(DATABASE_LOG)).map_err(|error| StoreError::Io {
             doing: format!("opening the database log in {}", directory.display()),
             cause: error.to_string(),

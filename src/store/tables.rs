@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use super::codec::{self, CodecError};
 use super::directory::{damaged, panic_message, sync_tree};
 use super::sled_store::{Batch, Bytes, SledStore, Tail, Tree};
-use super::{LogStart, RequestKey, RequestRecord, StoreError, acked};
+use super::{LogStart, RequestKey, RequestRecord, StoreError, acked, private};
 
 /// One of the tables, for whoever copies them as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,9 @@ impl SledStore {
     pub(super) fn sync_new(&self) -> Result<(), StoreError> {
         let sync = || {
             self.database.flush().map_err(io::Error::other)?;
-            sync_tree(&self.directory.join(&self.name))?;
+            let place = self.directory.join(&self.name);
+            private::keep(&place);
+            sync_tree(&place)?;
             acked::sync_directory(&self.directory)?;
             match self.directory.canonicalize()?.parent() {
                 Some(parent) => acked::sync_directory(parent),

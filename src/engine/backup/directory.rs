@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::store::Sequence;
+use crate::store::{Sequence, private};
 use crate::unit::Timestamp;
 
 use super::part::Mark;
@@ -73,8 +73,9 @@ impl BackupDirectory {
     /// The directory holds something else; another process adds to it; its manifest is damaged; I/O.
     pub fn create(path: &Path) -> Result<Self, BackupError> {
         let doing = || format!("making the backup directory {}", path.display());
-        fs::create_dir_all(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?;
-        let lock = File::create(path.join(LOCK));
+        private::create_directory(path)
+            .map_err(|cause| BackupError::Io { doing: doing(), cause })?;
+        let lock = private::create_file(&path.join(LOCK));
         let lock = lock.map_err(|cause| BackupError::Io { doing: doing(), cause })?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -116,7 +117,7 @@ impl BackupDirectory {
     /// I/O.
     pub fn begin(&self) -> Result<NewPart, BackupError> {
         let path = self.path.join("part.new");
-        let file = File::create(&path).map_err(|cause| BackupError::Io {
+        let file = private::create_file(&path).map_err(|cause| BackupError::Io {
             doing: format!("writing {}", path.display()),
             cause,
         })?;
@@ -272,7 +273,7 @@ fn write_manifest(path: &Path, parts: &[Part]) -> io::Result<()> {
     let manifest = Manifest { format: FORMAT.to_owned(), parts: parts.to_vec() };
     let json = serde_json::to_string_pretty(&manifest)?;
     let temporary = path.join(format!("{MANIFEST}.new"));
-    let mut file = File::create(&temporary)?;
+    let mut file = private::create_file(&temporary)?;
     write!(file, "{json}\n{}\n", checksum_line(&json))?;
     file.sync_all()?;
     fs::rename(&temporary, path.join(MANIFEST))?;

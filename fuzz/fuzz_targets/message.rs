@@ -1,0 +1,13 @@
+//! Any bytes as messages of any request.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/probes.rs"]
+#[allow(dead_code)]
+mod probes;
+
+fuzz_target!(|bytes: &[u8]| {
+    probes::message(bytes);
+});
