@@ -114,7 +114,7 @@ fn adapted_targets_of_real_documentation() {
     let directory = tempfile::tempdir().unwrap();
     let command = |arguments: &[&str]| {
         let mut command = Command::new(&binary);
-        command.arg("--data").arg(directory.path()).args(arguments);
+        command.env("DHAKIRA_DATA", directory.path()).env_remove("DHAKIRA_SERVER").args(arguments);
         command
     };
     let path = memory.to_string_lossy();
