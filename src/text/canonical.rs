@@ -75,11 +75,9 @@ impl Canonical {
             while breaks.next_if(|place| *place <= start).is_some() {
                 self.flush(&mut cluster);
                 if !self.text.is_empty() {
-                    space.get_or_insert(Place {
-                        canonical: 0,
-                        start: index(start),
-                        end: index(start),
-                    });
+                    let first = space.map_or(index(start), |(space, _)| space.start);
+                    let place = Place { canonical: 0, start: first, end: index(start) };
+                    space = Some((place, ' '));
                 }
                 before = None;
             }

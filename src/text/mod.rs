@@ -14,6 +14,7 @@ mod fold;
 mod hamza;
 mod measures;
 mod numerals;
+mod parts;
 mod placeables;
 mod scan;
 mod sentences;
@@ -33,6 +34,7 @@ use scan::Scanner;
 
 pub use chars::is_arabic_letter;
 pub use differences::{Differences, gap_differences, token_differences};
+pub use parts::{class_of_part, parts_of};
 pub use sentences::{RuleError, Sentence, SentenceOptions, SentenceRules};
 pub use values::{Calendar, Date, Decimal, Value};
 pub use written::Written;
@@ -81,6 +83,26 @@ impl TokenKind {
     /// Its name for people and programs: `word`, `number`, `date`, …
     pub fn name(self) -> &'static str {
         self.class().map_or("word", |class| &class[1..])
+    }
+
+    /// The kind of tokens with a class.
+    fn of_class(class: &str) -> Self {
+        const ALL: [TokenKind; 10] = [
+            TokenKind::Number,
+            TokenKind::Date,
+            TokenKind::Percent,
+            TokenKind::Currency,
+            TokenKind::Url,
+            TokenKind::Email,
+            TokenKind::Placeholder,
+            TokenKind::Code,
+            TokenKind::Tag,
+            TokenKind::Punctuation,
+        ];
+        if !class.starts_with('#') {
+            return Self::Word;
+        }
+        ALL.into_iter().find(|kind| kind.class() == Some(class)).unwrap_or(Self::Word)
     }
 
     /// The class that all tokens of a kind share; words have their own, and no word begins with `#`.
@@ -323,6 +345,25 @@ impl Analysis {
     /// The class of a token; equal folded forms of one kind have equal classes.
     pub fn class(&self, token: &Token) -> &str {
         &self.memory.forms[range(self.of_tokens[token.number as usize].1)]
+    }
+
+    /// What a search compares of a token: its parts, each folded and with its class, which only words have.
+    pub fn search_parts(&self, token: &Token) -> Vec<(String, Option<String>)> {
+        let folded = self.folded(token);
+        match parts_of(self.class(token), self.surface(token), folded) {
+            Some(parts) => {
+                let class = |part: &str| class_of_part(part, self.english);
+                let with_class = |part: String| {
+                    let class = class(&part);
+                    (part, Some(class))
+                };
+                parts.into_iter().map(with_class).collect()
+            }
+            None => {
+                let class = (token.kind == TokenKind::Word).then(|| self.class(token).to_owned());
+                vec![(folded.to_owned(), class)]
+            }
+        }
     }
 
     /// What stands before the first token that counts, between two, and after the last: one more than there are.
