@@ -1,6 +1,6 @@
 //! Which spelling differences separate two texts that are the same when folded?
 
-use super::fold::{Folding, folding};
+use super::fold::folding;
 
 /// A set of kinds of spelling difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -168,12 +168,14 @@ struct Unit {
 fn units(surface: &str) -> impl Iterator<Item = Unit> + '_ {
     surface.chars().flat_map(|written| {
         let rule = folding(written);
-        let kept = rule.is_none() && written != ' ';
-        let to: Vec<char> =
-            rule.iter().flat_map(Folding::chars).chain(kept.then_some(written)).collect();
-        let dropped = to.is_empty().then_some(Unit { written, folded: None });
-        let to = to.into_iter().map(move |folded| Unit { written, folded: Some(folded) });
-        to.chain(dropped)
+        let count = rule.map_or(usize::from(written != ' '), |rule| rule.chars().count());
+        (0..count.max(1)).map(move |number| {
+            let folded = match rule {
+                Some(rule) => rule.chars().nth(number),
+                None => (count > 0).then_some(written),
+            };
+            Unit { written, folded }
+        })
     })
 }
 
