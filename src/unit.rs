@@ -3,6 +3,8 @@
 //! Every type with a rule has private fields and one fallible constructor, so a value that exists is a legal one.
 //! Knows nothing of text rules, storage, files or protocols.
 
+mod white_space;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{LANG_BYTES_MAX, MEMORY_NAME_BYTES_MAX};
+
+pub use white_space::is_white_space_code;
 
 /// A value that breaks the rule of its type: which rule, and what was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -229,6 +233,11 @@ impl Segment {
     /// A segment without inline tags.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), tags: Vec::new() }
+    }
+
+    /// Where tags stand for white space, in bytes, in order.
+    pub fn breaks(&self) -> impl Iterator<Item = usize> + '_ {
+        self.tags.iter().filter(|tag| tag.is_white_space()).map(|tag| tag.offset_bytes as usize)
     }
 }
 

@@ -222,7 +222,11 @@ async fn a_job_is_counted_by_bands() {
     let settings = lookup_request(&["m"], "").settings.unwrap();
     let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
     let file = |name: &str, texts: &[String]| {
-        message(Message::Segments(proto::FileSegments { file: name.into(), texts: texts.to_vec() }))
+        message(Message::Segments(proto::FileSegments {
+            file: name.into(),
+            texts: texts.to_vec(),
+            segments: Vec::new(),
+        }))
     };
     let unknown = "\u{0630}\u{0631}\u{0632} \u{0638}\u{0639}\u{063A}".to_owned();
     let stream = vec![

@@ -1,5 +1,8 @@
 //! The text layer: forms, tokens, classes, by small tables and by properties of any text.
 
+mod blocks;
+mod hamza;
+mod segments;
 mod sentences;
 mod variants;
 

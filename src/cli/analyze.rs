@@ -13,7 +13,7 @@ use crate::engine::{Band, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
 use crate::service::client::JobReport;
 use crate::text::{SentenceOptions, SentenceRules};
-use crate::unit::{Lang, Score};
+use crate::unit::{Lang, Score, Segment};
 
 use super::Outcome;
 use super::backend::{Missing, Where};
@@ -108,8 +108,8 @@ impl Analyze {
                 // A file without segments is reported too.
                 let mut send = vec![Vec::new()];
                 for (number, segment) in segments.into_iter().enumerate() {
-                    if let Err(fault) = check_text(&segment) {
-                        if !segment.trim().is_empty() {
+                    if let Err(fault) = check_text(&segment.text) {
+                        if !segment.text.trim().is_empty() {
                             note!("dhakira: {name}, segment {}: {}", number + 1, fault.message);
                             left_out += 1;
                         }
@@ -142,24 +142,24 @@ impl Analyze {
 }
 
 /// The segments of a file, in order.
-fn segments(file: &Path, langs: (&Lang, &Lang), presplit: bool) -> anyhow::Result<Vec<String>> {
+fn segments(file: &Path, langs: (&Lang, &Lang), presplit: bool) -> anyhow::Result<Vec<Segment>> {
     if is_bilingual(file) {
         let options =
             ReadOptions::new(langs.0.clone(), langs.1.clone(), file.display().to_string());
         let mut segments = Vec::new();
         for event in formats::open(Box::new(std::fs::File::open(file)?), &options)? {
             if let Event::Unit(unit) = event? {
-                segments.push(unit.content.source.text);
+                segments.push(unit.content.source);
             }
         }
         return Ok(segments);
     }
     let text = document(file)?;
     if presplit {
-        return Ok(text.lines().map(str::to_owned).collect());
+        return Ok(text.lines().map(Segment::plain).collect());
     }
     let sentences = SentenceRules::new(langs.0).split(&text, SentenceOptions::default());
-    Ok(sentences.into_iter().map(|sentence| text[sentence.text].to_owned()).collect())
+    Ok(sentences.into_iter().map(|sentence| Segment::plain(&text[sentence.text])).collect())
 }
 
 /// Whether the name of a file says that it holds units.

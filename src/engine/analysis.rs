@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::matching::MatchKind;
-use crate::text::canonical;
+use crate::text::canonical_of_segment;
 use crate::unit::{Score, Segment};
 
 use super::Engine;
@@ -123,7 +123,7 @@ pub struct JobAnalysis {
     seen: HashSet<u128>,
     /// The segment before the waiting one, and the one that waits for its successor.
     previous: Option<String>,
-    waiting: Option<String>,
+    waiting: Option<Segment>,
     counts: BandCounts,
 }
 
@@ -150,17 +150,15 @@ impl JobAnalysis {
     pub fn add(
         &mut self,
         engine: &Engine,
-        texts: Vec<String>,
+        segments: Vec<Segment>,
         cancel: &Cancel,
     ) -> Result<(), EngineError> {
-        let mut queries: Vec<QuerySegment> = Vec::with_capacity(texts.len());
-        for text in texts.into_iter().filter(|text| !text.trim().is_empty()) {
-            let Some(waiting) = self.waiting.replace(text) else { continue };
-            queries.push(QuerySegment {
-                segment: Segment::plain(waiting.clone()),
-                previous: self.previous.replace(waiting),
-                next: self.waiting.clone(),
-            });
+        let mut queries: Vec<QuerySegment> = Vec::with_capacity(segments.len());
+        for segment in segments.into_iter().filter(|segment| !segment.text.trim().is_empty()) {
+            let next = Some(segment.text.clone());
+            let Some(waiting) = self.waiting.replace(segment) else { continue };
+            let previous = self.previous.replace(waiting.text.clone());
+            queries.push(QuerySegment { segment: waiting, previous, next });
         }
         self.count(engine, &queries, cancel)
     }
@@ -176,7 +174,7 @@ impl JobAnalysis {
     ) -> Result<BandCounts, EngineError> {
         let previous = self.previous.take();
         if let Some(last) = self.waiting.take() {
-            let last = QuerySegment { segment: Segment::plain(last), previous, next: None };
+            let last = QuerySegment { segment: last, previous, next: None };
             self.count(engine, &[last], cancel)?;
         }
         Ok(std::mem::take(&mut self.counts))
@@ -190,10 +188,10 @@ impl JobAnalysis {
     ) -> Result<(), EngineError> {
         let bands = engine.bands(&self.settings, queries, cancel)?;
         for (query, band) in queries.iter().zip(bands) {
-            let text = &query.segment.text;
-            let repeated = !self.seen.insert(xxh3_128(canonical(text).as_bytes()));
+            let canonical = canonical_of_segment(&query.segment);
+            let repeated = !self.seen.insert(xxh3_128(canonical.as_bytes()));
             let band = if repeated { band.min(Band::Repetition) } else { band };
-            self.counts.add(band, words(text));
+            self.counts.add(band, words(&query.segment));
         }
         Ok(())
     }
@@ -217,19 +215,39 @@ impl Engine {
     }
 }
 
-/// Words as they are paid: what stands between spaces and holds a letter or a digit.
-fn words(text: &str) -> u64 {
-    text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count() as u64
+/// Words as they are paid: what stands between spaces, or tags in their place, and holds a letter or a digit.
+fn words(segment: &Segment) -> u64 {
+    let is_word = |word: &&str| word.contains(char::is_alphanumeric);
+    let words = |text: &str| text.split_whitespace().filter(is_word).count() as u64;
+    let (mut start, mut count) = (0, 0);
+    for end in segment.breaks().chain([segment.text.len()]) {
+        count += segment.text.get(start..end).map_or(0, words);
+        start = end;
+    }
+    count
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::unit::{InlineTag, TagKind};
+
     use super::*;
 
     #[test]
     fn words_are_what_a_translator_types() {
-        assert_eq!(words("  One, two -- 3 % (four)  "), 4);
-        assert_eq!(words("\u{2026} !"), 0);
+        let plain = |text: &str| words(&Segment::plain(text));
+        assert_eq!(plain("  One, two -- 3 % (four)  "), 4);
+        assert_eq!(plain("\u{2026} !"), 0);
+        let tag = |offset_bytes, code: &str| InlineTag {
+            offset_bytes,
+            kind: TagKind::Standalone,
+            pair: None,
+            match_id: None,
+            label: String::new(),
+            code: code.into(),
+        };
+        let tags = vec![tag(0, "<b>"), tag(3, "<br/>"), tag(5, "</b>")];
+        assert_eq!(words(&Segment { text: "onetwo three".into(), tags }), 3);
     }
 
     #[test]

@@ -163,11 +163,11 @@ impl Engine {
         let name = memory.record().name;
         let read = found.into_iter().zip(units).map(|(passage, unit)| {
             let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision)?;
-            let text = match side {
-                Side::Source => &unit.content.source.text,
-                Side::Target => &unit.content.target.text,
+            let segment = match side {
+                Side::Source => &unit.content.source,
+                Side::Target => &unit.content.target,
             };
-            let analysis = analyzer.analyze(text);
+            let analysis = analyzer.analyze_segment(segment);
             let words: Vec<Range<usize>> =
                 analysis.words().map(|word| analysis.span(word)).collect();
             let highlights = passage

@@ -119,8 +119,8 @@ fn verdict(
     content: &UnitContent,
     lexicons: &[&Lexicon],
 ) -> Verdict {
-    let source = memory.analyzers.source.analyze(&content.source.text);
-    let target = memory.analyzers.target.analyze(&content.target.text);
+    let source = memory.analyzers.source.analyze_segment(&content.source);
+    let target = memory.analyzers.target.analyze_segment(&content.target);
     judge((&source, &record.source_lang), (&target, &record.target_lang), lexicons)
 }
 

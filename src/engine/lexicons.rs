@@ -224,10 +224,10 @@ impl Engine {
         self.pages(memory, units, cancel, |page| {
             let analysed = self.bulk.install(|| {
                 let analyse = |unit: Unit| -> (Analysis, Analysis) {
-                    let (source, target) = (&unit.content.source.text, &unit.content.target.text);
+                    let (source, target) = (&unit.content.source, &unit.content.target);
                     (
-                        memory.analyzers.source.analyze(source),
-                        memory.analyzers.target.analyze(target),
+                        memory.analyzers.source.analyze_segment(source),
+                        memory.analyzers.target.analyze_segment(target),
                     )
                 };
                 page.into_par_iter().map(analyse).collect::<Vec<_>>()

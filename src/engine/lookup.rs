@@ -234,7 +234,7 @@ impl Search<'_> {
             previous: segment.previous.as_deref().map(context_hash),
             next: segment.next.as_deref().map(context_hash),
         };
-        let analysis = self.analyzers().source.analyze(&segment.segment.text);
+        let analysis = self.analyzers().source.analyze_segment(&segment.segment);
         let tags = tag_signature(&segment.segment, &analysis);
         let query = Query::new(&analysis, tags, context);
         (analysis, query)
@@ -289,13 +289,13 @@ impl Search<'_> {
             if short_revision(unit.revision) != hit.revision {
                 return Ok(None);
             }
-            let source = self.analyzers().source.analyze(&unit.content.source.text);
+            let source = self.analyzers().source.analyze_segment(&unit.content.source);
             let comparison = compare(query, &source);
             let changed = changed_placeables(query, &source, &comparison.pairs);
             let (mut adapted, mut to_change) = (None, Vec::new());
             if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
                 let text = &unit.content.target.text;
-                let target = self.analyzers().target.analyze(text);
+                let target = self.analyzers().target.analyze_segment(&unit.content.target);
                 if !changed.is_empty() {
                     adapted = adapt(query, &source, &target, text, &changed);
                 }

@@ -93,9 +93,9 @@ pub(super) fn short_revision(revision: u64) -> u32 {
 pub(super) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
     let content = &unit.content;
     SCRATCH.with_borrow_mut(|analysis| {
-        analyzers.target.analyze_into(&content.target.text, analysis);
+        analyzers.target.analyze_segment_into(&content.target, analysis);
         let target = Form::words_of(analysis);
-        analyzers.source.analyze_into(&content.source.text, analysis);
+        analyzers.source.analyze_segment_into(&content.source, analysis);
         let tags = tag_signature(&content.source, analysis);
         let facts = Facts {
             revision: short_revision(unit.revision),
@@ -114,9 +114,9 @@ pub(super) fn numbered(
     numbering: &mut Numbering<'_>,
 ) -> NumberedEntry {
     SCANNED.with_borrow_mut(|scan| {
-        analyzers.target.scan_into(&content.target.text, scan);
+        analyzers.target.scan_segment_into(&content.target, scan);
         let target = numbering.words(scan, Side::Target);
-        analyzers.source.scan_into(&content.source.text, scan);
+        analyzers.source.scan_segment_into(&content.source, scan);
         let tags = tag_signature(&content.source, scan);
         let facts = facts(content, scan, tags);
         let names = [content.document.as_str(), &content.author];

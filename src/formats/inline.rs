@@ -111,17 +111,25 @@ impl SegmentBuilder {
 
     pub(super) fn push(&mut self, kind: TagKind, fields: TagFields) {
         // One too many is enough for the check to see it.
-        if !self.keep_tags || self.segment.tags.len() > SEGMENT_TAGS_MAX {
+        if self.segment.tags.len() > SEGMENT_TAGS_MAX {
             return;
         }
-        self.segment.tags.push(InlineTag {
+        let tag = InlineTag {
             offset_bytes: u32::try_from(self.segment.text.len()).unwrap_or(u32::MAX),
             kind,
             pair: fields.pair,
             match_id: fields.match_id,
             label: fields.label,
             code: fields.code,
-        });
+        };
+        if self.keep_tags {
+            self.segment.tags.push(tag);
+        } else if self.segment.text.ends_with(|it: char| !it.is_whitespace())
+            && tag.is_white_space()
+        {
+            // The words beside it are two even without it.
+            self.text(" ");
+        }
     }
 
     pub(super) fn finish(self) -> Segment {

@@ -1,21 +1,22 @@
 //! Where does this expression stand? Words, phrases and beginnings of words in the sources or targets, complete and in
-//! order: the shortest sources first, those of one length in order of their units.
+//! order: the shortest sources first, those of one length in order of their units. Numbers are found however they are
+//! written, and words inside of dates, addresses, code and placeholders too.
 //!
 //! Blocks of rows that hold every word of the query are read, the others are not. Knows nothing of scores.
 
 use std::ops::Range;
 
-use crate::text::Analysis;
+use crate::text::{Analysis, Token, TokenKind};
 use crate::unit::UnitId;
 
 use super::families::Families;
-use super::form::Form;
 use super::judge::Gate;
 use super::lists::Lists;
 use super::occurrences::BlockSet;
 use super::query::{Cancelled, Filter};
 use super::rows::{Rows, length_u32};
 use super::sets::{Set, Snapshot};
+use super::terms::{Layout, Terms};
 use super::vocabulary::Vocabulary;
 
 /// Which text of the units.
@@ -32,7 +33,7 @@ pub enum Side {
 pub enum Together {
     /// All of them, anywhere in the segment.
     Words,
-    /// Side by side, in their order; what stands between them (spaces, punctuation) does not matter.
+    /// Side by side, in their order; what stands between them (spaces, punctuation, tags) does not matter.
     Phrase,
     /// A phrase whose last word may go on.
     Prefix,
@@ -43,7 +44,7 @@ pub enum Together {
 pub enum SameWord {
     /// When they fold to the same: marks, letter variants, case do not matter.
     Folded,
-    /// When they have one class: clitics and endings do not matter either.
+    /// When they have one class: clitics and endings do not matter either. Numbers are the same when their values are.
     Class,
 }
 
@@ -53,7 +54,7 @@ pub struct Expression {
     side: Side,
     together: Together,
     same: SameWord,
-    words: Form,
+    parts: Vec<ExpressionPart>,
 }
 
 /// A place in the order of results: tokens of the source, and the unit.
@@ -89,85 +90,35 @@ pub struct Passage {
     pub tokens: Vec<Range<usize>>,
 }
 
+/// A part of an expression, see [`Analysis::search_parts`].
+#[derive(Debug, Clone)]
+pub(super) struct ExpressionPart {
+    pub(super) folded: String,
+    /// `None` where only the very same is meant: numbers, tags.
+    pub(super) class: Option<String>,
+    pub(super) is_tag: bool,
+}
+
 impl Expression {
     /// The words of an analysed text; `None` when it has none.
     pub fn new(text: &Analysis, side: Side, together: Together, same: SameWord) -> Option<Self> {
-        let words = Form::words_of(text);
-        (!words.is_empty()).then_some(Self { side, together, same, words })
+        let of_token = |token| {
+            let is_tag = token_is_tag(token);
+            let parts = text.search_parts(token).into_iter();
+            parts.map(move |(folded, class)| ExpressionPart { folded, class, is_tag })
+        };
+        let parts: Vec<ExpressionPart> = text.words().flat_map(of_token).collect();
+        (!parts.is_empty()).then_some(Self { side, together, same, parts })
     }
 
     /// In which text it is looked for.
     pub fn side(&self) -> Side {
         self.side
     }
-
-    /// Which stored words each word of it may be.
-    fn terms(&self, vocabulary: &Vocabulary, families: &Families) -> Vec<Term> {
-        let last = self.words.len() - 1;
-        let terms = self.words.tokens().enumerate().map(|(number, token)| {
-            let text = match self.same {
-                SameWord::Folded => token.folded,
-                SameWord::Class => token.class,
-            };
-            let words = if number == last && self.together == Together::Prefix {
-                (0..vocabulary.words_len())
-                    .filter(|&word| {
-                        let (folded, class) = vocabulary.texts_of(word);
-                        let stored = if self.same == SameWord::Folded { folded } else { class };
-                        vocabulary.text(stored).starts_with(text)
-                    })
-                    .collect()
-            } else {
-                let text = vocabulary.find_text(text);
-                text.map_or_else(Vec::new, |text| match self.same {
-                    SameWord::Folded => families.folded(text, vocabulary),
-                    SameWord::Class => families.class(text, vocabulary),
-                })
-            };
-            Term::new(words)
-        });
-        terms.collect()
-    }
-
-    /// Where the terms stand among the words of a text.
-    fn find(&self, terms: &[Term], words: &[u32], found: &mut Vec<Range<usize>>) {
-        found.clear();
-        if self.together == Together::Words {
-            let stands = |term: &Term| words.iter().any(|&word| term.contains(word));
-            if terms.iter().all(stands) {
-                let any = |word: u32| terms.iter().any(|term| term.contains(word));
-                let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
-                found.extend(places.map(|(place, _)| place..place + 1));
-            }
-            return;
-        }
-        for (place, window) in words.windows(terms.len()).enumerate() {
-            if window.iter().zip(terms).all(|(&word, term)| term.contains(word)) {
-                found.push(place..place + terms.len());
-            }
-        }
-    }
 }
 
-/// The stored words that a word of the query may be.
-struct Term {
-    words: Vec<u32>,
-    bits: Vec<u64>,
-}
-
-impl Term {
-    fn new(words: Vec<u32>) -> Self {
-        let mut bits = vec![0; words.iter().max().map_or(0, |&word| word as usize / 64 + 1)];
-        for &word in &words {
-            bits[word as usize / 64] |= 1_u64 << (word % 64);
-        }
-        Self { words, bits }
-    }
-
-    #[inline]
-    fn contains(&self, word: u32) -> bool {
-        self.bits.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 == 1)
-    }
+fn token_is_tag(token: &Token) -> bool {
+    token.kind == TokenKind::Tag
 }
 
 /// The passages of a snapshot, in order.
@@ -178,8 +129,9 @@ pub(super) fn search(
     vocabulary: &Vocabulary,
     families: &Families,
 ) -> Result<Vec<Passage>, Cancelled> {
-    let terms = expression.terms(vocabulary, families);
-    if page.limit == 0 || terms.iter().any(|term| term.words.is_empty()) {
+    let how = (expression.together, expression.same);
+    let terms = Terms::new(&expression.parts, how, &families.lists(vocabulary), vocabulary);
+    if page.limit == 0 || terms.find_nothing() {
         return Ok(Vec::new());
     }
     let search = Search { expression, terms, page, gate: Gate::new(page.filter, vocabulary) };
@@ -218,7 +170,7 @@ pub(super) fn search(
 
 struct Search<'a> {
     expression: &'a Expression,
-    terms: Vec<Term>,
+    terms: Terms,
     page: &'a Page<'a>,
     gate: Gate<'a>,
 }
@@ -229,7 +181,14 @@ struct Walk<'a> {
     blocks: BlockSet,
     block_rows: usize,
     row: usize,
-    found: Vec<Range<usize>>,
+    found: Found,
+}
+
+/// Working memory for one row.
+#[derive(Default)]
+struct Found {
+    layout: Layout,
+    places: Vec<Range<usize>>,
 }
 
 impl Search<'_> {
@@ -237,8 +196,8 @@ impl Search<'_> {
         let occurrences = set.occurrences(self.expression.side)?;
         let rows = set.rows();
         let mut blocks: Option<BlockSet> = None;
-        for term in &self.terms {
-            let with = occurrences.with_any(&term.words, rows.len());
+        for words in self.terms.words() {
+            let with = occurrences.with_any(words, rows.len());
             match &mut blocks {
                 Some(blocks) => blocks.intersect(&with),
                 None => blocks = Some(with),
@@ -246,7 +205,7 @@ impl Search<'_> {
         }
         let row = self.page.after.map_or(0, |after| first_behind(rows, after));
         let block_rows = occurrences.block_rows();
-        Some(Walk { set, blocks: blocks?, block_rows, row, found: Vec::new() })
+        Some(Walk { set, blocks: blocks?, block_rows, row, found: Found::default() })
     }
 
     /// The next passage of a set.
@@ -273,24 +232,25 @@ impl Search<'_> {
         if (self.page.cancelled)() {
             return Err(Cancelled);
         }
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let read = (0..set.rows().len()).filter_map(|row| self.read(set, row, &mut found));
         let behind = |passage: &Passage| self.page.after.is_none_or(|after| passage.place > after);
         passages.extend(read.filter(behind));
         Ok(())
     }
 
-    fn read(&self, set: &Set, row: usize, found: &mut Vec<Range<usize>>) -> Option<Passage> {
+    fn read(&self, set: &Set, row: usize, found: &mut Found) -> Option<Passage> {
         let rows = set.rows();
-        self.expression.find(&self.terms, side(rows, self.expression.side).get(row), found);
-        if found.is_empty() || !set.is_live(row) {
+        let words = side(rows, self.expression.side).get(row);
+        self.terms.find(words, &mut found.layout, &mut found.places);
+        if found.places.is_empty() || !set.is_live(row) {
             return None;
         }
         let facts = rows.facts(row);
         (self.gate.lets_through(facts) && self.gate.accepts(facts)).then(|| Passage {
             place: place(rows, row),
             revision: facts.revision,
-            tokens: found.clone(),
+            tokens: found.places.clone(),
         })
     }
 }

@@ -1,11 +1,14 @@
-//! Which words fold to this text, or have this class? The way back from texts to words, for searches in running text.
+//! Finds the stored words that a part of a query stands for: the way back from texts to words.
 //!
-//! Made when it is first asked for and kept up to date from then on: imports do not pay for it.
+//! Most words are one part, their folded form; numbers, dates, addresses, code and placeholders have several (see
+//! [`parts_of`]). Made when it is first asked for and kept up to date from then on: imports do not pay for it.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use foldhash::fast::FixedState;
+
+use crate::text::{class_of_part, parts_of};
 
 use super::vocabulary::Vocabulary;
 
@@ -24,52 +27,119 @@ impl Chain {
         self.before.push(before.map_or(0, |before| before + 1));
     }
 
-    fn words(&self, text: u32) -> Vec<u32> {
+    fn words(&self, text: u32, words: &mut Vec<u32>) {
         let mut next = self.heads.get(&text).copied();
-        let mut words = Vec::new();
         while let Some(word) = next {
             words.push(word);
             next = self.before[word as usize].checked_sub(1);
         }
-        words
     }
 }
 
+/// A part of a word that has several: folded, and its class.
+#[derive(Debug)]
+pub(super) struct WordPart {
+    pub(super) folded: Box<str>,
+    pub(super) class: Box<str>,
+}
+
+/// The words of a vocabulary by folded text, by class and by their parts.
 #[derive(Debug, Default)]
-struct Chains {
+pub(super) struct WordLists {
     by_folded: Chain,
     by_class: Chain,
+    /// The words of several parts that hold a part, by its folded text and by its class.
+    by_part: HashMap<Box<str>, Vec<u32>, FixedState>,
+    by_part_class: HashMap<Box<str>, Vec<u32>, FixedState>,
+    parts: HashMap<u32, Box<[WordPart]>, FixedState>,
+    /// Tags of the text itself.
+    tags: Vec<u32>,
 }
 
-/// The words of a vocabulary by folded text and by class.
+impl WordLists {
+    fn push(&mut self, word: u32, vocabulary: &Vocabulary) {
+        let (folded_text, class_text) = vocabulary.texts_of(word);
+        self.by_folded.push(folded_text, word);
+        self.by_class.push(class_text, word);
+        let (class, folded) = (vocabulary.text(class_text), vocabulary.text(folded_text));
+        if class == "#tag" {
+            self.tags.push(word);
+        }
+        let Some(parts) = parts_of(class, vocabulary.surface(word), folded) else { return };
+        let parts: Vec<WordPart> = parts
+            .into_iter()
+            .map(|part| WordPart { class: class_of_part(&part, true).into(), folded: part.into() })
+            .collect();
+        for part in &parts {
+            note(&mut self.by_part, &part.folded, word);
+            note(&mut self.by_part_class, &part.class, word);
+        }
+        self.parts.insert(word, parts.into());
+    }
+
+    /// The words that are a folded part, or hold it.
+    pub(super) fn folded(&self, part: &str, vocabulary: &Vocabulary) -> Vec<u32> {
+        let mut words = Vec::new();
+        if let Some(text) = vocabulary.find_text(part) {
+            self.by_folded.words(text, &mut words);
+        }
+        words.extend(self.by_part.get(part).into_iter().flatten());
+        words
+    }
+
+    /// The words that have a class, or hold a part of it.
+    pub(super) fn class(&self, class: &str, vocabulary: &Vocabulary) -> Vec<u32> {
+        let mut words = Vec::new();
+        if let Some(text) = vocabulary.find_text(class) {
+            self.by_class.words(text, &mut words);
+        }
+        words.extend(self.by_part_class.get(class).into_iter().flatten());
+        words
+    }
+
+    /// The parts of a word that has several.
+    pub(super) fn parts(&self, word: u32) -> Option<&[WordPart]> {
+        self.parts.get(&word).map(AsRef::as_ref)
+    }
+
+    /// The words that are tags.
+    pub(super) fn tags(&self) -> &[u32] {
+        &self.tags
+    }
+}
+
+/// Notes that a word holds a part, once even if it holds it several times.
+fn note(lists: &mut HashMap<Box<str>, Vec<u32>, FixedState>, part: &str, word: u32) {
+    match lists.get_mut(part) {
+        Some(words) if words.last() == Some(&word) => {}
+        Some(words) => words.push(word),
+        None => {
+            lists.insert(part.into(), vec![word]);
+        }
+    }
+}
+
+/// The word lists of a vocabulary that grows.
 #[derive(Debug, Default)]
-pub(super) struct Families(RwLock<Chains>);
+pub(super) struct Families(RwLock<WordLists>);
 
 impl Families {
-    /// The words that fold to a text.
-    pub(super) fn folded(&self, text: u32, vocabulary: &Vocabulary) -> Vec<u32> {
-        self.up_to_date(vocabulary, |chains| chains.by_folded.words(text))
-    }
-
-    /// The words of a class.
-    pub(super) fn class(&self, text: u32, vocabulary: &Vocabulary) -> Vec<u32> {
-        self.up_to_date(vocabulary, |chains| chains.by_class.words(text))
-    }
-
-    fn up_to_date<T>(&self, vocabulary: &Vocabulary, read: impl FnOnce(&Chains) -> T) -> T {
+    /// The lists, with every word that the vocabulary holds by now.
+    pub(super) fn lists(&self, vocabulary: &Vocabulary) -> RwLockReadGuard<'_, WordLists> {
         let wanted = vocabulary.words_len();
+        let known = |lists: &WordLists| super::rows::length_u32(lists.by_class.before.len());
         {
-            let chains = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            if chains.by_class.before.len() >= wanted as usize {
-                return read(&chains);
+            let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if known(&lists) >= wanted {
+                return lists;
             }
         }
-        let mut chains = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for word in super::rows::length_u32(chains.by_class.before.len())..wanted {
-            let (folded, class) = vocabulary.texts_of(word);
-            chains.by_folded.push(folded, word);
-            chains.by_class.push(class, word);
+        {
+            let mut lists = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            for word in known(&lists)..wanted {
+                lists.push(word, vocabulary);
+            }
         }
-        read(&chains)
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

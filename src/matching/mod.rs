@@ -28,6 +28,7 @@ mod score;
 mod search;
 mod sets;
 mod signature;
+mod terms;
 mod vocabulary;
 
 use crate::unit::{Context, Timestamp, UnitId};

@@ -5,9 +5,10 @@ use tonic::{Status, Streaming};
 
 use crate::engine::{Band, BandCount, BandCounts, Cancel, Engine, JobAnalysis};
 use crate::limits::{ANALYSIS_FILES_MAX, LOOKUP_SEGMENTS_MAX};
+use crate::unit::Segment;
 
 use super::client::JobReport;
-use super::convert::signed;
+use super::convert::{self, signed};
 use super::lookups::CancelOnDrop;
 use super::proto::analyze_segments_request::Message;
 use super::proto::{AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, FileAnalysis, MatchBand};
@@ -54,12 +55,12 @@ impl Api {
                 }
                 files.push(FileAnalysis { file, bands: bands(&counts) });
             }
-            let Some(segments) = segments else { break };
-            open = Some(segments.file);
-            let mut texts = segments.texts.into_iter();
+            let Some(message) = segments else { break };
+            let mut segments = segments_of(message.texts, message.segments)?.into_iter();
+            open = Some(message.file);
             loop {
                 // Some at a time: each step is done soon.
-                let some: Vec<String> = texts.by_ref().take(LOOKUP_SEGMENTS_MAX).collect();
+                let some: Vec<Segment> = segments.by_ref().take(LOOKUP_SEGMENTS_MAX).collect();
                 if some.is_empty() {
                     break;
                 }
@@ -70,6 +71,17 @@ impl Api {
         }
         Ok(AnalyzeSegmentsResponse { files, total: bands(&total) })
     }
+}
+
+/// The segments of a message, plain or with tags.
+fn segments_of(texts: Vec<String>, segments: Vec<proto::Segment>) -> Result<Vec<Segment>, Status> {
+    if !texts.is_empty() && !segments.is_empty() {
+        return Err(invalid("segments.segments", "a message holds texts or segments, not both"));
+    }
+    let tagged = segments.into_iter().enumerate().map(|(index, segment)| {
+        convert::segment(&format!("segments.segments[{index}]"), Some(segment))
+    });
+    texts.into_iter().map(|text| Ok(Segment::plain(text))).chain(tagged).collect()
 }
 
 fn bands(counts: &BandCounts) -> Vec<proto::BandCount> {

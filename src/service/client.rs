@@ -17,7 +17,7 @@ use crate::engine::{
 };
 use crate::limits::{LOAD_PAGE_UNITS, MESSAGE_BYTES_MAX};
 use crate::store::RequestKey;
-use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent};
+use crate::unit::{Lang, MemoryName, Segment, Timestamp, Unit, UnitContent};
 
 use super::convert;
 use super::imports::{self, Course, Incoming};
@@ -497,11 +497,14 @@ impl Client {
     pub async fn analyze(
         &mut self,
         settings: &LookupSettings,
-        pieces: impl Stream<Item = (String, Vec<String>)> + Send + 'static,
+        pieces: impl Stream<Item = (String, Vec<Segment>)> + Send + 'static,
     ) -> Result<(Vec<JobReport>, JobReport), ClientError> {
         let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
         let settings = AnalyzeMessage::Settings(lookups::settings_to_wire(settings));
-        let pieces = pieces.map(|(file, texts)| proto::FileSegments { file, texts });
+        let pieces = pieces.map(|(file, segments)| {
+            let segments = segments.into_iter().map(convert::segment_to_wire).collect();
+            proto::FileSegments { file, texts: Vec::new(), segments }
+        });
         let first = tokio_stream::once(message(settings));
         let requests = first.chain(pieces.map(move |it| message(AnalyzeMessage::Segments(it))));
         let response = self.lookups.analyze_segments(requests).await?.into_inner();

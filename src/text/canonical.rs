@@ -4,6 +4,7 @@
 //! hyphens, no zero-width characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
 //! ligatures that stand for whole words (U+FDF0 to U+FDFF). Knows nothing of tokens.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
 use super::chars::is_arabic_mark;
@@ -28,14 +29,16 @@ struct Place {
 }
 
 impl Canonical {
-    /// Makes it the canonical form of a text, in the memory it has.
-    pub(super) fn set(&mut self, original: &str) {
+    /// Makes it the canonical form of a text, in the memory it has. `breaks` are places of the text, in bytes and in order,
+    /// where white space is seen that is not written.
+    pub(super) fn set(&mut self, original: &str, breaks: &mut impl Iterator<Item = usize>) {
         self.text.clear();
         self.places.clear();
-        if is_canonical(original) {
+        let mut breaks = breaks.peekable();
+        if breaks.peek().is_none() && is_canonical(original) {
             self.text.push_str(original);
         } else {
-            self.build(original);
+            self.build(original, &mut breaks);
         }
     }
 
@@ -62,13 +65,22 @@ impl Canonical {
         self.places.partition_point(|place| (place.canonical as usize) < canonical)
     }
 
-    fn build(&mut self, original: &str) {
+    fn build(&mut self, original: &str, breaks: &mut Peekable<impl Iterator<Item = usize>>) {
         let mut cluster = Cluster::default();
         let mut space: Option<(Place, char)> = None;
         let mut characters = original.char_indices().peekable();
         let mut before = None;
         while let Some((start, character)) = characters.next() {
             let end = start + character.len_utf8();
+            while breaks.next_if(|place| *place <= start).is_some() {
+                self.flush(&mut cluster);
+                if !self.text.is_empty() {
+                    let first = space.map_or(index(start), |(space, _)| space.start);
+                    let place = Place { canonical: 0, start: first, end: index(start) };
+                    space = Some((place, ' '));
+                }
+                before = None;
+            }
             let after = characters.peek().map(|(_, next)| *next);
             let kind = kind(character, before, after);
             before = Some(character);
@@ -201,13 +213,13 @@ fn kind(character: char, before: Option<char>, after: Option<char>) -> Kind {
             if shapes(before) && shapes(after) { Kind::Kept } else { Kind::Dropped }
         }
         '\u{ad}'
+        | '\u{180e}'
         | '\u{200b}'
-        | '\u{2060}'
+        | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
         | '\u{200e}'
         | '\u{200f}'
         | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
         | '\u{61c}' => Kind::Dropped,
         _ if character.is_whitespace() => Kind::Space,
         _ => Kind::Kept,

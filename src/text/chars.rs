@@ -139,15 +139,23 @@ fn part_of(character: char) -> Part {
 pub fn is_arabic_letter(character: char) -> bool {
     matches!(character, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}'
         | '\u{6ee}'..='\u{6ef}' | '\u{6fa}'..='\u{6fc}' | '\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{870}'..='\u{887}'
-        | '\u{889}'..='\u{88e}' | '\u{8a0}'..='\u{8c9}')
+        | '\u{889}'..='\u{88e}' | '\u{8a0}'..='\u{8c8}')
         && !is_arabic_mark(character)
+}
+
+/// Whether a character has no shape of its own: controls of direction and joining, zero widths, soft hyphens, selectors of
+/// variants (UAX #9, and `Default_Ignorable_Code_Point` of the Unicode Character Database).
+pub(super) fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Whether a character is an Arabic mark.
 pub(super) fn is_arabic_mark(character: char) -> bool {
     matches!(character,
         '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
-        | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{897}'..='\u{89f}' | '\u{8ca}'..='\u{8e1}'
+        | '\u{6df}'..='\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{897}'..='\u{89f}' | '\u{8c9}'..='\u{8e1}'
         | '\u{8e3}'..='\u{8ff}')
 }
 

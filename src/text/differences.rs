@@ -77,40 +77,37 @@ impl std::ops::BitOrAssign for Differences {
 
 /// What separates two surfaces of tokens that fold to the same.
 ///
-/// Walks both side by side: a character that one has and the other has not is named by the rule that drops it; two that
-/// fold to the same are named by the rules that change them.
+/// Walks what both fold to side by side: a character that one has and the other has not is named by the rule that drops it;
+/// two that are written otherwise are named by the rules that change them. Where both part, hamza is written on another
+/// seat, and nothing but marks is compared from there.
 pub fn token_differences(a: &str, b: &str) -> Differences {
     if let Some(found) = number_differences(a, b) {
         return found;
     }
     let mut found = Differences::default();
-    let (mut left, mut right) = (a.chars().peekable(), b.chars().peekable());
+    let (mut left, mut right) = (units(a).peekable(), units(b).peekable());
     loop {
-        match (left.peek().copied(), right.peek().copied()) {
+        match (left.peek(), right.peek()) {
             (None, None) => return found,
             (Some(one), Some(other)) if one == other => {
                 left.next();
                 right.next();
             }
-            (Some(one), _) if is_dropped(one) => {
-                found |= difference(one);
+            (Some(Unit { written, folded: None }), _) => {
+                found |= difference(*written);
                 left.next();
             }
-            (_, Some(other)) if is_dropped(other) => {
-                found |= difference(other);
+            (_, Some(Unit { written, folded: None })) => {
+                found |= difference(*written);
                 right.next();
             }
-            (Some(one), Some(other)) => {
-                let named = difference(one) | difference(other);
+            (Some(one), Some(other)) if one.folded == other.folded => {
+                let named = difference(one.written) | difference(other.written);
                 found |= if named.is_empty() { Differences::OTHER } else { named };
                 left.next();
                 right.next();
             }
-            _ => {
-                // One side ran out, though it folds to the same: a character that folds to several.
-                found |= Differences::OTHER;
-                return found;
-            }
+            _ => return found | other_seat(a, b),
         }
     }
 }
@@ -159,6 +156,42 @@ impl NumberParts {
         }
         (count > 0 && (parts.code.0.is_empty() || parts.code.0.len() == 3)).then_some(parts)
     }
+}
+
+/// A character of a surface, once for each that it folds to; `None` when it is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unit {
+    written: char,
+    folded: Option<char>,
+}
+
+fn units(surface: &str) -> impl Iterator<Item = Unit> + '_ {
+    surface.chars().flat_map(|written| {
+        let rule = folding(written);
+        let count = rule.map_or(usize::from(written != ' '), |rule| rule.chars().count());
+        (0..count.max(1)).map(move |number| {
+            let folded = match rule {
+                Some(rule) => rule.chars().nth(number),
+                None => (count > 0).then_some(written),
+            };
+            Unit { written, folded }
+        })
+    })
+}
+
+/// What separates two words that have hamza on another seat, letter by letter apart.
+fn other_seat(a: &str, b: &str) -> Differences {
+    if [a, b].iter().any(|text| text.contains(char::is_numeric)) {
+        return Differences::OTHER;
+    }
+    let of_kind = |kind: Differences| {
+        let marks = move |text: &str| -> String {
+            text.chars().filter(|&it| is_dropped(it) && difference(it) == kind).collect()
+        };
+        let differ = marks(a) != marks(b);
+        if differ { kind } else { Differences::default() }
+    };
+    Differences::LETTERS | of_kind(Differences::MARKS) | of_kind(Differences::TATWEEL)
 }
 
 /// What separates two gaps: white space, punctuation, or both.

@@ -6,14 +6,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::data::rows;
 use super::differences::Differences;
 
 /// What a character becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Folding {
     /// What stands for it, empty characters as NUL.
-    to: [char; 3],
+    to: [char; 4],
     /// Which difference that makes.
     pub(super) difference: Differences,
 }
@@ -41,30 +40,10 @@ pub(super) fn folding(character: char) -> Option<Folding> {
 static RULES: LazyLock<HashMap<char, Folding>> =
     LazyLock::new(|| parse(include_str!("data/fold.tsv")).collect());
 
-/// Spellings of one word with hamza on different seats, folded: the Egyptian one and the one that stands for both.
-static HAMZA_SEATS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
-    let rows = rows(include_str!("data/hamza.tsv"));
-    rows.map(|columns| (columns[0], columns[1])).collect()
-});
-
-/// Gives words that are written with hamza on yeh here and on waw there (mas'ul, shu'un) one folded form.
-pub(super) fn unify_hamza_seats(forms: &mut String, start: usize) {
-    // Yeh and waw: what all of them have.
-    if !forms[start..].contains("\u{64a}\u{648}") {
-        return;
-    }
-    for (from, to) in HAMZA_SEATS.iter() {
-        if let Some(place) = forms[start..].find(from) {
-            let place = start + place;
-            forms.replace_range(place..place + from.len(), to);
-        }
-    }
-}
-
 fn lower_case(character: char) -> Option<Folding> {
     let mut lower = character.to_lowercase();
     let mut next = || lower.next().unwrap_or('\0');
-    let to = [next(), next(), next()];
+    let to = [next(), next(), next(), '\0'];
     (to[0] != character).then_some(Folding { to, difference: Differences::CASE })
 }
 
@@ -80,7 +59,7 @@ fn parse_line(line: &str) -> Option<Vec<(char, Folding)>> {
     let (from, to, difference) = (columns.next()?, columns.next()?, columns.next()?);
     let code = |text: &str| u32::from_str_radix(text, 16).ok();
     let (first, last) = from.split_once("..").unwrap_or((from, from));
-    let mut chars = ['\0'; 3];
+    let mut chars = ['\0'; 4];
     if to != "-" {
         for (place, text) in chars.iter_mut().zip(to.split(' ')) {
             *place = char::from_u32(code(text)?)?;

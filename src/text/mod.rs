@@ -11,8 +11,10 @@ mod data;
 mod dates;
 mod differences;
 mod fold;
+mod hamza;
 mod measures;
 mod numerals;
+mod parts;
 mod placeables;
 mod scan;
 mod sentences;
@@ -23,7 +25,7 @@ mod written;
 use std::borrow::Cow;
 use std::ops::{Deref, Range};
 
-use crate::unit::Lang;
+use crate::unit::{Lang, Segment};
 
 use canonical::Canonical;
 use chars::{Chars, Part};
@@ -32,12 +34,13 @@ use scan::Scanner;
 
 pub use chars::is_arabic_letter;
 pub use differences::{Differences, gap_differences, token_differences};
+pub use parts::{class_of_part, parts_of};
 pub use sentences::{RuleError, Sentence, SentenceOptions, SentenceRules};
 pub use values::{Calendar, Date, Decimal, Value};
 pub use written::Written;
 
 /// Changes whenever a form, a token or a class of any text can change.
-pub const TEXT_VERSION: u32 = 3;
+pub const TEXT_VERSION: u32 = 4;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +83,26 @@ impl TokenKind {
     /// Its name for people and programs: `word`, `number`, `date`, …
     pub fn name(self) -> &'static str {
         self.class().map_or("word", |class| &class[1..])
+    }
+
+    /// The kind of tokens with a class.
+    fn of_class(class: &str) -> Self {
+        const ALL: [TokenKind; 10] = [
+            TokenKind::Number,
+            TokenKind::Date,
+            TokenKind::Percent,
+            TokenKind::Currency,
+            TokenKind::Url,
+            TokenKind::Email,
+            TokenKind::Placeholder,
+            TokenKind::Code,
+            TokenKind::Tag,
+            TokenKind::Punctuation,
+        ];
+        if !class.starts_with('#') {
+            return Self::Word;
+        }
+        ALL.into_iter().find(|kind| kind.class() == Some(class)).unwrap_or(Self::Word)
     }
 
     /// The class that all tokens of a kind share; words have their own, and no word begins with `#`.
@@ -230,7 +253,7 @@ impl Scan {
 
     /// Appends folded form and class of a token.
     fn write_forms(&self, token: &Token, memory: &mut FormsMemory) -> (Stretch, Stretch) {
-        let FormsMemory { forms, word } = memory;
+        let FormsMemory { forms, word, letters } = memory;
         let chars = Chars::get();
         let start = forms.len();
         let surface = self.surface(token);
@@ -253,7 +276,7 @@ impl Scan {
             forms.push_str(surface);
         }
         if token.kind == TokenKind::Word {
-            fold::unify_hamza_seats(forms, start);
+            hamza::unify(surface, forms, start, letters);
         }
         let folded = stretch(start, forms.len());
         if let Some(class) = token.kind.class() {
@@ -290,6 +313,8 @@ pub struct FormsMemory {
     forms: String,
     /// The word whose class is being found.
     word: String,
+    /// The word whose spellings are brought together.
+    letters: Vec<char>,
 }
 
 /// All forms of one segment: a [`Scan`] and more. Reuse it for the next segment: its memory stays.
@@ -322,10 +347,42 @@ impl Analysis {
         &self.memory.forms[range(self.of_tokens[token.number as usize].1)]
     }
 
+    /// What a search compares of a token: its parts, each folded and with its class, which only words have.
+    pub fn search_parts(&self, token: &Token) -> Vec<(String, Option<String>)> {
+        let folded = self.folded(token);
+        match parts_of(self.class(token), self.surface(token), folded) {
+            Some(parts) => {
+                let class = |part: &str| class_of_part(part, self.english);
+                let with_class = |part: String| {
+                    let class = class(&part);
+                    (part, Some(class))
+                };
+                parts.into_iter().map(with_class).collect()
+            }
+            None => {
+                let class = (token.kind == TokenKind::Word).then(|| self.class(token).to_owned());
+                vec![(folded.to_owned(), class)]
+            }
+        }
+    }
+
     /// What stands before the first token that counts, between two, and after the last: one more than there are.
     pub fn gaps(&self) -> impl ExactSizeIterator<Item = Gap<'_>> {
         let folded = self.of_gaps.iter().map(|folded| &self.memory.forms[range(*folded)]);
         self.canonical_gaps().zip(folded).map(|(canonical, folded)| Gap { canonical, folded })
+    }
+
+    fn write_forms(&mut self) {
+        let Self { scan, memory, of_tokens, of_gaps } = self;
+        memory.forms.clear();
+        of_tokens.clear();
+        of_tokens.extend(scan.tokens.iter().map(|token| scan.write_forms(token, memory)));
+        of_gaps.clear();
+        of_gaps.extend(scan.canonical_gaps().map(|gap| {
+            let start = memory.forms.len();
+            write_folded_gap(gap, &mut memory.forms);
+            stretch(start, memory.forms.len())
+        }));
     }
 
     /// What a token is worth: numbers, dates, amounts. Worked out anew at each call.
@@ -375,22 +432,40 @@ impl Analyzer {
 
     /// The same in memory that is there already.
     pub fn analyze_into(&self, text: &str, analysis: &mut Analysis) {
-        let Analysis { scan, memory, of_tokens, of_gaps } = analysis;
-        self.scan_into(text, scan);
-        memory.forms.clear();
-        of_tokens.clear();
-        of_tokens.extend(scan.tokens.iter().map(|token| scan.write_forms(token, memory)));
-        of_gaps.clear();
-        of_gaps.extend(scan.canonical_gaps().map(|gap| {
-            let start = memory.forms.len();
-            write_folded_gap(gap, &mut memory.forms);
-            stretch(start, memory.forms.len())
-        }));
+        self.scan_parted_into(text, &mut std::iter::empty(), &mut analysis.scan);
+        analysis.write_forms();
+    }
+
+    /// All forms of a segment: tags that stand for white space part words, all others do not.
+    pub fn analyze_segment(&self, segment: &Segment) -> Analysis {
+        let mut analysis = Analysis::default();
+        self.analyze_segment_into(segment, &mut analysis);
+        analysis
+    }
+
+    /// The same in memory that is there already.
+    pub fn analyze_segment_into(&self, segment: &Segment, analysis: &mut Analysis) {
+        self.scan_segment_into(segment, &mut analysis.scan);
+        analysis.write_forms();
     }
 
     /// The tokens of a text alone, in memory that is there already.
     pub fn scan_into(&self, text: &str, scan: &mut Scan) {
-        scan.canonical.set(text);
+        self.scan_parted_into(text, &mut std::iter::empty(), scan);
+    }
+
+    /// The tokens of a segment alone, in memory that is there already.
+    pub fn scan_segment_into(&self, segment: &Segment, scan: &mut Scan) {
+        self.scan_parted_into(&segment.text, &mut segment.breaks(), scan);
+    }
+
+    fn scan_parted_into(
+        &self,
+        text: &str,
+        breaks: &mut impl Iterator<Item = usize>,
+        scan: &mut Scan,
+    ) {
+        scan.canonical.set(text, breaks);
         scan.original_len = text.len();
         scan.english = self.english;
         scan.convention = self.convention;
@@ -427,8 +502,18 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut canonical = Canonical::default();
-    canonical.set(text);
+    canonical.set(text, &mut std::iter::empty());
     if canonical.text == text { Cow::Borrowed(text) } else { Cow::Owned(canonical.text) }
+}
+
+/// The canonical form of the text of a segment, with a space where a tag stands for one.
+pub fn canonical_of_segment(segment: &Segment) -> Cow<'_, str> {
+    if segment.breaks().next().is_none() {
+        return canonical(&segment.text);
+    }
+    let mut canonical = Canonical::default();
+    canonical.set(&segment.text, &mut segment.breaks());
+    Cow::Owned(canonical.text)
 }
 
 fn range(stretch: Stretch) -> Range<usize> {

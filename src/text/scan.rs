@@ -1,7 +1,7 @@
 //! Where do tokens begin and end? Placeables first, then dates, numbers and words.
 //!
-//! Words follow UAX #29 with Arabic rules on top: marks stay with their word, and digits part from Arabic letters. Works on
-//! canonical text; knows nothing of forms.
+//! Words follow UAX #29 with Arabic rules on top: marks stay with their word (alone they are none), and digits part from
+//! Arabic letters. Works on canonical text; knows nothing of forms.
 
 use super::TokenKind;
 use super::chars::{Chars, Part};
@@ -10,6 +10,8 @@ use super::measures;
 use super::numerals::{grouped_len, is_sign};
 use super::placeables::{Numbered, placeable};
 use super::values::is_date;
+
+const TATWEEL: char = '\u{640}';
 
 /// Finds tokens in canonical text.
 #[derive(Clone, Copy)]
@@ -37,7 +39,10 @@ impl Scanner {
         }
         match part {
             Part::Digit => self.number(rest),
-            _ if part.is_word() => self.word_or_date(rest),
+            _ if part.is_word() => match self.marks(rest) {
+                0 => self.word_or_date(rest),
+                alone => (TokenKind::Punctuation, alone),
+            },
             _ => self
                 .signed_number(rest, first, before)
                 .unwrap_or((TokenKind::Punctuation, first.len_utf8())),
@@ -197,6 +202,16 @@ impl Scanner {
             }
             _ => None,
         }
+    }
+
+    /// Length in bytes of the marks and lengthening strokes at the beginning of `rest` that no letter follows: a pause sign,
+    /// a vowel shown alone, a dash made of strokes. 0 when a word begins.
+    fn marks(self, rest: &str) -> usize {
+        let is_mark = |it: char| it == TATWEEL || self.chars.part(it) == Part::Mark;
+        let end = rest.find(|it| !is_mark(it)).unwrap_or(rest.len());
+        let letter_follows =
+            rest[end..].chars().next().is_some_and(|it| self.chars.part(it).is_word());
+        if letter_follows { 0 } else { end }
     }
 
     /// Length in bytes of the word at the beginning of `rest`.

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::unit::Lang;
+use crate::unit::{Lang, is_white_space_code};
 
-use super::chars::{Chars, Part};
+use super::TokenKind;
+use super::chars::{Chars, Part, is_invisible};
 use super::placeables::{Numbered, placeable};
 
 const COMMON: &str = include_str!("data/sentences/common.tsv");
@@ -68,6 +69,10 @@ impl Kinds {
     const NUMBER: Self = Self(1 << 6);
     const SHORT: Self = Self(1 << 7);
     const START: Self = Self(1 << 8);
+    const UNIT: Self = Self(1 << 9);
+    const LAST: Self = Self(1 << 10);
+    const INSIDE: Self = Self(1 << 11);
+    const LEAD: Self = Self(1 << 12);
 
     const MARKS: [(&'static str, Self); 5] = [
         ("end", Self::END),
@@ -76,11 +81,15 @@ impl Kinds {
         ("open", Self::OPEN),
         ("close", Self::CLOSE),
     ];
-    const WORDS: [(&'static str, Self); 4] = [
+    const WORDS: [(&'static str, Self); 8] = [
         ("title", Self::TITLE),
         ("number", Self::NUMBER),
         ("short", Self::SHORT),
+        ("unit", Self::UNIT),
+        ("last", Self::LAST),
         ("start", Self::START),
+        ("inside", Self::INSIDE),
+        ("lead", Self::LEAD),
     ];
 
     /// Whether it is at least one of the others.
@@ -99,6 +108,8 @@ fn by_name(kinds: &[(&str, Kinds)], name: &str) -> Option<Kinds> {
 
 /// What ends sentences whatever the options.
 const ENDS: Kinds = Kinds(Kinds::END.0 | Kinds::STOP.0);
+/// What may stand before a number without making a sentence of it.
+const LEADS: Kinds = Kinds(Kinds::LEAD.0 | Kinds::INSIDE.0);
 /// What never begins a sentence: commas, semicolons, colons, closing brackets.
 const NEVER_FIRST: [char; 8] = [',', ';', ':', ')', ']', '}', '\u{60c}', '\u{61b}'];
 /// Brackets that are not closed within so many bytes do not keep a sentence together.
@@ -156,15 +167,52 @@ impl SentenceRules {
             self.words.entry(word).or_default().add(kind);
         } else {
             return Err(format!(
-                "'{name}' is no kind; there are end, stop, clause, open, close, title, number, short and start"
+                "'{name}' is no kind; there are end, stop, clause, open, close, title, number, short, unit, last, start, inside and lead"
             ));
         }
         Ok(())
     }
 
     /// The sentences of a text, in order, covering it. An empty text has none.
+    ///
+    /// Characters without a shape (bidirectional controls, joiners, zero widths) are overlooked: they stay with the text
+    /// beside them and never decide where a sentence ends.
     pub fn split(&self, text: &str, options: SentenceOptions) -> Vec<Sentence> {
-        Splitter { rules: self, options, text, start: 0, depth: 0, sentences: Vec::new() }.run()
+        if !text.contains(is_invisible) {
+            return self.split_visible(text, options);
+        }
+        let visible = Visible::of(text);
+        let sentences = self.split_visible(&visible.text, options);
+        if sentences.is_empty() {
+            // Nothing to be seen, yet the pieces are the text.
+            let piece = 0..text.len();
+            return vec![Sentence { text: trimmed(text, &piece), piece }];
+        }
+        let mut start = 0;
+        let last = sentences.len() - 1;
+        let original = sentences.iter().enumerate().map(|(number, sentence)| {
+            let end = if number == last {
+                text.len()
+            } else {
+                visible.original(text, sentence.piece.end)
+            };
+            let piece = std::mem::replace(&mut start, end)..end;
+            Sentence { text: trimmed(text, &piece), piece }
+        });
+        original.collect()
+    }
+
+    fn split_visible(&self, text: &str, options: SentenceOptions) -> Vec<Sentence> {
+        Splitter {
+            rules: self,
+            options,
+            text,
+            start: 0,
+            depth: 0,
+            seen: false,
+            sentences: Vec::new(),
+        }
+        .run()
     }
 
     fn marks(&self, mark: char) -> Kinds {
@@ -182,6 +230,58 @@ fn fold(word: &str) -> String {
     folded
 }
 
+/// A text without its invisible characters.
+struct Visible {
+    text: String,
+    /// Where such characters were left out: the place in `text`, and in the original the first byte after them.
+    skipped: Vec<(usize, usize)>,
+}
+
+impl Visible {
+    fn of(original: &str) -> Self {
+        let mut visible = Self { text: String::with_capacity(original.len()), skipped: Vec::new() };
+        for (place, character) in original.char_indices() {
+            if is_invisible(character) {
+                let place = (visible.text.len(), place + character.len_utf8());
+                visible.skipped.push(place);
+            } else {
+                visible.text.push(character);
+            }
+        }
+        visible
+    }
+
+    /// The place in the original of a boundary: what ends an embedding stays with the text before it, and so do marks of
+    /// direction that touch it; what begins one goes with the text after it.
+    fn original(&self, original: &str, boundary: usize) -> usize {
+        let before = self.skipped.partition_point(|(place, _)| *place < boundary);
+        let mut end = match before.checked_sub(1).map(|last| self.skipped[last]) {
+            Some((place, end)) => end + (boundary - place),
+            None => boundary,
+        };
+        let touches = !original[..end].ends_with(char::is_whitespace);
+        for character in original[end..].chars().take_while(|it| is_invisible(*it)) {
+            let begins = matches!(
+                character,
+                '\u{202a}' | '\u{202b}' | '\u{202d}' | '\u{202e}' | '\u{2066}'..='\u{2068}'
+            );
+            let ends = matches!(character, '\u{202c}' | '\u{2069}');
+            if begins || !ends && !touches {
+                break;
+            }
+            end += character.len_utf8();
+        }
+        end
+    }
+}
+
+/// A piece of a text without the white space around it.
+fn trimmed(text: &str, piece: &Range<usize>) -> Range<usize> {
+    let whole = &text[piece.clone()];
+    let start = piece.start + (whole.len() - whole.trim_start().len());
+    start..start + whole.trim().len()
+}
+
 struct Splitter<'a> {
     rules: &'a SentenceRules,
     options: SentenceOptions,
@@ -190,6 +290,8 @@ struct Splitter<'a> {
     start: usize,
     /// Round brackets open in it.
     depth: usize,
+    /// Whether it holds more than white space and tags.
+    seen: bool,
     sentences: Vec<Sentence>,
 }
 
@@ -205,9 +307,17 @@ impl Splitter<'_> {
             let next = place + character.len_utf8();
             if is_line_end(character) {
                 place = self.line_end(place);
-            } else if let Some((_, length)) = self.placeable(place, character, before) {
+            } else if let Some((kind, length)) = self.placeable(place, character, before) {
+                let code = &self.text[place..place + length];
                 place += length;
+                if kind != TokenKind::Tag {
+                    self.seen = true;
+                } else if self.seen && ends_line(code) {
+                    place += self.space(place);
+                    self.cut(place);
+                }
             } else {
+                self.seen |= !character.is_whitespace();
                 let marks = self.rules.marks(character);
                 if marks.is(ends) {
                     place = self.end_mark(place, marks);
@@ -236,17 +346,15 @@ impl Splitter<'_> {
         place: usize,
         first: char,
         before: Option<char>,
-    ) -> Option<(super::TokenKind, usize)> {
+    ) -> Option<(TokenKind, usize)> {
         let may = first.is_ascii() && !first.is_ascii_whitespace();
         if may { placeable(&self.text[place..], before, Numbered::default()) } else { None }
     }
 
     /// Ends the sentence at `end`, which is behind its white space.
     fn cut(&mut self, end: usize) {
-        let piece = &self.text[self.start..end];
-        let leading = piece.len() - piece.trim_start().len();
-        let trimmed = piece.trim();
-        if trimmed.is_empty() {
+        let text = trimmed(self.text, &(self.start..end));
+        if text.is_empty() {
             // White space belongs to what stands before it, or, at the beginning of the text, after it.
             match self.sentences.last_mut() {
                 Some(last) => last.piece.end = end,
@@ -254,12 +362,31 @@ impl Splitter<'_> {
                 None => self.sentences.push(Sentence { piece: self.start..end, text: end..end }),
             }
         } else {
-            let start = self.start + leading;
-            let text = start..start + trimmed.len();
             self.sentences.push(Sentence { piece: self.start..end, text });
         }
         self.start = end;
         self.depth = 0;
+        self.seen = false;
+    }
+
+    /// Length of the white space at a place, and of the tags in it that stand for white space.
+    fn space(&self, place: usize) -> usize {
+        let mut end = place;
+        while let Some(character) = self.char_at(end) {
+            if character.is_whitespace() {
+                end += character.len_utf8();
+            } else if let '<' | '&' = character
+                && let Some((TokenKind::Tag, length)) =
+                    placeable(&self.text[end..], None, Numbered::default())
+                && (ends_line(&self.text[end..end + length]) || character == '&')
+                && is_white_space_code(&self.text[end..end + length])
+            {
+                end += length;
+            } else {
+                break;
+            }
+        }
+        end - place
     }
 
     /// A line end at `place`: behind the white space that it is part of, with the sentence cut if a paragraph ends.
@@ -283,9 +410,8 @@ impl Splitter<'_> {
             .sum::<usize>();
         let mark_end = place + run.max(self.char_at(place).map_or(0, char::len_utf8));
         let end = self.closing(mark_end);
-        let rest = &self.text[end..];
-        let space = rest.len() - rest.trim_start().len();
-        let rest = rest.trim_start();
+        let space = self.space(end);
+        let rest = &self.text[end + space..];
         let line_ends = self.text[end..end + space].contains(is_line_end);
         if rest.is_empty() || line_ends && !self.options.wrapped_lines {
             return end;
@@ -320,6 +446,7 @@ impl Splitter<'_> {
                 place += digits + 2;
             } else if rest.starts_with("</")
                 && let Some((_, length)) = placeable(rest, None, Numbered::default())
+                && !ends_line(&rest[..length])
             {
                 place += length;
             } else {
@@ -347,12 +474,12 @@ impl Splitter<'_> {
         if first.is_lowercase() || rest.starts_with(NEVER_FIRST) {
             return false;
         }
-        let ellipsis = mark == "\u{2026}" || mark.len() > 1 && mark.bytes().all(|it| it == b'.');
+        let ellipsis = mark == "\u{2026}" || mark.len() > 2 && mark.bytes().all(|it| it == b'.');
         if ellipsis {
             // Without upper case there is no telling, and the ellipsis in the middle is the more common.
             return first.is_uppercase();
         }
-        mark != "." || self.full_stop_ends(before, opened)
+        !matches!(mark, "." | "..") || self.full_stop_ends(before, opened)
     }
 
     /// Whether a round bracket is open that closes soon.
@@ -368,16 +495,19 @@ impl Splitter<'_> {
     }
 
     fn full_stop_ends(&self, before: &str, after: &str) -> bool {
-        let word = last_word(before);
-        let next = first_word(after);
-        let starts = self.rules.words(next).is(Kinds::START)
-            && next.chars().next().is_some_and(|it| !it.is_lowercase());
         let text = before.trim_start();
-        let digit_follows =
-            after.chars().next().is_some_and(|it| Chars::get().part(it) == Part::Digit);
         if is_list_number(text) {
             return false;
         }
+        if let Some((number_end, unit)) = unit_behind_number(before)
+            && self.rules.words(unit).is(Kinds::UNIT)
+        {
+            return !self.is_lead(&before[..number_end]) && self.begins_sentence(after);
+        }
+        let word = last_word(before);
+        let starts = self.rules.words(first_word(after)).is(Kinds::START)
+            && !after.starts_with(char::is_lowercase);
+        let digit_follows = after.starts_with(is_digit);
         let mut words = self.rules.words(word);
         if let Some(bare) = word.strip_prefix('\u{648}') {
             // wa- before an abbreviation
@@ -385,6 +515,9 @@ impl Splitter<'_> {
         }
         if words.is(Kinds::TITLE) || words.is(Kinds::NUMBER) && digit_follows {
             return false;
+        }
+        if words.is(Kinds::LAST) {
+            return self.begins_sentence(after);
         }
         let letters = word.chars().filter(|it| Chars::get().part(*it) != Part::Mark).count();
         let initial = letters == 1
@@ -398,6 +531,38 @@ impl Splitter<'_> {
         }
         !initial
     }
+
+    /// Whether a sentence may begin with what follows an abbreviation that often is the last word of one.
+    fn begins_sentence(&self, after: &str) -> bool {
+        let word = first_word(after);
+        let joined = word.strip_prefix('\u{648}').unwrap_or(word);
+        // A number goes on, and so does wa- before one.
+        let digit =
+            after[joined.as_ptr() as usize - after.as_ptr() as usize..].starts_with(is_digit);
+        !digit && !self.rules.words(word).is(Kinds::INSIDE)
+    }
+
+    /// Whether a sentence so far is nothing but the time or the measure that it opens with: "in the year 350".
+    fn is_lead(&self, before: &str) -> bool {
+        let mut words = before.split_whitespace();
+        words.all(|word| {
+            let bare = word.trim_end_matches([',', '\u{60c}']);
+            let joined = bare.strip_prefix('\u{648}').unwrap_or(bare);
+            bare.contains(is_digit)
+                || [bare, joined].into_iter().any(|it| self.rules.words(it).is(LEADS))
+        })
+    }
+}
+
+/// Whether a tag in a text ends a line: a break, or the end of a block.
+fn ends_line(tag: &str) -> bool {
+    let name =
+        |it: &str| tag.get(1..1 + it.len()).is_some_and(|start| start.eq_ignore_ascii_case(it));
+    (tag.starts_with("</") || name("br") || name("hr")) && is_white_space_code(tag)
+}
+
+fn is_digit(character: char) -> bool {
+    Chars::get().part(character) == Part::Digit
 }
 
 fn is_line_end(character: char) -> bool {
@@ -418,6 +583,24 @@ fn last_word(text: &str) -> &str {
     }
     let word = &text[start..];
     if start == 0 { word } else { "" }
+}
+
+/// The letters at the end of a text that stand behind a number, glued to it or behind a space, and where the number ends:
+/// a unit, a currency or an era, if it is one.
+fn unit_behind_number(text: &str) -> Option<(usize, &str)> {
+    // Squares and cubes belong to the unit, degrees to the number.
+    let bare = text.trim_end_matches(['\u{b2}', '\u{b3}']);
+    let in_unit = |it: char| Chars::get().part(it).is_word() || matches!(it, '.' | '/');
+    let unit = bare.char_indices().rev().take(ABBREVIATION_CHARS_MAX + 1);
+    let start = unit.take_while(|(_, it)| in_unit(*it)).last()?.0;
+    let unit = &bare[start..];
+    if unit.chars().count() > ABBREVIATION_CHARS_MAX {
+        return None;
+    }
+    let number = bare[..start].trim_end_matches(char::is_whitespace);
+    let number =
+        number.trim_end_matches(['\u{b0}', '\u{ba}']).trim_end_matches(char::is_whitespace);
+    number.ends_with(is_digit).then_some((number.len(), unit))
 }
 
 /// The first word of a text.

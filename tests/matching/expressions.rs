@@ -6,41 +6,68 @@ use std::ops::Range;
 use dhakira::matching::{
     Expression, Filter, IndexChange, MemoryIndex, Page, Passage, Place, SameWord, Side, Together,
 };
-use dhakira::text::Analysis;
+use dhakira::text::{Analysis, TokenKind};
 use dhakira::unit::UnitId;
 use proptest::prelude::*;
 
 use super::world::{Stored, World};
 use super::{Model, change, loaded, passes};
 
-fn words(text: &Analysis, same: SameWord) -> Vec<String> {
-    let word = |token| match same {
-        SameWord::Folded => text.folded(token),
-        SameWord::Class => text.class(token),
+/// A part of a text: the word it belongs to, folded form and class.
+#[derive(Debug, Clone)]
+struct Part {
+    word: usize,
+    folded: String,
+    class: Option<String>,
+    is_tag: bool,
+}
+
+fn parts(text: &Analysis) -> Vec<Part> {
+    let of_word = |(word, token): (usize, &dhakira::text::Token)| {
+        let is_tag = token.kind == TokenKind::Tag;
+        let parts = text.search_parts(token).into_iter();
+        parts.map(move |(folded, class)| Part { word, folded, class, is_tag })
     };
-    text.words().map(|token| word(token).to_owned()).collect()
+    text.words().enumerate().flat_map(of_word).collect()
 }
 
 /// Where an expression stands, by the contract.
-fn places(asked: &[String], stored: &[String], together: Together) -> Vec<Range<usize>> {
+fn places(
+    asked: &[Part],
+    stored: &[Part],
+    together: Together,
+    same: SameWord,
+) -> Vec<Range<usize>> {
     let last = asked.len() - 1;
+    let is = |number: usize, part: &Part| {
+        let prefix = together == Together::Prefix && number == last;
+        let equal =
+            |asked: &str, here: &str| if prefix { here.starts_with(asked) } else { here == asked };
+        let classes = (&asked[number].class, &part.class);
+        equal(&asked[number].folded, &part.folded)
+            || same == SameWord::Class
+                && matches!(classes, (Some(asked), Some(here)) if equal(asked, here))
+    };
     if together == Together::Words {
-        if !asked.iter().all(|word| stored.contains(word)) {
+        let stands = |number| stored.iter().any(|part| is(number, part));
+        if !(0..asked.len()).all(stands) {
             return Vec::new();
         }
-        let places = (0..stored.len()).filter(|&place| asked.contains(&stored[place]));
-        return places.map(|place| place..place + 1).collect();
+        let places = stored.iter().filter(|part| (0..asked.len()).any(|number| is(number, part)));
+        let mut words: Vec<usize> = places.map(|part| part.word).collect();
+        words.dedup();
+        return words.into_iter().map(|place| place..place + 1).collect();
     }
-    (0..(stored.len() + 1).saturating_sub(asked.len()))
-        .filter(|&start| {
-            asked.iter().enumerate().all(|(number, word)| {
-                let here = &stored[start + number];
-                let goes_on = together == Together::Prefix && number == last;
-                if goes_on { here.starts_with(word.as_str()) } else { here == word }
-            })
-        })
-        .map(|start| start..start + asked.len())
-        .collect()
+    // Tags are overlooked unless one is asked for.
+    let tags = asked.iter().any(|part| part.is_tag);
+    let seen: Vec<&Part> = stored.iter().filter(|part| tags || !part.is_tag).collect();
+    let windows = seen
+        .windows(asked.len())
+        .filter(|window| window.iter().enumerate().all(|(number, part)| is(number, part)));
+    let mut places: Vec<Range<usize>> =
+        windows.map(|window| window[0].word..window[last].word + 1).collect();
+    places.dedup();
+    places
 }
 
 fn text_of(stored: &Stored, side: Side) -> &Analysis {
@@ -65,6 +92,13 @@ fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
         }
         _ => world.text(count).joined(),
     };
+    if world.rng.chance(30) {
+        // One part of something longer.
+        let parts = parts(&world.analyze(&text));
+        if let Some(part) = parts.get(world.rng.below(parts.len())) {
+            text.clone_from(&part.folded);
+        }
+    }
     if together == Together::Prefix && world.rng.chance(60) {
         text.pop();
     }
@@ -81,14 +115,14 @@ fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
         1 => filter.accept = Some(&odd),
         _ => {}
     }
-    let asked = words(&analysis, same);
+    let asked = parts(&analysis);
     let mut truth: Vec<Passage> = model
         .iter()
         .filter(|(_, stored)| passes(stored, &filter))
         .map(|(&unit, stored)| Passage {
             place: Place { source_tokens: stored.side.analysis.words().count() as u32, unit },
             revision: stored.entry.facts.revision,
-            tokens: places(&asked, &words(text_of(stored, side), same), together),
+            tokens: places(&asked, &parts(text_of(stored, side)), together, same),
         })
         .filter(|passage| !passage.tokens.is_empty())
         .collect();

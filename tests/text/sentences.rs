@@ -48,6 +48,49 @@ fn sentences_end_where_the_table_says() {
     }
 }
 
+/// Characters without a shape, wherever they are put, change no boundary.
+#[test]
+fn invisible_characters_hide_no_sentence_end() {
+    const INVISIBLE: [char; 9] = [
+        '\u{200f}', '\u{200e}', '\u{200b}', '\u{feff}', '\u{61c}', '\u{2060}', '\u{ad}',
+        '\u{202c}', '\u{2069}',
+    ];
+    for row in TABLE.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        if columns.len() > 2 {
+            continue;
+        }
+        let text = columns[1].replace("\\n", "\n").replace(" | ", " ").replace('|', "");
+        let seen = |text: &str| -> Vec<String> {
+            let visible =
+                |it: &str| it.chars().filter(|it| !INVISIBLE.contains(it)).collect::<String>();
+            let sentences = split(&rules(columns[0]), text, SentenceOptions::default());
+            sentences.into_iter().map(|it| visible(it).trim().to_owned()).collect()
+        };
+        let expected = seen(&text);
+        for (number, (place, _)) in text.char_indices().enumerate() {
+            let mut with = text.clone();
+            with.insert(place, INVISIBLE[number % INVISIBLE.len()]);
+            assert_eq!(seen(&with), expected, "{with:?}");
+        }
+    }
+}
+
+#[test]
+fn marks_of_direction_stay_with_their_sentence() {
+    let rules = rules("ar");
+    let text = "\u{202b}\u{62a}\u{645}\u{62a}.\u{202c} \u{202b}\u{639}\u{627}\u{62f}.\u{200f} \u{2067}\u{646}\u{627}\u{645}.\u{2069}";
+    let found = split(&rules, text, SentenceOptions::default());
+    assert_eq!(
+        found,
+        [
+            "\u{202b}\u{62a}\u{645}\u{62a}.\u{202c}",
+            "\u{202b}\u{639}\u{627}\u{62f}.\u{200f}",
+            "\u{2067}\u{646}\u{627}\u{645}.\u{2069}"
+        ]
+    );
+}
+
 #[test]
 fn users_add_rules_and_are_told_which_is_none() {
     let mut rules = rules("en");
@@ -88,7 +131,7 @@ proptest! {
 
     #[test]
     fn the_pieces_of_marks_and_spaces_are_the_text(
-        text in "[\u{621}-\u{64a}A-Ca-c1 \u{a0}\n\r\t.!?\u{61f}\u{61b}\u{60c}\u{2026}()\"'\u{ab}\u{bb}\\[\\]<>/`{}%@:\u{2028}-]{0,60}",
+        text in "[\u{621}-\u{64a}\u{200b}-\u{200f}\u{202a}-\u{202e}\u{2066}-\u{2069}A-Ca-c1 \u{a0}\n\r\t.!?\u{61f}\u{61b}\u{60c}\u{2026}()\"'\u{ab}\u{bb}\\[\\]<>/`{}%@:\u{2028}-]{0,60}",
         semicolons: bool,
         wrapped_lines: bool,
     ) {

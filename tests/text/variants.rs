@@ -235,7 +235,7 @@ fn presentation_forms(text: &str) -> String {
 }
 
 /// What the index answers for one query over one stored segment.
-fn judged(stored: &Analysis, query: &Analysis) -> Option<(u16, Vec<Reason>)> {
+pub(super) fn judged(stored: &Analysis, query: &Analysis) -> Option<(u16, Vec<Reason>)> {
     let hash = |analysis: &Analysis| xxhash_rust::xxh3::xxh3_64(analysis.canonical().as_bytes());
     let facts = Facts {
         source_hash: hash(stored),

@@ -399,7 +399,7 @@ impl Worker {
                 pages.await
             }
             _ => {
-                let texts = (0..500).map(|_| self.query().segment.text).collect();
+                let texts = (0..500).map(|_| self.query().segment).collect();
                 let settings = self.settings();
                 let pieces = tokio_stream::once(("file".to_owned(), texts));
                 let call = client.analyze(&settings, pieces);

@@ -1,0 +1,191 @@
+//! Finds the parts of an expression in the words of a row.
+//!
+//! A row is a list of word numbers. Nearly all words are one part, so that rows are compared number by number; only rows
+//! with words of several parts that the expression may stand in, or with tags to overlook, are laid out part by part.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use super::concordance::{ExpressionPart, SameWord, Together};
+use super::families::{WordLists, WordPart};
+use super::vocabulary::Vocabulary;
+
+/// A set of words.
+#[derive(Debug, Default)]
+struct WordSet(Vec<u64>);
+
+impl WordSet {
+    fn of<'a>(words: impl Iterator<Item = &'a u32> + Clone) -> Self {
+        let mut bits = vec![0; words.clone().max().map_or(0, |&word| word as usize / 64 + 1)];
+        for &word in words {
+            bits[word as usize / 64] |= 1_u64 << (word % 64);
+        }
+        Self(bits)
+    }
+
+    #[inline]
+    fn contains(&self, word: u32) -> bool {
+        self.0.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 == 1)
+    }
+}
+
+/// The stored words that are a part of the query, or hold it.
+struct Term {
+    words: Vec<u32>,
+    set: WordSet,
+}
+
+/// The parts of an expression in the numbers of one vocabulary.
+pub(super) struct Terms {
+    together: Together,
+    terms: Vec<Term>,
+    /// Words that a row is laid out for: those of several parts among all terms, and tags to overlook.
+    laid_out: WordSet,
+    /// Which terms each part of such a word is; tags have none.
+    parts: HashMap<u32, Vec<Vec<usize>>>,
+}
+
+/// A row on its way through a search, reused from row to row.
+#[derive(Default)]
+pub(super) struct Layout {
+    /// The word of each part, and which part it is of a word that has several.
+    parts: Vec<(usize, Option<usize>)>,
+}
+
+impl Terms {
+    /// Looks the parts of an expression up.
+    pub(super) fn new(
+        expression: &[ExpressionPart],
+        (together, same): (Together, SameWord),
+        lists: &WordLists,
+        vocabulary: &Vocabulary,
+    ) -> Self {
+        let last = expression.len() - 1;
+        let test = |number: usize| Test {
+            part: &expression[number],
+            same,
+            prefix: number == last && together == Together::Prefix,
+        };
+        let terms: Vec<Term> = (0..expression.len())
+            .map(|number| {
+                let words = test(number).words(lists, vocabulary);
+                Term { set: WordSet::of(words.iter()), words }
+            })
+            .collect();
+        let mut parts = HashMap::new();
+        let found: BTreeSet<u32> =
+            terms.iter().flat_map(|term| term.words.iter().copied()).collect();
+        for word in found {
+            let Some(of_word) = lists.parts(word) else { continue };
+            let which = |part: &WordPart| -> Vec<usize> {
+                (0..expression.len()).filter(|&number| test(number).accepts_part(part)).collect()
+            };
+            parts.insert(word, of_word.iter().map(which).collect());
+        }
+        if !expression.iter().any(|part| part.is_tag) {
+            parts.extend(lists.tags().iter().map(|&tag| (tag, Vec::new())));
+        }
+        Self { together, terms, laid_out: WordSet::of(parts.keys()), parts }
+    }
+
+    /// Whether a part of the expression is in no stored word.
+    pub(super) fn find_nothing(&self) -> bool {
+        self.terms.iter().any(|term| term.words.is_empty())
+    }
+
+    /// The words that each part of the expression may be in.
+    pub(super) fn words(&self) -> impl Iterator<Item = &[u32]> {
+        self.terms.iter().map(|term| &term.words[..])
+    }
+
+    /// Where the expression stands among the words of a row.
+    pub(super) fn find(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
+        found.clear();
+        if self.together == Together::Words {
+            let stands = |term: &Term| words.iter().any(|&word| term.set.contains(word));
+            if self.terms.iter().all(stands) {
+                let any = |word: u32| self.terms.iter().any(|term| term.set.contains(word));
+                let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
+                found.extend(places.map(|(place, _)| place..place + 1));
+            }
+        } else if words.iter().any(|&word| self.laid_out.contains(word)) {
+            self.find_laid_out(words, layout, found);
+        } else {
+            let length = self.terms.len();
+            for (place, window) in words.windows(length).enumerate() {
+                if window.iter().zip(&self.terms).all(|(&word, term)| term.set.contains(word)) {
+                    found.push(place..place + length);
+                }
+            }
+        }
+    }
+
+    fn find_laid_out(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
+        layout.parts.clear();
+        for (place, word) in words.iter().enumerate() {
+            match self.parts.get(word) {
+                None => layout.parts.push((place, None)),
+                Some(parts) => {
+                    layout.parts.extend((0..parts.len()).map(|part| (place, Some(part))))
+                }
+            }
+        }
+        for window in layout.parts.windows(self.terms.len()) {
+            let fits = window.iter().enumerate().all(|(number, &(place, part))| match part {
+                None => self.terms[number].set.contains(words[place]),
+                Some(part) => self.parts[&words[place]][part].contains(&number),
+            });
+            if fits && let (Some(first), Some(last)) = (window.first(), window.last()) {
+                let range = first.0..last.0 + 1;
+                // Two parts of one word are one place.
+                if found.last() != Some(&range) {
+                    found.push(range);
+                }
+            }
+        }
+    }
+}
+
+/// Decides whether a word is a part of an expression.
+struct Test<'a> {
+    part: &'a ExpressionPart,
+    same: SameWord,
+    prefix: bool,
+}
+
+impl Test<'_> {
+    fn words(&self, lists: &WordLists, vocabulary: &Vocabulary) -> Vec<u32> {
+        if self.prefix {
+            let accepts = |word: &u32| match lists.parts(*word) {
+                Some(parts) => parts.iter().any(|part| self.accepts_part(part)),
+                None => {
+                    let (folded, class) = vocabulary.texts_of(*word);
+                    self.accepts(vocabulary.text(folded), || vocabulary.text(class))
+                }
+            };
+            return (0..vocabulary.words_len()).filter(accepts).collect();
+        }
+        let mut words = lists.folded(&self.part.folded, vocabulary);
+        if self.same == SameWord::Class
+            && let Some(class) = &self.part.class
+        {
+            words.extend(lists.class(class, vocabulary));
+            words.sort_unstable();
+            words.dedup();
+        }
+        words
+    }
+
+    fn accepts_part(&self, part: &WordPart) -> bool {
+        self.accepts(&part.folded, || &part.class)
+    }
+
+    fn accepts<'b>(&self, folded: &str, class: impl Fn() -> &'b str) -> bool {
+        let is = |asked: &str, stored: &str| {
+            if self.prefix { stored.starts_with(asked) } else { stored == asked }
+        };
+        is(&self.part.folded, folded)
+            || self.same == SameWord::Class
+                && self.part.class.as_ref().is_some_and(|asked| is(asked, class()))
+    }
+}

@@ -1,0 +1,165 @@
+//! Splits a token into the parts that a person searches for: the words of an address, the numbers of a date, a number
+//! without its grouping.
+//!
+//! Query and stored text are split by the same rules, so that an expression is found wherever its parts stand side by
+//! side. Knows nothing of how they are looked up.
+
+use super::TokenKind;
+use super::chars::{Chars, Part};
+use super::hamza;
+use super::stem;
+use super::values::{Value, value};
+
+/// The folded parts of a token with this class, surface and folded form; `None` when it is one part, its folded form.
+///
+/// Inline tags of the text itself have no parts: searches overlook them.
+pub fn parts_of(class: &str, surface: &str, folded: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    match TokenKind::of_class(class) {
+        TokenKind::Tag => return None,
+        TokenKind::Word if !may_part(folded) => return None,
+        TokenKind::Number | TokenKind::Percent | TokenKind::Currency => amounts(folded, &mut parts),
+        TokenKind::Date => split(folded, true, &mut parts),
+        _ => split(surface, false, &mut parts),
+    }
+    let whole = parts.is_empty() || parts.len() == 1 && parts[0] == folded;
+    (!whole).then_some(parts)
+}
+
+/// The class of a part, as if it were a word.
+pub fn class_of_part(part: &str, english: bool) -> String {
+    let mut class = String::new();
+    stem::class_of(part, english, &mut class);
+    class
+}
+
+/// Whether a folded word holds more than letters and digits: most hold nothing else.
+fn may_part(folded: &str) -> bool {
+    folded.bytes().any(|it| matches!(it, b'\'' | b'.' | b'_')) || folded.contains('\u{b7}')
+}
+
+/// Stretches of letters and of digits; in a date both part from each other (`21st`), elsewhere only Arabic letters do.
+fn split(text: &str, apart: bool, parts: &mut Vec<String>) {
+    let chars = Chars::get();
+    let mut start = None;
+    let mut last = Part::Other;
+    for (place, character) in text.char_indices().chain([(text.len(), ' ')]) {
+        let part = match (character, chars.part(character)) {
+            ('_', _) => Part::Other,
+            (_, part) => part,
+        };
+        let goes_on = match part {
+            Part::Mark => true,
+            Part::Space | Part::Other => false,
+            Part::Digit if last == Part::Digit => true,
+            Part::Digit => last == Part::Letter && !apart,
+            Part::Letter | Part::Ideograph | Part::Arabic if last == Part::Digit => {
+                part != Part::Arabic && !apart
+            }
+            Part::Letter | Part::Ideograph | Part::Arabic => true,
+        };
+        if let Some(from) = start
+            && !goes_on
+        {
+            parts.push(folded_part(&text[from..place]));
+            start = None;
+        }
+        if part == Part::Mark && start.is_none() {
+            continue;
+        }
+        if start.is_none() && !matches!(part, Part::Space | Part::Other) {
+            start = Some(place);
+        }
+        if part != Part::Mark {
+            last = part;
+        }
+    }
+}
+
+/// As a word of a text would be folded; digits alone without the zeros before them.
+fn folded_part(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    text.chars().for_each(|it| Chars::get().fold_into(&mut folded, it));
+    if folded.bytes().all(|it| it.is_ascii_digit()) {
+        let number = folded.trim_start_matches('0');
+        return if number.is_empty() { "0".to_owned() } else { number.to_owned() };
+    }
+    hamza::unify(text, &mut folded, 0, &mut Vec::new());
+    folded
+}
+
+/// The numbers of a token, each without grouping and idle zeros, then units and signs.
+fn amounts(folded: &str, parts: &mut Vec<String>) {
+    let is_number = |it: char| it.is_ascii_digit();
+    let joins =
+        |it: char| matches!(it, '.' | ',' | '\'' | ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}');
+    let mut rest = folded;
+    let mut others = String::new();
+    while let Some(start) = rest.find(is_number) {
+        others.push_str(&rest[..start]);
+        others.push(' ');
+        rest = &rest[start..];
+        let mut end = 0;
+        let mut characters = rest.char_indices().peekable();
+        while let Some((place, character)) = characters.next() {
+            let next = characters.peek().is_some_and(|(_, next)| is_number(*next));
+            if !(is_number(character) || joins(character) && next) {
+                break;
+            }
+            end = place + character.len_utf8();
+        }
+        match value(TokenKind::Number, &rest[..end]) {
+            Some(Value::Number(number)) => parts.push(number.to_string()),
+            _ => split(&rest[..end], true, parts),
+        }
+        rest = &rest[end..];
+    }
+    others.push_str(rest);
+    split(&others, true, parts);
+    let signs = others.chars().filter(|it| *it == '%' || Chars::get().part(*it) == Part::Other);
+    parts.extend(
+        signs.filter(|it| !it.is_ascii_punctuation() || matches!(it, '%' | '$')).map(String::from),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Analyzer;
+    use super::*;
+
+    fn parts(text: &str) -> Vec<String> {
+        let analysis = Analyzer::new(&"en".parse().unwrap()).analyze(text);
+        let of_token = |token| {
+            let folded = analysis.folded(token);
+            let parts = parts_of(analysis.class(token), analysis.surface(token), folded);
+            parts.unwrap_or_else(|| vec![folded.to_owned()])
+        };
+        analysis.words().flat_map(of_token).collect()
+    }
+
+    #[test]
+    fn a_number_is_one_part_however_it_is_written() {
+        for text in
+            ["1500", "1,500", "\u{661}\u{665}\u{660}\u{660}", "\u{661}\u{66c}\u{665}\u{660}\u{660}"]
+        {
+            assert_eq!(parts(text), ["1500"], "{text}");
+        }
+        assert_eq!(parts("50%"), ["50", "%"]);
+        assert_eq!(parts("$12.50"), ["12.5", "$"]);
+        assert_eq!(parts("USD 100"), parts("100 USD"));
+        assert_eq!(parts("5MB"), ["5", "mb"]);
+        assert_eq!(parts("10-21"), ["10", "21"]);
+    }
+
+    #[test]
+    fn placeables_are_the_words_in_them() {
+        assert_eq!(parts("www.example.com/help"), ["www", "example", "com", "help"]);
+        assert_eq!(parts("example.com"), ["example", "com"]);
+        assert_eq!(parts("sara.k@example.org"), ["sara", "k", "example", "org"]);
+        assert_eq!(parts("3 May 2024"), ["3", "may", "2024"]);
+        assert_eq!(parts("2024-05-01"), ["2024", "5", "1"]);
+        assert_eq!(parts("{name} %s `git pull`"), ["name", "s", "git", "pull"]);
+        assert_eq!(parts("don't stop"), ["don", "t", "stop"]);
+        assert_eq!(parts("<b>bold</b>"), ["<b>", "bold", "</b>"]);
+    }
+}
