@@ -2,11 +2,15 @@
 //!
 //! Knows nothing of where the content came from.
 
+mod language;
+
 use crate::limits::{
     ATTRIBUTE_KEY_BYTES_MAX, FIELD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_TAGS_MAX,
     TAG_CODE_BYTES_MAX, UNIT_ATTRIBUTES_MAX, UNIT_BYTES_MAX,
 };
 use crate::unit::{Cause, Segment, UnitContent};
+
+pub use language::{check_language, named_language, parse_language};
 
 /// A rule that a content breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

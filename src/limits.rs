@@ -75,12 +75,25 @@ pub const CONNECTION_STREAMS_MAX: u32 = 1_024;
 pub const TAG_CODE_BYTES_MAX: usize = 64 * 1024;
 /// Everything that one unit holds: both texts at their longest, their tags and attributes.
 pub const UNIT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Hundredths of a point that a translation loses which its file calls unfinished: enough that it is never taken for an exact
+/// match, and few enough that it is still shown.
+pub const STATE_PENALTY_HUNDREDTHS: u16 = 1_000;
 /// Matches for one segment when the request does not say.
 pub const LOOKUP_MATCHES_DEFAULT: usize = 5;
 /// Longest row of a delimited file: both sides of a unit at their longest, quoted, and some room.
 pub const DELIMITED_ROW_BYTES_MAX: usize = 4 * SEGMENT_BYTES_MAX;
-/// Longest tag or stretch of text in an XML file; a segment at its longest with every character escaped.
+/// Longest stretch of text, comment or CDATA of an XML file in one piece; a segment at its longest with every character escaped.
 pub const XML_PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest tag of an XML file: far more than the attributes of any unit, and little to read again where a quotation mark is
+/// missing.
+pub const XML_TAG_BYTES_MAX: usize = 64 * 1024;
+/// Longest stretch of text without a tag that is passed over in search of the next unit, such as a file embedded in base64.
+pub const XML_TEXT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one XML file that may be read again after a fault in its markup, at least: a quotation mark that is never closed
+/// costs about [`XML_TAG_BYTES_MAX`] each time.
+pub const XML_REREAD_FREE_BYTES: u64 = 128 * 1024 * 1024;
+/// Bytes that may be read again for each byte of the file, so that a file full of such faults takes a time in proportion to its size.
+pub const XML_REREAD_TIMES_MAX: u64 = 64;
 /// Longest text split or aligned in one call: a long book, and room in the message for the answer.
 pub const DOCUMENT_BYTES_MAX: usize = 15 * 1024 * 1024;
 /// Longest table of sentence rules of a user.

@@ -33,7 +33,12 @@ impl Lang {
     }
 
     /// The language without script, region or variant: `ar` of `ar-SA`.
+    ///
+    /// A tag for private use, `x-…`, is a language as a whole.
     pub fn primary(&self) -> &str {
+        if self.0.starts_with("x-") {
+            return &self.0;
+        }
         self.0.split('-').next().unwrap_or(&self.0)
     }
 
@@ -86,7 +91,8 @@ impl FromStr for Lang {
                 return Err(invalid());
             }
             if position == 0 {
-                if !alphabetic || part.len() < 2 {
+                let is_private = part.eq_ignore_ascii_case("x") && text.len() > 2;
+                if !alphabetic || (part.len() < 2 && !is_private) {
                     return Err(invalid());
                 }
                 tag.push_str(&part.to_ascii_lowercase());
@@ -356,6 +362,10 @@ pub enum Cause {
     DeclaredEncoding,
     /// A part of a file that is left out as a whole, such as a hidden sheet.
     NotRead,
+    /// A file says that it is in other languages than the memory.
+    DeclaredLanguage,
+    /// A file says that a translation is not finished.
+    Unfinished,
     /// Something beyond a limit of this server other than the length of a segment.
     Limit,
 }
@@ -377,6 +387,8 @@ impl Cause {
             Self::SwappedSides => "SWAPPED_SIDES",
             Self::DeclaredEncoding => "DECLARED_ENCODING",
             Self::NotRead => "NOT_READ",
+            Self::DeclaredLanguage => "DECLARED_LANGUAGE",
+            Self::Unfinished => "UNFINISHED",
             Self::Limit => "LIMIT",
         }
     }

@@ -266,8 +266,8 @@ fn bad_usage_and_bad_input_have_their_own_exit_codes_and_say_what_to_do() {
     let cases = [
         ("empty.tsv", 1, "is empty"),
         ("columns.tsv", 1, "--source-column"),
-        ("words.txt", 1, "no format that is read"),
-        ("page.html", 3, "is not TMX"),
+        ("words.txt", 1, "unrecognized format"),
+        ("page.html", 1, "this is HTML"),
         ("missing.tmx", 1, "missing.tmx"),
         (".", 1, "2 of 2 files could not be imported"),
     ];

@@ -298,3 +298,43 @@ async fn an_export_takes_a_filter_and_goes_on_from_its_cursor() {
     let mut pages = clients.units.export_units(request).await.unwrap().into_inner();
     assert_eq!(pages.next().await.unwrap().unwrap_err().code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_file_says_what_it_is_and_the_header_says_what_to_do_about_it() {
+    let (_server, mut clients) = start().await;
+    let catalogue = |lang: &str| {
+        let fuzzy: String =
+            (0..20).map(|it| format!("#, fuzzy\nmsgid \"f{it}\"\nmsgstr \"t\"\n\n")).collect();
+        format!(
+            "msgid \"\"\nmsgstr \"\"\n\"Language: {lang}\\n\"\n\n{fuzzy}msgid \"a\"\nmsgstr \"b\"\n"
+        )
+        .into_bytes()
+    };
+    let id = |last: u8| proto::ImportFileHeader {
+        import_id: format!("{}{last}", &ID[..ID.len() - 1]),
+        ..header()
+    };
+    let sums = |answers: &[proto::ImportFileResponse]| {
+        let last = answers.last().unwrap();
+        let told = answers.iter().map(|it| it.diagnostics.len()).sum::<usize>();
+        let causes: Vec<_> = last.causes.iter().map(|it| (it.cause.clone(), it.count)).collect();
+        (last.counts.unwrap().stored, last.unfinished, told, causes)
+    };
+    let answers = send(&mut clients, requests(id(1), &catalogue("en"), 100)).await.unwrap();
+    assert_eq!(sums(&answers), (1, 20, 3, vec![("UNFINISHED".to_owned(), 20)]));
+    let all = proto::ImportFileHeader { all_diagnostics: true, ..id(2) };
+    let answers = send(&mut clients, requests(all, &catalogue("en"), 100)).await.unwrap();
+    assert_eq!(sums(&answers).2, 20);
+    let keep =
+        proto::ImportFileHeader { unfinished: proto::UnfinishedAction::Keep.into(), ..id(3) };
+    let answers = send(&mut clients, requests(keep, &catalogue("en"), 100)).await.unwrap();
+    let (stored, unfinished, ..) = sums(&answers);
+    assert_eq!((stored, unfinished), (21, 0));
+    let answers = send(&mut clients, requests(id(4), &catalogue("fr"), 100)).await.unwrap();
+    assert_eq!(sums(&answers), (0, 0, 1, vec![("DECLARED_LANGUAGE".to_owned(), 1)]));
+    let anyway = proto::ImportFileHeader { ignore_declared_languages: true, ..id(5) };
+    let answers = send(&mut clients, requests(anyway, &catalogue("fr"), 100)).await.unwrap();
+    assert_eq!(sums(&answers).0, 1);
+    let unknown = proto::ImportFileHeader { unfinished: 9, ..id(6) };
+    assert!(send(&mut clients, requests(unknown, b"ar\ten\n", 100)).await.is_err());
+}

@@ -2,7 +2,9 @@
 
 use std::io::Cursor;
 
-use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions};
+use dhakira::formats::{
+    self, Event, FileHeader, Format, ReadOptions, UNFINISHED_ATTRIBUTE, Unfinished,
+};
 use dhakira::unit::{Cause, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId};
 
 use crate::support::shared;
@@ -15,6 +17,7 @@ pub(crate) struct Read {
     pub(crate) units: Vec<UnitContent>,
     pub(crate) rejected: Vec<(Cause, u64)>,
     pub(crate) broken: Vec<(u64, u64)>,
+    pub(crate) unfinished: Vec<u64>,
     pub(crate) format: Option<Format>,
 }
 
@@ -29,7 +32,13 @@ pub(crate) fn read(bytes: impl AsRef<[u8]>, options: &ReadOptions) -> Read {
     let bytes = bytes.as_ref().to_vec();
     let mut reader = formats::open(Box::new(Cursor::new(bytes)), options).unwrap();
     let format = Some(reader.format());
-    let mut read = Read { units: Vec::new(), rejected: Vec::new(), broken: Vec::new(), format };
+    let mut read = Read {
+        units: Vec::new(),
+        rejected: Vec::new(),
+        broken: Vec::new(),
+        unfinished: Vec::new(),
+        format,
+    };
     for event in reader.by_ref() {
         match event.unwrap() {
             Event::Unit(unit) => read.units.push(unit.content),
@@ -37,6 +46,7 @@ pub(crate) fn read(bytes: impl AsRef<[u8]>, options: &ReadOptions) -> Read {
                 read.rejected.push((it.diagnostic.cause, it.diagnostic.place.line));
             }
             Event::Broken(it) => read.broken.push((it.place.line, it.place.column)),
+            Event::Unfinished(it) => read.unfinished.push(it.place.line),
             Event::Notice(_) => {}
         }
     }
@@ -207,7 +217,12 @@ fn messages_of_gettext() {
         #. extracted\n#: a.c:1\n#, fuzzy, c-format\n#| msgid \"old\"\nmsgctxt \"menu\"\nmsgid \"O\\\"pen\\n\"\n\"ed\"\nmsgstr \"\u{641}\"\n\n\
         msgid \"%d file\"\nmsgid_plural \"%d files\"\nmsgstr[0] \"a\"\nmsgstr[1] \"b\"\n\n\
         msgid \"none\"\nmsgstr \"\"\n\n#~ msgid \"gone\"\n#~ msgstr \"c\"\n\nmsgid \"bad\nmsgstr \"d\"\n";
-    let it = read(text, &options("en", "ar"));
+    let mut wanted = options("en", "ar");
+    let it = read(text, &wanted);
+    assert_eq!((it.units.len(), it.unfinished), (3, vec![9]));
+    wanted.unfinished = Unfinished::Keep;
+    let it = read(text, &wanted);
+    assert_eq!(it.units[0].attributes[UNFINISHED_ATTRIBUTE], "fuzzy");
     assert_eq!(it.format, Some(Format::Po));
     let pairs: Vec<_> =
         it.units.iter().map(|it| (it.source.text.as_str(), it.target.text.as_str())).collect();
@@ -230,7 +245,8 @@ fn messages_of_gettext() {
     assert_eq!(it.units[3].attributes["obsolete"], "true");
     assert_eq!(it.rejected, [(Cause::MissingTarget, 23), (Cause::Malformed, 29)]);
     // The memory's direction is the other one.
-    assert_eq!(read(text, &options("ar", "en")).units[0].source.text, "\u{641}");
+    wanted = ReadOptions { unfinished: Unfinished::Keep, ..options("ar", "en") };
+    assert_eq!(read(text, &wanted).units[0].source.text, "\u{641}");
 }
 
 /// What `msgmerge --previous` writes of messages that are gone, one with context and plural, one over several lines.

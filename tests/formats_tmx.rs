@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::Path;
 
-use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions};
+use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions, Unfinished};
 use dhakira::unit::{Cause, Lang, TagKind, Unit, UnitContent, UnitId};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as XmlEvent};
@@ -443,7 +443,12 @@ fn the_compliance_kit_level_2() {
 #[test]
 fn a_file_of_memo_q() {
     let bytes = include_bytes!("data/exchange/memoq.mqxliff");
-    let options = ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "memoq.mqxliff");
+    let mut options =
+        ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "memoq.mqxliff");
+    let finished = formats::open(Box::new(&bytes[..]), &options).unwrap();
+    let left_out = finished.filter(|it| matches!(it, Ok(Event::Unfinished(_)))).count();
+    assert_eq!(left_out, 1, "the unit that was edited and not confirmed");
+    options.unfinished = Unfinished::Keep;
     let reader = formats::open(Box::new(&bytes[..]), &options).unwrap();
     assert_eq!(reader.format(), Format::Xliff);
     let (mut units, mut told) = (Vec::new(), Vec::new());

@@ -47,7 +47,10 @@ fn expected(model: &Model, query: &Side, options: &Options<'_>) -> Vec<(UnitId, 
     let mut all: Vec<_> = model
         .iter()
         .filter(|(_, stored)| passes(stored, &options.filter))
-        .filter_map(|(&unit, stored)| Some((unit, judge(query, &stored.side, options.penalty)?)))
+        .filter_map(|(&unit, stored)| {
+            let stored = (&stored.side, stored.entry.facts.unfinished);
+            Some((unit, judge(query, stored, options.penalty)?))
+        })
         .filter(|(_, verdict)| verdict.score >= options.min_score.hundredths())
         .collect();
     all.sort_by_key(|(unit, verdict)| {
@@ -184,6 +187,7 @@ fn hit_of(query: &Side, source: &Side, penalty: u16) -> Option<Hit> {
     let mut stored = World::new(0).stored(UnitId(1), Text::default());
     stored.entry.form = Form::new(&source.analysis, source.tags);
     stored.entry.facts.context = source.context;
+    stored.entry.facts.unfinished = false;
     let index = MemoryIndex::new();
     index.apply(&[IndexChange::Put(stored.entry)]);
     let options = Options { min_score: Score::ZERO, penalty, ..Options::default() };
@@ -200,7 +204,7 @@ proptest! {
         let penalty = *world.rng.pick(&[0, 100, 3_000]);
         let hit = hit_of(&a, &b, penalty);
 
-        prop_assert_eq!(hit.map(|hit| as_verdict(&hit).1), judge(&a, &b, penalty));
+        prop_assert_eq!(hit.map(|hit| as_verdict(&hit).1), judge(&a, (&b, false), penalty));
         prop_assert_eq!(distance(&a.analysis, &b.analysis), distance(&b.analysis, &a.analysis));
         prop_assert!(distance(&a.analysis, &b.analysis) >= 1000 * class_distance(&a.analysis, &b.analysis)
             || distance(&a.analysis, &b.analysis) >= class_distance(&a.analysis, &b.analysis));
@@ -495,7 +499,7 @@ fn segments_without_words_match_exactly_or_not_at_all() {
         let (query, source) = (side(query), side(source));
         let found = hit_of(&query, &source, 0).map(|hit| hit.score.hundredths());
         assert_eq!(found, score, "{}", query.analysis.canonical());
-        assert_eq!(judge(&query, &source, 0).map(|verdict| verdict.score), score);
+        assert_eq!(judge(&query, (&source, false), 0).map(|verdict| verdict.score), score);
     }
 }
 

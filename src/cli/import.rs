@@ -6,22 +6,23 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use crate::check::parse_language;
 use crate::engine::{CheckAction, DuplicatePolicy};
-use crate::formats::{Format, ReadOptions};
-use crate::service::client::{Client, ClientError, MemoryInfo};
+use crate::formats::{Format, ReadOptions, Unfinished};
+use crate::service::client::{Client, ClientError};
 use crate::unit::{Lang, MemoryName};
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::import_course::{Job, import_source};
+use super::import_course::{Job, TargetMemory, import_source};
 use super::import_report::{Report, Told};
 use super::import_sources::{Source, sources};
-use super::memories::make_memory;
 
-/// Read translations from files of any exchange format (plain or compressed) into a memory, which is made when it is not
-/// there.
+/// Read translations from files of any exchange format (plain or compressed) into a memory, which is created with the first
+/// unit when there is none.
 ///
-/// A unit with a fault is reported with its place and left out; the rest is stored. An import that broke off goes on where
+/// A unit with a fault is left out and reported by its cause, with the places of the first ones; the rest is stored. A file
+/// that says what languages it is in is believed: nothing of it is stored when they are not those of the memory. An import that broke off goes on where
 /// it was when the same file is imported again.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -32,10 +33,10 @@ pub(super) struct Import {
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
     /// Language of the sources; of a memory that exists, unless it is given.
-    #[arg(long, value_name = "LANG")]
+    #[arg(long, value_name = "LANG", value_parser = parse_language)]
     source_lang: Option<Lang>,
     /// Language of the targets; of a memory that exists, unless it is given.
-    #[arg(long, value_name = "LANG")]
+    #[arg(long, value_name = "LANG", value_parser = parse_language)]
     target_lang: Option<Lang>,
     /// Format of the files; found out from their content when not given. With `moses` the files are pairs: sources, targets.
     #[arg(long, value_name = "FORMAT")]
@@ -50,6 +51,13 @@ pub(super) struct Import {
     /// The files are the wrong way round: take their targets for sources.
     #[arg(long)]
     swap: bool,
+    /// Read files that say that they are in other languages than the memory, and read them as they are.
+    #[arg(long)]
+    ignore_declared_languages: bool,
+    /// What to do with translations that their file calls unfinished: fuzzy messages of PO, states such as `new`,
+    /// `needs-translation` or `initial` of XLIFF, drafts of SDLXLIFF and MQXLIFF.
+    #[arg(long, value_enum, value_name = "ACTION", default_value_t = UnfinishedFlag::Skip)]
+    unfinished: UnfinishedFlag,
     /// Leave inline tags out and store the text alone.
     #[arg(long)]
     no_tags: bool,
@@ -89,6 +97,23 @@ enum Policy {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum UnfinishedFlag {
+    /// Leave them out and count them.
+    Skip,
+    /// Store them with an attribute `unfinished` that holds their state.
+    Keep,
+}
+
+impl From<UnfinishedFlag> for Unfinished {
+    fn from(flag: UnfinishedFlag) -> Self {
+        match flag {
+            UnfinishedFlag::Skip => Self::Skip,
+            UnfinishedFlag::Keep => Self::Keep,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum CheckFlag {
     /// Store them with an attribute `check` that names the reasons.
     Tag,
@@ -119,16 +144,18 @@ impl Import {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let sources = sources(&self.files, self.format == Some(Format::Moses))?;
         let mut client = self.place.client("import", Missing::Create).await?;
-        let memory = self.memory(&mut client).await?;
-        let langs = (memory.source_lang.clone(), memory.target_lang.clone());
-        let mut report = Report::default();
-        report.rejects = self.rejects.clone().map(|path| Told::rejects(path, langs)).transpose()?;
-        report.verdicts = self.verdicts.clone().map(Told::verdicts).transpose()?;
+        let mut memory = self.memory(&mut client).await?;
+        let langs = memory.langs.clone();
+        let rejects = self.rejects.clone().map(|path| Told::rejects(path, langs)).transpose()?;
+        let verdicts = self.verdicts.clone().map(Told::verdicts).transpose()?;
+        let mut report = Report { rejects, verdicts, ..Report::default() };
         let since = Instant::now();
-        let failed = self.import_all(&mut client, &memory, &sources, &mut report).await;
+        let failed = self.import_all(&mut client, &mut memory, &sources, &mut report).await;
+        let deleted = memory.delete_if_empty(&mut client).await;
         // What was rejected so far is there to be mended, whatever happened then.
         let summary = report.finish(since)?;
         let failed = failed?;
+        deleted?;
         summary.show(self.json)?;
         anyhow::ensure!(
             failed == 0,
@@ -142,14 +169,13 @@ impl Import {
     async fn import_all(
         &self,
         client: &mut Client,
-        memory: &MemoryInfo,
+        memory: &mut TargetMemory,
         sources: &[Source],
         report: &mut Report,
     ) -> anyhow::Result<usize> {
         let mut failed = 0;
         for source in sources {
             let job = Job {
-                memory: memory.clone(),
                 policy: self.duplicates.into(),
                 check: self.check.map_or(CheckAction::None, Into::into),
                 again: self.again,
@@ -159,14 +185,16 @@ impl Import {
                     target_column: self.target_column.clone(),
                     tags: !self.no_tags,
                     swap: self.swap,
+                    ignore_declared_languages: self.ignore_declared_languages,
+                    unfinished: self.unfinished.into(),
                     ..ReadOptions::new(
-                        memory.source_lang.clone(),
-                        memory.target_lang.clone(),
+                        memory.langs.0.clone(),
+                        memory.langs.1.clone(),
                         source.name(),
                     )
                 },
             };
-            let imported = import_source(client, &job, source, report)
+            let imported = import_source(client, (&job, memory), source, report)
                 .await
                 .with_context(|| format!("importing {}", source.name()));
             match imported {
@@ -182,8 +210,8 @@ impl Import {
         Ok(failed)
     }
 
-    /// The memory, which is made if it is not there.
-    async fn memory(&self, client: &mut Client) -> anyhow::Result<MemoryInfo> {
+    /// The memory, which may not be there yet.
+    async fn memory(&self, client: &mut Client) -> anyhow::Result<TargetMemory> {
         let or = |lang: &Option<Lang>, default: &str| match lang {
             Some(lang) => Ok(lang.clone()),
             None => default.parse::<Lang>(),
@@ -201,12 +229,11 @@ impl Import {
                 };
                 check("--source-lang", &self.source_lang, &memory.source_lang)?;
                 check("--target-lang", &self.target_lang, &memory.target_lang)?;
-                Ok(memory)
+                Ok(TargetMemory::existing(memory))
             }
             Err(error) if error.is_not_found() => {
                 let langs = (or(&self.source_lang, "ar")?, or(&self.target_lang, "en")?);
-                make_memory(client, &self.memory, langs).await?;
-                Ok(client.memory(&self.memory).await?)
+                Ok(TargetMemory::missing(self.memory.clone(), langs))
             }
             Err(error) => Err(error.into()),
         }

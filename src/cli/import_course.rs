@@ -9,15 +9,16 @@ use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
 use crate::engine::{Batch, Batches, CheckAction, DuplicatePolicy, ImportCounts};
-use crate::formats::ReadOptions;
+use crate::formats::{ReadOptions, Unfinished};
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_UNITS};
 use crate::service::client::{
     Client, ClientStream, ImportAck, ImportOrder, MemoryInfo, NumberedBatch,
 };
-use crate::unit::{Diagnostic, Place, UnitContent};
+use crate::unit::{Diagnostic, Lang, MemoryName, Place, UnitContent};
 
 use super::import_report::{Fate, Report, rounded};
 use super::import_sources::{Opened, Source};
+use super::memories::make_memory;
 use super::output::{byte_bar, grouped};
 
 /// Batches that wait to be sent, and to be taken: enough that reader and server seldom wait for each other.
@@ -26,7 +27,6 @@ const BATCHES_WAITING: usize = 4;
 /// What is to be imported, and how.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
-    pub(super) memory: MemoryInfo,
     pub(super) policy: DuplicatePolicy,
     pub(super) check: CheckAction,
     /// Whether to store a file once more that was stored completely.
@@ -34,24 +34,97 @@ pub(super) struct Job {
     pub(super) options: ReadOptions,
 }
 
+/// The memory that is filled.
+pub(super) struct TargetMemory {
+    name: MemoryName,
+    pub(super) langs: (Lang, Lang),
+    /// `None` while it does not exist: it is created when there is a unit for it.
+    info: Option<MemoryInfo>,
+    is_new: bool,
+}
+
+impl TargetMemory {
+    pub(super) fn existing(info: MemoryInfo) -> Self {
+        let langs = (info.source_lang.clone(), info.target_lang.clone());
+        Self { name: info.name.clone(), langs, info: Some(info), is_new: false }
+    }
+
+    pub(super) fn missing(name: MemoryName, langs: (Lang, Lang)) -> Self {
+        Self { name, langs, info: None, is_new: false }
+    }
+
+    async fn created(&mut self, client: &mut Client) -> anyhow::Result<MemoryInfo> {
+        if let Some(info) = &self.info {
+            return Ok(info.clone());
+        }
+        make_memory(client, &self.name, self.langs.clone()).await?;
+        self.is_new = true;
+        let info = client.memory(&self.name).await?;
+        self.info = Some(info.clone());
+        Ok(info)
+    }
+
+    /// Deletes the memory that this import created if all its units were rejected.
+    pub(super) async fn delete_if_empty(&self, client: &mut Client) -> anyhow::Result<()> {
+        if !self.is_new || client.memory(&self.name).await?.unit_count > 0 {
+            return Ok(());
+        }
+        client.delete_memory(&self.name, false).await?;
+        note!("dhakira: no unit was stored, so memory '{}' is deleted again", self.name);
+        Ok(())
+    }
+}
+
 /// Imports one source through a client.
 pub(super) async fn import_source(
     client: &mut Client,
-    job: &Job,
+    (job, memory): (&Job, &mut TargetMemory),
     source: &Source,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let (opened, total_bytes) = source.open()?;
     // Over the wire a batch is small, so that searches of others need not wait for long transactions; here nobody searches.
     let batch_units = if client.is_local() { BATCH_UNITS_MAX } else { IMPORT_BATCH_UNITS };
-    let (to_server, answers, earlier) = begin(client, job, source, batch_units, report).await?;
+    let (batches, mut parsed) = mpsc::channel::<anyhow::Result<Batch>>(BATCHES_WAITING);
+    let bar = byte_bar(total_bytes, &source.name());
+    let mut course = Course {
+        waiting: VecDeque::new(),
+        taken: 0,
+        skip_through: 0,
+        counts: ImportCounts::default(),
+        started_with: 0,
+        bar,
+        report,
+    };
+    let options = job.options.clone();
+    let reading = move || read(opened, &options, batch_units, &batches);
+    let mut pending = None;
+    if memory.info.is_none() {
+        tokio::task::spawn_blocking(reading);
+        let first = course.first_units(&mut parsed).await;
+        match first {
+            Ok(Some(batch)) => pending = Some(batch),
+            // There is nothing to create a memory for.
+            nothing => {
+                course.bar.finish_and_clear();
+                return nothing.map(drop);
+            }
+        }
+        let info = memory.created(client).await?;
+        let begun = begin(client, (job, &info), source, batch_units, course.report).await?;
+        return course.finish(pending, parsed, begun).await;
+    }
+    let info = memory.created(client).await?;
+    let (to_server, answers, earlier) =
+        begin(client, (job, &info), source, batch_units, course.report).await?;
     if earlier.complete {
         note!(
             "dhakira: {} was imported completely before: {} units; --again stores them once more",
             source.name(),
             grouped(earlier.counts.stored)
         );
-        report.summary.already_imported(earlier.counts);
+        course.bar.finish_and_clear();
+        course.report.summary.already_imported(earlier.counts);
         return Ok(());
     }
     if earlier.acked_through > 0 {
@@ -60,30 +133,10 @@ pub(super) async fn import_source(
             grouped(earlier.counts.stored),
             source.name()
         );
-        report.summary.resumed += 1;
+        course.report.summary.resumed += 1;
     }
-    let bar = byte_bar(total_bytes, &source.name());
-    let (batches, parsed) = mpsc::channel::<anyhow::Result<Batch>>(BATCHES_WAITING);
-    let options = job.options.clone();
-    tokio::task::spawn_blocking(move || read(opened, &options, batch_units, &batches));
-    let mut course = Course {
-        waiting: VecDeque::new(),
-        taken: 0,
-        // What was rejected then is told again, where it is to be written down.
-        skip_through: if report.wants_units() { 0 } else { earlier.acked_through },
-        counts: earlier.counts,
-        started_with: earlier.counts.read,
-        bar,
-        report,
-    };
-    let done = course.run(parsed, to_server, answers).await;
-    course.bar.finish_and_clear();
-    report_counts(course);
-    done
-}
-
-fn report_counts(course: Course<'_>) {
-    course.report.summary.add(course.counts);
+    tokio::task::spawn_blocking(reading);
+    course.finish(pending, parsed, (to_server, answers, earlier)).await
 }
 
 type Begun = (mpsc::Sender<NumberedBatch>, ClientStream<ImportAck>, ImportAck);
@@ -91,33 +144,34 @@ type Begun = (mpsc::Sender<NumberedBatch>, ClientStream<ImportAck>, ImportAck);
 /// Opens an import: the one that broke off, if there is one.
 async fn begin(
     client: &mut Client,
-    job: &Job,
+    (job, memory): (&Job, &MemoryInfo),
     source: &Source,
     batch_units: usize,
     report: &Report,
 ) -> anyhow::Result<Begun> {
-    let named = if job.again { None } else { import_id(job, source, batch_units).await? };
-    let (to_server, mut answers) = open(client, job, named, report).await?;
+    let named =
+        if job.again { None } else { import_id((job, memory), source, batch_units).await? };
+    let (to_server, mut answers) = open(client, (job, memory), named, report).await?;
     let first = answers.next().await.context("the server ended the import at once")??;
     // With the other policies, units that are there already are recognised one by one, and those deleted since come back.
     if !first.complete || job.policy == DuplicatePolicy::KeepAll {
         return Ok((to_server, answers, first));
     }
     drop((to_server, answers));
-    let (to_server, mut answers) = open(client, job, None, report).await?;
+    let (to_server, mut answers) = open(client, (job, memory), None, report).await?;
     let first = answers.next().await.context("the server ended the import at once")??;
     Ok((to_server, answers, first))
 }
 
 async fn open(
     client: &mut Client,
-    job: &Job,
+    (job, memory): (&Job, &MemoryInfo),
     id: Option<Uuid>,
     report: &Report,
 ) -> anyhow::Result<(mpsc::Sender<NumberedBatch>, ClientStream<ImportAck>)> {
     let (to_server, from_here) = mpsc::channel(BATCHES_WAITING);
     let order = ImportOrder {
-        memory: job.memory.name.clone(),
+        memory: memory.name.clone(),
         id: id.unwrap_or_else(Uuid::now_v7),
         policy: job.policy,
         check: job.check,
@@ -127,7 +181,11 @@ async fn open(
 }
 
 /// Names the import by what makes it the same: the memory, the bytes, and all that decides how they become batches.
-async fn import_id(job: &Job, source: &Source, batch_units: usize) -> anyhow::Result<Option<Uuid>> {
+async fn import_id(
+    (job, memory): (&Job, &MemoryInfo),
+    source: &Source,
+    batch_units: usize,
+) -> anyhow::Result<Option<Uuid>> {
     let hashed = source.clone();
     let Some(content) = tokio::task::spawn_blocking(move || hashed.content_hash()).await?? else {
         return Ok(None);
@@ -140,11 +198,15 @@ async fn import_id(job: &Job, source: &Source, batch_units: usize) -> anyhow::Re
         target_column,
         tags,
         swap,
+        ignore_declared_languages,
+        unfinished,
         ..
     } = &job.options;
+    let keep_unfinished = *unfinished == Unfinished::Keep;
     let what = (
-        (job.memory.name.as_str(), job.memory.created.micros, content, batch_units),
+        (memory.name.as_str(), memory.created.micros, content, batch_units),
         (source_lang, target_lang, format.map(|it| it.to_string()), source_column, target_column),
+        (ignore_declared_languages, keep_unfinished),
         (tags, swap, job.policy, job.check != CheckAction::None, job.check == CheckAction::Reject),
         env!("CARGO_PKG_VERSION"),
     );
@@ -198,14 +260,45 @@ struct Waiting {
 }
 
 impl Course<'_> {
+    /// Reads up to the first batch with units; `None` when the file has none.
+    async fn first_units(
+        &mut self,
+        parsed: &mut mpsc::Receiver<anyhow::Result<Batch>>,
+    ) -> anyhow::Result<Option<NumberedBatch>> {
+        while let Some(batch) = parsed.recv().await {
+            if let Some(batch) = self.take(batch?)? {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends everything there is, from a batch that was read before on, and adds up what became of it.
+    async fn finish(
+        mut self,
+        pending: Option<NumberedBatch>,
+        parsed: mpsc::Receiver<anyhow::Result<Batch>>,
+        (to_server, answers, earlier): Begun,
+    ) -> anyhow::Result<()> {
+        // What was rejected then is told again, where it is to be written down.
+        self.skip_through = if self.report.wants_units() { 0 } else { earlier.acked_through };
+        self.counts = earlier.counts;
+        self.started_with = earlier.counts.read;
+        let done = self.run(pending, parsed, to_server, answers).await;
+        self.bar.finish_and_clear();
+        self.report.summary.add(self.counts);
+        done
+    }
+
     async fn run(
         &mut self,
+        first: Option<NumberedBatch>,
         mut parsed: mpsc::Receiver<anyhow::Result<Batch>>,
         to_server: mpsc::Sender<NumberedBatch>,
         mut answers: ClientStream<ImportAck>,
     ) -> anyhow::Result<()> {
         let mut to_server = Some(to_server);
-        let mut pending: Option<NumberedBatch> = None;
+        let mut pending = first;
         let mut last = false;
         loop {
             // Answers are taken even while the server takes no more batches: it may be waiting for that.
@@ -244,6 +337,9 @@ impl Course<'_> {
     fn take(&mut self, batch: Batch) -> anyhow::Result<Option<NumberedBatch>> {
         for notice in &batch.notices {
             self.tell_notice(notice);
+        }
+        for unfinished in &batch.unfinished {
+            self.report.unfinished(unfinished)?;
         }
         for rejected in batch.rejected {
             let Diagnostic { place, cause, message } = rejected.diagnostic;
@@ -310,16 +406,12 @@ impl Course<'_> {
         (place, cause, message): (&Place, &str, &str),
         content: Option<UnitContent>,
     ) -> anyhow::Result<()> {
-        if let Some(line) = self.report.fault(place, message) {
-            self.bar.suspend(|| note!("{line}"));
-        }
         self.report.rejected(place, (cause, message), content)
     }
 
     fn tell_notice(&mut self, notice: &Diagnostic) {
-        let line = format!("note: {notice}");
-        if self.report.notice(notice.cause.code()) {
-            self.bar.suspend(|| note!("{line}"));
+        if self.report.notice(notice) {
+            self.bar.suspend(|| note!("note: {notice}"));
         }
     }
 }

@@ -2,6 +2,7 @@
 //! verdicts.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,14 +13,40 @@ use serde::Serialize;
 
 use crate::engine::{ImportCounts, REJECTED_ATTRIBUTE, UnitVerdict};
 use crate::formats::{self, FileHeader, Format, UnitWriter};
-use crate::unit::{Lang, Place, Segment, Unit, UnitContent, UnitId};
+use crate::unit::{Diagnostic, Lang, Place, Segment, Unit, UnitContent, UnitId};
 
 use super::output::{grouped, json_line, json_to, table};
 
-/// Faults shown one by one; the rest is only counted.
-const FAULTS_SHOWN_MAX: u64 = 100;
-/// Notices shown one by one.
-const NOTICES_SHOWN_MAX: u64 = 20;
+/// Examples of each cause that are shown with their places; the rest is only counted.
+const EXAMPLES_MAX: usize = 3;
+
+/// Something that was wrong at one place of a file.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Example {
+    file: String,
+    line: u64,
+    column: u64,
+    unit: u64,
+    message: String,
+}
+
+impl Example {
+    fn new(place: &Place, message: &str) -> Self {
+        let Place { file, line, column, unit } = place;
+        Self {
+            file: file.to_string(),
+            line: *line,
+            column: *column,
+            unit: *unit,
+            message: message.to_owned(),
+        }
+    }
+
+    fn place(&self) -> Place {
+        let Self { file, line, column, unit, .. } = self;
+        Place { file: file.as_str().into(), line: *line, column: *column, unit: *unit }
+    }
+}
 
 /// Sums over all files of a command.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -29,10 +56,14 @@ pub(super) struct Summary {
     pub(super) replaced: u64,
     pub(super) duplicates: u64,
     pub(super) rejected: u64,
+    /// Units left out because their file calls them unfinished.
+    pub(super) unfinished: u64,
     /// Rejected units by cause.
     pub(super) causes: BTreeMap<String, u64>,
     /// What was noticed and costs no unit, by cause.
     pub(super) notices: BTreeMap<String, u64>,
+    /// The first of what was rejected or left out, by cause.
+    pub(super) examples: BTreeMap<String, Vec<Example>>,
     /// Files whose import had broken off and went on.
     pub(super) resumed: u64,
     /// Files that were imported completely before, and not again.
@@ -64,6 +95,36 @@ impl Summary {
         self.rejected += counts.rejected;
     }
 
+    /// Keeps an example of a cause, if there are not enough of them yet.
+    fn example(&mut self, cause: &str, place: &Place, message: &str) {
+        match self.examples.get_mut(cause) {
+            Some(examples) if examples.len() >= EXAMPLES_MAX => {}
+            Some(examples) => examples.push(Example::new(place, message)),
+            None => {
+                self.examples.insert(cause.to_owned(), vec![Example::new(place, message)]);
+            }
+        }
+    }
+
+    /// What was rejected or left out: each cause with its count and examples.
+    fn groups(&self) -> String {
+        let mut text = String::new();
+        for (cause, examples) in &self.examples {
+            let count = self.causes.get(cause).copied().unwrap_or(self.unfinished);
+            let unit = if count == 1 { "unit" } else { "units" };
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{cause}: {} {unit}", grouped(count));
+            for example in examples {
+                let _ = writeln!(text, "  {}: {}", example.place(), example.message);
+            }
+            let more = count.saturating_sub(examples.len() as u64);
+            if more > 0 {
+                let _ = writeln!(text, "  and {} more", grouped(more));
+            }
+        }
+        text
+    }
+
     fn finish(&mut self, since: Instant) {
         self.seconds = since.elapsed().as_secs_f64();
         // Units are far below 2^52.
@@ -90,6 +151,9 @@ impl Summary {
             rows.push(row("  of them over an older one", self.replaced));
         }
         rows.push(row("there already", self.duplicates));
+        if self.unfinished > 0 {
+            rows.push(row("unfinished, left out", self.unfinished));
+        }
         rows.push(row("rejected", self.rejected));
         rows.extend(self.causes.iter().map(|(cause, count)| row(&format!("  {cause}"), *count)));
         if !self.notices.is_empty() {
@@ -119,8 +183,6 @@ pub(super) struct Report {
     pub(super) rejects: Option<Told>,
     /// Where verdicts go.
     pub(super) verdicts: Option<Told>,
-    faults: u64,
-    noticed: u64,
 }
 
 /// What became of a unit, in the words of the file of verdicts.
@@ -164,23 +226,21 @@ impl Report {
         self.verdicts.is_some()
     }
 
-    /// Counts a fault; what to show of it, if anything.
-    pub(super) fn fault(&mut self, place: &Place, message: &str) -> Option<String> {
-        self.faults += 1;
-        match self.faults {
-            ..=FAULTS_SHOWN_MAX => Some(format!("{place}: {message}")),
-            shown if shown == FAULTS_SHOWN_MAX + 1 => {
-                Some("… more faults are counted, not shown; --rejects FILE keeps them".to_owned())
-            }
-            _ => None,
-        }
+    /// Counts a notice; whether to show it: only the first ones of each cause.
+    pub(super) fn notice(&mut self, notice: &Diagnostic) -> bool {
+        let count = self.summary.notices.entry(notice.cause.code().to_owned()).or_default();
+        *count += 1;
+        *count <= EXAMPLES_MAX as u64
     }
 
-    /// Counts a notice; whether to show it.
-    pub(super) fn notice(&mut self, cause: &str) -> bool {
-        *self.summary.notices.entry(cause.to_owned()).or_default() += 1;
-        self.noticed += 1;
-        self.noticed <= NOTICES_SHOWN_MAX
+    /// Counts a unit that is left out because its file calls it unfinished.
+    pub(super) fn unfinished(&mut self, diagnostic: &Diagnostic) -> anyhow::Result<()> {
+        let Diagnostic { place, cause, message } = diagnostic;
+        self.summary.read += 1;
+        self.summary.unfinished += 1;
+        self.summary.example(cause.code(), place, message);
+        let cause = Some(cause.code());
+        self.verdict(place, &Fate { verdict: "unfinished", cause, message: Some(message) })
     }
 
     /// Notes a rejected unit where it is wanted.
@@ -191,6 +251,7 @@ impl Report {
         content: Option<UnitContent>,
     ) -> anyhow::Result<()> {
         *self.summary.causes.entry(cause.to_owned()).or_default() += 1;
+        self.summary.example(cause, place, message);
         if let (Some(rejects), Some(content)) = (&mut self.rejects, content) {
             rejects.unit(content, format!("{cause}: {message} ({place})"))?;
         }
@@ -204,9 +265,13 @@ impl Report {
         verdicts.line(&VerdictLine { file, line: *line, column: *column, unit: *unit, fate })
     }
 
-    /// Ends the files and gives the sums.
+    /// Ends the files, shows what was rejected and left out, and gives the sums.
     pub(super) fn finish(mut self, since: Instant) -> anyhow::Result<Summary> {
         self.summary.finish(since);
+        let groups = self.summary.groups();
+        if !groups.is_empty() {
+            note!("{}", groups.trim_end());
+        }
         for told in [self.rejects, self.verdicts].into_iter().flatten() {
             told.finish()?;
         }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::check::parse_language;
 use crate::engine::NewMemory;
 use crate::service::client::{Client, MemoryInfo};
 use crate::unit::{Lang, MemoryName};
@@ -37,10 +38,10 @@ enum Action {
         /// Its name: letters, digits, '-', '_', '.'.
         name: MemoryName,
         /// Language of the sources.
-        #[arg(long, value_name = "LANG", default_value = "ar")]
+        #[arg(long, value_name = "LANG", default_value = "ar", value_parser = parse_language)]
         source_lang: Lang,
         /// Language of the targets.
-        #[arg(long, value_name = "LANG", default_value = "en")]
+        #[arg(long, value_name = "LANG", default_value = "en", value_parser = parse_language)]
         target_lang: Lang,
         /// What people call it.
         #[arg(long, value_name = "TEXT", default_value = "")]

@@ -30,10 +30,19 @@ pub struct Batch {
     pub units: Vec<PlacedUnit>,
     /// What was no good, in the order of the file; the place where a file breaks is one of them.
     pub rejected: Vec<Rejected>,
+    /// Units that are left out because the file calls them unfinished.
+    pub unfinished: Vec<Diagnostic>,
     /// What a person should know, and costs no unit.
     pub notices: Vec<Diagnostic>,
     /// Bytes of the file read so far, compressed as it is.
     pub bytes_read: u64,
+}
+
+impl Batch {
+    /// Everything that was noted beside the units.
+    fn faults(&self) -> usize {
+        self.rejected.len() + self.unfinished.len() + self.notices.len()
+    }
 }
 
 /// The batches of one file.
@@ -113,13 +122,17 @@ impl Iterator for Batches<'_> {
         let mut bytes = 0;
         while batch.units.len() < self.units_max
             && bytes < IMPORT_BATCH_BYTES
-            && batch.rejected.len() + batch.notices.len() < IMPORT_BATCH_FAULTS
+            && batch.faults() < IMPORT_BATCH_FAULTS
         {
             let complete = match self.reader.next() {
                 Some(Ok(Event::Unit(parsed))) => self.place(*parsed),
                 Some(Ok(Event::Notice(notice))) => {
                     batch.notices.push(notice);
                     None
+                }
+                Some(Ok(Event::Unfinished(diagnostic))) => {
+                    batch.unfinished.push(diagnostic);
+                    self.waiting.take().map(|it| it.unit)
                 }
                 Some(Ok(Event::Rejected(rejected))) => {
                     bytes += rejected.content.as_ref().map_or(0, bytes_of);
@@ -147,8 +160,7 @@ impl Iterator for Batches<'_> {
             }
         }
         batch.bytes_read = self.reader.bytes_read();
-        let nothing =
-            batch.units.is_empty() && batch.rejected.is_empty() && batch.notices.is_empty();
+        let nothing = batch.units.is_empty() && batch.faults() == 0;
         (!nothing || !self.ended).then_some(Ok(batch))
     }
 }

@@ -253,6 +253,7 @@ impl Search<'_> {
                     penalty: chosen.penalty.hundredths(),
                     filter,
                     cancelled: &cancelled,
+                    ..Options::default()
                 };
                 if self.settings.exhaustive {
                     index.scan(query, &options)

@@ -6,6 +6,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::check::{ContentFault, check_content};
+use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{
     ContentHash, Facts, Form, Identity, IndexEntry, NumberedEntry, Numbering, Side,
 };
@@ -131,6 +132,7 @@ fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
         content_hash: content_hash(content),
         context: content.context,
         changed: content.changed.unwrap_or_default(),
+        unfinished: content.attributes.contains_key(UNFINISHED_ATTRIBUTE),
         ..Facts::default()
     }
 }
@@ -166,7 +168,7 @@ pub(super) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
 }
 
 /// What makes two units the same for the duplicate check, but their neighbours: texts and tags of both sides, to the byte,
-/// and the key of the context.
+/// the key of the context, and whether the translation is finished.
 fn content_hash(content: &UnitContent) -> ContentHash {
     let mut hasher = Xxh3::new();
     for segment in [&content.source, &content.target] {
@@ -177,6 +179,10 @@ fn content_hash(content: &UnitContent) -> ContentHash {
             hasher.update(&tag.offset_bytes.to_le_bytes());
             hasher.update(tag.code.as_bytes());
         }
+    }
+    // A finished translation is not left out because the same one is there unfinished.
+    if content.attributes.contains_key(UNFINISHED_ATTRIBUTE) {
+        hasher.update(UNFINISHED_ATTRIBUTE.as_bytes());
     }
     ContentHash::new(hasher.digest(), key_hash(content))
 }

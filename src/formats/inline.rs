@@ -10,7 +10,9 @@ use std::fmt::Write as _;
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_TAGS_MAX, TAG_CODE_BYTES_MAX};
 use crate::unit::{Cause, InlineTag, Segment, TagKind};
 
-use super::xml::{Element, Escaped, unescape};
+use super::xml::{Document, Element};
+use super::xml_repair::Repair;
+use super::xml_text::{Escaped, unescape};
 
 /// Begins an annotation.
 const BEGIN: char = '\u{fff9}';
@@ -29,11 +31,21 @@ const ATTRIBUTES: &str = "@";
 #[derive(Default)]
 pub(super) struct SegmentBuilder {
     segment: Segment,
-    /// Pairs made up for elements that enclose text and have no number of their own, innermost last.
-    enclosing: Vec<(u32, &'static str)>,
+    /// Elements that enclose text, innermost last.
+    enclosing: Vec<Enclosing>,
     made_up: u32,
     keep_tags: bool,
     fault: Option<(Cause, String)>,
+}
+
+/// An open element around text.
+struct Enclosing {
+    /// Made up, because it has no number of its own.
+    pair: u32,
+    /// How it is written again.
+    element: &'static str,
+    /// The tag that begins it.
+    tag: usize,
 }
 
 /// What is said of a tag.
@@ -70,12 +82,14 @@ impl SegmentBuilder {
         }
     }
 
-    /// A reference to an entity that nothing defines.
-    pub(super) fn unknown_entity(&mut self, name: &str) {
-        self.fail(
-            Cause::Malformed,
-            format!("the entity &{name}; is not defined; entities of a DTD are not read"),
-        );
+    /// A reference that stands for nothing.
+    pub(super) fn unknown_reference(&mut self, name: &str) {
+        let message = if name.starts_with('#') {
+            format!("&{name}; is not a character")
+        } else {
+            format!("the entity &{name}; is not defined; entities of a DTD are not read")
+        };
+        self.fail(Cause::Malformed, message);
         self.text("&");
         self.text(name);
         self.text(";");
@@ -90,7 +104,7 @@ impl SegmentBuilder {
     ) {
         let pair = MADE_UP_PAIR_MIN + self.made_up;
         self.made_up += 1;
-        self.enclosing.push((pair, element));
+        self.enclosing.push(Enclosing { pair, element, tag: self.segment.tags.len() });
         fields.pair = Some(pair);
         if !element.is_empty() {
             annotate(&mut fields.code, element, attributes);
@@ -100,13 +114,33 @@ impl SegmentBuilder {
 
     /// Ends the innermost element around text.
     pub(super) fn end_enclosed(&mut self, code: String) {
-        if let Some((pair, element)) = self.enclosing.pop() {
+        if let Some(Enclosing { pair, element, .. }) = self.enclosing.pop() {
             let mut fields = TagFields { pair: Some(pair), code, ..TagFields::default() };
             if !element.is_empty() {
                 annotate(&mut fields.code, element, "");
             }
             self.push(TagKind::Close, fields);
         }
+    }
+
+    /// Begins markup around text that the format does not have; `code` is how it is written.
+    pub(super) fn enclose_foreign(&mut self, code: String) {
+        self.enclose("", TagFields { code, ..TagFields::default() }, "");
+    }
+
+    /// Ends the innermost element around text, which has no end tag.
+    pub(super) fn leave_open(&mut self) {
+        if let Some(enclosing) = self.enclosing.pop()
+            && let Some(tag) = self.segment.tags.get_mut(enclosing.tag)
+        {
+            tag.kind = TagKind::IsolatedOpen;
+            tag.pair = None;
+        }
+    }
+
+    /// Markup that the format does not have and that encloses nothing; `code` is how it is written.
+    pub(super) fn push_foreign(&mut self, kind: TagKind, code: String) {
+        self.push(kind, TagFields { code, ..TagFields::default() });
     }
 
     pub(super) fn push(&mut self, kind: TagKind, fields: TagFields) {
@@ -134,6 +168,34 @@ impl SegmentBuilder {
 
     pub(super) fn finish(self) -> Segment {
         self.segment
+    }
+}
+
+impl Document<'_> {
+    /// An element in a segment that the format does not have becomes an inline code; whether it encloses text.
+    pub(super) fn read_foreign(&mut self, element: &Element, builder: &mut SegmentBuilder) -> bool {
+        self.repaired(Repair::Foreign);
+        let code = self.written().to_owned();
+        if self.ends_at_once(element) {
+            builder.push_foreign(TagKind::Standalone, code);
+            return false;
+        }
+        builder.enclose_foreign(code);
+        true
+    }
+
+    /// The end of such an element, when it has just been given out.
+    pub(super) fn end_foreign(&self, builder: &mut SegmentBuilder) {
+        if self.end_is_missing() {
+            builder.leave_open();
+        } else {
+            builder.end_enclosed(self.written().to_owned());
+        }
+    }
+
+    /// An end tag in a segment that ends nothing.
+    pub(super) fn read_foreign_end(&self, builder: &mut SegmentBuilder) {
+        builder.push_foreign(TagKind::IsolatedClose, self.written().to_owned());
     }
 }
 
@@ -228,7 +290,7 @@ fn attributes_are_legal(list: &str) -> bool {
         else {
             return false;
         };
-        let same = unescape(value).is_ok_and(|it| Escaped(&it).to_string() == value);
+        let same = Escaped(&unescape(value)).to_string() == value;
         if !is_name(name) || names.contains(&name) || !same {
             return false;
         }

@@ -5,6 +5,7 @@
 
 mod budget;
 mod charset;
+mod declared;
 mod decode;
 mod delimited;
 mod delimited_writer;
@@ -16,6 +17,8 @@ mod po;
 mod po_plural;
 mod rows;
 mod several;
+mod sniff;
+mod times;
 mod tmx_reader;
 mod tmx_unit;
 mod tmx_writer;
@@ -27,6 +30,10 @@ mod xlsx;
 mod xlsx_dates;
 mod xlsx_sheet;
 mod xml;
+mod xml_input;
+mod xml_repair;
+mod xml_scanner;
+mod xml_text;
 mod xml_units;
 mod zip;
 
@@ -39,11 +46,14 @@ use std::sync::Arc;
 use crate::check::check_content;
 use crate::unit::{Cause, Diagnostic, Invalid, Lang, Place, Unit, UnitContent};
 
+use times::time_text;
 use tmx_reader::TmxReader;
 use xliff_reader::XliffReader;
 use xml_units::XmlUnits;
 
+pub use declared::UNFINISHED_ATTRIBUTE;
 pub use decode::ILLEGAL;
+pub use times::parse_time;
 pub use tmx_writer::TmxWriter;
 
 /// A format of exchange files.
@@ -131,8 +141,22 @@ pub struct ReadOptions {
     pub tags: bool,
     /// Whether sources are taken for targets and targets for sources: for files whose sides are swapped.
     pub swap: bool,
+    /// Whether a file is read as it is, whatever it says of its languages.
+    pub ignore_declared_languages: bool,
+    /// What becomes of translations that their file calls unfinished.
+    pub unfinished: Unfinished,
     /// What places call the input.
     pub file_name: Arc<str>,
+}
+
+/// What becomes of translations that their file calls unfinished: fuzzy, new, in need of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Unfinished {
+    /// They are left out and counted.
+    #[default]
+    Skip,
+    /// They are read, with the state in the attribute [`UNFINISHED_ATTRIBUTE`].
+    Keep,
 }
 
 impl ReadOptions {
@@ -146,6 +170,8 @@ impl ReadOptions {
             target_column: None,
             tags: true,
             swap: false,
+            ignore_declared_languages: false,
+            unfinished: Unfinished::Skip,
             file_name: file_name.into(),
         }
     }
@@ -183,6 +209,8 @@ pub enum Event {
     Rejected(Box<Rejected>),
     /// The input breaks here: everything before was read, an unknown number of units after it was not.
     Broken(Diagnostic),
+    /// A unit that is left out because the file calls it unfinished.
+    Unfinished(Diagnostic),
     /// Something that a person should know and that costs no unit: a declared encoding that is not true, sides that look
     /// swapped.
     Notice(Diagnostic),
@@ -194,7 +222,9 @@ impl Event {
         match self {
             Self::Unit(_) => None,
             Self::Rejected(rejected) => Some(&rejected.diagnostic),
-            Self::Broken(diagnostic) | Self::Notice(diagnostic) => Some(diagnostic),
+            Self::Broken(diagnostic) | Self::Unfinished(diagnostic) | Self::Notice(diagnostic) => {
+                Some(diagnostic)
+            }
         }
     }
 }
@@ -290,8 +320,11 @@ pub enum OpenError {
     #[error("the file is empty")]
     Empty,
     /// It is in no format that is known.
-    #[error("this is no format that is read: {0}")]
+    #[error("unrecognized format: {0}")]
     Unknown(String),
+    /// It is in a format that is known and not read.
+    #[error("this is {0}, which is not read; {1}")]
+    Unread(&'static str, &'static str),
     /// A delimited file without the columns wanted.
     #[error("there is no column '{wanted}' for the {side}; the first line has {}. Name one with --{flag}, or give its number where \
          the file has no header", found.join(", "))]
@@ -317,12 +350,20 @@ pub fn open<'r>(
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
     let mut magic = Vec::new();
     input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
+    if options.format.is_none()
+        && let Some(unread) = sniff::unread_bytes(&magic)
+    {
+        return Err(unread);
+    }
     let is_archive = magic.starts_with(ZIP_MAGIC);
     let input = Box::new(io::Cursor::new(magic).chain(input));
     if !is_archive {
         return open_single(input, options, None);
     }
     let archive = zip::Archive::read(input)?;
+    if let Some(unread) = sniff::unread_archive(archive.entries().iter().map(|it| &*it.name)) {
+        return Err(unread);
+    }
     if !xlsx::is_workbook(&archive) {
         return Ok(Box::new(several::Several::open(archive, options)?));
     }
@@ -348,7 +389,7 @@ fn open_single<'r>(
     let budget = source.budget().cloned();
     let format = match options.format {
         Some(format) => format,
-        None => sniff(text.fill_buf()?)?,
+        None => sniff::format(text.fill_buf()?, &options.file_name)?,
     };
     let reader: Box<dyn UnitReader + Send + 'r> = match format {
         Format::Tmx => Box::new(XmlUnits::new(TmxReader::new(text, source, options))),
@@ -378,59 +419,13 @@ fn wants_arabic(options: &ReadOptions) -> bool {
     [&options.source_lang, &options.target_lang].into_iter().any(|lang| lang.primary() == "ar")
 }
 
-/// The format of decoded text by its beginning.
-fn sniff(head: &[u8]) -> Result<Format, OpenError> {
-    let head = head.trim_ascii_start();
-    if head.is_empty() {
-        return Err(OpenError::Empty);
-    }
-    if head.starts_with(b"{") {
-        return Ok(Format::Jsonl);
-    }
-    if head.starts_with(b"<") {
-        // The root element decides; comments, a declaration and a DTD stand before it.
-        let xliff = head.windows(6).position(|it| it == b"<xliff");
-        let tmx = head.windows(4).position(|it| it == b"<tmx");
-        return Ok(match (xliff, tmx) {
-            (Some(xliff), tmx) if tmx.is_none_or(|tmx| xliff < tmx) => Format::Xliff,
-            _ => Format::Tmx,
-        });
-    }
-    let is_po = |line: &[u8]| {
-        let line = line.strip_prefix(b"#~").unwrap_or(line).trim_ascii_start();
-        [&b"msgid"[..], b"msgctxt"].into_iter().any(|keyword| {
-            line.strip_prefix(keyword)
-                .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\""))
-        })
-    };
-    let is_comment = |line: &&[u8]| line.starts_with(b"#") && !line.starts_with(b"#~");
-    let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    if lines.find(|line| !line.is_empty() && !is_comment(line)).is_some_and(is_po) {
-        return Ok(Format::Po);
-    }
-    let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head);
-    if line.contains(&0) || head[..head.len().min(512)].contains(&0) {
-        return Err(OpenError::Unknown("it holds bytes that no text has".to_owned()));
-    }
-    if line.contains(&b'\t') {
-        return Ok(Format::Tsv);
-    }
-    if line.contains(&b',') || line.contains(&b';') {
-        return Ok(Format::Csv);
-    }
-    Err(OpenError::Unknown(
-        "the first line has no tab, comma or semicolon between columns; --format says what it is"
-            .to_owned(),
-    ))
-}
-
 fn rejected(diagnostic: Diagnostic, content: Option<UnitContent>) -> Event {
     Event::Rejected(Box::new(Rejected { diagnostic, content }))
 }
 
-/// The end of what can be read.
+/// The end of what can be read. How many units came before is added where they are counted.
 fn broken(place: Place, what: &str) -> Event {
-    let message = format!("{what}; everything before this place was read, nothing after it");
+    let message = format!("{what}; nothing after this place was read");
     Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
 }
 
@@ -467,42 +462,4 @@ fn free_name(attributes: &BTreeMap<String, String>, name: &str) -> String {
         free = format!("{name}.{number}");
     }
     free
-}
-
-/// A time as files write it, with or without punctuation: `20200131T235959Z`, `2020-01-31T23:59:59Z`, `2020-01-31`.
-pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
-    use jiff::civil::{Date, DateTime};
-    let text = text.trim();
-    let micros = |time: jiff::Timestamp| crate::unit::Timestamp { micros: time.as_microsecond() };
-    if let Some(civil) = basic_time(text) {
-        return jiff::tz::TimeZone::UTC.to_timestamp(civil).ok().map(micros);
-    }
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Some(micros(time));
-    }
-    let civil = text.parse::<DateTime>().or_else(|_| {
-        text.parse::<Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()))
-    });
-    jiff::tz::TimeZone::UTC.to_timestamp(civil.ok()?).ok().map(micros)
-}
-
-/// A time exactly as TMX writes it, which a large file does twice a unit: `20200131T235959Z`.
-fn basic_time(text: &str) -> Option<jiff::civil::DateTime> {
-    let bytes: &[u8; 16] = text.as_bytes().try_into().ok()?;
-    let number = |from: usize, digits: usize| {
-        bytes[from..from + digits].iter().try_fold(0_i16, |number, byte| {
-            byte.is_ascii_digit().then(|| number * 10 + i16::from(byte - b'0'))
-        })
-    };
-    let small = |from: usize| number(from, 2).and_then(|it| i8::try_from(it).ok());
-    if (bytes[8], bytes[15]) != (b'T', b'Z') {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, small(4)?, small(6)?);
-    jiff::civil::DateTime::new(year, month, day, small(9)?, small(11)?, small(13)?, 0).ok()
-}
-
-/// A time as RFC 3339 writes it, to the microsecond; `None` outside of the years that it can write.
-fn time_text(time: crate::unit::Timestamp) -> Option<String> {
-    jiff::Timestamp::from_microsecond(time.micros).ok().map(|time| time.to_string())
 }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use crate::limits::{DELIMITED_ROW_BYTES_MAX, UNIT_BYTES_MAX};
-use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
+use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 
+use super::declared::{self, Direction};
 use super::decode::{Source, Text};
 use super::lines::Lines;
 use super::po_plural::form_of;
@@ -31,7 +32,11 @@ pub(super) struct PoReader<'r> {
 /// What the message with the empty id says of the file.
 #[derive(Debug, Default)]
 struct Header {
-    lang: Option<Lang>,
+    /// Language of the translations, as it is written.
+    lang: String,
+    /// That of the messages; PO itself has no field for it.
+    source_lang: String,
+    direction: Direction,
     author: String,
     changed: Option<crate::unit::Timestamp>,
     /// The plural form that is the singular.
@@ -135,6 +140,13 @@ impl<'r> PoReader<'r> {
         let is_header = id.is_empty() && !message.attributes.contains_key("msgctxt");
         if is_header && message.fault.is_none() {
             self.header = Header::read(message.forms.get(&0).map_or("", String::as_str));
+            match self.header.direction(&self.options) {
+                Ok(direction) => self.header.direction = direction,
+                Err(what) => {
+                    self.ended = true;
+                    self.queue.push_back(declared::foreign(self.place(message.line), what));
+                }
+            }
             return;
         }
         if message.fault.is_some() || message.forms.is_empty() {
@@ -153,12 +165,16 @@ impl<'r> PoReader<'r> {
             if message.plural.is_some() {
                 attributes.insert("plural-form".to_owned(), form.to_string());
             }
-            let content = self.content(source, text, attributes);
-            if text.is_empty() {
+            let mut content = self.content(source, text, attributes);
+            let place = self.place(message.line);
+            let left_out = (message.is_fuzzy() && !text.is_empty())
+                .then(|| declared::unfinished(&mut content, "fuzzy", &place, &self.options));
+            if let Some(event) = left_out.flatten() {
+                self.queue.push_back(event);
+            } else if text.is_empty() {
                 let what = "the message is not translated: its msgstr is empty".to_owned();
                 self.fault(message.line, Cause::MissingTarget, what, content);
             } else {
-                let place = self.place(message.line);
                 let parsed = ParsedUnit { content, place, previous_text: None, next_text: None };
                 self.queue.push_back(judge(parsed, &self.options));
             }
@@ -180,7 +196,10 @@ impl<'r> PoReader<'r> {
     }
 
     fn content(&self, id: &str, form: &str, attributes: BTreeMap<String, String>) -> UnitContent {
-        let (source, target) = if self.is_reversed() { (form, id) } else { (id, form) };
+        let (source, target) = match self.header.direction {
+            Direction::Forward => (id, form),
+            Direction::Reversed => (form, id),
+        };
         UnitContent {
             source: Segment::plain(source),
             target: Segment::plain(target),
@@ -189,12 +208,6 @@ impl<'r> PoReader<'r> {
             attributes,
             ..UnitContent::default()
         }
-    }
-
-    /// Whether the translations are in the memory's source language.
-    fn is_reversed(&self) -> bool {
-        let (source, target) = (&self.options.source_lang, &self.options.target_lang);
-        self.header.lang.as_ref().is_some_and(|lang| source.accepts(lang) && !target.accepts(lang))
     }
 
     fn place(&self, line: u64) -> Place {
@@ -210,8 +223,9 @@ impl Header {
             let value = value.trim();
             match name.trim() {
                 "Language" => {
-                    header.lang = value.split(['@', '.']).next().and_then(|it| it.parse().ok());
+                    value.split(['@', '.']).next().unwrap_or_default().clone_into(&mut header.lang);
                 }
+                "X-Source-Language" => value.clone_into(&mut header.source_lang),
                 "Last-Translator" if !value.starts_with("FULL NAME") => {
                     value.clone_into(&mut header.author);
                 }
@@ -224,6 +238,20 @@ impl Header {
             }
         }
         header
+    }
+
+    /// How the file is read. Messages are in English, by the convention of gettext, where nothing else is said; that is
+    /// enough to find a file that translates in the other direction, and not to turn another one down.
+    fn direction(&self, options: &ReadOptions) -> Result<Direction, String> {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let (source, lang) = (given(&self.source_lang), given(&self.lang));
+        let declared = declared::direction([source.as_deref(), lang.as_deref()], options);
+        match (declared, source) {
+            (Err(what), None) => {
+                declared::direction([Some("en"), lang.as_deref()], options).map_err(|_| what)
+            }
+            (declared, _) => declared,
+        }
     }
 }
 
@@ -238,6 +266,12 @@ fn po_time(text: &str) -> Option<crate::unit::Timestamp> {
 }
 
 impl Message {
+    /// Whether a tool guessed the translation, or the message has changed since it was translated.
+    fn is_fuzzy(&self) -> bool {
+        let flags = self.attributes.get("flags").map_or("", String::as_str);
+        flags.split([',', '\n']).any(|flag| flag.trim() == "fuzzy")
+    }
+
     fn take(&mut self, line: &str, number: u64) {
         if let Some(comment) = line.strip_prefix('#') {
             return self.comment(comment);

@@ -12,7 +12,9 @@ use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
 use super::decode::{Source, Text};
 use super::inline::{self, SegmentBuilder, TagFields};
 use super::tmx_unit::{TranslationUnit, Variant};
-use super::xml::{Document, Element, Piece, Position, Stop};
+use super::xml::{Document, Element, Piece, Stop};
+use super::xml_input::Position;
+use super::xml_repair::Repair;
 use super::xml_units::XmlFormat;
 use super::{Event, Format, ReadOptions, judge, rejected};
 
@@ -41,7 +43,7 @@ const LANGS_NAMED_MAX: usize = 20;
 impl<'r> TmxReader<'r> {
     pub(super) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
         Self {
-            document: Document::new(text, source),
+            document: Document::new(text, source).of_units(&["tu"]),
             options: options.clone(),
             unit: 0,
             seen_root: false,
@@ -125,36 +127,45 @@ impl<'r> TmxReader<'r> {
 
     fn read_segment(&mut self, builder: &mut SegmentBuilder) -> Result<(), Stop> {
         let depth = self.document.depth();
+        // Whether each open element is one of the format.
+        let mut open = Vec::new();
         loop {
             match self.document.next()? {
                 Piece::Text => builder.text(self.document.text()),
-                Piece::UnknownEntity(name) => builder.unknown_entity(&name),
+                Piece::UnknownReference(name) => builder.unknown_reference(&name),
                 Piece::Start(child) if child.name == "hi" => {
                     let (fields, attributes) = tag_fields(&child, String::new());
                     builder.enclose(inline::HIGHLIGHT, fields, &attributes);
+                    open.push(true);
                 }
-                Piece::Start(child) => self.read_tag(child, builder)?,
-                Piece::End if self.document.depth() < depth => return Ok(()),
-                Piece::End => builder.end_enclosed(String::new()),
+                Piece::Start(child) => match tag_kind(&child) {
+                    Some(kind) => self.read_tag(&child, kind, builder)?,
+                    None => {
+                        open.extend(self.document.read_foreign(&child, builder).then_some(false));
+                    }
+                },
+                Piece::StrayEnd => self.document.read_foreign_end(builder),
+                Piece::End if self.document.depth() < depth => {
+                    if self.document.end_is_missing() {
+                        let message = "the <seg> has no end tag".to_owned();
+                        builder.fail(Cause::Malformed, message);
+                    }
+                    return Ok(());
+                }
+                Piece::End if open.pop() == Some(true) => builder.end_enclosed(String::new()),
+                Piece::End => self.document.end_foreign(builder),
             }
         }
     }
 
-    fn read_tag(&mut self, element: Element, builder: &mut SegmentBuilder) -> Result<(), Stop> {
+    fn read_tag(
+        &mut self,
+        element: &Element,
+        kind: TagKind,
+        builder: &mut SegmentBuilder,
+    ) -> Result<(), Stop> {
         let code = self.document.read_code()?;
-        let kind = match element.name.as_ref() {
-            "bpt" => TagKind::Open,
-            "ept" => TagKind::Close,
-            "it" if element.attribute("pos") == Some("end") => TagKind::IsolatedClose,
-            "it" => TagKind::IsolatedOpen,
-            "ph" | "ut" => TagKind::Standalone,
-            name => {
-                let message = format!("<{name}> cannot stand in a segment");
-                builder.fail(Cause::Malformed, message);
-                return Ok(());
-            }
-        };
-        let (mut fields, attributes) = tag_fields(&element, code);
+        let (mut fields, attributes) = tag_fields(element, code);
         let own = if element.name == "ut" { "ut" } else { "" };
         inline::annotate_attributes(&mut fields.code, own, &attributes);
         builder.push(kind, fields);
@@ -253,6 +264,18 @@ impl<'r> TmxReader<'r> {
     }
 }
 
+/// How an inline element of TMX stands in the text; `None` for any other element.
+fn tag_kind(element: &Element) -> Option<TagKind> {
+    Some(match element.name.as_ref() {
+        "bpt" => TagKind::Open,
+        "ept" => TagKind::Close,
+        "it" if element.attribute("pos") == Some("end") => TagKind::IsolatedClose,
+        "it" => TagKind::IsolatedOpen,
+        "ph" | "ut" => TagKind::Standalone,
+        _ => return None,
+    })
+}
+
 /// What attributes say of a tag, and those that the model has no field for.
 fn tag_fields(element: &Element, code: String) -> (TagFields, String) {
     let number = |name| {
@@ -276,6 +299,10 @@ impl XmlFormat for TmxReader<'_> {
 
     fn document(&self) -> &Document<'_> {
         &self.document
+    }
+
+    fn new_repairs(&mut self) -> impl Iterator<Item = (Repair, Position)> {
+        self.document.new_repairs()
     }
 
     fn place(&self, position: Position) -> Place {

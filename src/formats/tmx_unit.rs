@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
 
-use super::xml::{Attributes, Name, Position};
-use super::{ParsedUnit, ReadOptions, free_name, parse_time};
+use super::xml::{Attributes, Name};
+use super::xml_input::Position;
+use super::{ParsedUnit, ReadOptions, declared, free_name, parse_time};
 
 /// Properties that hold a field of the unit.
 pub(super) mod property {
@@ -95,9 +96,7 @@ impl TranslationUnit {
         };
         let in_particular = wanted.as_str() != wanted.primary();
         if wanted.primary() == other.primary() {
-            return with(&|lang| {
-                lang == wanted || (!in_particular && lang != other && wanted.accepts(lang))
-            });
+            return with(&|lang| declared::fits(lang, wanted, other));
         }
         if !in_particular {
             return with(&|lang| wanted.accepts(lang));

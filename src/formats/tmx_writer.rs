@@ -9,7 +9,7 @@ use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitConten
 
 use super::inline;
 use super::tmx_unit::{KEPT, SIDE_LANGS, property};
-use super::xml::Escaped;
+use super::xml_text::Escaped;
 use super::{FileHeader, UnitWriter};
 
 /// Writes TMX.

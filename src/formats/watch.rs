@@ -1,5 +1,6 @@
 //! Are the sides in their languages? Told from the script of the letters, for languages that are written in one script.
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
@@ -59,7 +60,9 @@ pub(super) struct Watched<'r> {
     langs: [Lang; 2],
     scripts: Option<[Script; 2]>,
     counts: Counts,
-    /// Units so far.
+    /// Units so far, whatever is wrong with them.
+    read: u64,
+    /// Good units so far.
     seen: u64,
     told_early: bool,
     ended: bool,
@@ -89,6 +92,7 @@ impl<'r> Watched<'r> {
             // Only languages in two scripts can be told apart by them.
             scripts: scripts.filter(|[a, b]| a != b),
             counts: Counts::default(),
+            read: 0,
             seen: 0,
             told_early: false,
             ended: false,
@@ -180,8 +184,18 @@ impl Iterator for Watched<'_> {
             self.ended = true;
             return self.verdict(5).map(Ok);
         };
-        if let Ok(Event::Unit(unit)) = &event {
-            self.count(&unit.content);
+        let mut event = event;
+        match &mut event {
+            Ok(Event::Unit(unit)) => {
+                self.read += 1;
+                self.count(&unit.content);
+            }
+            Ok(Event::Rejected(_) | Event::Unfinished(_)) => self.read += 1,
+            Ok(Event::Broken(diagnostic)) => {
+                let units = if self.read == 1 { "unit" } else { "units" };
+                let _ = write!(diagnostic.message, "; {} {units} came before it", self.read);
+            }
+            _ => {}
         }
         Some(event)
     }

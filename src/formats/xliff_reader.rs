@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::limits::{
     FIELD_BYTES_MAX, TAG_DEFINITIONS_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX,
 };
-use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
+use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 
+use super::declared::{self, Direction};
 use super::decode::{Source, Text};
 use super::xliff_side::{self as side, Codes, Side};
-use super::xml::{Document, Element, Piece, Position, Stop};
+use super::xml::{Document, Element, Piece, Stop};
+use super::xml_input::Position;
+use super::xml_repair::Repair;
 use super::xml_units::XmlFormat;
 use super::{Event, Format, ParsedUnit, ReadOptions, free_name, judge, parse_time, rejected};
 
@@ -30,6 +33,7 @@ pub(super) struct XliffReader<'r> {
     seen_root: bool,
     /// Languages of the file's sides.
     langs: [String; 2],
+    direction: Direction,
     original: String,
     codes: Codes,
     /// Where the first candidate stands that is left out.
@@ -58,11 +62,12 @@ struct Pair {
 impl<'r> XliffReader<'r> {
     pub(super) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
         Self {
-            document: Document::new(text, source),
+            document: Document::new(text, source).of_units(&["trans-unit", "unit"]),
             options: options.clone(),
             unit: 0,
             seen_root: false,
             langs: Default::default(),
+            direction: Direction::Forward,
             original: String::new(),
             codes: Codes::default(),
             left_out: None,
@@ -70,7 +75,12 @@ impl<'r> XliffReader<'r> {
         }
     }
 
-    fn begin_file(&mut self, element: &Element) {
+    /// What the element around units says of them; an event when they are in other languages than the memory.
+    fn begin_file(&mut self, element: &Element) -> Option<Event> {
+        if element.attribute("source-language").is_some() {
+            // What the file before it declared does not count for this one.
+            self.langs = Default::default();
+        }
         for (place, names) in
             [(0, ["source-language", "srcLang"]), (1, ["target-language", "trgLang"])]
         {
@@ -82,6 +92,15 @@ impl<'r> XliffReader<'r> {
             element.attribute("original").unwrap_or_default().clone_into(&mut self.original);
             self.codes = Codes::default();
         }
+        let declared = self.langs.each_ref().map(|it| (!it.is_empty()).then_some(it.as_str()));
+        match declared::direction(declared, &self.options) {
+            Ok(direction) => self.direction = direction,
+            Err(what) => {
+                let place = self.document.position().place(&self.options.file_name, 0);
+                return Some(declared::foreign(place, what));
+            }
+        }
+        None
     }
 
     fn read_definition(&mut self, element: &Element) -> Result<(), Stop> {
@@ -248,15 +267,6 @@ impl<'r> XliffReader<'r> {
         }))
     }
 
-    /// Whether the file translates from the memory's target language into its source language.
-    fn is_reversed(&self) -> bool {
-        let fits = |lang: &str, wanted: &Lang| {
-            lang.parse::<Lang>().is_ok_and(|lang| wanted.accepts(&lang))
-        };
-        let (source, target) = (&self.options.source_lang, &self.options.target_lang);
-        fits(&self.langs[0], target) && !fits(&self.langs[0], source)
-    }
-
     fn give(&mut self, unit: Translation, queue: &mut VecDeque<Event>) {
         for pair in unit.pairs {
             let position = pair.position.unwrap_or(Position { line: 0, column: 0 });
@@ -264,18 +274,27 @@ impl<'r> XliffReader<'r> {
             let (source, target) = (source.unwrap_or_default(), target.unwrap_or_default());
             let fault = source.fault.clone().or_else(|| target.fault.clone());
             let source = pair.cut.filter(|cut| !cut.marked.is_empty()).unwrap_or(source);
+            // What a unit says of itself does not count for a candidate, which may be a finished translation.
+            let is_own = !pair.attributes.contains_key("origin");
+            let of_unit = is_own.then_some(&unit.attributes);
+            let mut stated = [Some(&pair.attributes), of_unit].into_iter().flatten();
+            let stated = stated.find_map(unfinished_state).map(str::to_owned);
             for (id, source, target) in join(source, target) {
                 self.unit += 1;
+                let mut unfinished = stated.clone();
                 let mut attributes = unit.attributes.clone();
                 attributes.retain(|name, _| !name.starts_with("sdl:"));
                 attributes.extend(pair.attributes.clone());
                 if let Some(state) = unit.attributes.get(&format!("sdl:{id}")) {
                     attributes.insert("state".to_owned(), state.clone());
+                    let work = declared::is_unfinished_state(state).then(|| state.clone());
+                    unfinished = unfinished.or(work);
                 }
                 if !id.is_empty() {
                     attributes.insert("segment".to_owned(), id);
                 }
-                let event = self.event(position, (source, target), attributes, fault.clone());
+                let stated = (unfinished, fault.clone());
+                let event = self.event(position, (source, target), attributes, stated);
                 queue.push_back(event);
             }
         }
@@ -286,12 +305,20 @@ impl<'r> XliffReader<'r> {
         position: Position,
         (source, target): (Segment, Segment),
         attributes: BTreeMap<String, String>,
-        fault: Option<(Cause, String)>,
+        (unfinished, fault): (Option<String>, Option<(Cause, String)>),
     ) -> Event {
         let place = self.place(position);
         let untranslated = target.text.is_empty() && !source.text.is_empty();
-        let (source, target) = if self.is_reversed() { (target, source) } else { (source, target) };
-        let content = self.content(source, target, attributes);
+        let (source, target) = match self.direction {
+            Direction::Forward => (source, target),
+            Direction::Reversed => (target, source),
+        };
+        let mut content = self.content(source, target, attributes);
+        if let Some(state) = unfinished.filter(|_| !untranslated && fault.is_none())
+            && let Some(event) = declared::unfinished(&mut content, &state, &place, &self.options)
+        {
+            return event;
+        }
         let fault = fault.or_else(|| {
             untranslated.then(|| {
                 (Cause::MissingTarget, "the unit is not translated: it has no target".to_owned())
@@ -346,6 +373,13 @@ impl<'r> XliffReader<'r> {
         }
         content
     }
+}
+
+/// The word with which a file says that a translation is not finished. `approved` does not count: most tools write `no`, or nothing, for translations that are done.
+fn unfinished_state(attributes: &BTreeMap<String, String>) -> Option<&str> {
+    const STATES: [&str; 3] = ["state", "mq:status", "status"];
+    let states = STATES.iter().filter_map(|name| attributes.get(*name));
+    states.map(String::as_str).find(|state| declared::is_unfinished_state(state))
 }
 
 /// Segments of both sides by their ids; the whole when a side is not marked.
@@ -413,6 +447,10 @@ impl XmlFormat for XliffReader<'_> {
         &self.document
     }
 
+    fn new_repairs(&mut self) -> impl Iterator<Item = (Repair, Position)> {
+        self.document.new_repairs()
+    }
+
     fn place(&self, position: Position) -> Place {
         position.place(&self.options.file_name, self.unit)
     }
@@ -427,7 +465,12 @@ impl XmlFormat for XliffReader<'_> {
             }
         }
         match element.name.as_ref() {
-            "xliff" | "file" => self.begin_file(&element),
+            "xliff" | "file" => {
+                if let Some(event) = self.begin_file(&element) {
+                    queue.push_back(event);
+                    self.document.skip()?;
+                }
+            }
             // A tag definition of SDLXLIFF.
             "tag" => self.read_definition(&element)?,
             "trans-unit" | "unit" => {

@@ -71,6 +71,7 @@ impl Codes {
 enum Frame {
     Segment,
     Enclosed(String),
+    Foreign,
     Nothing,
 }
 
@@ -92,10 +93,16 @@ pub(super) fn read(
     loop {
         match document.next()? {
             Piece::Text => reader.builder.text(document.text()),
-            Piece::UnknownEntity(name) => reader.builder.unknown_entity(&name),
+            Piece::UnknownReference(name) => reader.builder.unknown_reference(&name),
             Piece::Start(element) => reader.begin(document, element)?,
-            Piece::End if document.depth() < depth => break,
-            Piece::End => reader.end(),
+            Piece::StrayEnd => document.read_foreign_end(&mut reader.builder),
+            Piece::End if document.depth() < depth => {
+                if document.end_is_missing() {
+                    reader.fail_unclosed();
+                }
+                break;
+            }
+            Piece::End => reader.end(document),
         }
     }
     let SideReader { mut side, mut builder, .. } = reader;
@@ -151,9 +158,9 @@ impl SideReader<'_> {
             "sm" | "em" => self.frames.push(Frame::Nothing),
             name => {
                 let Some(kind) = kind(name, &element) else {
-                    let message = format!("<{name}> cannot stand in a segment");
-                    self.builder.fail(Cause::Malformed, message);
-                    return document.skip();
+                    let encloses = document.read_foreign(&element, &mut self.builder);
+                    self.frames.extend(encloses.then_some(Frame::Foreign));
+                    return Ok(());
                 };
                 let own = document.read_code()?;
                 fields.code = if own.is_empty() { self.code(&element) } else { own };
@@ -166,10 +173,19 @@ impl SideReader<'_> {
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn fail_unclosed(&mut self) {
+        let message = "a segment has no end tag".to_owned();
+        self.side.fault.get_or_insert((Cause::Malformed, message));
+    }
+
+    fn end(&mut self, document: &Document<'_>) {
         match self.frames.pop() {
             Some(Frame::Enclosed(code)) => self.builder.end_enclosed(code),
+            Some(Frame::Foreign) => document.end_foreign(&mut self.builder),
             Some(Frame::Segment) => {
+                if document.end_is_missing() {
+                    self.fail_unclosed();
+                }
                 if let Some((outside, id)) = self.outside.take() {
                     let mut inner = std::mem::replace(&mut self.builder, outside);
                     if let Some(fault) = inner.take_fault() {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use crate::unit::{InlineTag, Segment, TagKind, Unit, UnitContent};
 
 use super::xliff_reader::{METADATA, NUMBER};
-use super::xml::Escaped;
+use super::xml_text::Escaped;
 use super::{FileHeader, UnitWriter, time_text};
 
 /// Writes XLIFF 2.1, a `file` for each run of units of one document.

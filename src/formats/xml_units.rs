@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::io;
 
-use crate::unit::Place;
+use crate::unit::{Cause, Diagnostic, Place};
 
-use super::xml::{Document, Position, Stop};
+use super::xml::{Document, Stop};
+use super::xml_input::Position;
+use super::xml_repair::Repair;
 use super::{Event, Format, UnitReader, broken};
 
 /// A format whose files are XML.
@@ -16,6 +18,9 @@ pub(super) trait XmlFormat {
     const FORMAT: Format;
 
     fn document(&self) -> &Document<'_>;
+
+    /// The kinds of repairs that are new since the last call.
+    fn new_repairs(&mut self) -> impl Iterator<Item = (Repair, Position)>;
 
     /// A place in the file, at the unit that is being read.
     fn place(&self, position: Position) -> Place;
@@ -35,6 +40,16 @@ impl<F: XmlFormat> XmlUnits<F> {
     pub(super) fn new(format: F) -> Self {
         Self { format, queue: VecDeque::new(), ended: false }
     }
+
+    fn note_repairs(&mut self) {
+        let new: Vec<_> = self.format.new_repairs().collect();
+        for (repair, position) in new {
+            let message = format!("{}; the same in the rest of this file", repair.message());
+            let place = self.format.place(position);
+            let notice = Diagnostic { place, cause: Cause::Malformed, message };
+            self.queue.push_back(Event::Notice(notice));
+        }
+    }
 }
 
 impl<F: XmlFormat> Iterator for XmlUnits<F> {
@@ -42,7 +57,9 @@ impl<F: XmlFormat> Iterator for XmlUnits<F> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.queue.is_empty() && !self.ended {
-            let Err(stop) = self.format.advance(&mut self.queue) else { continue };
+            let advanced = self.format.advance(&mut self.queue);
+            self.note_repairs();
+            let Err(stop) = advanced else { continue };
             self.ended = true;
             match stop {
                 Stop::End => {}

@@ -139,7 +139,7 @@ impl Plain for Posting {
     }
 }
 
-type FactNumbers = (((u64, u64), (u64, u64)), ((i64, (u32, u32)), (u32, (u32, u32))));
+type FactNumbers = (((u64, u64), (u64, u64)), ((i64, (u32, u32)), ((u32, u32), (u32, u8))));
 
 impl Plain for RowFacts {
     const BYTES: usize = FactNumbers::BYTES;
@@ -149,14 +149,15 @@ impl Plain for RowFacts {
         let content_hash = self.content_hash.number();
         let hashes = ((self.unit.0, self.source_hash), (content_hash, self.tags));
         let place = (self.changed.micros, self.neighbours.numbers());
-        (hashes, (place, (self.document, (self.author, self.revision)))).put(out);
+        let names = ((self.document, self.author), (self.revision, u8::from(self.unfinished)));
+        (hashes, (place, names)).put(out);
     }
 
     #[inline]
     fn take(bytes: &[u8]) -> Self {
-        let (((unit, source_hash), (content_hash, tags)), (place, names)) =
-            FactNumbers::take(bytes);
-        let (document, (author, revision)) = names;
+        let (hashes, (place, names)) = FactNumbers::take(bytes);
+        let ((unit, source_hash), (content_hash, tags)) = hashes;
+        let ((document, author), (revision, unfinished)) = names;
         Self {
             unit: crate::unit::UnitId(unit),
             source_hash,
@@ -167,6 +168,7 @@ impl Plain for RowFacts {
             document,
             author,
             revision,
+            unfinished: unfinished != 0,
         }
     }
 }

@@ -148,6 +148,7 @@ impl<'a> Judge<'a> {
             exact,
             differences,
             tags_differ,
+            state: if facts.unfinished { self.options.state_penalty } else { 0 },
             penalty: self.options.penalty,
         });
         let score = deductions.score();

@@ -87,6 +87,8 @@ pub struct Facts {
     pub document: String,
     /// Its author; empty when unknown.
     pub author: String,
+    /// Whether its translation is not finished.
+    pub unfinished: bool,
 }
 
 impl Facts {

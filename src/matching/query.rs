@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::text::Analysis;
 use crate::unit::{Context, Score, Timestamp, UnitId};
 
@@ -61,6 +62,8 @@ pub struct Options<'a> {
     pub limit: usize,
     /// What every hit of this memory loses, in hundredths.
     pub penalty: u16,
+    /// What a hit loses whose translation is not finished, in hundredths.
+    pub state_penalty: u16,
     /// Which units may be found.
     pub filter: Filter<'a>,
     /// Asked often; the search stops soon after it says true.
@@ -68,12 +71,13 @@ pub struct Options<'a> {
 }
 
 impl Default for Options<'_> {
-    /// 70 points or more, five hits, no penalty, no filter, never cancelled.
+    /// 70 points or more, five hits, no penalty of the memory, no filter, never cancelled.
     fn default() -> Self {
         Self {
             min_score: Score::FULL.minus_hundredths(3_000),
             limit: 5,
             penalty: 0,
+            state_penalty: STATE_PENALTY_HUNDREDTHS,
             filter: Filter::default(),
             cancelled: &|| false,
         }

@@ -26,6 +26,7 @@ pub(super) struct RowFacts {
     pub(super) document: u32,
     pub(super) author: u32,
     pub(super) revision: u32,
+    pub(super) unfinished: bool,
 }
 
 impl RowFacts {
@@ -350,7 +351,7 @@ pub(super) fn unusual_gaps(gaps: impl Iterator<Item = u32>, words: usize) -> Vec
 }
 
 fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]) -> RowFacts {
-    let Facts { source_hash, content_hash, context, changed, revision, .. } = *facts;
+    let Facts { source_hash, content_hash, context, changed, revision, unfinished, .. } = *facts;
     RowFacts {
         unit,
         source_hash,
@@ -361,6 +362,7 @@ fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]
         document,
         author,
         revision,
+        unfinished,
     }
 }
 

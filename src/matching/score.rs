@@ -9,7 +9,7 @@ use crate::text::Differences;
 use crate::unit::Score;
 
 /// Version of the score: raised whenever the same two texts may get another score than before.
-pub const SCORE_VERSION: u32 = 3;
+pub const SCORE_VERSION: u32 = 4;
 
 /// What a whole word costs in a distance: the unit of every distance of this module is 1/1000 word.
 pub const WORD_COST: u32 = 1000;
@@ -52,13 +52,15 @@ pub enum Reason {
     Other,
     /// The inline tags are not the same.
     Tags,
+    /// The translation is not finished.
+    State,
     /// The memory is trusted less.
     Penalty,
 }
 
 impl Reason {
     /// Every reason, in the order in which points are taken.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Edited,
         Self::Marks,
         Self::Tatweel,
@@ -69,6 +71,7 @@ impl Reason {
         Self::Spacing,
         Self::Other,
         Self::Tags,
+        Self::State,
         Self::Penalty,
     ];
 
@@ -85,6 +88,7 @@ impl Reason {
             Self::Spacing => "spacing",
             Self::Other => "other",
             Self::Tags => "tags",
+            Self::State => "state",
             Self::Penalty => "penalty",
         }
     }
@@ -141,6 +145,8 @@ pub(super) struct Findings {
     pub(super) exact: bool,
     pub(super) differences: Differences,
     pub(super) tags_differ: bool,
+    /// For a translation that is not finished, in hundredths.
+    pub(super) state: u16,
     /// Of the memory, in hundredths.
     pub(super) penalty: u16,
 }
@@ -163,6 +169,7 @@ pub(super) fn deductions(findings: Findings) -> Deductions {
     if !findings.exact && deductions.score() == Score::FULL {
         deductions.take(Reason::Other, DIFFERENCE_HUNDREDTHS);
     }
+    deductions.take(Reason::State, findings.state);
     deductions.take(Reason::Penalty, findings.penalty);
     deductions
 }
@@ -212,8 +219,9 @@ mod tests {
             for bits in 0..=u8::MAX {
                 for (tags_differ, penalty) in [(false, 0), (true, 0), (true, 9_990), (false, 500)] {
                     let differences = Differences::from_bits_truncate(bits);
+                    let exact = false;
                     let findings =
-                        Findings { base, exact: false, differences, tags_differ, penalty };
+                        Findings { base, exact, differences, tags_differ, state: 0, penalty };
                     let found = deductions(findings);
                     let taken: u16 = found.iter().map(|(_, points)| points).sum();
                     assert_eq!(taken + found.score().hundredths(), FULL_HUNDREDTHS);

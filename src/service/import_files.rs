@@ -5,7 +5,7 @@
 //! to the disk. A client that stops reading stops being read from; one that goes away takes the reader with it, and what
 //! was acknowledged stays.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::engine::{Batch, Batches};
-use crate::formats::{self, Format, ReadOptions};
+use crate::formats::{self, Format, ReadOptions, Unfinished};
 use crate::limits::IMPORT_FILES_MAX;
 use crate::unit::{Diagnostic, Place};
 
@@ -25,7 +25,10 @@ use super::client::{ImportAck, RejectedUnit};
 use super::convert::{check_action, counts_to_wire, parse, signed};
 use super::imports::{Course, Incoming, import, run};
 use super::proto::import_file_request::Message;
-use super::proto::{FileDiagnostic, ImportFileHeader, ImportFileRequest, ImportFileResponse};
+use super::proto::{
+    CauseCount, FileDiagnostic, ImportFileHeader, ImportFileRequest, ImportFileResponse,
+    UnfinishedAction,
+};
 use super::status::invalid;
 use super::unit_streams::Sender;
 use super::{Api, status};
@@ -77,6 +80,7 @@ pub(super) async fn file(
                 .map_err(|_| invalid("header.size_bytes", "a size is not negative"))?,
         ),
     };
+    let all_diagnostics = header.all_diagnostics;
     let (course, options) = course(&api, header)?;
     let (pieces, received) = mpsc::channel(WAITING);
     let (batches, read) = mpsc::channel(WAITING);
@@ -85,7 +89,8 @@ pub(super) async fn file(
         let pieces = Pieces { received, piece: Bytes::new(), ended: false, broken };
         read_file(pieces, &options, &batches);
     });
-    let told = Arc::new(Mutex::new(Told::default()));
+    let told = Told { all_diagnostics, ..Told::default() };
+    let told = Arc::new(Mutex::new(told));
     let tell = Arc::clone(&told);
     let batches = ReceiverStream::new(read).zip_numbers().map(move |(number, batch)| {
         let incoming = incoming(number, batch?, &told);
@@ -143,9 +148,19 @@ fn course(api: &Api, header: ImportFileHeader) -> Result<(Course, ReadOptions), 
         target_column: given(header.target_column),
         tags: !header.no_tags,
         swap: header.swap,
+        ignore_declared_languages: header.ignore_declared_languages,
+        unfinished: unfinished(header.unfinished)?,
         ..ReadOptions::new(record.source_lang, record.target_lang, "")
     };
     Ok((Course { import, check: check_action(header.check)?, verdicts: false }, options))
+}
+
+fn unfinished(action: i32) -> Result<Unfinished, Status> {
+    match UnfinishedAction::try_from(action) {
+        Ok(UnfinishedAction::Unspecified | UnfinishedAction::Skip) => Ok(Unfinished::Skip),
+        Ok(UnfinishedAction::Keep) => Ok(Unfinished::Keep),
+        Err(_) => Err(invalid("header.unfinished", &format!("there is no action {action}"))),
+    }
 }
 
 /// Hands the pieces of a file on. An error is that of a stream that broke off, and the reader has heard of it.
@@ -253,17 +268,25 @@ fn unreadable(what: &str) -> Status {
     invalid("chunk", what)
 }
 
+/// Diagnostics of each cause that are sent when the client does not ask for all.
+const EXAMPLES_MAX: u64 = 3;
+
 /// What is to be told of the batches on their way.
 #[derive(Default)]
 struct Told {
     batches: VecDeque<ToldBatch>,
     bytes_read: u64,
+    all_diagnostics: bool,
+    /// Diagnostics so far by cause, and whether they are only notices.
+    causes: BTreeMap<(String, bool), u64>,
+    unfinished: u64,
 }
 
 struct ToldBatch {
     number: u64,
     places: Vec<Place>,
     diagnostics: Vec<FileDiagnostic>,
+    unfinished: u64,
     bytes_read: u64,
 }
 
@@ -276,13 +299,16 @@ fn incoming(number: i64, batch: Option<Batch>, told: &Mutex<Told>) -> Incoming {
         diagnostic(&it.place, (it.cause.code().to_owned(), it.message.clone()), notice)
     };
     let faults = batch.rejected.iter().map(|it| fault(&it.diagnostic, false));
-    let diagnostics = faults.chain(batch.notices.iter().map(|it| fault(it, true))).collect();
+    let unfinished = batch.unfinished.len() as u64;
+    let notices = batch.notices.iter().chain(&batch.unfinished).map(|it| fault(it, true));
+    let diagnostics = faults.chain(notices).collect();
     let (units, places) =
         batch.units.into_iter().map(|unit| (Ok(unit.content), unit.place)).unzip();
     told.lock().unwrap_or_else(PoisonError::into_inner).batches.push_back(ToldBatch {
         number: u64::try_from(number).unwrap_or_default(),
         places,
         diagnostics,
+        unfinished,
         bytes_read: batch.bytes_read,
     });
     Incoming { number, units, rejected, last: false }
@@ -295,6 +321,7 @@ impl Told {
             && let Some(batch) = self.batches.pop_front()
         {
             self.bytes_read = batch.bytes_read;
+            self.unfinished += batch.unfinished;
             diagnostics.extend(batch.diagnostics);
             let own = ack.rejected.iter().filter(|it| it.batch == batch.number);
             diagnostics.extend(own.map(|it: &RejectedUnit| {
@@ -303,12 +330,28 @@ impl Told {
             }));
         }
         diagnostics.sort_by_key(|it| (it.line, it.unit));
+        diagnostics.retain(|it| self.count(it) || self.all_diagnostics);
+        let causes = self.causes.iter().map(|((cause, notice), count)| CauseCount {
+            cause: cause.clone(),
+            count: signed(*count),
+            notice: *notice,
+        });
         ImportFileResponse {
             counts: Some(counts_to_wire(ack.counts)),
             bytes_read: signed(self.bytes_read),
             diagnostics,
             complete: ack.complete,
+            causes: causes.collect(),
+            unfinished: signed(self.unfinished),
         }
+    }
+
+    /// Counts a diagnostic; whether it is one of the first of its cause.
+    fn count(&mut self, diagnostic: &FileDiagnostic) -> bool {
+        let cause = (diagnostic.cause.clone(), diagnostic.notice);
+        let count = self.causes.entry(cause).or_default();
+        *count += 1;
+        *count <= EXAMPLES_MAX
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::check::parse_language;
 use crate::engine::NewMemory;
 use crate::unit::{Lang, MemoryName};
 
@@ -22,6 +23,11 @@ use super::{Api, proto, status};
 
 const LISTING: &str = "memories";
 
+/// A language that there is.
+fn language(field: &str, text: &str) -> Result<Lang, Status> {
+    parse_language(text).map_err(|error| invalid(field, &error.to_string()))
+}
+
 #[tonic::async_trait]
 impl MemoryService for Api {
     async fn create_memory(
@@ -37,8 +43,8 @@ impl MemoryService for Api {
             name: parse("memory_id", &request.memory_id)?,
             display_name: free_text("memory.display_name", memory.display_name)?,
             description: free_text("memory.description", memory.description)?,
-            source_lang: parse("memory.source_lang", &memory.source_lang)?,
-            target_lang: parse("memory.target_lang", &memory.target_lang)?,
+            source_lang: language("memory.source_lang", &memory.source_lang)?,
+            target_lang: language("memory.target_lang", &memory.target_lang)?,
         };
         if new.source_lang == new.target_lang {
             return Err(invalid("memory.target_lang", "source and target are the same language"));

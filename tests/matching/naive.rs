@@ -166,7 +166,11 @@ fn pairs(a: &[Word], b: &[Word]) -> Vec<(usize, usize)> {
 }
 
 /// The verdict on a stored source for a query; `None` where it is no match at any score.
-pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Option<Verdict> {
+pub(super) fn judge(
+    query: &Side,
+    (source, unfinished): (&Side, bool),
+    penalty: u16,
+) -> Option<Verdict> {
     let (a, b) = (words(&query.analysis), words(&source.analysis));
     let (gaps_a, gaps_b) = (gaps(&query.analysis), gaps(&source.analysis));
     let longest = a.len().max(b.len()) as u64;
@@ -231,6 +235,7 @@ pub(super) fn judge(query: &Side, source: &Side, penalty: u16) -> Option<Verdict
     if rest == 10_000 && !exact {
         take(Reason::Other, 100);
     }
+    take(Reason::State, if unfinished { 1_000 } else { 0 });
     let score = u16::try_from(take(Reason::Penalty, penalty.into())).unwrap();
 
     let asked = [query.context.previous, query.context.next];

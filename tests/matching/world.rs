@@ -163,6 +163,7 @@ impl World {
             document: format!("d{}", self.rng.below(4)),
             author: format!("a{}", self.rng.below(3)),
             revision: unit.0 as u32,
+            unfinished: self.rng.chance(10),
         };
         let words = self.rng.below(9);
         let target = self.text(words).joined();

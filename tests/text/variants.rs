@@ -245,6 +245,7 @@ pub(super) fn judged(stored: &Analysis, query: &Analysis) -> Option<(u16, Vec<Re
         document: String::new(),
         author: String::new(),
         revision: 1,
+        unfinished: false,
     };
     let index = MemoryIndex::new();
     let entry =

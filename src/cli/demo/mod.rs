@@ -19,7 +19,7 @@ use crate::store::{LiveStore, OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
 use super::Outcome;
-use super::import_course::{Job, import_source};
+use super::import_course::{Job, TargetMemory, import_source};
 use super::import_report::{Report, Summary};
 use super::import_sources::Source;
 use super::lookup::match_block;
@@ -103,7 +103,6 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
     };
     let source = Source::Bytes("the sample memory", SAMPLE);
     let job = Job {
-        memory,
         policy: DuplicatePolicy::SkipIdentical,
         check: CheckAction::None,
         again: false,
@@ -111,7 +110,8 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
     };
     let since = Instant::now();
     let mut report = Report::default();
-    import_source(client, &job, &source, &mut report)
+    let mut memory = TargetMemory::existing(memory);
+    import_source(client, (&job, &mut memory), &source, &mut report)
         .await
         .context("importing the sample memory")?;
     report.finish(since)
