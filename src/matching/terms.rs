@@ -38,7 +38,7 @@ struct Term {
 /// The parts of an expression in the numbers of one vocabulary.
 pub(super) struct Terms {
     together: Together,
-    terms: Vec<Term>,
+    of_parts: Vec<Term>,
     /// Words that a row is laid out for: those of several parts among all terms, and tags to overlook.
     laid_out: WordSet,
     /// Which terms each part of such a word is; tags have none.
@@ -85,17 +85,17 @@ impl Terms {
         if !expression.iter().any(|part| part.is_tag) {
             parts.extend(lists.tags().iter().map(|&tag| (tag, Vec::new())));
         }
-        Self { together, terms, laid_out: WordSet::of(parts.keys()), parts }
+        Self { together, of_parts: terms, laid_out: WordSet::of(parts.keys()), parts }
     }
 
     /// Whether a part of the expression is in no stored word.
     pub(super) fn find_nothing(&self) -> bool {
-        self.terms.iter().any(|term| term.words.is_empty())
+        self.of_parts.iter().any(|term| term.words.is_empty())
     }
 
     /// The words that each part of the expression may be in.
     pub(super) fn words(&self) -> impl Iterator<Item = &[u32]> {
-        self.terms.iter().map(|term| &term.words[..])
+        self.of_parts.iter().map(|term| &term.words[..])
     }
 
     /// Where the expression stands among the words of a row.
@@ -103,17 +103,17 @@ impl Terms {
         found.clear();
         if self.together == Together::Words {
             let stands = |term: &Term| words.iter().any(|&word| term.set.contains(word));
-            if self.terms.iter().all(stands) {
-                let any = |word: u32| self.terms.iter().any(|term| term.set.contains(word));
+            if self.of_parts.iter().all(stands) {
+                let any = |word: u32| self.of_parts.iter().any(|term| term.set.contains(word));
                 let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
                 found.extend(places.map(|(place, _)| place..place + 1));
             }
         } else if words.iter().any(|&word| self.laid_out.contains(word)) {
             self.find_laid_out(words, layout, found);
         } else {
-            let length = self.terms.len();
+            let length = self.of_parts.len();
             for (place, window) in words.windows(length).enumerate() {
-                if window.iter().zip(&self.terms).all(|(&word, term)| term.set.contains(word)) {
+                if window.iter().zip(&self.of_parts).all(|(&word, term)| term.set.contains(word)) {
                     found.push(place..place + length);
                 }
             }
@@ -126,13 +126,13 @@ impl Terms {
             match self.parts.get(word) {
                 None => layout.parts.push((place, None)),
                 Some(parts) => {
-                    layout.parts.extend((0..parts.len()).map(|part| (place, Some(part))))
+                    layout.parts.extend((0..parts.len()).map(|part| (place, Some(part))));
                 }
             }
         }
-        for window in layout.parts.windows(self.terms.len()) {
+        for window in layout.parts.windows(self.of_parts.len()) {
             let fits = window.iter().enumerate().all(|(number, &(place, part))| match part {
-                None => self.terms[number].set.contains(words[place]),
+                None => self.of_parts[number].set.contains(words[place]),
                 Some(part) => self.parts[&words[place]][part].contains(&number),
             });
             if fits && let (Some(first), Some(last)) = (window.first(), window.last()) {
@@ -156,12 +156,12 @@ struct Test<'a> {
 impl Test<'_> {
     fn words(&self, lists: &WordLists, vocabulary: &Vocabulary) -> Vec<u32> {
         if self.prefix {
-            let accepts = |word: &u32| match lists.parts(*word) {
-                Some(parts) => parts.iter().any(|part| self.accepts_part(part)),
-                None => {
-                    let (folded, class) = vocabulary.texts_of(*word);
-                    self.accepts(vocabulary.text(folded), || vocabulary.text(class))
+            let accepts = |word: &u32| {
+                if let Some(parts) = lists.parts(*word) {
+                    return parts.iter().any(|part| self.accepts_part(part));
                 }
+                let (folded, class) = vocabulary.texts_of(*word);
+                self.accepts(vocabulary.text(folded), || vocabulary.text(class))
             };
             return (0..vocabulary.words_len()).filter(accepts).collect();
         }

@@ -350,20 +350,15 @@ impl Analysis {
     /// What a search compares of a token: its parts, each folded and with its class, which only words have.
     pub fn search_parts(&self, token: &Token) -> Vec<(String, Option<String>)> {
         let folded = self.folded(token);
-        match parts_of(self.class(token), self.surface(token), folded) {
-            Some(parts) => {
-                let class = |part: &str| class_of_part(part, self.english);
-                let with_class = |part: String| {
-                    let class = class(&part);
-                    (part, Some(class))
-                };
-                parts.into_iter().map(with_class).collect()
-            }
-            None => {
-                let class = (token.kind == TokenKind::Word).then(|| self.class(token).to_owned());
-                vec![(folded.to_owned(), class)]
-            }
-        }
+        let Some(parts) = parts_of(self.class(token), self.surface(token), folded) else {
+            let class = (token.kind == TokenKind::Word).then(|| self.class(token).to_owned());
+            return vec![(folded.to_owned(), class)];
+        };
+        let with_class = |part: String| {
+            let class = class_of_part(&part, self.english);
+            (part, Some(class))
+        };
+        parts.into_iter().map(with_class).collect()
     }
 
     /// What stands before the first token that counts, between two, and after the last: one more than there are.

@@ -49,14 +49,12 @@ fn split(text: &str, apart: bool, parts: &mut Vec<String>) {
             (_, part) => part,
         };
         let goes_on = match part {
-            Part::Mark => true,
             Part::Space | Part::Other => false,
-            Part::Digit if last == Part::Digit => true,
-            Part::Digit => last == Part::Letter && !apart,
+            Part::Digit if last != Part::Digit => last == Part::Letter && !apart,
             Part::Letter | Part::Ideograph | Part::Arabic if last == Part::Digit => {
                 part != Part::Arabic && !apart
             }
-            Part::Letter | Part::Ideograph | Part::Arabic => true,
+            Part::Mark | Part::Digit | Part::Letter | Part::Ideograph | Part::Arabic => true,
         };
         if let Some(from) = start
             && !goes_on
