@@ -2,6 +2,7 @@
 
 mod blocks;
 mod hamza;
+mod hostile;
 mod segments;
 mod sentences;
 mod variants;

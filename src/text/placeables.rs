@@ -1,15 +1,24 @@
 //! What is carried over rather than translated? Tags, placeholders, addresses, code.
 //!
+<<<<<<< HEAD
 //! Works on text in which digits may be of any script: `{0}` with an Arabic-Indic digit is still a placeholder. Whether
 //! `%20` and `$5` are placeholders depends on the whole text, see [`Numbered`].
+=======
+//! Works on text in which digits may be of any script: a placeholder with Arabic-Indic digits is still one. Knows nothing
+//! of words and numbers.
+//!
+//! What opens a placeable may stand at every character of a text, so no search for an end runs past the place where the next
+//! search would stop as well: the time for a text grows with its length.
+>>>>>>> cb4d992 (Tokenising takes time in proportion to the text, whatever opens a placeable in it)
 
 use super::TokenKind;
 use super::measures;
 
 /// Longest placeable: what is longer is text. Keeps the search for its end short, whatever the text.
 const PLACEABLE_BYTES_MAX: usize = 1_024;
-/// Longest e-mail address (RFC 5321, 4.5.3.1: 64 + 1 + 255).
-const EMAIL_BYTES_MAX: usize = 320;
+/// Longest parts of an e-mail address (RFC 5321, 4.5.3.1).
+const EMAIL_NAME_BYTES_MAX: usize = 64;
+const EMAIL_DOMAIN_BYTES_MAX: usize = 255;
 
 /// Which signs before plain digits make placeholders of them in a text (`%1`, `$1`), and not percentages and amounts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,16 +80,22 @@ pub(super) fn placeable(
         b'<' => found(TokenKind::Tag, tag(at)),
         b'&' => found(TokenKind::Tag, entity(at)),
         b'{' => found(TokenKind::Placeholder, braces(at)),
+<<<<<<< HEAD
         b'%' => found(TokenKind::Placeholder, printf(at, numbered.percent)),
         b'$' => found(TokenKind::Placeholder, dollar(at, numbered.dollar)),
         b'`' => found(TokenKind::Code, code_span(at)),
+=======
+        b'%' => found(TokenKind::Placeholder, printf(at)),
+        b'$' => found(TokenKind::Placeholder, dollar(at)),
+        // Backquotes open code all together or not at all (`CommonMark` 0.31, 6.1).
+        b'`' if before != Some('`') => found(TokenKind::Code, code_span(at)),
+>>>>>>> cb4d992 (Tokenising takes time in proportion to the text, whatever opens a placeable in it)
         b'(' if before == Some(']') => found(TokenKind::Url, link_target(at)),
         first
             if first.is_ascii_alphanumeric()
                 && !before.is_some_and(|it| it.is_ascii_alphanumeric()) =>
         {
-            found(TokenKind::Url, url(at))
-                .or_else(|| found(TokenKind::Email, email(Cursor::new(rest, EMAIL_BYTES_MAX))))
+            found(TokenKind::Url, url(at)).or_else(|| found(TokenKind::Email, email(rest)))
         }
         _ => None,
     }
@@ -152,7 +167,7 @@ fn shape(character: char) -> u8 {
     }
 }
 
-/// `<b>`, `</b>`, `<br/>`, `<a href="x">`, `<!-- x -->`
+/// `<b>`, `</b>`, `<br/>`, `<a href="x">`, `<!-- x -->`. Another `<` ends the search, in quotes too, as in XML.
 fn tag(mut at: Cursor) -> Option<usize> {
     at.bump();
     if matches!(at.peek(), b'/' | b'!') {
@@ -165,7 +180,7 @@ fn tag(mut at: Cursor) -> Option<usize> {
     loop {
         let shape = at.peek();
         match (quote, shape) {
-            (_, END) | (None, b'<') => return None,
+            (_, END | b'<') => return None,
             (Some(open), _) if shape == open => quote = None,
             (None, b'>') => return Some(at.place + 1),
             (None, b'"' | b'\'') if last == b'=' => quote = Some(shape),
@@ -245,10 +260,10 @@ fn code_span(mut at: Cursor) -> Option<usize> {
     }
 }
 
-/// The `(target)` of a Markdown link, after its `]`.
+/// The `(target)` of a Markdown link, after its `]`. No address holds another `]`.
 fn link_target(mut at: Cursor) -> Option<usize> {
     at.bump();
-    let length = at.skip(|it| !matches!(it, b')' | b' '));
+    let length = at.skip(|it| !matches!(it, b')' | b' ' | b']'));
     (length > 0 && at.eat(b')')).then_some(at.place)
 }
 
@@ -282,7 +297,8 @@ fn url(mut at: Cursor) -> Option<usize> {
     }
 }
 
-fn email(mut at: Cursor) -> Option<usize> {
+fn email(rest: &str) -> Option<usize> {
+    let mut at = Cursor::new(rest, EMAIL_NAME_BYTES_MAX + 1);
     let in_name = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-' | b'+');
     // A quick look first: nearly all words are none.
     let stop = at.text.bytes().find(|it| !in_name(*it));
@@ -293,11 +309,13 @@ fn email(mut at: Cursor) -> Option<usize> {
     if !at.eat(b'@') {
         return None;
     }
+    let start = at.place;
+    let mut at = Cursor::new(&rest[start..], EMAIL_DOMAIN_BYTES_MAX);
     let (mut end, mut dotted, mut has_dot) = (0, false, false);
     loop {
         let shape = at.peek();
         if !shape.is_ascii_alphanumeric() && !matches!(shape, b'.' | b'-') {
-            return (has_dot && end > 0).then_some(end);
+            return (has_dot && end > 0).then_some(start + end);
         }
         at.bump();
         if shape.is_ascii_alphanumeric() {

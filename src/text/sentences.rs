@@ -207,8 +207,10 @@ impl SentenceRules {
             rules: self,
             options,
             text,
+            leading: text.len() - text.trim_start().len(),
             start: 0,
             depth: 0,
+            next_stop: NextStop { from: 0, stop: 0, closes: false },
             seen: false,
             sentences: Vec::new(),
         }
@@ -286,13 +288,25 @@ struct Splitter<'a> {
     rules: &'a SentenceRules,
     options: SentenceOptions,
     text: &'a str,
+    /// White space before the first sentence, in bytes.
+    leading: usize,
     /// Where the sentence begins that is being read.
     start: usize,
     /// Round brackets open in it.
     depth: usize,
+    next_stop: NextStop,
     /// Whether it holds more than white space and tags.
     seen: bool,
     sentences: Vec<Sentence>,
+}
+
+/// Between two places there is neither a round bracket nor a line end; kept, so that no stretch is searched twice.
+struct NextStop {
+    from: usize,
+    /// The first bracket or line end behind, or the end of the text.
+    stop: usize,
+    /// Whether that is a closing bracket.
+    closes: bool,
 }
 
 impl Splitter<'_> {
@@ -468,7 +482,7 @@ impl Splitter<'_> {
     /// Whether the mark at `place..mark_end` ends a sentence; white space and `rest` follow.
     fn ends(&self, place: usize, mark_end: usize, rest: &str) -> bool {
         let mark = &self.text[place..mark_end];
-        let before = &self.text[self.start..place];
+        let before = &self.text[self.start.max(self.leading)..place];
         let opened = rest.trim_start_matches(|it| self.rules.marks(it).is(Kinds::OPEN));
         let Some(first) = opened.chars().next() else { return true };
         if first.is_lowercase() || rest.starts_with(NEVER_FIRST) {
@@ -483,15 +497,25 @@ impl Splitter<'_> {
     }
 
     /// Whether a round bracket is open that closes soon.
-    fn in_brackets(&self, place: usize) -> bool {
+    fn in_brackets(&mut self, place: usize) -> bool {
         if self.depth == 0 || self.text[..place].ends_with(')') {
             return false;
         }
-        let rest = &self.text[place..];
-        let ahead = rest
-            .char_indices()
-            .take_while(|(at, it)| *at < BRACKET_BYTES_MAX && !is_line_end(*it) && *it != '(');
-        ahead.into_iter().any(|(at, it)| at > 0 && it == ')')
+        let Some(first) = self.char_at(place) else { return false };
+        if first == '(' || is_line_end(first) {
+            return false;
+        }
+        let behind = place + first.len_utf8();
+        if !(self.next_stop.from..=self.next_stop.stop).contains(&behind) {
+            let mut rest = self.text[behind..].char_indices();
+            let stop = rest.find(|(_, it)| matches!(it, '(' | ')') || is_line_end(*it));
+            self.next_stop = NextStop {
+                from: behind,
+                stop: stop.map_or(self.text.len(), |(at, _)| behind + at),
+                closes: stop.is_some_and(|(_, it)| it == ')'),
+            };
+        }
+        self.next_stop.closes && self.next_stop.stop - place < BRACKET_BYTES_MAX
     }
 
     fn full_stop_ends(&self, before: &str, after: &str) -> bool {
