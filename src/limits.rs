@@ -224,3 +224,10 @@ pub const IDLE_CONNECTION_SECONDS: u64 = 3_600;
 pub const ANONYMOUS_IDLE_SECONDS: u64 = 60;
 /// Audit lines that wait for the disk before calls that would add to them have to wait: a second's worth of writes.
 pub const AUDIT_QUEUE_LINES_MAX: usize = 4_096;
+/// Words that two segments may differ in and still be a fuzzy match: no shorter one of 1,700 words is left out at 70 points, and
+/// comparing two segments takes time in proportion to their length, however long they are.
+pub const FUZZY_EDITS_MAX: usize = 512;
+/// Words of one concordance query; a longer stretch of text is a lookup.
+pub const CONCORDANCE_WORDS_MAX: usize = 100;
+/// Placeables of one match that are carried over into its target: where more differ, hardly any place is beyond doubt.
+pub const ADAPTED_PLACES_MAX: usize = 64;

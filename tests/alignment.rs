@@ -200,7 +200,7 @@ fn links(source: &str, target: &str) -> HashSet<(usize, usize)> {
     let (source_words, target_words) =
         (Analyzer::new(&ar).analyze(source), Analyzer::new(&en).analyze(target));
     let word = |text: &str, at: usize| text[..at].split(' ').count() - 1;
-    let links = link_words(&source_words, &target_words, &[builtin(&ar, &en)]);
+    let links = link_words(&source_words, &target_words, &[builtin(&ar, &en)], &|| false).unwrap();
     let places = links.iter().map(|link| {
         let here = source_words.span(&source_words.tokens()[link.source]).start;
         let there = target_words.span(&target_words.tokens()[link.target]).start;
@@ -238,7 +238,7 @@ proptest! {
     fn words_of_anything_are_linked_without_harm(source in "\\PC{0,80}", target in "[a-z0-9 .?]{0,80}") {
         let (ar, en) = langs();
         let (source, target) = (Analyzer::new(&ar).analyze(&source), Analyzer::new(&en).analyze(&target));
-        for link in link_words(&source, &target, &[builtin(&ar, &en)]) {
+        for link in link_words(&source, &target, &[builtin(&ar, &en)], &|| false).unwrap() {
             prop_assert!(link.source < source.tokens().len() && link.target < target.tokens().len());
             prop_assert!((0.0..=1.001).contains(&link.confidence));
         }

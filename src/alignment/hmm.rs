@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Cancelled, Stop};
+
 /// Jumps beyond it are as likely as this one.
 const JUMP_MAX: usize = 10;
 const BUCKETS: usize = 2 * JUMP_MAX + 1;
@@ -75,13 +77,19 @@ impl Lattice {
         self.none.clear();
     }
 
-    /// Posterior probabilities; adds the expected jumps to `counts`.
-    pub(super) fn run(&mut self, jumps: &Jumps, counts: Option<&mut JumpCounts>) {
+    /// Posterior probabilities; adds the expected jumps to `counts`. The work of one word grows with the square of the words that
+    /// it may come from, so `stop` is asked at each.
+    pub(super) fn run(
+        &mut self,
+        jumps: &Jumps,
+        counts: Option<&mut JumpCounts>,
+        stop: Stop<'_>,
+    ) -> Result<(), Cancelled> {
         let (from, to) = (self.from, self.to);
         self.posteriors.clear();
         self.posteriors.resize(from * to, 0.0);
         if from == 0 || to == 0 {
-            return;
+            return Ok(());
         }
         self.set_moves(jumps);
         let width = 2 * from + 1;
@@ -90,6 +98,9 @@ impl Lattice {
         let mut before = vec![0.0_f32; from + 1];
         before[from] = 1.0;
         for j in 0..to {
+            if stop() {
+                return Err(Cancelled);
+            }
             let row = &mut self.forward[j * width..][..width];
             let (words, nones) = row.split_at_mut(from);
             for (i, &weight) in before.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
@@ -105,7 +116,7 @@ impl Lattice {
             before.clear();
             before.extend(last_words(row, from));
         }
-        self.backward(counts);
+        self.backward(counts, stop)
     }
 
     fn set_moves(&mut self, Jumps(weights): &Jumps) {
@@ -120,7 +131,11 @@ impl Lattice {
         }
     }
 
-    fn backward(&mut self, counts: Option<&mut JumpCounts>) {
+    fn backward(
+        &mut self,
+        counts: Option<&mut JumpCounts>,
+        stop: Stop<'_>,
+    ) -> Result<(), Cancelled> {
         let (from, to, width) = (self.from, self.to, 2 * self.from + 1);
         self.meetings.clear();
         self.meetings.resize((from + 1) * from, 0.0);
@@ -130,6 +145,9 @@ impl Lattice {
         let mut told = vec![0.0_f32; from];
         let mut before: Vec<f32> = Vec::new();
         for j in (0..to).rev() {
+            if stop() {
+                return Err(Cancelled);
+            }
             let row = &self.forward[j * width..][..width];
             let posteriors = &mut self.posteriors[j * from..][..from];
             let sum: f32 = last_words(row, from).zip(&after).map(|(a, b)| a * b).sum();
@@ -171,6 +189,7 @@ impl Lattice {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -234,7 +253,7 @@ mod tests {
             lattice.none.extend((0..to).map(|j| value(j + 50) / 10.0));
             let mut counts = super::JumpCounts::default();
             let jumps = Jumps::default();
-            lattice.run(&jumps, Some(&mut counts));
+            lattice.run(&jumps, Some(&mut counts), &|| false).unwrap();
             let expected = all_ways(&lattice, &jumps, from, to);
             for (found, expected) in lattice.posteriors.iter().zip(&expected) {
                 assert!((found - expected).abs() < 1e-4, "{from} {to}: {found} {expected}");

@@ -4,12 +4,15 @@
 //! Where both directions agree, there is a link (Liang, Taskar and Klein, "Alignment by agreement", HLT-NAACL 2006). Knows
 //! nothing of documents.
 
+use std::collections::HashSet;
+
 use crate::text::Analysis;
 
 use super::hmm::{Jumps, Lattice};
 use super::lexicon::Lexicon;
 use super::pairs::{Counts, Direction, Pairs, TELLING};
 use super::side::Side;
+use super::{Cancelled, Stop};
 
 /// Words that stand for each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,7 +35,15 @@ const UNKNOWN: f32 = 0.1;
 
 /// Links between the tokens of a sentence and those of its translation, in order of the source. What stands beyond the first
 /// five hundred tokens has none.
-pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -> Vec<WordLink> {
+///
+/// # Errors
+/// [`Cancelled`] when `stop` says so.
+pub fn link_words(
+    source: &Analysis,
+    target: &Analysis,
+    lexicons: &[&Lexicon],
+    stop: Stop<'_>,
+) -> Result<Vec<WordLink>, Cancelled> {
     let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
     let pairs = Pairs::new(&source, &target, lexicons, &Counts::default(), (TELLING, TELLING));
     // The lexicon that has seen most knows best how words move.
@@ -41,11 +52,11 @@ pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -
     let mut lattice = Lattice::default();
     let mut run = |from: &[u32], to: &[u32], direction: &Direction, jumps: &Jumps| {
         fill(&mut lattice, from, to, direction);
-        lattice.run(jumps, None);
-        std::mem::take(&mut lattice.posteriors)
+        lattice.run(jumps, None, stop)?;
+        Ok(std::mem::take(&mut lattice.posteriors))
     };
-    let forward = run(from, to, &pairs.forward, &jumps.0);
-    let backward = run(to, from, &pairs.backward, &jumps.1);
+    let forward = run(from, to, &pairs.forward, &jumps.0)?;
+    let backward = run(to, from, &pairs.backward, &jumps.1)?;
     let (mut links, mut weaker) = (Vec::new(), Vec::new());
     for (i, &source) in at_source.iter().enumerate() {
         for (j, &target) in at_target.iter().enumerate() {
@@ -60,8 +71,12 @@ pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -
     }
     // What is left on both sides most often belongs together.
     weaker.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    let mut linked_sources: HashSet<usize> = links.iter().map(|it| it.source).collect();
+    let mut linked_targets: HashSet<usize> = links.iter().map(|it| it.target).collect();
     for link in weaker {
-        if links.iter().all(|it: &WordLink| it.source != link.source && it.target != link.target) {
+        if !linked_sources.contains(&link.source) && !linked_targets.contains(&link.target) {
+            linked_sources.insert(link.source);
+            linked_targets.insert(link.target);
             links.push(link);
         }
     }
@@ -70,7 +85,7 @@ pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -
         (a.source, a.target).cmp(&(b.source, b.target)).then(b.confidence.total_cmp(&a.confidence))
     });
     links.dedup_by_key(|link| (link.source, link.target));
-    links
+    Ok(links)
 }
 
 /// Both texts taken apart, by the vocabularies of the lexicons; for each term, the number of its token.

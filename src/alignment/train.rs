@@ -353,7 +353,7 @@ impl<'a> Learning<'a> {
                 let column = places.iter().skip(j).step_by(there.len());
                 lattice.emissions.extend(column.map(|&at| self.probabilities[at as usize]));
             }
-            lattice.run(jumps, Some(&mut met));
+            lattice.run(jumps, Some(&mut met), stop)?;
             if here.is_empty() {
                 continue;
             }

@@ -275,7 +275,7 @@ fn write_tsv(
 
 /// By what every installation knows: no memory is opened.
 fn by_itself(pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
-    let (source, target) = pair.sides();
+    let (source, target) = pair.sides(&|| false)?;
     let lexicon = builtin(&pair.source_lang, &pair.target_lang);
     let bar = WorkBar::new();
     let mut show = |done: f32| bar.show("aligning", done.into());

@@ -84,7 +84,7 @@ impl Links {
         for pair in pairs {
             let (source, target) = (analyzers.0.analyze(&pair.0), analyzers.1.analyze(&pair.1));
             let points = |text: &str, bytes: usize| text[..bytes].chars().count();
-            let links = link_words(&source, &target, &lexicons);
+            let links = link_words(&source, &target, &lexicons, &|| false)?;
             let sure =
                 links.iter().filter(|link| f64::from(link.confidence) >= self.min_confidence);
             let starts = sure.map(|link| {

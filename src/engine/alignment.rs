@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::alignment::{Bead, Cancelled, Side, WordLink, align_document, link_words};
+use crate::alignment::{Bead, Cancelled, Side, Stop, WordLink, align_document, link_words};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::RequestKey;
 use crate::text::{Analysis, Analyzer};
@@ -113,11 +113,21 @@ pub struct AlignedPair {
 
 impl DocumentPair {
     /// Both sides, ready to be aligned.
-    pub fn sides(&self) -> (Side, Side) {
+    ///
+    /// # Errors
+    /// [`Cancelled`] when `stop` says so.
+    pub fn sides(&self, stop: Stop<'_>) -> Result<(Side, Side), Cancelled> {
         let side = |sentences: &[String], lang| {
-            Side::new(sentences.iter().map(String::as_str), &Analyzer::new(lang))
+            let mut sentences = sentences.iter();
+            let mut stopped = false;
+            let unless_stopped = std::iter::from_fn(|| {
+                stopped = stop();
+                sentences.next().filter(|_| !stopped).map(String::as_str)
+            });
+            let side = Side::new(unless_stopped, &Analyzer::new(lang));
+            if stopped { Err(Cancelled) } else { Ok(side) }
         };
-        (side(&self.source, &self.source_lang), side(&self.target, &self.target_lang))
+        Ok((side(&self.source, &self.source_lang)?, side(&self.target, &self.target_lang)?))
     }
 
     /// The texts of a bead.
@@ -157,8 +167,8 @@ impl Engine {
         let langs = (&pair.source_lang, &pair.target_lang);
         let taught = self.taught(&pair.memories, langs, cancel, learning)?;
         let lexicons = lexicons(langs, &taught);
-        let (source, target) = pair.sides();
         let stop = || cancel.is_cancelled();
+        let (source, target) = pair.sides(&stop).map_err(|Cancelled| EngineError::Cancelled)?;
         self.bulk
             .install(|| align_document(&source, &target, &lexicons, &stop, &mut |it| aligning(it)))
             .map_err(|Cancelled| EngineError::Cancelled)
@@ -267,7 +277,9 @@ impl Engine {
                 }
             };
             let analyses = (analyzers.0.analyze(&source), analyzers.1.analyze(&target));
-            let links = link_words(&analyses.0, &analyses.1, &lexicons);
+            let stop = || cancel.is_cancelled();
+            let links = link_words(&analyses.0, &analyses.1, &lexicons, &stop);
+            let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
             let links = links.iter().map(|link| spans(link, &analyses.0, &analyses.1)).collect();
             aligned.push(AlignedWords { source, target, links });
         }
@@ -312,10 +324,12 @@ impl Engine {
         memory: &super::memory::Memory,
         (source, target): (&Analysis, &Analysis),
         tokens: &[bool],
-    ) -> Vec<Range<usize>> {
+        cancel: &Cancel,
+    ) -> Result<Vec<Range<usize>>, EngineError> {
         let (known, record) = (self.known(memory), memory.record());
         let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
-        let links = link_words(source, target, &lexicons);
+        let links = link_words(source, target, &lexicons, &|| cancel.is_cancelled());
+        let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
         let mut answering = vec![false; target.tokens().len()];
         for link in links.iter().filter(|link| tokens[link.source]) {
             answering[link.target] = true;
@@ -333,7 +347,7 @@ impl Engine {
             }
             last = Some(number);
         }
-        spans
+        Ok(spans)
     }
 }
 

@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::check::check_text;
+use crate::limits::CONCORDANCE_WORDS_MAX;
 use crate::matching::{Expression, Filter, Page, Passage, Place, SameWord, Side, Together};
 use crate::text::Analyzer;
-use crate::unit::{MemoryName, Unit, UnitId};
+use crate::unit::{MemoryName, Unit};
 
 use super::Engine;
 use super::error::EngineError;
@@ -133,6 +134,7 @@ impl Engine {
             .ok_or_else(|| {
             EngineError::invalid("text", "there is no word in it; punctuation is not searched")
         })?;
+        check_words("text", &expression)?;
         let cancelled = || cancel.is_cancelled();
         for _ in 0..RETRIES_MAX {
             let search = |filter: Filter<'_>| {
@@ -143,7 +145,7 @@ impl Engine {
             let mut found = found.map_err(|_| EngineError::Cancelled)?;
             let more = found.len() > limit;
             found.truncate(limit);
-            if let Some(passages) = self.read_passages(memory, found, side, analyzer)? {
+            if let Some(passages) = self.read_passages(memory, found, (side, analyzer), cancel)? {
                 return Ok((passages, more));
             }
         }
@@ -155,14 +157,17 @@ impl Engine {
         &self,
         memory: &Memory,
         found: Vec<Passage>,
-        side: Side,
-        analyzer: &Analyzer,
+        (side, analyzer): (Side, &Analyzer),
+        cancel: &Cancel,
     ) -> Result<Option<Vec<(Place, FoundPassage)>>, EngineError> {
-        let ids: Vec<UnitId> = found.iter().map(|passage| passage.place.unit).collect();
-        let units = self.store.units(memory.key, &ids)?;
         let name = memory.record().name;
-        let read = found.into_iter().zip(units).map(|(passage, unit)| {
-            let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision)?;
+        let read = found.into_iter().map(|passage| {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            let unit = self.store.units(memory.key, &[passage.place.unit])?.pop().flatten();
+            let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision);
+            let Some(unit) = unit else { return Ok(None) };
             let segment = match side {
                 Side::Source => &unit.content.source,
                 Side::Target => &unit.content.target,
@@ -177,8 +182,21 @@ impl Engine {
                     Some(words.get(tokens.start)?.start..words.get(tokens.end - 1)?.end)
                 })
                 .collect();
-            Some((passage.place, FoundPassage { memory: name.clone(), unit, highlights }))
+            let passage = (passage.place, FoundPassage { memory: name.clone(), unit, highlights });
+            Ok(Some(passage))
         });
-        Ok(read.collect())
+        read.collect()
     }
+}
+
+/// A query of many words would be compared with every word of every segment.
+pub(super) fn check_words(field: &str, expression: &Expression) -> Result<(), EngineError> {
+    let words = expression.words_len();
+    if words <= CONCORDANCE_WORDS_MAX {
+        return Ok(());
+    }
+    let what = format!(
+        "{words} words; at most {CONCORDANCE_WORDS_MAX} are searched, and a longer text is looked up instead"
+    );
+    Err(EngineError::invalid(field, what))
 }

@@ -9,6 +9,7 @@ use crate::matching::{Expression, Filter, Page, SameWord, Side, Together};
 use crate::unit::{MemoryName, Unit, UnitId};
 
 use super::Engine;
+use super::concordance::check_words;
 use super::error::EngineError;
 use super::filter::UnitFilter;
 use super::lookup::Cancel;
@@ -115,6 +116,7 @@ fn units_with(memory: &Memory, text: &str, cancel: &Cancel) -> Result<Vec<UnitId
         else {
             continue;
         };
+        check_words("query", &expression)?;
         searched = true;
         let filter = Filter::default();
         let page = Page { after: None, limit: usize::MAX, filter, cancelled: &cancelled };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::check::check_segment;
+use crate::limits::ADAPTED_PLACES_MAX;
 use crate::matching::{
     Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, adapt, changed_placeables,
     compare, merge,
@@ -209,11 +210,13 @@ impl Search<'_> {
         &self,
         segment: &QuerySegment,
     ) -> Result<Option<(MatchKind, Score)>, EngineError> {
+        self.go_on()?;
         let hits = self.search(&self.query(segment).1)?;
         Ok(hits.first().map(|(_, hit)| (hit.kind, hit.score)))
     }
 
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
+        self.go_on()?;
         let (analysis, query) = self.query(segment);
         for _ in 0..RETRIES_MAX {
             let hits = self.search(&query)?;
@@ -222,6 +225,11 @@ impl Search<'_> {
             }
         }
         Err(EngineError::changing())
+    }
+
+    /// Fails when the caller has given up.
+    fn go_on(&self) -> Result<(), EngineError> {
+        if self.cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
     }
 
     /// All chosen memories have the same languages, so one analysis serves them all.
@@ -277,53 +285,74 @@ impl Search<'_> {
         for (number, chosen) in self.chosen.iter().enumerate() {
             let of_memory = hits.iter().filter(|(memory, _)| *memory == number);
             let ids: Vec<UnitId> = of_memory.map(|(_, hit)| hit.unit).collect();
-            for unit in self.engine.store.units(chosen.memory.key, &ids)?.into_iter().flatten() {
-                units.insert((number, unit.id), unit);
+            for some in ids.chunks(UNITS_PER_LOOK) {
+                self.go_on()?;
+                for unit in self.engine.store.units(chosen.memory.key, some)?.into_iter().flatten()
+                {
+                    units.insert((number, unit.id), unit);
+                }
             }
         }
         let mut found = Vec::with_capacity(hits.len());
         for (number, hit) in hits {
-            let Some(unit) = units.remove(&(*number, hit.unit)) else {
+            // The time of its change says nothing: clients set it as they like.
+            let unit = units.remove(&(*number, hit.unit));
+            let Some(unit) = unit.filter(|unit| short_revision(unit.revision) == hit.revision) else {
                 return Ok(None);
             };
-            // The time of its change says nothing: clients set it as they like.
-            if short_revision(unit.revision) != hit.revision {
-                return Ok(None);
-            }
-            let source = self.analyzers().source.analyze_segment(&unit.content.source);
-            let comparison = compare(query, &source);
-            let changed = changed_placeables(query, &source, &comparison.pairs);
-            let (mut adapted, mut to_change) = (None, Vec::new());
-            if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
-                let text = &unit.content.target.text;
-                let target = self.analyzers().target.analyze_segment(&unit.content.target);
-                if !changed.is_empty() {
-                    adapted = adapt(query, &source, &target, text, &changed);
-                }
-                let edited = edited(&source, &comparison.edited_source_tokens);
-                let memory = &self.chosen[*number].memory;
-                to_change = self.engine.answering(memory, (&source, &target), &edited);
-            }
-            found.push(FoundMatch {
-                memory: self.chosen[*number].name.clone(),
-                kind: hit.kind,
-                score: hit.score,
-                deductions: hit.deductions,
-                edits: comparison.edits,
-                adapted,
-                to_change,
-                unit,
-            });
+            self.go_on()?;
+            found.push(self.explain(*number, hit, unit, query)?);
         }
         Ok(Some(found))
     }
+
+    /// A match with its edits and what they mean for its target.
+    fn explain(
+        &self,
+        number: usize,
+        hit: &Hit,
+        unit: Unit,
+        query: &Analysis,
+    ) -> Result<FoundMatch, EngineError> {
+        let source = self.analyzers().source.analyze_segment(&unit.content.source);
+        let comparison = compare(query, &source, &|| self.cancel.is_cancelled());
+        let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
+        let changed = changed_placeables(query, &source, &comparison.pairs);
+        let (mut adapted, mut to_change) = (None, Vec::new());
+        if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
+            self.go_on()?;
+            let text = &unit.content.target.text;
+            let target = self.analyzers().target.analyze_segment(&unit.content.target);
+            if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
+                adapted = adapt(query, &source, &target, text, &changed);
+            }
+            let edited = edited(&source, &comparison.edited_source_tokens);
+            let memory = &self.chosen[number].memory;
+            to_change = self.engine.answering(memory, (&source, &target), &edited, self.cancel)?;
+        }
+        Ok(FoundMatch {
+            memory: self.chosen[number].name.clone(),
+            kind: hit.kind,
+            score: hit.score,
+            deductions: hit.deductions,
+            edits: comparison.edits,
+            adapted,
+            to_change,
+            unit,
+        })
+    }
 }
+
+/// Units read from the store between two looks at whether the caller has given up.
+const UNITS_PER_LOOK: usize = 16;
 
 /// Which tokens are edited, from the numbers of those that count.
 fn edited(source: &Analysis, numbers: &[usize]) -> Vec<bool> {
     let mut counted = 0..;
     let tokens = source.tokens().iter().map(|token| {
-        token.kind.counts() && counted.next().is_some_and(|number| numbers.contains(&number))
+        // The numbers are in order.
+        token.kind.counts()
+            && counted.next().is_some_and(|number| numbers.binary_search(&number).is_ok())
     });
     tokens.collect()
 }

@@ -156,9 +156,11 @@ pub(super) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
         return 0;
     }
     let mut hasher = Xxh3::new();
+    // Worked out once: a segment may have as many tags as words.
+    let starts: Vec<usize> = scan.words().map(|word| scan.span(word).start).collect();
     for tag in &segment.tags {
         let offset = tag.offset_bytes as usize;
-        let before = scan.words().filter(|word| scan.span(word).start < offset).count();
+        let before = starts.partition_point(|start| *start < offset);
         hasher.update(&(before as u64).to_le_bytes());
         hasher.update(&[tag.kind as u8]);
         hasher.update(tag.label.as_bytes());

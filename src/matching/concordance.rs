@@ -17,6 +17,7 @@ use super::query::{Cancelled, Filter};
 use super::rows::{Rows, length_u32};
 use super::sets::{Set, Snapshot};
 use super::terms::{Layout, Terms};
+use super::ticker::Ticker;
 use super::vocabulary::Vocabulary;
 
 /// Which text of the units.
@@ -111,6 +112,11 @@ impl Expression {
         (!parts.is_empty()).then_some(Self { side, together, same, parts })
     }
 
+    /// How many words it has, each part of a composed one counted.
+    pub fn words_len(&self) -> usize {
+        self.parts.len()
+    }
+
     /// In which text it is looked for.
     pub fn side(&self) -> Side {
         self.side
@@ -134,7 +140,10 @@ pub(super) fn search(
     if page.limit == 0 || terms.find_nothing() {
         return Ok(Vec::new());
     }
-    let search = Search { expression, terms, page, gate: Gate::new(page.filter, vocabulary) };
+    let gate = Gate::new(page.filter, vocabulary);
+    let ticker = Ticker::new(page.cancelled);
+    let mut search = Search { expression, terms, page, gate, ticker };
+    search.ticker.look()?;
     let mut open = Vec::new();
     let mut walks = Vec::new();
     for set in snapshot.largest_first() {
@@ -173,6 +182,7 @@ struct Search<'a> {
     terms: Terms,
     page: &'a Page<'a>,
     gate: Gate<'a>,
+    ticker: Ticker<'a>,
 }
 
 /// A way through the rows of a sealed set.
@@ -209,15 +219,12 @@ impl Search<'_> {
     }
 
     /// The next passage of a set.
-    fn next(&self, walk: &mut Walk<'_>) -> Result<Option<Passage>, Cancelled> {
+    fn next(&mut self, walk: &mut Walk<'_>) -> Result<Option<Passage>, Cancelled> {
         let rows = walk.set.rows();
         while let Some(block) = walk.blocks.next_from(walk.row / walk.block_rows) {
-            if (self.page.cancelled)() {
-                return Err(Cancelled);
-            }
             let start = walk.row.max(block * walk.block_rows);
             for row in start..rows.len().min((block + 1) * walk.block_rows) {
-                if let Some(passage) = self.read(walk.set, row, &mut walk.found) {
+                if let Some(passage) = self.read(walk.set, row, &mut walk.found)? {
                     walk.row = row + 1;
                     return Ok(Some(passage));
                 }
@@ -228,30 +235,36 @@ impl Search<'_> {
     }
 
     /// All passages of a set that is not sealed, in any order.
-    fn read_open(&self, set: &Set, passages: &mut Vec<Passage>) -> Result<(), Cancelled> {
-        if (self.page.cancelled)() {
-            return Err(Cancelled);
-        }
+    fn read_open(&mut self, set: &Set, passages: &mut Vec<Passage>) -> Result<(), Cancelled> {
         let mut found = Found::default();
-        let read = (0..set.rows().len()).filter_map(|row| self.read(set, row, &mut found));
-        let behind = |passage: &Passage| self.page.after.is_none_or(|after| passage.place > after);
-        passages.extend(read.filter(behind));
+        for row in 0..set.rows().len() {
+            let passage = self.read(set, row, &mut found)?;
+            let is_behind = |it: &Passage| self.page.after.is_none_or(|after| it.place > after);
+            passages.extend(passage.filter(is_behind));
+        }
         Ok(())
     }
 
-    fn read(&self, set: &Set, row: usize, found: &mut Found) -> Option<Passage> {
+    fn read(
+        &mut self,
+        set: &Set,
+        row: usize,
+        found: &mut Found,
+    ) -> Result<Option<Passage>, Cancelled> {
         let rows = set.rows();
         let words = side(rows, self.expression.side).get(row);
+        // Every word may be compared with every term.
+        self.ticker.tick((words.len() + 1) * self.terms.words().count())?;
         self.terms.find(words, &mut found.layout, &mut found.places);
         if found.places.is_empty() || !set.is_live(row) {
-            return None;
+            return Ok(None);
         }
         let facts = rows.facts(row);
-        (self.gate.lets_through(facts) && self.gate.accepts(facts)).then(|| Passage {
+        Ok((self.gate.lets_through(facts) && self.gate.accepts(facts)).then(|| Passage {
             place: place(rows, row),
             revision: facts.revision,
             tokens: found.places.clone(),
-        })
+        }))
     }
 }
 

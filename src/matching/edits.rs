@@ -8,6 +8,8 @@ use crate::text::{Analysis, Token};
 
 use super::align::Step;
 use super::form::{Form, substitution_cost};
+use super::query::Cancelled;
+use super::ticker::Ticker;
 
 /// How two places differ; the query is what the stored source would have to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,9 +60,16 @@ pub struct Comparison {
 }
 
 /// Compares a query with the source of a unit.
-pub fn compare(query: &Analysis, source: &Analysis) -> Comparison {
+///
+/// # Errors
+/// [`Cancelled`] when `cancelled`, which is asked often, says so.
+pub fn compare(
+    query: &Analysis,
+    source: &Analysis,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Comparison, Cancelled> {
     let sides = Sides { query: Side::new(query), source: Side::new(source) };
-    let steps = sides.query.form.align(&sides.source.form);
+    let steps = sides.query.form.align(&sides.source.form, &mut Ticker::new(cancelled))?;
     let mut drawing = Drawing::default();
     let mut comparison =
         Comparison { pairs: vec![None; sides.source.form.len()], ..Comparison::default() };
@@ -96,7 +105,7 @@ pub fn compare(query: &Analysis, source: &Analysis) -> Comparison {
         sides.draw_gap(i, j, &mut drawing);
     }
     comparison.edits = drawing.edits;
-    comparison
+    Ok(comparison)
 }
 
 struct Sides {

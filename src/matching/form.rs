@@ -9,7 +9,9 @@ use crate::text::Analysis;
 
 use super::align::{self, Step};
 use super::levenshtein::Matcher;
+use super::query::Cancelled;
 use super::score::{GRADED_CHARS_MAX, NUMBER_COST, WORD_COST, graded_cost};
+use super::ticker::{NEVER, Ticker};
 
 /// One side of a comparison.
 #[derive(Debug, Clone, Default)]
@@ -123,10 +125,13 @@ impl Form {
     }
 
     /// The alignment of two forms that the score is worked out from.
-    pub(super) fn align(&self, other: &Self) -> Vec<Step> {
-        align::align((self.len(), other.len()), &mut |i, j| {
-            substitution_cost(self.token(i), other.token(j))
-        })
+    pub(super) fn align(
+        &self,
+        other: &Self,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Vec<Step>, Cancelled> {
+        let mut cost = |i, j| substitution_cost(self.token(i), other.token(j));
+        align::align((self.len(), other.len()), &mut cost, ticker)
     }
 
     fn store(&mut self, string: &str) -> (u32, u32) {
@@ -173,6 +178,6 @@ pub(super) fn same_class_cost(a: (&str, bool), b: (&str, bool)) -> u32 {
     if longest > GRADED_CHARS_MAX {
         return WORD_COST;
     }
-    let distance = Matcher::new(&a).distance(&b, u32::MAX).unwrap_or(u32::MAX);
-    graded_cost(distance, longest)
+    let distance = Matcher::new(&a).distance(&b, u32::MAX, &mut Ticker::new(NEVER));
+    graded_cost(distance.ok().flatten().unwrap_or(u32::MAX), longest)
 }

@@ -10,9 +10,10 @@ use crate::text::{Differences, gap_differences, token_differences};
 use crate::unit::Score;
 
 use super::align::{self, Step};
-use super::query::{Filter, Hit, MatchKind, Options, Query};
+use super::query::{Cancelled, Filter, Hit, MatchKind, Options, Query};
 use super::rows::{Neighbours, Row, RowFacts, UnusualGap, usual_gap};
-use super::score::{Findings, WORD_COST, base_hundredths, deductions, distance_max};
+use super::score::{Findings, NUMBER_COST, WORD_COST, base_hundredths, deductions, distance_max};
+use super::ticker::Ticker;
 use super::vocabulary::{Numbers, UNKNOWN, Vocabulary};
 
 /// A query in the numbers of one memory, with its options.
@@ -47,12 +48,25 @@ impl Bench {
     }
 }
 
+/// Costs that are kept: more than any query of usual length asks for.
+const GRADED_MAX: usize = 1 << 16;
+
 impl Graded {
     pub(super) fn cost(&mut self, judge: &Judge<'_>, token: usize, form: u32) -> u32 {
+        let asked = judge.query.form.token(token);
+        // A text full of numbers would ask for each pair of them.
+        if asked.number_like && judge.vocabulary.is_number_like(form) {
+            return NUMBER_COST;
+        }
         let key = (super::rows::length_u32(token), form);
-        *self.costs.entry(key).or_insert_with(|| {
-            judge.vocabulary.same_class_cost(judge.query.form.token(token), form)
-        })
+        if let Some(&cost) = self.costs.get(&key) {
+            return cost;
+        }
+        let cost = judge.vocabulary.same_class_cost(asked, form);
+        if self.costs.len() < GRADED_MAX {
+            self.costs.insert(key, cost);
+        }
+        cost
     }
 }
 
@@ -85,7 +99,14 @@ impl<'a> Judge<'a> {
 
     /// The hit that a stored segment makes, if its base is at least `base_min` (which is no less than the one of the
     /// options), it reaches the wanted score and passes the filter.
-    pub(super) fn hit(&self, row: Row<'_>, bench: &mut Bench, base_min: u16) -> Option<Hit> {
+    pub(super) fn hit(
+        &self,
+        row: Row<'_>,
+        bench: &mut Bench,
+        base_min: u16,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Option<Hit>, Cancelled> {
+        ticker.tick(row.words.len())?;
         bench.stored.clear();
         bench.stored.extend(row.words.iter().map(|&word| self.vocabulary.numbers(word)));
         let longest = self.numbers.len().max(bench.stored.len());
@@ -96,14 +117,15 @@ impl<'a> Judge<'a> {
             // No filter stands on the bound but this one: the distance need not be known when it is too large.
             let most = distance_max(base_min.min(10_000), longest);
             let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
-            let distance =
-                align::distance((self.numbers.len(), stored.len()), most, &mut cost, rows)?;
+            let lengths = (self.numbers.len(), stored.len());
+            let distance = align::distance(lengths, most, &mut cost, rows, ticker)?;
+            let Some(distance) = distance else { return Ok(None) };
             base_hundredths(distance, longest)
         };
         if base < base_min {
-            return None;
+            return Ok(None);
         }
-        self.finish(row.facts, stored, row.gaps, base, graded)
+        self.finish(row.facts, (stored, row.gaps), base, graded, ticker)
     }
 
     /// What token `i` of the query costs in place of a stored one.
@@ -129,19 +151,22 @@ impl<'a> Judge<'a> {
     pub(super) fn finish(
         &self,
         facts: &RowFacts,
-        stored: &[Numbers],
-        gaps: &[UnusualGap],
+        (stored, gaps): (&[Numbers], &[UnusualGap]),
         base: u16,
         graded: &mut Graded,
-    ) -> Option<Hit> {
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Option<Hit>, Cancelled> {
         if !self.gate.lets_through(facts) {
-            return None;
+            return Ok(None);
         }
         let same_text =
             base == 10_000 && self.same_words(stored) && self.same_gaps(gaps, stored.len());
         let tags_differ = facts.tags != self.query.form.tags();
-        let differences =
-            if same_text { Differences::default() } else { self.differences(stored, gaps, graded) };
+        let differences = if same_text {
+            Differences::default()
+        } else {
+            self.differences(stored, gaps, graded, ticker)?
+        };
         let exact = same_text && !tags_differ;
         let deductions = deductions(Findings {
             base,
@@ -153,7 +178,7 @@ impl<'a> Judge<'a> {
         });
         let score = deductions.score();
         if score < self.options.min_score || !self.gate.accepts(facts) {
-            return None;
+            return Ok(None);
         }
         let kind = match exact {
             true if self.neighbours.found_in(facts.neighbours) => MatchKind::Context,
@@ -163,7 +188,7 @@ impl<'a> Judge<'a> {
         let RowFacts { unit, changed, revision, .. } = *facts;
         let penalty = self.options.penalty;
         let pair = facts.identity().pair();
-        Some(Hit { unit, kind, score, deductions, penalty, changed, revision, pair })
+        Ok(Some(Hit { unit, kind, score, deductions, penalty, changed, revision, pair }))
     }
 
     fn same_words(&self, stored: &[Numbers]) -> bool {
@@ -185,9 +210,10 @@ impl<'a> Judge<'a> {
         stored: &[Numbers],
         gaps: &[UnusualGap],
         graded: &mut Graded,
-    ) -> Differences {
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Differences, Cancelled> {
         let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
-        let steps = align::align((self.numbers.len(), stored.len()), &mut cost);
+        let steps = align::align((self.numbers.len(), stored.len()), &mut cost, ticker)?;
         let token = |i: usize, j: usize| {
             let (asked, stored) = (self.numbers[i], stored[j]);
             if asked.form != stored.form || asked.word == stored.word {
@@ -206,7 +232,7 @@ impl<'a> Judge<'a> {
             }
             gap_differences(self.query.form.gap(i).canonical, self.vocabulary.gap(number).canonical)
         };
-        differences_along(&steps, (self.numbers.len(), stored.len()), token, gap)
+        Ok(differences_along(&steps, (self.numbers.len(), stored.len()), token, gap))
     }
 }
 

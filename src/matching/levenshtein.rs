@@ -2,7 +2,10 @@
 //!
 //! Myers, "A fast bit-vector algorithm for approximate string matching based on dynamic programming" (J. ACM 46, 1999) in
 //! the block form of Hyyrö (2003), with Ukkonen's band: only blocks that touch a diagonal within the cut-off are computed.
-//! Knows nothing of what the symbols are: characters or token classes.
+//! What is kept of a pattern grows with its length alone. Knows nothing of what the symbols are: characters or token classes.
+
+use super::query::Cancelled;
+use super::ticker::Ticker;
 
 /// Bits of a block.
 const BLOCK: usize = 64;
@@ -12,10 +15,14 @@ const BLOCK: usize = 64;
 pub(super) struct Matcher {
     length: usize,
     blocks: usize,
-    /// Open addressing, a power of two: symbol and 1 + its row in `masks`; a row of 0 is an empty slot.
+    /// Open addressing, a power of two: symbol and 1 + its row; a row of 0 is an empty slot.
     slots: Vec<(u32, u32)>,
-    /// One row of `blocks` words for each distinct symbol: a bit for each position at which it stands.
-    masks: Vec<u64>,
+    /// Where the masks of each row end in `masks`.
+    ends: Vec<u32>,
+    /// Row by row, the blocks in which its symbol stands, in order, and a bit for each position there.
+    masks: Vec<(u32, u64)>,
+    /// While a pattern is set: the last block of each row.
+    last_blocks: Vec<u32>,
 }
 
 /// State of one block of rows in the current column.
@@ -43,17 +50,53 @@ impl Matcher {
         self.blocks = pattern.len().div_ceil(BLOCK).max(1);
         self.slots.clear();
         self.slots.resize((2 * pattern.len()).next_power_of_two().max(4), (0, 0));
-        self.masks.clear();
+        self.ends.clear();
+        let mut last_blocks = std::mem::take(&mut self.last_blocks);
+        last_blocks.clear();
+        // Each row's masks are counted first, then set in their place.
         for (position, &symbol) in pattern.iter().enumerate() {
             let slot = self.slot(symbol);
             if self.slots[slot].1 == 0 {
-                self.masks.resize(self.masks.len() + self.blocks, 0);
-                let rows = self.masks.len() / self.blocks;
-                self.slots[slot] = (symbol, u32::try_from(rows).unwrap_or(u32::MAX));
+                self.ends.push(0);
+                last_blocks.push(u32::MAX);
+                self.slots[slot] = (symbol, number(self.ends.len()));
             }
             let row = self.slots[slot].1 as usize - 1;
-            self.masks[row * self.blocks + position / BLOCK] |= 1 << (position % BLOCK);
+            let block = number(position / BLOCK);
+            self.ends[row] += u32::from(std::mem::replace(&mut last_blocks[row], block) != block);
         }
+        let mut sum = 0;
+        for end in &mut self.ends {
+            (*end, sum) = (sum, sum + *end);
+        }
+        self.masks.clear();
+        self.masks.resize(sum as usize, (0, 0));
+        last_blocks.fill(u32::MAX);
+        for (position, &symbol) in pattern.iter().enumerate() {
+            let row = self.slots[self.slot(symbol)].1 as usize - 1;
+            let block = number(position / BLOCK);
+            // The end of a row is where its next mask goes.
+            self.ends[row] += u32::from(std::mem::replace(&mut last_blocks[row], block) != block);
+            let mask = &mut self.masks[self.ends[row] as usize - 1];
+            mask.0 = block;
+            mask.1 |= 1 << (position % BLOCK);
+        }
+        self.last_blocks = last_blocks;
+    }
+
+    /// The bits of a symbol in a pattern of one block: then each row has one mask.
+    fn mask(&self, symbol: u32) -> u64 {
+        let row = self.slots[self.slot(symbol)].1 as usize;
+        row.checked_sub(1).map_or(0, |row| self.masks[row].1)
+    }
+
+    /// The blocks in which a symbol stands, with its bits there.
+    fn masks_of(&self, symbol: u32) -> &[(u32, u64)] {
+        let Some(row) = (self.slots[self.slot(symbol)].1 as usize).checked_sub(1) else {
+            return &[];
+        };
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.masks[start..self.ends[row] as usize]
     }
 
     /// The slot that holds the symbol, or the empty one where it would go.
@@ -66,24 +109,24 @@ impl Matcher {
         slot
     }
 
-    /// Where the symbol stands in the pattern, as the first word of its bit row; 0 when it does not.
-    fn first_mask(&self, symbol: u32) -> u64 {
-        let row = self.slots[self.slot(symbol)].1 as usize;
-        if row == 0 { 0 } else { self.masks[(row - 1) * self.blocks] }
-    }
-
     /// The edit distance to `text`, or `None` when it is above `most`.
-    pub(super) fn distance(&self, text: &[u32], most: u32) -> Option<u32> {
+    pub(super) fn distance(
+        &self,
+        text: &[u32],
+        most: u32,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Option<u32>, Cancelled> {
         if self.length.abs_diff(text.len()) > most as usize {
-            return None;
+            return Ok(None);
         }
         if self.length == 0 || text.is_empty() {
-            return u32::try_from(self.length.max(text.len())).ok();
+            return Ok(u32::try_from(self.length.max(text.len())).ok());
         }
         if self.blocks == 1 {
-            self.distance_short(text, most)
+            ticker.tick(text.len())?;
+            Ok(self.distance_short(text, most))
         } else {
-            self.distance_long(text, most)
+            self.distance_long(text, most, ticker)
         }
     }
 
@@ -93,7 +136,7 @@ impl Matcher {
         let mut block = Block { up: !0, down: 0, score: u32::try_from(self.length).ok()? };
         let mut left = u32::try_from(text.len()).ok()?;
         for &symbol in text {
-            block.advance(self.first_mask(symbol), 1, last);
+            block.advance(self.mask(symbol), 1, last);
             left -= 1;
             // Every column that is left lowers the value by one at best.
             if block.score > most.saturating_add(left) {
@@ -103,7 +146,12 @@ impl Matcher {
         (block.score <= most).then_some(block.score)
     }
 
-    fn distance_long(&self, text: &[u32], most: u32) -> Option<u32> {
+    fn distance_long(
+        &self,
+        text: &[u32],
+        most: u32,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Option<u32>, Cancelled> {
         let most_rows = most as usize;
         let height = |block: usize| {
             if block + 1 == self.blocks { self.length - block * BLOCK } else { BLOCK }
@@ -116,21 +164,28 @@ impl Matcher {
             while blocks.len() < wanted {
                 let above = blocks.last().map_or(column, |block| block.score as usize);
                 // Below the band nothing is known; one more a row is never too low.
-                let score = u32::try_from(above + height(blocks.len())).ok()?;
+                let score = number(above + height(blocks.len()));
                 blocks.push(Block { up: !0, down: 0, score });
             }
             first = first.max(column.saturating_sub(most_rows) / BLOCK).min(blocks.len() - 1);
-            let row = self.slots[self.slot(symbol)].1 as usize;
+            ticker.tick(blocks.len() - first)?;
+            let masks = self.masks_of(symbol);
+            let from = masks.partition_point(|&(block, _)| (block as usize) < first);
+            let mut masks = masks[from..].iter().peekable();
             // Above the band too: one more a column is never too low.
             let mut carry = 1;
-            for (number, block) in blocks.iter_mut().enumerate().skip(first) {
-                let mask = if row == 0 { 0 } else { self.masks[(row - 1) * self.blocks + number] };
-                carry = block.advance(mask, carry, 1 << (height(number) - 1));
+            for (at, block) in blocks.iter_mut().enumerate().skip(first) {
+                let mask = masks.next_if(|mask| mask.0 as usize == at).map_or(0, |mask| mask.1);
+                carry = block.advance(mask, carry, 1 << (height(at) - 1));
             }
         }
-        let score = blocks.last().filter(|_| blocks.len() == self.blocks)?.score;
-        (score <= most).then_some(score)
+        let whole = blocks.last().filter(|_| blocks.len() == self.blocks);
+        Ok(whole.map(|block| block.score).filter(|&score| score <= most))
     }
+}
+
+fn number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 impl Block {
@@ -173,6 +228,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Matcher;
+    use crate::matching::ticker::{NEVER, Ticker};
+
+    fn distance(a: &[u32], b: &[u32], most: u32) -> Option<u32> {
+        Matcher::new(a).distance(b, most, &mut Ticker::new(NEVER)).unwrap()
+    }
 
     /// The textbook recurrence.
     fn naive(a: &[u32], b: &[u32]) -> u32 {
@@ -211,17 +271,24 @@ mod tests {
         #[test]
         fn agrees_with_the_recurrence_at_every_cut_off((a, b) in edited(), most in 0_u32..40) {
             let truth = naive(&a, &b);
-            let matcher = Matcher::new(&a);
-            prop_assert_eq!(matcher.distance(&b, u32::MAX), Some(truth));
-            prop_assert_eq!(matcher.distance(&b, most), Some(truth).filter(|&truth| truth <= most));
-            prop_assert_eq!(matcher.distance(&b, truth), Some(truth));
-            prop_assert_eq!(Matcher::new(&b).distance(&a, most), Some(truth).filter(|&truth| truth <= most));
+            prop_assert_eq!(distance(&a, &b, u32::MAX), Some(truth));
+            prop_assert_eq!(distance(&a, &b, most), Some(truth).filter(|&truth| truth <= most));
+            prop_assert_eq!(distance(&a, &b, truth), Some(truth));
+            prop_assert_eq!(distance(&b, &a, most), Some(truth).filter(|&truth| truth <= most));
         }
 
         #[test]
         fn agrees_on_unrelated_sequences(a in prop::collection::vec(0_u32..9, 0..200), b in prop::collection::vec(0_u32..9, 0..200), most in 0_u32..200) {
             let truth = naive(&a, &b);
-            prop_assert_eq!(Matcher::new(&a).distance(&b, most), Some(truth).filter(|&truth| truth <= most));
+            prop_assert_eq!(distance(&a, &b, most), Some(truth).filter(|&truth| truth <= most));
         }
+    }
+
+    #[test]
+    fn a_pattern_of_different_symbols_takes_memory_in_proportion() {
+        let pattern: Vec<u32> = (0..50_000).collect();
+        let matcher = Matcher::new(&pattern);
+        assert_eq!(matcher.masks.len(), pattern.len());
+        assert_eq!(distance(&pattern, &pattern[3..], 10), Some(3));
     }
 }

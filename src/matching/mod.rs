@@ -29,6 +29,7 @@ mod search;
 mod sets;
 mod signature;
 mod terms;
+mod ticker;
 mod vocabulary;
 
 use crate::unit::{Context, Timestamp, UnitId};

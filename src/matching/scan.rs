@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use super::judge::{Bench, Judge, reachable};
 use super::query::{Best, Cancelled, Hit};
 use super::sets::Snapshot;
+use super::ticker::Ticker;
 
-/// Segments between two looks at the flag that cancels; some milliseconds.
+/// Segments that one thread judges at a time.
 const SEGMENTS_PER_STEP: usize = 2_048;
 
 /// The best hits of a snapshot, by judging every live segment on every core.
@@ -36,15 +37,15 @@ fn scan_step(
     from: usize,
     judge: &Judge<'_>,
 ) -> Result<Vec<Hit>, Cancelled> {
-    if (judge.options.cancelled)() {
-        return Err(Cancelled);
-    }
+    let mut ticker = Ticker::new(judge.options.cancelled);
+    ticker.look()?;
     let mut bench = Bench::default();
     let mut best = Best::new(judge.options.limit);
     snapshot.each_live(set, from, from + SEGMENTS_PER_STEP, &mut |row| {
-        if let Some(hit) = judge.hit(row, &mut bench, judge.base_min()) {
+        if let Some(hit) = judge.hit(row, &mut bench, judge.base_min(), &mut ticker)? {
             best.push(hit);
         }
-    });
+        Ok(())
+    })?;
     Ok(best.finish())
 }

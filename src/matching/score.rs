@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::FUZZY_EDITS_MAX;
 use crate::text::Differences;
 use crate::unit::Score;
 
@@ -182,12 +183,14 @@ pub(super) fn base_hundredths(distance: u32, longest: usize) -> u16 {
     FULL_HUNDREDTHS - u16::try_from(lost).map_or(FULL_HUNDREDTHS, |lost| lost.min(FULL_HUNDREDTHS))
 }
 
-/// The largest distance that leaves at least `base` hundredths: the inverse of [`base_hundredths`].
+/// The largest distance of a match with at least `base` hundredths: the inverse of [`base_hundredths`], but never more than
+/// [`FUZZY_EDITS_MAX`] words.
 pub(super) fn distance_max(base: u16, longest: usize) -> u32 {
     let lost = u64::from(FULL_HUNDREDTHS.saturating_sub(base));
     // floor((20·D + m) / 2m) ≤ lost  ⇔  20·D ≤ m·(2·lost + 1) − 1
     let distance = ((longest as u64) * (2 * lost + 1)).saturating_sub(1) / 20;
-    u32::try_from(distance).unwrap_or(u32::MAX)
+    let most = u64::from(WORD_COST) * FUZZY_EDITS_MAX as u64;
+    u32::try_from(distance.min(most)).unwrap_or(u32::MAX)
 }
 
 /// What a token costs in place of another of the same class, given the distance of their folded forms in characters and
@@ -208,7 +211,9 @@ mod tests {
             for base in [0, 1, 4_999, 5_000, 6_999, 7_000, 7_001, 9_876, 9_999, 10_000] {
                 let most = distance_max(base, longest);
                 assert!(base_hundredths(most, longest) >= base, "{longest} {base}");
-                assert!(base == 0 || base_hundredths(most + 1, longest) < base, "{longest} {base}");
+                let is_longest = most == WORD_COST * u32::try_from(FUZZY_EDITS_MAX).unwrap();
+                let next = base_hundredths(most + 1, longest);
+                assert!(base == 0 || is_longest || next < base, "{longest} {base}");
             }
         }
     }

@@ -14,6 +14,7 @@ use super::query::{Best, Cancelled, Hit};
 use super::rows::length_u32;
 use super::sets::{Set, Snapshot};
 use super::signature::QuerySignature;
+use super::ticker::Ticker;
 use super::vocabulary::UNKNOWN;
 
 /// What a search did, for those who measure it.
@@ -66,8 +67,6 @@ pub(super) struct Scratch {
     pub(super) work: SearchWork,
 }
 
-/// Rows judged one by one between two looks at the flag that cancels: well below a millisecond.
-const STEPS_PER_LOOK: usize = 4_096;
 /// Postings read in one go.
 const PIECE: usize = 512;
 
@@ -87,7 +86,10 @@ pub(super) fn search(
         return Ok(None);
     }
     scratch.bench.begin();
-    let mut search = Search { judge, best: Best::new(judge.options.limit), base: 0, scratch };
+    let mut ticker = Ticker::new(judge.options.cancelled);
+    ticker.look()?;
+    let best = Best::new(judge.options.limit);
+    let mut search = Search { judge, best, base: 0, ticker, scratch };
     search.begin();
     search.raise();
     // The largest first: what it holds raises the bound for all others.
@@ -105,6 +107,7 @@ struct Search<'a, 'q> {
     best: Best,
     /// Least base of a hit that would still count.
     base: u16,
+    ticker: Ticker<'a>,
     scratch: &'a mut Scratch,
 }
 
@@ -120,33 +123,30 @@ impl Search<'_, '_> {
         raised
     }
 
-    fn look_at_flag(&self) -> Result<(), Cancelled> {
-        if (self.judge.options.cancelled)() { Err(Cancelled) } else { Ok(()) }
-    }
-
     /// Judges every live row from one to before another that has a length that can do.
     fn one_by_one(&mut self, set: &Set, from: usize, to: usize) -> Result<(), Cancelled> {
         let length = self.judge.numbers.len();
         for row in from..to {
-            if (row - from).is_multiple_of(STEPS_PER_LOOK) {
-                self.look_at_flag()?;
-            }
+            self.ticker.tick(8)?;
             let stored = set.rows().length(row);
             let can_do =
                 if length == 0 { stored == 0 } else { self.scratch.bounds.of(stored).is_some() };
             if can_do && set.is_live(row) {
-                self.judge(set, row);
+                self.judge(set, row)?;
             }
         }
         Ok(())
     }
 
-    fn judge(&mut self, set: &Set, row: usize) {
-        if let Some(hit) = self.judge.hit(set.rows().row(row), &mut self.scratch.bench, self.base) {
+    fn judge(&mut self, set: &Set, row: usize) -> Result<(), Cancelled> {
+        let row = set.rows().row(row);
+        let bench = &mut self.scratch.bench;
+        if let Some(hit) = self.judge.hit(row, bench, self.base, &mut self.ticker)? {
             self.scratch.work.hits += 1;
             self.best.push(hit);
             self.raise();
         }
+        Ok(())
     }
 
     fn sealed(&mut self, set: &Set, postings: &Postings) -> Result<(), Cancelled> {
@@ -172,7 +172,7 @@ impl Search<'_, '_> {
             }
             // A class that no row of the set has comes first, and has no postings.
             if let Some(class) = key.checked_sub(1) {
-                self.look_at_flag()?;
+                self.ticker.tick(PIECE)?;
                 let lengths = shortest..end;
                 match postings.directory(class) {
                     [] => self.short_list(set, postings, class, (rank, place), lengths)?,
@@ -190,7 +190,7 @@ impl Search<'_, '_> {
                         }
                     }
                 }
-                self.look_at_waiting(set, postings, rank);
+                self.look_at_waiting(set, postings, rank)?;
             }
         }
         Ok(())
@@ -265,14 +265,12 @@ impl Search<'_, '_> {
         let Some(places) = places(place, bounds, small) else { return Ok(()) };
         let near = near(of_length, &places);
         for piece in near.chunks(PIECE) {
-            if near.len() > PIECE {
-                self.look_at_flag()?;
-            }
+            self.ticker.tick(piece.len())?;
             // The bound may have risen meanwhile; it may even leave out this length, or this token.
             let Some(bounds) = self.bounds(length as usize, rank) else { break };
             self.scratch.gather(piece, bounds, small, &places, length);
             if self.scratch.waiting.len() >= WAITING_MAX {
-                self.look_at_waiting(set, postings, rank);
+                self.look_at_waiting(set, postings, rank)?;
             }
         }
         Ok(())
@@ -280,7 +278,12 @@ impl Search<'_, '_> {
 
     /// Looks at the rows that wait for it: signatures in one go, so that the memory can bring several at a time, then those
     /// that are left one by one.
-    fn look_at_waiting(&mut self, set: &Set, postings: &Postings, rank: usize) {
+    fn look_at_waiting(
+        &mut self,
+        set: &Set,
+        postings: &Postings,
+        rank: usize,
+    ) -> Result<(), Cancelled> {
         let Scratch { waiting, work, unknown, bounds, signature, .. } = &mut *self.scratch;
         work.candidates += waiting.len() as u64;
         waiting.retain(|&(row, length)| {
@@ -299,12 +302,16 @@ impl Search<'_, '_> {
             classes.clear();
             let words = set.rows().words().get(row).iter();
             classes.extend(words.map(|&word| self.judge.vocabulary.numbers(word).class));
-            if set.is_live(row) && matcher.distance(classes, bounds.edits_max).is_some() {
+            if !set.is_live(row) {
+                continue;
+            }
+            if matcher.distance(classes, bounds.edits_max, &mut self.ticker)?.is_some() {
                 self.scratch.work.after_distance += 1;
-                self.judge(set, row);
+                self.judge(set, row)?;
             }
         }
         self.scratch.waiting.clear();
+        Ok(())
     }
 
     /// What is asked of rows of a length that are found by a token of this rank in the query.

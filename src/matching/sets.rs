@@ -12,6 +12,7 @@ use super::concordance::Side;
 use super::hashes::Identity;
 use super::occurrences::Occurrences;
 use super::postings::Postings;
+use super::query::Cancelled;
 use super::rows::{Row, Rows, length_u32};
 use super::vocabulary::Vocabulary;
 
@@ -108,14 +109,15 @@ impl Snapshot {
         set: usize,
         from: usize,
         to: usize,
-        show: &mut dyn FnMut(Row<'_>),
-    ) {
+        show: &mut dyn FnMut(Row<'_>) -> Result<(), Cancelled>,
+    ) -> Result<(), Cancelled> {
         let set = &self.sets[set];
         for number in from..to.min(set.rows.len()) {
             if !set.dead.contains(number) {
-                show(set.rows.row(number));
+                show(set.rows.row(number))?;
             }
         }
+        Ok(())
     }
 }
 

@@ -192,6 +192,11 @@ impl Vocabulary {
         }
     }
 
+    /// Whether a stored form is that of a number or its like.
+    pub(super) fn is_number_like(&self, form: u32) -> bool {
+        self.forms.get(form).is_some_and(|entry| entry.number_like)
+    }
+
     /// What a token costs in place of a stored form of its class that is not its own.
     pub(super) fn same_class_cost(&self, token: Token<'_>, form: u32) -> u32 {
         let stored = self

@@ -1,15 +1,10 @@
 //! What is carried over rather than translated? Tags, placeholders, addresses, code.
 //!
-<<<<<<< HEAD
 //! Works on text in which digits may be of any script: `{0}` with an Arabic-Indic digit is still a placeholder. Whether
 //! `%20` and `$5` are placeholders depends on the whole text, see [`Numbered`].
-=======
-//! Works on text in which digits may be of any script: a placeholder with Arabic-Indic digits is still one. Knows nothing
-//! of words and numbers.
 //!
 //! What opens a placeable may stand at every character of a text, so no search for an end runs past the place where the next
 //! search would stop as well: the time for a text grows with its length.
->>>>>>> cb4d992 (Tokenising takes time in proportion to the text, whatever opens a placeable in it)
 
 use super::TokenKind;
 use super::measures;
@@ -80,16 +75,10 @@ pub(super) fn placeable(
         b'<' => found(TokenKind::Tag, tag(at)),
         b'&' => found(TokenKind::Tag, entity(at)),
         b'{' => found(TokenKind::Placeholder, braces(at)),
-<<<<<<< HEAD
         b'%' => found(TokenKind::Placeholder, printf(at, numbered.percent)),
         b'$' => found(TokenKind::Placeholder, dollar(at, numbered.dollar)),
-        b'`' => found(TokenKind::Code, code_span(at)),
-=======
-        b'%' => found(TokenKind::Placeholder, printf(at)),
-        b'$' => found(TokenKind::Placeholder, dollar(at)),
         // Backquotes open code all together or not at all (`CommonMark` 0.31, 6.1).
         b'`' if before != Some('`') => found(TokenKind::Code, code_span(at)),
->>>>>>> cb4d992 (Tokenising takes time in proportion to the text, whatever opens a placeable in it)
         b'(' if before == Some(']') => found(TokenKind::Url, link_target(at)),
         first
             if first.is_ascii_alphanumeric()

@@ -204,7 +204,8 @@ impl BenchAlign {
             let word = |text: &str, at: usize| text[..at].split(' ').count() - 1;
             let start =
                 |analysis: &crate::text::Analysis, token: &Token| analysis.span(token).start;
-            let links = link_words(&source, &target, lexicons).into_iter().map(|link| {
+            let links = link_words(&source, &target, lexicons, &|| false)?;
+            let links = links.into_iter().map(|link| {
                 let here = start(&source, &source.tokens()[link.source]);
                 let there = start(&target, &target.tokens()[link.target]);
                 (word(&pair.source, here), word(&pair.target, there))

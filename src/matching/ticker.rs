@@ -1,0 +1,40 @@
+//! Stops long work soon after its caller has given up: work is counted, and the caller's flag is read at every so many steps.
+
+use super::query::Cancelled;
+
+/// Steps between two looks at the flag. A step is a cell of a table or a row that is passed over: some nanoseconds.
+const STEPS_PER_LOOK: usize = 1 << 16;
+
+/// Counts the steps of one piece of work.
+pub(super) struct Ticker<'a> {
+    cancelled: &'a (dyn Fn() -> bool + Sync),
+    left: usize,
+}
+
+impl<'a> Ticker<'a> {
+    pub(super) fn new(cancelled: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Self { cancelled, left: STEPS_PER_LOOK }
+    }
+
+    /// Counts steps; fails when the caller has given up.
+    #[inline]
+    pub(super) fn tick(&mut self, steps: usize) -> Result<(), Cancelled> {
+        match self.left.checked_sub(steps) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => self.look(),
+        }
+    }
+
+    /// Reads the flag now.
+    #[cold]
+    pub(super) fn look(&mut self) -> Result<(), Cancelled> {
+        self.left = STEPS_PER_LOOK;
+        if (self.cancelled)() { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+/// For work so small that nobody waits for its end.
+pub(super) const NEVER: &(dyn Fn() -> bool + Sync) = &|| false;
