@@ -17,7 +17,7 @@ use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, MemoryName};
 
 use super::alignment::at_most;
-use super::convert::{memory_name, parse, request_id, signed, span, unit_name, unit_to_wire};
+use super::convert::{CodePoints, memory_name, parse, request_id, signed, unit_name, unit_to_wire};
 use super::lookups::CancelOnDrop;
 use super::proto::align_documents_response::Message as AlignMessage;
 use super::proto::check_units_response::Message as CheckMessage;
@@ -101,9 +101,12 @@ impl Api {
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
         let linked = self
-            .run(move |engine| engine.align_words((&langs.0, &langs.1), &memories, pairs, &cancel))
+            .run(move |engine| {
+                let linked = engine.align_words((&langs.0, &langs.1), &memories, pairs, &cancel)?;
+                Ok(linked.into_iter().map(linked_pair).collect())
+            })
             .await?;
-        Ok(AlignWordsResponse { pairs: linked.into_iter().map(linked_pair).collect() })
+        Ok(AlignWordsResponse { pairs: linked })
     }
 
     pub(super) fn train_stream(
@@ -333,12 +336,14 @@ fn text_pair(index: usize, pair: WordPair) -> Result<TextPair, Status> {
 }
 
 fn linked_pair(pair: AlignedWords) -> LinkedPair {
+    let (source, target) = (CodePoints::new(&pair.source), CodePoints::new(&pair.target));
     let links = pair.links.iter().map(|link| WordLink {
-        source: Some(span(&pair.source, &link.source)),
-        target: Some(span(&pair.target, &link.target)),
+        source: Some(source.span(&link.source)),
+        target: Some(target.span(&link.target)),
         confidence: link.confidence.into(),
     });
-    LinkedPair { links: links.collect(), source: pair.source, target: pair.target }
+    let links = links.collect();
+    LinkedPair { links, source: pair.source, target: pair.target }
 }
 
 fn summary(taught: &Taught) -> LexiconSummary {

@@ -9,7 +9,7 @@ use crate::unit::UnitId;
 
 use super::client::PassageInfo;
 use super::convert::{
-    memory_name, page_size, span, span_info, stored_unit, unit_filter, unit_filter_to_wire,
+    CodePoints, memory_name, page_size, span_info, stored_unit, unit_filter, unit_filter_to_wire,
     unit_name, unit_to_wire,
 };
 use super::lookups::CancelOnDrop;
@@ -36,9 +36,11 @@ impl Api {
         let side = settings.side;
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
-        let page =
-            self.run(move |engine| engine.concordance(&settings, after, limit, &cancel)).await?;
-        Ok(response(page, side, |position| PageToken::new(position).to_text(&secret, &listing)))
+        self.run(move |engine| {
+            let page = engine.concordance(&settings, after, limit, &cancel)?;
+            Ok(response(page, side, |position| PageToken::new(position).to_text(&secret, &listing)))
+        })
+        .await
     }
 }
 
@@ -92,7 +94,8 @@ fn response(
             Side::Source => &content.source.text,
             Side::Target => &content.target.text,
         };
-        let highlights = passage.highlights.iter().map(|bytes| span(text, bytes)).collect();
+        let points = CodePoints::new(text);
+        let highlights = passage.highlights.iter().map(|bytes| points.span(bytes)).collect();
         ConcordanceHit { highlights, unit: Some(unit_to_wire(&passage.memory, passage.unit)) }
     });
     SearchConcordanceResponse {

@@ -87,15 +87,47 @@ pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// Code points before a byte of a text.
-pub(super) fn code_points(text: &str, bytes: usize) -> i32 {
-    let before = text.get(..bytes).unwrap_or(text);
-    i32::try_from(before.chars().count()).unwrap_or(i32::MAX)
+/// Counts code points before the bytes of a text: with one pass over it, however many places are asked for.
+pub(super) struct CodePoints<'a> {
+    text: &'a [u8],
+    /// Code points before each block.
+    before: Vec<i32>,
 }
 
-/// Bytes of a text as a span of code points.
-pub(super) fn span(text: &str, bytes: &Range<usize>) -> proto::Span {
-    proto::Span { start: code_points(text, bytes.start), end: code_points(text, bytes.end) }
+/// Bytes that are counted anew at each question.
+const POINTS_BLOCK_BYTES: usize = 256;
+
+impl<'a> CodePoints<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let text = text.as_bytes();
+        let mut sum = 0;
+        let before = text.chunks(POINTS_BLOCK_BYTES).map(|block| {
+            let before = sum;
+            sum += begun_in(block);
+            before
+        });
+        Self { text, before: before.collect() }
+    }
+
+    /// Code points before a byte.
+    pub(super) fn at(&self, bytes: usize) -> i32 {
+        let bytes = bytes.min(self.text.len());
+        // The end of a text of whole blocks has none of its own.
+        let block = (bytes / POINTS_BLOCK_BYTES).min(self.before.len().saturating_sub(1));
+        let before = self.before.get(block).copied().unwrap_or_default();
+        before + begun_in(&self.text[block * POINTS_BLOCK_BYTES..bytes])
+    }
+
+    /// Bytes as a span of code points.
+    pub(super) fn span(&self, bytes: &Range<usize>) -> proto::Span {
+        proto::Span { start: self.at(bytes.start), end: self.at(bytes.end) }
+    }
+}
+
+/// Code points that begin in some bytes of a text.
+fn begun_in(bytes: &[u8]) -> i32 {
+    let begun = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    i32::try_from(begun).unwrap_or(i32::MAX)
 }
 
 /// A span as the client shows it.
@@ -192,11 +224,15 @@ fn tag_kind_to_wire(kind: TagKind) -> proto::TagKind {
 }
 
 pub(super) fn segment_to_wire(segment: Segment) -> proto::Segment {
+    if segment.tags.is_empty() {
+        return proto::Segment { text: segment.text, tags: Vec::new() };
+    }
+    let points = CodePoints::new(&segment.text);
     let tags = segment
         .tags
         .into_iter()
         .map(|tag| proto::InlineTag {
-            offset: code_points(&segment.text, tag.offset_bytes as usize),
+            offset: points.at(tag.offset_bytes as usize),
             kind: tag_kind_to_wire(tag.kind).into(),
             pair: tag.pair,
             match_id: tag.match_id,

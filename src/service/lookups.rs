@@ -1,7 +1,5 @@
 //! The calls of `LookupService`, and its messages for the client.
 
-use std::time::Duration;
-
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -17,7 +15,7 @@ use crate::unit::Score;
 
 use super::client::{EditInfo, MatchInfo, SubstitutionInfo};
 use super::convert::{
-    memory_name, segment, segment_to_wire, span, span_info, stored_unit, unit_filter,
+    CodePoints, memory_name, segment, segment_to_wire, span_info, stored_unit, unit_filter,
     unit_filter_to_wire, unit_name, unit_to_wire,
 };
 use super::imports::check_lang;
@@ -162,28 +160,11 @@ impl Api {
         settings: LookupSettings,
         segments: Vec<QuerySegment>,
     ) -> Result<Vec<SegmentMatches>, Status> {
-        // One segment is answered in less time than it takes to hand it to another thread and back; what turns out to take
-        // longer is begun again there, where it holds up nobody.
-        if segments.len() == 1
-            && settings.max_matches <= AT_ONCE_MATCHES_MAX
-            && !settings.exhaustive
-        {
-            let soon = Cancel::after(AT_ONCE_TIME);
-            match found(self.engine()?, &settings, &segments, &soon) {
-                Err(EngineError::Cancelled) => {}
-                done => return done.map_err(status::from_engine),
-            }
-        }
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
         self.run(move |engine| found(engine, &settings, &segments, &cancel)).await
     }
 }
-
-/// How long a lookup may take on a thread that serves connections.
-const AT_ONCE_TIME: Duration = Duration::from_millis(5);
-/// Matches read from the store on such a thread.
-const AT_ONCE_MATCHES_MAX: usize = 10;
 
 /// Looks segments up. Blocks.
 fn found(
@@ -248,19 +229,22 @@ fn points(hundredths: u16) -> f64 {
 
 fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
     let content = &found.unit.content;
-    let (source, target) = (&content.source.text, &content.target.text);
+    let query = CodePoints::new(&query.segment.text);
+    let source = CodePoints::new(&content.source.text);
+    let target = CodePoints::new(&content.target.text);
     let edits = found.edits.iter().map(|edit| proto::Edit {
         kind: edit_kind(edit.kind).into(),
-        query: Some(span(&query.segment.text, &edit.query)),
-        source: Some(span(source, &edit.source)),
+        query: Some(query.span(&edit.query)),
+        source: Some(source.span(&edit.source)),
     });
     let adapted_text = found.adapted.as_ref().map_or("", |adapted| &adapted.text);
+    let adapted = CodePoints::new(adapted_text);
     let substitutions = found.adapted.iter().flat_map(|adapted| &adapted.substitutions);
     let substitutions = substitutions.map(|it| proto::Substitution {
-        query: Some(span(&query.segment.text, &it.query)),
-        source: Some(span(source, &it.source)),
-        target: Some(span(target, &it.target)),
-        adapted: Some(span(adapted_text, &it.adapted)),
+        query: Some(query.span(&it.query)),
+        source: Some(source.span(&it.source)),
+        target: Some(target.span(&it.target)),
+        adapted: Some(adapted.span(&it.adapted)),
     });
     let substitutions = substitutions.collect();
     proto::Match {
@@ -277,7 +261,7 @@ fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
         edits: edits.collect(),
         adapted_target: adapted_text.to_owned(),
         substitutions,
-        to_change: found.to_change.iter().map(|bytes| span(target, bytes)).collect(),
+        to_change: found.to_change.iter().map(|bytes| target.span(bytes)).collect(),
         unit: Some(unit_to_wire(&found.memory, found.unit)),
     }
 }

@@ -186,7 +186,7 @@ impl Api {
         let stopping =
             self.stopping.is_cancelled().then(|| "the server is shutting down".to_owned());
         Standing {
-            trouble: stopping.or_else(|| engine.poisoned().map(|_| STORE_POISONED.to_owned())),
+            trouble: stopping.or_else(|| trouble(engine)),
             memories: memories.len(),
             units: memories.iter().map(|memory| memory.unit_count).sum(),
             sequence: engine.watch_sequence().borrow().0,
@@ -209,3 +209,12 @@ impl Api {
             .map_err(|error| status::internal(&format!("a call failed: {error}")))?
     }
 }
+
+/// Why the store is not fit to be used; where and how, the log says.
+fn trouble(engine: &Engine) -> Option<String> {
+    let poisoned = engine.poisoned().map(|_| STORE_POISONED.to_owned());
+    poisoned.or_else(|| engine.damaged().map(|_| STORE_DAMAGED.to_owned()))
+}
+
+/// What is said of a store of which not everything can be read.
+const STORE_DAMAGED: &str = "the store is damaged: some of what was stored cannot be read; the server's log says what was found";

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::engine::{Engine, Wanted};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::Secret;
-use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
+use crate::unit::{MemoryName, UnitContent, UnitId};
 
 use super::convert::{
     expected_revision, memory_name, page_size, request_id, unit_content, unit_filter, unit_name,
@@ -22,7 +22,7 @@ use super::proto::{
 use super::status::invalid;
 use super::unit_streams::{ExportStream, ImportFileStream, ImportStream, WatchStream};
 use super::update_mask::unit_patch;
-use super::{Api, status};
+use super::{Api, proto, status};
 
 #[tonic::async_trait]
 impl UnitService for Api {
@@ -33,10 +33,9 @@ impl UnitService for Api {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
         let content = unit_content("unit", request.unit.unwrap_or_default())?;
-        let (memory, units) =
+        let units =
             self.create(memory, vec![content], &request.request_id, |_| "unit".to_owned()).await?;
-        let unit = units.into_iter().next().map(|unit| unit_to_wire(&memory, unit));
-        Ok(Response::new(CreateUnitResponse { unit }))
+        Ok(Response::new(CreateUnitResponse { unit: units.into_iter().next() }))
     }
 
     async fn batch_create_units(
@@ -58,10 +57,9 @@ impl UnitService for Api {
             .enumerate()
             .map(|(index, unit)| unit_content(&format!("units[{index}]"), unit))
             .collect::<Result<_, _>>()?;
-        let (memory, units) = self
+        let units = self
             .create(memory, contents, &request.request_id, |index| format!("units[{index}]"))
             .await?;
-        let units = units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect();
         Ok(Response::new(BatchCreateUnitsResponse { units }))
     }
 
@@ -70,9 +68,9 @@ impl UnitService for Api {
         request: Request<GetUnitRequest>,
     ) -> Result<Response<GetUnitResponse>, Status> {
         let (memory, id) = unit_name("name", &request.into_inner().name)?;
-        let name = memory.clone();
-        let unit = self.run(move |engine| engine.unit(&name, id)).await?;
-        Ok(Response::new(GetUnitResponse { unit: Some(unit_to_wire(&memory, unit)) }))
+        let unit =
+            self.run(move |engine| Ok(unit_to_wire(&memory, engine.unit(&memory, id)?))).await?;
+        Ok(Response::new(GetUnitResponse { unit: Some(unit) }))
     }
 
     async fn list_units(
@@ -84,16 +82,18 @@ impl UnitService for Api {
         let size = page_size(request.page_size)?;
         let listing = UnitListing::new(self.engine()?, &memory)?;
         let after = listing.position("page_token", &request.page_token)?;
-        let name = memory.clone();
-        let mut units = self.run(move |engine| engine.units(&name, after, size + 1)).await?;
-        let more = units.len() > size;
-        units.truncate(size);
-        let next_page_token = match units.last() {
-            Some(last) if more => listing.cursor(last.id),
-            _ => String::new(),
-        };
-        let units = units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect();
-        Ok(Response::new(ListUnitsResponse { units, next_page_token }))
+        let page = self.run(move |engine| {
+            let mut units = engine.units(&memory, after, size + 1)?;
+            let more = units.len() > size;
+            units.truncate(size);
+            let next_page_token = match units.last() {
+                Some(last) if more => listing.cursor(last.id),
+                _ => String::new(),
+            };
+            let units = units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect();
+            Ok(ListUnitsResponse { units, next_page_token })
+        });
+        page.await.map(Response::new)
     }
 
     async fn update_unit(
@@ -106,11 +106,11 @@ impl UnitService for Api {
         let expected = expected_revision("unit.revision", unit.revision)?;
         let request_id = request_id("request_id", &request.request_id)?;
         let patch = unit_patch(unit, request.update_mask)?;
-        let name = memory.clone();
-        let unit = self
-            .run(move |engine| engine.update_unit(&name, id, patch, expected, request_id))
-            .await?;
-        Ok(Response::new(UpdateUnitResponse { unit: Some(unit_to_wire(&memory, unit)) }))
+        let update = self.run(move |engine| {
+            let unit = engine.update_unit(&memory, id, patch, expected, request_id)?;
+            Ok(unit_to_wire(&memory, unit))
+        });
+        Ok(Response::new(UpdateUnitResponse { unit: Some(update.await?) }))
     }
 
     async fn delete_unit(
@@ -179,11 +179,13 @@ impl Api {
         contents: Vec<UnitContent>,
         request: &str,
         field: impl Fn(usize) -> String + Send + 'static,
-    ) -> Result<(MemoryName, Vec<Unit>), Status> {
+    ) -> Result<Vec<proto::Unit>, Status> {
         let id = request_id("request_id", request)?;
-        let name = memory.clone();
-        let units = self.run(move |engine| engine.create_units(&name, contents, id, field)).await?;
-        Ok((memory, units))
+        self.run(move |engine| {
+            let units = engine.create_units(&memory, contents, id, field)?;
+            Ok(units.into_iter().map(|unit| unit_to_wire(&memory, unit)).collect())
+        })
+        .await
     }
 }
 

@@ -17,7 +17,7 @@ fn analyzer(lang: &str) -> Analyzer {
 fn adapted(languages: (&str, &str), query: &str, source: &str, target: &str) -> Option<String> {
     let source_side = analyzer(languages.0);
     let (asked, stored) = (source_side.analyze(query), source_side.analyze(source));
-    let pairs = compare(&asked, &stored).pairs;
+    let pairs = compare(&asked, &stored, &|| false).unwrap().pairs;
     let changed = changed_placeables(&asked, &stored, &pairs);
     let translated = analyzer(languages.1).analyze(target);
     let adapted = adapt(&asked, &stored, &translated, target, &changed)?;
