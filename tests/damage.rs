@@ -49,7 +49,7 @@ fn all(engine: &Engine) -> Result<Vec<Unit>, String> {
     engine.units(&name(), None, usize::MAX).map_err(|error| error.to_string())
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());

@@ -46,6 +46,7 @@ mod overload;
 mod privacy;
 mod probes;
 mod refusals;
+mod salvage;
 mod searches;
 mod store_conformance;
 mod strangers;
@@ -54,6 +55,7 @@ mod text;
 mod tls;
 mod tokens;
 mod update_masks;
+mod updates;
 mod upkeep;
 mod writer;
 

@@ -39,6 +39,7 @@ mod lookup;
 mod memories;
 mod output;
 mod restore;
+mod salvage;
 mod search;
 mod serve;
 mod settings;
@@ -112,6 +113,8 @@ enum Command {
     Verify(verify::Verify),
     /// Give disk back, and give up old commits.
     Compact(compact::Compact),
+    /// Save the units of a damaged store that cannot be opened.
+    Salvage(salvage::Salvage),
     /// Measure import and lookup, with every figure by name.
     Bench(bench::Bench),
 }
@@ -171,6 +174,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Restore(command) => command.run().await,
         Command::Verify(command) => command.run().await,
         Command::Compact(command) => command.run().await,
+        Command::Salvage(command) => command.run(),
         Command::Bench(command) => command.run().await,
     }
 }

@@ -3,9 +3,9 @@
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Threads for work in bulk, as many as there are cores.
-pub(super) fn pool() -> Result<ThreadPool, ThreadPoolBuildError> {
+pub(super) fn pool(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
-        .thread_name(|number| format!("bulk-{number}"))
+        .thread_name(move |number| format!("{name}-{number}"))
         .start_handler(|_| step_back())
         .build()
 }

@@ -297,7 +297,8 @@ impl Search<'_> {
         for (number, hit) in hits {
             // The time of its change says nothing: clients set it as they like.
             let unit = units.remove(&(*number, hit.unit));
-            let Some(unit) = unit.filter(|unit| short_revision(unit.revision) == hit.revision) else {
+            let Some(unit) = unit.filter(|unit| short_revision(unit.revision) == hit.revision)
+            else {
                 return Ok(None);
             };
             self.go_on()?;

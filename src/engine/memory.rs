@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::matching::MemoryIndex;
-use crate::store::{MemoryKey, MemoryRecord};
+use crate::store::{MemoryCounters, MemoryKey, MemoryRecord};
 use crate::text::Analyzer;
 use crate::unit::MemoryName;
 
@@ -105,6 +105,14 @@ impl Catalog {
             return;
         }
         memories.insert(Memory::new(record.clone(), MemoryIndex::new()));
+    }
+
+    /// Shows readers the counters of a memory as they are now.
+    pub(super) fn publish_counters(&self, counters: &MemoryCounters) {
+        if let Some(memory) = self.by_key(counters.key) {
+            let mut record = memory.record.write().unwrap_or_else(PoisonError::into_inner);
+            record.set_counters(counters);
+        }
     }
 
     /// Shows readers a memory whose index is made already.

@@ -25,6 +25,7 @@ mod patch;
 mod plan;
 mod prepare;
 mod requests;
+mod update;
 mod upkeep;
 mod verify;
 mod work;
@@ -70,6 +71,7 @@ use load::Loading;
 use memory::{Catalog, Memory};
 use prepare::fingerprint;
 use requests::{Idempotency, Remembered};
+use update::Updates;
 use work::{Reply, Work};
 use writer::Writer;
 
@@ -83,6 +85,7 @@ pub struct Engine {
     derived: Option<PathBuf>,
     bulk: rayon::ThreadPool,
     secret: Secret,
+    updates: Updates,
     writer: Writer,
 }
 
@@ -142,10 +145,11 @@ impl Engine {
         let shared = (Arc::clone(&store), Arc::clone(&catalog));
         let writer = Writer::start(shared, records, sender, keeper, keep_log)
             .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
-        let bulk = background::pool()
+        let bulk = background::pool("bulk")
             .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
         let secret = store.secret();
-        Ok(Self { store, catalog, sequence, loaded, derived, bulk, secret, writer })
+        let updates = Updates::new()?;
+        Ok(Self { store, catalog, sequence, loaded, derived, bulk, secret, updates, writer })
     }
 
     /// The secret of its store.
@@ -276,29 +280,6 @@ impl Engine {
         Ok(self.store.page(self.named(name)?.key, after, limit)?)
     }
 
-    /// Changes a unit; `expected` is the revision that the change was made for.
-    ///
-    /// # Errors
-    /// No such memory or unit; another revision; a rule broken; [`EngineError::RequestReused`]; the store.
-    pub fn update_unit(
-        &self,
-        name: &MemoryName,
-        id: UnitId,
-        patch: UnitPatch,
-        expected: Option<u64>,
-        request: RequestId,
-    ) -> Result<Unit, EngineError> {
-        let idempotency = idempotency(request, &("update_unit", name, id, &patch, expected))?;
-        let reply = match self.catalog.by_name(name) {
-            Some(memory) => {
-                let (memory, patch) = (memory.key, Box::new(patch));
-                self.write(Work::UpdateUnit { memory, id, patch, expected }, idempotency)?
-            }
-            None => self.repeat(idempotency, name)?,
-        };
-        reply.units.into_iter().next().ok_or_else(|| EngineError::NoUnit(name.clone(), id))
-    }
-
     /// Deletes a unit; `expected` is the revision that the caller saw.
     ///
     /// # Errors
@@ -355,6 +336,11 @@ impl Engine {
     pub fn poisoned(&self) -> Option<String> {
         let writer_ended = || self.sequence.has_changed().is_err().then(|| WRITER_ENDED.to_owned());
         self.store.poisoned().or_else(writer_ended)
+    }
+
+    /// The first damage that was met: some of what was stored cannot be read.
+    pub fn damaged(&self) -> Option<String> {
+        self.store.damaged()
     }
 
     fn named(&self, name: &MemoryName) -> Result<Arc<Memory>, EngineError> {

@@ -16,11 +16,10 @@ use crate::store::{Commit, MemoryKey, MemoryRecord, RequestKey, RequestRecord, S
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
 use super::error::EngineError;
-use super::memory::{Catalog, Memory};
-use super::patch::UnitPatch;
+use super::memory::Catalog;
 use super::prepare::Prepared;
 use super::requests::{Idempotency, Outcome, Remembered};
-use super::work::{MemoryPatch, NewMemory, Reply, Work};
+use super::work::{MemoryPatch, NewMemory, PreparedUpdate, Reply, Work};
 use import::{import_reply, import_state};
 
 /// The changes of one commit to one memory's index.
@@ -39,6 +38,8 @@ pub(super) struct Planner<'a> {
     /// Units planned in this group by memory and source hash.
     by_source: HashMap<(MemoryKey, u64), Vec<(UnitId, Identity)>>,
     requests: HashMap<RequestKey, RequestRecord>,
+    /// Memories that the plan has changed, as they were before it; `None` for those that it made.
+    pub(super) before: BTreeMap<MemoryKey, Option<MemoryRecord>>,
     /// Whether several batches of one import may be one transaction.
     together: bool,
     /// What was planned, in order.
@@ -63,6 +64,7 @@ impl<'a> Planner<'a> {
             units: HashMap::new(),
             by_source: HashMap::new(),
             requests: HashMap::new(),
+            before: BTreeMap::new(),
             commits: Vec::new(),
             index_updates: Vec::new(),
         }
@@ -91,8 +93,8 @@ impl<'a> Planner<'a> {
             }
             Work::DeleteMemory { memory, force } => self.delete_memory(memory, force, &mut commit),
             Work::CreateUnits { memory, units } => self.create_units(memory, units, &mut commit),
-            Work::UpdateUnit { memory, id, patch, expected } => {
-                self.update_unit(memory, id, *patch, expected, &mut commit)
+            Work::UpdateUnit { memory, id, update, expected } => {
+                self.update_unit(memory, id, update, expected, &mut commit)
             }
             Work::DeleteUnit { memory, id, expected } => {
                 self.delete_unit(memory, id, expected, &mut commit)
@@ -141,13 +143,14 @@ impl<'a> Planner<'a> {
             && self.together
             && last.units.len() + commit.units.len() <= BATCH_UNITS_MAX
             && last.requests.last().map(|it| it.0) == commit.requests.last().map(|it| it.0)
-            && last.memories.len() == 1
-            && last.memories.iter().zip(&commit.memories).all(|(a, b)| a.key == b.key)
+            && last.memories.is_empty()
+            && last.counters.len() == 1
+            && last.counters.iter().zip(&commit.counters).all(|(a, b)| a.key == b.key)
         {
             last.units.extend(commit.units);
             last.requests.pop();
             last.requests.extend(commit.requests);
-            last.memories = commit.memories;
+            last.counters = commit.counters;
         } else {
             self.commits.push(commit);
         }
@@ -225,9 +228,24 @@ impl<'a> Planner<'a> {
         Ok(record.clone())
     }
 
+    /// Plans a memory with other fields.
     fn put_record(&mut self, record: MemoryRecord, commit: &mut Commit) {
         commit.memories.push(record.clone());
-        self.records.insert(record.key, record);
+        self.set_record(record.key, Some(record));
+    }
+
+    /// Plans a memory of which only the counters are others: the rest, which may be long, is not written again.
+    fn put_counters(&mut self, record: MemoryRecord, commit: &mut Commit) {
+        commit.counters.push(record.counters());
+        self.set_record(record.key, Some(record));
+    }
+
+    fn set_record(&mut self, key: MemoryKey, record: Option<MemoryRecord>) {
+        let before = match record {
+            Some(record) => self.records.insert(key, record),
+            None => self.records.remove(&key),
+        };
+        self.before.entry(key).or_insert(before);
     }
 
     fn create_memory(&mut self, new: NewMemory, commit: &mut Commit) -> Result<Reply, EngineError> {
@@ -287,6 +305,9 @@ impl<'a> Planner<'a> {
         }
         record.deleted = true;
         record.changed = self.now;
+        // What is left of it is small, and is kept for as long as requests are remembered that may name it.
+        record.display_name.clear();
+        record.description.clear();
         self.put_record(record, commit);
         Ok(Reply::of(Outcome::DeletedFrom(key)))
     }
@@ -339,7 +360,7 @@ impl<'a> Planner<'a> {
         &mut self,
         key: MemoryKey,
         id: UnitId,
-        patch: UnitPatch,
+        update: Option<Box<PreparedUpdate>>,
         expected: Option<u64>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
@@ -348,13 +369,12 @@ impl<'a> Planner<'a> {
         let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
         check_revision(|| unit_resource(name, id), expected, unit.revision)?;
         let (revision, created) = (unit.revision + 1, unit.content.created);
-        let open = self.memory(key)?;
-        let prepared = patch
-            .apply(unit.content.clone())
-            .and_then(|content| Prepared::new(content, &open, &mut open.index.numbering_of_few()))
-            .map_err(|fault| {
-                EngineError::invalid(format!("unit.{}", fault.field), fault.message)
-            })?;
+        let Some(update) = update.filter(|update| update.from_revision == unit.revision) else {
+            return Ok(Reply::of(Outcome::Outdated));
+        };
+        let prepared = update.unit.map_err(|fault| {
+            EngineError::invalid(format!("unit.{}", fault.field), fault.message)
+        })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);
         commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
         self.close(memory, commit);
@@ -395,22 +415,31 @@ impl<'a> Planner<'a> {
                 record.unit_count = 0;
             }
             commit.units.extend(units.iter().map(|unit| UnitWrite::Purge(record.key, unit.id)));
-            self.put_record(record, commit);
+            self.put_counters(record, commit);
             return reply(true);
         }
+        self.collect(before, commit);
         commit.forgotten = self.store.requests_before(before, FORGET_REQUESTS_MAX)?;
         reply(commit.forgotten.len() == FORGET_REQUESTS_MAX)
     }
 
-    fn memory(&self, key: MemoryKey) -> Result<Arc<Memory>, EngineError> {
-        self.catalog
-            .by_key(key)
-            .ok_or_else(|| EngineError::Internal(format!("memory {} is not loaded", key.0)))
+    /// Lets the records go of memories that were deleted before a moment and hold nothing any more. The one with the greatest
+    /// number stays, so that no number is given out twice.
+    fn collect(&mut self, before: Timestamp, commit: &mut Commit) {
+        let newest = self.records.last_key_value().map(|(key, _)| *key);
+        let is_over = |it: &&MemoryRecord| {
+            it.deleted && it.unit_count == 0 && it.changed < before && Some(it.key) != newest
+        };
+        let over = self.records.values().filter(is_over).take(FORGET_REQUESTS_MAX);
+        commit.collected = over.map(|record| record.key).collect();
+        for key in commit.collected.clone() {
+            self.set_record(key, None);
+        }
     }
 
     fn close(&mut self, memory: OpenMemory, commit: &mut Commit) {
         self.index_updates.push(IndexUpdate { memory: memory.record.key, changes: memory.changes });
-        self.put_record(memory.record, commit);
+        self.put_counters(memory.record, commit);
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) enum Outcome {
     ImportInto(Box<ImportState>),
     /// Digests of a full block of batches of an import.
     BatchDigests(Vec<u64>),
+    /// The unit has changed since its update was prepared: nothing was done; never stored.
+    Outdated,
 }
 
 /// A memory as it was answered. A layout of its own: that of a stored memory may change while requests are remembered.
@@ -224,6 +226,7 @@ impl Outcome {
             | Self::Import(_)
             | Self::Imported(_)
             | Self::Tidied { .. }
+            | Self::Outdated
             | Self::BatchDigests(_) => None,
         }
     }
@@ -313,6 +316,7 @@ impl Remembered {
             | Outcome::Import(_)
             | Outcome::Imported(_)
             | Outcome::ImportInto(_)
+            | Outcome::Outdated
             | Outcome::Tidied { .. }
             | Outcome::BatchDigests(_) => {}
         }

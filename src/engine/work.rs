@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::ContentFault;
 use crate::store::{MemoryKey, MemoryRecord};
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
 
-use super::patch::UnitPatch;
 use super::prepare::Prepared;
 use super::requests::Outcome;
 
@@ -112,7 +112,8 @@ pub(super) enum Work {
     UpdateUnit {
         memory: MemoryKey,
         id: UnitId,
-        patch: Box<UnitPatch>,
+        /// `None` when there was no such unit to prepare it from.
+        update: Option<Box<PreparedUpdate>>,
         expected: Option<u64>,
     },
     DeleteUnit {
@@ -156,6 +157,12 @@ impl Work {
             _ => 0,
         }
     }
+}
+
+/// A changed unit, made from a revision of it.
+pub(super) struct PreparedUpdate {
+    pub(super) from_revision: u64,
+    pub(super) unit: Result<Prepared, ContentFault>,
 }
 
 /// One batch of an import.

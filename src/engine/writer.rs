@@ -244,7 +244,6 @@ impl Loop {
         }
         // Time never runs backwards in the store, whatever the clock does.
         self.last_time = now().max(Timestamp { micros: self.last_time.micros + 1 });
-        let before = self.records.clone();
         // A search waits for the end of the transaction that is under way: where nobody searches they may be long.
         let searches = self.catalog.searches();
         let nobody_searches = std::mem::replace(&mut self.searches, searches) == searches;
@@ -273,13 +272,14 @@ impl Loop {
             }
             answers.push((job.answer, reply));
         }
-        let (commits, updates) = (planner.commits, planner.index_updates);
+        let Planner { commits, index_updates: updates, before, .. } = planner;
         if failure.is_none() && !commits.is_empty() {
             match self.store.commit(&commits) {
                 Ok(sequence) => {
                     // A memory made in this group has no index before it is published.
-                    for record in commits.iter().flat_map(|commit| &commit.memories) {
-                        self.catalog.publish(record);
+                    for commit in &commits {
+                        commit.memories.iter().for_each(|record| self.catalog.publish(record));
+                        commit.counters.iter().for_each(|it| self.catalog.publish_counters(it));
                     }
                     // One change of an index for the whole group: making many small ones is what costs.
                     let mut changes: BTreeMap<MemoryKey, Vec<IndexChange>> = BTreeMap::new();
@@ -307,7 +307,12 @@ impl Loop {
             }
         }
         if failure.is_some() {
-            self.records = before;
+            for (key, record) in before {
+                match record {
+                    Some(record) => self.records.insert(key, record),
+                    None => self.records.remove(&key),
+                };
+            }
         }
         let poison = self.store.poisoned();
         for (answer, reply) in answers {

@@ -7,7 +7,10 @@ use crate::unit::{Unit, UnitId};
 use super::codec::{self, CHUNK_BYTES, CodecError};
 use super::sled_store::{OpenOptions, SledStore};
 use super::tables::{LOG_START_KEY, Table};
-use super::{LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, StoreError};
+use super::transaction::{collected_entries, counter_entries, memory_entries};
+use super::{
+    LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord, StoreError,
+};
 
 /// A store being made in a directory of its own. What is written twice is there once, as written last.
 pub struct StoreBuilder {
@@ -32,11 +35,23 @@ impl StoreBuilder {
     /// # Errors
     /// I/O.
     pub fn put_memories(&self, memories: &[MemoryRecord]) -> Result<(), StoreError> {
-        let encode = |record: &MemoryRecord| {
-            let key = record.key.0.to_be_bytes();
-            Ok((key.to_vec(), Some(codec::encode(&key, record)?)))
-        };
-        self.put(Table::Memories, memories.iter().map(encode).collect())
+        self.put_entries(Table::Memories, memory_entries(memories))
+    }
+
+    /// Writes counters of memories.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn put_counters(&self, counters: &[MemoryCounters]) -> Result<(), StoreError> {
+        self.put_entries(Table::Memories, counter_entries(counters))
+    }
+
+    /// Takes memories out, with all that is kept of them.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn remove_memories(&self, memories: &[MemoryKey]) -> Result<(), StoreError> {
+        self.put_entries(Table::Memories, Ok(collected_entries(memories).collect()))
     }
 
     /// Writes units, in place of those with the same number.
@@ -114,7 +129,14 @@ impl StoreBuilder {
     }
 
     fn put(&self, table: Table, entries: Vec<Result<Entry, CodecError>>) -> Result<(), StoreError> {
-        let entries = entries.into_iter().collect::<Result<_, _>>();
+        self.put_entries(table, entries.into_iter().collect())
+    }
+
+    fn put_entries(
+        &self,
+        table: Table,
+        entries: Result<Vec<Entry>, CodecError>,
+    ) -> Result<(), StoreError> {
         self.store.put_raw(table, entries.map_err(|error| self.store.damage(&error))?)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{Timestamp, Unit, UnitContent, UnitId};
 
-use super::{Change, LogRecord, MemoryKey, Sequence};
+use super::{Change, LogRecord, MemoryCounters, MemoryKey, Sequence};
 
 /// Length of a unit's key: memory (4, big-endian), unit (8, big-endian), chunk (1).
 pub(super) const UNIT_KEY_BYTES: usize = 13;
@@ -20,6 +20,10 @@ pub(super) const CHUNK_BYTES: usize = 96 * 1024;
 const VERSION: u8 = 1;
 /// A log record that tells all of what its commit did.
 const LOG_VERSION: u8 = 2;
+/// The same with counters of memories apart from the memories, and the memories that were collected.
+const LOG_VERSION_COUNTERS: u8 = 3;
+/// Counters of a memory. A program that knows no other version than the first says so, rather than to overlook them.
+const COUNTERS_VERSION: u8 = 2;
 const CRC_BYTES: usize = 4;
 
 /// Length of the key of a unit's earlier version: memory (4, big-endian), unit (8), revision (8), chunk (1).
@@ -92,11 +96,45 @@ impl LogRecordV1 {
     }
 }
 
-/// The bytes of a log record, in the version that it has.
+/// A log record of the third version: what the second one says, and what it has no place for.
+type LogRecordV3 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>);
+
+/// What a log record has that needs the third version; `None` when it has nothing of it.
+fn counted(record: &LogRecord) -> Option<(&LogRecord, &[MemoryCounters], &[MemoryKey])> {
+    let effects = record.effects.as_ref()?;
+    let counted = !effects.counters.is_empty() || !effects.collected.is_empty();
+    counted.then_some((record, &effects.counters, &effects.collected))
+}
+
+/// The bytes of a log record, in the oldest version that has room for it.
 pub(super) fn encode_log(key: &[u8], record: &LogRecord) -> Result<Vec<u8>, CodecError> {
-    match &record.effects {
-        None => encode_version(VERSION, key, &LogRecordV1::of(record)),
-        Some(_) => encode_version(LOG_VERSION, key, record),
+    match (&record.effects, counted(record)) {
+        (None, _) => encode_version(VERSION, key, &LogRecordV1::of(record)),
+        (Some(_), None) => encode_version(LOG_VERSION, key, record),
+        (Some(_), Some(counted)) => encode_version(LOG_VERSION_COUNTERS, key, &counted),
+    }
+}
+
+/// Where the counters of a memory live: behind its record.
+pub(super) fn counters_key(memory: MemoryKey) -> [u8; COUNTERS_KEY_BYTES] {
+    let mut key = [1; COUNTERS_KEY_BYTES];
+    key[..4].copy_from_slice(&memory.0.to_be_bytes());
+    key
+}
+
+/// Length of the key of a memory's counters: memory (4, big-endian), and a byte more.
+pub(super) const COUNTERS_KEY_BYTES: usize = 5;
+
+/// The bytes of a memory's counters.
+pub(super) fn encode_counters(counters: &MemoryCounters) -> Result<Vec<u8>, CodecError> {
+    encode_version(COUNTERS_VERSION, &counters_key(counters.key), counters)
+}
+
+/// The counters in `bytes`.
+pub(super) fn decode_counters(key: &[u8], bytes: &[u8]) -> Result<MemoryCounters, CodecError> {
+    match checked(key, bytes)? {
+        (COUNTERS_VERSION, payload) => Ok(postcard::from_bytes(payload)?),
+        (other, _) => Err(CodecError::Version(other)),
     }
 }
 
@@ -108,6 +146,13 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
             Ok(LogRecord { sequence, time, changes, effects: None, chain })
         }
         (LOG_VERSION, payload) => Ok(postcard::from_bytes(payload)?),
+        (LOG_VERSION_COUNTERS, payload) => {
+            let (mut record, counters, collected): LogRecordV3 = postcard::from_bytes(payload)?;
+            if let Some(effects) = &mut record.effects {
+                (effects.counters, effects.collected) = (counters, collected);
+            }
+            Ok(record)
+        }
         (other, _) => Err(CodecError::Version(other)),
     }
 }
@@ -120,9 +165,10 @@ pub(super) fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> 
     };
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&before.to_le_bytes());
-    hasher.update(&match &record.effects {
-        None => postcard::to_stdvec(&LogRecordV1::of(&record))?,
-        Some(_) => postcard::to_stdvec(record.as_ref())?,
+    hasher.update(&match (&record.effects, counted(&record)) {
+        (None, _) => postcard::to_stdvec(&LogRecordV1::of(&record))?,
+        (Some(_), None) => postcard::to_stdvec(record.as_ref())?,
+        (Some(_), Some(counted)) => postcard::to_stdvec(&counted)?,
     });
     Ok(hasher.finalize())
 }
@@ -222,6 +268,7 @@ pub fn read_any_record(bytes: &[u8]) -> bool {
                 .is_ok_and(|it| decode_log(b"key", &it).is_ok_and(|it| it == record))
         });
         let key = unit_key(MemoryKey(1), UnitId(1), 0);
+        let _ = decode_counters(&counters_key(MemoryKey(1)), bytes);
         let _ =
             (decode_unit(MemoryKey(1), UnitId(1), bytes), parse_unit_key(bytes), revision(bytes));
         let unit =

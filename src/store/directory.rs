@@ -11,7 +11,8 @@ use super::{Sequence, StoreError, acked};
 
 const NAME: &str = "sled";
 const POINTER: &str = "database";
-const HINT_FORMAT: &str = "; or begin with another --data directory and import your exports again";
+const HINT_FORMAT: &str = "; or save what is whole with `dhakira salvage DIR --output units.jsonl` and import that into another \
+                           --data directory";
 
 /// Whether there is a store, whole or not.
 pub(super) fn is_store(directory: &Path) -> bool {
@@ -44,6 +45,17 @@ pub(super) fn database_name(directory: &Path) -> Result<String, StoreError> {
         return Err(damaged(directory, what));
     }
     Ok(name)
+}
+
+/// The database that counts, or, where nothing says which one that is, the newest.
+pub(super) fn likely_name(directory: &Path) -> Option<String> {
+    let number = |name: &String| {
+        name.strip_prefix("sled-").and_then(|it| it.parse::<u64>().ok()).unwrap_or_default()
+    };
+    database_name(directory)
+        .ok()
+        .filter(|name| directory.join(name).is_dir())
+        .or_else(|| names(directory).into_iter().max_by_key(number))
 }
 
 /// Whether an error of the machine says that what is in a file is wrong, and not that it cannot be read or written.

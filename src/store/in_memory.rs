@@ -54,6 +54,14 @@ impl State {
         for memory in &commit.memories {
             self.memories.insert(memory.key, memory.clone());
         }
+        for counters in &commit.counters {
+            if let Some(memory) = self.memories.get_mut(&counters.key) {
+                memory.set_counters(counters);
+            }
+        }
+        for memory in &commit.collected {
+            self.memories.remove(memory);
+        }
         for write in &commit.units {
             let (memory, before) = match write {
                 UnitWrite::Create(memory, unit) | UnitWrite::Update(memory, unit) => {

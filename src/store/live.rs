@@ -191,6 +191,10 @@ impl Store for LiveStore {
     fn secret(&self) -> Secret {
         self.current().secret()
     }
+
+    fn damaged(&self) -> Option<String> {
+        self.current().damaged()
+    }
 }
 
 /// Whether a database may be the one that the next start takes.

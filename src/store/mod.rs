@@ -14,8 +14,11 @@ mod in_memory;
 mod live;
 mod lock;
 pub mod private;
+mod raw;
+mod salvage;
 mod secret;
 mod sled_store;
+mod snapshot;
 mod tables;
 mod transaction;
 
@@ -33,6 +36,7 @@ pub use compaction::{Compacted, Retention};
 pub use in_memory::InMemoryStore;
 pub use live::LiveStore;
 pub use lock::Holder;
+pub use salvage::{LostUnit, Salvaged, salvage};
 pub use sled_store::{OpenOptions, SledStore};
 
 /// The number of a memory inside the store: never used twice, so that a new memory never inherits records.
@@ -82,6 +86,30 @@ pub struct MemoryRecord {
     pub next_unit: UnitId,
     /// Gone for every reader; its units may still be on their way out.
     pub deleted: bool,
+}
+
+/// What nearly every commit changes in a memory: kept apart from the names and descriptions, which may be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryCounters {
+    /// Whose.
+    pub key: MemoryKey,
+    /// Units it holds.
+    pub unit_count: u64,
+    /// The number that the next new unit gets.
+    pub next_unit: UnitId,
+}
+
+impl MemoryRecord {
+    /// Its counters.
+    pub fn counters(&self) -> MemoryCounters {
+        let Self { key, unit_count, next_unit, .. } = *self;
+        MemoryCounters { key, unit_count, next_unit }
+    }
+
+    /// Gives it other counters.
+    pub fn set_counters(&mut self, counters: &MemoryCounters) {
+        (self.unit_count, self.next_unit) = (counters.unit_count, counters.next_unit);
+    }
 }
 
 /// What happened to a unit.
@@ -162,8 +190,13 @@ impl UnitWrite {
 pub struct Commit {
     /// When.
     pub time: Timestamp,
-    /// Memories as they are after it.
+    /// Memories that are new or have other fields, as they are after it.
     pub memories: Vec<MemoryRecord>,
+    /// Counters of memories of which nothing else has changed, as they are after it.
+    pub counters: Vec<MemoryCounters>,
+    /// Deleted memories without units, of which nothing is kept any more. Never the one with the greatest number: its record is
+    /// what keeps that number from being given out again.
+    pub collected: Vec<MemoryKey>,
     /// At most [`crate::limits::BATCH_UNITS_MAX`], carried out in order.
     pub units: Vec<UnitWrite>,
     /// Requests that it carries out.
@@ -199,6 +232,8 @@ impl LogRecord {
             changes: commit.units.iter().filter_map(UnitWrite::change).collect(),
             effects: Some(Effects {
                 memories: commit.memories.clone(),
+                counters: commit.counters.clone(),
+                collected: commit.collected.clone(),
                 purged: purged.collect(),
                 requests: commit.requests.clone(),
                 forgotten: commit.forgotten.clone(),
@@ -224,6 +259,13 @@ pub struct Effects {
     pub requests: Vec<(RequestKey, RequestRecord)>,
     /// Requests that it forgot.
     pub forgotten: Vec<RequestKey>,
+    /// Counters of memories of which nothing else changed. This field and the next are written only by the third version of the
+    /// log, see `codec`.
+    #[serde(skip)]
+    pub counters: Vec<MemoryCounters>,
+    /// Deleted memories that were collected.
+    #[serde(skip)]
+    pub collected: Vec<MemoryKey>,
 }
 
 /// The commit before the first one that the log still holds; all zero when it holds every one.
@@ -405,4 +447,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The secret of this store, the same each time. A copy of the store may have another one.
     fn secret(&self) -> Secret;
+
+    /// The first damage that was met since it was opened: some of what was stored cannot be read.
+    fn damaged(&self) -> Option<String> {
+        None
+    }
 }

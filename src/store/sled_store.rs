@@ -29,7 +29,7 @@ use super::tables::read_tail;
 use super::transaction::{Prepared, PreparedUnit};
 use super::{
     Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
-    Sequence, Store, StoreError, acked, directory, private,
+    Sequence, Store, StoreError, acked, directory, private, snapshot,
 };
 
 /// How to open a data directory.
@@ -57,6 +57,8 @@ pub struct SledStore {
     pub(super) tail: Mutex<Tail>,
     pub(super) last: AtomicU64,
     poison: OnceLock<String>,
+    /// The first damage that somebody met.
+    damage: OnceLock<String>,
     pub(super) lock: Arc<Mutex<Lock>>,
 }
 
@@ -130,7 +132,12 @@ impl SledStore {
         if fresh && acknowledged.is_none() && !options.accept_data_loss {
             directory::check_never_used(directory)?;
         }
-        let store = Self::open_named(directory, name, Arc::new(Mutex::new(lock)))?;
+        let lock = Arc::new(Mutex::new(lock));
+        let store = if snapshot::is_damaged(&directory.join(&name)) {
+            Self::open_without_snapshot(directory, &name, lock, acknowledged, options)?
+        } else {
+            Self::open_named(directory, name, lock)?
+        };
         let found = store.last_sequence();
         check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
         if fresh {
@@ -170,6 +177,7 @@ impl SledStore {
             tail: Mutex::new(tail),
             last: AtomicU64::new(tail.sequence.0),
             poison: OnceLock::new(),
+            damage: OnceLock::new(),
             lock,
         })
     }
@@ -218,11 +226,23 @@ impl SledStore {
         doing: impl FnOnce() -> String,
         call: impl FnOnce() -> sled::Result<T>,
     ) -> Result<T, StoreError> {
-        match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(said_no(&self.directory, doing(), error)),
-            Err(panic) => Err(damaged(&self.directory, panic_message(panic.as_ref()))),
+        let error = match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => said_no(&self.directory, doing(), error),
+            Err(panic) => damaged(&self.directory, panic_message(panic.as_ref())),
+        };
+        Err(self.noted(error))
+    }
+
+    /// Remembers that there is damage.
+    fn noted(&self, error: StoreError) -> StoreError {
+        if let StoreError::Damaged { what, .. } = &error {
+            // Only the first one counts.
+            if self.damage.set(what.clone()).is_ok() {
+                tracing::error!(directory = %self.directory.display(), "the store is damaged: {what}");
+            }
         }
+        error
     }
 
     pub(super) fn read<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
@@ -230,7 +250,7 @@ impl SledStore {
     }
 
     pub(super) fn damage(&self, error: &CodecError) -> StoreError {
-        damaged(&self.directory, error.to_string())
+        self.noted(damaged(&self.directory, error.to_string()))
     }
 
     fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Unit>, StoreError> {
@@ -300,10 +320,22 @@ pub(super) enum Never {}
 
 impl Store for SledStore {
     fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
-        self.read(|| self.trees.memories.iter().collect::<sled::Result<Vec<_>>>())?
-            .iter()
-            .map(|(key, bytes)| codec::decode(key, bytes).map_err(|error| self.damage(&error)))
-            .collect()
+        let entries = self.read(|| self.trees.memories.iter().collect::<sled::Result<Vec<_>>>())?;
+        let mut records: Vec<MemoryRecord> = Vec::with_capacity(entries.len() / 2);
+        for (key, bytes) in &entries {
+            if key.len() != codec::COUNTERS_KEY_BYTES {
+                records.push(codec::decode(key, bytes).map_err(|error| self.damage(&error))?);
+                continue;
+            }
+            let counters =
+                codec::decode_counters(key, bytes).map_err(|error| self.damage(&error))?;
+            // They stand behind the record that they belong to.
+            let record = records.last_mut().filter(|record| record.key == counters.key);
+            let record = record
+                .ok_or_else(|| damaged(&self.directory, "a memory has counters but no record"))?;
+            record.set_counters(&counters);
+        }
+        Ok(records)
     }
 
     fn units(&self, memory: MemoryKey, ids: &[UnitId]) -> Result<Vec<Option<Unit>>, StoreError> {
@@ -450,6 +482,10 @@ impl Store for SledStore {
 
     fn secret(&self) -> Secret {
         Secret::of_directory(&self.directory)
+    }
+
+    fn damaged(&self) -> Option<String> {
+        self.damage.get().cloned()
     }
 }
 

@@ -5,11 +5,12 @@ use crate::unit::UnitId;
 
 use super::codec::{self, CHUNK_BYTES, CodecError};
 use super::sled_store::{Abort, Bytes, Never, Tail, TransactionalTree};
-use super::{Commit, LogRecord, MemoryKey, RequestKey, UnitWrite};
+use super::{Commit, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, UnitWrite};
 
 /// A commit, encoded: a transaction may run more than once.
 pub(super) struct Prepared {
-    memories: Vec<([u8; 4], Vec<u8>)>,
+    /// Entries of the table of memories; without a value for one that goes.
+    memories: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     units: Vec<PreparedUnit>,
     log: ([u8; 8], Vec<u8>),
     requests: Vec<(RequestKey, Option<Vec<u8>>)>,
@@ -35,14 +36,9 @@ impl Prepared {
         record.chain = codec::chain(tail.chain, &record)?;
         *tail = Tail { sequence, chain: record.chain };
         let log_key = sequence.0.to_be_bytes();
-        let memories = commit
-            .memories
-            .iter()
-            .map(|memory| {
-                let key = memory.key.0.to_be_bytes();
-                Ok((key, codec::encode(&key, memory)?))
-            })
-            .collect::<Result<_, CodecError>>()?;
+        let mut memories = memory_entries(&commit.memories)?;
+        memories.extend(counter_entries(&commit.counters)?);
+        memories.extend(collected_entries(&commit.collected));
         let mut requests = commit
             .requests
             .iter()
@@ -59,7 +55,10 @@ impl Prepared {
         (units, history): (&TransactionalTree, &TransactionalTree),
     ) -> Result<(), Abort<Never>> {
         for (key, bytes) in &self.memories {
-            memories.insert(key, bytes.as_slice())?;
+            match bytes {
+                Some(bytes) => memories.insert(key.as_slice(), bytes.as_slice())?,
+                None => memories.remove(key.as_slice())?,
+            };
         }
         for unit in &self.units {
             unit.apply(units, history)?;
@@ -73,6 +72,35 @@ impl Prepared {
         }
         Ok(())
     }
+}
+
+type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+/// Entries of memories: their records, and their counters, which count where both are there.
+pub(super) fn memory_entries(memories: &[MemoryRecord]) -> Result<Vec<Entry>, CodecError> {
+    let mut entries = Vec::with_capacity(2 * memories.len());
+    for memory in memories {
+        let key = memory.key.0.to_be_bytes();
+        entries.push((key.to_vec(), Some(codec::encode(&key, memory)?)));
+        entries.extend(counter_entries(&[memory.counters()])?);
+    }
+    Ok(entries)
+}
+
+pub(super) fn counter_entries(counters: &[MemoryCounters]) -> Result<Vec<Entry>, CodecError> {
+    let entry = |counters: &MemoryCounters| {
+        let bytes = codec::encode_counters(counters)?;
+        Ok((codec::counters_key(counters.key).to_vec(), Some(bytes)))
+    };
+    counters.iter().map(entry).collect()
+}
+
+/// Deletions of all that is kept of memories.
+pub(super) fn collected_entries(collected: &[MemoryKey]) -> impl Iterator<Item = Entry> {
+    collected.iter().flat_map(|memory| {
+        let keys = [memory.0.to_be_bytes().to_vec(), codec::counters_key(*memory).to_vec()];
+        keys.map(|key| (key, None))
+    })
 }
 
 impl PreparedUnit {

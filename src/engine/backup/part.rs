@@ -1,6 +1,7 @@
 //! How is a part of a backup written in bytes? A line that says what it is, then frames, compressed; each with a checksum that
 //! runs on from the one before, so that none can be changed, missing or in another place unseen.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
 use flate2::Compression;
@@ -8,17 +9,21 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord};
+use crate::store::{
+    LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord,
+};
 use crate::unit::Unit;
 
 /// What the file is, and in which version of its layout.
-const MAGIC: &[u8] = b"dhakira backup 1\n";
+const MAGIC: &[u8] = b"dhakira backup 2\n";
+/// The first version: no frame of the last kind.
+const MAGIC_V1: &[u8] = b"dhakira backup 1\n";
 
 /// A commit of a store; the backup goes from one to another.
 pub type Mark = LogStart;
 
 /// One piece of a part.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Frame {
     /// The first one.
     Begin(Begin),
@@ -33,6 +38,31 @@ pub(super) enum Frame {
     Commit(LogRecord, Vec<Option<Unit>>),
     /// The last one: where the part ends.
     End(Mark),
+    /// A commit with what the other kind of frame has no room for. Only in the file: whoever reads gets [`Frame::Commit`].
+    Counted(LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Unit>>),
+}
+
+impl Frame {
+    /// As it is written.
+    fn to_file(&self) -> Cow<'_, Self> {
+        let Self::Commit(record, units) = self else { return Cow::Borrowed(self) };
+        let (counters, collected) = match &record.effects {
+            Some(effects) if !(effects.counters.is_empty() && effects.collected.is_empty()) => {
+                (effects.counters.clone(), effects.collected.clone())
+            }
+            _ => return Cow::Borrowed(self),
+        };
+        Cow::Owned(Self::Counted(record.clone(), counters, collected, units.clone()))
+    }
+
+    /// As it was before it was written.
+    fn into_read(self) -> Self {
+        let Self::Counted(mut record, counters, collected, units) = self else { return self };
+        if let Some(effects) = &mut record.effects {
+            (effects.counters, effects.collected) = (counters, collected);
+        }
+        Self::Commit(record, units)
+    }
 }
 
 /// What a part holds.
@@ -58,7 +88,7 @@ impl<W: Write> PartWriter<W> {
     }
 
     pub(super) fn put(&mut self, frame: &Frame) -> io::Result<()> {
-        let bytes = postcard::to_stdvec(frame).map_err(io::Error::other)?;
+        let bytes = postcard::to_stdvec(frame.to_file().as_ref()).map_err(io::Error::other)?;
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
         self.chain = chained(self.chain, &bytes);
         self.out.write_all(&length.to_le_bytes())?;
@@ -81,7 +111,7 @@ impl<R: Read> PartReader<R> {
     pub(super) fn new(mut input: R) -> io::Result<Self> {
         let mut magic = [0; MAGIC.len()];
         input.read_exact(&mut magic)?;
-        if magic != MAGIC {
+        if magic != MAGIC && magic != MAGIC_V1 {
             return Err(unreadable(
                 "it is no part of a backup, or of a version that this program does not know",
             ));
@@ -103,6 +133,7 @@ impl<R: Read> PartReader<R> {
             return Err(unreadable("a frame fails its checksum"));
         }
         postcard::from_bytes(&bytes)
+            .map(Frame::into_read)
             .map_err(|_| unreadable("a frame passes its checksum but cannot be read"))
     }
 

@@ -238,7 +238,8 @@ fn build(
     part: &Part,
 ) -> Result<(), BackupError> {
     match frame {
-        Frame::Begin(_) | Frame::End(_) => {}
+        // Counted commits are read as commits.
+        Frame::Begin(_) | Frame::End(_) | Frame::Counted(..) => {}
         Frame::Memories(memories) => builder.put_memories(&memories)?,
         Frame::Units(memory, units) => builder.put_units(memory, &units)?,
         Frame::Requests(requests) => {
@@ -259,6 +260,8 @@ fn build(
             }
             let effects = record.effects.unwrap_or_default();
             builder.put_memories(&effects.memories)?;
+            builder.put_counters(&effects.counters)?;
+            builder.remove_memories(&effects.collected)?;
             for (memory, unit) in effects.purged {
                 builder.remove_unit(memory, unit)?;
             }
@@ -310,6 +313,8 @@ impl Replaying {
         self.waiting.push(Commit {
             time: record.time,
             memories: effects.memories,
+            counters: effects.counters,
+            collected: effects.collected,
             units: writes,
             requests: effects.requests,
             forgotten: effects.forgotten,
