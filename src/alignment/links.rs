@@ -8,7 +8,7 @@ use crate::text::Analysis;
 
 use super::hmm::{Jumps, Lattice};
 use super::lexicon::Lexicon;
-use super::pairs::{Counts, Direction, Pairs, TELLING};
+use super::pairs::{Counts, Direction, Pairs};
 use super::side::Side;
 
 /// Words that stand for each other.
@@ -34,7 +34,7 @@ const UNKNOWN: f32 = 0.1;
 /// five hundred tokens has none.
 pub fn link_words(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -> Vec<WordLink> {
     let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
-    let pairs = Pairs::new(&source, &target, lexicons, &Counts::default(), (TELLING, TELLING));
+    let pairs = Pairs::new(&source, &target, lexicons, &Counts::default());
     // The lexicon that has seen most knows best how words move.
     let jumps = lexicons.iter().max_by_key(|it| it.len()).map(|it| it.jumps).unwrap_or_default();
     let (from, to) = (source.all_tokens(), target.all_tokens());

@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use crate::text::{Analysis, Analyzer, TokenKind, Value};
 
 use super::clitics::{Vocabulary, split, write_word};
+use super::marks::Mark;
 use super::names::Skeleton;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
@@ -33,6 +34,10 @@ pub struct Side {
 pub(super) struct Sentence {
     /// Letters and digits, without marks.
     pub(super) letters: u32,
+    /// What stands at its end.
+    pub(super) mark: Mark,
+    /// Whether its first letter is a small one, where the script has such.
+    pub(super) begins_small: bool,
     tokens: (u32, u32),
 }
 
@@ -74,7 +79,10 @@ impl Side {
             }
             let letters = length_u32(letters_of(&analysis));
             let tokens = (from, length_u32(side.tokens.len()));
-            side.sentences.push(Sentence { letters, tokens });
+            let mark = Mark::at_end(sentence);
+            let first = sentence.chars().find(|it| it.is_alphanumeric());
+            let begins_small = first.is_some_and(char::is_lowercase);
+            side.sentences.push(Sentence { letters, mark, begins_small, tokens });
         }
         side
     }
