@@ -167,7 +167,6 @@ fn marks_of(side: &Side) -> Vec<Mark> {
     side.sentences.iter().zip(next).map(mark).collect()
 }
 
-#[expect(clippy::ptr_arg, reason = "a function of the elements of an array of vectors")]
 fn shares_of(marks: &Vec<Mark>) -> [f32; MARKS] {
     let mut counts = [ADDED; MARKS];
     for &mark in marks {

@@ -15,6 +15,7 @@ mod lexicon;
 mod links;
 mod marks;
 mod names;
+mod numerals;
 mod pairs;
 mod quality;
 mod script;

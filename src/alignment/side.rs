@@ -12,6 +12,7 @@ use crate::text::{Analysis, Analyzer, TokenKind, Value};
 use super::clitics::{Vocabulary, split, write_word};
 use super::marks::Mark;
 use super::names::Skeleton;
+use super::numerals::Numerals;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
 const TOKENS_MAX: usize = 1_000;
@@ -63,7 +64,9 @@ impl Side {
             analyzer.analyze_into(sentence, &mut analysis);
             let from = length_u32(side.tokens.len());
             let mut first = true;
+            let mut numerals = Numerals::default();
             for token in analysis.tokens().iter().take(TOKENS_MAX) {
+                side.add_number(numerals.read(&analysis, token));
                 if !write_term(&analysis, token, &mut text) {
                     continue;
                 }
@@ -77,6 +80,7 @@ impl Side {
                 first = false;
                 side.tokens.push(number);
             }
+            side.add_number(numerals.finish());
             let letters = length_u32(letters_of(&analysis));
             let tokens = (from, length_u32(side.tokens.len()));
             let mark = Mark::at_end(sentence);
@@ -156,6 +160,15 @@ impl Side {
     /// The term with a text.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
+    }
+
+    /// Adds the value of a number in words as the term that the same number in digits has.
+    fn add_number(&mut self, value: Option<u64>) {
+        if let Some(value) = value {
+            let number = self.number(&format!("={value}"), "");
+            self.terms[number as usize].count += 1;
+            self.tokens.push(number);
+        }
     }
 
     fn number(&mut self, text: &str, folded: &str) -> u32 {

@@ -22,8 +22,7 @@ const CONJUNCTIONS: [&str; 11] = [
 pub(super) fn free_documents(documents: &[Document], share: f64) -> Vec<Document> {
     let chosen = || documents.iter().filter(|it| FAMILIES.contains(&it.family()));
     let lines = chosen().flat_map(|it| &it.target);
-    let pool: Vec<String> =
-        lines.flat_map(|line| words(line)).map(|it| it.to_lowercase()).collect();
+    let pool: Vec<String> = lines.flat_map(|line| words(line)).map(str::to_lowercase).collect();
     let of_document = |document: &Document| {
         let seed = xxhash_rust::xxh3::xxh3_64(format!("free {} {share}", document.name).as_bytes());
         made_free(document, &pool, share, &mut Random::new(seed))
