@@ -1,103 +1,35 @@
-//! How good is each bead that might be? Its lengths, its words, and how common beads of its kind are.
+//! How good is each bead that might be? Its lengths, its words and its marks.
 //!
-//! A score is the logarithm of how much likelier the bead's texts are as translations than by chance; a bead with one side
-//! only has none but the prior of its kind. Knows nothing of paths.
+//! A score is the logarithm of how much likelier the bead's texts are as translations than by chance. A sentence that stands
+//! alone is explained by chance: it scores nothing, so the bead that takes it in must explain it better. Knows nothing of paths,
+//! nor of how common beads of its kind are.
 
 use rayon::prelude::*;
 
 use super::band::Band;
+use super::kinds::KINDS;
 use super::lengths::Lengths;
+use super::marks::Marks;
 use super::pairs::Pairs;
 use super::side::Side;
+use super::wording::Wording;
 use super::words::{RowWords, Words};
 use super::{Cancelled, Stop};
 
-/// Kinds of beads with both sides: source and target sentences. Literary Arabic needs up to eight for one.
-pub(super) const KINDS: [(usize, usize); 19] = [
-    (1, 1),
-    (1, 2),
-    (2, 1),
-    (1, 3),
-    (3, 1),
-    (2, 2),
-    (1, 4),
-    (4, 1),
-    (2, 3),
-    (3, 2),
-    (1, 5),
-    (5, 1),
-    (3, 3),
-    (2, 4),
-    (4, 2),
-    (6, 1),
-    (1, 6),
-    (1, 7),
-    (1, 8),
-];
-/// Most source sentences of a bead.
-pub(super) const SOURCES_MAX: usize = 6;
-/// Most target sentences of a bead.
-pub(super) const TARGETS_MAX: usize = 8;
 /// Lengths so far off are not looked at further, in standard deviations.
-const DEVIATION_MAX: f32 = 3.0;
-/// What words count for beside lengths: two directions are added, and words of a sentence do not come independently. Fitted
-/// on the development documents, as are the shares and the deviation below.
-const LEXICAL_WEIGHT: f32 = 0.33;
+const DEVIATION_MAX: f32 = 3.5;
 /// Rows whose words are compared at once, by one thread.
-const ROWS_AT_ONCE: usize = 32;
+pub(super) const ROWS_AT_ONCE: usize = 32;
 
-/// How common beads of each kind are, as logarithms.
-#[derive(Debug, Clone)]
-pub(super) struct Priors {
-    /// In the order of [`KINDS`].
-    pub(super) kinds: [f32; KINDS.len()],
-    /// The first of a run of sentences that stand on one side only: source, target.
-    pub(super) gap: [f32; 2],
-    /// Each further one.
-    pub(super) gap_more: f32,
-}
-
-/// Shares of the kinds in all beads, before the document has been looked at.
-const SHARES: [f32; KINDS.len()] = [
-    0.80, 0.05, 0.05, 0.01, 0.01, 0.004, 0.003, 0.003, 0.002, 0.002, 0.001, 0.001, 0.001, 0.0006,
-    0.0006, 0.0004, 0.0004, 0.0002, 0.0001,
-];
-const GAP_SHARE: f32 = 0.03;
-const GAP_MORE_SHARE: f32 = 0.4;
-/// Beads of evidence that the shares above count for.
-const SHARES_BEADS: f32 = 30.0;
-
-impl Default for Priors {
-    fn default() -> Self {
-        Self { kinds: SHARES.map(f32::ln), gap: [GAP_SHARE.ln(); 2], gap_more: GAP_MORE_SHARE.ln() }
-    }
-}
-
-/// How many beads of each kind there were: expected counts of a pass.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KindCounts {
-    pub(super) kinds: [f32; KINDS.len()],
-    pub(super) gap: [f32; 2],
-    pub(super) gap_more: f32,
-}
-
-impl Priors {
-    /// Fitted to a document.
-    pub(super) fn fitted(counts: &KindCounts) -> Self {
-        let all = counts.kinds.iter().chain(&counts.gap).sum::<f32>() + SHARES_BEADS;
-        let share = |count: f32, before: f32| ((count + before * SHARES_BEADS) / all).ln();
-        let gaps: f32 = counts.gap.iter().sum();
-        let mut kinds = counts.kinds;
-        for (kind, before) in kinds.iter_mut().zip(SHARES) {
-            *kind = share(*kind, before);
-        }
-        Self {
-            kinds,
-            gap: counts.gap.map(|count| share(count, GAP_SHARE)),
-            gap_more: ((counts.gap_more + GAP_MORE_SHARE * 5.0) / (counts.gap_more + gaps + 5.0))
-                .ln(),
-        }
-    }
+/// What scores are made of.
+#[derive(Clone, Copy)]
+pub(super) struct Model<'a> {
+    pub(super) source: &'a Side,
+    pub(super) target: &'a Side,
+    pub(super) lengths: &'a Lengths,
+    pub(super) marks: &'a Marks,
+    /// Nothing: words do not count.
+    pub(super) words: Option<(&'a Pairs, &'a Wording)>,
 }
 
 /// Scores of all beads in a band, without priors.
@@ -108,27 +40,21 @@ pub(super) struct Scores {
 
 impl Scores {
     /// Of the beads that begin at each cell of the band.
-    pub(super) fn new(
-        (source, target): (&Side, &Side),
-        band: &Band,
-        pairs: &Pairs,
-        lengths: &Lengths,
-        stop: Stop<'_>,
-    ) -> Result<Self, Cancelled> {
-        let words = Words::new(source, target, pairs);
-        let sizes = (source.len(), target.len());
+    pub(super) fn new(model: Model<'_>, band: &Band, stop: Stop<'_>) -> Result<Self, Cancelled> {
+        let rows = model.source.len() + 1;
+        let words = model.words.map(|(pairs, _)| Words::new(model.source, model.target, pairs));
         let some_rows = |first: usize| {
-            let rows = first..(first + ROWS_AT_ONCE).min(sizes.0 + 1);
-            let mut words = words.rows(band, rows.clone());
+            let rows = first..(first + ROWS_AT_ONCE).min(rows);
+            let mut words = words.as_ref().map(|it| it.rows(band, rows.clone()));
             let row = |i: usize| {
                 if stop() {
                     return Err(Cancelled);
                 }
-                Ok(band.row(i).map(|j| cell(&mut words, lengths, sizes, i, j)).collect())
+                Ok(band.row(i).map(|j| model.cell(words.as_mut(), (i, j))).collect())
             };
             rows.map(row).collect::<Result<Vec<_>, _>>()
         };
-        let firsts: Vec<usize> = (0..=sizes.0).step_by(ROWS_AT_ONCE).collect();
+        let firsts: Vec<usize> = (0..rows).step_by(ROWS_AT_ONCE).collect();
         let rows = firsts.into_par_iter().map(some_rows).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { rows: rows.into_iter().flatten().collect() })
     }
@@ -139,20 +65,23 @@ impl Scores {
     }
 }
 
-fn cell(
-    words: &mut RowWords<'_>,
-    lengths: &Lengths,
-    sizes: (usize, usize),
-    i: usize,
-    j: usize,
-) -> [f32; KINDS.len()] {
-    let mut scores = [f32::NEG_INFINITY; KINDS.len()];
-    for (score, &(n, m)) in scores.iter_mut().zip(&KINDS) {
-        let leaves = i + n > sizes.0 || j + m > sizes.1;
-        if !leaves && lengths.deviation((i, n), (j, m)).abs() <= DEVIATION_MAX {
-            let words = words.evidence((i, n), (j, m));
-            *score = lengths.score((i, n), (j, m)) + LEXICAL_WEIGHT * words;
+impl Model<'_> {
+    fn cell(
+        &self,
+        mut words: Option<&mut RowWords<'_>>,
+        (i, j): (usize, usize),
+    ) -> [f32; KINDS.len()] {
+        let mut scores = [f32::NEG_INFINITY; KINDS.len()];
+        for (score, &(n, m)) in scores.iter_mut().zip(&KINDS) {
+            let leaves = i + n > self.source.len() || j + m > self.target.len();
+            if leaves || self.lengths.deviation((i, n), (j, m)).abs() > DEVIATION_MAX {
+                continue;
+            }
+            *score = self.lengths.score((i, n), (j, m)) + self.marks.score((i, n), (j, m));
+            if let (Some(words), Some((_, wording))) = (&mut words, self.words) {
+                *score += wording.score(&words.evidence((i, n), (j, m)));
+            }
         }
+        scores
     }
-    scores
 }

@@ -1,22 +1,29 @@
 //! Which sentences of two documents stand for each other? Passes over the document, each of which teaches the next one.
 //!
-//! A pass finds the best beads by lengths and words; what they have in common becomes the document's own lexicon, their
-//! kinds and lengths its own priors (Sennrich and Volk, "Iterative, MT-based sentence alignment of parallel texts", NODALIDA
-//! 2011, with co-occurrence in place of machine translation).
+//! Every pass finds how probable each bead is by lengths, marks and words. What the beads have in common becomes the document's
+//! own lexicon (Sennrich and Volk, "Iterative, MT-based sentence alignment of parallel texts", NODALIDA 2011, with
+//! co-occurrence in place of machine translation); expected counts become its own priors, length ratio and wording.
 
 use std::ops::Range;
 
 use super::band::Band;
-use super::beads::{Priors, Scores};
+use super::beads::{Model, Scores};
+use super::decode::decode;
+use super::kinds::Priors;
 use super::lengths::Lengths;
 use super::lexicon::Lexicon;
-use super::pairs::{Counts, Pairs, TELLING};
-use super::search::{self, Link, Search};
+use super::marks::Marks;
+use super::pairs::{Counts, Pairs};
+use super::search::{Link, Posteriors, Search};
 use super::side::{Side, length_u32};
+use super::wording::Wording;
+use super::words::Words;
 use super::{Cancelled, Stop};
 
-/// Passes, the first with what is known before.
+/// Passes with words, the first with what is known before.
 const PASSES: usize = 3;
+/// Passes before those, by lengths and marks alone.
+const PASSES_BY_LENGTH: usize = 2;
 /// Cells on each side of the path of the pass before.
 const PATH_WIDTH: usize = 6;
 /// The same where that path came near the edge of its band.
@@ -49,41 +56,98 @@ pub fn align_document(
     progress: &mut dyn FnMut(f32),
 ) -> Result<Vec<Bead>, Cancelled> {
     let sizes = (source.len(), target.len());
-    let mut lengths = Lengths::new(source, target);
-    let mut priors = Priors::default();
-    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default(), (TELLING, TELLING));
+    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default());
     let mut band = Band::new(source, target, &pairs);
-    for pass in 1..=PASSES {
-        let scores = Scores::new((source, target), &band, &pairs, &lengths, stop)?;
-        let search = Search { sizes, band: &band, scores: &scores, priors: &priors, stop };
-        let path = search.best()?;
+    let mut passes = Passes::new(source, target, stop);
+    passes.learn_from_lengths(&band)?;
+    for pass in 1..PASSES {
+        let path = passes.run(&band, &pairs)?;
+        let links: Vec<Link> = path.iter().map(|it| it.0).collect();
         #[expect(clippy::cast_precision_loss)]
         progress(pass as f32 / PASSES as f32);
-        if pass == PASSES {
-            let probabilities = search.probabilities(&path)?;
-            return Ok(path.iter().zip(probabilities).map(Bead::new).collect());
-        }
-        priors = Priors::fitted(&search::counts(&path));
-        let (mut letters, mut others) = (0.0, 0.0);
-        for link in path.iter().filter(|link| link.has_both()) {
-            letters += lengths.of_source(link.source.0, link.source.1);
-            others += lengths.of_target(link.target.0, link.target.1);
-        }
-        lengths.set_ratio(letters, others);
-        let telling = telling(source, target, &pairs, &path);
-        pairs = Pairs::new(source, target, lexicons, &learn(source, target, &path), telling);
-        band = next_band(&band, &path, sizes);
+        pairs = Pairs::new(source, target, lexicons, &learn(source, target, &links));
+        band = next_band(&band, &links, sizes);
     }
-    Ok(Vec::new())
+    let path = passes.run(&band, &pairs)?;
+    progress(1.0);
+    Ok(path.iter().map(Bead::new).collect())
+}
+
+/// What the passes over a document find out about it.
+struct Passes<'a> {
+    source: &'a Side,
+    target: &'a Side,
+    stop: Stop<'a>,
+    lengths: Lengths,
+    marks: Marks,
+    wording: Wording,
+    priors: Priors,
+}
+
+impl<'a> Passes<'a> {
+    fn new(source: &'a Side, target: &'a Side, stop: Stop<'a>) -> Self {
+        Self {
+            source,
+            target,
+            stop,
+            lengths: Lengths::new(source, target),
+            marks: Marks::new(source, target),
+            wording: Wording::default(),
+            priors: Priors::new((source.len(), target.len())),
+        }
+    }
+
+    fn model<'m>(&'m self, words: Option<(&'m Pairs, &'m Wording)>) -> Model<'m> {
+        Model {
+            source: self.source,
+            target: self.target,
+            lengths: &self.lengths,
+            marks: &self.marks,
+            words,
+        }
+    }
+
+    fn posteriors(&self, band: &Band, scores: &Scores) -> Result<Posteriors, Cancelled> {
+        let sizes = (self.source.len(), self.target.len());
+        Search { sizes, band, scores, priors: &self.priors, stop: self.stop }.posteriors()
+    }
+
+    /// Fits the priors by lengths and marks alone, which are as good in a free translation as in a literal one.
+    fn learn_from_lengths(&mut self, band: &Band) -> Result<(), Cancelled> {
+        let scores = Scores::new(self.model(None), band, self.stop)?;
+        for _ in 1..PASSES_BY_LENGTH {
+            self.priors = Priors::fitted(&self.posteriors(band, &scores)?.counts);
+        }
+        let posteriors = self.posteriors(band, &scores)?;
+        self.priors = Priors::fitted(&posteriors.counts);
+        self.marks.refit(&posteriors);
+        Ok(())
+    }
+
+    /// The path with words, and how probable its beads are; fits everything to what was found.
+    fn run(&mut self, band: &Band, pairs: &Pairs) -> Result<Vec<(Link, f32)>, Cancelled> {
+        let scores = Scores::new(self.model(Some((pairs, &self.wording))), band, self.stop)?;
+        self.priors = Priors::fitted(&self.posteriors(band, &scores)?.counts);
+        let posteriors = self.posteriors(band, &scores)?;
+        let path = decode((self.source.len(), self.target.len()), band, &posteriors);
+        let beads = path.iter().copied().filter(|it| it.0.has_both());
+        self.lengths.refit(beads.clone());
+        self.marks.refit(&posteriors);
+        let (links, probabilities): (Vec<Link>, Vec<f32>) = beads.unzip();
+        let words = Words::new(self.source, self.target, pairs);
+        self.wording = self.wording.refit(words.along(&links).into_iter().zip(probabilities));
+        Ok(path)
+    }
 }
 
 /// The probabilities of the model are too sure of themselves: words of a bead do not come independently. Fitted on the
 /// development documents, families of documents weighted by the root of their size: a shift of the log odds, a factor of
 /// them, which count for nothing beyond [`LOG_ODDS_MAX`], and a shift for beads with one side.
-const CALIBRATION: (f32, f32, f32) = (-0.476, 0.4, 1.32);
+const CALIBRATION: (f32, f32, f32) = (-0.29, 0.387, 0.736);
 const LOG_ODDS_MAX: f32 = 8.0;
 
 fn calibrated(probability: f32, has_both: bool) -> f32 {
+    let probability = probability.clamp(1e-6, 1.0 - 1e-6);
     let log_odds = (probability / (1.0 - probability)).ln().clamp(-LOG_ODDS_MAX, LOG_ODDS_MAX);
     let (shift, factor, one_sided) = CALIBRATION;
     let shift = if has_both { shift } else { shift + one_sided };
@@ -91,7 +155,7 @@ fn calibrated(probability: f32, has_both: bool) -> f32 {
 }
 
 impl Bead {
-    fn new((link, probability): (&Link, f32)) -> Self {
+    fn new(&(link, probability): &(Link, f32)) -> Self {
         Self {
             source: link.source.0..link.source.0 + link.source.1,
             target: link.target.0..link.target.0 + link.target.1,
@@ -114,15 +178,6 @@ fn next_band(band: &Band, path: &[Link], sizes: (usize, usize)) -> Band {
         let near = edges.get(next).is_some_and(|&edge| edge <= i + EDGE_WIDTH);
         if near { EDGE_WIDTH } else { PATH_WIDTH }
     })
-}
-
-/// The part of the known source words, and of the target words, that is translated as is known.
-fn telling(source: &Side, target: &Side, pairs: &Pairs, path: &[Link]) -> (f32, f32) {
-    let beads = || path.iter().filter(|link| link.has_both());
-    let texts = |link: &Link| (source.tokens_of(link.source), target.tokens_of(link.target));
-    let of_target = pairs.forward.refit(beads().map(texts));
-    let of_source = pairs.backward.refit(beads().map(texts).map(|(here, there)| (there, here)));
-    (of_source, of_target)
 }
 
 /// What the beads of a path have in common, beside what the lexicons know: how often terms meet, of those that meet in two

@@ -4,6 +4,7 @@
 //!
 //! Lengths are letters without marks. Knows nothing of words.
 
+use super::search::Link;
 use super::side::Side;
 
 /// English letters for one Arabic letter, before the document has been looked at: 1.06 in news, 1.55 in Bibles.
@@ -12,6 +13,11 @@ const RATIO: f32 = 1.1;
 const RATIO_LETTERS: f32 = 400.0;
 /// Standard deviation of the logarithm of the ratio: of long texts, and of one letter beside that.
 const DEVIATION: (f32, f32) = (0.22, 1.1);
+/// The part of these deviations that is taken before the document has been looked at, the beads of evidence that it counts for,
+/// and how far it may go.
+const SPREAD: f32 = 0.95;
+const SPREAD_BEADS: f32 = 15.0;
+const SPREAD_RANGE: (f32, f32) = (0.85, 2.0);
 /// Standard deviation of the logarithm of sentence lengths: what two sentences have to do with each other by chance.
 const CHANCE_DEVIATION: f32 = 0.6;
 
@@ -24,6 +30,8 @@ pub(super) struct Lengths {
     log_ratio: f32,
     /// Logarithm of a target sentence's length for one of a source sentence.
     log_chance: f32,
+    /// The document's deviations beside those above: free translations scatter more.
+    spread: f32,
 }
 
 #[expect(clippy::cast_precision_loss)]
@@ -38,8 +46,13 @@ impl Lengths {
             });
             std::iter::once(0).chain(ends.collect::<Vec<_>>()).collect()
         };
-        let mut lengths =
-            Self { source: sums(source), target: sums(target), log_ratio: 0.0, log_chance: 0.0 };
+        let mut lengths = Self {
+            source: sums(source),
+            target: sums(target),
+            log_ratio: 0.0,
+            log_chance: 0.0,
+            spread: 1.0,
+        };
         let total = |sums: &[u32]| sums.last().copied().unwrap_or(0) as f32;
         lengths.set_ratio(total(&lengths.source), total(&lengths.target));
         let sentences = (source.len().max(1) as f32, target.len().max(1) as f32);
@@ -48,33 +61,49 @@ impl Lengths {
         lengths
     }
 
-    /// Fits the ratio to texts that stand for each other.
-    pub(super) fn set_ratio(&mut self, source_letters: f32, target_letters: f32) {
+    /// Fits the ratio and the deviations to beads with both sides, each with its probability.
+    pub(super) fn refit(&mut self, beads: impl Iterator<Item = (Link, f32)> + Clone) {
+        let (mut letters, mut others) = (0.0, 0.0);
+        for (link, _) in beads.clone() {
+            letters += self.of_source(link.source);
+            others += self.of_target(link.target);
+        }
+        self.set_ratio(letters, others);
+        let (mut squares, mut weight) = (SPREAD * SPREAD * SPREAD_BEADS, SPREAD_BEADS);
+        for (link, probability) in beads {
+            let deviation = self.deviation(link.source, link.target) * self.spread;
+            squares += probability * deviation * deviation;
+            weight += probability;
+        }
+        self.spread = (squares / weight).sqrt().clamp(SPREAD_RANGE.0, SPREAD_RANGE.1);
+    }
+
+    fn set_ratio(&mut self, source_letters: f32, target_letters: f32) {
         self.log_ratio =
             ((target_letters + RATIO * RATIO_LETTERS) / (source_letters + RATIO_LETTERS)).ln();
     }
 
     /// Letters of the source sentences `from..from + count`.
-    pub(super) fn of_source(&self, from: usize, count: usize) -> f32 {
+    fn of_source(&self, (from, count): (usize, usize)) -> f32 {
         (self.source[from + count] - self.source[from]) as f32
     }
 
     /// Letters of the target sentences `from..from + count`.
-    pub(super) fn of_target(&self, from: usize, count: usize) -> f32 {
+    fn of_target(&self, (from, count): (usize, usize)) -> f32 {
         (self.target[from + count] - self.target[from]) as f32
     }
 
     /// How far the lengths are from what is expected, in standard deviations.
     pub(super) fn deviation(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
-        let (source, target) = (self.of_source(i, n), self.of_target(j, m));
-        (target.ln() - source.ln() - self.log_ratio) / spread(source, target)
+        let (source, target) = (self.of_source((i, n)), self.of_target((j, m)));
+        (target.ln() - source.ln() - self.log_ratio) / (self.spread * spread(source, target))
     }
 
     /// Logarithm of how much likelier the lengths are of a bead than by chance.
     pub(super) fn score(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
-        let (source, target) = (self.of_source(i, n), self.of_target(j, m));
+        let (source, target) = (self.of_source((i, n)), self.of_target((j, m)));
         let log = target.ln() - source.ln();
-        let expected = spread(source, target);
+        let expected = self.spread * spread(source, target);
         let (parts, others) = (n as f32, m as f32);
         let chance = CHANCE_DEVIATION * (1.0 / parts + 1.0 / others).sqrt();
         let by_chance = (log - self.log_chance - (others / parts).ln()) / chance;

@@ -23,16 +23,14 @@ const SHORT_NAME_SHARE: f32 = 0.4;
 const MASS_MAX: f32 = 4.0;
 /// How often the two parts of a table must have been seen before they are believed half.
 const KNOWN_HALF: f32 = 1.0;
-/// The part of the words that a lexicon knows well which are translated as it says: no lexicon is complete and no translation
-/// literal. What is taken before the document has been looked at.
-pub(super) const TELLING: f32 = 0.6;
+/// The part of the words that a lexicon knows well which are translated as it says, where one pair of texts is judged: no
+/// lexicon is complete and no translation literal.
+const TELLING: f32 = 0.6;
 /// The same of a lexicon that was learnt from the memory by which texts are judged. Fitted on a memory of which one unit in twenty had the
 /// target of another.
 const JUDGED: f32 = 0.9;
 /// How often a word must have been seen for half of what that is more.
 const JUDGED_HALF: f32 = 5.0;
-/// Words of evidence that [`TELLING`] counts for.
-const TELLING_WORDS: f32 = 100.0;
 
 /// Share in running text of a term that no lexicon knows.
 const SHARE: f32 = 0.0001;
@@ -49,62 +47,28 @@ pub(super) struct Direction {
     pub(super) rows: Vec<Vec<(u32, f32)>>,
     /// Of each term of the side at which we look.
     pub(super) weights: Vec<Weight>,
-    /// The part of the words at which we look, of those that are known, that is translated as the rows say.
-    telling: f32,
-    /// The part of the evidence of the side at which we look that says something: of its tokens, on average.
-    pub(super) telling_mean: f32,
+    /// How surely the tokens of the side at which we look are known, on average.
+    pub(super) sure_mean: f32,
 }
 
-/// What a term says of whether its sentence is a translation: `known` times its probability there, and `neutral`.
+/// What a term says of whether its sentence is a translation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weight {
-    /// How rare it is, times the part of its evidence that says something.
-    pub(super) known: f32,
-    /// The part of its evidence that says nothing.
-    pub(super) neutral: f32,
+    /// How surely its translations are known, from 0 to 1.
+    pub(super) sure: f32,
+    /// The part of it that is translated as is known, where one pair of texts is judged.
+    pub(super) telling: f32,
     /// Its share in running text.
     pub(super) share: f32,
 }
 
-impl Weight {
-    /// The part of its evidence that says something.
-    pub(super) fn telling(self) -> f32 {
-        1.0 - self.neutral
-    }
-}
-
 impl Direction {
     #[expect(clippy::cast_precision_loss)]
-    fn new(rows: Evidence, weights: Vec<Weight>, telling: f32, looked_at: &Side) -> Self {
+    fn new(rows: Evidence, weights: Vec<Weight>, looked_at: &Side) -> Self {
         let tokens = looked_at.all_tokens();
-        let of_tokens: f32 = tokens.iter().map(|&term| weights[term as usize].telling()).sum();
-        let telling_mean = of_tokens / tokens.len().max(1) as f32;
-        Self { rows: rows.probabilities(), weights, telling, telling_mean }
-    }
-
-    /// The part of the known words `to` of pairs of texts that come from `from` as the rows say: one step of expectation and
-    /// maximisation from the part that was taken so far.
-    pub(super) fn refit<'a>(&self, texts: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> f32 {
-        let mut given = vec![0.0_f32; self.weights.len()];
-        let (mut known_words, mut found) = (0.0, 0.0);
-        for (from, to) in texts {
-            let rows = || from.iter().flat_map(|&term| &self.rows[term as usize]);
-            for &(other, probability) in rows() {
-                given[other as usize] += probability;
-            }
-            #[expect(clippy::cast_precision_loss)]
-            let share = 1.0 / (from.len() + 1) as f32;
-            for &term in to {
-                let weight = self.weights[term as usize];
-                let part = weight.known * given[term as usize] * share;
-                known_words += weight.telling() / self.telling;
-                found += part / (part + weight.neutral);
-            }
-            for &(other, _) in rows() {
-                given[other as usize] = 0.0;
-            }
-        }
-        (found + TELLING * TELLING_WORDS) / (known_words + TELLING_WORDS)
+        let of_tokens: f32 = tokens.iter().map(|&term| weights[term as usize].sure).sum();
+        let sure_mean = of_tokens / tokens.len().max(1) as f32;
+        Self { rows: rows.probabilities(), weights, sure_mean }
     }
 }
 
@@ -135,15 +99,14 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// `telling` is the part of the known words of the source, and of the target, that is translated as is known.
+    /// `learnt` is what the document has taught so far.
     pub(super) fn new(
         source: &Side,
         target: &Side,
         lexicons: &[&Lexicon],
         learnt: &Counts,
-        telling: (f32, f32),
     ) -> Self {
-        Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT, telling)
+        Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT)
     }
 
     /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
@@ -160,7 +123,7 @@ impl Pairs {
             taken_apart: true,
             telling_more: JUDGED - TELLING,
         };
-        Self::of_evidence((source, target), lexicons, &Counts::default(), trust, (TELLING, TELLING))
+        Self::of_evidence((source, target), lexicons, &Counts::default(), trust)
     }
 
     fn of_evidence(
@@ -168,7 +131,6 @@ impl Pairs {
         lexicons: &[&Lexicon],
         learnt: &Counts,
         trust: Trust,
-        telling: (f32, f32),
     ) -> Self {
         let mut forward = Evidence::new(source.terms.len());
         let mut backward = Evidence::new(target.terms.len());
@@ -200,11 +162,11 @@ impl Pairs {
         }
         let of_target = rarity(target, lexicons.iter().map(|it| (&it.target, &it.shares.1)));
         let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
-        let of_source = forward.weights(of_source, telling.0);
-        let of_target = backward.weights(of_target, telling.1);
+        let of_source = forward.weights(of_source);
+        let of_target = backward.weights(of_target);
         Self {
-            forward: Direction::new(forward, of_target, telling.1, target),
-            backward: Direction::new(backward, of_source, telling.0, source),
+            forward: Direction::new(forward, of_target, target),
+            backward: Direction::new(backward, of_source, source),
         }
     }
 }
@@ -262,11 +224,14 @@ impl Evidence {
     }
 
     /// What terms as rare as this say.
-    fn weights(&self, rarity: Vec<f32>, telling: f32) -> Vec<Weight> {
+    fn weights(&self, rarity: Vec<f32>) -> Vec<Weight> {
         let of_term = |(((mass, _), more), rarity): ((&(f32, _), &f32), f32)| {
-            let telling = telling + (more / mass.max(f32::MIN_POSITIVE)).min(JUDGED - TELLING);
-            let neutral = 1.0 - mass / (mass + KNOWN_HALF) * telling;
-            Weight { known: (1.0 - neutral) * rarity, neutral, share: 1.0 / rarity }
+            let more = (more / mass.max(f32::MIN_POSITIVE)).min(JUDGED - TELLING);
+            Weight {
+                sure: mass / (mass + KNOWN_HALF),
+                telling: TELLING + more,
+                share: 1.0 / rarity,
+            }
         };
         self.rows.iter().zip(&self.telling_more).zip(rarity).map(of_term).collect()
     }

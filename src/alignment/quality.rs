@@ -159,7 +159,8 @@ fn evidence_of(from: &[u32], to: &[u32], direction: &Direction) -> f32 {
     let share = 1.0 / (from.len() + 1) as f32;
     let of_term = |&term: &u32| {
         let weight = direction.weights[term as usize];
-        (weight.known * given[term as usize] * share + weight.neutral).ln()
+        let known = given[term as usize] * share / weight.share;
+        (1.0 + weight.sure * weight.telling * (known - 1.0)).ln()
     };
     to.iter().map(of_term).sum()
 }

@@ -1,11 +1,12 @@
-//! Which beads together are the best, and how sure is each? Dynamic programming over the cells of a band: the best path, and
-//! the probability of each bead among all paths.
+//! How probable is each bead among all ways to align two documents? Dynamic programming over the cells of a band, forward and
+//! backward.
 //!
-//! A run of sentences that stand on one side only costs more for its first than for each further one, so a cell has two
-//! states: in such a run, or not. Knows nothing of words or lengths.
+//! A run of sentences that stand on one side only costs more for its first than for each further one, so a cell has three
+//! states: in such a run of source or of target sentences, or not. Knows nothing of words or lengths.
 
 use super::band::Band;
-use super::beads::{KINDS, KindCounts, Priors, Scores};
+use super::beads::Scores;
+use super::kinds::{KINDS, KindCounts, Priors, SOURCES_MAX};
 use super::{Cancelled, Stop};
 
 /// A bead as numbers: source sentences from and count, target sentences from and count.
@@ -23,24 +24,37 @@ impl Link {
 }
 
 /// A value for each state of a cell: after a bead with both sides, or at the beginning; in a run of source sentences that
-/// stand alone; in a run of target sentences that stand alone. Source sentences come first where both stand alone: one way
-/// for one meaning.
-type Cell = [f32; 3];
+/// stand alone; in a run of target sentences that stand alone; then all of them together, each with what it costs to leave it
+/// for a bead with both sides. Source sentences come first where both stand alone: one way for one meaning.
+type Cell = [f32; 4];
 
 const BEADS: usize = 0;
-const NOWHERE: Cell = [f32::NEG_INFINITY; 3];
+const SOURCES: usize = 1;
+const TARGETS: usize = 2;
+const LEAVING: usize = 3;
+const STATES: usize = 3;
+const NOWHERE: Cell = [f32::NEG_INFINITY; 4];
 /// Steps to sentences that stand alone: which state they lead to, from which, and over how many sentences.
-const GAPS: [(usize, usize, (usize, usize)); 5] =
-    [(1, BEADS, (1, 0)), (1, 1, (1, 0)), (2, BEADS, (0, 1)), (2, 1, (0, 1)), (2, 2, (0, 1))];
+const GAPS: [(usize, usize, (usize, usize)); 5] = [
+    (SOURCES, BEADS, (1, 0)),
+    (SOURCES, SOURCES, (1, 0)),
+    (TARGETS, BEADS, (0, 1)),
+    (TARGETS, SOURCES, (0, 1)),
+    (TARGETS, TARGETS, (0, 1)),
+];
+/// Beads less probable than e to this are left out.
+const LOG_PROBABILITY_MIN: f32 = -9.0;
 
-/// A value for each cell of a band.
+/// A logarithm for each cell of a band, beside one of its row: the sums of long documents are too long for single precision.
 struct Cells {
     rows: Vec<Vec<Cell>>,
+    bases: Vec<f64>,
 }
 
 impl Cells {
     fn new(band: &Band, sources: usize) -> Self {
-        Self { rows: (0..=sources).map(|i| vec![NOWHERE; band.row(i).len()]).collect() }
+        let rows = (0..=sources).map(|i| vec![NOWHERE; band.row(i).len()]).collect();
+        Self { rows, bases: vec![0.0; sources + 1] }
     }
 
     fn get(&self, band: &Band, i: usize, j: usize) -> Cell {
@@ -49,6 +63,44 @@ impl Cells {
 
     fn set(&mut self, band: &Band, i: usize, j: usize, cell: Cell) {
         self.rows[i][j - band.row(i).start] = cell;
+    }
+
+    /// What to add to values of a row beside those of another one.
+    #[expect(clippy::cast_possible_truncation)]
+    fn shift(&self, from: usize, to: usize) -> f32 {
+        (self.bases[from] - self.bases[to]) as f32
+    }
+
+    /// Moves what is common to the values of a row into its base.
+    fn rebase(&mut self, i: usize) {
+        let max = self.rows[i].iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
+        if max > f32::NEG_INFINITY {
+            self.bases[i] += f64::from(max);
+            self.rows[i].iter_mut().flatten().for_each(|it| *it -= max);
+        }
+    }
+}
+
+/// The logarithm of a sum of which the logarithms of the terms are given.
+#[derive(Default)]
+struct LogSum(Vec<f32>);
+
+impl LogSum {
+    fn add(&mut self, log: f32) {
+        if log > f32::NEG_INFINITY {
+            self.0.push(log);
+        }
+    }
+
+    /// The sum; empties it.
+    fn take(&mut self) -> f32 {
+        let max = self.0.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        // What is less than a part in a million is not seen in the sum.
+        let sum: f32 =
+            self.0.iter().map(|it| it - max).filter(|it| *it > -14.0).map(f32::exp).sum();
+        let many = self.0.len() > 1;
+        self.0.clear();
+        if many { max + sum.ln() } else { max }
     }
 }
 
@@ -61,193 +113,227 @@ pub(super) struct Search<'a> {
     pub(super) stop: Stop<'a>,
 }
 
+/// How probable beads are among all paths.
+#[derive(Debug)]
+pub(super) struct Posteriors {
+    /// By row: column, kind and probability, in order of the columns.
+    rows: Vec<Vec<(u32, u8, f32)>>,
+    /// By row and column of the band: a source sentence stands alone, a target sentence does.
+    gaps: Vec<Vec<[f32; 2]>>,
+    pub(super) counts: KindCounts,
+}
+
+impl Posteriors {
+    /// Beads with both sides: source sentence, target sentence, number of the kind, and probability.
+    pub(super) fn beads(&self) -> impl Iterator<Item = (usize, usize, usize, f32)> {
+        let rows = 0..self.rows.len();
+        rows.flat_map(|i| self.beads_of(i).map(move |(j, kind, it)| (i, j, kind, it)))
+    }
+
+    /// Those that begin in a row: target sentence, number of the kind, and probability.
+    pub(super) fn beads_of(&self, i: usize) -> impl Iterator<Item = (usize, usize, f32)> {
+        self.rows[i].iter().map(|&(j, kind, it)| (j as usize, usize::from(kind), it))
+    }
+
+    /// How probable it is that the source sentence or the target sentence at a cell of the band stands alone there.
+    pub(super) fn gaps(&self, i: usize, column: usize) -> [f32; 2] {
+        self.gaps[i][column]
+    }
+}
+
 impl Search<'_> {
-    /// The best path.
-    pub(super) fn best(&self) -> Result<Vec<Link>, Cancelled> {
-        let best = self.forward(f32::max)?;
-        let (mut i, mut j) = self.sizes;
-        let mut state = highest(best.get(self.band, i, j));
-        let mut path = Vec::new();
-        while (i, j) != (0, 0) {
-            let (n, m, from) = if state == BEADS {
-                let into = |kind: usize| {
-                    let (n, m) = KINDS[kind];
-                    let from = best.get(self.band, i.checked_sub(n)?, j.checked_sub(m)?);
-                    let score = self.bead_from(i - n, j - m, kind)?;
-                    Some((from[highest(from)] + score, (n, m, highest(from))))
-                };
-                let best_into =
-                    (0..KINDS.len()).filter_map(into).max_by(|a, b| a.0.total_cmp(&b.0));
-                let Some((_, step)) = best_into else { break };
-                step
-            } else {
-                let into = |&(_, from, (n, m)): &(usize, usize, (usize, usize))| {
-                    let before = best.get(self.band, i.checked_sub(n)?, j.checked_sub(m)?);
-                    Some((before[from] + self.gap(state, from), (n, m, from)))
-                };
-                let steps = GAPS.iter().filter(|gap| gap.0 == state);
-                let best_into = steps.filter_map(into).max_by(|a, b| a.0.total_cmp(&b.0));
-                let Some((_, step)) = best_into else { break };
-                step
-            };
-            (i, j, state) = (i - n, j - m, from);
-            path.push(Link { source: (i, n), target: (j, m) });
+    /// Probabilities of all beads.
+    pub(super) fn posteriors(&self) -> Result<Posteriors, Cancelled> {
+        let before = self.forward()?;
+        let after = self.backward()?;
+        let (n, m) = self.sizes;
+        let all = f64::from(before.get(self.band, n, m)[LEAVING]) + before.bases[n];
+        let mut found = Posteriors {
+            rows: vec![Vec::new(); n + 1],
+            gaps: (0..=n).map(|i| vec![[0.0; 2]; self.band.row(i).len()]).collect(),
+            counts: KindCounts::default(),
+        };
+        for i in 0..=n {
+            // By source sentences of the step.
+            #[expect(clippy::cast_possible_truncation)]
+            let shifts: [f32; SOURCES_MAX + 1] = std::array::from_fn(|step| {
+                let to = after.bases.get(i + step).copied().unwrap_or(0.0);
+                (before.bases[i] + to - all) as f32
+            });
+            for j in self.band.row(i) {
+                let cell = before.get(self.band, i, j);
+                self.add_beads(&mut found, &after, (i, j), (cell[LEAVING], &shifts));
+                self.add_gaps(&mut found, &after, (i, j), (cell, &shifts));
+            }
         }
-        path.reverse();
-        Ok(path)
+        Ok(found)
+    }
+
+    fn add_beads(
+        &self,
+        found: &mut Posteriors,
+        after: &Cells,
+        (i, j): (usize, usize),
+        (leaving, shifts): (f32, &[f32]),
+    ) {
+        for (kind, &(n, m)) in (0_u8..).zip(&KINDS) {
+            let to = after.get(self.band, i + n, j + m)[BEADS];
+            let score = self.bead_from(i, j, usize::from(kind)).unwrap_or(f32::NEG_INFINITY);
+            let log = leaving + score + to + shifts[n];
+            if log > LOG_PROBABILITY_MIN {
+                let probability = log.exp().min(1.0);
+                found.counts.kinds[usize::from(kind)] += probability;
+                found.rows[i].push((super::side::length_u32(j), kind, probability));
+            }
+        }
+    }
+
+    fn add_gaps(
+        &self,
+        found: &mut Posteriors,
+        after: &Cells,
+        (i, j): (usize, usize),
+        (cell, shifts): (Cell, &[f32]),
+    ) {
+        let column = j - self.band.row(i).start;
+        for (state, from, (n, m)) in GAPS {
+            let to = after.get(self.band, i + n, j + m)[state];
+            let log = cell[from] + self.gap(state, from) + to + shifts[n];
+            if log > LOG_PROBABILITY_MIN {
+                let probability = log.exp().min(1.0);
+                found.gaps[i][column][state - 1] += probability;
+                let counts = &mut found.counts;
+                *match (state, from) {
+                    (TARGETS, SOURCES) => &mut counts.crossing,
+                    (state, BEADS) => &mut counts.gap[state - 1],
+                    (state, _) => &mut counts.gap_more[state - 1],
+                } += probability;
+            }
+        }
     }
 
     fn gap(&self, state: usize, from: usize) -> f32 {
-        if state == from { self.priors.gap_more } else { self.priors.gap[state - 1] }
+        match (state, from) {
+            (TARGETS, SOURCES) => self.priors.crossing,
+            (state, BEADS) => self.priors.gap[state - 1],
+            (state, _) => self.priors.gap_more[state - 1],
+        }
     }
 
-    fn bead(&self, i: usize, j: usize, kind: usize) -> f32 {
-        self.scores.of(self.band, i, j)[kind] + self.priors.kinds[kind]
+    /// What it costs to leave a state for a bead with both sides, or for the end of the documents.
+    fn leave(&self, state: usize) -> f32 {
+        state.checked_sub(1).map_or(0.0, |gap| self.priors.gap_end[gap])
     }
 
     /// The score of a bead, if it can be.
     fn bead_from(&self, i: usize, j: usize, kind: usize) -> Option<f32> {
-        let score = self.band.contains(i, j).then(|| self.bead(i, j, kind))?;
-        (score > f32::NEG_INFINITY).then_some(score)
+        let score = self.band.contains(i, j).then(|| self.scores.of(self.band, i, j)[kind])?;
+        (score > f32::NEG_INFINITY).then_some(score + self.priors.kinds[kind])
     }
 
     /// Values from the beginning to each cell.
-    fn forward(&self, join: impl Fn(f32, f32) -> f32) -> Result<Cells, Cancelled> {
+    fn forward(&self) -> Result<Cells, Cancelled> {
         let mut cells = Cells::new(self.band, self.sizes.0);
+        let mut sum = LogSum::default();
         for i in 0..=self.sizes.0 {
             if (self.stop)() {
                 return Err(Cancelled);
             }
+            cells.bases[i] = i.checked_sub(1).map_or(0.0, |before| cells.bases[before]);
+            let shifts: [f32; SOURCES_MAX + 1] =
+                std::array::from_fn(|n| i.checked_sub(n).map_or(0.0, |it| cells.shift(it, i)));
             for j in self.band.row(i) {
                 let mut cell = NOWHERE;
                 if (i, j) == (0, 0) {
-                    cell[BEADS] = 0.0;
+                    sum.add(0.0);
                 }
                 for (kind, &(n, m)) in KINDS.iter().enumerate() {
                     if i >= n
                         && j >= m
                         && let Some(score) = self.bead_from(i - n, j - m, kind)
                     {
-                        let from = cells.get(self.band, i - n, j - m);
-                        let from = from.into_iter().fold(f32::NEG_INFINITY, &join);
-                        cell[BEADS] = join(cell[BEADS], from + score);
+                        let from = cells.get(self.band, i - n, j - m)[LEAVING];
+                        sum.add(from + score + shifts[n]);
                     }
                 }
-                for (state, from, (n, m)) in GAPS {
-                    if i >= n && j >= m {
-                        let before = cells.get(self.band, i - n, j - m)[from];
-                        cell[state] = join(cell[state], before + self.gap(state, from));
+                cell[BEADS] = sum.take();
+                for to in [SOURCES, TARGETS] {
+                    for (state, from, (n, m)) in GAPS {
+                        if state == to && i >= n && j >= m {
+                            let before = cells.get(self.band, i - n, j - m)[from];
+                            sum.add(before + self.gap(state, from) + shifts[n]);
+                        }
                     }
+                    cell[to] = sum.take();
                 }
+                (0..STATES).for_each(|state| sum.add(cell[state] + self.leave(state)));
+                cell[LEAVING] = sum.take();
                 cells.set(self.band, i, j, cell);
             }
+            cells.rebase(i);
         }
         Ok(cells)
     }
 
-    /// Values from each cell to the end.
+    /// Values from each cell to the end; those of leaving it for a bead with both sides are all ways to do so.
     fn backward(&self) -> Result<Cells, Cancelled> {
-        let mut cells = Cells::new(self.band, self.sizes.0);
-        for i in (0..=self.sizes.0).rev() {
+        let last = self.sizes.0;
+        let mut cells = Cells::new(self.band, last);
+        let mut sum = LogSum::default();
+        for i in (0..=last).rev() {
             if (self.stop)() {
                 return Err(Cancelled);
             }
+            cells.bases[i] = cells.bases.get(i + 1).copied().unwrap_or(0.0);
+            let shifts: [f32; SOURCES_MAX + 1] =
+                std::array::from_fn(|n| if i + n <= last { cells.shift(i + n, i) } else { 0.0 });
             for j in self.band.row(i).rev() {
-                let mut onward = if (i, j) == self.sizes { 0.0 } else { f32::NEG_INFINITY };
+                let mut cell = NOWHERE;
+                if (i, j) == self.sizes {
+                    sum.add(0.0);
+                }
                 for (kind, &(n, m)) in KINDS.iter().enumerate() {
                     let to = cells.get(self.band, i + n, j + m)[BEADS];
                     if to > f32::NEG_INFINITY
                         && let Some(score) = self.bead_from(i, j, kind)
                     {
-                        onward = log_add(onward, to + score);
+                        sum.add(to + score + shifts[n]);
                     }
                 }
-                let mut cell = [onward; 3];
-                for (state, from, (n, m)) in GAPS {
-                    let to = cells.get(self.band, i + n, j + m)[state];
-                    cell[from] = log_add(cell[from], to + self.gap(state, from));
+                cell[LEAVING] = sum.take();
+                for here in 0..STATES {
+                    sum.add(cell[LEAVING] + self.leave(here));
+                    for (state, from, (n, m)) in GAPS {
+                        if from == here {
+                            let to = cells.get(self.band, i + n, j + m)[state];
+                            sum.add(to + self.gap(state, from) + shifts[n]);
+                        }
+                    }
+                    cell[here] = sum.take();
                 }
                 cells.set(self.band, i, j, cell);
             }
+            cells.rebase(i);
         }
         Ok(cells)
     }
-
-    /// Probability of each bead of a path among all paths.
-    pub(super) fn probabilities(&self, path: &[Link]) -> Result<Vec<f32>, Cancelled> {
-        let before = self.forward(log_add)?;
-        let after = self.backward()?;
-        let sum = |cell: Cell| cell.into_iter().fold(f32::NEG_INFINITY, log_add);
-        let all = sum(before.get(self.band, self.sizes.0, self.sizes.1));
-        let through = |i: usize, j: usize, kind: usize| {
-            let (n, m) = KINDS[kind];
-            let to = after.get(self.band, i + n, j + m)[BEADS];
-            let score = self.bead_from(i, j, kind).unwrap_or(f32::NEG_INFINITY);
-            probability(sum(before.get(self.band, i, j)) + score + to - all)
-        };
-        let through_gap = |i: usize, j: usize, gap: usize| {
-            let (state, from, (n, m)) = GAPS[gap];
-            let to = after.get(self.band, i + n, j + m)[state];
-            probability(before.get(self.band, i, j)[from] + self.gap(state, from) + to - all)
-        };
-        let of_link = |link: &Link| {
-            let ((i, n), (j, m)) = (link.source, link.target);
-            let kind = KINDS.iter().position(|kind| *kind == (n, m));
-            let gaps = || (0..GAPS.len()).filter(|&gap| GAPS[gap].2 == (n, m));
-            let probability = kind.map_or_else(
-                || gaps().map(|gap| through_gap(i, j, gap)).sum(),
-                |kind| through(i, j, kind),
-            );
-            probability.clamp(0.0, 1.0)
-        };
-        Ok(path.iter().map(of_link).collect())
-    }
-}
-
-/// How many beads of each kind a path has.
-pub(super) fn counts(path: &[Link]) -> KindCounts {
-    let mut counts = KindCounts::default();
-    let mut before = None;
-    for link in path {
-        let size = (link.source.1, link.target.1);
-        match KINDS.iter().position(|kind| *kind == size) {
-            Some(kind) => counts.kinds[kind] += 1.0,
-            None if before == Some(size) => counts.gap_more += 1.0,
-            None => counts.gap[size.1] += 1.0,
-        }
-        before = Some(size);
-    }
-    counts
-}
-
-fn probability(log: f32) -> f32 {
-    // Most are nothing.
-    if log > -14.0 { log.exp() } else { 0.0 }
-}
-
-fn highest(cell: Cell) -> usize {
-    (0..cell.len()).max_by(|&a, &b| cell[a].total_cmp(&cell[b])).unwrap_or(BEADS)
-}
-
-/// The logarithm of a sum of which the logarithms are given.
-fn log_add(a: f32, b: f32) -> f32 {
-    let (more, less) = if a > b { (a, b) } else { (b, a) };
-    let difference = less - more;
-    // What is less than a part in a million is not seen in the sum; without both, the difference is no number.
-    if difference > -14.0 { more + difference.exp().ln_1p() } else { more }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use crate::alignment::band::Band;
+    use crate::alignment::beads::Model;
     use crate::alignment::lengths::Lengths;
-    use crate::alignment::pairs::{Counts, Pairs, TELLING};
+    use crate::alignment::marks::Marks;
+    use crate::alignment::pairs::{Counts, Pairs};
     use crate::alignment::side::Side;
+    use crate::alignment::wording::Wording;
     use crate::text::Analyzer;
 
     use super::*;
+
+    pub(in crate::alignment) type Path = Vec<Link>;
 
     /// Every path from a cell to the end, with its score; in a run, source sentences come before target sentences.
     fn paths(
@@ -255,11 +341,11 @@ mod tests {
         (i, j): (usize, usize),
         state: usize,
         score: f32,
-        path: &mut Vec<Link>,
-        found: &mut Vec<(f32, Vec<Link>)>,
+        path: &mut Path,
+        found: &mut Vec<(f32, Path)>,
     ) {
         if (i, j) == search.sizes {
-            found.push((score, path.clone()));
+            found.push((score + search.leave(state), path.clone()));
             return;
         }
         let mut step = |(n, m): (usize, usize), state: usize, more: f32| {
@@ -270,7 +356,9 @@ mod tests {
             }
         };
         for (kind, &size) in KINDS.iter().enumerate() {
-            step(size, BEADS, search.bead(i, j, kind));
+            if let Some(score) = search.bead_from(i, j, kind) {
+                step(size, BEADS, search.leave(state) + score);
+            }
         }
         for (to, from, size) in GAPS {
             if from == state {
@@ -279,50 +367,64 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_best_path_and_its_probabilities_are_those_of_all_paths() {
+    /// Searches small documents: the search, its posteriors, and all paths with their scores.
+    pub(in crate::alignment) fn with_all_paths(
+        mut check: impl FnMut(&Search<'_>, &Posteriors, &[(f32, Path)]),
+    ) {
         let analyzer = Analyzer::new(&"en".parse().unwrap());
         let texts = ["One two three.", "Four.", "Five and six and seven.", "8", "Nine or ten."];
         for (n, m) in [(1, 1), (2, 3), (4, 4), (5, 3), (0, 2)] {
             let source = Side::new(texts[..n].iter().copied(), &analyzer);
             let target = Side::new(texts[5 - m..].iter().copied(), &analyzer);
-            let pairs = Pairs::new(&source, &target, &[], &Counts::default(), (TELLING, TELLING));
+            let pairs = Pairs::new(&source, &target, &[], &Counts::default());
             let band = Band::new(&source, &target, &pairs);
-            let lengths = Lengths::new(&source, &target);
-            let priors = Priors::default();
-            let stop = || false;
-            let scores = Scores::new((&source, &target), &band, &pairs, &lengths, &stop).unwrap();
+            let (lengths, marks) = (Lengths::new(&source, &target), Marks::new(&source, &target));
+            let words = Some((&pairs, &Wording::default()));
+            let model =
+                Model { source: &source, target: &target, lengths: &lengths, marks: &marks, words };
+            let scores = Scores::new(model, &band, &|| false).unwrap();
+            let priors = Priors::new((n, m));
             let search = Search {
                 sizes: (n, m),
                 band: &band,
                 scores: &scores,
                 priors: &priors,
-                stop: &stop,
+                stop: &|| false,
             };
             let mut all = Vec::new();
             paths(&search, (0, 0), BEADS, 0.0, &mut Vec::new(), &mut all);
-            let best = all.iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            let found = search.best().unwrap();
-            assert_eq!(found, best.1, "{n} and {m} sentences");
+            check(&search, &search.posteriors().unwrap(), &all);
+        }
+    }
+
+    #[test]
+    fn probabilities_are_those_of_all_paths() {
+        with_all_paths(|search, posteriors, all| {
             let mut weights: BTreeMap<(usize, usize, usize, usize), f64> = BTreeMap::new();
             let mut sum = 0.0;
-            for (score, path) in &all {
+            for (score, path) in all {
                 let weight = f64::from(*score).exp();
                 sum += weight;
                 for link in path {
-                    let key = (link.source.0, link.source.1, link.target.0, link.target.1);
+                    let key = (link.source.0, link.target.0, link.source.1, link.target.1);
                     *weights.entry(key).or_default() += weight;
                 }
             }
-            let probabilities = search.probabilities(&found).unwrap();
-            for (link, probability) in found.iter().zip(probabilities) {
-                let key = (link.source.0, link.source.1, link.target.0, link.target.1);
-                let right = weights[&key] / sum;
-                assert!(
-                    (f64::from(probability) - right).abs() < 1e-3,
-                    "{link:?}: {probability}, {right}"
-                );
+            let mut found: BTreeMap<(usize, usize, usize, usize), f64> = BTreeMap::new();
+            for (i, j, kind, probability) in posteriors.beads() {
+                found.insert((i, j, KINDS[kind].0, KINDS[kind].1), probability.into());
             }
-        }
+            for i in 0..=search.sizes.0 {
+                for (column, j) in search.band.row(i).enumerate() {
+                    let [source, target] = posteriors.gaps(i, column);
+                    found.insert((i, j, 1, 0), source.into());
+                    found.insert((i, j, 0, 1), target.into());
+                }
+            }
+            for (key, weight) in weights {
+                let found = found.get(&key).copied().unwrap_or(0.0);
+                assert!((found - weight / sum).abs() < 1e-3, "{key:?}: {found}, {}", weight / sum);
+            }
+        });
     }
 }

@@ -10,7 +10,9 @@ use foldhash::fast::FixedState;
 use crate::text::{Analysis, Analyzer, TokenKind, Value};
 
 use super::clitics::{Vocabulary, split, write_word};
+use super::marks::Mark;
 use super::names::Skeleton;
+use super::numerals::Numerals;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
 const TOKENS_MAX: usize = 1_000;
@@ -33,6 +35,10 @@ pub struct Side {
 pub(super) struct Sentence {
     /// Letters and digits, without marks.
     pub(super) letters: u32,
+    /// What stands at its end.
+    pub(super) mark: Mark,
+    /// Whether its first letter is a small one, where the script has such.
+    pub(super) begins_small: bool,
     tokens: (u32, u32),
 }
 
@@ -58,7 +64,9 @@ impl Side {
             analyzer.analyze_into(sentence, &mut analysis);
             let from = length_u32(side.tokens.len());
             let mut first = true;
+            let mut numerals = Numerals::default();
             for token in analysis.tokens().iter().take(TOKENS_MAX) {
+                side.add_number(numerals.read(&analysis, token));
                 if !write_term(&analysis, token, &mut text) {
                     continue;
                 }
@@ -72,9 +80,13 @@ impl Side {
                 first = false;
                 side.tokens.push(number);
             }
+            side.add_number(numerals.finish());
             let letters = length_u32(letters_of(&analysis));
             let tokens = (from, length_u32(side.tokens.len()));
-            side.sentences.push(Sentence { letters, tokens });
+            let mark = Mark::at_end(sentence);
+            let first = sentence.chars().find(|it| it.is_alphanumeric());
+            let begins_small = first.is_some_and(char::is_lowercase);
+            side.sentences.push(Sentence { letters, mark, begins_small, tokens });
         }
         side
     }
@@ -148,6 +160,15 @@ impl Side {
     /// The term with a text.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text).copied()
+    }
+
+    /// Adds the value of a number in words as the term that the same number in digits has.
+    fn add_number(&mut self, value: Option<u64>) {
+        if let Some(value) = value {
+            let number = self.number(&format!("={value}"), "");
+            self.terms[number as usize].count += 1;
+            self.tokens.push(number);
+        }
     }
 
     fn number(&mut self, text: &str, folded: &str) -> u32 {

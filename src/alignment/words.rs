@@ -6,10 +6,15 @@
 
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
+
 use super::band::Band;
-use super::beads::{SOURCES_MAX, TARGETS_MAX};
+use super::beads::ROWS_AT_ONCE;
+use super::kinds::{SOURCES_MAX, TARGETS_MAX};
 use super::pairs::{Direction, Pairs, Weight};
+use super::search::Link;
 use super::side::{Side, length_u32};
+use super::wording::{Evidence, LEVELS};
 
 /// How fast a place gets less likely with its distance, for the length of the bead, and for how many tokens that holds at
 /// all: word order is free for the rest. Fitted on the development documents, as is the constant below.
@@ -76,6 +81,8 @@ struct Chains {
 }
 
 const END: u32 = u32::MAX;
+/// Factors whose product is certain to be a number.
+const FACTORS: usize = 40;
 
 impl Chains {
     fn new(target: &Side) -> Self {
@@ -130,6 +137,19 @@ pub(super) struct RowWords<'a> {
 impl<'a> Words<'a> {
     pub(super) fn new(source: &'a Side, target: &'a Side, pairs: &'a Pairs) -> Self {
         Self { source, target, pairs, earlier: (source.earlier(), target.earlier()) }
+    }
+
+    /// The evidence of beads with both sides of a path, in order.
+    pub(super) fn along(&'a self, path: &[Link]) -> Vec<Evidence> {
+        let sizes = (self.source.len(), self.target.len());
+        let points = path.iter().map(|link| (link.source.0, link.target.0)).chain([sizes]);
+        let band = Band::round(&points.collect::<Vec<_>>(), sizes, |_| 0);
+        let evidence = |links: &[Link]| -> Vec<Evidence> {
+            let rows = links[0].source.0..links[links.len() - 1].source.0 + 1;
+            let mut words = self.rows(&band, rows);
+            links.iter().map(|link| words.evidence(link.source, link.target)).collect()
+        };
+        path.par_chunks(ROWS_AT_ONCE).flat_map_iter(evidence).collect()
     }
 
     /// For beads that begin in some rows.
@@ -214,8 +234,8 @@ impl Sums {
 
 impl RowWords<'_> {
     /// How much likelier the words of a bead are than those of two texts that have nothing to do with each other: natural
-    /// logarithms, of both directions together.
-    pub(super) fn evidence(&mut self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
+    /// logarithms, of both directions together, at each level of wording.
+    pub(super) fn evidence(&mut self, (i, n): (usize, usize), (j, m): (usize, usize)) -> Evidence {
         let Words { source, target, pairs, ref earlier } = *self.words;
         let (source_tokens, target_tokens) = (source.tokens_of((i, n)), target.tokens_of((j, m)));
         self.sums.clear(source_tokens.len(), target_tokens.len());
@@ -252,8 +272,9 @@ impl RowWords<'_> {
             first: source.first_token(i),
         };
         let covers = (cover(source_tokens, &pairs.backward), cover(target_tokens, &pairs.forward));
-        of_target.evidence(&pairs.forward, source_tokens.len(), covers.0)
-            + of_source.evidence(&pairs.backward, target_tokens.len(), covers.1)
+        let of_target = of_target.evidence(&pairs.forward, source_tokens.len(), covers.0);
+        let of_source = of_source.evidence(&pairs.backward, target_tokens.len(), covers.1);
+        std::array::from_fn(|level| of_target[level] + of_source[level])
     }
 }
 
@@ -261,9 +282,9 @@ impl RowWords<'_> {
 /// they run together, those of the other side miss their counterparts through no fault of the bead.
 #[expect(clippy::cast_precision_loss)]
 fn cover(tokens: &[u32], known: &Direction) -> f32 {
-    let sum: f32 = tokens.iter().map(|&term| known.weights[term as usize].telling()).sum();
-    let expected = known.telling_mean * tokens.len() as f32;
-    let prior = known.telling_mean * COVER_TOKENS;
+    let sum: f32 = tokens.iter().map(|&term| known.weights[term as usize].sure).sum();
+    let expected = known.sure_mean * tokens.len() as f32;
+    let prior = known.sure_mean * COVER_TOKENS;
     if expected > 0.0 { ((sum + prior) / (expected + prior)).min(1.0) } else { 1.0 }
 }
 
@@ -277,25 +298,32 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// How much likelier the tokens are with the other side, of so many tokens, than without it, as a logarithm.
-    fn evidence(&self, direction: &Direction, others: usize, cover: f32) -> f32 {
-        #[expect(clippy::cast_precision_loss)]
-        let share = cover / (others + 1) as f32;
-        // A logarithm for many factors: none of them is beyond 10^±7.
-        let (mut product, mut sum) = (1.0_f32, 0.0);
-        for (at, (&token, support)) in (self.first..).zip(self.tokens.iter().zip(self.support)) {
-            let weight: &Weight = &direction.weights[token as usize];
-            let mut factor = 1.0 - weight.telling() * cover;
-            if support.tokens > 0 && !self.repeats(at, support.tokens) {
-                factor += weight.known * support.capped() * share;
+    /// How much likelier the tokens are with the other side, of so many tokens, than without it, as logarithms: at each level
+    /// of wording.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+    fn evidence(&self, direction: &Direction, others: usize, cover: f32) -> Evidence {
+        let share = 1.0 / (others + 1) as f32;
+        let mut logs = [0.0_f64; LEVELS.len()];
+        let mut places = (self.first..).zip(self.support);
+        // A logarithm for many factors: none of them is beyond 10^±7, and double precision ends at 10^±308.
+        for tokens in self.tokens.chunks(FACTORS) {
+            let mut products = [1.0_f64; LEVELS.len()];
+            for (&token, (at, support)) in tokens.iter().zip(&mut places) {
+                let weight: &Weight = &direction.weights[token as usize];
+                let mut gain = -1.0;
+                if support.tokens > 0 && !self.repeats(at, support.tokens) {
+                    gain += support.capped() * share / weight.share;
+                }
+                gain *= weight.sure * cover;
+                for (product, level) in products.iter_mut().zip(LEVELS) {
+                    *product *= f64::from(1.0 + level * gain);
+                }
             }
-            product *= factor;
-            if !(1e-25..1e25).contains(&product) {
-                sum += product.ln();
-                product = 1.0;
+            for (log, product) in logs.iter_mut().zip(products) {
+                *log += product.ln();
             }
         }
-        sum + product.ln()
+        logs.map(|log| log as f32)
     }
 
     /// Whether so many tokens of the same term stand before one in the bead: a word of the other side stands for one of this.
@@ -314,7 +342,7 @@ impl Given<'_> {
 #[expect(clippy::cast_precision_loss)]
 mod tests {
     use crate::alignment::builtin;
-    use crate::alignment::pairs::{Counts, TELLING};
+    use crate::alignment::pairs::Counts;
     use crate::text::Analyzer;
 
     use super::*;
@@ -324,7 +352,7 @@ mod tests {
         (side, sentences): (&Side, (usize, usize)),
         (others, other_sentences): (&Side, (usize, usize)),
         (direction, back): (&Direction, &Direction),
-    ) -> f64 {
+    ) -> [f64; LEVELS.len()] {
         let (tokens, givers) = (side.tokens_of(sentences), others.tokens_of(other_sentences));
         let place = |at: usize, of: usize| (at * PLACES) / of;
         let weight = |from: usize, to: usize| -> f64 {
@@ -334,7 +362,7 @@ mod tests {
             1.0 - placed + placed * near(to.abs_diff(from)) * PLACES as f64 / all
         };
         let cover = f64::from(cover(givers, back));
-        let mut sum = 0.0;
+        let mut sums = [0.0; LEVELS.len()];
         for (at, &token) in tokens.iter().enumerate() {
             let given: Vec<(f64, f64)> = givers
                 .iter()
@@ -347,16 +375,19 @@ mod tests {
                 .collect();
             let of_term = direction.weights[token as usize];
             let before = tokens[..at].iter().filter(|it| **it == token).count();
-            let mut factor = 1.0 - f64::from(of_term.telling()) * cover;
+            let mut found = 0.0;
             if before < given.len() {
                 let placed: f64 = given.iter().map(|(p, weight)| p * weight).sum();
                 let all: f64 = given.iter().map(|(p, _)| p).sum();
-                let share = cover / (givers.len() + 1) as f64;
-                factor += f64::from(of_term.known) * placed / all.max(1.0) * share;
+                let rarity = 1.0 / f64::from(of_term.share);
+                found = rarity * placed / all.max(1.0) / (givers.len() + 1) as f64;
             }
-            sum += factor.ln();
+            for (sum, level) in sums.iter_mut().zip(LEVELS) {
+                let known = f64::from(level) * f64::from(of_term.sure) * cover;
+                *sum += (1.0 - known + known * found).ln();
+            }
         }
-        sum
+        sums
     }
 
     #[test]
@@ -370,7 +401,7 @@ mod tests {
         let source = Side::new(text.0.lines().take(12), &source);
         let target = Side::new(text.1.lines().take(12), &target);
         let lexicons = [builtin(&langs.0, &langs.1)];
-        let pairs = Pairs::new(&source, &target, &lexicons, &Counts::default(), (TELLING, TELLING));
+        let pairs = Pairs::new(&source, &target, &lexicons, &Counts::default());
         let band = Band::new(&source, &target, &pairs);
         let words = Words::new(&source, &target, &pairs);
         let (forward, backward) = (&pairs.forward, &pairs.backward);
@@ -381,14 +412,17 @@ mod tests {
                 for n in 1..=(source.len() - i).min(3) {
                     for m in 1..=(target.len() - j).min(3) {
                         let (here, there) = ((&source, (i, n)), (&target, (j, m)));
-                        let expected = by_definition(there, here, (forward, backward))
-                            + by_definition(here, there, (backward, forward));
-                        let found = f64::from(rows.evidence((i, n), (j, m)));
-                        assert!(
-                            (found - expected).abs() < 0.01,
-                            "{i}+{n}:{j}+{m} {found} {expected}"
-                        );
-                        said += usize::from(expected > 1.0);
+                        let of_target = by_definition(there, here, (forward, backward));
+                        let of_source = by_definition(here, there, (backward, forward));
+                        let found = rows.evidence((i, n), (j, m));
+                        for level in 0..LEVELS.len() {
+                            let expected = of_target[level] + of_source[level];
+                            assert!(
+                                (f64::from(found[level]) - expected).abs() < 0.01,
+                                "{i}+{n}:{j}+{m} {found:?} {expected}"
+                            );
+                            said += usize::from(expected > 1.0);
+                        }
                     }
                 }
             }

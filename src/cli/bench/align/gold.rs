@@ -69,6 +69,11 @@ type Missed = (usize, BTreeMap<String, usize>);
 #[derive(Default)]
 pub(super) struct Score {
     right: usize,
+    /// Beads of which some source sentence has a true counterpart among their target sentences.
+    lax: usize,
+    lax_of_both: usize,
+    /// Beads with one side that are wrong.
+    false_one_sided: usize,
     found: usize,
     right_of_both: usize,
     gold_of_both: usize,
@@ -87,11 +92,15 @@ impl Score {
             let right = wanted.contains(numbers);
             self.right += usize::from(right);
             self.right_of_both += usize::from(right && both(numbers));
+            self.lax += usize::from(right || meets(numbers, gold));
+            self.false_one_sided += usize::from(!right && !both(numbers));
             self.confidences.push((bead.confidence, right));
         }
         self.found += found.len();
         self.gold_of_both += gold.iter().filter(|it| both(it)).count();
         let known: HashSet<&Numbers> = found.iter().collect();
+        let lax = |bead: &&Numbers| both(bead) && (known.contains(bead) || meets(bead, &found));
+        self.lax_of_both += gold.iter().filter(lax).count();
         for bead in gold {
             let (all, instead) = self.kinds.entry((bead.0.len(), bead.1.len())).or_default();
             *all += 1;
@@ -105,6 +114,9 @@ impl Score {
         self.right += other.right;
         self.found += other.found;
         self.right_of_both += other.right_of_both;
+        self.lax += other.lax;
+        self.lax_of_both += other.lax_of_both;
+        self.false_one_sided += other.false_one_sided;
         self.gold_of_both += other.gold_of_both;
         self.confidences.extend(other.confidences);
         for (kind, (all, instead)) in other.kinds {
@@ -119,10 +131,24 @@ impl Score {
     /// Strict F1 as Vecalign scores: all beads for precision, those with both sides for recall (Thompson and Koehn,
     /// "Vecalign", EMNLP 2019).
     pub(super) fn f1(&self) -> f64 {
+        self.harmonic_mean(self.right, self.right_of_both)
+    }
+
+    /// Lax F1 of the same: a bead counts as right when a true bead joins some of its source to some of its target sentences.
+    pub(super) fn lax_f1(&self) -> f64 {
+        self.harmonic_mean(self.lax, self.lax_of_both)
+    }
+
+    fn harmonic_mean(&self, of_found: usize, of_gold: usize) -> f64 {
         let part = |right: usize, of: usize| number(right) / number(of.max(1));
-        let precision = part(self.right, self.found);
-        let recall = part(self.right_of_both, self.gold_of_both);
+        let precision = part(of_found, self.found);
+        let recall = part(of_gold, self.gold_of_both);
         2.0 * precision * recall / (precision + recall).max(f64::MIN_POSITIVE)
+    }
+
+    /// Beads with one side that are wrong.
+    pub(super) fn false_one_sided(&self) -> usize {
+        self.false_one_sided
     }
 
     /// Beads of the documents that were not found.
@@ -174,6 +200,14 @@ impl Score {
 /// The sentences of a bead.
 pub(super) fn numbers(bead: &Bead) -> Numbers {
     (bead.source.clone().collect(), bead.target.clone().collect())
+}
+
+/// Whether some bead joins a source sentence of another one to one of its target sentences.
+fn meets(bead: &Numbers, others: &[Numbers]) -> bool {
+    let joins = |other: &Numbers| {
+        other.0.iter().any(|it| bead.0.contains(it)) && other.1.iter().any(|it| bead.1.contains(it))
+    };
+    others.iter().any(joins)
 }
 
 /// The kinds of the beads that hold the sentences of a bead that was missed.

@@ -1,5 +1,6 @@
 //! `dhakira bench align`: how right are beads, their confidence, word links and the search for bad units?
 
+mod free;
 mod gold;
 
 use std::collections::{BTreeMap, HashSet};
@@ -17,6 +18,7 @@ use crate::cli::output::table;
 use crate::text::{Analyzer, Token};
 use crate::unit::Lang;
 
+use free::free_documents;
 use gold::{Document, Score, average_precision, fingerprints, linked_pairs, numbers};
 
 use super::corpus::read_units;
@@ -53,6 +55,10 @@ pub(super) struct BenchAlign {
     /// Also align so many lines a side at once: documents of the family `biblebook`, over and over.
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     long: usize,
+    /// Also align the documents of the families `bible` and `ntrex_nat` as a free translator would leave them: sentences broken at
+    /// clauses, and this part of the words replaced by other words, from 0 to 1; may be repeated.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    free: Vec<f64>,
     /// Show what was found in place of each kind of bead, and this many of the worst documents.
     #[arg(long, value_name = "DOCUMENTS", num_args = 0..=1, default_missing_value = "10")]
     explain: Option<usize>,
@@ -79,10 +85,12 @@ impl BenchAlign {
             Analyzers { source: Analyzer::new(&langs.0), target: Analyzer::new(&langs.1) };
         let built_in = builtin(&langs.0, &langs.1);
         let documents = self.documents()?;
+        let free = self.free.iter().flat_map(|share| free_documents(&documents, *share));
+        let free: Vec<Document> = free.collect();
         let articles = self.article.iter().map(|it| Document::read(it));
         let articles = articles.collect::<anyhow::Result<Vec<_>>>()?;
         let mut figures = Figures::default();
-        let all: Vec<&Document> = documents.iter().collect();
+        let all: Vec<&Document> = documents.iter().chain(&free).collect();
         let articles: Vec<&Document> = articles.iter().collect();
         let cold = align_all(&all, &analyzers, &[built_in])?;
         let of_articles = align_all(&articles, &analyzers, &[built_in])?;
@@ -92,7 +100,7 @@ impl BenchAlign {
             long_document(&mut figures, &all, self.long, &analyzers, built_in)?;
         }
         if !self.memory.is_empty() {
-            self.warm(&mut figures, &documents, &articles, &analyzers, built_in)?;
+            self.warm(&mut figures, &all, &articles, &analyzers, built_in)?;
         }
         if let Some(file) = &self.hygiene {
             hygiene(&mut figures, file, &analyzers, &langs)?;
@@ -105,7 +113,7 @@ impl BenchAlign {
     fn warm(
         &self,
         figures: &mut Figures,
-        documents: &[Document],
+        documents: &[&Document],
         articles: &[&Document],
         analyzers: &Analyzers,
         built_in: &Lexicon,
@@ -152,6 +160,11 @@ impl BenchAlign {
         let mut lines = String::new();
         for (family, score) in families {
             figures.put(format!("{temperature}_{family}_f1"), score.f1());
+            figures.put(format!("{temperature}_{family}_lax_f1"), score.lax_f1());
+            figures.put(
+                format!("{temperature}_{family}_false_one_sided"),
+                number(score.false_one_sided()),
+            );
             figures.put(
                 format!("{temperature}_{family}_calibration_error"),
                 score.calibration_error(),
@@ -261,8 +274,13 @@ impl BenchAlign {
     }
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("'{text}' is not a share from 0 to 1, such as 0.3"))
+}
+
 /// Every other document of each family, and the rest.
-fn halves(documents: &[Document]) -> (Vec<&Document>, Vec<&Document>) {
+fn halves<'a>(documents: &[&'a Document]) -> (Vec<&'a Document>, Vec<&'a Document>) {
     let mut of_family: BTreeMap<&str, usize> = BTreeMap::new();
     documents.iter().partition(|document| {
         let count = of_family.entry(document.family()).or_default();
