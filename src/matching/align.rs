@@ -340,7 +340,7 @@ mod tests {
             asked.set(0);
             let mut cost = |i: usize, j: usize| {
                 asked.set(asked.get() + 1);
-                if (i * 7 + j) % 5 == 0 { 0 } else { WORD_COST }
+                if (i * 7 + j).is_multiple_of(5) { 0 } else { WORD_COST }
             };
             let steps = align((length, length), &mut cost, &mut Ticker::new(NEVER)).unwrap();
             assert!(steps.len() >= length);
