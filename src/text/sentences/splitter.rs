@@ -1,0 +1,402 @@
+//! Splits one text by the rules of its language: looks at each mark that may end a sentence, and decides.
+
+use crate::text::TokenKind;
+use crate::text::chars::{Chars, Part};
+use crate::text::placeables::{Numbered, placeable};
+use crate::unit::is_white_space_code;
+
+use super::{Kinds, Sentence, SentenceOptions, SentenceRules, trimmed};
+
+/// What ends sentences whatever the options.
+const ENDS: Kinds = Kinds(Kinds::END.0 | Kinds::STOP.0);
+/// What may stand before a number without making a sentence of it.
+const LEADS: Kinds = Kinds(Kinds::LEAD.0 | Kinds::INSIDE.0);
+/// What never begins a sentence: commas, semicolons, colons, closing brackets.
+const NEVER_FIRST: [char; 8] = [',', ';', ':', ')', ']', '}', '\u{60c}', '\u{61b}'];
+/// Brackets that are not closed within so many bytes do not keep a sentence together.
+const BRACKET_BYTES_MAX: usize = 400;
+/// Longest number of an item of a list, with what stands around it.
+const LIST_NUMBER_BYTES_MAX: usize = 24;
+/// Longest abbreviation that is looked for.
+const ABBREVIATION_CHARS_MAX: usize = 16;
+
+/// Reads a text once, from left to right.
+pub(super) struct Splitter<'a> {
+    rules: &'a SentenceRules,
+    options: SentenceOptions,
+    text: &'a str,
+    /// White space before the first sentence, in bytes.
+    leading: usize,
+    /// Where the sentence begins that is being read.
+    start: usize,
+    /// Round brackets open in it.
+    depth: usize,
+    next_stop: NextStop,
+    /// Whether it holds more than white space and tags.
+    seen: bool,
+    sentences: Vec<Sentence>,
+}
+
+/// Between two places there is neither a round bracket nor a line end; kept, so that no stretch is searched twice.
+struct NextStop {
+    from: usize,
+    /// The first bracket or line end behind, or the end of the text.
+    stop: usize,
+    /// Whether that is a closing bracket.
+    closes: bool,
+}
+
+impl<'a> Splitter<'a> {
+    pub(super) fn new(rules: &'a SentenceRules, text: &'a str, options: SentenceOptions) -> Self {
+        Self {
+            rules,
+            options,
+            text,
+            leading: text.len() - text.trim_start().len(),
+            start: 0,
+            depth: 0,
+            next_stop: NextStop { from: 0, stop: 0, closes: false },
+            seen: false,
+            sentences: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Vec<Sentence> {
+        let mut ends = ENDS;
+        if self.options.semicolons {
+            ends.add(Kinds::CLAUSE);
+        }
+        let mut place = 0;
+        let mut before = None;
+        while let Some(character) = self.char_at(place) {
+            let next = place + character.len_utf8();
+            if is_line_end(character) {
+                place = self.line_end(place);
+            } else if let Some((kind, length)) = self.placeable(place, character, before) {
+                let code = &self.text[place..place + length];
+                place += length;
+                if kind != TokenKind::Tag {
+                    self.seen = true;
+                } else if self.seen && ends_line(code) {
+                    place += self.space(place);
+                    self.cut(place);
+                }
+            } else {
+                self.seen |= !character.is_whitespace();
+                let marks = self.rules.marks(character);
+                if marks.is(ends) {
+                    place = self.end_mark(place, marks);
+                } else {
+                    match character {
+                        '(' => self.depth += 1,
+                        ')' => self.depth = self.depth.saturating_sub(1),
+                        _ => {}
+                    }
+                    place = next;
+                }
+            }
+            before = self.text[..place].chars().next_back();
+        }
+        self.cut(self.text.len());
+        self.sentences
+    }
+
+    fn char_at(&self, place: usize) -> Option<char> {
+        self.text[place..].chars().next()
+    }
+
+    /// Addresses, tags and code hold marks that end nothing.
+    fn placeable(
+        &self,
+        place: usize,
+        first: char,
+        before: Option<char>,
+    ) -> Option<(TokenKind, usize)> {
+        let may = first.is_ascii() && !first.is_ascii_whitespace();
+        if may { placeable(&self.text[place..], before, Numbered::default()) } else { None }
+    }
+
+    /// Ends the sentence at `end`, which is behind its white space.
+    fn cut(&mut self, end: usize) {
+        let text = trimmed(self.text, &(self.start..end));
+        if text.is_empty() {
+            // White space belongs to what stands before it, or, at the beginning of the text, after it.
+            match self.sentences.last_mut() {
+                Some(last) => last.piece.end = end,
+                None if end < self.text.len() || end == self.start => return,
+                None => self.sentences.push(Sentence { piece: self.start..end, text: end..end }),
+            }
+        } else {
+            self.sentences.push(Sentence { piece: self.start..end, text });
+        }
+        self.start = end;
+        self.depth = 0;
+        self.seen = false;
+    }
+
+    /// Length of the white space at a place, and of the tags in it that stand for white space.
+    fn space(&self, place: usize) -> usize {
+        let mut end = place;
+        while let Some(character) = self.char_at(end) {
+            if character.is_whitespace() {
+                end += character.len_utf8();
+            } else if let '<' | '&' = character
+                && let Some((TokenKind::Tag, length)) =
+                    placeable(&self.text[end..], None, Numbered::default())
+                && (ends_line(&self.text[end..end + length]) || character == '&')
+                && is_white_space_code(&self.text[end..end + length])
+            {
+                end += length;
+            } else {
+                break;
+            }
+        }
+        end - place
+    }
+
+    /// A line end at `place`: behind the white space that it is part of, with the sentence cut if a paragraph ends.
+    fn line_end(&mut self, place: usize) -> usize {
+        let rest = &self.text[place..];
+        let space = rest.len() - rest.trim_start().len();
+        let lines = rest[..space].chars().filter(|it| *it == '\n').count();
+        let empty_line = lines > 1 || rest[..space].contains(['\u{c}', '\u{2029}']);
+        if !self.options.wrapped_lines || empty_line {
+            self.cut(place + space);
+        }
+        place + space
+    }
+
+    /// A mark at `place` that may end the sentence: behind it and what belongs to it, with the sentence cut if it ends.
+    fn end_mark(&mut self, place: usize, marks: Kinds) -> usize {
+        let run = self.text[place..]
+            .chars()
+            .take_while(|it| self.rules.marks(*it).is(ENDS))
+            .map(char::len_utf8)
+            .sum::<usize>();
+        let mark_end = place + run.max(self.char_at(place).map_or(0, char::len_utf8));
+        let end = self.closing(mark_end);
+        let space = self.space(end);
+        let rest = &self.text[end + space..];
+        let line_ends = self.text[end..end + space].contains(is_line_end);
+        if rest.is_empty() || line_ends && !self.options.wrapped_lines {
+            return end;
+        }
+        let ends = if space == 0 {
+            marks.is(Kinds::STOP) || self.ends_without_space(place, mark_end, end)
+        } else {
+            let clause = !marks.is(ENDS);
+            !self.in_brackets(mark_end) && (clause || self.ends(place, mark_end, rest))
+        };
+        if ends {
+            self.cut(end + space);
+            return end + space;
+        }
+        let closed = self.text[mark_end..end].matches(')').count();
+        self.depth = self.depth.saturating_sub(closed);
+        end
+    }
+
+    /// Behind quotes, brackets, notes and end tags that stand right after a mark.
+    fn closing(&self, mut place: usize) -> usize {
+        while let Some(character) = self.char_at(place) {
+            let rest = &self.text[place..];
+            if self.rules.marks(character).is(Kinds::CLOSE) {
+                place += character.len_utf8();
+            } else if character == '[' {
+                // A note: `[1]`.
+                let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+                if digits == 0 || rest.as_bytes().get(1 + digits) != Some(&b']') {
+                    break;
+                }
+                place += digits + 2;
+            } else if rest.starts_with("</")
+                && let Some((_, length)) = placeable(rest, None, Numbered::default())
+                && !ends_line(&rest[..length])
+            {
+                place += length;
+            } else {
+                break;
+            }
+        }
+        place
+    }
+
+    /// Arabic is often typed without the space after a mark.
+    fn ends_without_space(&self, place: usize, mark_end: usize, end: usize) -> bool {
+        let arabic = |it: &char| matches!(Chars::get().part(*it), Part::Arabic | Part::Mark);
+        let before = self.text[self.start..place].chars().rev().take_while(arabic);
+        let after = self.text[end..].chars().take_while(arabic);
+        let long = |count: usize| count >= 3;
+        mark_end == end && long(before.take(3).count()) && long(after.take(3).count())
+    }
+
+    /// Whether the mark at `place..mark_end` ends a sentence; white space and `rest` follow.
+    fn ends(&self, place: usize, mark_end: usize, rest: &str) -> bool {
+        let mark = &self.text[place..mark_end];
+        let before = &self.text[self.start.max(self.leading)..place];
+        let opened = rest.trim_start_matches(|it| self.rules.marks(it).is(Kinds::OPEN));
+        let Some(first) = opened.chars().next() else { return true };
+        if first.is_lowercase() || rest.starts_with(NEVER_FIRST) {
+            return false;
+        }
+        let ellipsis = mark == "\u{2026}" || mark.len() > 2 && mark.bytes().all(|it| it == b'.');
+        if ellipsis {
+            // Without upper case there is no telling, and the ellipsis in the middle is the more common.
+            return first.is_uppercase();
+        }
+        !matches!(mark, "." | "..") || self.full_stop_ends(before, opened)
+    }
+
+    /// Whether a round bracket is open that closes soon.
+    fn in_brackets(&mut self, place: usize) -> bool {
+        if self.depth == 0 || self.text[..place].ends_with(')') {
+            return false;
+        }
+        let Some(first) = self.char_at(place) else { return false };
+        if first == '(' || is_line_end(first) {
+            return false;
+        }
+        let behind = place + first.len_utf8();
+        if !(self.next_stop.from..=self.next_stop.stop).contains(&behind) {
+            let mut rest = self.text[behind..].char_indices();
+            let stop = rest.find(|(_, it)| matches!(it, '(' | ')') || is_line_end(*it));
+            self.next_stop = NextStop {
+                from: behind,
+                stop: stop.map_or(self.text.len(), |(at, _)| behind + at),
+                closes: stop.is_some_and(|(_, it)| it == ')'),
+            };
+        }
+        self.next_stop.closes && self.next_stop.stop - place < BRACKET_BYTES_MAX
+    }
+
+    fn full_stop_ends(&self, before: &str, after: &str) -> bool {
+        let text = before.trim_start();
+        if is_list_number(text) {
+            return false;
+        }
+        if let Some((number_end, unit)) = unit_behind_number(before)
+            && self.rules.words(unit).is(Kinds::UNIT)
+        {
+            return !self.is_lead(&before[..number_end]) && self.begins_sentence(after);
+        }
+        let word = last_word(before);
+        let starts = self.rules.words(first_word(after)).is(Kinds::START)
+            && !after.starts_with(char::is_lowercase);
+        let digit_follows = after.starts_with(is_digit);
+        let mut words = self.rules.words(word);
+        if let Some(bare) = word.strip_prefix('\u{648}') {
+            // wa- before an abbreviation
+            words.add(self.rules.words(bare));
+        }
+        if words.is(Kinds::TITLE) || words.is(Kinds::NUMBER) && digit_follows {
+            return false;
+        }
+        if words.is(Kinds::LAST) {
+            return self.begins_sentence(after);
+        }
+        let letters = word.chars().filter(|it| Chars::get().part(*it) != Part::Mark).count();
+        let initial = letters == 1
+            && word
+                .chars()
+                .next()
+                .is_some_and(|it| it.is_uppercase() || Chars::get().part(it) == Part::Arabic);
+        let dotted = word.contains('.') && word.split('.').all(|part| part.chars().count() == 1);
+        if words.is(Kinds::SHORT) || dotted {
+            return starts;
+        }
+        !initial
+    }
+
+    /// Whether a sentence may begin with what follows an abbreviation that often is the last word of one.
+    fn begins_sentence(&self, after: &str) -> bool {
+        let word = first_word(after);
+        let joined = word.strip_prefix('\u{648}').unwrap_or(word);
+        // A number goes on, and so does wa- before one.
+        let digit =
+            after[joined.as_ptr() as usize - after.as_ptr() as usize..].starts_with(is_digit);
+        !digit && !self.rules.words(word).is(Kinds::INSIDE)
+    }
+
+    /// Whether a sentence so far is nothing but the time or the measure that it opens with: "in the year 350".
+    fn is_lead(&self, before: &str) -> bool {
+        let mut words = before.split_whitespace();
+        words.all(|word| {
+            let bare = word.trim_end_matches([',', '\u{60c}']);
+            let joined = bare.strip_prefix('\u{648}').unwrap_or(bare);
+            bare.contains(is_digit)
+                || [bare, joined].into_iter().any(|it| self.rules.words(it).is(LEADS))
+        })
+    }
+}
+
+/// Whether a tag in a text ends a line: a break, or the end of a block.
+fn ends_line(tag: &str) -> bool {
+    let name =
+        |it: &str| tag.get(1..1 + it.len()).is_some_and(|start| start.eq_ignore_ascii_case(it));
+    (tag.starts_with("</") || name("br") || name("hr")) && is_white_space_code(tag)
+}
+
+fn is_digit(character: char) -> bool {
+    Chars::get().part(character) == Part::Digit
+}
+
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// The last word of a text, with the full stops in it: `U.S`, `e.g`.
+fn last_word(text: &str) -> &str {
+    let in_word = |it: char| Chars::get().part(it).is_word() || it == '.' || it == '-';
+    let mut start = text.len();
+    for (place, character) in text.char_indices().rev().take(ABBREVIATION_CHARS_MAX) {
+        if !in_word(character) {
+            // Glued to a digit it is part of a number: `2021m.`
+            let digit = Chars::get().part(character) == Part::Digit;
+            return if digit { "" } else { &text[start..] };
+        }
+        start = place;
+    }
+    let word = &text[start..];
+    if start == 0 { word } else { "" }
+}
+
+/// The letters at the end of a text that stand behind a number, glued to it or behind a space, and where the number ends:
+/// a unit, a currency or an era, if it is one.
+fn unit_behind_number(text: &str) -> Option<(usize, &str)> {
+    // Squares and cubes belong to the unit, degrees to the number.
+    let bare = text.trim_end_matches(['\u{b2}', '\u{b3}']);
+    let in_unit = |it: char| Chars::get().part(it).is_word() || matches!(it, '.' | '/');
+    let unit = bare.char_indices().rev().take(ABBREVIATION_CHARS_MAX + 1);
+    let start = unit.take_while(|(_, it)| in_unit(*it)).last()?.0;
+    let unit = &bare[start..];
+    if unit.chars().count() > ABBREVIATION_CHARS_MAX {
+        return None;
+    }
+    let number = bare[..start].trim_end_matches(char::is_whitespace);
+    let number =
+        number.trim_end_matches(['\u{b0}', '\u{ba}']).trim_end_matches(char::is_whitespace);
+    number.ends_with(is_digit).then_some((number.len(), unit))
+}
+
+/// The first word of a text.
+fn first_word(text: &str) -> &str {
+    let end = text.find(|it| !Chars::get().part(it).is_word()).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether a sentence so far is nothing but the number of an item of a list: `1`, `12.3`, `a`, `(2)`, `- 3`.
+fn is_list_number(text: &str) -> bool {
+    if text.len() > LIST_NUMBER_BYTES_MAX {
+        return false;
+    }
+    let text = text.trim_start_matches(['-', '*', '+', '\u{2022}', '(', '#', '>', ' ', '\t']);
+    let text = text.trim_end_matches(')');
+    let all_digits = !text.is_empty()
+        && text.chars().count() <= 6
+        && text.chars().all(|it| Chars::get().part(it) == Part::Digit || it == '.');
+    let roman = (1..=4).contains(&text.len())
+        && (text.bytes().all(|it| b"ivx".contains(&it))
+            || text.bytes().all(|it| b"IVX".contains(&it)));
+    let letter = text.chars().count() == 1 && text.chars().all(char::is_alphabetic);
+    all_digits || roman || letter
+}
