@@ -255,7 +255,7 @@ fn obsolete_messages_keep_what_they_were_before() {
     let text = "msgid \"\"\nmsgstr \"Language: en\\n\"\n\n\
         #, c-format\n#~| msgctxt \"menu\"\n#~| msgid \"one\"\n#~| msgid_plural \"many\"\n#~ msgctxt \"dialogue\"\n\
         #~ msgid \"\u{628}\"\n#~ msgid_plural \"\u{628}\u{628}\"\n#~ msgstr[0] \"b\"\n#~ msgstr[1] \"bb\"\n\
-        #~| msgid \"\"\n#~| \"two \"\n#~| \"lines\"\n#~ msgid \"\u{62c}\"\n#~ msgstr \"j\"\n\n\
+        #, fuzzy\n#~| msgid \"\"\n#~| \"two \"\n#~| \"lines\"\n#~ msgid \"\u{62c}\"\n#~ msgstr \"j\"\n\n\
         #| msgctxt \"\"\n#| \"long \"\n#| \"context\"\n#| msgid \"old\"\nmsgid \"\u{62f}\"\nmsgstr \"d\"\n";
     let it = read(text, &options("ar", "en"));
     assert_eq!((it.rejected.len(), it.broken.len()), (0, 0));
@@ -274,6 +274,8 @@ fn obsolete_messages_keep_what_they_were_before() {
     assert_eq!((said(2, "previous-msgid"), said(2, "previous-msgctxt")), ("two lines", ""));
     assert_eq!((said(3, "previous-msgctxt"), said(3, "previous-msgid")), ("long context", "old"));
     assert_eq!((said(2, "obsolete"), said(3, "obsolete")), ("true", ""));
+    // It will never be finished, so it is not left out either.
+    assert_eq!((said(1, UNFINISHED_ATTRIBUTE), said(2, UNFINISHED_ATTRIBUTE)), ("", "fuzzy"));
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(super) fn unfinished(
 ) -> Option<Event> {
     match options.unfinished {
         Unfinished::Keep => {
-            content.attributes.insert(UNFINISHED_ATTRIBUTE.to_owned(), state.to_owned());
+            mark_unfinished(content, state);
             None
         }
         Unfinished::Skip => {
@@ -93,6 +93,11 @@ pub(super) fn unfinished(
             Some(Event::Unfinished(Diagnostic { place, cause: Cause::Unfinished, message }))
         }
     }
+}
+
+/// Marks a unit that is stored although its file calls it unfinished.
+pub(super) fn mark_unfinished(content: &mut UnitContent, state: &str) {
+    content.attributes.insert(UNFINISHED_ATTRIBUTE.to_owned(), state.to_owned());
 }
 
 /// Whether a state of XLIFF says that the translation is not there yet, or that somebody has to work on it.

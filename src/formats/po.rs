@@ -17,6 +17,11 @@ use super::{
     Event, Format, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time, rejected,
 };
 
+/// The flag of a message that a tool guessed, or that has changed since it was translated.
+const FUZZY: &str = "fuzzy";
+/// The attribute of a message that its program has no more.
+const OBSOLETE: &str = "obsolete";
+
 /// Reads PO.
 pub(super) struct PoReader<'r> {
     lines: Lines<'r>,
@@ -118,7 +123,7 @@ impl<'r> PoReader<'r> {
             self.message.line = self.line;
         }
         if obsolete {
-            self.message.attributes.insert("obsolete".to_owned(), "true".to_owned());
+            self.message.attributes.insert(OBSOLETE.to_owned(), "true".to_owned());
         }
         if is_previous {
             self.message.comment(line);
@@ -167,9 +172,16 @@ impl<'r> PoReader<'r> {
             }
             let mut content = self.content(source, text, attributes);
             let place = self.place(message.line);
-            let left_out = (message.is_fuzzy() && !text.is_empty())
-                .then(|| declared::unfinished(&mut content, "fuzzy", &place, &self.options));
-            if let Some(event) = left_out.flatten() {
+            let mut left_out = None;
+            if message.is_fuzzy() && !text.is_empty() {
+                // Nobody will finish an obsolete message, so it is stored, with its state.
+                if message.is_obsolete() {
+                    declared::mark_unfinished(&mut content, FUZZY);
+                } else {
+                    left_out = declared::unfinished(&mut content, FUZZY, &place, &self.options);
+                }
+            }
+            if let Some(event) = left_out {
                 self.queue.push_back(event);
             } else if text.is_empty() {
                 let what = "the message is not translated: its msgstr is empty".to_owned();
@@ -269,7 +281,11 @@ impl Message {
     /// Whether a tool guessed the translation, or the message has changed since it was translated.
     fn is_fuzzy(&self) -> bool {
         let flags = self.attributes.get("flags").map_or("", String::as_str);
-        flags.split([',', '\n']).any(|flag| flag.trim() == "fuzzy")
+        flags.split([',', '\n']).any(|flag| flag.trim() == FUZZY)
+    }
+
+    fn is_obsolete(&self) -> bool {
+        self.attributes.contains_key(OBSOLETE)
     }
 
     fn take(&mut self, line: &str, number: u64) {
