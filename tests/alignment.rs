@@ -290,7 +290,8 @@ fn a_repeated_line_does_not_shift_what_follows() {
         let beads = align(&source.iter().map(String::as_str).collect::<Vec<_>>(), &more);
         let found: HashSet<Numbers> = beads.iter().map(numbers).collect();
         for (here, there) in gold(&base.with_extension("gold")) {
-            if there.contains(&repeated) {
+            // A sentence that is not translated may take the line that is too many.
+            if here.is_empty() || there.is_empty() || there.contains(&repeated) {
                 continue;
             }
             let moved = |it: usize| if it > repeated { it + 1 } else { it };

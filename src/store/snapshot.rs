@@ -14,6 +14,7 @@ use crate::unit::UnitId;
 
 use super::directory::{self, check_acknowledged, damaged};
 use super::lock::Lock;
+use super::private;
 use super::sled_store::{OpenOptions, SledStore};
 use super::{ChangeKind, MemoryKey, Sequence, Store as _, StoreError};
 
@@ -83,7 +84,7 @@ impl SledStore {
 
 /// Copies a database without its snapshots.
 fn copy_without(database: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
+    private::create_directory(to)?;
     for entry in fs::read_dir(database)? {
         let path = entry?.path();
         let copy = to.join(path.file_name().unwrap_or_default());
