@@ -127,6 +127,36 @@ impl Engine {
         }
     }
 
+    /// Searches the indexes for one segment, and reads nothing from the store: short work, unless the filter is by attributes.
+    ///
+    /// # Errors
+    /// As of [`lookup`](Self::lookup).
+    pub fn search_indexes(
+        &self,
+        settings: &LookupSettings,
+        segment: &QuerySegment,
+        cancel: &Cancel,
+    ) -> Result<Hits, EngineError> {
+        let search = self.searcher(settings, std::slice::from_ref(segment), cancel)?;
+        let (analysis, query) = search.query(segment);
+        let ranked = search.search(&query)?;
+        Ok(Hits { chosen: search.chosen, analysis, query, ranked })
+    }
+
+    /// The matches that a search of the indexes found.
+    ///
+    /// # Errors
+    /// Cancelled; the store.
+    pub fn read_matches(
+        &self,
+        settings: &LookupSettings,
+        found: Hits,
+        cancel: &Cancel,
+    ) -> Result<Vec<FoundMatch>, EngineError> {
+        let Hits { chosen, analysis, query, ranked } = found;
+        Search { engine: self, settings, chosen, cancel }.matches(&analysis, &query, ranked)
+    }
+
     /// What looks these segments up, which may all be stored.
     pub(super) fn searcher<'a>(
         &'a self,
@@ -189,6 +219,22 @@ fn go_together(a: &MemoryRecord, b: &MemoryRecord) -> bool {
     a.source_lang.accepts(&b.source_lang) && a.target_lang.accepts(&b.target_lang)
 }
 
+/// What a search of the indexes found for one segment: units that are still to be read.
+pub struct Hits {
+    chosen: Vec<Chosen>,
+    analysis: Analysis,
+    query: Query,
+    /// Best first, with the numbers of their memories.
+    ranked: Vec<(usize, Hit)>,
+}
+
+impl Hits {
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.ranked.is_empty()
+    }
+}
+
 struct Chosen {
     memory: Arc<Memory>,
     name: MemoryName,
@@ -218,11 +264,22 @@ impl Search<'_> {
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
         self.go_on()?;
         let (analysis, query) = self.query(segment);
+        let hits = self.search(&query)?;
+        self.matches(&analysis, &query, hits)
+    }
+
+    /// Reads the units of hits, and searches again where one of them has changed meanwhile.
+    fn matches(
+        &self,
+        analysis: &Analysis,
+        query: &Query,
+        mut hits: Vec<(usize, Hit)>,
+    ) -> Result<Vec<FoundMatch>, EngineError> {
         for _ in 0..RETRIES_MAX {
-            let hits = self.search(&query)?;
-            if let Some(found) = self.read(&hits, &analysis)? {
+            if let Some(found) = self.read(&hits, analysis)? {
                 return Ok(found);
             }
+            hits = self.search(query)?;
         }
         Err(EngineError::changing())
     }

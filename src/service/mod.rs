@@ -30,6 +30,7 @@ mod update_mask;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::{Routes, RoutesBuilder};
@@ -207,6 +208,19 @@ impl Api {
         tokio::task::spawn_blocking(move || call(api.engine()?).map_err(status::from_engine))
             .await
             .map_err(|error| status::internal(&format!("a call failed: {error}")))?
+    }
+
+    /// The same for a few reads of the store: on threads that are few enough to stay warm.
+    async fn run_short<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let (answer, answered) = oneshot::channel();
+        let api = self.clone();
+        self.engine()?.spawn_short(move || {
+            let _ = answer.send(api.engine().and_then(|it| call(it).map_err(status::from_engine)));
+        });
+        answered.await.map_err(|_| status::internal("a call failed: its thread panicked"))?
     }
 }
 
