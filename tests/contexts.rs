@@ -195,6 +195,48 @@ fn check_lookups(engine: &Engine, units: &[Given]) {
     }
 }
 
+/// Imports, against the model; the store is opened again now and then.
+fn check_imports(imports: &[(DuplicatePolicy, Vec<Given>)]) {
+    let (store, mut engine) = empty();
+    let mut model = Model::default();
+    for (number, (policy, units)) in (1..).zip(imports) {
+        let before = model.0.len();
+        let [stored_now, duplicates] = import(&engine, number, *policy, units);
+        units.iter().for_each(|unit| model.import(unit, *policy));
+        assert_eq!(stored_now + duplicates, units.len() as u64);
+        assert!(stored_now >= (model.0.len() - before) as u64);
+        let expected: Vec<UnitContent> = model.0.iter().map(Given::content).collect();
+        assert_eq!(stored(&engine), expected);
+        if *policy != DuplicatePolicy::ReplaceSameSource {
+            check_lookups(&engine, units);
+            // Nothing is stored twice.
+            if *policy == DuplicatePolicy::SkipIdentical {
+                let again = import(&engine, 100 + number, *policy, units);
+                assert_eq!(again, [0, units.len() as u64]);
+            }
+        }
+        if number % 3 == 0 {
+            drop(engine);
+            engine = self::engine(&store);
+        }
+    }
+}
+
+/// The same sentence, in more contexts than are read through one by one.
+fn given_in_a_crowd() -> impl Strategy<Value = Given> {
+    let known = |most: u8| prop_oneof![1 => Just(None), 5 => (0..most).prop_map(Some)];
+    (0..2_u8, known(6), known(6), prop_oneof![3 => Just(None), 1 => known(2)], 1..9_i64).prop_map(
+        |(target, previous, next, key, changed)| Given {
+            source: 0,
+            target,
+            previous,
+            next,
+            key,
+            changed,
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -202,29 +244,23 @@ proptest! {
     fn imports_store_what_the_rules_say(
         imports in prop::collection::vec((policy(), prop::collection::vec(given(), 0..12)), 1..8)
     ) {
-        let (store, mut engine) = empty();
-        let mut model = Model::default();
-        for (number, (policy, units)) in (1..).zip(&imports) {
-            let before = model.0.len();
-            let [stored_now, duplicates] = import(&engine, number, *policy, units);
-            units.iter().for_each(|unit| model.import(unit, *policy));
-            prop_assert_eq!(stored_now + duplicates, units.len() as u64);
-            prop_assert!(stored_now >= (model.0.len() - before) as u64);
-            let expected: Vec<UnitContent> = model.0.iter().map(Given::content).collect();
-            prop_assert_eq!(stored(&engine), expected);
-            if *policy != DuplicatePolicy::ReplaceSameSource {
-                check_lookups(&engine, units);
-                // Nothing is stored twice.
-                if *policy == DuplicatePolicy::SkipIdentical {
-                    let again = import(&engine, 100 + number, *policy, units);
-                    prop_assert_eq!(again, [0, units.len() as u64]);
-                }
-            }
-            if number % 3 == 0 {
-                drop(engine);
-                engine = self::engine(&store);
-            }
-        }
+        check_imports(&imports);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn imports_of_one_sentence_in_many_contexts_store_what_the_rules_say(
+        first in prop::collection::vec(given_in_a_crowd(), 60..120),
+        imports in prop::collection::vec(
+            (policy(), prop::collection::vec(given_in_a_crowd(), 0..70)),
+            1..5,
+        ),
+    ) {
+        let first = (DuplicatePolicy::SkipIdentical, first);
+        check_imports(&std::iter::once(first).chain(imports).collect::<Vec<_>>());
     }
 }
 

@@ -10,6 +10,7 @@ mod alignment_service;
 mod api_answers;
 mod checkpoints;
 mod closed_pipes;
+mod collection;
 mod command_line;
 mod configuration;
 mod contexts;

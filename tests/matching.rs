@@ -161,12 +161,11 @@ fn check_exact(index: &MemoryIndex, model: &Model) {
     }
     assert_eq!(index.len(), model.len());
     for (hash, units) in by_hash {
-        assert_eq!(index.exact(hash, |_| true), units);
-        let (_, first) = units[0];
-        let same: Vec<_> = units.into_iter().filter(|(_, it)| *it == first).collect();
-        assert_eq!(index.exact(hash, |it| it == first), same);
+        assert_eq!(index.same_source(hash).unwrap().all(), units);
+        assert!(units.iter().all(|&(unit, it)| index.holds(unit, it)));
+        assert!(!index.holds(UnitId(units[0].0.0 + 1_000_000), units[0].1));
     }
-    assert_eq!(index.exact(12345, |_| true), vec![]);
+    assert_eq!(index.same_source(12345).map_or(0, |it| it.all().len()), 0);
 }
 
 /// Two texts, the second often an edited copy of the first.

@@ -4,6 +4,7 @@
 //! decides under no lock because there is one writer. Knows nothing of threads, queues or fsync.
 
 mod import;
+mod planned;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt as _};
 
 use crate::limits::BATCH_UNITS_MAX;
-use crate::matching::{Identity, IndexChange};
+use crate::matching::IndexChange;
 use crate::store::{Commit, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Store, UnitWrite};
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
@@ -21,6 +22,7 @@ use super::prepare::Prepared;
 use super::requests::{Idempotency, Outcome, Remembered};
 use super::work::{MemoryPatch, NewMemory, PreparedUpdate, Reply, Work};
 use import::{import_reply, import_state};
+use planned::Planned;
 
 /// The changes of one commit to one memory's index.
 pub(super) struct IndexUpdate {
@@ -36,7 +38,7 @@ pub(super) struct Planner<'a> {
     now: Timestamp,
     units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
     /// Units planned in this group by memory and source hash.
-    by_source: HashMap<(MemoryKey, u64), Vec<(UnitId, Identity)>>,
+    by_source: HashMap<(MemoryKey, u64), Planned>,
     requests: HashMap<RequestKey, RequestRecord>,
     /// Memories that the plan has changed, as they were before it; `None` for those that it made.
     pub(super) before: BTreeMap<MemoryKey, Option<MemoryRecord>>,
@@ -348,10 +350,11 @@ impl<'a> Planner<'a> {
     ) -> Arc<Unit> {
         let key = memory.record.key;
         let identity = prepared.identity();
-        self.by_source.entry((key, identity.source_hash)).or_default().push((id, identity));
         let (content, entry) = prepared.finish((id, revision), created, self.now);
         memory.changes.push(IndexChange::PutNumbered(entry));
         let unit = Arc::new(Unit { id, revision, content });
+        let planned = self.by_source.entry((key, identity.source_hash)).or_default();
+        planned.push(identity, Arc::clone(&unit));
         self.units.insert((key, id), Some(Arc::clone(&unit)));
         unit
     }

@@ -57,6 +57,12 @@ impl Prepared {
         self.numbered.identity()
     }
 
+    /// What would tell it from other units if it were finished, or, if it is, were not.
+    pub(super) fn identity_in_other_state(&self) -> Identity {
+        let unfinished = self.content.attributes.contains_key(UNFINISHED_ATTRIBUTE);
+        self.identity().with_content(content_hash(&self.content, !unfinished))
+    }
+
     /// Takes over what is known of the context of the unit that it replaces and not of its own.
     pub(super) fn complete_context(&mut self, replaced: &UnitContent) {
         let Context { previous, next } = replaced.context;
@@ -127,12 +133,13 @@ pub(super) fn numbered(
 
 /// What the index keeps of a unit beside its words; its names are left out.
 fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
+    let unfinished = content.attributes.contains_key(UNFINISHED_ATTRIBUTE);
     Facts {
         source_hash: source_hash(source, tags),
-        content_hash: content_hash(content),
+        content_hash: content_hash(content, unfinished),
         context: content.context,
         changed: content.changed.unwrap_or_default(),
-        unfinished: content.attributes.contains_key(UNFINISHED_ATTRIBUTE),
+        unfinished,
         ..Facts::default()
     }
 }
@@ -171,7 +178,7 @@ pub(super) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
 
 /// What makes two units the same for the duplicate check, but their neighbours: texts and tags of both sides, to the byte,
 /// the key of the context, and whether the translation is finished.
-fn content_hash(content: &UnitContent) -> ContentHash {
+fn content_hash(content: &UnitContent, unfinished: bool) -> ContentHash {
     let mut hasher = Xxh3::new();
     for segment in [&content.source, &content.target] {
         hasher.update(&(segment.text.len() as u64).to_le_bytes());
@@ -183,7 +190,7 @@ fn content_hash(content: &UnitContent) -> ContentHash {
         }
     }
     // A finished translation is not left out because the same one is there unfinished.
-    if content.attributes.contains_key(UNFINISHED_ATTRIBUTE) {
+    if unfinished {
         hasher.update(UNFINISHED_ATTRIBUTE.as_bytes());
     }
     ContentHash::new(hasher.digest(), key_hash(content))

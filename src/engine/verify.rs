@@ -405,8 +405,7 @@ fn missing_in(
         let id = unit.id;
         let facts = prepare::entry(&unit, analyzers).facts;
         let identity = facts.identity();
-        let found = index.exact(identity.source_hash, |it| it == identity);
-        (!found.into_iter().any(|(it, _)| it == id)).then_some(id)
+        (!index.holds(id, identity)).then_some(id)
     };
     engine.bulk.install(|| units.into_par_iter().filter_map(missing).collect())
 }

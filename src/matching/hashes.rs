@@ -60,6 +60,12 @@ impl Identity {
         self.source_hash.rotate_left(ContentHash::KEY_BITS) ^ self.content_hash.sides()
     }
 
+    /// The same unit with another content.
+    #[must_use]
+    pub fn with_content(self, content_hash: ContentHash) -> Self {
+        Self { content_hash, ..self }
+    }
+
     /// Whether this may be a repetition of a stored unit: the same sides, and nothing known of the context that is not known
     /// of the stored one. It is true of every repetition, and seldom of anything else.
     pub fn may_repeat(self, stored: Self) -> bool {
@@ -76,7 +82,7 @@ impl Identity {
     }
 
     /// Everything known of the context, 0 where nothing is.
-    fn context(self) -> [u32; 3] {
+    pub(super) fn context(self) -> [u32; 3] {
         let Neighbours { previous, next } = self.neighbours;
         [previous, next, self.content_hash.key()]
     }

@@ -20,6 +20,7 @@ use super::judge::Judge;
 use super::numbering::Numbering;
 use super::query::{Cancelled, Hit, Options, Query};
 use super::rows::{NumberedEntry, Rows};
+use super::same_source::SameSource;
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
 use super::sets::{Patience, Sealed, Set, Snapshot};
@@ -195,22 +196,15 @@ impl MemoryIndex {
         }
     }
 
-    /// The units whose source has this hash and which are wanted, in the order of the units.
-    ///
-    /// A source that stands in thousands of contexts has thousands of units; only the wanted ones take memory.
-    pub fn exact(
-        &self,
-        source_hash: u64,
-        wanted: impl Fn(Identity) -> bool,
-    ) -> Vec<(UnitId, Identity)> {
-        if !self.shared.hashes().may_hold(source_hash) {
-            return Vec::new();
-        }
-        let snapshot = self.shared.snapshot();
-        let same = snapshot.sets.iter().flat_map(|set| set.with_hash(source_hash));
-        let mut found: Vec<_> = same.filter(|&(_, identity)| wanted(identity)).collect();
-        found.sort_unstable();
-        found
+    /// The units whose source has this hash, to be asked which of them concern a new one; `None` when there is none.
+    pub fn same_source(&self, source_hash: u64) -> Option<SameSource> {
+        let may_hold = self.shared.hashes().may_hold(source_hash);
+        may_hold.then(|| SameSource::new(self.shared.snapshot(), source_hash))
+    }
+
+    /// Whether a unit is in it with this identity.
+    pub fn holds(&self, unit: UnitId, identity: Identity) -> bool {
+        self.shared.snapshot().sets.iter().any(|set| set.holds(unit, identity))
     }
 
     /// The best hits, complete: the very ones that [`scan`](Self::scan) finds.
@@ -287,7 +281,7 @@ impl MemoryIndex {
     /// Bytes of memory.
     pub fn bytes(&self) -> IndexBytes {
         let snapshot = self.shared.snapshot();
-        let rows = |set: &Set| set.rows().bytes() + 8 * set.dead_bits().len();
+        let rows = |set: &Set| set.rows().bytes() + 8 * set.dead_bits().len() + set.crowd_bytes();
         let rows = snapshot.sets.iter().map(rows).sum::<usize>() + self.shared.hashes().bytes();
         let sealed = || snapshot.sets.iter().filter_map(Set::sealed);
         let words = |sealed: &Sealed| sealed.source.bytes() + sealed.target.bytes();

@@ -8,6 +8,7 @@ mod align;
 mod bounds;
 mod checkpoint;
 mod concordance;
+mod crowds;
 mod edits;
 mod families;
 mod form;
@@ -23,6 +24,7 @@ mod plain;
 mod postings;
 mod query;
 mod rows;
+mod same_source;
 mod scan;
 mod score;
 mod search;
@@ -36,6 +38,7 @@ use crate::unit::{Context, Timestamp, UnitId};
 
 pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
 pub use concordance::{Expression, Page, Passage, Place, SameWord, Side, Together};
+pub use crowds::{CROWD_UNITS_MIN, Question};
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use form::Form;
 pub use hashes::{ContentHash, Identity};
@@ -44,6 +47,7 @@ pub use numbering::Numbering;
 pub use plain::{PlainReader, PlainWriter};
 pub use query::{Cancelled, Filter, Hit, MatchKind, Options, Query, merge};
 pub use rows::NumberedEntry;
+pub use same_source::{Rank, SameSource};
 pub use score::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
 pub use search::SearchWork;
 
@@ -74,7 +78,7 @@ pub struct IndexEntry {
 /// What a search knows of a unit beside its source text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Hash of canonical source text and tags, for [`MemoryIndex::exact`].
+    /// Hash of canonical source text and tags, for [`MemoryIndex::same_source`].
     pub source_hash: u64,
     /// Hash of both sides and of the key of the context.
     pub content_hash: ContentHash,

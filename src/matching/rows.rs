@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use crate::unit::{Context, Timestamp, UnitId};
 
 use super::checkpoint::{read_lists, write_lists};
+use super::crowds::CROWD_UNITS_MIN;
 use super::form::Token;
 use super::hashes::{ContentHash, HashFilter, Identity};
 use super::lists::Lists;
@@ -281,15 +282,20 @@ impl Rows {
     }
 
     /// The rows with a source hash.
-    pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = usize> {
+    pub(super) fn with_hash(&self, hash: u64) -> &[u32] {
+        if !self.hashes.may_hold(hash) {
+            return &[];
+        }
         let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
-        let from = if self.hashes.may_hold(hash) {
-            self.by_hash.partition_point(|row| hash_of(row) < hash)
-        } else {
-            self.by_hash.len()
+        let from = self.by_hash.partition_point(|row| hash_of(row) < hash);
+        let rest = &self.by_hash[from..];
+        // Mostly none or one has it; after as many as make a crowd it is worth searching for the last.
+        let few = rest.iter().take(CROWD_UNITS_MIN).take_while(|row| hash_of(row) == hash).count();
+        let same = match few {
+            CROWD_UNITS_MIN => rest.partition_point(|row| hash_of(row) == hash),
+            few => few,
         };
-        let same = self.by_hash[from..].iter().take_while(move |row| hash_of(row) == hash);
-        same.map(|&row| row as usize)
+        &rest[..same]
     }
 
     pub(super) fn write(&self, out: &mut PlainWriter<impl Write>) -> io::Result<()> {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use crate::unit::UnitId;
 
 use super::concordance::Side;
+use super::crowds::{CROWD_UNITS_MIN, Crowds, Question};
 use super::hashes::Identity;
 use super::occurrences::Occurrences;
 use super::postings::Postings;
 use super::query::Cancelled;
-use super::rows::{Row, Rows, length_u32};
+use super::rows::{Row, RowFacts, Rows, length_u32};
 use super::vocabulary::Vocabulary;
 
 /// Rows of the open set, which are looked at one by one.
@@ -50,6 +51,7 @@ pub(super) struct Set {
     rows: Arc<Rows>,
     sealed: Option<Arc<Sealed>>,
     dead: Arc<Dead>,
+    crowds: Arc<Crowds>,
 }
 
 /// What finds rows that do not change any more.
@@ -123,7 +125,7 @@ impl Snapshot {
 
 impl Set {
     pub(super) fn open(rows: Rows) -> Self {
-        Self { rows: Arc::new(rows), sealed: None, dead: Arc::default() }
+        Self::of(Arc::new(rows), None, Dead::default())
     }
 
     /// Whether rows are still added to it.
@@ -159,13 +161,17 @@ impl Set {
             || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
         );
         let sealed = Sealed { postings, source, target };
-        Self { rows: Arc::new(rows), sealed: Some(Arc::new(sealed)), dead: Arc::default() }
+        Self::of(Arc::new(rows), Some(Arc::new(sealed)), Dead::default())
     }
 
     /// From parts that fit together; `dead` has a bit for each row that is gone.
     pub(super) fn assembled(rows: Arc<Rows>, dead: Vec<u64>, sealed: Option<Arc<Sealed>>) -> Self {
         let count = dead.iter().map(|bits| bits.count_ones() as usize).sum();
-        Self { rows, sealed, dead: Arc::new(Dead { bits: dead, count }) }
+        Self::of(rows, sealed, Dead { bits: dead, count })
+    }
+
+    fn of(rows: Arc<Rows>, sealed: Option<Arc<Sealed>>, dead: Dead) -> Self {
+        Self { rows, sealed, dead: Arc::new(dead), crowds: Arc::default() }
     }
 
     pub(super) fn rows(&self) -> &Rows {
@@ -225,11 +231,53 @@ impl Set {
     }
 
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, Identity)> {
-        let live = self.rows.with_hash(hash).filter(|&row| !self.dead.contains(row));
-        live.map(|row| {
-            let facts = self.rows.facts(row);
-            (facts.unit, facts.identity())
-        })
+        self.live_facts(self.rows.with_hash(hash).iter().copied())
+            .map(|facts| (facts.unit, facts.identity()))
+    }
+
+    /// Whether a unit is here with this identity.
+    pub(super) fn holds(&self, unit: UnitId, identity: Identity) -> bool {
+        let row = self.rows.find(unit).filter(|&row| !self.dead.contains(row));
+        row.is_some_and(|row| self.rows.facts(row).identity() == identity)
+    }
+
+    /// Shows live rows with the source of `new`, among them all that answer a question about it, until one is taken; in a
+    /// crowd, of those that may be replaced, until one of each key is taken, the one that was changed last first.
+    pub(super) fn candidates(
+        &self,
+        new: Identity,
+        question: Question,
+        take: &mut dyn FnMut(&RowFacts) -> bool,
+    ) {
+        let run = self.rows.with_hash(new.source_hash);
+        let is_crowd = run.len() >= CROWD_UNITS_MIN;
+        let crowd = is_crowd.then(|| self.crowds.of((&self.rows, new.source_hash), run, question));
+        let mut all = self.live_facts(run.iter().copied());
+        match (crowd, question) {
+            (None, Question::Repeats) => {
+                all.any(take);
+            }
+            (None, Question::Places) => all.for_each(|facts| {
+                take(facts);
+            }),
+            (Some(crowd), Question::Repeats) => {
+                self.live_facts(crowd.with_key(new.repeats_key())).any(take);
+            }
+            (Some(crowd), Question::Places) => new.place_keys().for_each(|key| {
+                self.live_facts(crowd.with_key(key)).any(&mut *take);
+            }),
+        }
+    }
+
+    /// Bytes that crowds take, which grow while the set is asked.
+    pub(super) fn crowd_bytes(&self) -> usize {
+        self.crowds.bytes()
+    }
+
+    fn live_facts(&self, rows: impl Iterator<Item = u32>) -> impl Iterator<Item = &RowFacts> {
+        rows.map(|row| row as usize)
+            .filter(|&row| !self.dead.contains(row))
+            .map(|row| self.rows.facts(row))
     }
 
     pub(super) fn live_rows(&self) -> impl Iterator<Item = Row<'_>> {

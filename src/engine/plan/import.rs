@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::matching::Identity;
+use crate::matching::{Identity, Question, Rank, SameSource};
 use crate::store::{Commit, MemoryKey, UnitWrite};
-use crate::unit::{Timestamp, Unit, UnitId};
+use crate::unit::{Unit, UnitContent, UnitId};
 
 use super::super::duplicates::{agreement, repeats};
 use super::super::error::EngineError;
@@ -13,6 +13,7 @@ use super::super::requests::{
     DigestPlace, Idempotency, ImportState, Outcome, block_key, digest_at, end_of_block,
 };
 use super::super::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Reply, UnitVerdict};
+use super::planned::Planned;
 use super::{OpenMemory, Planner};
 
 impl Planner<'_> {
@@ -122,37 +123,116 @@ impl Planner<'_> {
             return Ok(Verdict::New);
         }
         let identity = prepared.identity();
-        let wanted = |stored: Identity| match policy {
-            DuplicatePolicy::ReplaceSameSource => identity.may_share_place(stored),
-            _ => identity.may_repeat(stored),
-        };
-        let stored = self.catalog.by_key(key);
-        let stored = stored.map(|memory| memory.index.exact(identity.source_hash, wanted));
-        let planned = self.by_source.get(&(key, identity.source_hash)).into_iter().flatten();
-        let planned = planned.copied().filter(|&(_, identity)| wanted(identity));
+        let memory = self.catalog.by_key(key);
+        let stored = memory.and_then(|memory| memory.index.same_source(identity.source_hash));
+        let planned = self.by_source.get(&(key, identity.source_hash));
+        if stored.is_none() && planned.is_none() {
+            return Ok(Verdict::New);
+        }
+        let same = Same { key, new: &prepared.content, stored, planned };
+        if self.repeated(&same, identity)? {
+            return Ok(Verdict::Duplicate);
+        }
+        if policy != DuplicatePolicy::ReplaceSameSource {
+            return Ok(Verdict::New);
+        }
+        // That it is finished now, or not any more, is no reason to replace a translation by itself.
+        if self.repeated(&same, prepared.identity_in_other_state())? {
+            return Ok(Verdict::Duplicate);
+        }
+        let place = self.best_place(&same, identity)?;
+        Ok(place.map_or(Verdict::New, Verdict::Replace))
+    }
+
+    /// Whether a unit of the store or of the plan makes a new one a repetition.
+    fn repeated(&self, same: &Same<'_>, identity: Identity) -> Result<bool, EngineError> {
+        let mut found = false;
+        if let Some(planned) = same.planned {
+            planned.candidates(identity, Question::Repeats, &mut |it| {
+                found = identity.may_repeat(it.identity)
+                    && self.is_current(same.key, &it.unit)
+                    && repeats(same.new, &it.unit.content);
+                found
+            });
+        }
+        let (false, Some(stored)) = (found, &same.stored) else { return Ok(found) };
+        stored.repeated(identity, |id| {
+            let unit = self.unit(same.key, id)?;
+            Ok(unit.is_some_and(|unit| repeats(same.new, &unit.content)))
+        })
+    }
+
+    /// The unit that a new one replaces: the one whose context agrees best, then the newest.
+    fn best_place(
+        &self,
+        same: &Same<'_>,
+        identity: Identity,
+    ) -> Result<Option<Arc<Unit>>, EngineError> {
+        let mut best: Option<Rank> = None;
+        if let Some(planned) = same.planned {
+            planned.candidates(identity, Question::Places, &mut |it| {
+                let fits =
+                    identity.may_share_place(it.identity) && self.is_current(same.key, &it.unit);
+                if fits {
+                    best = best.max(Some(rank(identity.agreement(it.identity), &it.unit)));
+                }
+                fits
+            });
+        }
+        // Of what the plan has changed, the index knows only what it was.
+        let as_indexed = |id: UnitId| !self.units.contains_key(&(same.key, id));
+        let stored = same.stored.as_ref();
+        let best = best.max(stored.and_then(|it| it.best_place(identity, as_indexed)));
+        let Some((.., id)) = best else { return Ok(None) };
+        match self.unit(same.key, id)? {
+            Some(unit) if agreement(same.new, &unit.content).is_some() => Ok(Some(unit)),
+            _ => self.best_of_all(same, identity),
+        }
+    }
+
+    /// The same by reading all that may do: where the best by its hashes has another source to the byte, or another context
+    /// with the same hash.
+    fn best_of_all(
+        &self,
+        same: &Same<'_>,
+        identity: Identity,
+    ) -> Result<Option<Arc<Unit>>, EngineError> {
+        let stored = same.stored.iter().flat_map(SameSource::all);
+        let planned = same.planned.into_iter().flat_map(Planned::units);
+        let planned = planned.map(|it| (it.unit.id, it.identity));
         let mut best: Option<(Rank, Arc<Unit>)> = None;
-        for (id, _) in stored.into_iter().flatten().chain(planned) {
-            let Some(unit) = self.unit(key, id)? else {
+        for (id, other) in stored.chain(planned) {
+            if !identity.may_share_place(other) {
                 continue;
-            };
-            if repeats(&prepared.content, &unit.content) {
-                return Ok(Verdict::Duplicate);
             }
-            let Some(agreement) = agreement(&prepared.content, &unit.content) else { continue };
-            let rank = (agreement, unit.content.changed, unit.id);
+            let Some(unit) = self.unit(same.key, id)? else { continue };
+            let Some(agreement) = agreement(same.new, &unit.content) else { continue };
+            let rank = rank(agreement, &unit);
             if best.as_ref().is_none_or(|(best, _)| *best < rank) {
                 best = Some((rank, unit));
             }
         }
-        Ok(match best {
-            Some((_, old)) if policy == DuplicatePolicy::ReplaceSameSource => Verdict::Replace(old),
-            _ => Verdict::New,
-        })
+        Ok(best.map(|(_, unit)| unit))
+    }
+
+    /// Whether a planned unit is still as the plan has it.
+    fn is_current(&self, key: MemoryKey, unit: &Arc<Unit>) -> bool {
+        let current = self.units.get(&(key, unit.id)).and_then(Option::as_ref);
+        current.is_some_and(|current| Arc::ptr_eq(current, unit))
     }
 }
 
-/// How well a stored unit fits to be replaced: what its context has in common with the new one, then the newest.
-type Rank = (usize, Option<Timestamp>, UnitId);
+/// A new unit, and the units of its memory with its source.
+struct Same<'a> {
+    key: MemoryKey,
+    new: &'a UnitContent,
+    stored: Option<SameSource>,
+    planned: Option<&'a Planned>,
+}
+
+fn rank(agreement: usize, unit: &Unit) -> Rank {
+    (agreement, unit.content.changed.unwrap_or_default(), unit.id)
+}
 
 enum Verdict {
     New,
