@@ -1,15 +1,17 @@
 //! Does an index that waited in a file answer as one made anew? And is a file that lies never believed?
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dhakira::engine::{
     Cancel, Engine, Loaded, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
     UnitPatch,
 };
 use dhakira::limits::BATCH_UNITS_MAX;
-use dhakira::store::{InMemoryStore, Store};
-use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
+use dhakira::matching::SCORE_VERSION;
+use dhakira::store::{InMemoryStore, Retention, Store};
+use dhakira::text::TEXT_VERSION;
+use dhakira::unit::{MemoryName, Score, Segment, Timestamp, UnitContent, UnitId};
 
 const UNITS: u64 = 3_000;
 
@@ -166,4 +168,93 @@ fn a_place_that_cannot_be_written_costs_only_time() {
     std::fs::write(&taken, "not a directory").unwrap();
     let store = filled(&taken);
     assert_eq!(open(&store, Some(&taken)).loaded().units, UNITS);
+}
+
+/// Log lines, in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a start logs, down to a level.
+fn logged(store: &Arc<InMemoryStore>, directory: &Path, level: tracing::Level) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    drop(tracing::subscriber::with_default(subscriber, || open(store, Some(directory))));
+    String::from_utf8(std::mem::take(&mut *lines.0.lock().unwrap())).unwrap()
+}
+
+/// The number of the layout, at the end of the magic, which has its length before it.
+const LAYOUT_AT: usize = 8 + 14;
+/// Where the header begins, with the versions of text and score.
+const HEADER_AT: usize = LAYOUT_AT + 1 + 8;
+
+#[test]
+fn the_log_says_why_an_index_was_built_and_how_long_it_took() {
+    use tracing::Level;
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(directory.path());
+    let path = file(directory.path());
+    let good = std::fs::read(&path).unwrap();
+    assert_eq!(logged(&store, directory.path(), Level::INFO), "", "the checkpoint is used");
+    let check = |level, units: u64, why: &str| {
+        let said = logged(&store, directory.path(), level);
+        let built = format!("built the index of {units} units from the store in ");
+        let (_, rest) = said.split_once(&built).unwrap_or_else(|| panic!("{why}: {said:?}"));
+        let (seconds, rest) = rest.split_once(" s: ").unwrap();
+        assert!(seconds.parse::<f64>().is_ok(), "{said:?}");
+        assert!(rest.contains(why) && rest.contains("memory=m"), "{why}: {said:?}");
+        assert_eq!(said.lines().count(), 1, "{said:?}");
+    };
+    let other_version = |rules: &str, current: u32| {
+        format!("version {} of the {rules} rules, and this is version {current}", current ^ 1)
+    };
+    for (place, why) in [
+        (7, "longer than the file"),
+        (8, "it is damaged: it does not begin as such a file begins"),
+        (LAYOUT_AT, "in the layout of another version"),
+        (HEADER_AT, other_version("text", TEXT_VERSION).as_str()),
+        (HEADER_AT + 1, other_version("score", SCORE_VERSION).as_str()),
+        (good.len() - 1, "checksum"),
+    ] {
+        let mut other = good.clone();
+        other[place] ^= 1;
+        std::fs::write(&path, &other).unwrap();
+        check(Level::WARN, UNITS, why);
+    }
+    std::fs::remove_file(&path).unwrap();
+    check(Level::INFO, UNITS, "there is no checkpoint");
+    // More is new than old.
+    create(&open(&store, None), UNITS..3 * UNITS);
+    std::fs::write(&path, &good).unwrap();
+    check(Level::INFO, 3 * UNITS, "6000 units have changed since its commit");
+    // Older than the log.
+    std::fs::write(&path, &good).unwrap();
+    while store.cut_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}
+    check(Level::WARN, 3 * UNITS, "and the log begins behind commit");
+    // Of a store that went further, and of another one at the same commit.
+    let later = std::fs::read(&path).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let shorter = filled(elsewhere.path());
+    std::fs::write(file(elsewhere.path()), &later).unwrap();
+    let said = logged(&shorter, elsewhere.path(), Level::WARN);
+    assert!(said.contains("but the store ends at commit"), "{said:?}");
+    let other = tempfile::tempdir().unwrap();
+    let twin = filled(other.path());
+    std::fs::write(file(other.path()), &good).unwrap();
+    let said = logged(&twin, other.path(), Level::WARN);
+    assert!(said.contains("it was made from another memory or another store"), "{said:?}");
 }

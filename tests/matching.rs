@@ -220,7 +220,8 @@ proptest! {
             prop_assert_eq!(back.deductions.hundredths(Reason::Edited), hit.deductions.hundredths(Reason::Edited));
         }
         if hit.deductions.hundredths(Reason::Edited) == 0 && penalty == 0 && a.tags == b.tags {
-            prop_assert!(hit.score.hundredths() >= 9_700);
+            let markup = hit.deductions.hundredths(Reason::Markup);
+            prop_assert!(hit.score.hundredths() + markup >= 9_700);
         }
     }
 
@@ -500,6 +501,41 @@ fn segments_without_words_match_exactly_or_not_at_all() {
         assert_eq!(found, score, "{}", query.analysis.canonical());
         assert_eq!(judge(&query, (&source, false), 0).map(|verdict| verdict.score), score);
     }
+}
+
+#[test]
+fn the_markup_of_the_query_wins() {
+    let analyzer = dhakira::text::Analyzer::new(&"en".parse().unwrap());
+    let side = |text: &str| Side {
+        analysis: analyzer.analyze(text),
+        tags: 0,
+        context: dhakira::unit::Context::default(),
+    };
+    let query = side("Press **Save** to keep \"all\" changes (now).");
+    let score = |source: &str| {
+        let source = side(source);
+        let hit = as_verdict(&hit_of(&query, &source, 0).unwrap()).1;
+        assert_eq!(Some(&hit), judge(&query, (&source, false), 0).as_ref());
+        hit
+    };
+    for (with, without) in [
+        (
+            "Press **Save** to keep \"all\" changes (now).",
+            "Press Save to keep \"all\" changes (now).",
+        ),
+        ("Press **Save** to keep all changes (now).", "Press Save to keep \"all\" changes (now)."),
+        ("Press **Save** to keep all changes (now).", "Press Save to keep all changes (now)."),
+        // Three other differences, which is as many as count.
+        ("press **Save** to keep all changes(now).", "press Save to keep all changes(now)."),
+        ("Press **Save** to keep some changes (now).", "Press Save to keep some changes (now)."),
+    ] {
+        assert!(score(with).score > score(without).score, "{with} {without}");
+    }
+    assert_eq!(score("Press Save to keep \"all\" changes (now).").points, [(Reason::Markup, 200)]);
+    assert_eq!(
+        score("Press **Save** to keep all changes (now).").points,
+        [(Reason::Punctuation, 100)]
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is trusted only when everything agrees: checksum, versions of text and score, the memory it was made of,
 //! and the commit it stands at, which must be in the log with the same running checksum. What was committed since is read
-//! from the log. Whatever does not agree is said, and the index is made from the store again.
+//! from the log. Whatever does not agree is logged, and the index is built from the store (see `load`).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -55,6 +55,39 @@ impl Header {
             chain,
         }
     }
+
+    /// Whether this program can use what was made of this, for this memory; the error names what does not agree.
+    fn check(&self, record: &MemoryRecord, store: &dyn Store) -> io::Result<()> {
+        let versions = [
+            ("text", self.text_version, TEXT_VERSION),
+            ("score", self.score_version, SCORE_VERSION),
+        ];
+        for (rules, found, current) in versions {
+            if found != current {
+                return Err(unfit(&format!(
+                    "it was made with version {found} of the {rules} rules, and this is version {current}"
+                )));
+            }
+        }
+        let sequence = self.sequence;
+        let (start, last) = (store.log_start().sequence, store.last_sequence());
+        if sequence > last {
+            return Err(unfit(&format!(
+                "it is of commit {}, but the store ends at commit {}",
+                sequence.0, last.0
+            )));
+        }
+        let Some(chain) = chain(store, sequence)? else {
+            return Err(unfit(&format!(
+                "it is of commit {}, and the log begins behind commit {}",
+                sequence.0, start.0
+            )));
+        };
+        if *self != Self::of(record, sequence, chain) {
+            return Err(unfit("it was made from another memory or another store"));
+        }
+        Ok(())
+    }
 }
 
 /// The directory of the checkpoints; without one there are none.
@@ -72,26 +105,11 @@ impl Checkpoints {
         directory.join(format!("{}.{ENDING}", memory.0))
     }
 
-    /// The index of a memory, and the commit it stands at; `None` when there is none or it cannot be trusted.
+    /// The index of a memory, and the commit it stands at; `None` when there is no checkpoint.
+    ///
+    /// # Errors
+    /// Why the checkpoint cannot be used, in words that go after "the checkpoint is not used:".
     pub(super) fn read(
-        &self,
-        record: &MemoryRecord,
-        store: &dyn Store,
-    ) -> Option<(MemoryIndex, Sequence)> {
-        match self.try_read(record, store) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(
-                    memory = %record.name,
-                    "the checkpoint is not used: {error}; making the index from the store"
-                );
-                None
-            }
-        }
-    }
-
-    /// The same, with the reason why it cannot be trusted.
-    pub(super) fn try_read(
         &self,
         record: &MemoryRecord,
         store: &dyn Store,
@@ -290,11 +308,6 @@ fn read(
     store: &dyn Store,
 ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
     let Some((header, input)) = read_header(path)? else { return Ok(None) };
-    let Some(chain) = chain(store, header.sequence)? else {
-        return Err(unfit("it stands at a commit that is not in the log"));
-    };
-    if header != Header::of(record, header.sequence, chain) {
-        return Err(unfit("it was made from other texts, by other rules or from another store"));
-    }
+    header.check(record, store)?;
     Ok(Some((MemoryIndex::read(input)?, header.sequence)))
 }

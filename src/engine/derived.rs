@@ -38,10 +38,19 @@ pub(super) fn open(path: &Path, magic: &[u8]) -> io::Result<Option<PlainReader<F
     };
     let length = file.metadata()?.len();
     let mut input = PlainReader::new(file, length);
-    if input.bytes()? != magic {
-        return Err(unfit("it was written by another version"));
+    let found = input.bytes()?;
+    if found == magic {
+        return Ok(Some(input));
     }
-    Ok(Some(input))
+    // Only the number at the end of a magic ever changes.
+    let name = |magic: &[u8]| {
+        magic.iter().rposition(|it| !it.is_ascii_digit()).map(|end| magic[..=end].to_vec())
+    };
+    Err(unfit(if name(&found) == name(magic) {
+        "it was written in the layout of another version"
+    } else {
+        "it is damaged: it does not begin as such a file begins"
+    }))
 }
 
 /// What is in the file is of no use here.

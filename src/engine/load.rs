@@ -2,6 +2,7 @@
 //! store, unit by unit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
@@ -35,6 +36,31 @@ pub struct Loaded {
     pub replayed: u64,
 }
 
+/// Why an index is built from the store.
+enum Reason {
+    /// There is no checkpoint: the memory is new or small, or none are kept.
+    NoCheckpoint,
+    /// The checkpoint is sound, but building is faster than bringing it up to date.
+    Outdated(String),
+    /// The checkpoint cannot be used.
+    Unusable(String),
+}
+
+impl Reason {
+    /// Logs that the index of a memory was built.
+    fn log(&self, record: &MemoryRecord, units: u64, took: Duration) {
+        let (memory, seconds) = (&record.name, took.as_secs_f64());
+        let built = format!("built the index of {units} units from the store in {seconds:.1} s");
+        match self {
+            Self::NoCheckpoint => tracing::info!(%memory, "{built}: there is no checkpoint"),
+            Self::Outdated(why) => tracing::info!(%memory, "{built}: the checkpoint is old: {why}"),
+            Self::Unusable(why) => {
+                tracing::warn!(%memory, "{built}: the checkpoint is not used: {why}");
+            }
+        }
+    }
+}
+
 /// Loads memories one after the other.
 pub(super) struct Loading<'a> {
     pub(super) store: &'a dyn Store,
@@ -51,33 +77,55 @@ impl Loading<'_> {
         record: &MemoryRecord,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Memory, EngineError> {
-        if let Some((index, sequence)) = self.checkpoints.read(record, self.store) {
-            let memory = Memory::new(record.clone(), index);
-            let changed = changed_since(self.store, record.key, sequence)?;
-            // When most of it is new, reading it in one go is faster.
-            if (changed.len() as u64) <= record.unit_count / 2 {
-                let replayed = changed.len() as u64;
-                self.replay(&memory, changed)?;
-                if memory.index.len() as u64 == record.unit_count {
-                    progress(record.unit_count);
-                    self.loaded.units += record.unit_count;
-                    self.loaded.from_checkpoints += record.unit_count.saturating_sub(replayed);
-                    self.loaded.replayed += replayed;
-                    self.unwritten.insert(record.key, replayed);
-                    return Ok(memory);
-                }
-                tracing::warn!(
-                    memory = %record.name,
-                    "the checkpoint does not hold the units of the store; making the index from the store"
-                );
+        let reason = match self.from_checkpoint(record)? {
+            Ok((memory, replayed)) => {
+                progress(record.unit_count);
+                self.loaded.units += record.unit_count;
+                self.loaded.from_checkpoints += record.unit_count.saturating_sub(replayed);
+                self.loaded.replayed += replayed;
+                self.unwritten.insert(record.key, replayed);
+                return Ok(memory);
             }
-        }
+            Err(reason) => reason,
+        };
+        let started = Instant::now();
         let memory = Memory::new(record.clone(), MemoryIndex::new());
         let units = self.read_all(&memory, progress)?;
         check_count(record, units)?;
+        reason.log(record, units, started.elapsed());
         self.loaded.units += units;
         self.unwritten.insert(record.key, units);
         Ok(memory)
+    }
+
+    /// The memory from its checkpoint and the log, with how many of its units came from the log; or why its index has to
+    /// be built from the store.
+    fn from_checkpoint(
+        &self,
+        record: &MemoryRecord,
+    ) -> Result<Result<(Memory, u64), Reason>, EngineError> {
+        let (index, sequence) = match self.checkpoints.read(record, self.store) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Err(Reason::NoCheckpoint)),
+            Err(error) => return Ok(Err(Reason::Unusable(error.to_string()))),
+        };
+        let memory = Memory::new(record.clone(), index);
+        let changed = changed_since(self.store, record.key, sequence)?;
+        let replayed = changed.len() as u64;
+        // When most of it is new, reading it in one go is faster.
+        if replayed > record.unit_count / 2 {
+            let (commit, units) = (sequence.0, record.unit_count);
+            return Ok(Err(Reason::Outdated(format!(
+                "{replayed} units have changed since its commit {commit}, and the memory holds {units}"
+            ))));
+        }
+        self.replay(&memory, changed)?;
+        let (found, units) = (memory.index.len(), record.unit_count);
+        if found as u64 != units {
+            let reason = format!("it holds {found} units, and the store {units}");
+            return Ok(Err(Reason::Unusable(reason)));
+        }
+        Ok(Ok((memory, replayed)))
     }
 
     /// Brings units of an index up to date.

@@ -340,7 +340,7 @@ impl Look<'_> {
         let Some(record) = self.record(memory.key)? else { return Ok(()) };
         let name = record.name.clone();
         let checkpoints = Checkpoints::new(self.engine.derived.clone());
-        match checkpoints.try_read(&record, store) {
+        match checkpoints.read(&record, store) {
             Ok(None) => {}
             Ok(Some((index, sequence))) => {
                 self.seen.files += 1;

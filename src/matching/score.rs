@@ -10,7 +10,7 @@ use crate::text::Differences;
 use crate::unit::Score;
 
 /// Version of the score: raised whenever the same two texts may get another score than before.
-pub const SCORE_VERSION: u32 = 4;
+pub const SCORE_VERSION: u32 = 5;
 
 /// What a whole word costs in a distance: the unit of every distance of this module is 1/1000 word.
 pub const WORD_COST: u32 = 1000;
@@ -27,6 +27,10 @@ const DIFFERENCE_HUNDREDTHS: u16 = 100;
 
 /// What all differences of form take away together at most, in hundredths: such a match reads 97 or more.
 const FORMS_HUNDREDTHS_MAX: u16 = 300;
+
+/// What other markup takes away, in hundredths. More than a difference of form, and not among those that have a most: of two
+/// sources that differ from the query in nothing else, the one with its markup is always first.
+const MARKUP_HUNDREDTHS: u16 = 200;
 
 const FULL_HUNDREDTHS: u16 = 10_000;
 
@@ -51,6 +55,8 @@ pub enum Reason {
     Spacing,
     /// Any other difference in writing.
     Other,
+    /// Marks of markup, such as `**`.
+    Markup,
     /// The inline tags are not the same.
     Tags,
     /// The translation is not finished.
@@ -61,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which points are taken.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Edited,
         Self::Marks,
         Self::Tatweel,
@@ -71,6 +77,7 @@ impl Reason {
         Self::Punctuation,
         Self::Spacing,
         Self::Other,
+        Self::Markup,
         Self::Tags,
         Self::State,
         Self::Penalty,
@@ -88,6 +95,7 @@ impl Reason {
             Self::Punctuation => "punctuation",
             Self::Spacing => "spacing",
             Self::Other => "other",
+            Self::Markup => "markup",
             Self::Tags => "tags",
             Self::State => "state",
             Self::Penalty => "penalty",
@@ -163,6 +171,9 @@ pub(super) fn deductions(findings: Findings) -> Deductions {
             left_for_forms -= DIFFERENCE_HUNDREDTHS;
         }
     }
+    if findings.differences.contains(Differences::MARKUP) {
+        deductions.take(Reason::Markup, MARKUP_HUNDREDTHS);
+    }
     if findings.tags_differ {
         deductions.take(Reason::Tags, DIFFERENCE_HUNDREDTHS);
     }
@@ -221,7 +232,7 @@ mod tests {
     #[test]
     fn points_and_score_add_up() {
         for base in [0, 50, 150, 9_950, 10_000] {
-            for bits in 0..=u8::MAX {
+            for bits in 0..1 << 9 {
                 for (tags_differ, penalty) in [(false, 0), (true, 0), (true, 9_990), (false, 500)] {
                     let differences = Differences::from_bits_truncate(bits);
                     let exact = false;
@@ -231,7 +242,9 @@ mod tests {
                     let taken: u16 = found.iter().map(|(_, points)| points).sum();
                     assert_eq!(taken + found.score().hundredths(), FULL_HUNDREDTHS);
                     if base == FULL_HUNDREDTHS && !tags_differ && penalty == 0 {
-                        assert!((9_700..=9_900).contains(&found.score().hundredths()));
+                        let forms = found.score().hundredths() + found.hundredths(Reason::Markup);
+                        assert!((9_700..=10_000).contains(&forms));
+                        assert!(found.score().hundredths() <= 9_900);
                     }
                 }
             }

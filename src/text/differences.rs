@@ -4,7 +4,7 @@ use super::fold::folding;
 
 /// A set of kinds of spelling difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Differences(u8);
+pub struct Differences(u16);
 
 impl Differences {
     /// Vowel and Quranic marks.
@@ -23,8 +23,10 @@ impl Differences {
     pub const SPACING: Self = Self(1 << 6);
     /// Anything else.
     pub const OTHER: Self = Self(1 << 7);
+    /// Marks of a markup language, such as `**` and `#`.
+    pub const MARKUP: Self = Self(1 << 8);
 
-    const NAMES: [(&'static str, Self); 8] = [
+    const NAMES: [(&'static str, Self); 9] = [
         ("marks", Self::MARKS),
         ("tatweel", Self::TATWEEL),
         ("letters", Self::LETTERS),
@@ -33,6 +35,7 @@ impl Differences {
         ("punctuation", Self::PUNCTUATION),
         ("spacing", Self::SPACING),
         ("other", Self::OTHER),
+        ("markup", Self::MARKUP),
     ];
 
     /// Whether there is no difference.
@@ -46,12 +49,12 @@ impl Differences {
     }
 
     /// The set as bits, for keeping it in little room.
-    pub fn bits(self) -> u8 {
+    pub fn bits(self) -> u16 {
         self.0
     }
 
     /// The set of these bits.
-    pub fn from_bits_truncate(bits: u8) -> Self {
+    pub fn from_bits_truncate(bits: u16) -> Self {
         Self(bits)
     }
 
@@ -194,7 +197,7 @@ fn other_seat(a: &str, b: &str) -> Differences {
     Differences::LETTERS | of_kind(Differences::MARKS) | of_kind(Differences::TATWEEL)
 }
 
-/// What separates two gaps: white space, punctuation, or both.
+/// What separates two gaps: white space, or else marks of markup, punctuation, or both.
 pub fn gap_differences(a: &str, b: &str) -> Differences {
     if a == b {
         return Differences::default();
@@ -204,12 +207,31 @@ pub fn gap_differences(a: &str, b: &str) -> Differences {
     if one == other {
         return Differences::SPACING;
     }
+    let marks = |text: &str| text.chars().filter(|&it| is_markup(it)).collect::<String>();
+    if marks(&one) == marks(&other) {
+        return punctuation_differences(&one, &other);
+    }
+    let others = |text: &str| text.chars().filter(|&it| !is_markup(it)).collect::<String>();
+    Differences::MARKUP | punctuation_differences(&others(&one), &others(&other))
+}
+
+/// Whether Markdown makes emphasis, headings, lists or code of a character. An underscore belongs to its word, and brackets
+/// and dashes are punctuation far more often.
+fn is_markup(character: char) -> bool {
+    matches!(character, '*' | '#' | '`' | '~')
+}
+
+/// What separates two gaps without white space and with the same markup.
+fn punctuation_differences(one: &str, other: &str) -> Differences {
+    if one == other {
+        return Differences::default();
+    }
     let stripped = |text: &str| {
         let kept = text.chars().filter(|&it| !is_dropped(it));
         kept.collect::<String>()
     };
-    if stripped(&one) == stripped(&other) {
-        return token_differences(&one, &other);
+    if stripped(one) == stripped(other) {
+        return token_differences(one, other);
     }
     Differences::PUNCTUATION
 }
@@ -224,4 +246,33 @@ fn difference(character: char) -> Differences {
         return Differences::SPACING;
     }
     folding(character).map_or(Differences::default(), |folding| folding.difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_and_punctuation_are_told_apart() {
+        let (markup, punctuation) = (Differences::MARKUP, Differences::PUNCTUATION);
+        for (a, b, expected) in [
+            (" **", " ", markup),
+            ("** ", " ", markup),
+            ("# ", "## ", markup),
+            (" `", " ", markup),
+            (" \"", " ", punctuation),
+            (" \"", " \u{ab}", punctuation),
+            (" **\"", " \"", markup),
+            (" **\"", " **", punctuation),
+            (" **\"", " ", markup | punctuation),
+            (" **", " \"", markup | punctuation),
+            // The same signs in another order.
+            (" \"**", " **\"", punctuation),
+            ("** ", " **", Differences::SPACING),
+            (" ** ", " ** ", Differences::default()),
+        ] {
+            assert_eq!(gap_differences(a, b), expected, "{a:?} {b:?}");
+            assert_eq!(gap_differences(b, a), expected, "{b:?} {a:?}");
+        }
+    }
 }

@@ -231,6 +231,7 @@ pub(super) fn judge(
     {
         take(reason, 100);
     }
+    take(Reason::Markup, if seen.contains(Differences::MARKUP) { 200 } else { 0 });
     let rest = take(Reason::Tags, if query.tags == source.tags { 0 } else { 100 });
     if rest == 10_000 && !exact {
         take(Reason::Other, 100);
