@@ -159,6 +159,28 @@ fn words(bytes: usize, other: usize) -> String {
     (0..count).map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// Sentences of twenty names each, no name twice.
+fn names(bytes: usize, first: &str) -> proto::DocumentSide {
+    let sentence = |text: &[&str]| format!("the {}.", text.join(&format!(" {first}")));
+    let words = words(bytes, 0);
+    let words: Vec<&str> = words.split(' ').collect();
+    proto::DocumentSide {
+        sentences: words.chunks(20).map(sentence).collect(),
+        ..Default::default()
+    }
+}
+
+fn align(source: proto::DocumentSide, target: proto::DocumentSide) -> Vec<u8> {
+    let request = proto::AlignDocumentsRequest {
+        source_lang: "ar".into(),
+        target_lang: "en".into(),
+        source: Some(source),
+        target: Some(target),
+        ..Default::default()
+    };
+    request.encode_to_vec()
+}
+
 fn attacks() -> Vec<Attack> {
     use proto::analyze_segments_request::Message as Analyze;
     let alignment = "/dhakira.v1.AlignmentService";
@@ -191,6 +213,11 @@ fn attacks() -> Vec<Attack> {
         request.encode_to_vec()
     };
     let letters = |count: usize| (0..count).map(|_| "q").collect::<Vec<_>>().join(" ");
+    let split = |text: String| {
+        let request =
+            proto::SplitSentencesRequest { text, lang: "en".into(), ..Default::default() };
+        request.encode_to_vec()
+    };
     let pair = proto::WordPair {
         source: words(15_000, 0),
         target: words(15_000, 0),
@@ -202,6 +229,8 @@ fn attacks() -> Vec<Attack> {
         pairs: vec![pair; 500],
         ..Default::default()
     };
+    let text = |text: String| proto::DocumentSide { text, ..Default::default() };
+    let million = 1024 * 1024;
     let analysis = [
         Analyze::Settings(lookup.settings.clone().unwrap()),
         Analyze::Segments(proto::FileSegments {
@@ -237,9 +266,44 @@ fn attacks() -> Vec<Attack> {
             until_used: Duration::from_millis(700),
         },
         attack(
+            "4 splits of 15 MB",
+            of(alignment, "SplitSentences"),
+            split("It is. ".repeat(15 * million / 7)),
+            4,
+            1_000,
+        ),
+        attack(
+            "4 splits of 15 MB without an end",
+            of(alignment, "SplitSentences"),
+            split("it (is ".repeat(15 * million / 7)),
+            4,
+            1_000,
+        ),
+        attack(
             "4 links of 500 pairs of 15 KB",
             of(alignment, "AlignWords"),
             pairs.encode_to_vec(),
+            4,
+            1_000,
+        ),
+        attack(
+            "4 alignments of 2 × 7 MB",
+            of(alignment, "AlignDocuments"),
+            align(text("w v u. ".repeat(million)), text("w v u. ".repeat(million))),
+            4,
+            1_000,
+        ),
+        attack(
+            "4 alignments of one sentence of 14 MB",
+            of(alignment, "AlignDocuments"),
+            align(text("w v u ".repeat(14 * million / 6)), text("w v u.".into())),
+            4,
+            1_000,
+        ),
+        attack(
+            "4 alignments of 2 × 1 MB of names",
+            of(alignment, "AlignDocuments"),
+            align(names(million, "Q"), names(million, "Z")),
             4,
             1_000,
         ),
