@@ -231,3 +231,6 @@ pub const FUZZY_EDITS_MAX: usize = 512;
 pub const CONCORDANCE_WORDS_MAX: usize = 100;
 /// Placeables of one match that are carried over into its target: where more differ, hardly any place is beyond doubt.
 pub const ADAPTED_PLACES_MAX: usize = 64;
+/// Pairs of terms of one document that are counted for its own lexicon: some 250 MB of memory, and more than a book of 100,000
+/// sentences has. A document of 15 MB that is made for it has a billion.
+pub const MEETINGS_MAX: usize = 8_000_000;

@@ -8,6 +8,7 @@ mod adapted_msdocs;
 mod alignment;
 mod alignment_service;
 mod api_answers;
+mod attacks;
 mod checkpoints;
 mod closed_pipes;
 mod collection;

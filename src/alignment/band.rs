@@ -4,13 +4,11 @@
 //! The path goes through pairs of sentences that share rare terms: the heaviest chain of such pairs that goes forward on
 //! both sides. Knows nothing of beads.
 
-use std::collections::HashMap;
 use std::ops::Range;
-
-use foldhash::fast::FixedState;
 
 use super::pairs::Pairs;
 use super::side::{Side, length_u32};
+use super::{Cancelled, Stop};
 
 /// Documents with fewer pairs of sentences are searched whole.
 const WHOLE_CELLS_MAX: usize = 10_000;
@@ -36,15 +34,20 @@ pub(super) struct Band {
 
 impl Band {
     /// Round the rare terms that both sides share.
-    pub(super) fn new(source: &Side, target: &Side, pairs: &Pairs) -> Self {
+    pub(super) fn new(
+        source: &Side,
+        target: &Side,
+        pairs: &Pairs,
+        stop: Stop<'_>,
+    ) -> Result<Self, Cancelled> {
         let (n, m) = (source.len(), target.len());
         if (n + 1) * (m + 1) <= WHOLE_CELLS_MAX {
-            return Self { rows: vec![0..m + 1; n + 1] };
+            return Ok(Self { rows: vec![0..m + 1; n + 1] });
         }
         let mut path = vec![(0, 0)];
-        path.extend(chain(&shared_terms(source, target, pairs), m));
+        path.extend(chain(&shared_terms(source, target, pairs, stop)?, m));
         path.push((n, m));
-        Self::round(&path, (n, m), |_| HALF_WIDTH)
+        Ok(Self::round(&path, (n, m), |_| HALF_WIDTH))
     }
 
     /// Round a path of boundaries that goes forward, with a width for each row.
@@ -121,7 +124,12 @@ impl Band {
 }
 
 /// Weights of the pairs of sentences that share rare terms, in order.
-fn shared_terms(source: &Side, target: &Side, pairs: &Pairs) -> Vec<(usize, usize, f32)> {
+fn shared_terms(
+    source: &Side,
+    target: &Side,
+    pairs: &Pairs,
+    stop: Stop<'_>,
+) -> Result<Vec<(usize, usize, f32)>, Cancelled> {
     let standing = |side: &Side| -> Vec<Vec<u32>> {
         let mut places = vec![Vec::new(); side.terms.len()];
         for sentence in 0..side.len() {
@@ -135,8 +143,12 @@ fn shared_terms(source: &Side, target: &Side, pairs: &Pairs) -> Vec<(usize, usiz
         places
     };
     let (of_source, of_target) = (standing(source), standing(target));
-    let mut weights: HashMap<(u32, u32), f32, FixedState> = HashMap::default();
+    // For each source sentence, a target sentence and a weight for each term that they share.
+    let mut weights: Vec<Vec<(u32, f32)>> = vec![Vec::new(); source.len()];
     for (places, row) in of_source.iter().zip(&pairs.forward.rows) {
+        if stop() {
+            return Err(Cancelled);
+        }
         if places.len() > RARE_SENTENCES_MAX {
             continue;
         }
@@ -148,20 +160,26 @@ fn shared_terms(source: &Side, target: &Side, pairs: &Pairs) -> Vec<(usize, usiz
             #[expect(clippy::cast_precision_loss)]
             let weight = probability / (places.len() * others.len()) as f32;
             for &i in places {
-                for &j in others {
-                    *weights.entry((i, j)).or_default() += weight;
-                }
+                weights[i as usize].extend(others.iter().map(|&j| (j, weight)));
             }
         }
     }
-    let mut all: Vec<(usize, usize, f32)> =
-        weights.into_iter().map(|((i, j), weight)| (i as usize, j as usize, weight)).collect();
-    all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.2.total_cmp(&a.2)).then(a.1.cmp(&b.1)));
     let mut kept: Vec<(usize, usize, f32)> = Vec::new();
-    for of_sentence in all.chunk_by(|a, b| a.0 == b.0) {
-        kept.extend(&of_sentence[..of_sentence.len().min(KEPT_OF_SENTENCE)]);
+    for (i, mut of_sentence) in weights.into_iter().enumerate() {
+        if stop() {
+            return Err(Cancelled);
+        }
+        of_sentence.sort_by_key(|entry| entry.0);
+        of_sentence.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            first.1 += if same { later.1 } else { 0.0 };
+            same
+        });
+        of_sentence.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        of_sentence.truncate(KEPT_OF_SENTENCE);
+        kept.extend(of_sentence.into_iter().map(|(j, weight)| (i, j as usize, weight)));
     }
-    kept
+    Ok(kept)
 }
 
 /// The heaviest chain of pairs that goes forward on both sides; `end` target sentences.

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::limits::MEETINGS_MAX;
+
 use super::band::Band;
 use super::beads::{Model, Scores};
 use super::decode::decode;
@@ -56,8 +58,8 @@ pub fn align_document(
     progress: &mut dyn FnMut(f32),
 ) -> Result<Vec<Bead>, Cancelled> {
     let sizes = (source.len(), target.len());
-    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default());
-    let mut band = Band::new(source, target, &pairs);
+    let mut pairs = Pairs::new(source, target, lexicons, &Counts::default(), stop)?;
+    let mut band = Band::new(source, target, &pairs, stop)?;
     let mut passes = Passes::new(source, target, stop);
     passes.learn_from_lengths(&band)?;
     for pass in 1..PASSES {
@@ -65,7 +67,8 @@ pub fn align_document(
         let links: Vec<Link> = path.iter().map(|it| it.0).collect();
         #[expect(clippy::cast_precision_loss)]
         progress(pass as f32 / PASSES as f32);
-        pairs = Pairs::new(source, target, lexicons, &learn(source, target, &links));
+        let learnt = learn(source, target, &links, stop)?;
+        pairs = Pairs::new(source, target, lexicons, &learnt, stop)?;
         band = next_band(&band, &links, sizes);
     }
     let path = passes.run(&band, &pairs)?;
@@ -182,7 +185,7 @@ fn next_band(band: &Band, path: &[Link], sizes: (usize, usize)) -> Band {
 
 /// What the beads of a path have in common, beside what the lexicons know: how often terms meet, of those that meet in two
 /// beads at least. One bead alone would teach what it is then praised for.
-fn learn(source: &Side, target: &Side, path: &[Link]) -> Counts {
+fn learn(source: &Side, target: &Side, path: &[Link], stop: Stop<'_>) -> Result<Counts, Cancelled> {
     let of = |side: &Side, sentences: (usize, usize)| -> Vec<u32> {
         let mut terms = side.tokens_of(sentences).to_vec();
         terms.sort_unstable();
@@ -202,11 +205,17 @@ fn learn(source: &Side, target: &Side, path: &[Link]) -> Counts {
     // Words that stand everywhere meet everything.
     let telling = 2..=(length_u32(path.len()) / 10).max(8);
     let mut meetings = Counts::default();
-    for link in beads() {
+    'beads: for link in beads() {
         let (mut here, mut there) = (of(source, link.source), of(target, link.target));
         here.retain(|&a| telling.contains(&in_beads.0[a as usize]));
         there.retain(|&b| telling.contains(&in_beads.1[b as usize]));
         for &a in &here {
+            if stop() {
+                return Err(Cancelled);
+            }
+            if meetings.len() >= MEETINGS_MAX {
+                break 'beads;
+            }
             for &b in &there {
                 *meetings.entry((a, b)).or_default() += 1.0;
             }
@@ -221,5 +230,5 @@ fn learn(source: &Side, target: &Side, path: &[Link]) -> Counts {
         *met = (*met - 1.0) * dice;
         keep
     });
-    meetings
+    Ok(meetings)
 }

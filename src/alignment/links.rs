@@ -45,7 +45,7 @@ pub fn link_words(
     stop: Stop<'_>,
 ) -> Result<Vec<WordLink>, Cancelled> {
     let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
-    let pairs = Pairs::new(&source, &target, lexicons, &Counts::default());
+    let pairs = Pairs::new(&source, &target, lexicons, &Counts::default(), stop)?;
     // The lexicon that has seen most knows best how words move.
     let jumps = lexicons.iter().max_by_key(|it| it.len()).map(|it| it.jumps).unwrap_or_default();
     let (from, to) = (source.all_tokens(), target.all_tokens());

@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use super::lexicon::{Lexicon, Table, TermNumbers};
 use super::names::Skeleton;
 use super::side::{Side, Term};
+use super::{Cancelled, Stop};
 
 /// How often an anchor that is carried over as it is counts as seen.
 const SAME_MASS: f32 = 6.0;
@@ -105,8 +106,9 @@ impl Pairs {
         target: &Side,
         lexicons: &[&Lexicon],
         learnt: &Counts,
-    ) -> Self {
-        Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT)
+        stop: Stop<'_>,
+    ) -> Result<Self, Cancelled> {
+        Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT, stop)
     }
 
     /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
@@ -123,7 +125,9 @@ impl Pairs {
             taken_apart: true,
             telling_more: JUDGED - TELLING,
         };
-        Self::of_evidence((source, target), lexicons, &Counts::default(), trust)
+        let learnt = Counts::default();
+        // One pair of texts is small work, which nobody stops.
+        Self::of_evidence((source, target), lexicons, &learnt, trust, &|| false).unwrap_or_default()
     }
 
     fn of_evidence(
@@ -131,10 +135,14 @@ impl Pairs {
         lexicons: &[&Lexicon],
         learnt: &Counts,
         trust: Trust,
-    ) -> Self {
+        stop: Stop<'_>,
+    ) -> Result<Self, Cancelled> {
         let mut forward = Evidence::new(source.terms.len());
         let mut backward = Evidence::new(target.terms.len());
         for lexicon in lexicons {
+            if stop() {
+                return Err(Cancelled);
+            }
             let here = numbers_in(source, |text| lexicon.source.find(text));
             let there = numbers_in(target, |text| lexicon.target.find(text));
             let trust = if lexicon.is_learnt() {
@@ -156,7 +164,7 @@ impl Pairs {
                 both(a, b, SAME_MASS);
             }
         }
-        names(source, target, &mut both);
+        names(source, target, stop, &mut both)?;
         for (&(a, b), &count) in learnt {
             both(a, b, count);
         }
@@ -164,10 +172,10 @@ impl Pairs {
         let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
         let of_source = forward.weights(of_source);
         let of_target = backward.weights(of_target);
-        Self {
+        Ok(Self {
             forward: Direction::new(forward, of_target, target),
             backward: Direction::new(backward, of_source, source),
-        }
+        })
     }
 }
 
@@ -255,7 +263,12 @@ fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>) -> Numbers {
 }
 
 /// Pairs of names that are spelt alike.
-fn names(source: &Side, target: &Side, found: &mut impl FnMut(u32, u32, f32)) {
+fn names(
+    source: &Side,
+    target: &Side,
+    stop: Stop<'_>,
+    found: &mut impl FnMut(u32, u32, f32),
+) -> Result<(), Cancelled> {
     let mut by_first: HashMap<u8, Vec<(u32, &Skeleton)>, FixedState> = HashMap::default();
     for (number, term) in (0..).zip(&source.terms).filter(|(_, term)| term.maybe_name) {
         let mut of_term = term.skeletons.iter().filter(|it| !it.is_empty());
@@ -265,6 +278,9 @@ fn names(source: &Side, target: &Side, found: &mut impl FnMut(u32, u32, f32)) {
         }
     }
     for (number, term) in (0..).zip(&target.terms).filter(|(_, term)| term.maybe_name) {
+        if stop() {
+            return Err(Cancelled);
+        }
         let skeleton = &term.skeletons[0];
         let candidates = by_first.get(&skeleton.first()).map_or(&[][..], Vec::as_slice);
         let mut best: Option<(u32, f32)> = None;
@@ -290,6 +306,7 @@ fn names(source: &Side, target: &Side, found: &mut impl FnMut(u32, u32, f32)) {
             found(name, number, mass);
         }
     }
+    Ok(())
 }
 
 /// How rare the terms of a side are: tokens of running text for each of the term. A document alone is too short to tell.

@@ -376,8 +376,8 @@ pub(super) mod tests {
         for (n, m) in [(1, 1), (2, 3), (4, 4), (5, 3), (0, 2)] {
             let source = Side::new(texts[..n].iter().copied(), &analyzer);
             let target = Side::new(texts[5 - m..].iter().copied(), &analyzer);
-            let pairs = Pairs::new(&source, &target, &[], &Counts::default());
-            let band = Band::new(&source, &target, &pairs);
+            let pairs = Pairs::new(&source, &target, &[], &Counts::default(), &|| false).unwrap();
+            let band = Band::new(&source, &target, &pairs, &|| false).unwrap();
             let (lengths, marks) = (Lengths::new(&source, &target), Marks::new(&source, &target));
             let words = Some((&pairs, &Wording::default()));
             let model =

@@ -16,6 +16,8 @@ use super::numerals::Numerals;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
 const TOKENS_MAX: usize = 1_000;
+/// Bytes of a sentence that are analysed: the same number of tokens, each longer than words are.
+const ANALYSED_BYTES_MAX: usize = 256 * TOKENS_MAX;
 
 /// Tokens of a sentence whose words are linked: the work grows with their cube.
 const PIECES_MAX: usize = 500;
@@ -61,7 +63,8 @@ impl Side {
         let mut analysis = Analysis::default();
         let mut text = String::new();
         for sentence in sentences {
-            analyzer.analyze_into(sentence, &mut analysis);
+            let beginning = beginning(sentence, ANALYSED_BYTES_MAX);
+            analyzer.analyze_into(beginning, &mut analysis);
             let from = length_u32(side.tokens.len());
             let mut first = true;
             let mut numerals = Numerals::default();
@@ -81,7 +84,9 @@ impl Side {
                 side.tokens.push(number);
             }
             side.add_number(numerals.finish());
-            let letters = length_u32(letters_of(&analysis));
+            let rest =
+                sentence[beginning.len()..].chars().filter(|it| it.is_alphanumeric()).count();
+            let letters = length_u32(letters_of(&analysis) + rest);
             let tokens = (from, length_u32(side.tokens.len()));
             let mark = Mark::at_end(sentence);
             let first = sentence.chars().find(|it| it.is_alphanumeric());
@@ -243,6 +248,15 @@ pub(super) fn write_piece(
     text.clear();
     text.push_str(analysis.folded(token));
     !text.is_empty()
+}
+
+/// The longest beginning of a text that has at most so many bytes.
+fn beginning(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Counts inside one document.

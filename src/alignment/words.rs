@@ -401,8 +401,8 @@ mod tests {
         let source = Side::new(text.0.lines().take(12), &source);
         let target = Side::new(text.1.lines().take(12), &target);
         let lexicons = [builtin(&langs.0, &langs.1)];
-        let pairs = Pairs::new(&source, &target, &lexicons, &Counts::default());
-        let band = Band::new(&source, &target, &pairs);
+        let pairs = Pairs::new(&source, &target, &lexicons, &Counts::default(), &|| false).unwrap();
+        let band = Band::new(&source, &target, &pairs, &|| false).unwrap();
         let words = Words::new(&source, &target, &pairs);
         let (forward, backward) = (&pairs.forward, &pairs.backward);
         let mut said = 0;

@@ -136,14 +136,16 @@ pub(super) fn search(
     families: &Families,
 ) -> Result<Vec<Passage>, Cancelled> {
     let how = (expression.together, expression.same);
-    let terms = Terms::new(&expression.parts, how, &families.lists(vocabulary), vocabulary);
+    let mut ticker = Ticker::new(page.cancelled);
+    ticker.look()?;
+    let lists = families.lists(vocabulary, &mut ticker)?;
+    let terms = Terms::new(&expression.parts, how, &lists, vocabulary, &mut ticker)?;
+    drop(lists);
     if page.limit == 0 || terms.find_nothing() {
         return Ok(Vec::new());
     }
     let gate = Gate::new(page.filter, vocabulary);
-    let ticker = Ticker::new(page.cancelled);
     let mut search = Search { expression, terms, page, gate, ticker };
-    search.ticker.look()?;
     let mut open = Vec::new();
     let mut walks = Vec::new();
     for set in snapshot.largest_first() {

@@ -10,6 +10,8 @@ use foldhash::fast::FixedState;
 
 use crate::text::{class_of_part, parts_of};
 
+use super::query::Cancelled;
+use super::ticker::{STEPS_OF_WORD, Ticker};
 use super::vocabulary::Vocabulary;
 
 /// Chains of words, from each to the one before it that shares a text.
@@ -125,21 +127,29 @@ pub(super) struct Families(RwLock<WordLists>);
 
 impl Families {
     /// The lists, with every word that the vocabulary holds by now.
-    pub(super) fn lists(&self, vocabulary: &Vocabulary) -> RwLockReadGuard<'_, WordLists> {
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the caller has given up; the next one continues with the words that are left.
+    pub(super) fn lists(
+        &self,
+        vocabulary: &Vocabulary,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<RwLockReadGuard<'_, WordLists>, Cancelled> {
         let wanted = vocabulary.words_len();
         let known = |lists: &WordLists| super::rows::length_u32(lists.by_class.before.len());
         {
             let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
             if known(&lists) >= wanted {
-                return lists;
+                return Ok(lists);
             }
         }
         {
             let mut lists = self.0.write().unwrap_or_else(PoisonError::into_inner);
             for word in known(&lists)..wanted {
+                ticker.tick(STEPS_OF_WORD)?;
                 lists.push(word, vocabulary);
             }
         }
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use super::concordance::{ExpressionPart, SameWord, Together};
 use super::families::{WordLists, WordPart};
+use super::query::Cancelled;
+use super::ticker::{STEPS_OF_WORD, Ticker};
 use super::vocabulary::Vocabulary;
 
 /// A set of words.
@@ -59,23 +61,24 @@ impl Terms {
         (together, same): (Together, SameWord),
         lists: &WordLists,
         vocabulary: &Vocabulary,
-    ) -> Self {
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Self, Cancelled> {
         let last = expression.len() - 1;
         let test = |number: usize| Test {
             part: &expression[number],
             same,
             prefix: number == last && together == Together::Prefix,
         };
-        let terms: Vec<Term> = (0..expression.len())
-            .map(|number| {
-                let words = test(number).words(lists, vocabulary);
-                Term { set: WordSet::of(words.iter()), words }
-            })
-            .collect();
+        let mut terms: Vec<Term> = Vec::with_capacity(expression.len());
+        for number in 0..expression.len() {
+            let words = test(number).words(lists, vocabulary, ticker)?;
+            terms.push(Term { set: WordSet::of(words.iter()), words });
+        }
         let mut parts = HashMap::new();
         let found: BTreeSet<u32> =
             terms.iter().flat_map(|term| term.words.iter().copied()).collect();
         for word in found {
+            ticker.tick(expression.len())?;
             let Some(of_word) = lists.parts(word) else { continue };
             let which = |part: &WordPart| -> Vec<usize> {
                 (0..expression.len()).filter(|&number| test(number).accepts_part(part)).collect()
@@ -85,7 +88,7 @@ impl Terms {
         if !expression.iter().any(|part| part.is_tag) {
             parts.extend(lists.tags().iter().map(|&tag| (tag, Vec::new())));
         }
-        Self { together, of_parts: terms, laid_out: WordSet::of(parts.keys()), parts }
+        Ok(Self { together, of_parts: terms, laid_out: WordSet::of(parts.keys()), parts })
     }
 
     /// Whether a part of the expression is in no stored word.
@@ -154,7 +157,12 @@ struct Test<'a> {
 }
 
 impl Test<'_> {
-    fn words(&self, lists: &WordLists, vocabulary: &Vocabulary) -> Vec<u32> {
+    fn words(
+        &self,
+        lists: &WordLists,
+        vocabulary: &Vocabulary,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Vec<u32>, Cancelled> {
         if self.prefix {
             let accepts = |word: &u32| {
                 if let Some(parts) = lists.parts(*word) {
@@ -163,7 +171,12 @@ impl Test<'_> {
                 let (folded, class) = vocabulary.texts_of(*word);
                 self.accepts(vocabulary.text(folded), || vocabulary.text(class))
             };
-            return (0..vocabulary.words_len()).filter(accepts).collect();
+            let mut words = Vec::new();
+            for word in 0..vocabulary.words_len() {
+                ticker.tick(STEPS_OF_WORD)?;
+                words.extend(Some(word).filter(accepts));
+            }
+            return Ok(words);
         }
         let mut words = lists.folded(&self.part.folded, vocabulary);
         if self.same == SameWord::Class
@@ -173,7 +186,7 @@ impl Test<'_> {
             words.sort_unstable();
             words.dedup();
         }
-        words
+        Ok(words)
     }
 
     fn accepts_part(&self, part: &WordPart) -> bool {

@@ -5,6 +5,9 @@ use super::query::Cancelled;
 /// Steps between two looks at the flag. A step is a cell of a table or a row that is passed over: some nanoseconds.
 const STEPS_PER_LOOK: usize = 1 << 16;
 
+/// What a word of the vocabulary counts for: its texts are elsewhere in memory.
+pub(super) const STEPS_OF_WORD: usize = 16;
+
 /// Counts the steps of one piece of work.
 pub(super) struct Ticker<'a> {
     cancelled: &'a (dyn Fn() -> bool + Sync),

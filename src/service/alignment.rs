@@ -2,18 +2,20 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::engine::{Cancel, EngineError};
 use crate::limits::{DOCUMENT_BYTES_MAX, SENTENCE_RULES_BYTES_MAX};
 use crate::text::{SentenceOptions, SentenceRules};
 
 use super::Api;
 use super::convert::parse;
+use super::lookups::CancelOnDrop;
 use super::proto::alignment_service_server::AlignmentService;
 use super::proto::{
     AlignDocumentsRequest, AlignDocumentsResponse, AlignWordsRequest, AlignWordsResponse,
     CheckUnitsRequest, CheckUnitsResponse, Sentence, Span, SplitSentencesRequest,
     SplitSentencesResponse, TrainLexiconRequest, TrainLexiconResponse,
 };
-use super::status::{internal, invalid};
+use super::status::{from_engine, internal, invalid};
 use super::unit_streams::Answers;
 
 #[tonic::async_trait]
@@ -33,11 +35,14 @@ impl AlignmentService for Api {
             semicolons: request.semicolons,
             wrapped_lines: request.wrapped_lines,
         };
+        let cancel = Cancel::default();
+        let _stop_when_dropped = CancelOnDrop(cancel.clone());
         // A book takes a tenth of a second: not on a thread that others wait for.
-        tokio::task::spawn_blocking(move || split(&request.text, &rules, options))
+        tokio::task::spawn_blocking(move || split(&request.text, &rules, options, &cancel))
             .await
+            .map_err(|error| internal(&format!("a call failed: {error}")))?
             .map(Response::new)
-            .map_err(|error| internal(&format!("a call failed: {error}")))
+            .map_err(from_engine)
     }
 
     type AlignDocumentsStream = Answers<AlignDocumentsResponse>;
@@ -75,9 +80,16 @@ impl AlignmentService for Api {
     }
 }
 
-fn split(text: &str, rules: &SentenceRules, options: SentenceOptions) -> SplitSentencesResponse {
+fn split(
+    text: &str,
+    rules: &SentenceRules,
+    options: SentenceOptions,
+    cancel: &Cancel,
+) -> Result<SplitSentencesResponse, EngineError> {
+    let sentences = rules.split_unless(text, options, &|| cancel.is_cancelled());
+    let sentences = sentences.ok_or(EngineError::Cancelled)?;
     let mut counted = CodePoints { text, bytes: 0, points: 0 };
-    let sentences = rules.split(text, options).into_iter().map(|sentence| {
+    let sentences = sentences.into_iter().map(|sentence| {
         // In the order in which they stand in the text, so that each is counted once.
         let piece_start = counted.at(sentence.piece.start);
         let start = counted.at(sentence.text.start);
@@ -89,7 +101,7 @@ fn split(text: &str, rules: &SentenceRules, options: SentenceOptions) -> SplitSe
             piece: Some(Span { start: piece_start, end: piece_end }),
         }
     });
-    SplitSentencesResponse { sentences: sentences.collect() }
+    Ok(SplitSentencesResponse { sentences: sentences.collect() })
 }
 
 pub(super) fn at_most(field: &str, text: &str, bytes_max: usize) -> Result<(), Status> {

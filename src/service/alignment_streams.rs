@@ -6,8 +6,8 @@ use tonic::Status;
 
 use crate::alignment::{Bead, pair_doubts};
 use crate::engine::{
-    AlignedWords, Cancel, CheckSettings, DocumentPair, Engine, StoreBeads, SuspectUnit, Taught,
-    TextPair,
+    AlignedWords, Cancel, CheckSettings, DocumentPair, Engine, EngineError, StoreBeads,
+    SuspectUnit, Taught, TextPair,
 };
 use crate::limits::{
     DOCUMENT_BYTES_MAX, DOCUMENT_SENTENCES_MAX, SEGMENT_BYTES_MAX, SUSPECTS_DEFAULT, SUSPECTS_MAX,
@@ -71,8 +71,8 @@ impl Api {
         }
         let (source, target) = (request.source, request.target);
         self.long_call(move |engine, cancel, answers| {
-            let source = sentences("source", source, &langs.0)?;
-            let target = sentences("target", target, &langs.1)?;
+            let source = sentences("source", source, &langs.0, cancel)?;
+            let target = sentences("target", target, &langs.1, cancel)?;
             let pair = DocumentPair {
                 source_lang: langs.0,
                 target_lang: langs.1,
@@ -279,6 +279,7 @@ fn sentences(
     field: &str,
     side: Option<DocumentSide>,
     lang: &Lang,
+    cancel: &Cancel,
 ) -> Result<(Vec<String>, bool), Status> {
     let side = side.unwrap_or_default();
     let is_text = side.sentences.is_empty();
@@ -288,8 +289,14 @@ fn sentences(
     let sentences = if is_text {
         let options =
             SentenceOptions { wrapped_lines: side.wrapped_lines, ..SentenceOptions::default() };
-        let found = SentenceRules::new(lang).split(&side.text, options).into_iter();
-        found.map(|it| side.text[it.text].to_owned()).filter(|it| !it.is_empty()).collect()
+        let rules = SentenceRules::new(lang);
+        let found = rules.split_unless(&side.text, options, &|| cancel.is_cancelled());
+        let found = found.ok_or_else(|| status::from_engine(EngineError::Cancelled))?;
+        found
+            .into_iter()
+            .map(|it| side.text[it.text].to_owned())
+            .filter(|it| !it.is_empty())
+            .collect()
     } else {
         side.sentences
     };

@@ -166,15 +166,25 @@ impl SentenceRules {
     /// Characters without a shape (bidirectional controls, joiners, zero widths) are overlooked: they stay with the text
     /// beside them and never decide where a sentence ends.
     pub fn split(&self, text: &str, options: SentenceOptions) -> Vec<Sentence> {
+        self.split_unless(text, options, &|| false).unwrap_or_default()
+    }
+
+    /// The same of a long text; `None` soon after `stop`, which is asked again and again, says so.
+    pub fn split_unless(
+        &self,
+        text: &str,
+        options: SentenceOptions,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Vec<Sentence>> {
         if !text.contains(is_invisible) {
-            return self.split_visible(text, options);
+            return Splitter::new(self, text, options).run(stop);
         }
         let visible = Visible::of(text);
-        let sentences = self.split_visible(&visible.text, options);
+        let sentences = Splitter::new(self, &visible.text, options).run(stop)?;
         if sentences.is_empty() {
             // Nothing to be seen, yet the pieces are the text.
             let piece = 0..text.len();
-            return vec![Sentence { text: trimmed(text, &piece), piece }];
+            return Some(vec![Sentence { text: trimmed(text, &piece), piece }]);
         }
         let mut start = 0;
         let last = sentences.len() - 1;
@@ -187,11 +197,7 @@ impl SentenceRules {
             let piece = std::mem::replace(&mut start, end)..end;
             Sentence { text: trimmed(text, &piece), piece }
         });
-        original.collect()
-    }
-
-    fn split_visible(&self, text: &str, options: SentenceOptions) -> Vec<Sentence> {
-        Splitter::new(self, text, options).run()
+        Some(original.collect())
     }
 
     fn marks(&self, mark: char) -> Kinds {

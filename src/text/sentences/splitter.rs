@@ -20,6 +20,9 @@ const LIST_NUMBER_BYTES_MAX: usize = 24;
 /// Longest abbreviation that is looked for.
 const ABBREVIATION_CHARS_MAX: usize = 16;
 
+/// Bytes between two looks at whether the caller has given up: some milliseconds.
+const BYTES_PER_LOOK: usize = 64 * 1024;
+
 /// Reads a text once, from left to right.
 pub(super) struct Splitter<'a> {
     rules: &'a SentenceRules,
@@ -61,14 +64,21 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    pub(super) fn run(mut self) -> Vec<Sentence> {
+    /// The sentences; `None` soon after `stop` says so.
+    pub(super) fn run(mut self, stop: &dyn Fn() -> bool) -> Option<Vec<Sentence>> {
         let mut ends = ENDS;
         if self.options.semicolons {
             ends.add(Kinds::CLAUSE);
         }
-        let mut place = 0;
+        let (mut place, mut look_at) = (0, 0);
         let mut before = None;
         while let Some(character) = self.char_at(place) {
+            if place >= look_at {
+                if stop() {
+                    return None;
+                }
+                look_at = place + BYTES_PER_LOOK;
+            }
             let next = place + character.len_utf8();
             if is_line_end(character) {
                 place = self.line_end(place);
@@ -98,7 +108,7 @@ impl<'a> Splitter<'a> {
             before = self.text[..place].chars().next_back();
         }
         self.cut(self.text.len());
-        self.sentences
+        Some(self.sentences)
     }
 
     fn char_at(&self, place: usize) -> Option<char> {
