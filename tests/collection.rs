@@ -202,7 +202,7 @@ fn a_store_with_collected_memories_is_backed_up_restored_compacted_and_watched()
         restored.add("kept", 1, None).unwrap();
         assert_eq!(
             restored.create("again", None).unwrap().0,
-            live.len() as u64 + 1 + u64::from(!live.contains_key("gone"))
+            live.len() as u32 + 1 + u32::from(!live.contains_key("gone"))
         );
     }
     drop(world);

@@ -77,7 +77,7 @@ impl Loading<'_> {
         record: &MemoryRecord,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Memory, EngineError> {
-        let reason = match self.from_checkpoint(record)? {
+        let reason = match self.read_checkpoint(record)? {
             Ok((memory, replayed)) => {
                 progress(record.unit_count);
                 self.loaded.units += record.unit_count;
@@ -100,7 +100,7 @@ impl Loading<'_> {
 
     /// The memory from its checkpoint and the log, with how many of its units came from the log; or why its index has to
     /// be built from the store.
-    fn from_checkpoint(
+    fn read_checkpoint(
         &self,
         record: &MemoryRecord,
     ) -> Result<Result<(Memory, u64), Reason>, EngineError> {

@@ -99,7 +99,8 @@ impl Cancel {
         self.flag.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
+    /// Whether it has been stopped, or its time is over.
+    pub fn is_cancelled(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }

@@ -107,9 +107,7 @@ impl Crowd {
 
 fn half(key: u64) -> u32 {
     // The upper half is mixed best.
-    #[expect(clippy::cast_possible_truncation)]
-    let half = (key >> 32) as u32;
-    half
+    (key >> 32) as u32
 }
 
 /// The crowds of one set that were asked about. Most sets have none, or are never asked.

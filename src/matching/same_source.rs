@@ -96,7 +96,7 @@ mod tests {
 
     fn facts(place: u64) -> Facts {
         // One in ten knows one neighbour only.
-        let previous = (place % 10 != 0).then_some(place);
+        let previous = (!place.is_multiple_of(10)).then_some(place);
         let context = Context { previous, next: Some(2 * place) };
         let content_hash = ContentHash::new(77 << 40, None);
         Facts { source_hash: SOURCE, content_hash, context, ..Facts::default() }
