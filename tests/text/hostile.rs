@@ -43,8 +43,8 @@ fn check(piece: &str, bytes: usize) {
         (0..3).map(|_| time_of(&text, &analyzer, &rules)).min().unwrap_or_default()
     };
     let (short, long) = (least(bytes), least(4 * bytes));
-    // Where the short one is too short to be measured, the bound of the long one says enough.
-    let most = (9 * short).max(Duration::from_millis(20));
+    // A busy machine makes short times uneven; a quadratic step of the long one takes seconds.
+    let most = (9 * short).max(Duration::from_millis(500));
     assert!(long <= most, "{piece:?}: {short:?}, and {long:?} for four times as much");
 }
 
@@ -62,7 +62,7 @@ fn white_space_before_the_first_sentence_is_passed_once() {
     let text = |bytes: usize| " ".repeat(bytes) + &"A. ".repeat(bytes / 3);
     let least = |text: &str| (0..3).map(|_| time_of(text, &analyzer, &rules)).min().unwrap();
     let (short, long) = (least(&text(30_000)), least(&text(120_000)));
-    assert!(long <= (9 * short).max(Duration::from_millis(20)), "{short:?}, {long:?}");
+    assert!(long <= (9 * short).max(Duration::from_millis(500)), "{short:?}, {long:?}");
 }
 
 proptest! {
