@@ -67,6 +67,13 @@ fn white_space_before_the_first_sentence_is_passed_once() {
     assert!(long <= (9 * short).max(Duration::from_millis(20)), "{short:?}, {long:?}");
 }
 
+#[test]
+fn a_sentence_that_never_ends_is_not_read_anew_at_each_full_stop() {
+    // A number and a unit at each full stop, and nothing that begins a sentence behind it.
+    check("\u{660}A. ", 16 * 1024);
+    check("21 kg. ", 16 * 1024);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -17,6 +17,9 @@ const NEVER_FIRST: [char; 8] = [',', ';', ':', ')', ']', '}', '\u{60c}', '\u{61b
 const BRACKET_BYTES_MAX: usize = 400;
 /// Longest number of an item of a list, with what stands around it.
 const LIST_NUMBER_BYTES_MAX: usize = 24;
+/// Longest time or measure that a sentence opens with, in bytes: without a bound, each full stop of a text that never ends
+/// a sentence would read all that stands before it.
+const LEAD_BYTES_MAX: usize = 160;
 /// Longest abbreviation that is looked for.
 const ABBREVIATION_CHARS_MAX: usize = 16;
 
@@ -330,12 +333,13 @@ impl<'a> Splitter<'a> {
     /// Whether a sentence so far is nothing but the time or the measure that it opens with: "in the year 350".
     fn is_lead(&self, before: &str) -> bool {
         let mut words = before.split_whitespace();
-        words.all(|word| {
-            let bare = word.trim_end_matches([',', '\u{60c}']);
-            let joined = bare.strip_prefix('\u{648}').unwrap_or(bare);
-            bare.contains(is_digit)
-                || [bare, joined].into_iter().any(|it| self.rules.words(it).is(LEADS))
-        })
+        before.len() <= LEAD_BYTES_MAX
+            && words.all(|word| {
+                let bare = word.trim_end_matches([',', '\u{60c}']);
+                let joined = bare.strip_prefix('\u{648}').unwrap_or(bare);
+                bare.contains(is_digit)
+                    || [bare, joined].into_iter().any(|it| self.rules.words(it).is(LEADS))
+            })
     }
 }
 
