@@ -70,7 +70,8 @@ impl Identity {
         };
         let chosen = self.context().into_iter().enumerate();
         let chosen = chosen.map(|(bit, part)| if parts >> bit & 1 == 1 { part } else { 0 });
-        mix(chosen.fold(tag, mix), 0)
+        // The tag is mixed first: small ones would cancel out against the bits in which two parts differ.
+        mix(chosen.fold(mix(tag, 0), mix), 0)
     }
 }
 
