@@ -4,6 +4,8 @@
 //! `cargo test --test tests attacks -- --nocapture --test-threads 1` shows the tables; with `DHAKIRA_TEST_SERVER` those of
 //! another build, of which nothing is asserted.
 
+mod calls;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use tokio_stream::StreamExt as _;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
+use crate::attacks::calls::{Attack, attacks, words};
 use crate::crash::Process;
 use crate::guarded::{Raw, call};
 use crate::support::{Clients, lookup_request, proto, segment, unit};
@@ -131,183 +134,6 @@ async fn behind(process: &Process, attack: &Attack) -> Behind {
         busy: busy - end,
         answered,
     }
-}
-
-/// Calls that end before they are answered: at a deadline, or because the client goes away; to the server it is the same.
-struct Attack {
-    name: &'static str,
-    method: &'static str,
-    messages: Vec<Vec<u8>>,
-    calls: usize,
-    /// Time of all cores after which the calls end.
-    until_used: Duration,
-}
-
-/// Words of six letters that are all different, the last `other` of them in another way.
-fn words(bytes: usize, other: usize) -> String {
-    let count = bytes / 7;
-    let word = |number: usize| {
-        let kind = if number + other < count { "q" } else { "z" };
-        let mut rest = number * 7_919 % 11_881_376;
-        let mut word = kind.to_owned();
-        for _ in 0..5 {
-            word.push(char::from(b'a' + u8::try_from(rest % 26).unwrap()));
-            rest /= 26;
-        }
-        word
-    };
-    (0..count).map(word).collect::<Vec<_>>().join(" ")
-}
-
-/// Sentences of twenty names each, no name twice.
-fn names(bytes: usize, first: &str) -> proto::DocumentSide {
-    let sentence = |text: &[&str]| format!("the {}.", text.join(&format!(" {first}")));
-    let words = words(bytes, 0);
-    let words: Vec<&str> = words.split(' ').collect();
-    proto::DocumentSide {
-        sentences: words.chunks(20).map(sentence).collect(),
-        ..Default::default()
-    }
-}
-
-fn align(source: proto::DocumentSide, target: proto::DocumentSide) -> Vec<u8> {
-    let request = proto::AlignDocumentsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
-        source: Some(source),
-        target: Some(target),
-        ..Default::default()
-    };
-    request.encode_to_vec()
-}
-
-fn attacks() -> Vec<Attack> {
-    use proto::analyze_segments_request::Message as Analyze;
-    let alignment = "/dhakira.v1.AlignmentService";
-    let of = |service: &str, method: &str| &*format!("{service}/{method}").leak();
-    let attack = |name, method, message: Vec<u8>, calls, millis| Attack {
-        name,
-        method,
-        messages: vec![message],
-        calls,
-        until_used: Duration::from_millis(millis),
-    };
-    let query = words(SEGMENT_BYTES, 300);
-    let lookup = lookup_request(&["m"], &query);
-    let exhaustive = proto::LookupSegmentsRequest {
-        settings: Some(proto::LookupSettings {
-            exhaustive: true,
-            min_score: Some(30.0),
-            ..lookup.settings.clone().unwrap()
-        }),
-        ..lookup.clone()
-    };
-    let concordance = |text: String, mode: proto::ConcordanceMode| {
-        let request = proto::SearchConcordanceRequest {
-            memories: vec!["memories/m".into()],
-            text,
-            mode: mode.into(),
-            word_form: proto::WordForm::Class.into(),
-            ..Default::default()
-        };
-        request.encode_to_vec()
-    };
-    let letters = |count: usize| (0..count).map(|_| "q").collect::<Vec<_>>().join(" ");
-    let split = |text: String| {
-        let request =
-            proto::SplitSentencesRequest { text, lang: "en".into(), ..Default::default() };
-        request.encode_to_vec()
-    };
-    let pair = proto::WordPair {
-        source: words(15_000, 0),
-        target: words(15_000, 0),
-        ..Default::default()
-    };
-    let pairs = proto::AlignWordsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
-        pairs: vec![pair; 500],
-        ..Default::default()
-    };
-    let text = |text: String| proto::DocumentSide { text, ..Default::default() };
-    let million = 1024 * 1024;
-    let analysis = [
-        Analyze::Settings(lookup.settings.clone().unwrap()),
-        Analyze::Segments(proto::FileSegments {
-            file: "f".into(),
-            texts: (0..60).map(|number| words(SEGMENT_BYTES, 200 + number)).collect(),
-            ..Default::default()
-        }),
-    ];
-    let analysis =
-        analysis.map(|it| proto::AnalyzeSegmentsRequest { message: Some(it) }.encode_to_vec());
-    vec![
-        attack("16 lookups of 244 KB", LOOKUP, lookup.encode_to_vec(), 16, 2_800),
-        attack("16 exhaustive lookups of 244 KB", LOOKUP, exhaustive.encode_to_vec(), 16, 2_800),
-        attack(
-            "16 lookups of 250 KB of {0{0",
-            LOOKUP,
-            lookup_request(&["m"], &"{0".repeat(125_000)).encode_to_vec(),
-            16,
-            2_800,
-        ),
-        attack(
-            "16 prefix concordances of 100 words",
-            of("/dhakira.v1.LookupService", "SearchConcordance"),
-            concordance(letters(100), proto::ConcordanceMode::Prefix),
-            16,
-            200,
-        ),
-        Attack {
-            name: "4 analyses of 60 segments of 244 KB",
-            method: of("/dhakira.v1.LookupService", "AnalyzeSegments"),
-            messages: analysis.to_vec(),
-            calls: 4,
-            until_used: Duration::from_millis(700),
-        },
-        attack(
-            "4 splits of 15 MB",
-            of(alignment, "SplitSentences"),
-            split("It is. ".repeat(15 * million / 7)),
-            4,
-            1_000,
-        ),
-        attack(
-            "4 splits of 15 MB without an end",
-            of(alignment, "SplitSentences"),
-            split("it (is ".repeat(15 * million / 7)),
-            4,
-            1_000,
-        ),
-        attack(
-            "4 links of 500 pairs of 15 KB",
-            of(alignment, "AlignWords"),
-            pairs.encode_to_vec(),
-            4,
-            1_000,
-        ),
-        attack(
-            "4 alignments of 2 × 7 MB",
-            of(alignment, "AlignDocuments"),
-            align(text("w v u. ".repeat(million)), text("w v u. ".repeat(million))),
-            4,
-            1_000,
-        ),
-        attack(
-            "4 alignments of one sentence of 14 MB",
-            of(alignment, "AlignDocuments"),
-            align(text("w v u ".repeat(14 * million / 6)), text("w v u.".into())),
-            4,
-            1_000,
-        ),
-        attack(
-            "4 alignments of 2 × 1 MB of names",
-            of(alignment, "AlignDocuments"),
-            align(names(million, "Q"), names(million, "Z")),
-            4,
-            1_000,
-        ),
-    ]
 }
 
 async fn memory_of_long_units(directory: &Path) {
