@@ -19,8 +19,9 @@ use super::output::{json_to, stdout};
 #[command(
     after_help = "A line end ends a sentence, an abbreviation or the number of a list does not. The rules are a table a \
     language; --rules adds rows to it (kind, tab, text), for example 'title<TAB>Lic.'. Kinds: end, stop, clause, open, \
-    close (marks); title, number, short (abbreviations: always inside, inside before a digit, inside unless a word of \
-    kind 'start' follows); start."
+    close (marks); title, number, short, unit, last (abbreviations: always inside, inside before a digit, inside unless a \
+    word of kind 'start' follows, an end behind a number, mostly an end); start, inside, lead, opener (words that begin \
+    a sentence, rarely do, open one with a time, open a clause)."
 )]
 pub(super) struct Split {
     /// Language of the text: ar or en; others get the rules that all languages share.

@@ -6,12 +6,12 @@
 
 mod splitter;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::unit::Lang;
 
-use super::chars::{Chars, is_invisible};
+use super::chars::{Chars, Part, is_invisible};
 use splitter::Splitter;
 
 const COMMON: &str = include_str!("data/sentences/common.tsv");
@@ -54,6 +54,8 @@ pub struct SentenceRules {
     marks: HashMap<char, Kinds>,
     /// By folded text, without the last full stop.
     words: HashMap<String, Kinds>,
+    /// Words that open a clause, as they are spelled but without marks: hamza alone may tell them from other words.
+    openers: HashSet<String>,
 }
 
 /// What a mark or a word may be: a set of the kinds of the tables.
@@ -74,6 +76,7 @@ impl Kinds {
     const LAST: Self = Self(1 << 10);
     const INSIDE: Self = Self(1 << 11);
     const LEAD: Self = Self(1 << 12);
+    const OPENER: Self = Self(1 << 13);
 
     const MARKS: [(&'static str, Self); 5] = [
         ("end", Self::END),
@@ -82,7 +85,7 @@ impl Kinds {
         ("open", Self::OPEN),
         ("close", Self::CLOSE),
     ];
-    const WORDS: [(&'static str, Self); 8] = [
+    const WORDS: [(&'static str, Self); 9] = [
         ("title", Self::TITLE),
         ("number", Self::NUMBER),
         ("short", Self::SHORT),
@@ -91,6 +94,7 @@ impl Kinds {
         ("start", Self::START),
         ("inside", Self::INSIDE),
         ("lead", Self::LEAD),
+        ("opener", Self::OPENER),
     ];
 
     /// Whether it is at least one of the others.
@@ -152,10 +156,14 @@ impl SentenceRules {
             if word.is_empty() {
                 return Err("the text is empty".into());
             }
-            self.words.entry(word).or_default().add(kind);
+            if kind.is(Kinds::OPENER) {
+                self.openers.insert(without_marks(text));
+            } else {
+                self.words.entry(word).or_default().add(kind);
+            }
         } else {
             return Err(format!(
-                "'{name}' is no kind; there are end, stop, clause, open, close, title, number, short, unit, last, start, inside and lead"
+                "'{name}' is no kind; there are end, stop, clause, open, close, title, number, short, unit, last, start, inside, lead and opener"
             ));
         }
         Ok(())
@@ -207,6 +215,14 @@ impl SentenceRules {
     fn words(&self, word: &str) -> Kinds {
         self.words.get(&fold(word)).copied().unwrap_or_default()
     }
+
+    fn is_opener(&self, word: &str) -> bool {
+        !self.openers.is_empty() && self.openers.contains(&without_marks(word))
+    }
+}
+
+fn without_marks(word: &str) -> String {
+    word.chars().filter(|&it| Chars::get().part(it) != Part::Mark).collect()
 }
 
 fn fold(word: &str) -> String {

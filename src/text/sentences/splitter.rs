@@ -254,10 +254,18 @@ impl<'a> Splitter<'a> {
         }
         let ellipsis = mark == "\u{2026}" || mark.len() > 2 && mark.bytes().all(|it| it == b'.');
         if ellipsis {
-            // Without upper case there is no telling, and the ellipsis in the middle is the more common.
-            return first.is_uppercase();
+            // Without upper case there is mostly no telling, and the ellipsis in the middle is the more common.
+            return first.is_uppercase() || self.opens_another(before, opened);
         }
         !matches!(mark, "." | "..") || self.full_stop_ends(before, opened)
+    }
+
+    /// Whether a whole clause begins with `after` in a sentence that has one already: inna with its pronoun is said once
+    /// in each.
+    fn opens_another(&self, before: &str, after: &str) -> bool {
+        let is_letter = |it: char| Chars::get().part(it).is_word();
+        self.rules.is_opener(first_word(after))
+            && before.rsplit(|it| !is_letter(it)).any(|word| self.rules.is_opener(word))
     }
 
     /// Whether a round bracket is open that closes soon.
