@@ -4,7 +4,7 @@
 //! [`parts_of`]). Made when it is first asked for and kept up to date from then on: imports do not pay for it.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use foldhash::fast::FixedState;
 
@@ -13,6 +13,33 @@ use crate::text::{class_of_part, parts_of};
 use super::query::Cancelled;
 use super::ticker::{STEPS_OF_WORD, Ticker};
 use super::vocabulary::Vocabulary;
+
+/// A set of words.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WordSet(Vec<u64>);
+
+impl WordSet {
+    fn insert(&mut self, word: u32) {
+        let place = word as usize / 64;
+        if place >= self.0.len() {
+            self.0.resize(place + 1, 0);
+        }
+        self.0[place] |= 1_u64 << (word % 64);
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, word: u32) -> bool {
+        self.0.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 == 1)
+    }
+}
+
+impl FromIterator<u32> for WordSet {
+    fn from_iter<I: IntoIterator<Item = u32>>(words: I) -> Self {
+        let mut set = Self::default();
+        words.into_iter().for_each(|word| set.insert(word));
+        set
+    }
+}
 
 /// Chains of words, from each to the one before it that shares a text.
 #[derive(Debug, Default)]
@@ -54,8 +81,8 @@ pub(super) struct WordLists {
     by_part: HashMap<Box<str>, Vec<u32>, FixedState>,
     by_part_class: HashMap<Box<str>, Vec<u32>, FixedState>,
     parts: HashMap<u32, Box<[WordPart]>, FixedState>,
-    /// Tags of the text itself.
-    tags: Vec<u32>,
+    /// Tags of the text itself; shared with the searches under way.
+    tags: Arc<WordSet>,
 }
 
 impl WordLists {
@@ -65,7 +92,7 @@ impl WordLists {
         self.by_class.push(class_text, word);
         let (class, folded) = (vocabulary.text(class_text), vocabulary.text(folded_text));
         if class == "#tag" {
-            self.tags.push(word);
+            Arc::make_mut(&mut self.tags).insert(word);
         }
         let Some(parts) = parts_of(class, vocabulary.surface(word), folded) else { return };
         let parts: Vec<WordPart> = parts
@@ -105,8 +132,8 @@ impl WordLists {
     }
 
     /// The words that are tags.
-    pub(super) fn tags(&self) -> &[u32] {
-        &self.tags
+    pub(super) fn tags(&self) -> Arc<WordSet> {
+        Arc::clone(&self.tags)
     }
 }
 

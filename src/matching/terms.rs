@@ -3,33 +3,17 @@
 //! A row is a list of word numbers. Nearly all words are one part, so that rows are compared number by number; only rows
 //! with words of several parts that the expression may stand in, or with tags to overlook, are laid out part by part.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use super::concordance::{ExpressionPart, SameWord, Together};
-use super::families::{WordLists, WordPart};
+use super::families::{WordLists, WordPart, WordSet};
 use super::query::Cancelled;
 use super::ticker::{STEPS_OF_WORD, Ticker};
 use super::vocabulary::Vocabulary;
-
-/// A set of words.
-#[derive(Debug, Default)]
-struct WordSet(Vec<u64>);
-
-impl WordSet {
-    fn of<'a>(words: impl Iterator<Item = &'a u32> + Clone) -> Self {
-        let mut bits = vec![0; words.clone().max().map_or(0, |&word| word as usize / 64 + 1)];
-        for &word in words {
-            bits[word as usize / 64] |= 1_u64 << (word % 64);
-        }
-        Self(bits)
-    }
-
-    #[inline]
-    fn contains(&self, word: u32) -> bool {
-        self.0.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 == 1)
-    }
-}
 
 /// The stored words that are a part of the query, or hold it.
 struct Term {
@@ -41,10 +25,12 @@ struct Term {
 pub(super) struct Terms {
     together: Together,
     of_parts: Vec<Term>,
-    /// Words that a row is laid out for: those of several parts among all terms, and tags to overlook.
-    laid_out: WordSet,
-    /// Which terms each part of such a word is; tags have none.
-    parts: HashMap<u32, Vec<Vec<usize>>>,
+    /// Words that a row is laid out for: those of several parts among all terms.
+    composed: WordSet,
+    /// Which terms each part of such a word is.
+    parts: HashMap<u32, Vec<Vec<usize>>, FixedState>,
+    /// Tags to overlook; a row with one is laid out too.
+    tags: Option<Arc<WordSet>>,
 }
 
 /// A row on its way through a search, reused from row to row.
@@ -72,23 +58,20 @@ impl Terms {
         let mut terms: Vec<Term> = Vec::with_capacity(expression.len());
         for number in 0..expression.len() {
             let words = test(number).words(lists, vocabulary, ticker)?;
-            terms.push(Term { set: WordSet::of(words.iter()), words });
+            terms.push(Term { set: words.iter().copied().collect(), words });
         }
-        let mut parts = HashMap::new();
-        let found: BTreeSet<u32> =
-            terms.iter().flat_map(|term| term.words.iter().copied()).collect();
-        for word in found {
+        let mut parts = HashMap::default();
+        for &word in terms.iter().flat_map(|term| &term.words) {
             ticker.tick(expression.len())?;
             let Some(of_word) = lists.parts(word) else { continue };
             let which = |part: &WordPart| -> Vec<usize> {
                 (0..expression.len()).filter(|&number| test(number).accepts_part(part)).collect()
             };
-            parts.insert(word, of_word.iter().map(which).collect());
+            parts.entry(word).or_insert_with(|| of_word.iter().map(which).collect());
         }
-        if !expression.iter().any(|part| part.is_tag) {
-            parts.extend(lists.tags().iter().map(|&tag| (tag, Vec::new())));
-        }
-        Ok(Self { together, of_parts: terms, laid_out: WordSet::of(parts.keys()), parts })
+        let tags = (!expression.iter().any(|part| part.is_tag)).then(|| lists.tags());
+        let composed = parts.keys().copied().collect();
+        Ok(Self { together, of_parts: terms, composed, parts, tags })
     }
 
     /// Whether a part of the expression is in no stored word.
@@ -111,7 +94,14 @@ impl Terms {
                 let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
                 found.extend(places.map(|(place, _)| place..place + 1));
             }
-        } else if words.iter().any(|&word| self.laid_out.contains(word)) {
+            return;
+        }
+        // Most rows that are read hold no word of the beginning.
+        let Some(first) = self.of_parts.first() else { return };
+        if !words.iter().any(|&word| first.set.contains(word)) {
+            return;
+        }
+        if words.iter().any(|&word| self.composed.contains(word) || self.is_tag(word)) {
             self.find_laid_out(words, layout, found);
         } else {
             let length = self.of_parts.len();
@@ -123,10 +113,15 @@ impl Terms {
         }
     }
 
+    fn is_tag(&self, word: u32) -> bool {
+        self.tags.as_ref().is_some_and(|tags| tags.contains(word))
+    }
+
     fn find_laid_out(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
         layout.parts.clear();
         for (place, word) in words.iter().enumerate() {
             match self.parts.get(word) {
+                None if self.is_tag(*word) => {}
                 None => layout.parts.push((place, None)),
                 Some(parts) => {
                     layout.parts.extend((0..parts.len()).map(|part| (place, Some(part))));
