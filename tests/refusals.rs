@@ -2,17 +2,13 @@
 //! file of its machine.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dhakira::engine::Engine;
 use dhakira::server::{Limits, ServeOptions};
 use dhakira::service::{Api, ERROR_DOMAIN};
-use dhakira::store::{
-    Commit, Compacted, InMemoryStore, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey,
-    RequestRecord, Retention, Secret, Sequence, Store, StoreError,
-};
-use dhakira::unit::{Timestamp, Unit, UnitId};
+use dhakira::store::{Sequence, StoreError};
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
@@ -20,6 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::support::failing::{FailingStore, Fault};
 use crate::support::proto::import_units_request::Message as ImportMessage;
 use crate::support::{AlignmentServiceClient, TestServer, lookup_request, proto, unit};
 
@@ -163,109 +160,6 @@ async fn what_the_server_refuses_carries_error_info() {
 /// Where the store of these tests would be.
 const DIRECTORY: &str = "dhakira-data-of-the-test";
 
-/// A store that fails in every way there is, with all that it knows in its words.
-#[derive(Default)]
-struct Failing {
-    store: InMemoryStore,
-    fault: Mutex<Option<fn() -> StoreError>>,
-}
-
-type Stored<T> = Result<T, StoreError>;
-
-impl Failing {
-    fn set(&self, fault: Option<fn() -> StoreError>) {
-        *self.fault.lock().unwrap() = fault;
-    }
-
-    fn try_to(&self) -> Stored<()> {
-        self.fault.lock().unwrap().map_or(Ok(()), |fault| Err(fault()))
-    }
-}
-
-impl Store for Failing {
-    fn memories(&self) -> Stored<Vec<MemoryRecord>> {
-        self.try_to()?;
-        self.store.memories()
-    }
-
-    fn units(&self, memory: MemoryKey, ids: &[UnitId]) -> Stored<Vec<Option<Unit>>> {
-        self.try_to()?;
-        self.store.units(memory, ids)
-    }
-
-    fn page(&self, memory: MemoryKey, after: Option<UnitId>, limit: usize) -> Stored<Vec<Unit>> {
-        self.try_to()?;
-        self.store.page(memory, after, limit)
-    }
-
-    fn request(&self, key: RequestKey) -> Stored<Option<RequestRecord>> {
-        self.try_to()?;
-        self.store.request(key)
-    }
-
-    fn requests_before(&self, time: Timestamp, limit: usize) -> Stored<Vec<RequestKey>> {
-        self.try_to()?;
-        self.store.requests_before(time, limit)
-    }
-
-    fn changes_since(&self, after: Sequence, limit: usize) -> Stored<Vec<LogRecord>> {
-        self.try_to()?;
-        self.store.changes_since(after, limit)
-    }
-
-    fn last_sequence(&self) -> Sequence {
-        self.store.last_sequence()
-    }
-
-    fn log_start(&self) -> LogStart {
-        self.store.log_start()
-    }
-
-    fn version(&self, memory: MemoryKey, id: UnitId, revision: u64) -> Stored<Option<Unit>> {
-        self.try_to()?;
-        self.store.version(memory, id, revision)
-    }
-
-    fn requests(
-        &self,
-        after: Option<RequestKey>,
-        limit: usize,
-    ) -> Stored<Vec<(RequestKey, RequestRecord)>> {
-        self.try_to()?;
-        self.store.requests(after, limit)
-    }
-
-    fn compact(
-        &self,
-        retention: Retention,
-        told: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Stored<Compacted> {
-        self.try_to()?;
-        self.store.compact(retention, told)
-    }
-
-    fn cut_log(&self, retention: Retention) -> Stored<bool> {
-        self.try_to()?;
-        self.store.cut_log(retention)
-    }
-
-    fn commit(&self, commits: &[Commit]) -> Stored<Sequence> {
-        self.try_to()?;
-        self.store.commit(commits)
-    }
-
-    fn poisoned(&self) -> Option<String> {
-        match self.try_to() {
-            Err(StoreError::Poisoned(cause)) => Some(cause),
-            _ => None,
-        }
-    }
-
-    fn secret(&self) -> Secret {
-        self.store.secret()
-    }
-}
-
 /// Everything that a client can see of a refusal.
 fn seen(status: &Status) -> String {
     let details = String::from_utf8_lossy(status.details()).into_owned();
@@ -340,25 +234,31 @@ async fn all_calls(server: &TestServer) -> Vec<(&'static str, Result<(), Status>
 
 #[tokio::test]
 async fn no_refusal_names_a_file_of_the_server() {
-    let faults: [(&str, fn() -> StoreError); 5] = [
-        ("I/O", || StoreError::Io {
-            doing: format!("writing to the store in {DIRECTORY}"),
-            cause: format!("No space left on device ({DIRECTORY}/sled/db)"),
+    let faults: [(&str, Fault); 5] = [
+        ("I/O", |_| {
+            Err(StoreError::Io {
+                doing: format!("writing to the store in {DIRECTORY}"),
+                cause: format!("No space left on device ({DIRECTORY}/sled/db)"),
+            })
         }),
-        ("damaged", || StoreError::Damaged {
-            directory: PathBuf::from(DIRECTORY),
-            what: format!("a page of {DIRECTORY}/sled/db"),
-            hint: "",
+        ("damaged", |_| {
+            Err(StoreError::Damaged {
+                directory: PathBuf::from(DIRECTORY),
+                what: format!("a page of {DIRECTORY}/sled/db"),
+                hint: "",
+            })
         }),
-        ("poisoned", || StoreError::Poisoned(format!("writing to the store in {DIRECTORY}"))),
-        ("behind", || StoreError::Behind {
-            directory: PathBuf::from(DIRECTORY),
-            found: Sequence(1),
-            acknowledged: Sequence(2),
+        ("poisoned", |_| Err(StoreError::Poisoned(format!("writing to the store in {DIRECTORY}")))),
+        ("behind", |_| {
+            Err(StoreError::Behind {
+                directory: PathBuf::from(DIRECTORY),
+                found: Sequence(1),
+                acknowledged: Sequence(2),
+            })
         }),
-        ("cancelled", || StoreError::Cancelled),
+        ("cancelled", |_| Err(StoreError::Cancelled)),
     ];
-    let store = Arc::new(Failing::default());
+    let store = Arc::new(FailingStore::default());
     let server = TestServer::over(store.clone()).await;
     let mut clients = server.clients().await;
     clients.create_memory("m").await;
@@ -384,11 +284,11 @@ async fn no_refusal_names_a_file_of_the_server() {
 /// What a server says of itself to operators names no file either.
 #[test]
 fn readiness_names_no_file() {
-    let store = Arc::new(Failing::default());
+    let store = Arc::new(FailingStore::default());
     let engine = Engine::open(store.clone(), None, &mut |_| ()).unwrap();
     let api = Api::ready(engine);
     assert_eq!(api.standing().trouble, None);
-    store.set(Some(|| StoreError::Poisoned(format!("writing to {DIRECTORY}"))));
+    store.set(Some(|_| Err(StoreError::Poisoned(format!("writing to {DIRECTORY}")))));
     let trouble = api.standing().trouble.unwrap();
     assert!(trouble.contains("no more writes") && !trouble.contains(DIRECTORY), "{trouble}");
     store.set(None);

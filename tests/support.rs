@@ -1,5 +1,7 @@
 //! What the tests share: servers on free ports, raw clients, and the real data where it is there.
 
+pub(crate) mod failing;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -5,9 +5,12 @@
 //! merged on another.
 //! Knows nothing of the store: what is acknowledged, and when, is the caller's business.
 
+mod background;
+mod shared;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::unit::UnitId;
 
@@ -15,7 +18,7 @@ use super::IndexChange;
 use super::concordance::{self, Expression, Page, Passage};
 use super::families::Families;
 use super::form::Token;
-use super::hashes::{AllHashes, Identity};
+use super::hashes::Identity;
 use super::judge::Judge;
 use super::numbering::Numbering;
 use super::query::{Cancelled, Hit, Options, Query};
@@ -23,13 +26,14 @@ use super::rows::{NumberedEntry, Rows};
 use super::same_source::SameSource;
 use super::scan;
 use super::search::{self, Scratch, SearchWork};
-use super::sets::{Patience, Sealed, Set, Snapshot};
+use super::sets::{Sealed, Set, Snapshot};
 use super::vocabulary::Vocabulary;
+
+use background::AtStart;
+use shared::Shared;
 
 /// Working memories of searches that are kept for the next ones: more than any machine has cores.
 const SCRATCHES_MAX: usize = 256;
-/// How long few rows wait for others to be sealed together with them.
-const MORE_MAY_COME: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// The index of one memory.
 #[derive(Default)]
@@ -52,39 +56,6 @@ pub struct IndexBytes {
     pub occurrences: usize,
 }
 
-/// What the merging thread sees too.
-struct Shared {
-    vocabulary: Vocabulary,
-    current: RwLock<Arc<Snapshot>>,
-    /// Of all rows that are shown, and of some that are gone.
-    hashes: Mutex<AllHashes>,
-    /// Held by whoever makes the next snapshot.
-    writer: Mutex<()>,
-    /// Whether a thread is merging.
-    merging: AtomicBool,
-    /// Whether a thread is there that seals what waits.
-    sealing: AtomicBool,
-    /// Held by whoever seals.
-    sealer: Mutex<()>,
-    /// Whether rows may wait long, as whoever changed the index last has said.
-    patient: AtomicBool,
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        Self {
-            vocabulary: Vocabulary::new(),
-            current: RwLock::default(),
-            hashes: Mutex::default(),
-            writer: Mutex::default(),
-            merging: AtomicBool::new(false),
-            sealing: AtomicBool::new(false),
-            sealer: Mutex::default(),
-            patient: AtomicBool::new(false),
-        }
-    }
-}
-
 impl MemoryIndex {
     /// An empty one.
     pub fn new() -> Self {
@@ -105,7 +76,7 @@ impl MemoryIndex {
 
     /// From parts that fit together.
     pub(super) fn assembled(vocabulary: Vocabulary, sets: Vec<Set>) -> Self {
-        let shared = Shared { vocabulary, ..Shared::default() };
+        let shared = Shared::over(vocabulary);
         shared.hashes().add(&Rows::default(), &sets);
         shared.publish(Snapshot { sets });
         Self { shared: Arc::new(shared), ..Self::default() }
@@ -188,11 +159,11 @@ impl MemoryIndex {
         drop(writing);
         if waiting_rows > self.shared.patience().rows_max {
             self.shared.seal();
-            self.merge_in_background();
+            background::merge(&self.shared, self.at_thread_start);
         } else if waiting_rows > 0 {
-            self.seal_in_background();
+            background::seal(&self.shared, self.at_thread_start);
         } else {
-            self.merge_in_background();
+            background::merge(&self.shared, self.at_thread_start);
         }
     }
 
@@ -296,7 +267,7 @@ impl MemoryIndex {
     pub fn settle(&self) {
         loop {
             self.shared.seal();
-            self.merge_in_background();
+            background::merge(&self.shared, self.at_thread_start);
             if !self.shared.merging.load(Ordering::Acquire) {
                 return;
             }
@@ -305,86 +276,9 @@ impl MemoryIndex {
         }
     }
 
-    fn merge_in_background(&self) {
-        merge_in_background(&self.shared, self.at_thread_start);
-    }
-
-    fn seal_in_background(&self) {
-        let job = Background {
-            flag: |it| &it.sealing,
-            is_due: |it| it.snapshot().waiting_rows() > 0,
-            work: |shared, at_start| {
-                let mut rows_before = 0;
-                loop {
-                    let rows = shared.snapshot().waiting_rows();
-                    if rows >= shared.patience().rows_wanted || rows == rows_before {
-                        break;
-                    }
-                    rows_before = rows;
-                    std::thread::sleep(MORE_MAY_COME);
-                }
-                shared.seal();
-                merge_in_background(shared, at_start);
-            },
-        };
-        job.start(&self.shared, self.at_thread_start);
-    }
-
     fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a thread does first.
-type AtStart = Option<fn()>;
-
-/// Work that one thread at a time does beside everything else.
-#[derive(Clone, Copy)]
-struct Background {
-    /// Whether a thread does it.
-    flag: fn(&Shared) -> &AtomicBool,
-    /// Whether there is something to do.
-    is_due: fn(&Shared) -> bool,
-    work: fn(&Arc<Shared>, AtStart),
-}
-
-impl Background {
-    /// Has it done on a thread of its own, unless one does it already or nothing is to be done.
-    fn start(self, shared: &Arc<Shared>, at_start: AtStart) {
-        if !self.takes(shared) {
-            return;
-        }
-        let mine = Arc::clone(shared);
-        let thread = std::thread::Builder::new().name("dhakira-merge".into()).spawn(move || {
-            at_start.inspect(|call| call());
-            loop {
-                let done = Done((self.flag)(&mine));
-                (self.work)(&mine, at_start);
-                drop(done);
-                // Whoever came while the last of it was done has seen that a thread is there.
-                if !self.takes(&mine) {
-                    return;
-                }
-            }
-        });
-        if thread.is_err() {
-            // No thread to be had: searches go on, somewhat slower, and the next change tries again.
-            (self.flag)(shared).store(false, Ordering::Release);
-        }
-    }
-
-    fn takes(self, shared: &Shared) -> bool {
-        (self.is_due)(shared) && !(self.flag)(shared).swap(true, Ordering::AcqRel)
-    }
-}
-
-fn merge_in_background(shared: &Arc<Shared>, at_start: AtStart) {
-    let job = Background {
-        flag: |it| &it.merging,
-        is_due: |it| it.snapshot().to_merge().is_some(),
-        work: |shared, _| while shared.merge() {},
-    };
-    job.start(shared, at_start);
 }
 
 /// An index at one moment.
@@ -400,15 +294,6 @@ impl Frozen {
 
     pub(super) fn sets(&self) -> impl Iterator<Item = &Set> {
         self.snapshot.sets.iter()
-    }
-}
-
-/// Says that a merging thread has ended, however it did.
-struct Done<'a>(&'a AtomicBool);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -441,71 +326,5 @@ impl Loader<'_> {
         shared.hashes().add(set.rows(), &sets);
         sets.push(set);
         shared.publish(Snapshot { sets });
-    }
-}
-
-impl Shared {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn hashes(&self) -> MutexGuard<'_, AllHashes> {
-        self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many rows may wait.
-    fn patience(&self) -> Patience {
-        Patience::of(self.patient.load(Ordering::Relaxed))
-    }
-
-    fn write(&self) -> MutexGuard<'_, ()> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish(&self, snapshot: Snapshot) {
-        let new = Arc::new(snapshot);
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *current, new);
-        // Giving a large set back takes long: after the lock.
-        drop(current);
-        drop(old);
-    }
-
-    /// Merges sealed sets of one size, if there are enough. Writers go on meanwhile; what they take out of the old sets is
-    /// taken out of the new one before it is shown.
-    fn merge(&self) -> bool {
-        let snapshot = self.snapshot();
-        let Some(old) = snapshot.to_merge() else { return false };
-        self.replace(&old);
-        true
-    }
-
-    /// Seals what waits for it.
-    fn seal(&self) {
-        let _sealing = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = self.snapshot().waiting();
-        if !waiting.is_empty() {
-            self.replace(&waiting);
-        }
-    }
-
-    /// Puts one sealed set in the place of some that only the caller replaces.
-    fn replace(&self, old: &[Set]) {
-        let mut new = Set::seal(old, &self.vocabulary);
-        let _writing = self.write();
-        let snapshot = self.snapshot();
-        for old in old {
-            match snapshot.sets.iter().find(|set| set.has_rows_of(old)) {
-                Some(set) => new.remove(set.gone_since(old)),
-                // Everything in it has gone since.
-                None => new.remove(old.live_rows().map(|row| row.facts.unit)),
-            }
-        }
-        let others = snapshot.sets.iter().filter(|set| !old.iter().any(|it| it.has_rows_of(set)));
-        let mut sets: Vec<Set> = others.cloned().collect();
-        if new.live() > 0 {
-            sets.push(new);
-        }
-        self.publish(Snapshot { sets });
     }
 }

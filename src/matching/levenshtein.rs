@@ -228,6 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Matcher;
+    use crate::matching::edited::edited;
     use crate::matching::ticker::{NEVER, Ticker};
 
     fn distance(a: &[u32], b: &[u32], most: u32) -> Option<u32> {
@@ -248,28 +249,10 @@ mod tests {
         row[b.len()]
     }
 
-    fn edited() -> impl Strategy<Value = (Vec<u32>, Vec<u32>)> {
-        let base = prop::collection::vec(0_u32..40, 0..300);
-        let edits = prop::collection::vec((0_usize..300, 0_u32..40, 0_u8..3), 0..30);
-        (base, edits).prop_map(|(base, edits)| {
-            let mut other = base.clone();
-            for (place, symbol, kind) in edits {
-                let place = place % (other.len() + 1);
-                match kind {
-                    0 => other.insert(place, symbol),
-                    _ if place == other.len() => {}
-                    1 => drop(other.remove(place)),
-                    _ => other[place] = symbol,
-                }
-            }
-            (base, other)
-        })
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1500))]
         #[test]
-        fn agrees_with_the_recurrence_at_every_cut_off((a, b) in edited(), most in 0_u32..40) {
+        fn agrees_with_the_recurrence_at_every_cut_off((a, b) in edited(0_u32..40, 0..300, 30), most in 0_u32..40) {
             let truth = naive(&a, &b);
             prop_assert_eq!(distance(&a, &b, u32::MAX), Some(truth));
             prop_assert_eq!(distance(&a, &b, most), Some(truth).filter(|&truth| truth <= most));

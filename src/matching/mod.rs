@@ -34,6 +34,9 @@ mod terms;
 mod ticker;
 mod vocabulary;
 
+#[cfg(test)]
+mod edited;
+
 use crate::unit::{Context, Timestamp, UnitId};
 
 pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
