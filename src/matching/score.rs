@@ -10,7 +10,7 @@ use crate::text::Differences;
 use crate::unit::Score;
 
 /// Version of the score: raised whenever the same two texts may get another score than before.
-pub const SCORE_VERSION: u32 = 5;
+pub const SCORE_VERSION: u32 = 6;
 
 /// What a whole word costs in a distance: the unit of every distance of this module is 1/1000 word.
 pub const WORD_COST: u32 = 1000;
@@ -18,8 +18,8 @@ pub const WORD_COST: u32 = 1000;
 /// What a number costs in place of another number: it is substituted anyway, so it costs little and always the same.
 pub const NUMBER_COST: u32 = 100;
 
-/// Longest folded token, in characters, whose difference from another is measured in characters; a longer one that
-/// differs (a page of base64, a very long address) counts as another word.
+/// Longest folded token, in characters, whose difference from another is measured in characters. A longer tag or placeholder
+/// is compared by its parts, and a longer word that differs (a page of base64) counts as another word.
 pub const GRADED_CHARS_MAX: usize = 512;
 
 /// What one named difference takes away, in hundredths.

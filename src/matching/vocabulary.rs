@@ -203,7 +203,7 @@ impl Vocabulary {
             .forms
             .get(form)
             .map_or(("", false), |entry| (self.text(entry.folded), entry.number_like));
-        same_class_cost((token.folded, token.number_like), stored)
+        same_class_cost(token.class, (token.folded, token.number_like), stored)
     }
 
     /// Writes every number that was given out so far, and perhaps some that are given out meanwhile.

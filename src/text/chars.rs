@@ -34,6 +34,12 @@ impl Part {
     pub(super) fn is_word(self) -> bool {
         matches!(self, Self::Arabic | Self::Letter | Self::Ideograph | Self::Mark)
     }
+
+    /// Whether words or numbers are made of it.
+    #[inline]
+    pub(super) fn is_word_or_digit(self) -> bool {
+        self.is_word() || self == Self::Digit
+    }
 }
 
 /// Below this every character has its own place in a table: Latin to Arabic.

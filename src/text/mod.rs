@@ -12,6 +12,7 @@ mod dates;
 mod differences;
 mod fold;
 mod hamza;
+mod kinds;
 mod measures;
 mod numerals;
 mod parts;
@@ -34,94 +35,14 @@ use scan::Scanner;
 
 pub use chars::is_arabic_letter;
 pub use differences::{Differences, gap_differences, token_differences};
-pub use parts::{class_of_part, parts_of};
+pub use kinds::TokenKind;
+pub use parts::{ComparedParts, class_of_part, compared_parts, parts_of};
 pub use sentences::{RuleError, Sentence, SentenceOptions, SentenceRules};
 pub use values::{Calendar, Date, Decimal, Value};
 pub use written::Written;
 
 /// Changes whenever a form, a token or a class of any text can change.
-pub const TEXT_VERSION: u32 = 4;
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// Letters, with marks and digits among them.
-    Word,
-    /// Digits with separators.
-    Number,
-    /// A date in digits, or with its month in words.
-    Date,
-    /// A number and a percent sign.
-    Percent,
-    /// A number and the sign or code of a currency.
-    Currency,
-    /// An address, or the target of a Markdown link.
-    Url,
-    /// An address of a person.
-    Email,
-    /// `{0}`, `%s`, `$1`, `${x}` and their like.
-    Placeholder,
-    /// Code between backquotes.
-    Code,
-    /// A tag or an entity of XML or HTML.
-    Tag,
-    /// Anything else that is seen.
-    Punctuation,
-}
-
-impl TokenKind {
-    /// Whether it stands for a value: another value in its place costs little.
-    pub fn is_number_like(self) -> bool {
-        matches!(self, Self::Number | Self::Date | Self::Percent | Self::Currency)
-    }
-
-    /// Whether it counts for the score.
-    pub fn counts(self) -> bool {
-        self != Self::Punctuation
-    }
-
-    /// Its name for people and programs: `word`, `number`, `date`, …
-    pub fn name(self) -> &'static str {
-        self.class().map_or("word", |class| &class[1..])
-    }
-
-    /// The kind of tokens with a class.
-    fn of_class(class: &str) -> Self {
-        const ALL: [TokenKind; 10] = [
-            TokenKind::Number,
-            TokenKind::Date,
-            TokenKind::Percent,
-            TokenKind::Currency,
-            TokenKind::Url,
-            TokenKind::Email,
-            TokenKind::Placeholder,
-            TokenKind::Code,
-            TokenKind::Tag,
-            TokenKind::Punctuation,
-        ];
-        if !class.starts_with('#') {
-            return Self::Word;
-        }
-        ALL.into_iter().find(|kind| kind.class() == Some(class)).unwrap_or(Self::Word)
-    }
-
-    /// The class that all tokens of a kind share; words have their own, and no word begins with `#`.
-    fn class(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Word => return None,
-            Self::Number => "#number",
-            Self::Date => "#date",
-            Self::Percent => "#percent",
-            Self::Currency => "#currency",
-            Self::Url => "#url",
-            Self::Email => "#email",
-            Self::Placeholder => "#placeholder",
-            Self::Code => "#code",
-            Self::Tag => "#tag",
-            Self::Punctuation => "#punctuation",
-        })
-    }
-}
+pub const TEXT_VERSION: u32 = 5;
 
 /// A token of a [`Scan`], which knows its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,10 +182,10 @@ impl Scan {
             // The signs behind the number, wherever they are written: `12 %`, `%12`, `12%`.
             written.write_plain(forms);
             written.signs().for_each(|sign| chars.fold_into(forms, sign));
+        } else if matches!(token.kind, TokenKind::Code | TokenKind::Tag) {
+            parts::write_code(surface, forms);
         } else {
-            // `<br />` is `<br/>`.
-            let spaceless = token.kind.is_number_like() && token.kind != TokenKind::Date
-                || matches!(token.kind, TokenKind::Code | TokenKind::Tag);
+            let spaceless = token.kind.is_number_like() && token.kind != TokenKind::Date;
             for character in surface.chars() {
                 if !spaceless || character != ' ' {
                     chars.fold_into(forms, character);

@@ -2,7 +2,7 @@
 //! without its grouping.
 //!
 //! Query and stored text are split by the same rules, so that an expression is found wherever its parts stand side by
-//! side. Knows nothing of how they are looked up.
+//! side. Links and code are also compared by their parts. Knows nothing of how parts are looked up or what they cost.
 
 use super::TokenKind;
 use super::chars::{Chars, Part};
@@ -24,6 +24,61 @@ pub fn parts_of(class: &str, surface: &str, folded: &str) -> Option<Vec<String>>
     }
     let whole = parts.is_empty() || parts.len() == 1 && parts[0] == folded;
     (!whole).then_some(parts)
+}
+
+/// What is compared of a token that is longer than a word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ComparedParts<'a> {
+    /// Stretches of letters and digits.
+    pub words: Vec<&'a str>,
+    /// All other characters, without those that only mark where the token begins and ends.
+    pub signs: String,
+}
+
+/// The parts by which the folded form of a token of this class is compared with others of its class; `None` for words and
+/// numbers.
+pub fn compared_parts<'a>(class: &str, folded: &'a str) -> Option<ComparedParts<'a>> {
+    let content = match TokenKind::of_class(class) {
+        TokenKind::Code => folded.trim_matches('`'),
+        TokenKind::Url => {
+            let inner = folded.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+            inner.unwrap_or(folded)
+        }
+        TokenKind::Email | TokenKind::Placeholder | TokenKind::Tag => folded,
+        _ => return None,
+    };
+    let chars = Chars::get();
+    let is_word = |it: char| it != '_' && chars.part(it).is_word_or_digit();
+    let mut parts = ComparedParts::default();
+    let mut rest = content;
+    while !rest.is_empty() {
+        let signs = rest.find(is_word).unwrap_or(rest.len());
+        parts.signs.extend(rest[..signs].chars().filter(|&it| it != ' '));
+        rest = &rest[signs..];
+        let word = rest.find(|it| !is_word(it)).unwrap_or(rest.len());
+        if word > 0 {
+            parts.words.push(&rest[..word]);
+        }
+        rest = &rest[word..];
+    }
+    Some(parts)
+}
+
+/// Appends the folded form of code or of a tag: without spaces that part no words (`<br />` is `<br/>`, `git pull` is not
+/// `gitpull`).
+pub(super) fn write_code(surface: &str, forms: &mut String) {
+    let chars = Chars::get();
+    let mut parts_words = false;
+    let mut characters = surface.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next_is_word = |it: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+            it.peek().is_some_and(|&next| chars.part(next).is_word_or_digit())
+        };
+        if character != ' ' || parts_words && next_is_word(&mut characters) {
+            chars.fold_into(forms, character);
+        }
+        parts_words = chars.part(character).is_word_or_digit();
+    }
 }
 
 /// The class of a part, as if it were a word.
@@ -159,5 +214,42 @@ mod tests {
         assert_eq!(parts("{name} %s `git pull`"), ["name", "s", "git", "pull"]);
         assert_eq!(parts("don't stop"), ["don", "t", "stop"]);
         assert_eq!(parts("<b>bold</b>"), ["<b>", "bold", "</b>"]);
+    }
+
+    fn compared(text: &str) -> (Vec<String>, String) {
+        let analysis = Analyzer::new(&"en".parse().unwrap()).analyze(text);
+        let token = analysis.words().next().unwrap();
+        let parts = compared_parts(analysis.class(token), analysis.folded(token)).unwrap();
+        (parts.words.into_iter().map(str::to_owned).collect(), parts.signs)
+    }
+
+    #[test]
+    fn long_placeables_are_compared_by_their_words_and_signs() {
+        let expected = |words: &[&str], signs: &str| {
+            (words.iter().map(|&it| it.to_owned()).collect(), signs.to_owned())
+        };
+        assert_eq!(compared("`git pull --rebase`"), expected(&["git", "pull", "rebase"], "--"));
+        assert_eq!(compared("``user_id = 5``"), expected(&["user", "id", "5"], "_="));
+        assert_eq!(
+            compared("https://example.com/a?b=1"),
+            expected(&["https", "example", "com", "a", "b", "1"], "://./?=")
+        );
+        assert_eq!(compared("sara.k@example.org").0, ["sara", "k", "example", "org"]);
+        assert_eq!(compared("<a href=\"x\">").0, ["a", "href", "x"]);
+        let word = compared_parts("files", "file");
+        assert_eq!((word, compared_parts("#number", "12.5")), (None, None));
+    }
+
+    #[test]
+    fn only_spaces_between_words_count_in_code() {
+        let folded = |text: &str| {
+            let analysis = Analyzer::new(&"en".parse().unwrap()).analyze(text);
+            analysis.folded(analysis.words().next().unwrap()).to_owned()
+        };
+        assert_eq!(folded("`git  pull`"), "`git pull`");
+        assert_eq!(folded("`x = 1`"), "`x=1`");
+        assert_eq!(folded("`x=1`"), "`x=1`");
+        assert_eq!(folded("<br />"), "<br/>");
+        assert_eq!(folded("<a  href=\"x\" >"), "<a href=\"x\">");
     }
 }

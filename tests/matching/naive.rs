@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dhakira::matching::Reason;
-use dhakira::text::{Analysis, Differences, gap_differences, token_differences};
+use dhakira::text::{Analysis, Differences, compared_parts, gap_differences, token_differences};
 use dhakira::unit::Context;
 
 /// A text with what else a unit or a query has.
@@ -48,8 +48,7 @@ fn round_div(number: u64, by: u64) -> u64 {
     (2 * number + by) / (2 * by)
 }
 
-fn characters_apart(a: &str, b: &str) -> u64 {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+fn apart<T: PartialEq>(a: &[T], b: &[T]) -> u64 {
     let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {
         for j in 0..=b.len() {
@@ -75,11 +74,22 @@ fn cost(a: &Word, b: &Word) -> u64 {
     if a.number_like && b.number_like {
         return 100;
     }
-    let longest = a.folded.chars().count().max(b.folded.chars().count()) as u64;
+    let chars = |text: &str| text.chars().collect::<Vec<_>>();
+    let (chars_a, chars_b) = (chars(&a.folded), chars(&b.folded));
+    let longest = chars_a.len().max(chars_b.len());
+    let by_parts = matches!(a.class.as_str(), "#code" | "#url" | "#email") || longest > 512;
+    if by_parts && let Some(parts) = compared_parts(&a.class, &a.folded) {
+        let others = compared_parts(&b.class, &b.folded).unwrap();
+        let signs = u64::from(!(parts.signs.is_empty() && others.signs.is_empty()));
+        let longest = parts.words.len().max(others.words.len()) as u64 + signs;
+        let other_signs = u64::from(parts.signs != others.signs);
+        let distance = apart(&parts.words, &others.words) + other_signs;
+        return round_div(1000 * distance, longest.max(1)).clamp(1, 1000);
+    }
     if longest > 512 {
         return 1000;
     }
-    round_div(1000 * characters_apart(&a.folded, &b.folded), longest).clamp(1, 1000)
+    round_div(1000 * apart(&chars_a, &chars_b), longest as u64).clamp(1, 1000)
 }
 
 /// The different words among some, and which of them each one is.

@@ -78,7 +78,9 @@ impl World {
         Self {
             rng: Rng(seed),
             analyzer: Analyzer::new(&"ar".parse().unwrap()),
-            families: lines(words).map(|line| line.split(' ').collect()).collect(),
+            families: lines(words)
+                .map(|line| line.split(if line.contains('\t') { '\t' } else { ' ' }).collect())
+                .collect(),
             gaps: lines(gaps).map(|line| serde_json::from_str(line).unwrap()).collect(),
         }
     }
