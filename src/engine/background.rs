@@ -10,16 +10,6 @@ pub(super) fn pool(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildErro
         .build()
 }
 
-/// Threads for short work that may block on the disk: few, so that what each keeps from one piece of work to the next stays warm.
-pub(super) fn short_pool() -> Result<ThreadPool, ThreadPoolBuildError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) + 2;
-    ThreadPoolBuilder::new()
-        .thread_name(|number| format!("short-{number}"))
-        .num_threads(threads)
-        .panic_handler(|_| tracing::error!("a short piece of work panicked"))
-        .build()
-}
-
 /// Makes this thread, and those that it starts from now on, give way to others.
 #[cfg(target_os = "linux")]
 pub fn step_back() {

@@ -84,7 +84,6 @@ pub struct Engine {
     /// Where files lie that are made from the store.
     derived: Option<PathBuf>,
     bulk: rayon::ThreadPool,
-    short: rayon::ThreadPool,
     secret: Secret,
     updates: Updates,
     writer: Writer,
@@ -148,21 +147,14 @@ impl Engine {
             .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
         let bulk = background::pool("bulk")
             .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
-        let short = background::short_pool()
-            .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
         let secret = store.secret();
         let updates = Updates::new()?;
-        Ok(Self { store, catalog, sequence, loaded, derived, bulk, short, secret, updates, writer })
+        Ok(Self { store, catalog, sequence, loaded, derived, bulk, secret, updates, writer })
     }
 
     /// The secret of its store.
     pub fn secret(&self) -> &Secret {
         &self.secret
-    }
-
-    /// Runs a few reads of the store on one of a handful of threads. A panic ends the work, not the thread.
-    pub fn spawn_short(&self, work: impl FnOnce() + Send + 'static) {
-        self.short.spawn(work);
     }
 
     /// What it took to load the memories.

@@ -36,11 +36,15 @@ impl Api {
         let side = settings.side;
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
-        self.run(move |engine| {
-            let page = engine.concordance(&settings, after, limit, &cancel)?;
-            Ok(response(page, side, |position| PageToken::new(position).to_text(&secret, &listing)))
-        })
-        .await
+        let search =
+            |engine: &Engine, time: &Cancel| engine.concordance(&settings, after, limit, time);
+        let page = match self.run_short(search)? {
+            Some(page) => page,
+            None => {
+                self.run(move |engine| engine.concordance(&settings, after, limit, &cancel)).await?
+            }
+        };
+        Ok(response(page, side, |position| PageToken::new(position).to_text(&secret, &listing)))
     }
 }
 

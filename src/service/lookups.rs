@@ -1,7 +1,5 @@
 //! The calls of `LookupService`, and its messages for the client.
 
-use std::time::Duration;
-
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -30,7 +28,7 @@ use super::proto::{
 };
 use super::status::invalid;
 use super::unit_streams::{Answers, Lifetime, Sender};
-use super::{Api, proto, status};
+use super::{Api, SHORT_TIME, proto, status};
 
 /// Points a match needs when the request does not say.
 const MIN_SCORE_DEFAULT: f64 = 70.0;
@@ -164,19 +162,18 @@ impl Api {
     ) -> Result<Vec<SegmentMatches>, Status> {
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
-        // Handing a segment to another thread and back takes longer than looking for it in the indexes, and most have no
-        // match. What does have one is read from the store where that may block.
         if let [segment] = segments.as_slice()
             && is_short(&settings, segment)
         {
-            match self.engine()?.search_indexes(&settings, segment, &Cancel::after(IN_PLACE_TIME)) {
+            // Most segments have no match, and the indexes are in memory.
+            match self.engine()?.search_indexes(&settings, segment, &Cancel::after(SHORT_TIME)) {
                 Ok(hits) if hits.is_empty() => return Ok(vec![SegmentMatches::default()]),
                 Ok(hits) => {
-                    let read = move |engine: &Engine| {
-                        let found = engine.read_matches(&settings, hits, &cancel)?;
-                        Ok(matches_to_wire(&segments, vec![found]))
-                    };
-                    return self.run_short(read).await;
+                    let read =
+                        |engine: &Engine, time: &Cancel| engine.read_matches(&settings, hits, time);
+                    if let Some(found) = self.run_short(read)? {
+                        return Ok(matches_to_wire(&segments, vec![found]));
+                    }
                 }
                 Err(EngineError::Cancelled) => {}
                 Err(error) => return Err(status::from_engine(error)),
@@ -186,17 +183,15 @@ impl Api {
     }
 }
 
-/// How long a search may take on a thread that serves connections; one that takes longer starts again on another.
-const IN_PLACE_TIME: Duration = Duration::from_millis(5);
-/// Matches of such a search.
-const IN_PLACE_MATCHES_MAX: usize = 10;
-/// Text of such a search.
-const IN_PLACE_BYTES_MAX: usize = 4 * 1024;
+/// Most matches of a lookup that is short.
+const SHORT_MATCHES_MAX: usize = 10;
+/// Most text of a segment whose lookup is short.
+const SHORT_BYTES_MAX: usize = 4 * 1024;
 
-/// Whether a search takes microseconds and reads nothing from the store.
+/// Whether a lookup usually takes microseconds, and reads nothing from the store but its matches.
 fn is_short(settings: &LookupSettings, segment: &QuerySegment) -> bool {
-    segment.segment.text.len() <= IN_PLACE_BYTES_MAX
-        && settings.max_matches <= IN_PLACE_MATCHES_MAX
+    segment.segment.text.len() <= SHORT_BYTES_MAX
+        && settings.max_matches <= SHORT_MATCHES_MAX
         && settings.filter.attributes.is_empty()
         && !settings.exhaustive
 }

@@ -30,7 +30,7 @@ mod update_mask;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::{Routes, RoutesBuilder};
@@ -210,19 +210,27 @@ impl Api {
             .map_err(|error| status::internal(&format!("a call failed: {error}")))?
     }
 
-    /// The same for a few reads of the store: on threads that are few enough to stay warm.
-    async fn run_short<T: Send + 'static>(
+    /// Runs a use case that usually takes microseconds, though it may read from the disk: handing it to another thread would
+    /// take longer than it does, so this thread runs it, and another one takes over what else it serves. `None` when it
+    /// takes longer than [`SHORT_TIME`], or there is no other thread: then [`run`](Self::run) is the way.
+    fn run_short<T>(
         &self,
-        call: impl FnOnce(&Engine) -> Result<T, EngineError> + Send + 'static,
-    ) -> Result<T, Status> {
-        let (answer, answered) = oneshot::channel();
-        let api = self.clone();
-        self.engine()?.spawn_short(move || {
-            let _ = answer.send(api.engine().and_then(|it| call(it).map_err(status::from_engine)));
-        });
-        answered.await.map_err(|_| status::internal("a call failed: its thread panicked"))?
+        call: impl FnOnce(&Engine, &Cancel) -> Result<T, EngineError>,
+    ) -> Result<Option<T>, Status> {
+        if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return Ok(None);
+        }
+        let engine = self.engine()?;
+        match tokio::task::block_in_place(|| call(engine, &Cancel::after(SHORT_TIME))) {
+            Ok(done) => Ok(Some(done)),
+            Err(EngineError::Cancelled) => Ok(None),
+            Err(error) => Err(status::from_engine(error)),
+        }
     }
 }
+
+/// How long work may take on a thread that cannot learn meanwhile that its caller has gone away.
+const SHORT_TIME: Duration = Duration::from_millis(5);
 
 /// Why the store is not fit to be used; where and how, the log says.
 fn trouble(engine: &Engine) -> Option<String> {
