@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::check::check_text;
 use crate::limits::CONCORDANCE_WORDS_MAX;
 use crate::matching::{Expression, Filter, Page, Passage, Place, SameWord, Side, Together};
-use crate::text::Analyzer;
+use crate::text::{Analyzer, Scan};
 use crate::unit::{MemoryName, Unit};
 
 use super::Engine;
@@ -161,6 +161,8 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Option<Vec<(Place, FoundPassage)>>, EngineError> {
         let name = memory.record().name;
+        // Places are all that is wanted of a text: its forms are in the index.
+        let mut scan = Scan::default();
         let read = found.into_iter().map(|passage| {
             if cancel.is_cancelled() {
                 return Err(EngineError::Cancelled);
@@ -172,9 +174,8 @@ impl Engine {
                 Side::Source => &unit.content.source,
                 Side::Target => &unit.content.target,
             };
-            let analysis = analyzer.analyze_segment(segment);
-            let words: Vec<Range<usize>> =
-                analysis.words().map(|word| analysis.span(word)).collect();
+            analyzer.scan_segment_into(segment, &mut scan);
+            let words: Vec<Range<usize>> = scan.words().map(|word| scan.span(word)).collect();
             let highlights = passage
                 .tokens
                 .iter()

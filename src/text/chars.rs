@@ -90,6 +90,13 @@ impl Chars {
         }
     }
 
+    /// What a character folds to if that is known at once and one letter.
+    #[inline]
+    pub(super) fn folded_letter(&self, character: char) -> Option<char> {
+        let folded = self.folded.get(character as usize).copied();
+        folded.filter(|it| !matches!(*it, NOTHING | SEVERAL))
+    }
+
     /// Whether a text folds to another: known after the first character, most often.
     pub(super) fn folds_to(&self, text: &str, folded: &str) -> bool {
         let mut rest = folded;

@@ -54,13 +54,20 @@ pub(super) fn may_be_month(rest: &str, length: usize) -> bool {
         Some(' ') => match after.next() {
             Some(next) if next.is_ascii_digit() || part(next) == Part::Digit => true,
             Some('(') => true,
-            Some(next) if !next.is_ascii() => {
-                MONTHS.pair_firsts.iter().any(|first| Chars::get().folds_to(&rest[..length], first))
-            }
+            Some(next) if !next.is_ascii() => is_first_of_pair(&rest[..length]),
             _ => false,
         },
         _ => false,
     }
+}
+
+/// Whether a word is the first of a name of two words.
+fn is_first_of_pair(word: &str) -> bool {
+    let chars = Chars::get();
+    // The first letter rules out nearly all names.
+    let letter = word.chars().next().and_then(|it| chars.folded_letter(it));
+    let fits = |first: &&&str| letter.is_none_or(|letter| first.starts_with(letter));
+    MONTHS.pair_firsts.iter().filter(fits).any(|first| chars.folds_to(word, first))
 }
 
 /// The date at the beginning of `text`, and its length in bytes.

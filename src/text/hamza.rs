@@ -200,6 +200,11 @@ impl Word<'_> {
             "\u{62b}\u{645}\u{627}\u{646}\u{64a}",
             "\u{62a}\u{633}\u{639}",
         ];
+        let is_hundred =
+            |three: &[char]| matches!(three, [MEEM, ALEF | ALEF_HAMZA, YEH_HAMZA | YEH]);
+        if !self.letters.windows(3).any(is_hundred) {
+            return;
+        }
         let single = usize::from(matches!(self.letters.get(head), Some(&(BEH | KAF | LAM))));
         for (start, unit) in
             [head, head + single].into_iter().flat_map(|it| UNITS.map(|unit| (it, unit)))
