@@ -227,6 +227,9 @@ pub const AUDIT_QUEUE_LINES_MAX: usize = 4_096;
 /// Words that two segments may differ in and still be a fuzzy match: no shorter one of 1,700 words is left out at 70 points, and
 /// comparing two segments takes time in proportion to their length, however long they are.
 pub const FUZZY_EDITS_MAX: usize = 512;
+/// Words of code, of an address or of a long tag that are compared one by one. Code in running text has some ten; one of more
+/// words that differs counts as another word, so that a text full of them is compared in time.
+pub const COMPARED_WORDS_MAX: usize = 64;
 /// Words of one concordance query; a longer stretch of text is a lookup.
 pub const CONCORDANCE_WORDS_MAX: usize = 100;
 /// Placeables of one match that are carried over into its target: where more differ, hardly any place is beyond doubt.

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::limits::COMPARED_WORDS_MAX;
 use crate::text::{Analysis, ComparedParts, compared_parts};
 
 use super::align::{self, Step};
@@ -193,6 +194,9 @@ fn is_compared_by_parts(class: &str) -> bool {
 
 /// Words count one by one, all signs together as one more.
 fn cost_of_parts(a: &ComparedParts<'_>, b: &ComparedParts<'_>) -> u32 {
+    if a.words.len().max(b.words.len()) > COMPARED_WORDS_MAX {
+        return WORD_COST;
+    }
     let (numbers_a, numbers_b) = numbered(&a.words, &b.words);
     let has_signs = !(a.signs.is_empty() && b.signs.is_empty());
     let longest = a.words.len().max(b.words.len()) + usize::from(has_signs);
@@ -247,6 +251,9 @@ mod tests {
         let tag = |place| format!("<a href=\"/{place}\" data=\"{attribute}\">");
         assert_eq!(cost("#tag", &tag("help"), &tag("news")), 167);
         assert_eq!(cost("#tag", "<b>", "<i>"), 333);
+        let code = |words: usize| format!("`{}`", "a ".repeat(words).trim_end());
+        assert_eq!(cost("#code", &code(64), &code(63)), 16);
+        assert_eq!(cost("#code", &code(65), &code(64)), 1000);
         assert_eq!(cost("x", &attribute, &format!("{attribute}y")), 1000);
     }
 }

@@ -80,6 +80,9 @@ fn cost(a: &Word, b: &Word) -> u64 {
     let by_parts = matches!(a.class.as_str(), "#code" | "#url" | "#email") || longest > 512;
     if by_parts && let Some(parts) = compared_parts(&a.class, &a.folded) {
         let others = compared_parts(&b.class, &b.folded).unwrap();
+        if parts.words.len().max(others.words.len()) > 64 {
+            return 1000;
+        }
         let signs = u64::from(!(parts.signs.is_empty() && others.signs.is_empty()));
         let longest = parts.words.len().max(others.words.len()) as u64 + signs;
         let other_signs = u64::from(parts.signs != others.signs);
