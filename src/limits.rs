@@ -208,6 +208,10 @@ pub const PLACEABLES_BASE_MIN: u16 = 10_000;
 pub const DECODED_FACTOR_MAX: usize = 3;
 /// Bytes that any message may take in memory beside, however short it is: two units with tags at their most on both sides.
 pub const DECODED_FREE_BYTES: usize = 8 * 1024 * 1024;
+/// Fields of one message that the protocol does not know, or that come again where only the last one counts. A client of a later
+/// version may send a new field with every tag of a large batch; millions of such fields fit into a message, take no memory, and
+/// hold a thread for seconds.
+pub const USELESS_FIELDS_MAX: usize = 100_000;
 /// Longest message of a health check or of reflection: the name of a service or of a symbol.
 pub const PROBE_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Calls under way of callers without a token where tokens are in use, when nothing else is set: the health checks of some load

@@ -100,6 +100,8 @@ fn attacks() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         ("empty pairs", "/dhakira.v1.AlignmentService/AlignWords", repeated(&empty(4), &[])),
         ("unknown fields", of(units, "GetUnit"), repeated(&[0x7a, 0], &[])),
+        ("unknown numbers in a unit", of(units, "CreateUnit"), repeated(&[0x78, 1], &[2])),
+        ("a revision given again", of(units, "CreateUnit"), repeated(&[0x50, 1], &[2])),
         ("nested groups", of(units, "GetUnit"), groups),
         (
             "one long text",
