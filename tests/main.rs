@@ -5,6 +5,7 @@
 
 mod access;
 mod adapted_msdocs;
+mod align_storing;
 mod alignment;
 mod alignment_service;
 mod api_answers;

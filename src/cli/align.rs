@@ -17,9 +17,9 @@ use crate::unit::{Lang, MemoryName, Unit, UnitId};
 
 use super::Outcome;
 use super::align_page::write_page;
+use super::align_store::store_in_new_memory;
 use super::backend::{Missing, Where};
 use super::input::document;
-use super::memories::make_memory;
 use super::output::{WorkBar, grouped, stdout};
 
 /// Align the sentences of a document with those of its translation.
@@ -37,7 +37,7 @@ pub(super) struct Align {
     /// A memory whose lexicon helps; may be repeated. Without one, what every installation knows.
     #[arg(long, short, value_name = "NAME")]
     memory: Vec<MemoryName>,
-    /// Store the beads with both sides in this memory.
+    /// Store the beads with both sides in this memory, which is made when it is not there and there is something to store.
     #[arg(long, value_name = "NAME")]
     store_in: Option<MemoryName>,
     /// Least confidence of a bead that is stored as it is, from 0 to 1.
@@ -136,15 +136,6 @@ impl Align {
     async fn by_memories(&self, pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
         let missing = if self.store_in.is_some() { Missing::Create } else { Missing::Refuse };
         let mut client = self.place.client("align", missing).await?;
-        if let Some(memory) = &self.store_in {
-            match client.memory(memory).await {
-                Err(error) if error.is_not_found() => {
-                    let langs = (self.source_lang.clone(), self.target_lang.clone());
-                    make_memory(&mut client, memory, langs).await?;
-                }
-                found => drop(found?),
-            }
-        }
         let store = self.store_in.clone().map(|memory| StoreBeads {
             memory,
             document: self.document_name(),
@@ -153,9 +144,21 @@ impl Align {
             id: RequestKey(*uuid::Uuid::now_v7().as_bytes()),
         });
         let stores = store.is_some();
+        let is_missing = match &self.store_in {
+            None => false,
+            Some(memory) => match client.memory(memory).await {
+                Err(error) if error.is_not_found() => true,
+                found => found.map(|_| false)?,
+            },
+        };
         let bar = WorkBar::new();
-        let report =
-            client.align_documents(pair, store, &mut |doing, done| bar.show(doing, done)).await?;
+        let mut told = |doing: &'static str, done: f64| bar.show(doing, done);
+        let report = match &store {
+            Some(store) if is_missing => {
+                store_in_new_memory(&mut client, pair, store, &mut told).await?
+            }
+            _ => client.align_documents(pair, store, &mut told).await?,
+        };
         drop(bar);
         if stores {
             let [duplicates, left_out, rejected] = report.not_stored;

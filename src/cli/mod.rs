@@ -19,6 +19,7 @@ macro_rules! show {
 mod access_tokens;
 mod align;
 mod align_page;
+mod align_store;
 mod analyze;
 mod backend;
 mod backup;

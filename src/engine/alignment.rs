@@ -47,6 +47,31 @@ pub struct StoreBeads {
 }
 
 impl StoreBeads {
+    /// The units that beads become, and how many beads are unsure; nothing is counted as stored yet.
+    pub fn units(&self, pair: &DocumentPair, beads: &[Bead]) -> (StoredBeads, Vec<UnitContent>) {
+        let mut stored = StoredBeads::default();
+        let mut units: Vec<UnitContent> = Vec::new();
+        for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
+            let is_sure = bead.confidence >= self.min_confidence;
+            if !is_sure && !self.unconfirmed {
+                stored.left_out += 1;
+                continue;
+            }
+            let mut unit = pair.content(bead, self.document.clone());
+            if !is_sure {
+                unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
+                stored.unconfirmed += 1;
+            }
+            units.push(unit);
+        }
+        let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
+        for (at, unit) in units.iter_mut().enumerate() {
+            unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
+            unit.context.next = hashes.get(at + 1).copied();
+        }
+        (stored, units)
+    }
+
     /// The import that stores them: of this very document, stored in this very way.
     fn import(&self, pair: &DocumentPair) -> Result<Import, EngineError> {
         let DocumentPair { source_lang, target_lang, source, target, memories } = pair;
@@ -223,7 +248,7 @@ impl Engine {
         storing: &StoringBeads,
     ) -> Result<StoredBeads, EngineError> {
         let StoringBeads { import, digest, done, same } = storing;
-        let (mut stored, units) = units_of(pair, beads, store);
+        let (mut stored, units) = store.units(pair, beads);
         stored.counts = done.counts;
         if done.complete {
             return Ok(stored);
@@ -355,35 +380,6 @@ impl Engine {
 fn bead_numbers(bead: &Bead) -> ([usize; 4], u32) {
     let Bead { source, target, confidence, .. } = bead;
     ([source.start, source.end, target.start, target.end], confidence.to_bits())
-}
-
-/// The units that beads become, and how many are unsure.
-fn units_of(
-    pair: &DocumentPair,
-    beads: &[Bead],
-    store: &StoreBeads,
-) -> (StoredBeads, Vec<UnitContent>) {
-    let mut stored = StoredBeads::default();
-    let mut units: Vec<UnitContent> = Vec::new();
-    for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
-        let is_sure = bead.confidence >= store.min_confidence;
-        if !is_sure && !store.unconfirmed {
-            stored.left_out += 1;
-            continue;
-        }
-        let mut unit = pair.content(bead, store.document.clone());
-        if !is_sure {
-            unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
-            stored.unconfirmed += 1;
-        }
-        units.push(unit);
-    }
-    let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
-    for (at, unit) in units.iter_mut().enumerate() {
-        unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
-        unit.context.next = hashes.get(at + 1).copied();
-    }
-    (stored, units)
 }
 
 fn spans(link: &WordLink, source: &Analysis, target: &Analysis) -> AlignedPair {

@@ -1,0 +1,78 @@
+//! How are beads stored in a memory that is not there yet? It is made once there is something to put into it.
+
+use anyhow::bail;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use uuid::Uuid;
+
+use crate::check::check_content;
+use crate::engine::{CheckAction, DocumentPair, DuplicatePolicy, ImportCounts, StoreBeads};
+use crate::limits::IMPORT_BATCH_UNITS;
+use crate::service::client::{AlignReport, Client, ImportOrder, NumberedBatch};
+use crate::unit::UnitContent;
+
+use super::memories::make_memory;
+
+/// Aligns a document, makes the memory if a bead can be stored, and stores the beads in it.
+pub(super) async fn store_in_new_memory(
+    client: &mut Client,
+    pair: &DocumentPair,
+    store: &StoreBeads,
+    told: &mut dyn FnMut(&'static str, f64),
+) -> anyhow::Result<AlignReport> {
+    // A memory that is still to be made teaches nothing.
+    let memories = pair.memories.iter().filter(|it| **it != store.memory).cloned().collect();
+    let pair = DocumentPair { memories, ..pair.clone() };
+    let mut report = client.align_documents(&pair, None, told).await?;
+    let (beads, mut units) = store.units(&pair, &report.beads);
+    let all = units.len();
+    units.retain(|unit| check_content(unit).is_ok());
+    report.not_stored = [0, beads.left_out, (all - units.len()) as u64];
+    if units.is_empty() {
+        note!("dhakira: there is nothing to store; memory '{}' was not made", store.memory);
+        return Ok(report);
+    }
+    make_memory(client, &store.memory, (pair.source_lang, pair.target_lang)).await?;
+    told("storing", 0.0);
+    let counts = import(client, store, &units).await?;
+    report.stored = (counts.stored, beads.unconfirmed);
+    report.not_stored[0] = counts.duplicates;
+    report.not_stored[2] += counts.rejected;
+    Ok(report)
+}
+
+async fn import(
+    client: &mut Client,
+    store: &StoreBeads,
+    units: &[UnitContent],
+) -> anyhow::Result<ImportCounts> {
+    let order = ImportOrder {
+        memory: store.memory.clone(),
+        id: Uuid::from_bytes(store.id.0),
+        policy: DuplicatePolicy::SkipIdentical,
+        check: CheckAction::None,
+        verdicts: false,
+    };
+    let batches: Vec<Vec<UnitContent>> =
+        units.chunks(IMPORT_BATCH_UNITS).map(<[_]>::to_vec).collect();
+    let last = batches.len() as u64;
+    let (sender, receiver) = mpsc::channel(1);
+    let mut answers = client.import(order, receiver).await?;
+    tokio::spawn(async move {
+        for (number, units) in (1..).zip(batches) {
+            let batch = NumberedBatch { number, units, last: number == last };
+            // A server that takes no more says why in its answers.
+            if sender.send(batch).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut newest = None;
+    while let Some(answer) = answers.next().await.transpose()? {
+        newest = Some(answer);
+    }
+    match newest {
+        Some(answer) if answer.complete => Ok(answer.counts),
+        _ => bail!("the server ended before everything was stored"),
+    }
+}
