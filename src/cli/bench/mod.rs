@@ -1,5 +1,6 @@
 //! `dhakira bench`: measures what the product promises, the same way for everybody.
 
+mod adapt;
 mod align;
 mod corpus;
 mod grow;
@@ -24,6 +25,8 @@ pub(super) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// How many adapted targets are what a translator wrote, and whether one only writes a number otherwise.
+    Adapt(adapt::BenchAdapt),
     /// How right alignments are, and how sure they should be, against known answers.
     Align(align::BenchAlign),
     /// Units a second into an empty store, with durable acknowledgements, embedded and over gRPC.
@@ -39,6 +42,7 @@ enum What {
 impl Bench {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         match self.what {
+            What::Adapt(command) => tokio::task::spawn_blocking(|| command.run()).await??,
             What::Align(command) => tokio::task::spawn_blocking(|| command.run()).await??,
             What::Import(command) => command.run().await?,
             What::Lookup(command) => command.run().await?,
