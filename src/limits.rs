@@ -75,8 +75,8 @@ pub const CONNECTION_STREAMS_MAX: u32 = 1_024;
 pub const TAG_CODE_BYTES_MAX: usize = 64 * 1024;
 /// Everything that one unit holds: both texts at their longest, their tags and attributes.
 pub const UNIT_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Hundredths of a point that a translation loses which its file calls unfinished: enough that it is never taken for an exact
-/// match, and few enough that it is still shown.
+/// Hundredths of a point that a translation loses which its file calls unfinished, unless its memory says otherwise: enough that it
+/// is never taken for an exact match, and few enough that it is still shown.
 pub const STATE_PENALTY_HUNDREDTHS: u16 = 1_000;
 /// Matches for one segment when the request does not say.
 pub const LOOKUP_MATCHES_DEFAULT: usize = 5;

@@ -259,6 +259,7 @@ fn a_lexicon_is_kept_and_follows_the_memory() {
         description: String::new(),
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     first.create_memory(new, None).unwrap();
     fill(&first, 0..100);

@@ -56,6 +56,7 @@ fn filled(directory: &Path) -> Arc<InMemoryStore> {
         description: String::new(),
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None).unwrap();
     create(&engine, 0..UNITS);

@@ -82,6 +82,7 @@ impl World {
             description: String::new(),
             source_lang: "ar".parse().unwrap(),
             target_lang: "en".parse().unwrap(),
+            unfinished_penalty: None,
         };
         self.engine().create_memory(new, request).map(|it| it.key)
     }

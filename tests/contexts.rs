@@ -36,6 +36,7 @@ fn empty() -> (Arc<InMemoryStore>, Engine) {
         description: String::new(),
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None).unwrap();
     (store, engine)

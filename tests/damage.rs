@@ -32,6 +32,7 @@ fn create_memory(engine: &Engine) {
         description: String::new(),
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None).unwrap();
 }

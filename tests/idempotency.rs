@@ -121,6 +121,7 @@ impl World {
             Kind::CreateMemory => {
                 let memory = proto::Memory {
                     description: format!("{content}"),
+                    unfinished_penalty: (content == 1).then_some(2.5),
                     source_lang: "ar".into(),
                     target_lang: "en".into(),
                     ..Default::default()
@@ -131,7 +132,13 @@ impl World {
             }
             Kind::UpdateMemory => {
                 let display_name = format!("name {id} {content}");
-                let memory = proto::Memory { name: parent, display_name, ..Default::default() };
+                let unfinished_penalty = (content == 1).then_some(f64::from(id));
+                let memory = proto::Memory {
+                    name: parent,
+                    display_name,
+                    unfinished_penalty,
+                    ..Default::default()
+                };
                 let (memory, update_mask) = (Some(memory), None);
                 let request = proto::UpdateMemoryRequest { memory, update_mask, request_id };
                 Ok(self.memories().update_memory(request).await?.into_inner().encode_to_vec())

@@ -57,6 +57,7 @@ mod support;
 mod text;
 mod tls;
 mod tokens;
+mod unfinished_penalty;
 mod update_masks;
 mod updates;
 mod upkeep;

@@ -35,6 +35,7 @@ fn memory(key: MemoryKey, name: &str, unit_count: u64, next_unit: u64) -> Memory
         unit_count,
         next_unit: UnitId(next_unit),
         deleted: key == GONE && unit_count == 2,
+        unfinished_penalty: None,
     }
 }
 

@@ -38,6 +38,7 @@ fn create_memory(engine: &Engine) {
         description: "what it is for".into(),
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None).unwrap();
 }

@@ -51,6 +51,7 @@ fn memory(key: u32) -> MemoryRecord {
         unit_count: 0,
         next_unit: UnitId(1),
         deleted: false,
+        unfinished_penalty: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn create_memory(engine: &Engine, description: String) {
         description,
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None).unwrap();
 }

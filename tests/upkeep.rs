@@ -44,6 +44,7 @@ pub(crate) fn create_memory(engine: &Engine, name: &MemoryName) {
         description: String::new(),
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None).unwrap();
 }

@@ -4,9 +4,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::check::parse_language;
-use crate::engine::NewMemory;
+use crate::engine::{MemoryPatch, NewMemory};
+use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::service::client::{Client, MemoryInfo};
-use crate::unit::{Lang, MemoryName};
+use crate::unit::{Invalid, Lang, MemoryName, Score};
 
 use super::Outcome;
 use super::backend::{Missing, Where};
@@ -49,8 +50,11 @@ enum Action {
         /// What it is for.
         #[arg(long, value_name = "TEXT", default_value = "")]
         description: String,
+        /// Points that a match loses when its file called the translation unfinished, from 0 to 100; `default` is 10.
+        #[arg(long, value_name = "POINTS", default_value = "default", value_parser = penalty)]
+        unfinished_penalty: Penalty,
     },
-    /// Change what people call a memory and what it is for.
+    /// Change what people call a memory, what it is for, and what unfinished translations lose.
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Update {
         /// Its name.
@@ -61,6 +65,9 @@ enum Action {
         /// What it is for.
         #[arg(long, value_name = "TEXT", group = "change")]
         description: Option<String>,
+        /// Points that a match loses when its file called the translation unfinished, from 0 to 100; `default` is 10.
+        #[arg(long, value_name = "POINTS", group = "change", value_parser = penalty)]
+        unfinished_penalty: Option<Penalty>,
     },
     /// Delete a memory.
     Delete {
@@ -72,6 +79,20 @@ enum Action {
     },
 }
 
+/// What a memory deducts from unfinished translations; `None` for the default.
+#[derive(Debug, Clone, Copy)]
+struct Penalty(Option<Score>);
+
+fn penalty(text: &str) -> Result<Penalty, Invalid> {
+    if text == "default" {
+        return Ok(Penalty(None));
+    }
+    let points = text
+        .parse()
+        .map_err(|_| Invalid(format!("'{text}' is not a number from 0 to 100, or 'default'")))?;
+    Score::from_points(points).map(|score| Penalty(Some(score)))
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     name: &'a str,
@@ -80,6 +101,7 @@ struct Line<'a> {
     source_lang: &'a str,
     target_lang: &'a str,
     units: u64,
+    unfinished_penalty: f64,
 }
 
 impl Memories {
@@ -107,12 +129,28 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             memories
         }
         Action::Show { name } => vec![client.memory(&name).await?],
-        Action::Create { name, source_lang, target_lang, display_name, description } => {
-            let new = NewMemory { name, display_name, description, source_lang, target_lang };
+        Action::Create {
+            name,
+            source_lang,
+            target_lang,
+            display_name,
+            description,
+            unfinished_penalty: Penalty(unfinished_penalty),
+        } => {
+            let new = NewMemory {
+                name,
+                display_name,
+                description,
+                source_lang,
+                target_lang,
+                unfinished_penalty,
+            };
             vec![client.create_memory(new).await?]
         }
-        Action::Update { name, display_name, description } => {
-            vec![client.update_memory(&name, display_name, description).await?]
+        Action::Update { name, display_name, description, unfinished_penalty } => {
+            let unfinished_penalty = unfinished_penalty.map(|Penalty(penalty)| penalty);
+            let patch = MemoryPatch { display_name, description, unfinished_penalty };
+            vec![client.update_memory(&name, patch).await?]
         }
         Action::Delete { name, force } => {
             client.delete_memory(&name, force).await?;
@@ -124,6 +162,7 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
 
 fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
     if json {
+        let default = f64::from(STATE_PENALTY_HUNDREDTHS) / 100.0;
         for memory in memories {
             json_line(&Line {
                 name: memory.name.as_str(),
@@ -132,6 +171,7 @@ fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
                 source_lang: memory.source_lang.as_str(),
                 target_lang: memory.target_lang.as_str(),
                 units: memory.unit_count,
+                unfinished_penalty: memory.unfinished_penalty.map_or(default, Score::points),
             })?;
         }
         return Ok(());
@@ -166,6 +206,7 @@ pub(super) async fn make_memory(
         description: String::new(),
         source_lang,
         target_lang,
+        unfinished_penalty: None,
     };
     let made = client.create_memory(new).await?;
     note!("dhakira: made memory '{}' ({} to {})", made.name, made.source_lang, made.target_lang);

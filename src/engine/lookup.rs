@@ -206,7 +206,9 @@ impl Engine {
                 );
                 return Err(EngineError::invalid(field(), what));
             }
-            chosen.push(Chosen { memory, name: record.name, penalty: choice.penalty });
+            let state_penalty = record.state_penalty();
+            let (name, penalty) = (record.name, choice.penalty);
+            chosen.push(Chosen { memory, name, penalty, state_penalty });
         }
         if chosen.is_empty() {
             return Err(EngineError::invalid("settings.memories", "name at least one memory"));
@@ -240,6 +242,8 @@ struct Chosen {
     memory: Arc<Memory>,
     name: MemoryName,
     penalty: Score,
+    /// Hundredths of a point that matches of the memory lose when their translation is unfinished.
+    state_penalty: u16,
 }
 
 /// Looks segments up by the same settings.
@@ -317,9 +321,9 @@ impl Search<'_> {
                     min_score: self.settings.min_score,
                     limit: self.settings.max_matches,
                     penalty: chosen.penalty.hundredths(),
+                    state_penalty: chosen.state_penalty,
                     filter,
                     cancelled: &cancelled,
-                    ..Options::default()
                 };
                 if self.settings.exhaustive {
                     index.scan(query, &options)

@@ -269,6 +269,7 @@ impl<'a> Planner<'a> {
             unit_count: 0,
             next_unit: UnitId(1),
             deleted: false,
+            unfinished_penalty: new.unfinished_penalty,
         };
         self.put_record(record.clone(), commit);
         Ok(memory_reply(record))
@@ -288,6 +289,9 @@ impl<'a> Planner<'a> {
         }
         if let Some(description) = patch.description {
             record.description = description;
+        }
+        if let Some(penalty) = patch.unfinished_penalty {
+            record.unfinished_penalty = penalty;
         }
         record.revision += 1;
         record.changed = self.now;
@@ -462,7 +466,7 @@ impl OpenMemory {
 const FORGET_REQUESTS_MAX: usize = 1_000;
 
 fn memory_reply(record: MemoryRecord) -> Reply {
-    let outcome = Outcome::MemoryVersion(Box::new((&record).into()));
+    let outcome = Outcome::of_memory(&record);
     Reply { memory: Some(record), ..Reply::of(outcome) }
 }
 

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::limits::IMPORT_BLOCK_BATCHES;
 use crate::store::{MemoryKey, MemoryRecord, RequestKey, RequestRecord};
-use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
+use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
 use super::error::EngineError;
 use super::work::{ImportProgress, Reply};
@@ -49,6 +49,8 @@ pub(super) enum Outcome {
     BatchDigests(Vec<u64>),
     /// The unit has changed since its update was prepared: nothing was done; never stored.
     Outdated,
+    /// A memory as it was answered, with its penalty for unfinished translations.
+    PenalizedMemoryVersion(Box<MemoryVersion>, Score),
 }
 
 /// A memory as it was answered. A layout of its own: that of a stored memory may change while requests are remembered.
@@ -100,6 +102,7 @@ impl From<MemoryVersion> for MemoryRecord {
             unit_count: version.unit_count,
             next_unit: version.next_unit,
             deleted: false,
+            unfinished_penalty: None,
         }
     }
 }
@@ -193,6 +196,15 @@ pub(super) fn block_key(import: RequestKey, block: u64) -> RequestKey {
 }
 
 impl Outcome {
+    /// A memory that is answered.
+    pub(super) fn of_memory(record: &MemoryRecord) -> Self {
+        let version = Box::new(record.into());
+        match record.unfinished_penalty {
+            None => Self::MemoryVersion(version),
+            Some(penalty) => Self::PenalizedMemoryVersion(version, penalty),
+        }
+    }
+
     /// How far an import into a memory is, if it is one.
     pub(super) fn import(&self, memory: MemoryKey) -> Option<ImportState> {
         let legacy = |progress: &ImportProgress, complete| ImportState {
@@ -220,7 +232,9 @@ impl Outcome {
             | Self::Units(key, _)
             | Self::UnitVersions(key, _)
             | Self::DeletedFrom(key) => Some(*key),
-            Self::MemoryVersion(version) => Some(version.key),
+            Self::MemoryVersion(version) | Self::PenalizedMemoryVersion(version, _) => {
+                Some(version.key)
+            }
             Self::ImportInto(state) => Some(state.memory),
             Self::Deleted
             | Self::Import(_)
@@ -295,6 +309,10 @@ impl Remembered {
         match &reply.outcome {
             Outcome::MemoryVersion(answered) => {
                 reply.memory = Some(MemoryVersion::clone(answered).into());
+            }
+            Outcome::PenalizedMemoryVersion(answered, penalty) => {
+                let record = MemoryVersion::clone(answered).into();
+                reply.memory = Some(MemoryRecord { unfinished_penalty: Some(*penalty), ..record });
             }
             Outcome::UnitVersions(key, versions) => {
                 for &(id, revision) in versions {

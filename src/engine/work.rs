@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::ContentFault;
 use crate::store::{MemoryKey, MemoryRecord};
-use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
+use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
 use super::prepare::Prepared;
 use super::requests::Outcome;
@@ -35,6 +35,10 @@ pub struct NewMemory {
     pub source_lang: Lang,
     /// Language of its targets.
     pub target_lang: Lang,
+    /// What its matches lose when their translation is unfinished; `None` for the default. Left out of the fingerprints of
+    /// requests when absent, so that those of earlier versions are still known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished_penalty: Option<Score>,
 }
 
 /// The fields of a memory that can change; `None` leaves one as it is.
@@ -44,6 +48,9 @@ pub struct MemoryPatch {
     pub display_name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
+    /// What its matches lose when their translation is unfinished; `Some(None)` brings the default back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished_penalty: Option<Option<Score>>,
 }
 
 /// Sums over a whole import.

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::engine::{
     Band, BandCount, CheckAction, ConcordanceSettings, DuplicatePolicy, Import, ImportCounts,
-    LookupSettings, NewMemory, QuerySegment, UnitVerdict, Wanted,
+    LookupSettings, MemoryPatch, NewMemory, QuerySegment, UnitVerdict, Wanted,
 };
 use crate::limits::{LOAD_PAGE_UNITS, MESSAGE_BYTES_MAX};
 use crate::store::RequestKey;
-use crate::unit::{Lang, MemoryName, Segment, Timestamp, Unit, UnitContent};
+use crate::unit::{Lang, MemoryName, Score, Segment, Timestamp, Unit, UnitContent};
 
 use super::convert;
 use super::imports::{self, Course, Incoming};
@@ -107,6 +107,8 @@ pub struct MemoryInfo {
     pub created: Timestamp,
     /// Units it holds.
     pub unit_count: u64,
+    /// What its matches lose when their translation is unfinished; `None` for the default.
+    pub unfinished_penalty: Option<Score>,
 }
 
 /// What an import says of its batches.
@@ -299,6 +301,7 @@ impl Client {
             description: new.description,
             source_lang: new.source_lang.to_string(),
             target_lang: new.target_lang.to_string(),
+            unfinished_penalty: new.unfinished_penalty.map(Score::points),
             ..proto::Memory::default()
         };
         let request = proto::CreateMemoryRequest {
@@ -339,23 +342,28 @@ impl Client {
         }
     }
 
-    /// Changes what people call a memory and what it is for; `None` leaves one as it is.
+    /// Changes fields of a memory.
     ///
     /// # Errors
     /// The server's.
     pub async fn update_memory(
         &mut self,
         name: &MemoryName,
-        display_name: Option<String>,
-        description: Option<String>,
+        patch: MemoryPatch,
     ) -> Result<MemoryInfo, ClientError> {
-        let mut paths = Vec::new();
-        paths.extend(display_name.is_some().then(|| "display_name".to_owned()));
-        paths.extend(description.is_some().then(|| "description".to_owned()));
+        let MemoryPatch { display_name, description, unfinished_penalty } = patch;
+        let fields = [
+            ("display_name", display_name.is_some()),
+            ("description", description.is_some()),
+            ("unfinished_penalty", unfinished_penalty.is_some()),
+        ];
+        let paths = fields.into_iter().filter(|(_, named)| *named);
+        let paths = paths.map(|(path, _)| path.to_owned()).collect();
         let memory = proto::Memory {
             name: name.resource(),
             display_name: display_name.unwrap_or_default(),
             description: description.unwrap_or_default(),
+            unfinished_penalty: unfinished_penalty.flatten().map(Score::points),
             ..proto::Memory::default()
         };
         let request = proto::UpdateMemoryRequest {
@@ -524,6 +532,7 @@ fn memory_info(memory: Option<proto::Memory>) -> Result<MemoryInfo, ClientError>
         target_lang: convert::parse("memory.target_lang", &memory.target_lang)?,
         created: convert::timestamp("memory.create_time", created)?,
         unit_count: u64::try_from(memory.unit_count).unwrap_or_default(),
+        unfinished_penalty: convert::unfinished_penalty(memory.unfinished_penalty)?,
     })
 }
 

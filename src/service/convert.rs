@@ -13,7 +13,8 @@ use crate::engine::{
 use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};
 use crate::unit::{
-    Context, InlineTag, Invalid, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
+    Context, InlineTag, Invalid, MemoryName, Score, Segment, TagKind, Timestamp, Unit, UnitContent,
+    UnitId,
 };
 
 use super::proto;
@@ -199,7 +200,14 @@ pub(super) fn memory_to_wire(record: MemoryRecord) -> proto::Memory {
         update_time: Some(timestamp_to_wire(record.changed)),
         unit_count: signed(record.unit_count),
         revision: signed(record.revision),
+        unfinished_penalty: record.unfinished_penalty.map(Score::points),
     }
+}
+
+/// What a memory deducts from matches with unfinished translations; `None` for the default.
+pub(super) fn unfinished_penalty(points: Option<f64>) -> Result<Option<Score>, Status> {
+    let score = points.map(Score::from_points).transpose();
+    score.map_err(|error| invalid("memory.unfinished_penalty", &error.0))
 }
 
 /// Free text of a memory.

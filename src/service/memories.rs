@@ -9,6 +9,7 @@ use crate::unit::{Lang, MemoryName};
 use super::access::Visible;
 use super::convert::{
     expected_revision, free_text, memory_name, memory_to_wire, page_size, parse, request_id,
+    unfinished_penalty,
 };
 use super::page_token::PageToken;
 use super::proto::memory_service_server::MemoryService;
@@ -45,6 +46,7 @@ impl MemoryService for Api {
             description: free_text("memory.description", memory.description)?,
             source_lang: language("memory.source_lang", &memory.source_lang)?,
             target_lang: language("memory.target_lang", &memory.target_lang)?,
+            unfinished_penalty: unfinished_penalty(memory.unfinished_penalty)?,
         };
         if new.source_lang == new.target_lang {
             return Err(invalid("memory.target_lang", "source and target are the same language"));

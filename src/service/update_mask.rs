@@ -8,7 +8,9 @@ use tonic::Status;
 use crate::engine::{MemoryPatch, SegmentPatch, UnitPatch};
 use crate::unit::InlineTag;
 
-use super::convert::{context, free_text, segment, tag_without_place, timestamp};
+use super::convert::{
+    context, free_text, segment, tag_without_place, timestamp, unfinished_penalty,
+};
 use super::proto;
 use super::status::invalid;
 
@@ -33,6 +35,8 @@ fn not_a_field(path: &str, fields: &str) -> Status {
     invalid("update_mask", &what)
 }
 
+const MEMORY_FIELDS: [&str; 3] = ["display_name", "description", "unfinished_penalty"];
+
 pub(super) fn memory_patch(
     memory: proto::Memory,
     mask: Option<FieldMask>,
@@ -40,19 +44,24 @@ pub(super) fn memory_patch(
     let everything = is_everything(mask.as_ref());
     let named = paths(mask);
     for path in named.iter().flatten().filter(|_| !everything) {
-        if !["display_name", "description"].contains(&path.as_str()) {
-            return Err(not_a_field(path, "display_name and description"));
+        if !MEMORY_FIELDS.contains(&path.as_str()) {
+            let fields = "display_name, description and unfinished_penalty";
+            return Err(not_a_field(path, fields));
         }
     }
-    let wanted = |field: &str, value: String| {
-        let named = named.as_ref().map_or(!value.is_empty(), |paths| {
-            everything || paths.iter().any(|path| path == field)
-        });
+    let is_named = |field: &str, is_set: bool| {
+        named.as_ref().map_or(is_set, |paths| everything || paths.iter().any(|path| path == field))
+    };
+    let text = |field: &str, value: String| {
+        let named = is_named(field, !value.is_empty());
         named.then(|| free_text(&format!("memory.{field}"), value)).transpose()
     };
+    let penalty = memory.unfinished_penalty;
+    let named_penalty = is_named("unfinished_penalty", penalty.is_some());
     Ok(MemoryPatch {
-        display_name: wanted("display_name", memory.display_name)?,
-        description: wanted("description", memory.description)?,
+        display_name: text("display_name", memory.display_name)?,
+        description: text("description", memory.description)?,
+        unfinished_penalty: named_penalty.then(|| unfinished_penalty(penalty)).transpose()?,
     })
 }
 

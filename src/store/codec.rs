@@ -8,9 +8,12 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{Score, Timestamp, Unit, UnitContent, UnitId};
 
-use super::{Change, LogRecord, MemoryCounters, MemoryKey, Sequence};
+use super::{
+    Change, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, Sequence, set_unfinished_penalties,
+    unfinished_penalties,
+};
 
 /// Length of a unit's key: memory (4, big-endian), unit (8, big-endian), chunk (1).
 pub(super) const UNIT_KEY_BYTES: usize = 13;
@@ -22,8 +25,12 @@ const VERSION: u8 = 1;
 const LOG_VERSION: u8 = 2;
 /// The same with counters of memories apart from the memories, and the memories that were collected.
 const LOG_VERSION_COUNTERS: u8 = 3;
+/// The same with the penalties of memories for unfinished translations.
+const LOG_VERSION_PENALTIES: u8 = 4;
 /// Counters of a memory. A program that knows no other version than the first says so, rather than to overlook them.
 const COUNTERS_VERSION: u8 = 2;
+/// A memory with a penalty of its own for unfinished translations. Not 2, so that salvage tells it from counters without the key.
+const MEMORY_VERSION_PENALTY: u8 = 3;
 const CRC_BYTES: usize = 4;
 
 /// Length of the key of a unit's earlier version: memory (4, big-endian), unit (8), revision (8), chunk (1).
@@ -98,20 +105,66 @@ impl LogRecordV1 {
 
 /// A log record of the third version: what the second one says, and what it has no place for.
 type LogRecordV3 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>);
+/// A log record of the fourth version, likewise; the penalties are in the order of the memories.
+type LogRecordV4 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Score>>);
 
-/// What a log record has that needs the third version; `None` when it has nothing of it.
-fn counted(record: &LogRecord) -> Option<(&LogRecord, &[MemoryCounters], &[MemoryKey])> {
-    let effects = record.effects.as_ref()?;
-    let counted = !effects.counters.is_empty() || !effects.collected.is_empty();
-    counted.then_some((record, &effects.counters, &effects.collected))
+/// A log record in the oldest layout that has room for it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum LogLayout<'a> {
+    V1(LogRecordV1),
+    V2(&'a LogRecord),
+    V3(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey]),
+    V4(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<Score>>),
+}
+
+impl<'a> LogLayout<'a> {
+    fn of(record: &'a LogRecord) -> Self {
+        let Some(effects) = &record.effects else { return Self::V1(LogRecordV1::of(record)) };
+        let (counters, collected) = (&effects.counters, &effects.collected);
+        let penalties = unfinished_penalties(&effects.memories);
+        if !penalties.is_empty() {
+            Self::V4(record, counters, collected, penalties)
+        } else if !counters.is_empty() || !collected.is_empty() {
+            Self::V3(record, counters, collected)
+        } else {
+            Self::V2(record)
+        }
+    }
+
+    fn version(&self) -> u8 {
+        match self {
+            Self::V1(_) => VERSION,
+            Self::V2(_) => LOG_VERSION,
+            Self::V3(..) => LOG_VERSION_COUNTERS,
+            Self::V4(..) => LOG_VERSION_PENALTIES,
+        }
+    }
 }
 
 /// The bytes of a log record, in the oldest version that has room for it.
 pub(super) fn encode_log(key: &[u8], record: &LogRecord) -> Result<Vec<u8>, CodecError> {
-    match (&record.effects, counted(record)) {
-        (None, _) => encode_version(VERSION, key, &LogRecordV1::of(record)),
-        (Some(_), None) => encode_version(LOG_VERSION, key, record),
-        (Some(_), Some(counted)) => encode_version(LOG_VERSION_COUNTERS, key, &counted),
+    let layout = LogLayout::of(record);
+    encode_version(layout.version(), key, &layout)
+}
+
+/// The bytes of a memory, in the oldest version that has room for it.
+pub(super) fn encode_memory(key: &[u8], record: &MemoryRecord) -> Result<Vec<u8>, CodecError> {
+    match record.unfinished_penalty {
+        None => encode(key, record),
+        Some(penalty) => encode_version(MEMORY_VERSION_PENALTY, key, &(record, penalty)),
+    }
+}
+
+/// The memory in `bytes`, of any version.
+pub(super) fn decode_memory(key: &[u8], bytes: &[u8]) -> Result<MemoryRecord, CodecError> {
+    match checked(key, bytes)? {
+        (VERSION, payload) => Ok(postcard::from_bytes(payload)?),
+        (MEMORY_VERSION_PENALTY, payload) => {
+            let (record, penalty): (MemoryRecord, Score) = postcard::from_bytes(payload)?;
+            Ok(MemoryRecord { unfinished_penalty: Some(penalty), ..record })
+        }
+        (other, _) => Err(CodecError::Version(other)),
     }
 }
 
@@ -153,6 +206,15 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
             }
             Ok(record)
         }
+        (LOG_VERSION_PENALTIES, payload) => {
+            let (mut record, counters, collected, penalties): LogRecordV4 =
+                postcard::from_bytes(payload)?;
+            if let Some(effects) = &mut record.effects {
+                (effects.counters, effects.collected) = (counters, collected);
+                set_unfinished_penalties(&mut effects.memories, penalties);
+            }
+            Ok(record)
+        }
         (other, _) => Err(CodecError::Version(other)),
     }
 }
@@ -165,11 +227,7 @@ pub(super) fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> 
     };
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&before.to_le_bytes());
-    hasher.update(&match (&record.effects, counted(&record)) {
-        (None, _) => postcard::to_stdvec(&LogRecordV1::of(&record))?,
-        (Some(_), None) => postcard::to_stdvec(record.as_ref())?,
-        (Some(_), Some(counted)) => postcard::to_stdvec(&counted)?,
-    });
+    hasher.update(&postcard::to_stdvec(&LogLayout::of(&record))?);
     Ok(hasher.finalize())
 }
 
@@ -279,8 +337,12 @@ pub fn read_any_record(bytes: &[u8]) -> bool {
                 decode_unit(MemoryKey(1), UnitId(1), &it).is_ok_and(|it| it == unit)
             })
         });
+        let memory = decode_memory(b"key", bytes).is_ok_and(|record| {
+            !encode_memory(b"key", &record)
+                .is_ok_and(|it| decode_memory(b"key", &it).is_ok_and(|it| it == record))
+        });
         !log && !unit
-            && comes_back::<super::MemoryRecord>(bytes)
+            && !memory
             && comes_back::<super::RequestRecord>(bytes)
             && comes_back::<super::LogStart>(bytes)
     };
@@ -307,6 +369,66 @@ mod tests {
             assert!(decode_unit(MemoryKey(1), UnitId(7), &bytes[..length]).is_err());
         }
         assert!(decode_unit(MemoryKey(1), UnitId(8), &bytes).is_err(), "under another key");
+    }
+
+    fn log_record(penalties: &[Option<u32>]) -> LogRecord {
+        let memory = |(number, penalty): (usize, &Option<u32>)| MemoryRecord {
+            key: MemoryKey(u32::try_from(number).unwrap()),
+            name: "m".parse().unwrap(),
+            display_name: String::new(),
+            description: "a".repeat(70),
+            source_lang: "ar".parse().unwrap(),
+            target_lang: "en".parse().unwrap(),
+            created: Timestamp { micros: 1 },
+            changed: Timestamp { micros: 2 },
+            revision: 3,
+            unit_count: 4,
+            next_unit: UnitId(9),
+            deleted: false,
+            unfinished_penalty: penalty.map(|it| Score::from_hundredths(it).unwrap()),
+        };
+        let counters = MemoryCounters { key: MemoryKey(9), unit_count: 1, next_unit: UnitId(2) };
+        let effects = super::super::Effects {
+            memories: penalties.iter().enumerate().map(memory).collect(),
+            counters: vec![counters],
+            collected: vec![MemoryKey(8)],
+            ..Default::default()
+        };
+        LogRecord {
+            sequence: Sequence(5),
+            time: Timestamp { micros: 6 },
+            changes: Vec::new(),
+            effects: Some(effects),
+            chain: 7,
+        }
+    }
+
+    #[test]
+    fn only_what_needs_a_newer_layout_gets_one_and_older_ones_are_read() {
+        let version = |bytes: &[u8]| bytes[0];
+        let old = log_record(&[None, None]);
+        let effects = old.effects.as_ref().unwrap();
+        // Written as by the program before penalties.
+        let third: LogRecordV3 = (old.clone(), effects.counters.clone(), effects.collected.clone());
+        let third = encode_version(LOG_VERSION_COUNTERS, b"k", &third).unwrap();
+        assert_eq!(decode_log(b"k", &third).unwrap(), old);
+        assert_eq!(encode_log(b"k", &old).unwrap(), third);
+        let new = log_record(&[None, Some(250), None, Some(0)]);
+        let bytes = encode_log(b"k", &new).unwrap();
+        assert_eq!(version(&bytes), LOG_VERSION_PENALTIES);
+        assert_eq!(decode_log(b"k", &bytes).unwrap(), new);
+        let other = log_record(&[None, Some(251), None, Some(0)]);
+        assert_ne!(chain(1, &new).unwrap(), chain(1, &other).unwrap());
+
+        let [plain, penalized] =
+            [0, 1].map(|at| new.effects.as_ref().unwrap().memories[at].clone());
+        let bytes = encode_memory(b"k", &plain).unwrap();
+        assert_eq!(bytes, encode(b"k", &plain).unwrap());
+        assert_eq!(decode_memory(b"k", &bytes).unwrap(), plain);
+        let bytes = encode_memory(b"k", &penalized).unwrap();
+        assert_eq!(decode_memory(b"k", &bytes).unwrap(), penalized);
+        assert!(decode_counters(b"k", &bytes).is_err(), "a memory is not taken for counters");
+        assert!(decode::<MemoryRecord>(b"k", &bytes).is_err(), "an older program says so");
     }
 
     #[test]

@@ -289,7 +289,7 @@ impl<'a> Copying<'a> {
         record: &MemoryRecord,
     ) -> Result<(Vec<u8>, Option<Vec<u8>>), StoreError> {
         let key = record.key.0.to_be_bytes();
-        let bytes = codec::encode(&key, record).map_err(|error| self.from.damage(&error))?;
+        let bytes = codec::encode_memory(&key, record).map_err(|error| self.from.damage(&error))?;
         Ok((key.to_vec(), Some(bytes)))
     }
 }

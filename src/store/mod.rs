@@ -27,7 +27,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitId};
+use crate::limits::STATE_PENALTY_HUNDREDTHS;
+use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
 pub use build::StoreBuilder;
 #[doc(hidden)]
@@ -86,6 +87,10 @@ pub struct MemoryRecord {
     pub next_unit: UnitId,
     /// Gone for every reader; its units may still be on their way out.
     pub deleted: bool,
+    /// What its matches lose when their translation is unfinished; `None` for the default. Stored only in layouts that have
+    /// room for it, see `codec`.
+    #[serde(skip)]
+    pub unfinished_penalty: Option<Score>,
 }
 
 /// What nearly every commit changes in a memory: kept apart from the names and descriptions, which may be long.
@@ -106,9 +111,32 @@ impl MemoryRecord {
         MemoryCounters { key, unit_count, next_unit }
     }
 
+    /// Hundredths of a point that its matches lose when their translation is unfinished.
+    pub fn state_penalty(&self) -> u16 {
+        self.unfinished_penalty.map_or(STATE_PENALTY_HUNDREDTHS, Score::hundredths)
+    }
+
     /// Gives it other counters.
     pub fn set_counters(&mut self, counters: &MemoryCounters) {
         (self.unit_count, self.next_unit) = (counters.unit_count, counters.next_unit);
+    }
+}
+
+/// The penalties of memories for unfinished translations, in the order of the memories; empty when all have the default.
+pub(crate) fn unfinished_penalties(memories: &[MemoryRecord]) -> Vec<Option<Score>> {
+    if memories.iter().all(|memory| memory.unfinished_penalty.is_none()) {
+        return Vec::new();
+    }
+    memories.iter().map(|memory| memory.unfinished_penalty).collect()
+}
+
+/// The reverse of [`unfinished_penalties`].
+pub(crate) fn set_unfinished_penalties(
+    memories: &mut [MemoryRecord],
+    penalties: Vec<Option<Score>>,
+) {
+    for (memory, penalty) in memories.iter_mut().zip(penalties) {
+        memory.unfinished_penalty = penalty;
     }
 }
 

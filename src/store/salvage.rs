@@ -142,7 +142,7 @@ impl<'a> Work<'a> {
             if found.next_unit > known.next_unit {
                 *known = found;
             }
-        } else if let Ok(found) = codec::decode::<MemoryRecord>(key, &bytes) {
+        } else if let Ok(found) = codec::decode_memory(key, &bytes) {
             let age = |it: &MemoryRecord| (it.deleted, it.revision, it.changed, it.next_unit);
             let known = self.memories.entry(found.key).or_insert_with(|| found.clone());
             if age(&found) > age(known) {

@@ -324,7 +324,8 @@ impl Store for SledStore {
         let mut records: Vec<MemoryRecord> = Vec::with_capacity(entries.len() / 2);
         for (key, bytes) in &entries {
             if key.len() != codec::COUNTERS_KEY_BYTES {
-                records.push(codec::decode(key, bytes).map_err(|error| self.damage(&error))?);
+                records
+                    .push(codec::decode_memory(key, bytes).map_err(|error| self.damage(&error))?);
                 continue;
             }
             let counters =

@@ -81,7 +81,7 @@ pub(super) fn memory_entries(memories: &[MemoryRecord]) -> Result<Vec<Entry>, Co
     let mut entries = Vec::with_capacity(2 * memories.len());
     for memory in memories {
         let key = memory.key.0.to_be_bytes();
-        entries.push((key.to_vec(), Some(codec::encode(&key, memory)?)));
+        entries.push((key.to_vec(), Some(codec::encode_memory(&key, memory)?)));
         entries.extend(counter_entries(&[memory.counters()])?);
     }
     Ok(entries)

@@ -242,6 +242,7 @@ impl BenchImport {
             unit_count: 0,
             next_unit: UnitId(1),
             deleted: false,
+            unfinished_penalty: None,
         };
         let request =
             RequestRecord { time: Timestamp::default(), fingerprint: 0, outcome: vec![0; 16] };
@@ -340,6 +341,7 @@ async fn upload(
         description: String::new(),
         source_lang: source_lang.clone(),
         target_lang: target_lang.clone(),
+        unfinished_penalty: None,
     };
     client.create_memory(memory).await?;
     Ok(client.import_file(&name, uuid::Uuid::new_v4(), (file, size_bytes)).await?)

@@ -271,6 +271,7 @@ pub(super) fn fill(
         description: String::new(),
         source_lang: "ar".parse()?,
         target_lang: "en".parse()?,
+        unfinished_penalty: None,
     };
     engine.create_memory(new, None)?;
     let id = RequestKey(*uuid::Uuid::new_v4().as_bytes());

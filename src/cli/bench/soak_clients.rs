@@ -220,6 +220,7 @@ impl Worker {
             description: String::new(),
             source_lang: "ar".parse()?,
             target_lang: "en".parse()?,
+            unfinished_penalty: None,
         };
         client.create_memory(new).await?;
         self.holds(memory);

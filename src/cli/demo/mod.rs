@@ -95,6 +95,7 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
         description: "news, software and everyday text, written for Dhakira".to_owned(),
         source_lang: "ar".parse()?,
         target_lang: "en".parse()?,
+        unfinished_penalty: None,
     };
     let memory = match client.memory(&name).await {
         Ok(memory) => memory,

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{
     LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord,
+    set_unfinished_penalties, unfinished_penalties,
 };
-use crate::unit::Unit;
+use crate::unit::{Score, Unit};
 
 /// What the file is, and in which version of its layout.
-const MAGIC: &[u8] = b"dhakira backup 2\n";
-/// The first version: no frame of the last kind.
-const MAGIC_V1: &[u8] = b"dhakira backup 1\n";
+const MAGIC: &[u8] = b"dhakira backup 3\n";
+/// Earlier versions: without counted commits; without penalties of memories.
+const MAGIC_EARLIER: [&[u8]; 2] = [b"dhakira backup 1\n", b"dhakira backup 2\n"];
 
 /// A commit of a store; the backup goes from one to another.
 pub type Mark = LogStart;
@@ -40,26 +41,66 @@ pub(super) enum Frame {
     End(Mark),
     /// A commit with what the other kind of frame has no room for. Only in the file: whoever reads gets [`Frame::Commit`].
     Counted(LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Unit>>),
+    /// The same, and the penalties of its memories for unfinished translations, in the order of the memories.
+    PenalizedCommit(
+        LogRecord,
+        Vec<MemoryCounters>,
+        Vec<MemoryKey>,
+        Vec<Option<Score>>,
+        Vec<Option<Unit>>,
+    ),
+    /// [`Frame::Memories`] with their penalties. Only in the file, too.
+    PenalizedMemories(Vec<MemoryRecord>, Vec<Option<Score>>),
 }
 
 impl Frame {
     /// As it is written.
     fn to_file(&self) -> Cow<'_, Self> {
-        let Self::Commit(record, units) = self else { return Cow::Borrowed(self) };
-        let (counters, collected) = match &record.effects {
-            Some(effects) if !(effects.counters.is_empty() && effects.collected.is_empty()) => {
-                (effects.counters.clone(), effects.collected.clone())
+        match self {
+            Self::Memories(memories) => {
+                let penalties = unfinished_penalties(memories);
+                if penalties.is_empty() {
+                    return Cow::Borrowed(self);
+                }
+                Cow::Owned(Self::PenalizedMemories(memories.clone(), penalties))
             }
-            _ => return Cow::Borrowed(self),
-        };
-        Cow::Owned(Self::Counted(record.clone(), counters, collected, units.clone()))
+            Self::Commit(record, units) => {
+                let Some(effects) = &record.effects else { return Cow::Borrowed(self) };
+                let penalties = unfinished_penalties(&effects.memories);
+                let counted = !(effects.counters.is_empty() && effects.collected.is_empty());
+                if penalties.is_empty() && !counted {
+                    return Cow::Borrowed(self);
+                }
+                let (record, units) = (record.clone(), units.clone());
+                let (counters, collected) = (effects.counters.clone(), effects.collected.clone());
+                Cow::Owned(if penalties.is_empty() {
+                    Self::Counted(record, counters, collected, units)
+                } else {
+                    Self::PenalizedCommit(record, counters, collected, penalties, units)
+                })
+            }
+            _ => Cow::Borrowed(self),
+        }
     }
 
     /// As it was before it was written.
     fn into_read(self) -> Self {
-        let Self::Counted(mut record, counters, collected, units) = self else { return self };
+        let (mut record, counters, collected, penalties, units) = match self {
+            Self::Counted(record, counters, collected, units) => {
+                (record, counters, collected, Vec::new(), units)
+            }
+            Self::PenalizedCommit(record, counters, collected, penalties, units) => {
+                (record, counters, collected, penalties, units)
+            }
+            Self::PenalizedMemories(mut memories, penalties) => {
+                set_unfinished_penalties(&mut memories, penalties);
+                return Self::Memories(memories);
+            }
+            other => return other,
+        };
         if let Some(effects) = &mut record.effects {
             (effects.counters, effects.collected) = (counters, collected);
+            set_unfinished_penalties(&mut effects.memories, penalties);
         }
         Self::Commit(record, units)
     }
@@ -111,7 +152,7 @@ impl<R: Read> PartReader<R> {
     pub(super) fn new(mut input: R) -> io::Result<Self> {
         let mut magic = [0; MAGIC.len()];
         input.read_exact(&mut magic)?;
-        if magic != MAGIC && magic != MAGIC_V1 {
+        if magic != MAGIC && !MAGIC_EARLIER.contains(&&magic[..]) {
             return Err(unreadable(
                 "it is no part of a backup, or of a version that this program does not know",
             ));

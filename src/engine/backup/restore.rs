@@ -238,8 +238,12 @@ fn build(
     part: &Part,
 ) -> Result<(), BackupError> {
     match frame {
-        // Counted commits are read as commits.
-        Frame::Begin(_) | Frame::End(_) | Frame::Counted(..) => {}
+        // The last three are read as commits and memories.
+        Frame::Begin(_)
+        | Frame::End(_)
+        | Frame::Counted(..)
+        | Frame::PenalizedCommit(..)
+        | Frame::PenalizedMemories(..) => {}
         Frame::Memories(memories) => builder.put_memories(&memories)?,
         Frame::Units(memory, units) => builder.put_units(memory, &units)?,
         Frame::Requests(requests) => {
