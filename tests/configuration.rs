@@ -206,3 +206,72 @@ fn logs_are_lines_of_json_when_asked() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// The manifest of a backup as a version wrote it that recorded nothing of tokens.
+fn forget_tokens(backup: &Path) {
+    let manifest = backup.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let (json, _) = text.trim_end().rsplit_once('\n').unwrap();
+    let lines = json.lines().filter(|line| !line.contains("tokens_required"));
+    let json = lines.collect::<Vec<_>>().join("\n");
+    let checksum = xxhash_rust::xxh3::xxh3_64(json.as_bytes());
+    std::fs::write(&manifest, format!("{json}\nxxh3 {checksum:016x}\n")).unwrap();
+}
+
+#[test]
+fn restored_memories_ask_for_tokens_where_the_original_did() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("dhakira-data");
+    let run = |arguments: &[&str]| {
+        let output = run(directory.path(), arguments, &[]);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        output
+    };
+    let restore = |backup: &str, to: &str| {
+        let output = run(&["restore", backup, "--data", to, "--json"]);
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let said = text(&output.stderr);
+        (line["tokens_required"].as_bool(), said, directory.path().join(to))
+    };
+    let refused = |data: &Path| {
+        let said = Process::try_start_with(data, &[]).err().expect("it started");
+        assert!(said.contains("dhakira tokens create"), "{said}");
+    };
+
+    // Without tokens: as open as before.
+    run(&["memories", "create", "m"]);
+    run(&["backup", "saved"]);
+    let (required, _, restored) = restore("saved", "open");
+    assert_eq!(required, Some(false));
+    drop(Process::start(&restored));
+    // Tokens came, and no commit since: the backup knows all the same.
+    let made = run(&["tokens", "create", "anna", "--grant", "admin:*"]);
+    let token = text(&made.stdout).trim().to_owned();
+    let nothing = run(&["backup", "saved"]);
+    assert!(text(&nothing.stderr).contains("nothing new"));
+    let (required, said, restored) = restore("saved", "guarded");
+    assert_eq!(required, Some(true));
+    assert!(said.contains("dhakira tokens create"), "{said}");
+    refused(&restored);
+    let data_of = restored.to_string_lossy();
+    run(&["tokens", "create", "bert", "--grant", "admin:*", "--data", &data_of]);
+    drop(Process::start(&restored));
+    // Over a server, which asked for a token.
+    let process = Process::start(&data);
+    run(&["backup", "over-server", "--server", &process.url, "--token", &token]);
+    drop(process);
+    let (required, _, restored) = restore("over-server", "from-server");
+    assert_eq!(required, Some(true));
+    refused(&restored);
+    // A backup that says nothing of tokens.
+    forget_tokens(&directory.path().join("over-server"));
+    let (required, said, restored) = restore("over-server", "unknown");
+    assert_eq!(required, None);
+    assert!(said.contains("does not say"), "{said}");
+    drop(Process::start(&restored));
+    // The tokens were given up.
+    std::fs::remove_file(data.join("access/tokens.json")).unwrap();
+    run(&["serve", "--without-tokens", "--until-stdin-ends", "--listen", "127.0.0.1:0"]);
+    run(&["backup", "saved"]);
+    assert_eq!(restore("saved", "open-again").0, Some(false));
+}

@@ -6,8 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::engine::backup::{BackupDirectory, NewPart, PartSummary};
+use crate::server::{TokenFile, TokenMark};
+use crate::service::client::BackupInfo;
 
 use super::Outcome;
+use super::access_tokens::tokens_path;
 use super::backend::{Missing, Where};
 use super::output::{WorkBar, grouped, json_line};
 
@@ -15,7 +18,7 @@ use super::output::{WorkBar, grouped, json_line};
 ///
 /// The first time everything is saved, afterwards what was committed since, each commit with its units as they were then: `restore`
 /// gives back any commit or moment from the end of the first part on. Others may write meanwhile. Where the commit log does not go
-/// back to the last backup any more, everything is saved again.
+/// back to the last backup any more, everything is saved again. Access tokens are not saved, only whether they are in use.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
     #[command(flatten)]
@@ -59,13 +62,22 @@ impl Backup {
             result = client.backup((true, None), &mut part, &mut tell).await;
         }
         drop(bar);
-        let summary = match result {
-            Ok(summary) => summary,
+        let BackupInfo { part: summary, tokens_required } = match result {
+            Ok(info) => info,
             Err(error) => {
                 part.discard();
                 return Err(error.into());
             }
         };
+        let tokens_required = if client.is_local() {
+            let data = &self.place.data;
+            Some(TokenMark::of(data).is_set(&TokenFile::new(tokens_path(data))))
+        } else {
+            tokens_required
+        };
+        if let Some(tokens_required) = tokens_required {
+            backup.record_access(tokens_required)?;
+        }
         if !summary.full && summary.commits == 0 {
             part.discard();
             note!("dhakira: nothing new since commit {}", summary.through.sequence.0);

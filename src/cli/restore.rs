@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use crate::engine::backup::{Target, restore};
+use crate::engine::backup::{Restored, Target, restore};
 use crate::store::Sequence;
 use crate::unit::Timestamp;
 
@@ -15,7 +15,8 @@ use super::output::{WorkBar, grouped, json_line};
 
 /// Make a data directory from a backup, as it was at a commit or a moment.
 ///
-/// The directory must be new or empty: a store is never restored over another one. It appears under its name when it is whole.
+/// The directory must be new or empty: a store is never restored over another one. It appears under its name when it is whole. Access
+/// tokens are not in a backup: where they were in use, `dhakira serve` asks for new ones.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     /// The backup directory.
@@ -40,6 +41,7 @@ struct Line {
     last_commit: u64,
     commit_time: String,
     units: u64,
+    tokens_required: Option<bool>,
 }
 
 impl Restore {
@@ -63,7 +65,8 @@ impl Restore {
         let time = jiff::Timestamp::from_microsecond(restored.mark.time.micros)?.to_string();
         if self.json {
             let last_commit = restored.mark.sequence.0;
-            json_line(&Line { last_commit, commit_time: time, units: restored.units })?;
+            let Restored { units, tokens_required, .. } = restored;
+            json_line(&Line { last_commit, commit_time: time, units, tokens_required })?;
         } else {
             say!(
                 "{}: restored to commit {} of {time}: {} units",
@@ -71,6 +74,17 @@ impl Restore {
                 restored.mark.sequence.0,
                 grouped(restored.units)
             )?;
+        }
+        let data = data.display();
+        match restored.tokens_required {
+            Some(true) => note!(
+                "dhakira: calls to these memories needed tokens, which are not in a backup: before you serve them, make one with \
+                 `dhakira tokens create NAME --grant admin:* --data {data}`, or copy the old file to {data}/access/tokens.json"
+            ),
+            Some(false) => {}
+            None => note!(
+                "dhakira: the backup does not say whether calls needed tokens; if they did, make one before you serve {data}"
+            ),
         }
         Ok(Outcome::Done)
     }

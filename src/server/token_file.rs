@@ -14,7 +14,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{TOKEN_NAME_BYTES_MAX, TOKENS_MAX};
-use crate::service::access::Grants;
+use crate::service::access::{Grants, TOKENS_REQUIRED_FILE};
 
 /// What a token begins with, so that people and scanners know it when they see it.
 pub(super) const PREFIX: &str = "dhk_";
@@ -64,7 +64,7 @@ pub struct TokenMark {
 impl TokenMark {
     /// The mark of a data directory.
     pub fn of(data: &Path) -> Self {
-        Self { path: data.join("tokens-required") }
+        Self { path: data.join(TOKENS_REQUIRED_FILE) }
     }
 
     /// Sets it. Blocks.

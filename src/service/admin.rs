@@ -10,6 +10,7 @@ use crate::engine::{Finding, Severity};
 use crate::limits::{BACKUP_CHUNK_BYTES, LOG_RETENTION_DAYS};
 use crate::store::Sequence;
 
+use super::access::Visible;
 use super::alignment_streams::{send, tell};
 use super::convert::{signed, timestamp, timestamp_to_wire};
 use super::proto::admin_service_server::AdminService;
@@ -35,6 +36,8 @@ impl AdminService for Api {
         &self,
         request: Request<BackupStoreRequest>,
     ) -> Result<Response<Self::BackupStoreStream>, Status> {
+        // What a caller may see is noted by the layer that asks for tokens.
+        let tokens_required = request.extensions().get::<Visible>().is_some();
         let BackupStoreRequest { after, full } = request.into_inner();
         let after = after.map(mark).transpose()?;
         let answers = self.long_call(move |engine, cancel, answers| {
@@ -43,7 +46,8 @@ impl AdminService for Api {
             let mut out = Chunks { answers, waiting: Vec::new() };
             let summary = engine.backup((full, after), &mut out, cancel, &told);
             let summary = summary.map_err(status::from_engine)?;
-            send(answers, answer(BackupMessage::Summary(summary_to_wire(summary))));
+            let summary = summary_to_wire(summary, tokens_required);
+            send(answers, answer(BackupMessage::Summary(summary)));
             Ok(())
         })?;
         Ok(Response::new(answers))
@@ -149,13 +153,14 @@ pub(super) fn mark_to_wire(mark: Mark) -> CommitMark {
     }
 }
 
-fn summary_to_wire(summary: PartSummary) -> BackupSummary {
+fn summary_to_wire(summary: PartSummary, tokens_required: bool) -> BackupSummary {
     BackupSummary {
         full: summary.full,
         after: Some(mark_to_wire(summary.after)),
         through: Some(mark_to_wire(summary.through)),
         units: signed(summary.units),
         commits: signed(summary.commits),
+        tokens_required: Some(tokens_required),
     }
 }
 

@@ -16,6 +16,15 @@ use super::proto::verify_store_response::Message as VerifyMessage;
 use super::proto::{BackupStoreRequest, CompactStoreRequest, FindingSeverity, VerifyStoreRequest};
 use super::status;
 
+/// A part of a backup that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackupInfo {
+    /// What it holds.
+    pub part: PartSummary,
+    /// Whether calls to the server need a token; `None` where it does not say. Of services in this process always `false`.
+    pub tokens_required: Option<bool>,
+}
+
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CompactInfo {
@@ -35,7 +44,7 @@ impl Client {
         (full, after): (bool, Option<Mark>),
         out: &mut impl Write,
         told: &mut dyn FnMut(f64),
-    ) -> Result<PartSummary, ClientError> {
+    ) -> Result<BackupInfo, ClientError> {
         let request = BackupStoreRequest { after: after.map(mark_to_wire), full };
         let mut answers = self.admin.backup_store(request).await?.into_inner();
         let mut summary = None;
@@ -45,7 +54,10 @@ impl Client {
                 Some(BackupMessage::Content(bytes)) => out
                     .write_all(&bytes)
                     .map_err(|error| Status::aborted(format!("writing the backup: {error}")))?,
-                Some(BackupMessage::Summary(it)) => summary = Some(summary_of(it)?),
+                Some(BackupMessage::Summary(it)) => {
+                    let tokens_required = it.tokens_required;
+                    summary = Some(BackupInfo { part: summary_of(it)?, tokens_required });
+                }
                 None => {}
             }
         }

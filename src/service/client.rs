@@ -33,7 +33,7 @@ use super::transport::Transport;
 use super::unit_streams::{Lifetime, export};
 use super::{Api, analysis, concordance, lookups};
 
-pub use super::admin_client::CompactInfo;
+pub use super::admin_client::{BackupInfo, CompactInfo};
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
 pub use super::transport::Credentials;
 pub use super::unit_client::CommitInfo;

@@ -24,7 +24,7 @@ const FORMAT: &str = "dhakira backup 1";
 #[derive(Debug)]
 pub struct BackupDirectory {
     path: PathBuf,
-    parts: Vec<Part>,
+    manifest: Manifest,
     _lock: Option<File>,
 }
 
@@ -51,10 +51,19 @@ pub struct Part {
     pub xxh3: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Manifest {
     format: String,
+    /// Whether calls needed tokens when the backup was last written; absent where the program that wrote it did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens_required: Option<bool>,
     parts: Vec<Part>,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self { format: FORMAT.to_owned(), tokens_required: None, parts: Vec::new() }
+    }
 }
 
 impl BackupDirectory {
@@ -63,8 +72,9 @@ impl BackupDirectory {
     /// # Errors
     /// There is none; its manifest is damaged; I/O.
     pub fn open(path: &Path) -> Result<Self, BackupError> {
-        let parts = read_manifest(path)?.ok_or_else(|| BackupError::NoBackup(path.to_owned()))?;
-        Ok(Self { path: path.to_owned(), parts, _lock: None })
+        let manifest = read_manifest(path)?;
+        let manifest = manifest.ok_or_else(|| BackupError::NoBackup(path.to_owned()))?;
+        Ok(Self { path: path.to_owned(), manifest, _lock: None })
     }
 
     /// Opens a backup to add to it; makes it where there is none.
@@ -84,8 +94,8 @@ impl BackupDirectory {
                 return Err(BackupError::Io { doing: doing(), cause });
             }
         }
-        let parts = read_manifest(path)?;
-        if parts.is_none()
+        let manifest = read_manifest(path)?;
+        if manifest.is_none()
             && let Some(other) =
                 foreign(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?
         {
@@ -93,12 +103,38 @@ impl BackupDirectory {
                 format!("there is no {MANIFEST}, but there is {other}: give an empty directory");
             return Err(BackupError::Damaged { file: path.join(MANIFEST), what });
         }
-        Ok(Self { path: path.to_owned(), parts: parts.unwrap_or_default(), _lock: Some(lock) })
+        let manifest = manifest.unwrap_or_default();
+        Ok(Self { path: path.to_owned(), manifest, _lock: Some(lock) })
     }
 
     /// Its parts, oldest first.
     pub fn parts(&self) -> &[Part] {
-        &self.parts
+        &self.manifest.parts
+    }
+
+    /// Whether calls to the memories needed tokens when it was last written; `None` where that was not recorded.
+    pub fn tokens_required(&self) -> Option<bool> {
+        self.manifest.tokens_required
+    }
+
+    /// Records whether calls to the memories need tokens now.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn record_access(&mut self, tokens_required: bool) -> Result<(), BackupError> {
+        let tokens_required = Some(tokens_required);
+        if tokens_required == self.manifest.tokens_required {
+            return Ok(());
+        }
+        let manifest = Manifest { tokens_required, ..self.manifest.clone() };
+        // Without a part there is no backup yet: the first part brings it along.
+        if !manifest.parts.is_empty() {
+            let doing = format!("writing {}", self.path.join(MANIFEST).display());
+            write_manifest(&self.path, &manifest)
+                .map_err(|cause| BackupError::Io { doing, cause })?;
+        }
+        self.manifest = manifest;
+        Ok(())
     }
 
     /// Where it lies.
@@ -108,7 +144,7 @@ impl BackupDirectory {
 
     /// The mark that the next part goes on from; `None` when there is nothing yet.
     pub fn last(&self) -> Option<Mark> {
-        self.parts.last().map(|part| part.through)
+        self.parts().last().map(|part| part.through)
     }
 
     /// Begins a part. It counts when it is [added](Self::add).
@@ -129,7 +165,7 @@ impl BackupDirectory {
     /// # Errors
     /// It does not go on from the last one; I/O.
     pub fn add(&mut self, new: NewPart, summary: PartSummary) -> Result<&Part, BackupError> {
-        let number = self.parts.len() + 1;
+        let number = self.parts().len() + 1;
         let kind = if summary.full { "full" } else { "commits" };
         let name = format!("{number:06}-{kind}-{}.part", summary.through.sequence.0);
         if !summary.full && self.last() != Some(summary.after) {
@@ -149,17 +185,17 @@ impl BackupDirectory {
             bytes,
             xxh3: format!("{checksum:016x}"),
         };
-        let mut parts = self.parts.clone();
-        parts.push(part);
+        let mut manifest = self.manifest.clone();
+        manifest.parts.push(part);
         let store = || {
             new.out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
             fs::rename(&temporary, self.path.join(&name))?;
             File::open(&self.path)?.sync_all()?;
-            write_manifest(&self.path, &parts)
+            write_manifest(&self.path, &manifest)
         };
         store().map_err(|cause| BackupError::Io { doing, cause })?;
-        self.parts = parts;
-        self.parts.last().ok_or_else(|| BackupError::NoBackup(self.path.clone()))
+        self.manifest = manifest;
+        self.parts().last().ok_or_else(|| BackupError::NoBackup(self.path.clone()))
     }
 
     /// Opens a part after comparing its length and checksum with the manifest.
@@ -240,7 +276,7 @@ fn foreign(path: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-fn read_manifest(path: &Path) -> Result<Option<Vec<Part>>, BackupError> {
+fn read_manifest(path: &Path) -> Result<Option<Manifest>, BackupError> {
     let file = path.join(MANIFEST);
     let text = match fs::read(&file) {
         Ok(text) => text,
@@ -254,8 +290,7 @@ fn read_manifest(path: &Path) -> Result<Option<Vec<Part>>, BackupError> {
         .map_err(|what| BackupError::Damaged { file, what: what.to_owned() })
 }
 
-/// The parts that a manifest names.
-fn parse_manifest(bytes: &[u8]) -> Result<Vec<Part>, &'static str> {
+fn parse_manifest(bytes: &[u8]) -> Result<Manifest, &'static str> {
     let text = str::from_utf8(bytes).map_err(|_| "it is not text")?;
     let (json, checksum) =
         text.trim_end().rsplit_once('\n').ok_or("it has no line with a checksum")?;
@@ -266,12 +301,11 @@ fn parse_manifest(bytes: &[u8]) -> Result<Vec<Part>, &'static str> {
     if manifest.format != FORMAT {
         return Err("it is of a version that this program does not know; use a newer one");
     }
-    Ok(manifest.parts)
+    Ok(manifest)
 }
 
-fn write_manifest(path: &Path, parts: &[Part]) -> io::Result<()> {
-    let manifest = Manifest { format: FORMAT.to_owned(), parts: parts.to_vec() };
-    let json = serde_json::to_string_pretty(&manifest)?;
+fn write_manifest(path: &Path, manifest: &Manifest) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(manifest)?;
     let temporary = path.join(format!("{MANIFEST}.new"));
     let mut file = private::create_file(&temporary)?;
     write!(file, "{json}\n{}\n", checksum_line(&json))?;

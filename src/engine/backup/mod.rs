@@ -25,7 +25,7 @@ use part::{Begin, Frame, PartWriter};
 
 pub use directory::{BackupDirectory, NewPart, Part};
 pub use part::{Mark, read_any};
-pub use restore::{Checked, Restored, Target, restore, verify};
+pub use restore::{Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify};
 
 /// What a part of a backup holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 //! commit as it was made then, which leads to the same running checksum or is refused.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::{
     ChangeKind, Commit, LogRecord, Sequence, SledStore, Store as _, StoreBuilder, UnitWrite,
+    private,
 };
 use crate::unit::{Timestamp, Unit};
 
@@ -33,6 +34,8 @@ pub struct Restored {
     pub mark: Mark,
     /// Units of all memories.
     pub units: u64,
+    /// Whether calls to the memories needed tokens when the backup was last written; `None` where that was not recorded.
+    pub tokens_required: Option<bool>,
 }
 
 /// What a look through a backup saw.
@@ -51,6 +54,8 @@ pub struct Checked {
     pub reach: Option<(Mark, Mark)>,
 }
 
+/// A file in a data directory which says that calls to its memories need a token, so that losing the file of tokens opens nothing.
+pub const TOKENS_REQUIRED_FILE: &str = "tokens-required";
 /// Commits that share one fsync while restoring.
 const COMMITS_AT_ONCE: usize = 64;
 
@@ -83,6 +88,10 @@ pub fn restore(
         // What is left is deleted by the next restore.
         let _ = fs::remove_dir_all(&making);
     })?;
+    if backup.tokens_required() == Some(true) {
+        let mark = making.join(TOKENS_REQUIRED_FILE);
+        require_tokens(&mark).map_err(io("writing", &mark))?;
+    }
     fs::rename(&making, data).map_err(io("moving the restored store to", data))?;
     let parent = data.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     if let Some(parent) = parent {
@@ -90,6 +99,14 @@ pub fn restore(
         synced.map_err(io("syncing", &parent))?;
     }
     Ok(restored)
+}
+
+/// Leaves the mark that keeps a server from opening to everybody memories that were not open before.
+fn require_tokens(mark: &Path) -> io::Result<()> {
+    let mut file = private::create_file(mark)?;
+    writeln!(file, "Calls to these memories needed a token when the backup was made.")?;
+    file.sync_all()?;
+    mark.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 /// Reads a backup from end to end: every checksum, every record, and that each part goes on from the one before.
@@ -227,7 +244,8 @@ fn replay(
     let live = |store: &SledStore| store.memories();
     let records = live(&replaying.store)?;
     let units = records.iter().filter(|it| !it.deleted).map(|it| it.unit_count).sum();
-    Ok(Restored { mark: replaying.at, units })
+    let tokens_required = backup.tokens_required();
+    Ok(Restored { mark: replaying.at, units, tokens_required })
 }
 
 /// Writes a frame of a part with everything.
