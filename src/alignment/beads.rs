@@ -17,7 +17,7 @@ use super::words::{RowWords, Words};
 use super::{Cancelled, Stop};
 
 /// Lengths so far off are not looked at further, in standard deviations.
-const DEVIATION_MAX: f32 = 3.5;
+const DEVIATION_MAX: f32 = 3.0;
 /// Rows whose words are compared at once, by one thread.
 pub(super) const ROWS_AT_ONCE: usize = 32;
 

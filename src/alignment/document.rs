@@ -10,6 +10,7 @@ use crate::limits::MEETINGS_MAX;
 
 use super::band::Band;
 use super::beads::{Model, Scores};
+use super::confidence::Calibration;
 use super::decode::decode;
 use super::kinds::Priors;
 use super::lengths::Lengths;
@@ -73,7 +74,12 @@ pub fn align_document(
     }
     let path = passes.run(&band, &pairs)?;
     progress(1.0);
-    Ok(path.iter().map(Bead::new).collect())
+    let calibration = Calibration::new(source);
+    let bead = |&(link, probability): &(Link, f32)| {
+        let tokens = source.tokens_of(link.source).len() + target.tokens_of(link.target).len();
+        Bead::new(link, calibration.confidence(link, tokens, probability))
+    };
+    Ok(path.iter().map(bead).collect())
 }
 
 /// What the passes over a document find out about it.
@@ -143,26 +149,12 @@ impl<'a> Passes<'a> {
     }
 }
 
-/// The probabilities of the model are too sure of themselves: words of a bead do not come independently. Fitted on the
-/// development documents, families of documents weighted by the root of their size: a shift of the log odds, a factor of
-/// them, which count for nothing beyond [`LOG_ODDS_MAX`], and a shift for beads with one side.
-const CALIBRATION: (f32, f32, f32) = (-0.29, 0.387, 0.736);
-const LOG_ODDS_MAX: f32 = 8.0;
-
-fn calibrated(probability: f32, has_both: bool) -> f32 {
-    let probability = probability.clamp(1e-6, 1.0 - 1e-6);
-    let log_odds = (probability / (1.0 - probability)).ln().clamp(-LOG_ODDS_MAX, LOG_ODDS_MAX);
-    let (shift, factor, one_sided) = CALIBRATION;
-    let shift = if has_both { shift } else { shift + one_sided };
-    1.0 / (1.0 + (-shift - factor * log_odds).exp())
-}
-
 impl Bead {
-    fn new(&(link, probability): &(Link, f32)) -> Self {
+    fn new(link: Link, confidence: f32) -> Self {
         Self {
             source: link.source.0..link.source.0 + link.source.1,
             target: link.target.0..link.target.0 + link.target.1,
-            confidence: calibrated(probability, link.has_both()),
+            confidence,
         }
     }
 }

@@ -8,6 +8,7 @@
 use super::kinds::KINDS;
 use super::search::Posteriors;
 use super::side::Side;
+use super::speech::Speeches;
 
 /// What stands at the end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,7 @@ pub(super) struct Marks {
     shares: [[f32; MARKS]; 2],
     copied: f32,
     breaks: [f32; 2],
+    speeches: Speeches,
     /// Logarithms: of a pair of marks at the end of a bead, and of all marks up to a sentence inside of a bead.
     ends: [[f32; MARKS]; MARKS],
     inside: [Vec<f32>; 2],
@@ -95,6 +97,7 @@ impl Marks {
             shares,
             copied: COPIED,
             breaks: [BREAKS; 2],
+            speeches: Speeches::new(source, target),
             ends: Default::default(),
             inside: Default::default(),
         };
@@ -133,6 +136,7 @@ impl Marks {
         self.ends[self.sides[0][here] as usize][self.sides[1][there] as usize]
             + (self.inside[0][here] - self.inside[0][i])
             + (self.inside[1][there] - self.inside[1][j])
+            + self.speeches.score((i, n), (j, m))
     }
 
     /// Fits what belongs to the document to the probabilities of beads: one step of expectation and maximisation.
@@ -156,6 +160,7 @@ impl Marks {
         self.copied = (copied / ends).min(PART_MAX);
         self.breaks = breaks.map(|(broken, all)| (broken / all).min(PART_MAX));
         self.set_scores();
+        self.speeches.refit(posteriors);
     }
 }
 

@@ -130,6 +130,14 @@ impl Posteriors {
         rows.flat_map(|i| self.beads_of(i).map(move |(j, kind, it)| (i, j, kind, it)))
     }
 
+    /// Their last source and target sentences, with their probabilities.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (usize, usize, f32)> {
+        self.beads().map(|(i, j, kind, probability)| {
+            let (n, m) = KINDS[kind];
+            (i + n - 1, j + m - 1, probability)
+        })
+    }
+
     /// Those that begin in a row: target sentence, number of the kind, and probability.
     pub(super) fn beads_of(&self, i: usize) -> impl Iterator<Item = (usize, usize, f32)> {
         self.rows[i].iter().map(|&(j, kind, it)| (j as usize, usize::from(kind), it))

@@ -13,6 +13,7 @@ use super::clitics::{Vocabulary, split, write_word};
 use super::marks::Mark;
 use super::names::Skeleton;
 use super::numerals::Numerals;
+use super::speech::Speech;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
 const TOKENS_MAX: usize = 1_000;
@@ -41,6 +42,7 @@ pub(super) struct Sentence {
     pub(super) mark: Mark,
     /// Whether its first letter is a small one, where the script has such.
     pub(super) begins_small: bool,
+    pub(super) speech: Speech,
     tokens: (u32, u32),
 }
 
@@ -91,7 +93,8 @@ impl Side {
             let mark = Mark::at_end(sentence);
             let first = sentence.chars().find(|it| it.is_alphanumeric());
             let begins_small = first.is_some_and(char::is_lowercase);
-            side.sentences.push(Sentence { letters, mark, begins_small, tokens });
+            let speech = Speech::of(sentence);
+            side.sentences.push(Sentence { letters, mark, begins_small, speech, tokens });
         }
         side
     }

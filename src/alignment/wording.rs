@@ -14,7 +14,7 @@ const SHARES_BEADS: f32 = 10.0;
 /// Least share of a level.
 const SHARE_MIN: f32 = 1e-6;
 /// What words count for beside lengths: two directions are added, and words of a sentence do not come independently.
-const LEXICAL_WEIGHT: f32 = 0.38;
+const LEXICAL_WEIGHT: f32 = 0.4;
 
 /// Logarithms of how much likelier the words of a bead are together than by chance, by level.
 pub(super) type Evidence = [f32; LEVELS.len()];
