@@ -27,7 +27,7 @@ const TEH: char = '\u{62a}';
 const CONJUNCTIONS: [&str; 3] = ["", AND, THEN];
 const PREPOSITIONS: [&str; 5] = ["", BY, TO, LIKE, WILL];
 /// Pronouns: her, them, both of them, them (of women), us, you, him.
-const PRONOUNS: [&str; 7] = [
+pub(super) const PRONOUNS: [&str; 7] = [
     "\u{647}\u{627}",
     "\u{647}\u{645}",
     "\u{647}\u{645}\u{627}",

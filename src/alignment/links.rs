@@ -12,7 +12,7 @@ use super::hmm::{Jumps, Lattice};
 use super::lexicon::Lexicon;
 use super::pairs::{Counts, Direction, Pairs};
 use super::side::Side;
-use super::{Cancelled, Stop};
+use super::{Cancelled, Stop, definite, pronouns};
 
 /// Words that stand for each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +44,7 @@ pub fn link_words(
     lexicons: &[&Lexicon],
     stop: Stop<'_>,
 ) -> Result<Vec<WordLink>, Cancelled> {
+    let texts = (source, target);
     let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
     let pairs = Pairs::new(&source, &target, lexicons, &Counts::default(), stop)?;
     // The lexicon that has seen most knows best how words move.
@@ -80,6 +81,8 @@ pub fn link_words(
             links.push(link);
         }
     }
+    definite::attach(texts.0, texts.1, &mut links);
+    pronouns::attach(texts.0, texts.1, &mut links);
     // Pieces of one word may stand for the same word.
     links.sort_by(|a, b| {
         (a.source, a.target).cmp(&(b.source, b.target)).then(b.confidence.total_cmp(&a.confidence))
