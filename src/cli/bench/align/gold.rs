@@ -227,6 +227,13 @@ pub(super) struct LinkedPair {
     pub(super) links: HashSet<(usize, usize)>,
 }
 
+impl LinkedPair {
+    /// Whether one of the words of a link has other links too.
+    pub(super) fn is_of_several(&self, link: (usize, usize)) -> bool {
+        self.links.iter().any(|it| *it != link && (it.0 == link.0 || it.1 == link.1))
+    }
+}
+
 /// Reads lines such as `ar ||| en ||| 0-0 1-2`.
 pub(super) fn linked_pairs(path: &Path) -> anyhow::Result<Vec<LinkedPair>> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;

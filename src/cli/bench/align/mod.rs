@@ -210,7 +210,7 @@ impl BenchAlign {
         lexicons: &[&Lexicon],
     ) -> anyhow::Result<()> {
         let Some(path) = &self.links else { return Ok(()) };
-        let (mut found, mut wanted, mut right) = (0, 0, 0);
+        let (mut found, mut wanted, mut right, mut missed_of_several) = (0, 0, 0, 0);
         for pair in linked_pairs(path)? {
             let source = analyzers.source.analyze(&pair.source);
             let target = analyzers.target.analyze(&pair.target);
@@ -227,10 +227,16 @@ impl BenchAlign {
             found += links.len();
             wanted += pair.links.len();
             right += links.intersection(&pair.links).count();
+            let missed = pair.links.difference(&links);
+            missed_of_several += missed.filter(|it| pair.is_of_several(**it)).count();
         }
         // All links of the gold are sure ones (Och and Ney, Computational Linguistics 29, 2003).
         let error_rate = 1.0 - 2.0 * number(right) / number(found + wanted);
         figures.put(format!("{temperature}_alignment_error_rate"), error_rate);
+        // Part of the errors, false links included.
+        let errors = (wanted - right) + (found - right);
+        let of_several = number(missed_of_several) / number(errors.max(1));
+        figures.put(format!("{temperature}_link_errors_one_to_many"), of_several);
         Ok(())
     }
 
