@@ -37,19 +37,13 @@ pub(super) fn attach(source: &Analysis, target: &Analysis, links: &mut Vec<WordL
     let (at_source, at_target): (At, At) = (|link| link.source, |link| link.target);
     let found = Words::new((source, at_source), (target, at_target), links).found();
     links.retain(|link| found.iter().all(|it| !it.is_article || it.english != link.target));
-    let link = |it: &Found| WordLink {
-        source: it.arabic,
-        target: it.english,
-        confidence: it.confidence,
-    };
+    let link =
+        |it: &Found| WordLink { source: it.arabic, target: it.english, confidence: it.confidence };
     links.extend(found.iter().map(link));
     let found = Words::new((target, at_target), (source, at_source), links).found();
     links.retain(|link| found.iter().all(|it| !it.is_article || it.english != link.source));
-    let link = |it: &Found| WordLink {
-        source: it.english,
-        target: it.arabic,
-        confidence: it.confidence,
-    };
+    let link =
+        |it: &Found| WordLink { source: it.english, target: it.arabic, confidence: it.confidence };
     links.extend(found.iter().map(link));
 }
 
@@ -112,8 +106,8 @@ impl<'a> Words<'a> {
         {
             (arabic, confidence, next) = (noun, sure, next + 1);
         }
-        let is_definite = self.has_article(arabic)
-            || self.is_arabic(arabic) && self.has_article(arabic + 1);
+        let is_definite =
+            self.has_article(arabic) || self.is_arabic(arabic) && self.has_article(arabic + 1);
         let confidence = confidence * CONFIDENCE_KEPT;
         is_definite.then_some(Found { arabic, english: at, confidence, is_article: true })
     }
