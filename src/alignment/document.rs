@@ -76,8 +76,8 @@ pub fn align_document(
     progress(1.0);
     let calibration = Calibration::new(source);
     let bead = |&(link, probability): &(Link, f32)| {
-        let tokens = source.tokens_of(link.source).len() + target.tokens_of(link.target).len();
-        Bead::new(link, calibration.confidence(link, tokens, probability))
+        let letters = source.letters_of(link.source) + target.letters_of(link.target);
+        Bead::new(link, calibration.confidence(link, letters, probability))
     };
     Ok(path.iter().map(bead).collect())
 }

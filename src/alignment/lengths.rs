@@ -17,7 +17,7 @@ const DEVIATION: (f32, f32) = (0.22, 1.1);
 /// and how far it may go.
 const SPREAD: f32 = 0.95;
 const SPREAD_BEADS: f32 = 15.0;
-const SPREAD_RANGE: (f32, f32) = (0.85, 2.0);
+const SPREAD_RANGE: (f32, f32) = (0.7, 2.0);
 /// Standard deviation of the logarithm of sentence lengths: what two sentences have to do with each other by chance.
 const CHANCE_DEVIATION: f32 = 0.6;
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::text::{Analysis, Analyzer, TokenKind, Value};
 
@@ -86,8 +87,7 @@ impl Side {
                 side.tokens.push(number);
             }
             side.add_number(numerals.finish());
-            let rest =
-                sentence[beginning.len()..].chars().filter(|it| it.is_alphanumeric()).count();
+            let rest = sentence[beginning.len()..].chars().filter(|it| is_letter(*it)).count();
             let letters = length_u32(letters_of(&analysis) + rest);
             let tokens = (from, length_u32(side.tokens.len()));
             let mark = Mark::at_end(sentence);
@@ -153,6 +153,11 @@ impl Side {
         &self.tokens[self.first_token(from)..self.first_token(from + count)]
     }
 
+    /// Letters of some sentences: the first one, and how many.
+    pub(super) fn letters_of(&self, (from, count): (usize, usize)) -> usize {
+        self.sentences[from..from + count].iter().map(|it| it.letters as usize).sum()
+    }
+
     /// For each term of all sentences, the place of the one before it that is the same; beyond the end where there is none.
     pub(super) fn earlier(&self) -> Vec<u32> {
         let mut last = vec![u32::MAX; self.terms.len()];
@@ -195,9 +200,14 @@ impl Side {
     }
 }
 
+/// Whether a character is a letter or a digit: vowel marks count as alphabetic in Unicode, but most writers leave them out.
+fn is_letter(character: char) -> bool {
+    character.is_alphanumeric() && !is_combining_mark(character)
+}
+
 /// Letters and digits of a text, without marks.
 pub(super) fn letters_of(analysis: &Analysis) -> usize {
-    analysis.canonical().chars().filter(|it| it.is_alphanumeric()).count()
+    analysis.canonical().chars().filter(|it| is_letter(*it)).count()
 }
 
 /// Arabic names take no article but a few, which Latin script leaves out or joins by a hyphen.

@@ -194,9 +194,12 @@ mod tests {
             let meet = |source: usize, target: usize| {
                 ratios[source][target] * shares[0][source] * shares[1][target]
             };
-            for it in 0..2 {
-                assert!((meet(it, 0) + meet(it, 1) - shares[0][it]).abs() < 1e-6);
-                assert!((meet(0, it) + meet(1, it) - shares[1][it]).abs() < 1e-6);
+            let meets = [[meet(0, 0), meet(0, 1)], [meet(1, 0), meet(1, 1)]];
+            for ((row, of_source), (column, of_target)) in
+                meets.iter().zip(shares[0]).zip([0, 1].into_iter().zip(shares[1]))
+            {
+                assert!((row.iter().sum::<f32>() - of_source).abs() < 1e-6);
+                assert!((meets[0][column] + meets[1][column] - of_target).abs() < 1e-6);
             }
         }
     }
