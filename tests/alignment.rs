@@ -194,20 +194,19 @@ fn real_documents_are_aligned() {
     }
 }
 
-/// A text with six words in ten replaced by other words of the document, as a free translator might leave it.
-fn freely_worded(text: &str, pool: &[&str], seed: &mut usize) -> String {
+/// A text with so many words in ten replaced by other words of the document, as a free translator might leave it.
+fn freely_worded(text: &str, pool: &[&str], replaced: usize, seed: &mut usize) -> String {
     let word = |word| {
         *seed =
             seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let drawn = *seed >> 33;
-        if drawn % 10 < 6 { pool[drawn / 10 % pool.len()] } else { word }
+        if drawn % 10 < replaced { pool[drawn / 10 % pool.len()] } else { word }
     };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-#[test]
-fn free_translations_do_not_fall_apart() {
-    let Some(directory) = shared("data/alignment") else { return };
+/// How well news with so many words in ten replaced is aligned, and how many beads have one side.
+fn align_freely_worded(directory: &Path, replaced: usize) -> (StrictF1, usize) {
     let names = fs::read_to_string(directory.join("dev.txt")).unwrap();
     let (mut score, mut one_sided, mut seed) = (StrictF1::default(), 0, 7);
     for name in names.lines().filter(|name| name.starts_with("ntrex_nat-")) {
@@ -216,14 +215,33 @@ fn free_translations_do_not_fall_apart() {
             (lines(&base.with_extension("ar")), lines(&base.with_extension("en")));
         let pool: Vec<&str> = target.iter().flat_map(|it| it.split(' ')).collect();
         let free: Vec<String> =
-            target.iter().map(|it| freely_worded(it, &pool, &mut seed)).collect();
+            target.iter().map(|it| freely_worded(it, &pool, replaced, &mut seed)).collect();
         let source: Vec<&str> = source.iter().map(String::as_str).collect();
         let beads = align(&source, &free.iter().map(String::as_str).collect::<Vec<_>>());
         one_sided += beads.iter().filter(|it| it.source.is_empty() || it.target.is_empty()).count();
         score.add(&beads, &gold(&base.with_extension("gold")));
     }
-    eprintln!("freely worded: strict F1 {:.4}, {one_sided} one-sided", score.f1());
+    eprintln!("{replaced} words in ten replaced: strict F1 {:.4}", score.f1());
+    (score, one_sided)
+}
+
+#[test]
+fn free_translations_do_not_fall_apart() {
+    let Some(directory) = shared("data/alignment") else { return };
+    let (score, one_sided) = align_freely_worded(&directory, 6);
     assert!(score.f1() > 0.93 && one_sided <= 10, "{} {one_sided}", score.f1());
+}
+
+/// From literal wording to none that is known, words count less and less, and lengths carry on.
+#[test]
+fn quality_falls_smoothly_with_the_freedom_of_the_wording() {
+    let Some(directory) = shared("data/alignment") else { return };
+    let of_share: Vec<f64> =
+        (0..=5).map(|it| align_freely_worded(&directory, 2 * it).0.f1()).collect();
+    for (less, more) in of_share.iter().zip(&of_share[1..]) {
+        assert!(*more > less - 0.05 && *more < less + 0.01, "{of_share:?}");
+    }
+    assert!(of_share[5] > 0.85, "{of_share:?}");
 }
 
 /// A word of so many letters that no lexicon knows and that is not used twice.
