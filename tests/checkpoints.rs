@@ -1,7 +1,7 @@
 //! Does an index that waited in a file answer as one made anew? And is a file that lies never believed?
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use dhakira::engine::{
     Cancel, Engine, Loaded, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
@@ -185,8 +185,14 @@ impl std::io::Write for Lines {
     }
 }
 
+/// Lives as long as the tests do. Beside a single subscriber, a thread that has none decides for all of them that an event which
+/// it comes upon first is of no interest.
+static ANOTHER_SUBSCRIBER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 /// What a start logs, down to a level.
 fn logged(store: &Arc<InMemoryStore>, directory: &Path, level: tracing::Level) -> String {
+    LazyLock::force(&ANOTHER_SUBSCRIBER);
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
