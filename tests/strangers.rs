@@ -314,7 +314,8 @@ async fn floods_without_a_token_shut_nobody_out() {
     let method = "/dhakira.v1.UnitService/BatchCreateUnits";
     call(&channel, method, units.encode_to_vec(), Some(&token)).await.unwrap();
     let compared = std::env::var_os("DHAKIRA_TEST_SERVER").is_some();
-    let rounds = 200;
+    // Of few calls, the last percent is one or two that had bad luck.
+    let rounds = if compared { 1_000 } else { 200 };
     measure(&process.url, &token, rounds).await;
     let idle = measure(&process.url, &token, rounds).await;
     eprintln!("| flood | p50 ms | p99 ms | p99 / p99 idle | refused of {rounds} |");
