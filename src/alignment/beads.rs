@@ -7,17 +7,19 @@
 use rayon::prelude::*;
 
 use super::band::Band;
-use super::kinds::KINDS;
+use super::kinds::{KINDS, Priors};
 use super::lengths::Lengths;
 use super::marks::Marks;
 use super::pairs::Pairs;
-use super::side::Side;
+use super::side::{Side, length_u32};
 use super::wording::Wording;
 use super::words::{RowWords, Words};
 use super::{Cancelled, Stop};
 
 /// Lengths so far off are not looked at further, in standard deviations.
 const DEVIATION_MAX: f32 = 3.0;
+/// Nor are words of beads that lengths, marks and the prior of their kind make less probable than e to this.
+const LOG_PROBABILITY_MIN: f32 = -9.0;
 /// Rows whose words are compared at once, by one thread.
 pub(super) const ROWS_AT_ONCE: usize = 32;
 
@@ -28,6 +30,7 @@ pub(super) struct Model<'a> {
     pub(super) target: &'a Side,
     pub(super) lengths: &'a Lengths,
     pub(super) marks: &'a Marks,
+    pub(super) priors: &'a Priors,
     /// Nothing: words do not count.
     pub(super) words: Option<(&'a Pairs, &'a Wording)>,
 }
@@ -35,7 +38,32 @@ pub(super) struct Model<'a> {
 /// Scores of all beads in a band, without priors.
 #[derive(Debug)]
 pub(super) struct Scores {
-    rows: Vec<Vec<[f32; KINDS.len()]>>,
+    rows: Vec<Row>,
+}
+
+/// Scores of the beads that begin in a row: most kinds cannot be at most cells.
+#[derive(Debug, Default)]
+struct Row {
+    /// Of each cell: where its scores begin, and which kinds have one, a bit for each.
+    cells: Vec<(u32, u32)>,
+    scores: Vec<f32>,
+}
+
+const _: () = assert!(KINDS.len() <= 32, "a bit for each kind");
+
+impl Row {
+    /// Adds the scores of the next cell; an infinite one is of a bead that cannot be.
+    fn push(&mut self, scores: &[f32; KINDS.len()]) {
+        let first = length_u32(self.scores.len());
+        let mut kinds = 0;
+        for (kind, &score) in scores.iter().enumerate() {
+            if score > f32::NEG_INFINITY {
+                kinds |= 1 << kind;
+                self.scores.push(score);
+            }
+        }
+        self.cells.push((first, kinds));
+    }
 }
 
 impl Scores {
@@ -50,7 +78,10 @@ impl Scores {
                 if stop() {
                     return Err(Cancelled);
                 }
-                Ok(band.row(i).map(|j| model.cell(words.as_mut(), (i, j))).collect())
+                let mut row = Row::default();
+                band.row(i).for_each(|j| row.push(&model.cell(words.as_mut(), (i, j))));
+                row.scores.shrink_to_fit();
+                Ok(row)
             };
             rows.map(row).collect::<Result<Vec<_>, _>>()
         };
@@ -59,9 +90,13 @@ impl Scores {
         Ok(Self { rows: rows.into_iter().flatten().collect() })
     }
 
-    /// Of the beads that begin at a cell, by kind; without likelihood for those that leave the documents.
-    pub(super) fn of(&self, band: &Band, i: usize, j: usize) -> &[f32; KINDS.len()] {
-        &self.rows[i][j - band.row(i).start]
+    /// Of the bead of a kind that begins at a cell, if it can be.
+    pub(super) fn of(&self, band: &Band, (i, j): (usize, usize), kind: usize) -> Option<f32> {
+        let row = &self.rows[i];
+        let (first, kinds) = row.cells[j - band.row(i).start];
+        let before = kinds & ((1 << kind) - 1);
+        (kinds & (1 << kind) != 0)
+            .then(|| row.scores[first as usize + before.count_ones() as usize])
     }
 }
 
@@ -72,15 +107,21 @@ impl Model<'_> {
         (i, j): (usize, usize),
     ) -> [f32; KINDS.len()] {
         let mut scores = [f32::NEG_INFINITY; KINDS.len()];
-        for (score, &(n, m)) in scores.iter_mut().zip(&KINDS) {
-            let leaves = i + n > self.source.len() || j + m > self.target.len();
-            if leaves || self.lengths.deviation((i, n), (j, m)).abs() > DEVIATION_MAX {
+        for (kind, &(n, m)) in KINDS.iter().enumerate() {
+            if i + n > self.source.len() || j + m > self.target.len() {
                 continue;
             }
-            *score = self.lengths.score((i, n), (j, m)) + self.marks.score((i, n), (j, m));
+            let Some(of_lengths) = self.lengths.score((i, n), (j, m), DEVIATION_MAX) else {
+                continue;
+            };
+            let mut score = of_lengths + self.marks.score((i, n), (j, m));
             if let (Some(words), Some((_, wording))) = (&mut words, self.words) {
-                *score += wording.score(&words.evidence((i, n), (j, m)));
+                if score + self.priors.kinds[kind] < LOG_PROBABILITY_MIN {
+                    continue;
+                }
+                score += wording.score(&words.evidence((i, n), (j, m)));
             }
+            scores[kind] = score;
         }
         scores
     }

@@ -112,6 +112,7 @@ impl<'a> Passes<'a> {
             target: self.target,
             lengths: &self.lengths,
             marks: &self.marks,
+            priors: &self.priors,
             words,
         }
     }

@@ -92,6 +92,18 @@ pub(super) struct KindCounts {
     pub(super) crossing: f32,
 }
 
+impl KindCounts {
+    pub(super) fn add(&mut self, more: &Self) {
+        let add = |sums: &mut [f32], more: &[f32]| {
+            sums.iter_mut().zip(more).for_each(|(sum, count)| *sum += count);
+        };
+        add(&mut self.kinds, &more.kinds);
+        add(&mut self.gap, &more.gap);
+        add(&mut self.gap_more, &more.gap_more);
+        self.crossing += more.crossing;
+    }
+}
+
 impl Priors {
     /// Of documents of so many sentences, before they have been looked at: if one side has twice as many, its sentences stand
     /// for half of one of the other.

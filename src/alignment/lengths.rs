@@ -94,21 +94,30 @@ impl Lengths {
     }
 
     /// How far the lengths are from what is expected, in standard deviations.
-    pub(super) fn deviation(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
+    fn deviation(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
         let (source, target) = (self.of_source((i, n)), self.of_target((j, m)));
         (target.ln() - source.ln() - self.log_ratio) / (self.spread * spread(source, target))
     }
 
-    /// Logarithm of how much likelier the lengths are of a bead than by chance.
-    pub(super) fn score(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
+    /// Logarithm of how much likelier the lengths are of a bead than by chance; `None` if they are further from what is
+    /// expected than so many standard deviations.
+    pub(super) fn score(
+        &self,
+        (i, n): (usize, usize),
+        (j, m): (usize, usize),
+        deviation_max: f32,
+    ) -> Option<f32> {
         let (source, target) = (self.of_source((i, n)), self.of_target((j, m)));
-        let log = target.ln() - source.ln();
+        let log = (target / source).ln();
         let expected = self.spread * spread(source, target);
+        let as_bead = (log - self.log_ratio) / expected;
+        if as_bead.abs() > deviation_max {
+            return None;
+        }
         let (parts, others) = (n as f32, m as f32);
         let chance = CHANCE_DEVIATION * (1.0 / parts + 1.0 / others).sqrt();
         let by_chance = (log - self.log_chance - (others / parts).ln()) / chance;
-        let as_bead = (log - self.log_ratio) / expected;
-        (chance / expected).ln() - 0.5 * (as_bead * as_bead - by_chance * by_chance)
+        Some((chance / expected).ln() - 0.5 * (as_bead * as_bead - by_chance * by_chance))
     }
 }
 

@@ -4,6 +4,8 @@
 //! A run of sentences that stand on one side only costs more for its first than for each further one, so a cell has three
 //! states: in such a run of source or of target sentences, or not. Knows nothing of words or lengths.
 
+use rayon::prelude::*;
+
 use super::band::Band;
 use super::beads::Scores;
 use super::kinds::{KINDS, KindCounts, Priors, SOURCES_MAX};
@@ -42,6 +44,8 @@ const GAPS: [(usize, usize, (usize, usize)); 5] = [
     (TARGETS, SOURCES, (0, 1)),
     (TARGETS, TARGETS, (0, 1)),
 ];
+/// Rows of which one thread sums up probabilities at once.
+const ROWS_AT_ONCE: usize = 256;
 /// Beads less probable than e to this are left out.
 const LOG_PROBABILITY_MIN: f32 = -9.0;
 
@@ -114,7 +118,7 @@ pub(super) struct Search<'a> {
 }
 
 /// How probable beads are among all paths.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Posteriors {
     /// By row: column, kind and probability, in order of the columns.
     rows: Vec<Vec<(u32, u8, f32)>>,
@@ -124,6 +128,13 @@ pub(super) struct Posteriors {
 }
 
 impl Posteriors {
+    /// Appends the rows that follow.
+    fn append(&mut self, next: Self) {
+        self.rows.extend(next.rows);
+        self.gaps.extend(next.gaps);
+        self.counts.add(&next.counts);
+    }
+
     /// Beads with both sides: source sentence, target sentence, number of the kind, and probability.
     pub(super) fn beads(&self) -> impl Iterator<Item = (usize, usize, usize, f32)> {
         let rows = 0..self.rows.len();
@@ -152,29 +163,48 @@ impl Posteriors {
 impl Search<'_> {
     /// Probabilities of all beads.
     pub(super) fn posteriors(&self) -> Result<Posteriors, Cancelled> {
-        let before = self.forward()?;
-        let after = self.backward()?;
+        let (before, after) = rayon::join(|| self.forward(), || self.backward());
+        let (before, after) = (before?, after?);
         let (n, m) = self.sizes;
         let all = f64::from(before.get(self.band, n, m)[LEAVING]) + before.bases[n];
-        let mut found = Posteriors {
-            rows: vec![Vec::new(); n + 1],
-            gaps: (0..=n).map(|i| vec![[0.0; 2]; self.band.row(i).len()]).collect(),
-            counts: KindCounts::default(),
-        };
-        for i in 0..=n {
-            // By source sentences of the step.
-            #[expect(clippy::cast_possible_truncation)]
-            let shifts: [f32; SOURCES_MAX + 1] = std::array::from_fn(|step| {
-                let to = after.bases.get(i + step).copied().unwrap_or(0.0);
-                (before.bases[i] + to - all) as f32
-            });
-            for j in self.band.row(i) {
-                let cell = before.get(self.band, i, j);
-                self.add_beads(&mut found, &after, (i, j), (cell[LEAVING], &shifts));
-                self.add_gaps(&mut found, &after, (i, j), (cell, &shifts));
+        let some_rows = |first: usize| {
+            let rows = first..(first + ROWS_AT_ONCE).min(n + 1);
+            let mut found = Posteriors::default();
+            for i in rows {
+                self.add_row(&mut found, i, (&before, &after), all);
             }
+            found
+        };
+        let firsts: Vec<usize> = (0..=n).step_by(ROWS_AT_ONCE).collect();
+        let parts: Vec<Posteriors> = firsts.into_par_iter().map(some_rows).collect();
+        let mut found = Posteriors::default();
+        for part in parts {
+            found.append(part);
         }
         Ok(found)
+    }
+
+    /// Adds the next row.
+    fn add_row(
+        &self,
+        found: &mut Posteriors,
+        i: usize,
+        (before, after): (&Cells, &Cells),
+        all: f64,
+    ) {
+        found.rows.push(Vec::new());
+        found.gaps.push(vec![[0.0; 2]; self.band.row(i).len()]);
+        // By source sentences of the step.
+        #[expect(clippy::cast_possible_truncation)]
+        let shifts: [f32; SOURCES_MAX + 1] = std::array::from_fn(|step| {
+            let to = after.bases.get(i + step).copied().unwrap_or(0.0);
+            (before.bases[i] + to - all) as f32
+        });
+        for j in self.band.row(i) {
+            let cell = before.get(self.band, i, j);
+            self.add_beads(found, after, (i, j), (cell[LEAVING], &shifts));
+            self.add_gaps(found, after, (i, j), (cell, &shifts));
+        }
     }
 
     fn add_beads(
@@ -191,7 +221,8 @@ impl Search<'_> {
             if log > LOG_PROBABILITY_MIN {
                 let probability = log.exp().min(1.0);
                 found.counts.kinds[usize::from(kind)] += probability;
-                found.rows[i].push((super::side::length_u32(j), kind, probability));
+                let Some(row) = found.rows.last_mut() else { return };
+                row.push((super::side::length_u32(j), kind, probability));
             }
         }
     }
@@ -209,7 +240,8 @@ impl Search<'_> {
             let log = cell[from] + self.gap(state, from) + to + shifts[n];
             if log > LOG_PROBABILITY_MIN {
                 let probability = log.exp().min(1.0);
-                found.gaps[i][column][state - 1] += probability;
+                let Some(row) = found.gaps.last_mut() else { return };
+                row[column][state - 1] += probability;
                 let counts = &mut found.counts;
                 *match (state, from) {
                     (TARGETS, SOURCES) => &mut counts.crossing,
@@ -235,8 +267,9 @@ impl Search<'_> {
 
     /// The score of a bead, if it can be.
     fn bead_from(&self, i: usize, j: usize, kind: usize) -> Option<f32> {
-        let score = self.band.contains(i, j).then(|| self.scores.of(self.band, i, j)[kind])?;
-        (score > f32::NEG_INFINITY).then_some(score + self.priors.kinds[kind])
+        let score =
+            if self.band.contains(i, j) { self.scores.of(self.band, (i, j), kind) } else { None };
+        Some(score? + self.priors.kinds[kind])
     }
 
     /// Values from the beginning to each cell.
@@ -388,10 +421,16 @@ pub(super) mod tests {
             let band = Band::new(&source, &target, &pairs, &|| false).unwrap();
             let (lengths, marks) = (Lengths::new(&source, &target), Marks::new(&source, &target));
             let words = Some((&pairs, &Wording::default()));
-            let model =
-                Model { source: &source, target: &target, lengths: &lengths, marks: &marks, words };
-            let scores = Scores::new(model, &band, &|| false).unwrap();
             let priors = Priors::new((n, m));
+            let model = Model {
+                source: &source,
+                target: &target,
+                lengths: &lengths,
+                marks: &marks,
+                priors: &priors,
+                words,
+            };
+            let scores = Scores::new(model, &band, &|| false).unwrap();
             let search = Search {
                 sizes: (n, m),
                 band: &band,

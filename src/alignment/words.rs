@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::band::Band;
 use super::beads::ROWS_AT_ONCE;
 use super::kinds::{SOURCES_MAX, TARGETS_MAX};
-use super::pairs::{Direction, Pairs, Weight};
+use super::pairs::{Direction, Pairs};
 use super::search::Link;
 use super::side::{Side, length_u32};
 use super::wording::{Evidence, LEVELS};
@@ -20,7 +20,7 @@ use super::wording::{Evidence, LEVELS};
 /// all: word order is free for the rest. Fitted on the development documents, as is the constant below.
 const PLACE_DECAY: f32 = 6.0;
 const PLACED: f32 = 0.8;
-/// Places that are told apart in a bead.
+/// Places that are told apart in a bead: a power of two.
 const PLACES: usize = 64;
 /// Tokens of evidence for that a bead's words are as well known as those of the document.
 const COVER_TOKENS: f32 = 4.0;
@@ -131,7 +131,65 @@ pub(super) struct RowWords<'a> {
     words: &'a Words<'a>,
     first_row: usize,
     rows: Vec<RowLinks>,
+    source: Known,
+    target: Known,
     sums: Sums,
+}
+
+/// What is known of consecutive tokens of a side: looked up once for the many beads that share them.
+#[derive(Debug)]
+struct Known {
+    /// Number of the first token in the side.
+    first: usize,
+    tokens: Vec<KnownToken>,
+    /// Sums of [`KnownToken::sure`] from the first token on.
+    sure_sums: Vec<f32>,
+    sure_mean: f32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct KnownToken {
+    /// How surely its translations are known, from 0 to 1.
+    sure: f32,
+    /// How rare it is: tokens of running text for each of its term.
+    rarity: f32,
+    /// The token before it of the same term.
+    earlier: u32,
+}
+
+impl Known {
+    /// `direction` leads to this side; of all tokens, those in `range`.
+    fn new(
+        side: &Side,
+        direction: &Direction,
+        earlier: &[u32],
+        range: std::ops::Range<usize>,
+    ) -> Self {
+        let known = |(&term, &earlier): (&u32, &u32)| {
+            let weight = direction.weights[term as usize];
+            KnownToken { sure: weight.sure, rarity: 1.0 / weight.share, earlier }
+        };
+        let terms = &side.all_tokens()[range.clone()];
+        let tokens: Vec<_> = terms.iter().zip(&earlier[range.clone()]).map(known).collect();
+        let mut sum = 0.0;
+        let sums = tokens.iter().map(|token| {
+            sum += token.sure;
+            sum
+        });
+        let sure_sums = std::iter::once(0.0).chain(sums).collect();
+        Self { first: range.start, tokens, sure_sums, sure_mean: direction.sure_mean }
+    }
+
+    /// How well some tokens are known beside those of the whole document, at most 1: where they are not, for example
+    /// because they run together, those of the other side miss their counterparts through no fault of the bead.
+    #[expect(clippy::cast_precision_loss)]
+    fn cover(&self, first: usize, count: usize) -> f32 {
+        let from = first - self.first;
+        let sum = self.sure_sums[from + count] - self.sure_sums[from];
+        let expected = self.sure_mean * count as f32;
+        let prior = self.sure_mean * COVER_TOKENS;
+        if expected > 0.0 { ((sum + prior) / (expected + prior)).min(1.0) } else { 1.0 }
+    }
 }
 
 impl<'a> Words<'a> {
@@ -156,10 +214,19 @@ impl<'a> Words<'a> {
     pub(super) fn rows(&'a self, band: &Band, rows: std::ops::Range<usize>) -> RowWords<'a> {
         let mut chains = Chains::new(self.target);
         let sentences = rows.start..(rows.end + SOURCES_MAX).min(self.source.len());
+        let others = band.row(rows.start).start
+            ..(band.row(rows.end.max(1) - 1).end + TARGETS_MAX).min(self.target.len());
+        let tokens = |side: &Side, sentences: &std::ops::Range<usize>| {
+            side.first_token(sentences.start)..side.first_token(sentences.end)
+        };
+        let (here, there) = (tokens(self.source, &sentences), tokens(self.target, &others));
+        let Pairs { forward, backward } = self.pairs;
         RowWords {
             words: self,
             first_row: rows.start,
             rows: sentences.map(|i| self.links(&mut chains, band, i)).collect(),
+            source: Known::new(self.source, backward, &self.earlier.0, here),
+            target: Known::new(self.target, forward, &self.earlier.1, there),
             sums: Sums::default(),
         }
     }
@@ -236,9 +303,10 @@ impl RowWords<'_> {
     /// How much likelier the words of a bead are than those of two texts that have nothing to do with each other: natural
     /// logarithms, of both directions together, at each level of wording.
     pub(super) fn evidence(&mut self, (i, n): (usize, usize), (j, m): (usize, usize)) -> Evidence {
-        let Words { source, target, pairs, ref earlier } = *self.words;
-        let (source_tokens, target_tokens) = (source.tokens_of((i, n)), target.tokens_of((j, m)));
-        self.sums.clear(source_tokens.len(), target_tokens.len());
+        let Words { source, target, .. } = *self.words;
+        let (first, other_first) = (source.first_token(i), target.first_token(j));
+        let sizes = (source.first_token(i + n) - first, target.first_token(j + m) - other_first);
+        self.sums.clear(sizes.0, sizes.1);
         let weights = &*PLACE_WEIGHTS;
         let mut of_source = &mut *self.sums.source;
         for sentence in i..i + n {
@@ -248,7 +316,9 @@ impl RowWords<'_> {
                 for link in row.of(other) {
                     let here = &mut of_source[usize::from(link.source)];
                     let there = &mut of_target[usize::from(link.target)];
-                    let (at, to) = (usize::from(here.place), usize::from(there.place));
+                    // The masks tell the compiler that places are less than PLACES.
+                    let at = usize::from(here.place) % PLACES;
+                    let to = usize::from(there.place) % PLACES;
                     // Not symmetrical: near an end, fewer places are near.
                     there.add(link.forward, weights[to][at]);
                     if link.backward > 0.0 {
@@ -259,82 +329,87 @@ impl RowWords<'_> {
             }
             of_source = &mut of_source[source.tokens(sentence).len()..];
         }
-        let of_target = Given {
-            tokens: target_tokens,
-            support: &self.sums.target,
-            earlier: &earlier.1,
-            first: target.first_token(j),
-        };
-        let of_source = Given {
-            tokens: source_tokens,
-            support: &self.sums.source,
-            earlier: &earlier.0,
-            first: source.first_token(i),
-        };
-        let covers = (cover(source_tokens, &pairs.backward), cover(target_tokens, &pairs.forward));
-        let of_target = of_target.evidence(&pairs.forward, source_tokens.len(), covers.0);
-        let of_source = of_source.evidence(&pairs.backward, target_tokens.len(), covers.1);
-        std::array::from_fn(|level| of_target[level] + of_source[level])
+        let covers = (self.source.cover(first, sizes.0), self.target.cover(other_first, sizes.1));
+        let mut evidence = LogProducts::default();
+        evidence.add(&self.target, other_first, &self.sums.target, (sizes.0, covers.0));
+        evidence.add(&self.source, first, &self.sums.source, (sizes.1, covers.1));
+        evidence.finish()
     }
 }
 
-/// How well some words are known beside those of the whole document, at most 1: where they are not, for example because
-/// they run together, those of the other side miss their counterparts through no fault of the bead.
-#[expect(clippy::cast_precision_loss)]
-fn cover(tokens: &[u32], known: &Direction) -> f32 {
-    let sum: f32 = tokens.iter().map(|&term| known.weights[term as usize].sure).sum();
-    let expected = known.sure_mean * tokens.len() as f32;
-    let prior = known.sure_mean * COVER_TOKENS;
-    if expected > 0.0 { ((sum + prior) / (expected + prior)).min(1.0) } else { 1.0 }
+/// Levels of wording in whole vector registers; the rest multiply by one.
+const LANES: usize = LEVELS.len().next_multiple_of(2);
+
+/// Logarithms of products of a factor for each token, at each level of wording.
+struct LogProducts {
+    levels: [f64; LANES],
+    products: [f64; LANES],
+    logs: [f64; LANES],
 }
 
-/// What the tokens of one side of a bead are given by the other.
-struct Given<'a> {
-    tokens: &'a [u32],
-    support: &'a [Support],
-    /// Of all tokens of the side, of which `tokens` begin at `first`.
-    earlier: &'a [u32],
-    first: usize,
+impl Default for LogProducts {
+    fn default() -> Self {
+        let level = |lane: usize| LEVELS.get(lane).copied().map_or(0.0, f64::from);
+        Self { levels: std::array::from_fn(level), products: [1.0; LANES], logs: [0.0; LANES] }
+    }
 }
 
-impl Given<'_> {
-    /// How much likelier the tokens are with the other side, of so many tokens, than without it, as logarithms: at each level
-    /// of wording.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-    fn evidence(&self, direction: &Direction, others: usize, cover: f32) -> Evidence {
+impl LogProducts {
+    /// How much likelier the tokens of one side of a bead, from `first` on, are with the other side, of so many tokens and so
+    /// well known, than without it.
+    #[expect(clippy::cast_precision_loss)]
+    fn add(
+        &mut self,
+        known: &Known,
+        first: usize,
+        support: &[Support],
+        (others, cover): (usize, f32),
+    ) {
         let share = 1.0 / (others + 1) as f32;
-        let mut logs = [0.0_f64; LEVELS.len()];
-        let mut places = (self.first..).zip(self.support);
+        let tokens = &known.tokens[first - known.first..][..support.len()];
         // A logarithm for many factors: none of them is beyond 10^±7, and double precision ends at 10^±308.
-        for tokens in self.tokens.chunks(FACTORS) {
-            let mut products = [1.0_f64; LEVELS.len()];
-            for (&token, (at, support)) in tokens.iter().zip(&mut places) {
-                let weight: &Weight = &direction.weights[token as usize];
+        for (tokens, support) in tokens.chunks(FACTORS).zip(support.chunks(FACTORS)) {
+            let mut products = self.products;
+            for (token, support) in tokens.iter().zip(support) {
                 let mut gain = -1.0;
-                if support.tokens > 0 && !self.repeats(at, support.tokens) {
-                    gain += support.capped() * share / weight.share;
+                if support.tokens > 0 && !known.repeats(token, first, support.tokens) {
+                    gain += support.capped() * share * token.rarity;
                 }
-                gain *= weight.sure * cover;
-                for (product, level) in products.iter_mut().zip(LEVELS) {
-                    *product *= f64::from(1.0 + level * gain);
+                let gain = f64::from(gain * token.sure * cover);
+                for (product, level) in products.iter_mut().zip(self.levels) {
+                    *product *= 1.0 + level * gain;
                 }
             }
-            for (log, product) in logs.iter_mut().zip(products) {
-                *log += product.ln();
-            }
+            self.products = products;
+            self.take_logarithms();
         }
-        logs.map(|log| log as f32)
     }
 
-    /// Whether so many tokens of the same term stand before one in the bead: a word of the other side stands for one of this.
-    fn repeats(&self, mut at: usize, most: u16) -> bool {
-        for _ in 0..most {
-            at = self.earlier[at] as usize;
-            if at < self.first || at == END as usize {
+    fn take_logarithms(&mut self) {
+        for (log, product) in self.logs.iter_mut().zip(&mut self.products).take(LEVELS.len()) {
+            *log += product.ln();
+            *product = 1.0;
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation)]
+    fn finish(self) -> Evidence {
+        std::array::from_fn(|level| self.logs[level] as f32)
+    }
+}
+
+impl Known {
+    /// Whether so many tokens of the same term stand before one in a bead that begins at `first`: a word of the other side
+    /// stands for one of this.
+    fn repeats(&self, token: &KnownToken, first: usize, most: u16) -> bool {
+        let mut earlier = token.earlier;
+        for _ in 1..most {
+            if earlier == END || (earlier as usize) < first {
                 return false;
             }
+            earlier = self.tokens[earlier as usize - self.first].earlier;
         }
-        true
+        earlier != END && earlier as usize >= first
     }
 }
 
@@ -361,7 +436,10 @@ mod tests {
             let placed = f64::from(PLACED);
             1.0 - placed + placed * near(to.abs_diff(from)) * PLACES as f64 / all
         };
-        let cover = f64::from(cover(givers, back));
+        let all_tokens = 0..others.all_tokens().len();
+        let known = Known::new(others, back, &others.earlier(), all_tokens);
+        let first = others.first_token(other_sentences.0);
+        let cover = f64::from(known.cover(first, givers.len()));
         let mut sums = [0.0; LEVELS.len()];
         for (at, &token) in tokens.iter().enumerate() {
             let given: Vec<(f64, f64)> = givers
