@@ -4,7 +4,10 @@
 //! decides under no lock because there is one writer. Knows nothing of threads, queues or fsync.
 
 mod import;
+mod memories;
 mod planned;
+mod tidy;
+mod units;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +21,8 @@ use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
 use super::error::EngineError;
 use super::memory::Catalog;
-use super::prepare::Prepared;
 use super::requests::{Idempotency, Outcome, Remembered};
-use super::work::{MemoryPatch, NewMemory, PreparedUpdate, Reply, Work};
+use super::work::{Reply, Work};
 use import::{import_reply, import_state};
 use planned::Planned;
 
@@ -250,200 +252,6 @@ impl<'a> Planner<'a> {
         self.before.entry(key).or_insert(before);
     }
 
-    fn create_memory(&mut self, new: NewMemory, commit: &mut Commit) -> Result<Reply, EngineError> {
-        if self.named(&new.name).is_some() {
-            return Err(EngineError::MemoryExists(new.name));
-        }
-        let key =
-            self.records.last_key_value().map_or(MemoryKey(1), |(key, _)| MemoryKey(key.0 + 1));
-        let record = MemoryRecord {
-            key,
-            name: new.name,
-            display_name: new.display_name,
-            description: new.description,
-            source_lang: new.source_lang,
-            target_lang: new.target_lang,
-            created: self.now,
-            changed: self.now,
-            revision: 1,
-            unit_count: 0,
-            next_unit: UnitId(1),
-            deleted: false,
-            unfinished_penalty: new.unfinished_penalty,
-        };
-        self.put_record(record.clone(), commit);
-        Ok(memory_reply(record))
-    }
-
-    fn update_memory(
-        &mut self,
-        key: MemoryKey,
-        patch: MemoryPatch,
-        expected: Option<u64>,
-        commit: &mut Commit,
-    ) -> Result<Reply, EngineError> {
-        let mut record = self.record(key)?;
-        check_revision(|| record.name.resource(), expected, record.revision)?;
-        if let Some(display_name) = patch.display_name {
-            record.display_name = display_name;
-        }
-        if let Some(description) = patch.description {
-            record.description = description;
-        }
-        if let Some(penalty) = patch.unfinished_penalty {
-            record.unfinished_penalty = penalty;
-        }
-        record.revision += 1;
-        record.changed = self.now;
-        self.put_record(record.clone(), commit);
-        Ok(memory_reply(record))
-    }
-
-    fn delete_memory(
-        &mut self,
-        key: MemoryKey,
-        force: bool,
-        commit: &mut Commit,
-    ) -> Result<Reply, EngineError> {
-        let mut record = self.record(key)?;
-        if record.unit_count > 0 && !force {
-            return Err(EngineError::MemoryNotEmpty(record.name, record.unit_count));
-        }
-        record.deleted = true;
-        record.changed = self.now;
-        // What is left of it is small, and is kept for as long as requests are remembered that may name it.
-        record.display_name.clear();
-        record.description.clear();
-        self.put_record(record, commit);
-        Ok(Reply::of(Outcome::DeletedFrom(key)))
-    }
-
-    fn create_units(
-        &mut self,
-        key: MemoryKey,
-        prepared: Vec<Prepared>,
-        commit: &mut Commit,
-    ) -> Result<Reply, EngineError> {
-        let mut memory = OpenMemory::new(self.record(key)?);
-        for unit in prepared {
-            self.create(&mut memory, unit, commit);
-        }
-        self.close(memory, commit);
-        let units = commit.units.iter().filter_map(UnitWrite::unit).cloned().collect::<Vec<_>>();
-        let versions = units.iter().map(|unit| (unit.id, unit.revision)).collect();
-        Ok(Reply { units, ..Reply::of(Outcome::UnitVersions(key, versions)) })
-    }
-
-    /// Adds a new unit to the plan.
-    fn create(&mut self, memory: &mut OpenMemory, prepared: Prepared, commit: &mut Commit) {
-        let id = memory.record.next_unit;
-        memory.record.next_unit = UnitId(id.0 + 1);
-        memory.record.unit_count += 1;
-        let unit = self.put(memory, id, 1, None, prepared);
-        commit.units.push(UnitWrite::Create(memory.record.key, unit));
-    }
-
-    /// Makes a unit visible to the rest of the plan and to the index.
-    fn put(
-        &mut self,
-        memory: &mut OpenMemory,
-        id: UnitId,
-        revision: u64,
-        created: Option<Timestamp>,
-        prepared: Prepared,
-    ) -> Arc<Unit> {
-        let key = memory.record.key;
-        let identity = prepared.identity();
-        let (content, entry) = prepared.finish((id, revision), created, self.now);
-        memory.changes.push(IndexChange::PutNumbered(entry));
-        let unit = Arc::new(Unit { id, revision, content });
-        let planned = self.by_source.entry((key, identity.source_hash)).or_default();
-        planned.push(identity, Arc::clone(&unit));
-        self.units.insert((key, id), Some(Arc::clone(&unit)));
-        unit
-    }
-
-    fn update_unit(
-        &mut self,
-        key: MemoryKey,
-        id: UnitId,
-        update: Option<Box<PreparedUpdate>>,
-        expected: Option<u64>,
-        commit: &mut Commit,
-    ) -> Result<Reply, EngineError> {
-        let mut memory = OpenMemory::new(self.record(key)?);
-        let name = &memory.record.name;
-        let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
-        check_revision(|| unit_resource(name, id), expected, unit.revision)?;
-        let (revision, created) = (unit.revision + 1, unit.content.created);
-        let Some(update) = update.filter(|update| update.from_revision == unit.revision) else {
-            return Ok(Reply::of(Outcome::Outdated));
-        };
-        let prepared = update.unit.map_err(|fault| {
-            EngineError::invalid(format!("unit.{}", fault.field), fault.message)
-        })?;
-        let unit = self.put(&mut memory, id, revision, created, prepared);
-        commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
-        self.close(memory, commit);
-        let outcome = Outcome::UnitVersions(key, vec![(id, revision)]);
-        Ok(Reply { units: vec![Unit::clone(&unit)], ..Reply::of(outcome) })
-    }
-
-    fn delete_unit(
-        &mut self,
-        key: MemoryKey,
-        id: UnitId,
-        expected: Option<u64>,
-        commit: &mut Commit,
-    ) -> Result<Reply, EngineError> {
-        let mut memory = OpenMemory::new(self.record(key)?);
-        let name = &memory.record.name;
-        let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
-        check_revision(|| unit_resource(name, id), expected, unit.revision)?;
-        memory.record.unit_count -= 1;
-        self.units.insert((key, id), None);
-        memory.changes.push(IndexChange::Remove(id));
-        commit.units.push(UnitWrite::Delete(key, id, unit.revision));
-        self.close(memory, commit);
-        Ok(Reply::of(Outcome::DeletedFrom(key)))
-    }
-
-    /// One step of forgetting: old requests, and units of deleted memories.
-    fn tidy(&mut self, before: Timestamp, commit: &mut Commit) -> Result<Reply, EngineError> {
-        let reply = |more| {
-            let outcome = Outcome::Tidied { more };
-            Ok(Reply::of(outcome))
-        };
-        let doomed = self.records.values().find(|record| record.deleted && record.unit_count > 0);
-        if let Some(mut record) = doomed.cloned() {
-            let units = self.store.page(record.key, None, BATCH_UNITS_MAX)?;
-            record.unit_count = record.unit_count.saturating_sub(units.len() as u64);
-            if units.is_empty() {
-                record.unit_count = 0;
-            }
-            commit.units.extend(units.iter().map(|unit| UnitWrite::Purge(record.key, unit.id)));
-            self.put_counters(record, commit);
-            return reply(true);
-        }
-        self.collect(before, commit);
-        commit.forgotten = self.store.requests_before(before, FORGET_REQUESTS_MAX)?;
-        reply(commit.forgotten.len() == FORGET_REQUESTS_MAX)
-    }
-
-    /// Lets the records go of memories that were deleted before a moment and hold nothing any more. The one with the greatest
-    /// number stays, so that no number is given out twice.
-    fn collect(&mut self, before: Timestamp, commit: &mut Commit) {
-        let newest = self.records.last_key_value().map(|(key, _)| *key);
-        let is_over = |it: &&MemoryRecord| {
-            it.deleted && it.unit_count == 0 && it.changed < before && Some(it.key) != newest
-        };
-        let over = self.records.values().filter(is_over).take(FORGET_REQUESTS_MAX);
-        commit.collected = over.map(|record| record.key).collect();
-        for key in commit.collected.clone() {
-            self.set_record(key, None);
-        }
-    }
-
     fn close(&mut self, memory: OpenMemory, commit: &mut Commit) {
         self.index_updates.push(IndexUpdate { memory: memory.record.key, changes: memory.changes });
         self.put_counters(memory.record, commit);
@@ -462,14 +270,6 @@ impl OpenMemory {
     }
 }
 
-/// Requests forgotten in one commit.
-const FORGET_REQUESTS_MAX: usize = 1_000;
-
-fn memory_reply(record: MemoryRecord) -> Reply {
-    let outcome = Outcome::of_memory(&record);
-    Reply { memory: Some(record), ..Reply::of(outcome) }
-}
-
 fn check_revision(
     what: impl Fn() -> String,
     expected: Option<u64>,
@@ -481,8 +281,4 @@ fn check_revision(
         }
         _ => Ok(()),
     }
-}
-
-fn unit_resource(memory: &MemoryName, id: UnitId) -> String {
-    format!("{}/units/{id}", memory.resource())
 }

@@ -11,30 +11,28 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::engine::{
-    Band, BandCount, CheckAction, ConcordanceSettings, DuplicatePolicy, Import, ImportCounts,
-    LookupSettings, MemoryPatch, NewMemory, QuerySegment, UnitVerdict, Wanted,
-};
+use crate::engine::{CheckAction, DuplicatePolicy, Import, ImportCounts, UnitVerdict, Wanted};
 use crate::limits::{LOAD_PAGE_UNITS, MESSAGE_BYTES_MAX};
 use crate::store::RequestKey;
-use crate::unit::{Lang, MemoryName, Score, Segment, Timestamp, Unit, UnitContent};
+use crate::unit::{MemoryName, Unit, UnitContent};
 
+use super::Api;
 use super::convert;
 use super::imports::{self, Course, Incoming};
 use super::proto;
 use super::proto::admin_service_client::AdminServiceClient;
 use super::proto::alignment_service_client::AlignmentServiceClient;
-use super::proto::analyze_segments_request::Message as AnalyzeMessage;
 use super::proto::import_units_request::Message as ImportMessage;
 use super::proto::lookup_service_client::LookupServiceClient;
 use super::proto::memory_service_client::MemoryServiceClient;
 use super::proto::unit_service_client::UnitServiceClient;
 use super::transport::Transport;
 use super::unit_streams::{Lifetime, export};
-use super::{Api, analysis, concordance, lookups};
 
 pub use super::admin_client::{BackupInfo, CompactInfo};
 pub use super::alignment_client::{AlignReport, LexiconInfo, LinkInfo, SuspectInfo, Told};
+pub use super::lookup_client::{EditInfo, JobReport, MatchInfo, PassageInfo, SubstitutionInfo};
+pub use super::memory_client::MemoryInfo;
 pub use super::transport::Credentials;
 pub use super::unit_client::CommitInfo;
 
@@ -88,27 +86,6 @@ impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         Self::Refused(Box::new(status))
     }
-}
-
-/// A memory as the server shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemoryInfo {
-    /// Its name.
-    pub name: MemoryName,
-    /// What people call it.
-    pub display_name: String,
-    /// What it is for.
-    pub description: String,
-    /// Language of its sources.
-    pub source_lang: Lang,
-    /// Language of its targets.
-    pub target_lang: Lang,
-    /// When it was made.
-    pub created: Timestamp,
-    /// Units it holds.
-    pub unit_count: u64,
-    /// What its matches lose when their translation is unfinished; `None` for the default.
-    pub unfinished_penalty: Option<Score>,
 }
 
 /// What an import says of its batches.
@@ -169,82 +146,15 @@ pub struct RejectedUnit {
     pub message: String,
 }
 
-/// What was put into a target, in code points, end exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SubstitutionInfo {
-    /// In the query.
-    pub query: (usize, usize),
-    /// In the stored source.
-    pub source: (usize, usize),
-    /// In the stored target.
-    pub target: (usize, usize),
-    /// In the adapted target.
-    pub adapted: (usize, usize),
-}
-
-/// A unit in which an expression stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PassageInfo {
-    /// In which memory.
-    pub memory: MemoryName,
-    /// The unit.
-    pub unit: Unit,
-    /// Where, in code points of the text that was searched, end exclusive.
-    pub highlights: Vec<(usize, usize)>,
-}
-
-/// How much of a file is in the memories.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobReport {
-    /// Its name.
-    pub file: String,
-    /// Every band.
-    pub bands: Vec<(Band, BandCount)>,
-}
-
-/// A match as the server shows it. Scores and points in points, 0 to 100.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MatchInfo {
-    /// 0 to 100.
-    pub score: f64,
-    /// `context`, `exact` or `fuzzy`.
-    pub kind: &'static str,
-    /// What lost how many points.
-    pub deductions: Vec<(String, f64)>,
-    /// In which memory.
-    pub memory: MemoryName,
-    /// The unit.
-    pub unit: Unit,
-    /// The differences.
-    pub edits: Vec<EditInfo>,
-    /// The target with the numbers and other placeables of the query; empty when there are none to put in.
-    pub adapted_target: String,
-    /// What was put in.
-    pub substitutions: Vec<SubstitutionInfo>,
-    /// Where words of the target stand for words of the source that the query does not have, in code points.
-    pub to_change: Vec<(usize, usize)>,
-}
-
-/// One difference, as spans of code points in query and stored source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EditInfo {
-    /// `replaced`, `inserted`, `deleted` or `changed`.
-    pub kind: &'static str,
-    /// Start and end in the query.
-    pub query: (usize, usize),
-    /// Start and end in the stored source.
-    pub source: (usize, usize),
-}
-
 /// What a streaming call answers.
 pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>;
 
 /// Calls the services.
 #[derive(Clone)]
 pub struct Client {
-    memories: MemoryServiceClient<Transport>,
+    pub(super) memories: MemoryServiceClient<Transport>,
     pub(super) units: UnitServiceClient<Transport>,
-    lookups: LookupServiceClient<Transport>,
+    pub(super) lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
     pub(super) admin: AdminServiceClient<Transport>,
     /// The services themselves, where they are in this process: units in bulk go there without being written as messages.
@@ -289,104 +199,6 @@ impl Client {
             admin: AdminServiceClient::new(transport).max_decoding_message_size(limit),
             local,
         }
-    }
-
-    /// Makes a memory.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn create_memory(&mut self, new: NewMemory) -> Result<MemoryInfo, ClientError> {
-        let memory = proto::Memory {
-            display_name: new.display_name,
-            description: new.description,
-            source_lang: new.source_lang.to_string(),
-            target_lang: new.target_lang.to_string(),
-            unfinished_penalty: new.unfinished_penalty.map(Score::points),
-            ..proto::Memory::default()
-        };
-        let request = proto::CreateMemoryRequest {
-            memory_id: new.name.to_string(),
-            memory: Some(memory),
-            request_id: Uuid::new_v4().to_string(),
-        };
-        let response = self.memories.create_memory(request).await?.into_inner();
-        memory_info(response.memory)
-    }
-
-    /// Reads a memory.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn memory(&mut self, name: &MemoryName) -> Result<MemoryInfo, ClientError> {
-        let request = proto::GetMemoryRequest { name: name.resource() };
-        memory_info(self.memories.get_memory(request).await?.into_inner().memory)
-    }
-
-    /// Reads all memories, by name.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn list_memories(&mut self) -> Result<Vec<MemoryInfo>, ClientError> {
-        let mut memories = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let request = proto::ListMemoriesRequest { page_size: 1_000, page_token };
-            let page = self.memories.list_memories(request).await?.into_inner();
-            for memory in page.memories {
-                memories.push(memory_info(Some(memory))?);
-            }
-            if page.next_page_token.is_empty() {
-                return Ok(memories);
-            }
-            page_token = page.next_page_token;
-        }
-    }
-
-    /// Changes fields of a memory.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn update_memory(
-        &mut self,
-        name: &MemoryName,
-        patch: MemoryPatch,
-    ) -> Result<MemoryInfo, ClientError> {
-        let MemoryPatch { display_name, description, unfinished_penalty } = patch;
-        let fields = [
-            ("display_name", display_name.is_some()),
-            ("description", description.is_some()),
-            ("unfinished_penalty", unfinished_penalty.is_some()),
-        ];
-        let paths = fields.into_iter().filter(|(_, named)| *named);
-        let paths = paths.map(|(path, _)| path.to_owned()).collect();
-        let memory = proto::Memory {
-            name: name.resource(),
-            display_name: display_name.unwrap_or_default(),
-            description: description.unwrap_or_default(),
-            unfinished_penalty: unfinished_penalty.flatten().map(Score::points),
-            ..proto::Memory::default()
-        };
-        let request = proto::UpdateMemoryRequest {
-            memory: Some(memory),
-            update_mask: Some(prost_types::FieldMask { paths }),
-            request_id: Uuid::new_v4().to_string(),
-        };
-        memory_info(self.memories.update_memory(request).await?.into_inner().memory)
-    }
-
-    /// Deletes a memory.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn delete_memory(
-        &mut self,
-        name: &MemoryName,
-        force: bool,
-    ) -> Result<(), ClientError> {
-        let request_id = Uuid::new_v4().to_string();
-        let request = proto::DeleteMemoryRequest { name: name.resource(), force, request_id };
-        self.memories.delete_memory(request).await?;
-        Ok(())
     }
 
     /// Imports batches; the first answer tells what is there already.
@@ -461,79 +273,6 @@ impl Client {
             Ok(units.collect::<Result<Vec<_>, Status>>()?)
         })))
     }
-
-    /// Looks segments up; results in their order.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn lookup(
-        &mut self,
-        settings: &LookupSettings,
-        segments: Vec<QuerySegment>,
-    ) -> Result<Vec<Vec<MatchInfo>>, ClientError> {
-        let request = proto::LookupSegmentsRequest {
-            settings: Some(lookups::settings_to_wire(settings)),
-            segments: segments.into_iter().map(lookups::query_to_wire).collect(),
-        };
-        let response = self.lookups.lookup_segments(request).await?.into_inner();
-        let results = response.results.into_iter().map(|result| {
-            result.matches.into_iter().map(lookups::match_info).collect::<Result<Vec<_>, _>>()
-        });
-        Ok(results.collect::<Result<_, Status>>()?)
-    }
-
-    /// A page of the units in which an expression stands, and the token of the next one; empty after the last.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn concordance(
-        &mut self,
-        settings: &ConcordanceSettings,
-        page_size: usize,
-        page_token: String,
-    ) -> Result<(Vec<PassageInfo>, String), ClientError> {
-        let request = concordance::request(settings, page_size, page_token);
-        let response = self.lookups.search_concordance(request).await?.into_inner();
-        let hits = response.hits.into_iter().map(concordance::passage_info);
-        Ok((hits.collect::<Result<_, Status>>()?, response.next_page_token))
-    }
-
-    /// Analyses a job: pieces of files, in their order, as (file, segments). The reports of the files, and of all.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn analyze(
-        &mut self,
-        settings: &LookupSettings,
-        pieces: impl Stream<Item = (String, Vec<Segment>)> + Send + 'static,
-    ) -> Result<(Vec<JobReport>, JobReport), ClientError> {
-        let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
-        let settings = AnalyzeMessage::Settings(lookups::settings_to_wire(settings));
-        let pieces = pieces.map(|(file, segments)| {
-            let segments = segments.into_iter().map(convert::segment_to_wire).collect();
-            proto::FileSegments { file, texts: Vec::new(), segments }
-        });
-        let first = tokio_stream::once(message(settings));
-        let requests = first.chain(pieces.map(move |it| message(AnalyzeMessage::Segments(it))));
-        let response = self.lookups.analyze_segments(requests).await?.into_inner();
-        let files = response.files.into_iter().map(|it| analysis::report(it.file, &it.bands));
-        Ok((files.collect(), analysis::report(String::new(), &response.total)))
-    }
-}
-
-fn memory_info(memory: Option<proto::Memory>) -> Result<MemoryInfo, ClientError> {
-    let memory = memory.unwrap_or_default();
-    let created = memory.create_time.unwrap_or_default();
-    Ok(MemoryInfo {
-        name: convert::memory_name("memory.name", &memory.name)?,
-        display_name: memory.display_name,
-        description: memory.description,
-        source_lang: convert::parse("memory.source_lang", &memory.source_lang)?,
-        target_lang: convert::parse("memory.target_lang", &memory.target_lang)?,
-        created: convert::timestamp("memory.create_time", created)?,
-        unit_count: u64::try_from(memory.unit_count).unwrap_or_default(),
-        unfinished_penalty: convert::unfinished_penalty(memory.unfinished_penalty)?,
-    })
 }
 
 fn import_ack(answer: proto::ImportUnitsResponse) -> ImportAck {

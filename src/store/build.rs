@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::unit::{Unit, UnitId};
 
 use super::codec::{self, CHUNK_BYTES, CodecError};
-use super::sled_store::{OpenOptions, SledStore};
+use super::opening::OpenOptions;
+use super::sled_store::SledStore;
 use super::tables::{LOG_START_KEY, Table};
 use super::transaction::{collected_entries, counter_entries, memory_entries};
 use super::{

@@ -5,7 +5,6 @@
 //! its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
 
 use std::fs::File;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,27 +20,16 @@ use crate::limits::{LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::blobs::Blobs;
-use super::codec::{self, CHUNK_BYTES, CodecError};
+use super::codec::{self, CodecError};
 use super::compaction::{self, Compacted, Retention};
-use super::directory::{check_acknowledged, damaged, database_name, panic_message};
-use super::lock::{Lock, LockError};
+use super::directory::{damaged, panic_message};
+use super::lock::Lock;
 use super::tables::read_tail;
 use super::transaction::{Prepared, PreparedUnit};
 use super::{
     Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
-    Sequence, Store, StoreError, acked, directory, private, snapshot,
+    Sequence, Store, StoreError, acked, directory, private,
 };
-
-/// How to open a data directory.
-#[derive(Debug, Clone)]
-pub struct OpenOptions {
-    /// Make the directory and an empty store when there is none.
-    pub create: bool,
-    /// Open a store that ends before its last acknowledged commit: what is missing is given up.
-    pub accept_data_loss: bool,
-    /// What this process does with it (`serve`, `import`), told to others that find it locked.
-    pub purpose: String,
-}
 
 /// A data directory, open and locked until dropped.
 pub struct SledStore {
@@ -84,70 +72,9 @@ pub(super) struct Tail {
     pub(super) chain: u32,
 }
 
-const DATABASE_LOG: &str = "db";
+pub(super) const DATABASE_LOG: &str = "db";
 
 impl SledStore {
-    /// Opens the store in a directory.
-    ///
-    /// # Errors
-    /// [`StoreError::InUse`] when another process has it; [`StoreError::Behind`] and [`StoreError::Damaged`] when it is not
-    /// what was acknowledged; I/O.
-    pub fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
-        let io = |doing: &str| {
-            let doing = format!("{doing} {}", directory.display());
-            move |error: io::Error| StoreError::Io { doing, cause: error.to_string() }
-        };
-        if options.create {
-            private::create_directory(directory).map_err(io("creating the data directory"))?;
-        } else if !directory::is_store(directory) {
-            return Err(StoreError::Io {
-                doing: format!("opening {}", directory.display()),
-                cause: "there is no Dhakira store; `dhakira import --data DIR --memory NAME FILE` makes one, or name \
-                        another directory with --data"
-                    .to_owned(),
-            });
-        }
-        let lock = Lock::take(directory, &options.purpose).map_err(|error| match error {
-            LockError::Held(holder) => {
-                StoreError::InUse { directory: directory.to_owned(), holder }
-            }
-            LockError::Io(error) => io("locking the data directory")(error),
-        })?;
-        private::tighten(directory);
-        let acknowledged = acked::read(directory).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => damaged(directory, error.to_string()),
-            _ => io("reading the last acknowledged commit in")(error),
-        })?;
-        let name = database_name(directory)?;
-        let fresh = !directory.join(&name).join(DATABASE_LOG).exists();
-        if let Some(acknowledged) = acknowledged.filter(|_| fresh && !options.accept_data_loss)
-            && acknowledged > Sequence(0)
-        {
-            return Err(StoreError::Behind {
-                directory: directory.to_owned(),
-                found: Sequence(0),
-                acknowledged,
-            });
-        }
-        if fresh && acknowledged.is_none() && !options.accept_data_loss {
-            directory::check_never_used(directory)?;
-        }
-        let lock = Arc::new(Mutex::new(lock));
-        let store = if snapshot::is_damaged(&directory.join(&name)) {
-            Self::open_without_snapshot(directory, &name, lock, acknowledged, options)?
-        } else {
-            Self::open_named(directory, name, lock)?
-        };
-        let found = store.last_sequence();
-        check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
-        if fresh {
-            store.sync_new()?;
-        }
-        store.sync(found)?;
-        directory::tidy(directory, &store.name);
-        Ok(store)
-    }
-
     /// Opens the database of a name, or makes it, whatever was acknowledged.
     pub(super) fn open_named(
         directory: &Path,
@@ -180,19 +107,6 @@ impl SledStore {
             damage: OnceLock::new(),
             lock,
         })
-    }
-
-    /// Tells other processes that find the directory locked where this one can be reached.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn announce(&self, address: &str) -> Result<(), StoreError> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address).map_err(
-            |error| StoreError::Io {
-                doing: format!("writing the lock file in {}", self.directory.display()),
-                cause: error.to_string(),
-            },
-        )
     }
 
     /// Takes no more writes.
@@ -251,37 +165,6 @@ impl SledStore {
 
     pub(super) fn damage(&self, error: &CodecError) -> StoreError {
         self.noted(damaged(&self.directory, error.to_string()))
-    }
-
-    fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        let get = |chunk| self.read(|| self.trees.units.get(codec::unit_key(memory, id, chunk)));
-        self.join(memory, id, get)
-    }
-
-    /// The unit whose pieces `get` gives.
-    fn join(
-        &self,
-        memory: MemoryKey,
-        id: UnitId,
-        get: impl Fn(u8) -> Result<Option<Bytes>, StoreError>,
-    ) -> Result<Option<Unit>, StoreError> {
-        let Some(first) = get(0)? else {
-            return Ok(None);
-        };
-        let mut joined = Vec::new();
-        let mut bytes: &[u8] = &first;
-        if first.len() == CHUNK_BYTES {
-            joined.extend_from_slice(&first);
-            for chunk in 1..=u8::MAX {
-                let Some(piece) = get(chunk)? else { break };
-                joined.extend_from_slice(&piece);
-                if piece.len() < CHUNK_BYTES {
-                    break;
-                }
-            }
-            bytes = &joined;
-        }
-        codec::decode_unit(memory, id, bytes).map(Some).map_err(|error| self.damage(&error))
     }
 
     fn write(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
@@ -349,45 +232,7 @@ impl Store for SledStore {
         after: Option<UnitId>,
         limit: usize,
     ) -> Result<Vec<Unit>, StoreError> {
-        let first = match after {
-            None => UnitId(0),
-            Some(UnitId(u64::MAX)) => return Ok(Vec::new()),
-            Some(UnitId(id)) => UnitId(id + 1),
-        };
-        let from = codec::unit_key(memory, first, 0);
-        let to = codec::unit_key(memory, UnitId(u64::MAX), u8::MAX);
-        let mut units = Vec::with_capacity(limit.min(1_000));
-        let mut pieces = self.trees.units.range(from..=to);
-        // The record that may go on in the next piece: its first piece, and all of them where there are more.
-        let mut current: Option<(UnitId, Bytes, Vec<u8>)> = None;
-        let decode = |(id, first, joined): (UnitId, Bytes, Vec<u8>)| {
-            let bytes = if joined.is_empty() { &first[..] } else { &joined };
-            codec::decode_unit(memory, id, bytes).map_err(|error| self.damage(&error))
-        };
-        while units.len() < limit {
-            let Some((key, bytes)) = self.read(|| pieces.next().transpose())? else {
-                break;
-            };
-            let Some((_, id, chunk)) = codec::parse_unit_key(&key) else {
-                return Err(damaged(&self.directory, "a unit has a key of the wrong length"));
-            };
-            if chunk == 0 {
-                if let Some(whole) = current.replace((id, bytes, Vec::new())) {
-                    units.push(decode(whole)?);
-                }
-            } else if let Some((_, first, joined)) = &mut current {
-                if joined.is_empty() {
-                    joined.extend_from_slice(first);
-                }
-                joined.extend_from_slice(&bytes);
-            }
-        }
-        if units.len() < limit
-            && let Some(whole) = current
-        {
-            units.push(decode(whole)?);
-        }
-        Ok(units)
+        self.page_of(memory, after, limit)
     }
 
     fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {

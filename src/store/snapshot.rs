@@ -14,8 +14,9 @@ use crate::unit::UnitId;
 
 use super::directory::{self, check_acknowledged, damaged};
 use super::lock::Lock;
+use super::opening::OpenOptions;
 use super::private;
-use super::sled_store::{OpenOptions, SledStore};
+use super::sled_store::SledStore;
 use super::{ChangeKind, MemoryKey, Sequence, Store as _, StoreError};
 
 /// What the names of snapshots begin with.
