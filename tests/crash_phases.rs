@@ -4,21 +4,23 @@
 //! way. A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for so many of each case, `DHAKIRA_CRASH_CASE=power`
 //! for those with a word in their name. Prints a table at the end.
 
-use std::path::{Path, PathBuf};
+mod rounds;
+
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
+use dhakira::engine::Cancel;
 use dhakira::engine::backup::{self, BackupDirectory, BackupError, Target};
-use dhakira::engine::{Cancel, Engine, Finding, Severity};
 use dhakira::service::client::Client;
-use dhakira::store::{LiveStore, OpenOptions, SledStore};
 
 use crate::crash::Process;
-use crate::crash_model::{Model, Units, Write};
+use crate::crash_model::{Model, Write};
 use crate::disk::{self, Disk};
 use crate::support::{Clients, proto, segment, unit};
 use crate::upkeep::Dice;
+
+use rounds::{Place, Row, fuse, open, rounds};
 
 /// Sends a write; `false` when it was not acknowledged.
 async fn send(clients: &mut Clients, model: &mut Model, write: Write) -> bool {
@@ -82,113 +84,6 @@ async fn write_until_killed(process: &Process, model: &mut Model, dice: &mut Dic
         process.signal("-KILL");
     };
     tokio::join!(write_for(&mut clients, model, dice, Duration::from_secs(60)), killing);
-}
-
-fn open(directory: &Path) -> Result<Engine, String> {
-    let options = OpenOptions { create: false, accept_data_loss: false, purpose: "test".into() };
-    let store = SledStore::open(directory, &options).map_err(|error| error.to_string())?;
-    let checkpoints = Some(directory.join("checkpoints"));
-    Engine::open(Arc::new(LiveStore::new(store)), checkpoints, &mut |_| ())
-        .map_err(|error| error.to_string())
-}
-
-/// What happened in one case.
-#[derive(Default)]
-struct Row {
-    rounds: usize,
-    acknowledged: usize,
-    lost: usize,
-    wrong: usize,
-    refusals: usize,
-    /// Whether the log may begin behind a checkpoint, which is then made again from the store.
-    outdated_checkpoints: bool,
-    /// Everything that must not be, in words.
-    faults: Vec<String>,
-}
-
-impl Row {
-    /// Opens the store, settles the model, and compares everything with everything.
-    fn check(&mut self, directory: &Path, model: &mut Model, what: &str) {
-        self.rounds += 1;
-        let engine = match open(directory) {
-            Ok(engine) => engine,
-            Err(refusal) => {
-                // Nothing of this may keep a store from being opened again.
-                self.refusals += 1;
-                self.faults.push(format!("{what}: the store does not open: {refusal}"));
-                return;
-            }
-        };
-        let name = "m".parse().unwrap();
-        if engine.memory(&name).is_err() && model.there {
-            self.faults.push(format!("{what}: the memory is lost"));
-        }
-        let units = engine.units(&name, None, usize::MAX).unwrap_or_default();
-        let found: Units =
-            units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect();
-        let (lost, wrong) = model.settle(&found);
-        (self.lost, self.wrong) = (self.lost + lost, self.wrong + wrong);
-        let all = model.units.len();
-        self.acknowledged += all;
-        if (lost, wrong) != (0, 0) {
-            self.faults.push(format!(
-                "{what}: of {all} acknowledged units {lost} are lost, {wrong} are wrong"
-            ));
-        }
-        let verified = engine.verify(&Cancel::default(), &|_| ()).unwrap();
-        let is_fault =
-            |it: &&Finding| !(self.outdated_checkpoints && it.severity == Severity::Derived);
-        let findings: Vec<_> = verified.findings.iter().filter(is_fault).collect();
-        if !findings.is_empty() {
-            self.faults.push(format!("{what}: {findings:?}"));
-        }
-    }
-
-    /// Counts a server that did not start while its disk failed: it must say what failed.
-    fn refused(&mut self, said: &str, what: &str) {
-        self.refusals += 1;
-        if !said.contains("Input/output error") {
-            self.faults.push(format!("{what}: it does not start and does not say why: {said}"));
-        }
-    }
-
-    fn show(&self, case: &str) {
-        let Self { rounds, acknowledged, lost, wrong, refusals, .. } = self;
-        eprintln!(
-            "{case:<34} {rounds:>6}  {acknowledged:>18}  {lost:>4}  {wrong:>5}  {refusals:>8}"
-        );
-    }
-}
-
-fn rounds() -> usize {
-    let wanted = std::env::var("DHAKIRA_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
-    wanted.unwrap_or(2)
-}
-
-/// A data directory that is fresh every few rounds.
-struct Place {
-    directory: tempfile::TempDir,
-    model: Model,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), model: Model::default() }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
-    }
-
-    fn renew(&mut self, round: usize) {
-        if round % 7 == 6 {
-            *self = Self::new();
-        }
-    }
-}
-
-fn fuse(round: usize, most: u64) -> Duration {
-    Duration::from_millis((round as u64 * 7_919 + 31) % most)
 }
 
 async fn killed_writing() -> Row {

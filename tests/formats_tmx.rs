@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::Path;
 
-use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions, Unfinished};
-use dhakira::unit::{Cause, Lang, TagKind, Unit, UnitContent, UnitId};
+use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions};
+use dhakira::unit::{Lang, TagKind, Unit, UnitContent, UnitId};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event as XmlEvent};
 
@@ -280,7 +280,7 @@ fn kit(directory: &Path, test: &str, langs: [&str; 2]) -> Vec<UnitContent> {
     through(&std::fs::read(directory.join(name)).unwrap(), langs).0
 }
 
-fn texts(units: &[UnitContent]) -> Vec<(&str, &str)> {
+pub(crate) fn texts(units: &[UnitContent]) -> Vec<(&str, &str)> {
     units.iter().map(|it| (it.source.text.as_str(), it.target.text.as_str())).collect()
 }
 
@@ -438,74 +438,4 @@ fn the_compliance_kit_level_2() {
     let image = units[0].source.tags.iter().find(|it| it.label == "image").unwrap();
     assert!(image.code.contains("Start Here!"), "{image:?}");
     assert_eq!(image.match_id, Some(3));
-}
-
-#[test]
-fn a_file_of_memo_q() {
-    let bytes = include_bytes!("data/exchange/memoq.mqxliff");
-    let mut options =
-        ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "memoq.mqxliff");
-    let finished = formats::open(Box::new(&bytes[..]), &options).unwrap();
-    let left_out = finished.filter(|it| matches!(it, Ok(Event::Unfinished(_)))).count();
-    assert_eq!(left_out, 1, "the unit that was edited and not confirmed");
-    options.unfinished = Unfinished::Keep;
-    let reader = formats::open(Box::new(&bytes[..]), &options).unwrap();
-    assert_eq!(reader.format(), Format::Xliff);
-    let (mut units, mut told) = (Vec::new(), Vec::new());
-    for event in reader {
-        match event.unwrap() {
-            Event::Unit(unit) => units.push(*unit),
-            other => {
-                let it = other.diagnostic().unwrap();
-                let rejected = matches!(other, Event::Rejected(_));
-                told.push((rejected, it.cause, it.place.line));
-            }
-        }
-    }
-    let targets: Vec<&str> = units.iter().map(|it| it.content.target.text.as_str()).collect();
-    // The earlier version is not a translation any more; the candidate that was inserted is one of its own source.
-    assert_eq!(
-        targets,
-        [
-            "Save the file before you close the window.",
-            "Save the file before you close the program.",
-            "Click the  button."
-        ]
-    );
-    let first = &units[0].content;
-    let tags: Vec<_> =
-        first.target.tags.iter().map(|it| (it.offset_bytes, it.kind, it.code.as_str())).collect();
-    assert_eq!(tags, [(9, TagKind::Open, "<b>"), (13, TagKind::Close, "</b>")]);
-    assert_eq!(first.source.tags.len(), 2);
-    assert_eq!((first.author.as_str(), first.document.as_str()), ("sara", "guide.docx"));
-    assert_eq!(first.changed, formats::parse_time("2024-03-05T10:20:30Z"));
-    assert_eq!(first.attributes["mq:status"], "ManuallyConfirmed");
-    assert_eq!(first.attributes["tuid"], "1");
-    assert_eq!(units[1].content.attributes["origin"], "insertedmatch");
-    assert_eq!(units[1].content.attributes["matchrate"], "85");
-    let third = &units[2].content;
-    assert_eq!(third.target.tags[0].code, "<mq:rxt displaytext=\"Run\" val=\"&lt;Run /&gt;\" />");
-    assert_eq!(third.attributes["note"], "Is this the right name?");
-    // The candidate without a source is told of; the unit without a translation is no unit.
-    assert_eq!(told, [(false, Cause::MissingSource, 28), (true, Cause::MissingTarget, 30)]);
-}
-
-#[test]
-fn candidates_of_xliff_2_are_units_of_their_own() {
-    let text = "<xliff version='2.1' srcLang='ar' trgLang='en' xmlns:mtc='m'><file id='f'><unit id='u'>\
-        <mtc:matches><mtc:match ref='#1' matchQuality='70'><source>w</source><target>C</target></mtc:match></mtc:matches>\
-        <x:terms xmlns:x='x'><source>no</source><target>none</target></x:terms>\
-        <segment><source>x</source><target>A</target></segment></unit></file></xliff>";
-    let options = ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "f");
-    let reader = formats::open(Box::new(text.as_bytes()), &options).unwrap();
-    let units: Vec<UnitContent> = reader
-        .map(Result::unwrap)
-        .map(|it| match it {
-            Event::Unit(unit) => unit.content,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(texts(&units), [("w", "C"), ("x", "A")]);
-    assert_eq!(units[0].attributes["matchQuality"], "70");
-    assert!(!units[1].attributes.contains_key("origin"));
 }
