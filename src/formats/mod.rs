@@ -1,6 +1,6 @@
 //! How is it written in files? Units out of TMX, TSV and CSV, and into TMX, as streams.
 //!
-//! A fault of a unit is a [`Diagnostic`] beside the units that are good; only the machine's own I/O errors are errors.
+//! A fault of a unit is a [`Diagnostic`](crate::unit::Diagnostic) beside the units that are good; only the machine's own I/O errors are errors.
 //! Memory stays bounded whatever the file holds. Knows nothing of what becomes of a unit.
 
 mod budget;
