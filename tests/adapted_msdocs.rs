@@ -10,8 +10,11 @@ use std::path::Path;
 use crate::command_line::{code, json, run, stderr};
 use crate::support::shared;
 
-/// Sources and targets of a compressed table.
-fn table(path: &Path) -> Vec<(String, String)> {
+/// A source and its target.
+type Row = (String, String);
+
+/// The rows of a compressed table.
+fn table(path: &Path) -> Vec<Row> {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     liblzma::read::XzDecoder::new(file).read_to_string(&mut text).unwrap();
@@ -24,7 +27,15 @@ fn words(text: &str) -> String {
     text.chars().filter(|it| it.is_alphabetic()).collect()
 }
 
-fn write(path: &Path, rows: &[&(String, String)]) {
+/// The rows whose targets hold numbers, and the words of a target of `others`.
+fn agreeing<'a>(rows: &'a [Row], others: &[&Row]) -> Vec<&'a Row> {
+    let others: BTreeSet<String> = others.iter().map(|(_, target)| words(target)).collect();
+    let has_number = |target: &str| target.contains(|it: char| it.is_numeric());
+    let agrees = |(_, target): &&Row| has_number(target) && others.contains(&words(target));
+    rows.iter().filter(agrees).collect()
+}
+
+fn write(path: &Path, rows: &[&Row]) {
     let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_path(path).unwrap();
     out.write_record(["ar", "en"]).unwrap();
     for (source, target) in rows {
@@ -41,19 +52,8 @@ fn no_adapted_target_differs_from_its_reference_only_in_how_a_number_is_written(
         return;
     };
     let (memory, queries) = (table(&memory), table(&queries));
-    let has_number = |(_, target): &&(String, String)| target.contains(|it: char| it.is_numeric());
-    let of_queries: BTreeSet<String> = queries.iter().map(|(_, target)| words(target)).collect();
-    let stored: Vec<_> = memory
-        .iter()
-        .filter(has_number)
-        .filter(|(_, target)| of_queries.contains(&words(target)))
-        .collect();
-    let of_stored: BTreeSet<String> = stored.iter().map(|(_, target)| words(target)).collect();
-    let asked: Vec<_> = queries
-        .iter()
-        .filter(has_number)
-        .filter(|(_, target)| of_stored.contains(&words(target)))
-        .collect();
+    let stored = agreeing(&memory, &queries.iter().collect::<Vec<_>>());
+    let asked = agreeing(&queries, &stored);
 
     let directory = tempfile::tempdir().unwrap();
     write(&directory.path().join("memory.tsv"), &stored);

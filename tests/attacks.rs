@@ -136,10 +136,17 @@ async fn behind(process: &Process, attack: &Attack) -> Behind {
     }
 }
 
-async fn memory_of_long_units(directory: &Path) {
+/// A server with an empty memory `m`.
+async fn server_with_memory(directory: &Path) -> (Process, Channel, Clients) {
     let process = Process::start(directory);
-    let mut clients = Clients::over(connect(&process).await);
+    let channel = connect(&process).await;
+    let mut clients = Clients::over(channel.clone());
     clients.create_memory("m").await;
+    (process, channel, clients)
+}
+
+async fn memory_of_long_units(directory: &Path) {
+    let (_process, _, mut clients) = server_with_memory(directory).await;
     for number in 0..8 {
         clients.create_unit("m", &words(SEGMENT_BYTES, 50 * number), "a target").await;
     }
@@ -213,10 +220,7 @@ const TIMES: &str =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_of_ten_thousand_tags_do_not_slow_others() {
     let directory = tempfile::tempdir().unwrap();
-    let process = Process::start(directory.path());
-    let channel = connect(&process).await;
-    let mut clients = Clients::over(channel.clone());
-    clients.create_memory("m").await;
+    let (process, channel, mut clients) = server_with_memory(directory.path()).await;
     for number in 0..200 {
         clients.create_unit("m", &format!("the quick brown fox number {number}"), "x").await;
     }
@@ -261,10 +265,7 @@ async fn readers_of_ten_thousand_tags_do_not_slow_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_updates_do_not_delay_small_writes() {
     let directory = tempfile::tempdir().unwrap();
-    let process = Process::start(directory.path());
-    let channel = connect(&process).await;
-    let mut clients = Clients::over(channel.clone());
-    clients.create_memory("m").await;
+    let (process, channel, mut clients) = server_with_memory(directory.path()).await;
     let name = clients.create_unit("m", "source", "target").await.name;
     let small = |number: usize| {
         let request = proto::CreateUnitRequest {

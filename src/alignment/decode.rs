@@ -4,7 +4,8 @@
 
 use super::band::Band;
 use super::kinds::KINDS;
-use super::search::{Link, Posteriors};
+use super::posteriors::Posteriors;
+use super::search::Link;
 
 /// What a bead costs: about half of the part that will be right, for that is what it costs an F1. Fitted on the
 /// development documents.

@@ -29,29 +29,16 @@ const LETTERS_MIN: usize = 2;
 /// The part of the confidence of a noun's link that its article and its "of" take over.
 const CONFIDENCE_KEPT: f32 = 0.8;
 
-/// The token of a link in one of the texts.
-type At = fn(&WordLink) -> usize;
-
-/// Adds and moves the links of articles and "of" in an English text, whichever side it is.
-pub(super) fn attach(source: &Analysis, target: &Analysis, links: &mut Vec<WordLink>) {
-    let (at_source, at_target): (At, At) = (|link| link.source, |link| link.target);
-    let found = Words::new((source, at_source), (target, at_target), links).found();
-    links.retain(|link| found.iter().all(|it| !it.is_article || it.english != link.target));
-    let link =
-        |it: &Found| WordLink { source: it.arabic, target: it.english, confidence: it.confidence };
-    links.extend(found.iter().map(link));
-    let found = Words::new((target, at_target), (source, at_source), links).found();
-    links.retain(|link| found.iter().all(|it| !it.is_article || it.english != link.source));
-    let link =
-        |it: &Found| WordLink { source: it.english, target: it.arabic, confidence: it.confidence };
-    links.extend(found.iter().map(link));
+/// Adds and moves the links of articles and "of".
+pub(super) fn attach(arabic: &Analysis, english: &Analysis, links: &mut Vec<WordLink>) {
+    let found = Words::new(arabic, english, links).found();
+    links.retain(|link| found.iter().all(|it| !it.is_article || it.link.target != link.target));
+    links.extend(found.iter().map(|it| it.link));
 }
 
 /// A link that was found.
 struct Found {
-    arabic: usize,
-    english: usize,
-    confidence: f32,
+    link: WordLink,
     is_article: bool,
 }
 
@@ -63,16 +50,12 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    fn new(
-        (arabic, at_arabic): (&'a Analysis, At),
-        (english, at_english): (&'a Analysis, At),
-        links: &[WordLink],
-    ) -> Self {
+    fn new(arabic: &'a Analysis, english: &'a Analysis, links: &[WordLink]) -> Self {
         let mut of_word = vec![None; english.tokens().len()];
         for link in links {
-            let surest: &mut Option<(usize, f32)> = &mut of_word[at_english(link)];
+            let surest: &mut Option<(usize, f32)> = &mut of_word[link.target];
             if surest.is_none_or(|it| link.confidence > it.1) {
-                *surest = Some((at_arabic(link), link.confidence));
+                *surest = Some((link.source, link.confidence));
             }
         }
         Self { arabic, english, of_word }
@@ -108,8 +91,9 @@ impl<'a> Words<'a> {
         }
         let is_definite =
             self.has_article(arabic) || self.is_arabic(arabic) && self.has_article(arabic + 1);
-        let confidence = confidence * CONFIDENCE_KEPT;
-        is_definite.then_some(Found { arabic, english: at, confidence, is_article: true })
+        let link =
+            WordLink { source: arabic, target: at, confidence: confidence * CONFIDENCE_KEPT };
+        is_definite.then_some(Found { link, is_article: true })
     }
 
     /// The second of two nouns for "of" between them that has no link.
@@ -124,9 +108,10 @@ impl<'a> Words<'a> {
         let second = |at: usize| self.linked(at).filter(|it| nouns.contains(&it.0));
         // The noun, or behind an adjective that stands before it.
         let (arabic, confidence) = second(next).or_else(|| second(next + 1))?;
-        let confidence = confidence * CONFIDENCE_KEPT;
+        let link =
+            WordLink { source: arabic, target: at, confidence: confidence * CONFIDENCE_KEPT };
         let both = self.is_arabic(first) && self.is_arabic(arabic);
-        both.then_some(Found { arabic, english: at, confidence, is_article: false })
+        both.then_some(Found { link, is_article: false })
     }
 
     fn is_arabic(&self, at: usize) -> bool {
@@ -149,6 +134,7 @@ impl<'a> Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::{WordLink, attach};
+    use crate::alignment::links::either_way;
     use crate::text::Analyzer;
 
     /// All links between two texts once articles are attached to the given ones.
@@ -161,11 +147,8 @@ mod tests {
                 WordLink { source, target, confidence: 0.9 }
             };
             let mut links: Vec<WordLink> = known.iter().map(link).collect();
-            if is_turned {
-                attach(&english, &arabic, &mut links);
-            } else {
-                attach(&arabic, &english, &mut links);
-            }
+            let texts = if is_turned { (&english, &arabic) } else { (&arabic, &english) };
+            either_way(texts, &mut links, attach);
             let pair = |it: &WordLink| {
                 if is_turned { (it.target, it.source) } else { (it.source, it.target) }
             };

@@ -81,14 +81,34 @@ pub fn link_words(
             links.push(link);
         }
     }
-    definite::attach(texts.0, texts.1, &mut links);
-    pronouns::attach(texts.0, texts.1, &mut links);
+    either_way(texts, &mut links, definite::attach);
+    either_way(texts, &mut links, pronouns::attach);
     // Pieces of one word may stand for the same word.
     links.sort_by(|a, b| {
         (a.source, a.target).cmp(&(b.source, b.target)).then(b.confidence.total_cmp(&a.confidence))
     });
     links.dedup_by_key(|link| (link.source, link.target));
     Ok(links)
+}
+
+/// A rule for the links of an Arabic text, their source here, and an English one.
+type Rule = fn(&Analysis, &Analysis, &mut Vec<WordLink>);
+
+/// Applies a rule whichever of two texts is the Arabic one.
+pub(super) fn either_way(
+    (source, target): (&Analysis, &Analysis),
+    links: &mut Vec<WordLink>,
+    rule: Rule,
+) {
+    let turn = |links: &mut [WordLink]| {
+        for link in links {
+            std::mem::swap(&mut link.source, &mut link.target);
+        }
+    };
+    rule(source, target, links);
+    turn(links);
+    rule(target, source, links);
+    turn(links);
 }
 
 /// Both texts taken apart, by the vocabularies of the lexicons; for each term, the number of its token.

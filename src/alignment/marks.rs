@@ -5,8 +5,9 @@
 //! of a broken sentence or any. How often belongs to the document: one without full stops says nothing by it. Knows nothing
 //! of words.
 
+use super::coupling::{BEADS, Coupling, PART_MAX, WEIGHT};
 use super::kinds::KINDS;
-use super::search::Posteriors;
+use super::posteriors::Posteriors;
 use super::side::Side;
 use super::speech::Speeches;
 
@@ -63,15 +64,9 @@ const ALL: [Mark; MARKS] =
 const BROKEN: [f32; MARKS] = [0.0, 0.0, 0.0, 0.45, 0.15, 0.4];
 /// Marks of each kind that are added to those of a document.
 const ADDED: f32 = 0.3;
-/// How often a mark is copied at the end of a bead, and a sentence is broken inside of one, before the document has been
-/// looked at; the beads of evidence that this counts for.
-const COPIED: f32 = 0.5;
+/// How often a sentence is broken inside of a bead, before the document has been looked at. Fitted on the development documents,
+/// as are the constants above.
 const BREAKS: f32 = 0.15;
-const BEADS: f32 = 10.0;
-/// The most that either can come to.
-const PART_MAX: f32 = 0.97;
-/// What marks count for beside lengths. Fitted on the development documents, as are the constants above.
-const WEIGHT: f32 = 0.7;
 
 /// The marks of both sides, and how far they agree.
 #[derive(Debug)]
@@ -80,11 +75,11 @@ pub(super) struct Marks {
     sides: [Vec<Mark>; 2],
     /// How common each mark is.
     shares: [[f32; MARKS]; 2],
-    copied: f32,
-    breaks: [f32; 2],
+    /// At the end of a bead.
+    ends: Coupling<MARKS>,
     speeches: Speeches,
-    /// Logarithms: of a pair of marks at the end of a bead, and of all marks up to a sentence inside of a bead.
-    ends: [[f32; MARKS]; MARKS],
+    breaks: [f32; 2],
+    /// Logarithms, of all marks up to a sentence inside of a bead.
     inside: [Vec<f32>; 2],
 }
 
@@ -94,27 +89,17 @@ impl Marks {
         let shares = sides.each_ref().map(shares_of);
         let mut marks = Self {
             sides,
+            ends: Coupling::new(copies(&shares[1])),
             shares,
-            copied: COPIED,
-            breaks: [BREAKS; 2],
             speeches: Speeches::new(source, target),
-            ends: Default::default(),
+            breaks: [BREAKS; 2],
             inside: Default::default(),
         };
-        marks.set_scores();
+        marks.set_inside();
         marks
     }
 
-    fn set_scores(&mut self) {
-        for source in ALL {
-            let alike = ALL.iter().filter(|target| source.is_like(**target));
-            let share: f32 = alike.map(|&target| self.shares[1][target as usize]).sum();
-            for target in ALL {
-                let copied = if source.is_like(target) { self.copied / share } else { 0.0 };
-                self.ends[source as usize][target as usize] =
-                    WEIGHT * (copied + 1.0 - self.copied).ln();
-            }
-        }
+    fn set_inside(&mut self) {
         for side in 0..2 {
             let mut sum = 0.0;
             let marks = self.sides[side].iter().map(|&mark| {
@@ -133,7 +118,7 @@ impl Marks {
     /// Logarithm of how much likelier the marks of a bead are than those of sentences that have nothing to do with each other.
     pub(super) fn score(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
         let (here, there) = (i + n - 1, j + m - 1);
-        self.ends[self.sides[0][here] as usize][self.sides[1][there] as usize]
+        self.ends.score(self.sides[0][here] as usize, self.sides[1][there] as usize)
             + (self.inside[0][here] - self.inside[0][i])
             + (self.inside[1][there] - self.inside[1][j])
             + self.speeches.score((i, n), (j, m))
@@ -141,14 +126,9 @@ impl Marks {
 
     /// Fits what belongs to the document to the probabilities of beads: one step of expectation and maximisation.
     pub(super) fn refit(&mut self, posteriors: &Posteriors) {
-        let (mut copied, mut ends) = (COPIED * BEADS, BEADS);
         let mut breaks = [(BREAKS * BEADS, BEADS); 2];
         for (i, j, kind, probability) in posteriors.beads() {
             let (n, m) = KINDS[kind];
-            let (here, there) = (self.sides[0][i + n - 1], self.sides[1][j + m - 1]);
-            ends += probability;
-            let of_pair = self.ends[here as usize][there as usize] / WEIGHT;
-            copied += probability * (1.0 - (1.0 - self.copied) / of_pair.exp());
             for (side, range) in [(0, i..i + n - 1), (1, j..j + m - 1)] {
                 for &mark in &self.sides[side][range] {
                     let broken = self.broken(side, mark);
@@ -157,11 +137,24 @@ impl Marks {
                 }
             }
         }
-        self.copied = (copied / ends).min(PART_MAX);
         self.breaks = breaks.map(|(broken, all)| (broken / all).min(PART_MAX));
-        self.set_scores();
+        self.set_inside();
+        let ends = posteriors.ends().map(|(here, there, probability)| {
+            let (source, target) = (self.sides[0][here] as usize, self.sides[1][there] as usize);
+            (source, target, probability)
+        });
+        self.ends.refit(ends);
         self.speeches.refit(posteriors);
     }
+}
+
+/// How much likelier a mark of the target is where it copies that of the source than by chance; `shares` are the target's.
+fn copies(shares: &[f32; MARKS]) -> [[f32; MARKS]; MARKS] {
+    ALL.map(|source| {
+        let alike = ALL.iter().filter(|target| source.is_like(**target));
+        let share: f32 = alike.map(|&target| shares[target as usize]).sum();
+        ALL.map(|target| if source.is_like(target) { 1.0 / share } else { 0.0 })
+    })
 }
 
 fn marks_of(side: &Side) -> Vec<Mark> {

@@ -50,38 +50,13 @@ static ROLES: LazyLock<HashMap<&str, Roles>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The token of a link in one of the texts.
-type Token = fn(&WordLink) -> usize;
-type Turn = fn(WordLink) -> WordLink;
-
-/// Adds links of free pronouns of either text to what their neighbours are linked to.
-pub(super) fn attach(source: &Analysis, target: &Analysis, links: &mut Vec<WordLink>) {
-    let same: Turn = |link| link;
-    let turned: Turn = |WordLink { source, target, confidence }| WordLink {
-        source: target,
-        target: source,
-        confidence,
-    };
-    let (at_source, at_target): (Token, Token) = (|link| link.source, |link| link.target);
-    let of_target = attached((target, at_target), (source, at_source), links, same);
-    let of_source = attached((source, at_source), (target, at_target), links, turned);
-    links.extend(of_target);
-    links.extend(of_source);
-}
-
-/// The links of the free pronouns of a text; `turn` makes a link of an Arabic and an English word one of source and target.
-fn attached(
-    (english, at_english): (&Analysis, Token),
-    (arabic, at_arabic): (&Analysis, Token),
-    links: &[WordLink],
-    turn: Turn,
-) -> Vec<WordLink> {
+/// Adds links of free English pronouns to what their neighbours are linked to.
+pub(super) fn attach(arabic: &Analysis, english: &Analysis, links: &mut Vec<WordLink>) {
     let mut of_word = vec![Vec::new(); english.tokens().len()];
-    for link in links {
-        of_word[at_english(link)].push((at_arabic(link), link.confidence));
+    for link in links.iter() {
+        of_word[link.target].push((link.source, link.confidence));
     }
     let words = Words { english, arabic, of_word };
-    let mut found = Vec::new();
     for at in 0..words.of_word.len() {
         let of_pronoun = words.roles(at).filter(|it| it.is_pronoun());
         let Some(of_pronoun) = of_pronoun.filter(|_| words.of_word[at].is_empty()) else {
@@ -91,11 +66,10 @@ fn attached(
         for &(word, confidence) in &words.of_word[neighbour] {
             if words.arabic_word(word).chars().any(is_arabic_letter) {
                 let confidence = confidence * CONFIDENCE_KEPT;
-                found.push(turn(WordLink { source: word, target: at, confidence }));
+                links.push(WordLink { source: word, target: at, confidence });
             }
         }
     }
-    found
 }
 
 /// Two texts, and for each English token the tokens that it is linked to and how surely.
@@ -167,6 +141,7 @@ impl Words<'_> {
 #[cfg(test)]
 mod tests {
     use super::{WordLink, attach};
+    use crate::alignment::links::either_way;
     use crate::text::Analyzer;
 
     /// All links between two texts once the pronouns are attached to the given ones.
@@ -180,7 +155,7 @@ mod tests {
         let link =
             |&(source, target): &(usize, usize)| WordLink { source, target, confidence: 0.9 };
         let mut links: Vec<WordLink> = known.iter().map(link).collect();
-        attach(&source, &target, &mut links);
+        either_way((&source, &target), &mut links, attach);
         assert!(links[known.len()..].iter().all(|it| it.confidence < 0.9));
         let mut pairs: Vec<_> = links.iter().map(|it| (it.source, it.target)).collect();
         pairs.sort_unstable();

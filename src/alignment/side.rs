@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::text::{Analysis, Analyzer, TokenKind, Value};
+use crate::text::{Analysis, Analyzer, TokenKind, Value, beginning};
 
 use super::clitics::{Vocabulary, split, write_word};
 use super::marks::Mark;
@@ -23,6 +23,9 @@ const ANALYSED_BYTES_MAX: usize = 256 * TOKENS_MAX;
 
 /// Tokens of a sentence whose words are linked: the work grows with their cube.
 const PIECES_MAX: usize = 500;
+
+/// The place of a token where there is none.
+pub(super) const NO_TOKEN: u32 = u32::MAX;
 
 /// One side of a document.
 #[derive(Debug, Default)]
@@ -158,9 +161,9 @@ impl Side {
         self.sentences[from..from + count].iter().map(|it| it.letters as usize).sum()
     }
 
-    /// For each term of all sentences, the place of the one before it that is the same; beyond the end where there is none.
+    /// For each term of all sentences, the place of the one before it that is the same, or [`NO_TOKEN`].
     pub(super) fn earlier(&self) -> Vec<u32> {
-        let mut last = vec![u32::MAX; self.terms.len()];
+        let mut last = vec![NO_TOKEN; self.terms.len()];
         let places = self.tokens.iter().zip(0..);
         places.map(|(&term, at)| std::mem::replace(&mut last[term as usize], at)).collect()
     }
@@ -261,15 +264,6 @@ pub(super) fn write_piece(
     text.clear();
     text.push_str(analysis.folded(token));
     !text.is_empty()
-}
-
-/// The longest beginning of a text that has at most so many bytes.
-fn beginning(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// Counts inside one document.

@@ -3,7 +3,8 @@
 //! In news and in novels, a bead that opens a quotation opens one on both sides, and one that closes it does. Knows nothing
 //! of words.
 
-use super::search::Posteriors;
+use super::coupling::Coupling;
+use super::posteriors::Posteriors;
 use super::side::{Sentence, Side};
 
 /// Whether speech begins with a sentence, and whether it ends with it. Words that name the speaker do not count: Arabic has
@@ -57,31 +58,23 @@ fn is_dash(it: char) -> bool {
     matches!(it, '-' | '\u{2010}'..='\u{2015}')
 }
 
-/// The part of the beads that agree, before the document has been looked at, and the beads of evidence that this counts for.
-const COUPLED: f32 = 0.5;
-const COUPLED_BEADS: f32 = 10.0;
-/// The most that this part can come to.
-const COUPLED_MAX: f32 = 0.97;
-/// Sentences with and without speech that are added to those of a document.
+/// Sentences with and without speech that are added to those of a document. Fitted on the development documents.
 const ADDED: f32 = 0.5;
-/// What speech counts for beside lengths. Fitted on the development documents, as are the constants above.
-const WEIGHT: f32 = 0.7;
-
 /// Where speech begins and ends on both sides, and how far that agrees.
 #[derive(Debug)]
 pub(super) struct Speeches {
-    begins: Coupling,
-    ends: Coupling,
+    begins: Places,
+    ends: Places,
 }
 
 impl Speeches {
     pub(super) fn new(source: &Side, target: &Side) -> Self {
-        let coupling = |is_there: fn(Speech) -> bool| {
+        let places = |is_there: fn(Speech) -> bool| {
             let is_there = |it: &Sentence| is_there(it.speech);
             let of = |side: &Side| side.sentences.iter().map(is_there).collect();
-            Coupling::new([of(source), of(target)])
+            Places::new([of(source), of(target)])
         };
-        Self { begins: coupling(|it| it.begins), ends: coupling(|it| it.ends) }
+        Self { begins: places(|it| it.begins), ends: places(|it| it.ends) }
     }
 
     /// Logarithm of how much likelier the speech of a bead is than that of sentences that have nothing to do with each other.
@@ -101,17 +94,12 @@ impl Speeches {
 /// A side that hardly ever has it cannot be copied from, so it says nothing there: a translation without quotation marks is no
 /// reason to doubt those of the other side.
 #[derive(Debug)]
-struct Coupling {
+struct Places {
     sides: [Vec<bool>; 2],
-    /// How much likelier it is that both meet in the coupled part than by chance, by whether it is in the source and in the
-    /// target.
-    ratios: [[f32; 2]; 2],
-    coupled: f32,
-    /// Logarithms.
-    scores: [[f32; 2]; 2],
+    coupling: Coupling<2>,
 }
 
-impl Coupling {
+impl Places {
     fn new(sides: [Vec<bool>; 2]) -> Self {
         let shares = sides.each_ref().map(|side| {
             let mut counts = [ADDED; 2];
@@ -121,38 +109,20 @@ impl Coupling {
             let all = counts[0] + counts[1];
             counts.map(|count| count / all)
         });
-        let ratios = ratios(shares);
-        let mut coupling = Self { sides, ratios, coupled: COUPLED, scores: Default::default() };
-        coupling.set_scores();
-        coupling
-    }
-
-    fn set_scores(&mut self) {
-        let coupled = self.coupled;
-        let score = |ratio: f32| WEIGHT * (coupled * ratio + 1.0 - coupled).ln();
-        self.scores = self.ratios.map(|row| row.map(score));
-    }
-
-    fn of_pair(&self, i: usize, j: usize) -> (usize, usize) {
-        (usize::from(self.sides[0][i]), usize::from(self.sides[1][j]))
+        Self { sides, coupling: Coupling::new(ratios(shares)) }
     }
 
     fn score(&self, i: usize, j: usize) -> f32 {
-        let (source, target) = self.of_pair(i, j);
-        self.scores[source][target]
+        self.coupling.score(usize::from(self.sides[0][i]), usize::from(self.sides[1][j]))
     }
 
-    /// Fits the coupled part to pairs of sentences, each with its probability: one step of expectation and maximisation.
+    /// Fits to pairs of sentences, each with its probability.
     fn refit(&mut self, pairs: impl Iterator<Item = (usize, usize, f32)>) {
-        let (mut coupled, mut all) = (COUPLED * COUPLED_BEADS, COUPLED_BEADS);
-        for (i, j, probability) in pairs {
-            let (source, target) = self.of_pair(i, j);
-            let part = self.coupled * self.ratios[source][target];
-            coupled += probability * part / (part + 1.0 - self.coupled);
-            all += probability;
-        }
-        self.coupled = (coupled / all).min(COUPLED_MAX);
-        self.set_scores();
+        let [source, target] = &self.sides;
+        let pairs = pairs.map(|(i, j, probability)| {
+            (usize::from(source[i]), usize::from(target[j]), probability)
+        });
+        self.coupling.refit(pairs);
     }
 }
 
@@ -237,7 +207,7 @@ mod tests {
     #[test]
     fn a_document_whose_speech_agrees_is_believed_more() {
         let spoken: Vec<bool> = (0..60).map(|it| it % 4 == 0).collect();
-        let mut coupling = Coupling::new([spoken.clone(), spoken]);
+        let mut coupling = Places::new([spoken.clone(), spoken]);
         let before = coupling.score(0, 0);
         coupling.refit((0..60).map(|it| (it, it, 1.0)));
         assert!(coupling.score(0, 0) > before);

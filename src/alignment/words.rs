@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::band::Band;
 use super::beads::ROWS_AT_ONCE;
 use super::kinds::{SOURCES_MAX, TARGETS_MAX};
+use super::known::Known;
 use super::pairs::{Direction, Pairs};
 use super::search::Link;
 use super::side::{Side, length_u32};
@@ -22,8 +23,6 @@ const PLACE_DECAY: f32 = 6.0;
 const PLACED: f32 = 0.8;
 /// Places that are told apart in a bead: a power of two.
 const PLACES: usize = 64;
-/// Tokens of evidence for that a bead's words are as well known as those of the document.
-const COVER_TOKENS: f32 = 4.0;
 
 /// How much likelier than any a place is for what stands at another one, by that place.
 static PLACE_WEIGHTS: LazyLock<[[f32; PLACES]; PLACES]> = LazyLock::new(|| {
@@ -134,62 +133,6 @@ pub(super) struct RowWords<'a> {
     source: Known,
     target: Known,
     sums: Sums,
-}
-
-/// What is known of consecutive tokens of a side: looked up once for the many beads that share them.
-#[derive(Debug)]
-struct Known {
-    /// Number of the first token in the side.
-    first: usize,
-    tokens: Vec<KnownToken>,
-    /// Sums of [`KnownToken::sure`] from the first token on.
-    sure_sums: Vec<f32>,
-    sure_mean: f32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct KnownToken {
-    /// How surely its translations are known, from 0 to 1.
-    sure: f32,
-    /// How rare it is: tokens of running text for each of its term.
-    rarity: f32,
-    /// The token before it of the same term.
-    earlier: u32,
-}
-
-impl Known {
-    /// `direction` leads to this side; of all tokens, those in `range`.
-    fn new(
-        side: &Side,
-        direction: &Direction,
-        earlier: &[u32],
-        range: std::ops::Range<usize>,
-    ) -> Self {
-        let known = |(&term, &earlier): (&u32, &u32)| {
-            let weight = direction.weights[term as usize];
-            KnownToken { sure: weight.sure, rarity: 1.0 / weight.share, earlier }
-        };
-        let terms = &side.all_tokens()[range.clone()];
-        let tokens: Vec<_> = terms.iter().zip(&earlier[range.clone()]).map(known).collect();
-        let mut sum = 0.0;
-        let sums = tokens.iter().map(|token| {
-            sum += token.sure;
-            sum
-        });
-        let sure_sums = std::iter::once(0.0).chain(sums).collect();
-        Self { first: range.start, tokens, sure_sums, sure_mean: direction.sure_mean }
-    }
-
-    /// How well some tokens are known beside those of the whole document, at most 1: where they are not, for example
-    /// because they run together, those of the other side miss their counterparts through no fault of the bead.
-    #[expect(clippy::cast_precision_loss)]
-    fn cover(&self, first: usize, count: usize) -> f32 {
-        let from = first - self.first;
-        let sum = self.sure_sums[from + count] - self.sure_sums[from];
-        let expected = self.sure_mean * count as f32;
-        let prior = self.sure_mean * COVER_TOKENS;
-        if expected > 0.0 { ((sum + prior) / (expected + prior)).min(1.0) } else { 1.0 }
-    }
 }
 
 impl<'a> Words<'a> {
@@ -343,14 +286,13 @@ const LANES: usize = LEVELS.len().next_multiple_of(2);
 /// Logarithms of products of a factor for each token, at each level of wording.
 struct LogProducts {
     levels: [f64; LANES],
-    products: [f64; LANES],
     logs: [f64; LANES],
 }
 
 impl Default for LogProducts {
     fn default() -> Self {
         let level = |lane: usize| LEVELS.get(lane).copied().map_or(0.0, f64::from);
-        Self { levels: std::array::from_fn(level), products: [1.0; LANES], logs: [0.0; LANES] }
+        Self { levels: std::array::from_fn(level), logs: [0.0; LANES] }
     }
 }
 
@@ -369,7 +311,7 @@ impl LogProducts {
         let tokens = &known.tokens[first - known.first..][..support.len()];
         // A logarithm for many factors: none of them is beyond 10^±7, and double precision ends at 10^±308.
         for (tokens, support) in tokens.chunks(FACTORS).zip(support.chunks(FACTORS)) {
-            let mut products = self.products;
+            let mut products = [1.0; LANES];
             for (token, support) in tokens.iter().zip(support) {
                 let mut gain = -1.0;
                 if support.tokens > 0 && !known.repeats(token, first, support.tokens) {
@@ -380,36 +322,15 @@ impl LogProducts {
                     *product *= 1.0 + level * gain;
                 }
             }
-            self.products = products;
-            self.take_logarithms();
-        }
-    }
-
-    fn take_logarithms(&mut self) {
-        for (log, product) in self.logs.iter_mut().zip(&mut self.products).take(LEVELS.len()) {
-            *log += product.ln();
-            *product = 1.0;
+            for (log, product) in self.logs.iter_mut().zip(products).take(LEVELS.len()) {
+                *log += product.ln();
+            }
         }
     }
 
     #[expect(clippy::cast_possible_truncation)]
     fn finish(self) -> Evidence {
         std::array::from_fn(|level| self.logs[level] as f32)
-    }
-}
-
-impl Known {
-    /// Whether so many tokens of the same term stand before one in a bead that begins at `first`: a word of the other side
-    /// stands for one of this.
-    fn repeats(&self, token: &KnownToken, first: usize, most: u16) -> bool {
-        let mut earlier = token.earlier;
-        for _ in 1..most {
-            if earlier == END || (earlier as usize) < first {
-                return false;
-            }
-            earlier = self.tokens[earlier as usize - self.first].earlier;
-        }
-        earlier != END && earlier as usize >= first
     }
 }
 

@@ -1,7 +1,6 @@
 //! How are beads stored in a memory that is not there yet? It is made once there is something to put into it.
 
 use anyhow::bail;
-use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
@@ -53,20 +52,8 @@ async fn import(
         check: CheckAction::None,
         verdicts: false,
     };
-    let batches: Vec<Vec<UnitContent>> =
-        units.chunks(IMPORT_BATCH_UNITS).map(<[_]>::to_vec).collect();
-    let last = batches.len() as u64;
-    let (sender, receiver) = mpsc::channel(1);
-    let mut answers = client.import(order, receiver).await?;
-    tokio::spawn(async move {
-        for (number, units) in (1..).zip(batches) {
-            let batch = NumberedBatch { number, units, last: number == last };
-            // A server that takes no more says why in its answers.
-            if sender.send(batch).await.is_err() {
-                return;
-            }
-        }
-    });
+    let batches = NumberedBatch::all(units, IMPORT_BATCH_UNITS);
+    let mut answers = client.import(order, tokio_stream::iter(batches)).await?;
     let mut newest = None;
     while let Some(answer) = answers.next().await.transpose()? {
         newest = Some(answer);

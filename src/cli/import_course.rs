@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
 use crate::engine::{Batch, Batches, CheckAction, DuplicatePolicy, ImportCounts};
@@ -177,7 +178,7 @@ async fn open(
         check: job.check,
         verdicts: report.wants_verdicts(),
     };
-    Ok((to_server, client.import(order, from_here).await?))
+    Ok((to_server, client.import(order, ReceiverStream::new(from_here)).await?))
 }
 
 /// Names the import by what makes it the same: the memory, the bytes, and all that decides how they become batches.

@@ -25,17 +25,17 @@ pub struct ParsedUnit {
 pub struct Rejected {
     /// Where it stands and what is wrong with it.
     pub diagnostic: Diagnostic,
-    /// As much of it as was read, so that it can be written out and mended: a side may be empty or break a rule. `None`
-    /// when nothing of it could be read.
+    /// What could be read of it, for a file of rejected units that a person can correct and import again. A side may be
+    /// empty or break a rule; `None` when nothing could be read.
     pub content: Option<UnitContent>,
 }
 
 /// What comes out of an input, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A good unit.
+    /// A unit that passed the checks.
     Unit(Box<ParsedUnit>),
-    /// A unit that is no good.
+    /// A unit that breaks a rule.
     Rejected(Box<Rejected>),
     /// The input breaks here: everything before was read, an unknown number of units after it was not.
     Broken(Diagnostic),
@@ -47,7 +47,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// What is told of it; `None` for a good unit.
+    /// The diagnostic that a report shows; `None` for a unit that passed.
     pub fn diagnostic(&self) -> Option<&Diagnostic> {
         match self {
             Self::Unit(_) => None,

@@ -14,7 +14,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{TOKEN_NAME_BYTES_MAX, TOKENS_MAX};
-use crate::service::access::{Grants, TOKENS_REQUIRED_FILE};
+use crate::service::access::{Grants, TOKENS_REQUIRED_FILE, write_token_mark};
 
 /// What a token begins with, so that people and scanners know it when they see it.
 pub(super) const PREFIX: &str = "dhk_";
@@ -75,18 +75,10 @@ impl TokenMark {
         if self.path.exists() {
             return Ok(());
         }
-        let io = |cause| TokenError::Io { path: self.path.clone(), cause };
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
-        let mut file = private().open(&self.path).map_err(io)?;
-        writeln!(
-            file,
-            "Calls to these memories need a token; the tokens are in {}",
-            tokens.path.display()
-        )
-        .and_then(|()| file.sync_all())
-        .and_then(|()| File::open(directory)?.sync_all())
-        .map_err(io)
+        let tokens = tokens.path.display();
+        let text = format!("Calls to these memories need a token; the tokens are in {tokens}");
+        write_token_mark(&self.path, &text)
+            .map_err(|cause| TokenError::Io { path: self.path.clone(), cause })
     }
 
     /// Takes it away, and what else tells that there were tokens. Blocks.

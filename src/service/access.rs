@@ -15,7 +15,7 @@ use prost_types::FileDescriptorSet;
 use serde::{Deserialize, Serialize};
 
 use super::DESCRIPTORS;
-pub use crate::engine::backup::TOKENS_REQUIRED_FILE;
+pub use crate::engine::backup::{TOKENS_REQUIRED_FILE, write_token_mark};
 use crate::unit::{Invalid, MemoryName};
 
 /// What somebody may do with a memory; each role may do what the ones before it may.

@@ -4,8 +4,6 @@
 
 use std::pin::Pin;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -131,6 +129,22 @@ pub struct NumberedBatch {
     pub last: bool,
 }
 
+impl NumberedBatch {
+    /// All batches of units that are at hand.
+    pub fn all(
+        units: &[UnitContent],
+        batch_units: usize,
+    ) -> impl ExactSizeIterator<Item = Self> + Send + 'static {
+        let batches: Vec<Vec<UnitContent>> = units.chunks(batch_units).map(<[_]>::to_vec).collect();
+        let count = batches.len();
+        let batch = move |(at, units)| {
+            let number = at as u64 + 1;
+            Self { number, units, last: at + 1 == count }
+        };
+        batches.into_iter().enumerate().map(batch)
+    }
+}
+
 /// A unit of a batch that was not stored.
 #[derive(Debug, Clone)]
 pub struct RejectedUnit {
@@ -208,9 +222,8 @@ impl Client {
     pub async fn import(
         &mut self,
         order: ImportOrder,
-        batches: mpsc::Receiver<NumberedBatch>,
+        batches: impl Stream<Item = NumberedBatch> + Send + 'static,
     ) -> Result<ClientStream<ImportAck>, ClientError> {
-        let batches = ReceiverStream::new(batches);
         if let Some(api) = &self.local {
             let ImportOrder { memory, id, policy, check, verdicts } = order;
             let import = Import::new(RequestKey(id.into_bytes()), memory, policy);

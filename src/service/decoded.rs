@@ -22,8 +22,8 @@ const HEAP_STEP_BYTES: usize = 8;
 
 /// The bytes that a message of a request takes once it is decoded.
 ///
-/// `rule` is the number of the method in [`RULES`](super::access::RULES). What cannot be decoded is measured as far as it can be; decoding it says
-/// what is wrong.
+/// `rule` is the number of the method in [`RULES`](super::access::RULES). What cannot be decoded is measured as far as it can
+/// be; decoding it says what is wrong.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` when a field has more elements than its request may have, or too many fields are unknown or given again;
@@ -90,13 +90,17 @@ impl<B: Buf> Walk<B> {
         while self.message.remaining() > end {
             let (number, wire_type) = decode_key(&mut self.message).map_err(malformed)?;
             let field = shape.fields.get(number as usize).and_then(Option::as_ref);
-            if field.is_none_or(|field| !field.is_repeated) {
-                // No message of the protocol has a field with a greater number; a test says so.
-                let bit = field.map_or(u64::MAX, |_| 1 << number.min(63));
-                if field.is_none() || seen & bit != 0 {
-                    self.count_useless(shape)?;
+            match field {
+                None => self.count_useless(shape)?,
+                Some(field) if !field.is_repeated => {
+                    // No message of the protocol has a field with a greater number; a test says so.
+                    let bit = 1 << number.min(63);
+                    if seen & bit != 0 {
+                        self.count_useless(shape)?;
+                    }
+                    seen |= bit;
                 }
-                seen |= if field.is_none() { 0 } else { bit };
+                Some(_) => {}
             }
             let Some(field) = field.filter(|_| wire_type == WireType::LengthDelimited) else {
                 self.bytes += field.map_or(0, |field| field.element_bytes);

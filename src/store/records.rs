@@ -157,7 +157,7 @@ pub enum UnitWrite {
     Update(MemoryKey, Arc<Unit>),
     /// Delete a unit, whose last revision was this.
     Delete(MemoryKey, UnitId, u64),
-    /// Delete what is left of a unit of a deleted memory; not a change that anybody is told of.
+    /// Delete the remains of a unit of a deleted memory; the commit log does not list it as a change.
     Purge(MemoryKey, UnitId),
 }
 

@@ -148,6 +148,15 @@ fn part_of(character: char) -> Part {
     }
 }
 
+/// The longest beginning of a text that has at most so many bytes.
+pub fn beginning(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Whether a character is a letter of the Arabic script, tatweel included.
 pub fn is_arabic_letter(character: char) -> bool {
     matches!(character, '\u{620}'..='\u{64a}' | '\u{66e}'..='\u{6d3}' | '\u{6d5}'

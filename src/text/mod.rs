@@ -33,7 +33,7 @@ use chars::{Chars, Part};
 use conventions::Convention;
 use scan::Scanner;
 
-pub use chars::is_arabic_letter;
+pub use chars::{beginning, is_arabic_letter};
 pub use differences::{Differences, gap_differences, token_differences};
 pub use kinds::TokenKind;
 pub use parts::{ComparedParts, class_of_part, compared_parts, parts_of};

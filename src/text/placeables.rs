@@ -7,6 +7,7 @@
 //! search would stop as well: the time for a text grows with its length.
 
 use super::TokenKind;
+use super::chars::beginning;
 use super::measures;
 
 /// Longest placeable: what is longer is text. Keeps the search for its end short, whatever the text.
@@ -105,11 +106,7 @@ const END: u8 = 0;
 
 impl<'a> Cursor<'a> {
     fn new(text: &'a str, bytes_max: usize) -> Self {
-        let mut end = text.len().min(bytes_max);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        Self { text: &text[..end], place: 0 }
+        Self { text: beginning(text, bytes_max), place: 0 }
     }
 
     fn next(&self) -> Option<char> {

@@ -420,8 +420,7 @@ async fn send(
     units: &[UnitContent],
     batches_max: u64,
 ) -> Failed {
-    let (sender, receiver) = tokio::sync::mpsc::channel(4);
-    let batches: Vec<Vec<UnitContent>> = units.chunks(40).map(<[_]>::to_vec).collect();
+    let batches = NumberedBatch::all(units, 40);
     let order = ImportOrder {
         memory: memory.clone(),
         id,
@@ -430,20 +429,11 @@ async fn send(
         verdicts: false,
     };
     let last = batches.len() as u64;
-    let mut answers = client.import(order, receiver).await?;
-    let sending = tokio::spawn(async move {
-        for (number, units) in (1..).zip(batches) {
-            let batch = NumberedBatch { number, units, last: number == last };
-            if sender.send(batch).await.is_err() {
-                return;
-            }
-        }
-    });
+    let mut answers = client.import(order, tokio_stream::iter(batches)).await?;
     let mut acked = 0;
     while let Some(answer) = answers.next().await.transpose()? {
         acked = answer.acked_through;
         if acked >= batches_max {
-            sending.abort();
             return Ok(());
         }
     }

@@ -25,7 +25,9 @@ use part::{Begin, Frame, PartWriter};
 
 pub use directory::{BackupDirectory, NewPart, Part};
 pub use part::{Mark, read_any};
-pub use restore::{Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify};
+pub use restore::{
+    Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify, write_token_mark,
+};
 
 /// What a part of a backup holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -90,7 +90,8 @@ pub fn restore(
     })?;
     if backup.tokens_required() == Some(true) {
         let mark = making.join(TOKENS_REQUIRED_FILE);
-        require_tokens(&mark).map_err(io("writing", &mark))?;
+        let text = "Calls to these memories needed a token when the backup was made.";
+        write_token_mark(&mark, text).map_err(io("writing", &mark))?;
     }
     fs::rename(&making, data).map_err(io("moving the restored store to", data))?;
     let parent = data.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
@@ -101,12 +102,17 @@ pub fn restore(
     Ok(restored)
 }
 
-/// Leaves the mark that keeps a server from opening to everybody memories that were not open before.
-fn require_tokens(mark: &Path) -> io::Result<()> {
-    let mut file = private::create_file(mark)?;
-    writeln!(file, "Calls to these memories needed a token when the backup was made.")?;
+/// Writes the file that keeps a server from opening to everybody memories that were not open before, and syncs it.
+///
+/// # Errors
+/// I/O.
+pub fn write_token_mark(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    private::create_directory(directory)?;
+    let mut file = private::create_file(path)?;
+    writeln!(file, "{text}")?;
     file.sync_all()?;
-    mark.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    File::open(directory)?.sync_all()
 }
 
 /// Reads a backup from end to end: every checksum, every record, and that each part goes on from the one before.

@@ -1,10 +1,10 @@
-//! What does a write to single units change? New units, new revisions and deletions, with what the index is told of each.
+//! Plans the creation, update and deletion of single units, and the index changes that go with each.
 
 use std::sync::Arc;
 
 use crate::matching::IndexChange;
-use crate::store::{Commit, MemoryKey, UnitWrite};
-use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
+use crate::store::{Commit, MemoryKey, MemoryRecord, UnitWrite};
+use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::super::error::EngineError;
 use super::super::prepare::Prepared;
@@ -63,6 +63,20 @@ impl Planner<'_> {
         unit
     }
 
+    /// A unit of a memory, if it has the revision that the caller expects.
+    fn expected_unit(
+        &self,
+        memory: &MemoryRecord,
+        id: UnitId,
+        expected: Option<u64>,
+    ) -> Result<Arc<Unit>, EngineError> {
+        let unit = self.unit(memory.key, id)?;
+        let unit = unit.ok_or_else(|| EngineError::NoUnit(memory.name.clone(), id))?;
+        let resource = || format!("{}/units/{id}", memory.name.resource());
+        check_revision(resource, expected, unit.revision)?;
+        Ok(unit)
+    }
+
     pub(super) fn update_unit(
         &mut self,
         key: MemoryKey,
@@ -72,9 +86,7 @@ impl Planner<'_> {
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut memory = OpenMemory::new(self.record(key)?);
-        let name = &memory.record.name;
-        let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
-        check_revision(|| unit_resource(name, id), expected, unit.revision)?;
+        let unit = self.expected_unit(&memory.record, id, expected)?;
         let (revision, created) = (unit.revision + 1, unit.content.created);
         let Some(update) = update.filter(|update| update.from_revision == unit.revision) else {
             return Ok(Reply::of(Outcome::Outdated));
@@ -97,9 +109,7 @@ impl Planner<'_> {
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut memory = OpenMemory::new(self.record(key)?);
-        let name = &memory.record.name;
-        let unit = self.unit(key, id)?.ok_or_else(|| EngineError::NoUnit(name.clone(), id))?;
-        check_revision(|| unit_resource(name, id), expected, unit.revision)?;
+        let unit = self.expected_unit(&memory.record, id, expected)?;
         memory.record.unit_count -= 1;
         self.units.insert((key, id), None);
         memory.changes.push(IndexChange::Remove(id));
@@ -107,8 +117,4 @@ impl Planner<'_> {
         self.close(memory, commit);
         Ok(Reply::of(Outcome::DeletedFrom(key)))
     }
-}
-
-fn unit_resource(memory: &MemoryName, id: UnitId) -> String {
-    format!("{}/units/{id}", memory.resource())
 }
