@@ -24,7 +24,7 @@
 //!
 //! Invariants. The store is the truth and the index is derived from it: deleting every checkpoint of an index costs only time. An
 //! acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching`, `alignment` and `formats` do no I/O
-//! beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in one file,
+//! beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in `store/sled` only,
 //! `quick_xml::` in one file, generated protobuf types only inside `service`.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // They panic where nobody reads: see `cli::output`.

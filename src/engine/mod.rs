@@ -3,33 +3,13 @@
 //! The store is the truth, the index is derived from it: a write is committed, then applied to the index, then
 //! answered. Knows no protocol, no flags, no files but what it is handed.
 
-mod alignment;
-mod analysis;
-mod background;
-pub mod backup;
-mod checkpoints;
-mod concordance;
-mod derived;
-mod duplicates;
+mod cancel;
 mod error;
-mod export;
-mod filter;
-mod hygiene;
-mod import;
-mod imports;
-mod lexicons;
-mod load;
-mod lookup;
-mod memory;
-mod patch;
-mod plan;
-mod prepare;
-mod requests;
-mod update;
-mod upkeep;
-mod verify;
-mod work;
-mod writer;
+mod jobs;
+mod priority;
+mod read;
+mod replica;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,38 +22,40 @@ use tokio::sync::watch;
 use crate::store::{LogRecord, MemoryKey, MemoryRecord, RequestKey, Secret, Sequence, Store};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
-pub use alignment::{
+pub use cancel::Cancel;
+pub use error::EngineError;
+pub use jobs::align::{
     AlignedPair, AlignedWords, DocumentPair, StoreBeads, StoredBeads, StoringBeads, TextPair,
 };
-pub use analysis::{Band, BandCount, BandCounts, JobAnalysis};
-pub use background::step_back;
-pub use concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
-pub use error::EngineError;
-pub use export::{Export, Wanted};
-pub use filter::UnitFilter;
-pub use hygiene::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
-pub use import::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
-pub use imports::{Import, ImportAnswer};
-pub use lexicons::{LearnProgress, Taught};
-pub use load::{LoadProgress, Loaded};
-pub use lookup::{Cancel, FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
-pub use patch::{SegmentPatch, UnitPatch};
-pub use prepare::{Prepared, batch_digest, context_hash};
-pub use verify::{Finding, Severity, Verified};
-pub use work::{
+pub use jobs::backup;
+pub use jobs::check::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
+pub use jobs::verify::{Finding, Severity, Verified};
+pub use priority::step_back;
+pub use read::analysis::{Band, BandCount, BandCounts, JobAnalysis};
+pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
+pub use read::export::{Export, Wanted};
+pub use read::filter::UnitFilter;
+pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
+pub use replica::encoding::context_hash;
+pub use replica::lexicons::{LearnProgress, Taught};
+pub use replica::load::{LoadProgress, Loaded};
+pub use write::batches::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
+pub use write::import_session::{Import, ImportAnswer};
+pub use write::patch::{SegmentPatch, UnitPatch};
+pub use write::prepare::{Prepared, batch_digest};
+pub use write::work::{
     DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, PreparedBatch,
     StoredBatch, UnitVerdict,
 };
 
-use checkpoints::{Checkpoints, Keeper};
 use error::WRITER_ENDED;
-use load::Loading;
-use memory::{Catalog, Memory};
-use prepare::fingerprint;
-use requests::{Idempotency, Remembered};
-use update::Updates;
-use work::{Reply, Work};
-use writer::Writer;
+use replica::catalog::{Catalog, Memory};
+use replica::checkpoints::{Checkpoints, Keeper};
+use replica::load::Loading;
+use write::commit_loop::Writer;
+use write::idempotency::{Idempotency, Remembered, fingerprint};
+use write::update::Updates;
+use write::work::{Reply, Work};
 
 /// Everything that can be done with one store. Calls block; share it behind an `Arc`.
 pub struct Engine {
@@ -145,7 +127,7 @@ impl Engine {
         let shared = (Arc::clone(&store), Arc::clone(&catalog));
         let writer = Writer::start(shared, records, sender, keeper, keep_log)
             .map_err(|error| EngineError::Internal(format!("starting the writer: {error}")))?;
-        let bulk = background::pool("bulk")
+        let bulk = priority::pool("bulk")
             .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
         let secret = store.secret();
         let updates = Updates::new()?;
@@ -310,7 +292,7 @@ impl Engine {
     ) -> Result<Vec<LogRecord>, EngineError> {
         let records = self.store.changes_since(after, limit)?;
         // Looked at after reading: a compaction may have cut the log in between.
-        upkeep::check_held(self.store.as_ref(), after)?;
+        jobs::maintenance::check_held(self.store.as_ref(), after)?;
         Ok(records)
     }
 

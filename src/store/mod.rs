@@ -1,221 +1,23 @@
-//! Where does it live? The seam between the use cases and the database: records in batches, nothing else.
+//! Stores memories, units, requests and the commit log.
 //!
-//! No engine type, closure or live iterator crosses it, so an embedded engine, the in-memory one of the tests, or a
-//! distributed one can stand behind it. Knows nothing of matching, formats, protocols or who asks.
+//! Knows nothing of matching, formats, protocols or who asks.
 
-mod acked;
-mod blobs;
-mod build;
+mod api;
 mod codec;
-mod compaction;
-mod cut;
-mod directory;
-mod in_memory;
-mod live;
-mod lock;
-mod opening;
+mod memory;
 pub mod private;
-mod raw;
 mod records;
-mod salvage;
-mod secret;
-mod sled_store;
-mod snapshot;
-mod tables;
-mod transaction;
-mod units;
+mod sled;
 
-use std::path::PathBuf;
-
-use crate::unit::{Timestamp, Unit, UnitId};
-
-pub use build::StoreBuilder;
+pub use self::sled::{
+    LiveStore, LostUnit, OpenOptions, Salvaged, SledStore, StoreBuilder, salvage,
+};
+pub use api::{Compacted, Holder, Retention, Secret, Store, StoreError};
 #[doc(hidden)]
 pub use codec::read_any_record;
-pub use compaction::{Compacted, Retention};
-pub use in_memory::InMemoryStore;
-pub use live::LiveStore;
-pub use lock::Holder;
-pub use opening::OpenOptions;
+pub use memory::InMemoryStore;
 pub use records::{
     Change, ChangeKind, Commit, Effects, LogRecord, LogStart, MemoryCounters, MemoryKey,
     MemoryRecord, RequestKey, RequestRecord, Sequence, UnitWrite,
 };
 pub(crate) use records::{set_unfinished_penalties, unfinished_penalties};
-pub use salvage::{LostUnit, Salvaged, salvage};
-pub use sled_store::SledStore;
-
-/// What only this store knows: the key of tokens that clients pass on unread.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Secret(pub [u8; 32]);
-
-impl std::fmt::Debug for Secret {
-    /// Without the secret.
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Secret").finish_non_exhaustive()
-    }
-}
-
-/// Why the store did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has the data directory open.
-    #[error("the data directory {} is in use by {holder}", directory.display())]
-    InUse {
-        /// Which directory.
-        directory: PathBuf,
-        /// By whom.
-        holder: Holder,
-    },
-    /// The store holds less than was acknowledged.
-    #[error(
-        "the store in {} ends at commit {}, but commit {} was acknowledged: acknowledged units are missing. Nothing was \
-         changed. Bring it back with `dhakira restore` from a backup, or put a copy of the directory back; or, to go on with what is \
-         left, start once with --accept-data-loss",
-        directory.display(), found.0, acknowledged.0
-    )]
-    Behind {
-        /// Which directory.
-        directory: PathBuf,
-        /// The last commit in the store.
-        found: Sequence,
-        /// The last commit that somebody was told is on disk.
-        acknowledged: Sequence,
-    },
-    /// What is on disk is not what was written.
-    #[error("the store in {} is damaged: {what}. Nothing was changed. Bring it back with `dhakira restore` from a backup, or put a copy of the directory back{hint}", directory.display())]
-    Damaged {
-        /// Which directory.
-        directory: PathBuf,
-        /// What was found.
-        what: String,
-        /// Another way out, where there is one.
-        hint: &'static str,
-    },
-    /// An earlier write failed; what is on disk is uncertain, so nothing more is written.
-    #[error(
-        "the store takes no more writes since an earlier one failed ({0}); restart the server after mending the cause"
-    )]
-    Poisoned(String),
-    /// Whoever wanted it went away.
-    #[error("it was cancelled; nothing was changed")]
-    Cancelled,
-    /// The operating system or the database said no.
-    #[error("{doing}: {cause}")]
-    Io {
-        /// What was being done.
-        doing: String,
-        /// What it said.
-        cause: String,
-    },
-}
-
-/// A database of memories, units, requests and a commit log. Every call blocks.
-pub trait Store: Send + Sync + 'static {
-    /// Every memory, deleted ones that still hold units included, by key.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError>;
-
-    /// The units with these numbers, in the order asked; `None` for one that does not exist.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn units(&self, memory: MemoryKey, ids: &[UnitId]) -> Result<Vec<Option<Unit>>, StoreError>;
-
-    /// Units in rising order of number, from the first one above `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn page(
-        &self,
-        memory: MemoryKey,
-        after: Option<UnitId>,
-        limit: usize,
-    ) -> Result<Vec<Unit>, StoreError>;
-
-    /// What is remembered of a request.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError>;
-
-    /// Requests carried out before a moment, at most `limit`.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn requests_before(&self, time: Timestamp, limit: usize)
-    -> Result<Vec<RequestKey>, StoreError>;
-
-    /// Log records above `after`, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn changes_since(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError>;
-
-    /// The last commit.
-    fn last_sequence(&self) -> Sequence;
-
-    /// Where the log begins: compaction gives up what is older than its retention.
-    fn log_start(&self) -> LogStart;
-
-    /// A unit as it was in a revision that the log names, whether it is that still or not. `None` when it is not held: the
-    /// revision was given up by a version of this program that kept no history, or its commit is before the log's start.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn version(
-        &self,
-        memory: MemoryKey,
-        id: UnitId,
-        revision: u64,
-    ) -> Result<Option<Unit>, StoreError>;
-
-    /// Requests in the order of their keys, from the first one above `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn requests(
-        &self,
-        after: Option<RequestKey>,
-        limit: usize,
-    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError>;
-
-    /// Copies what is alive to a new database, gives up the log before the retention, and goes on with the copy; reads and
-    /// writes go on meanwhile. A crash at any moment leaves the old database or the new one, whole.
-    ///
-    /// # Errors
-    /// I/O: the store goes on as it was.
-    fn compact(
-        &self,
-        retention: Retention,
-        told: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Compacted, StoreError>;
-
-    /// Gives up some of the log before the retention, in place, with the versions of units that it replaced; `true`
-    /// when there is more to give up. Whatever a crash leaves of it, the log begins at one commit and goes on without a gap.
-    /// Called by whoever commits, between commits.
-    ///
-    /// # Errors
-    /// As of [`commit`](Self::commit).
-    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError>;
-
-    /// Carries the commits out, each one whole or not at all, in order; when it returns they are on disk. Returns the
-    /// sequence of the last one. Concurrent calls are a mistake of the caller: there is one writer.
-    ///
-    /// # Errors
-    /// After any error the store is poisoned: it answers reads and refuses writes.
-    fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError>;
-
-    /// Why it takes no more writes, if it does not.
-    fn poisoned(&self) -> Option<String>;
-
-    /// The secret of this store, the same each time. A copy of the store may have another one.
-    fn secret(&self) -> Secret;
-
-    /// The first damage that was met since it was opened: some of what was stored cannot be read.
-    fn damaged(&self) -> Option<String> {
-        None
-    }
-}

@@ -1,16 +1,16 @@
 //! Who may read what is stored? Its owner alone, whatever the umask says.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::Path;
 
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+pub(super) const DIRECTORY_MODE: u32 = 0o700;
+pub(super) const FILE_MODE: u32 = 0o600;
 /// What group and others may do.
-const OTHERS: u32 = 0o077;
+pub(super) const OTHERS: u32 = 0o077;
 
 /// Makes a directory, and those above it that are missing, for its owner alone.
 ///
@@ -36,135 +36,5 @@ pub(super) fn restrict(file: &File) {
     let is_open = file.metadata().is_ok_and(|data| data.mode() & OTHERS != 0);
     if is_open && let Err(error) = file.set_permissions(Permissions::from_mode(FILE_MODE)) {
         tracing::debug!(%error, "the mode of a file cannot be set");
-    }
-}
-
-/// Takes from others what they may do with the files of a data directory, and says so where they could do something. Files of
-/// somebody else are left alone, and then so is the directory itself.
-pub(super) fn tighten(directory: &Path) {
-    let mut tightened = 0;
-    let mut failed = None;
-    let mut count = |path: &Path| match tighten_tree(path) {
-        Ok(entries) => tightened += entries,
-        Err(error) => failed = Some(error),
-    };
-    let mut foreign = false;
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if is_own(&entry.file_name().to_string_lossy()) {
-            count(&entry.path());
-        } else {
-            foreign = true;
-        }
-    }
-    if foreign {
-        let open = fs::metadata(directory).is_ok_and(|it| it.mode() & OTHERS != 0);
-        if open {
-            tracing::warn!(
-                directory = %directory.display(),
-                "other users can look into the data directory; it holds other files, too, and is left as it is"
-            );
-        }
-    } else if let Err(error) = tighten_one(directory).map(|changed| tightened += changed) {
-        failed = Some(error);
-    }
-    if tightened > 0 {
-        tracing::warn!(
-            directory = %directory.display(), entries = tightened,
-            "other users could read the data directory; now its directories have mode 0700 and its files 0600"
-        );
-    }
-    if let Some(error) = failed {
-        tracing::warn!(directory = %directory.display(), %error, "other users may be able to read the data directory");
-    }
-}
-
-/// The same for the directory of a database that was just opened, which makes its files by the umask. Quietly: whether that can
-/// be done at all was told of when the data directory was opened.
-pub(super) fn keep(database: &Path) {
-    if let Err(error) = tighten_tree(database) {
-        tracing::debug!(database = %database.display(), %error, "the mode of files cannot be set");
-    }
-}
-
-fn tighten_tree(path: &Path) -> io::Result<usize> {
-    let data = match fs::symlink_metadata(path) {
-        Ok(data) => data,
-        // A temporary file, gone by now.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    let mut changed = 0;
-    if data.is_dir() {
-        changed += tighten_one(path)?;
-        for entry in fs::read_dir(path)? {
-            changed += tighten_tree(&entry?.path())?;
-        }
-    } else if data.is_file() {
-        changed += tighten_one(path)?;
-    }
-    Ok(changed)
-}
-
-fn tighten_one(path: &Path) -> io::Result<usize> {
-    let data = match fs::metadata(path) {
-        Ok(data) => data,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    if data.mode() & OTHERS == 0 {
-        return Ok(0);
-    }
-    let mode = if data.is_dir() { DIRECTORY_MODE } else { FILE_MODE };
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    Ok(1)
-}
-
-/// Whether an entry of a data directory was made by this program.
-fn is_own(name: &str) -> bool {
-    const NAMES: [&str; 7] =
-        ["lock", "acknowledged", "database", "secret", "checkpoints", "access", "tokens-required"];
-    let stem = name.strip_suffix(".new").unwrap_or(name);
-    NAMES.contains(&stem) || super::directory::is_name(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o777
-    }
-
-    #[test]
-    fn own_files_are_tightened_and_others_are_left_alone() {
-        let outer = tempfile::tempdir().unwrap();
-        let data = outer.path().join("above/data");
-        create_directory(&data.join("sled/blobs")).unwrap();
-        assert_eq!((mode(&outer.path().join("above")), mode(&data)), (0o700, 0o700));
-        let set =
-            |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-        let file = |name: &str| {
-            let path = data.join(name);
-            fs::write(&path, "x").unwrap();
-            set(&path, 0o644);
-            path
-        };
-        let (database, acknowledged) = (file("sled/blobs/1"), file("acknowledged"));
-        set(&data, 0o755);
-        tighten(&data);
-        assert_eq!((mode(&database), mode(&acknowledged), mode(&data)), (0o600, 0o600, 0o700));
-        set(&data, 0o755);
-        set(&acknowledged, 0o640);
-        let foreign = file("letter.txt");
-        let elsewhere = outer.path().join("elsewhere");
-        fs::write(&elsewhere, "x").unwrap();
-        set(&elsewhere, 0o644);
-        std::os::unix::fs::symlink(&elsewhere, data.join("sled/link")).unwrap();
-        tighten(&data);
-        assert_eq!((mode(&foreign), mode(&acknowledged), mode(&data)), (0o644, 0o600, 0o755));
-        assert_eq!(mode(&elsewhere), 0o644, "links are not followed");
-        set(&acknowledged, 0o644);
-        drop(create_file(&acknowledged).unwrap());
-        assert_eq!(mode(&acknowledged), 0o600);
     }
 }

@@ -1,0 +1,392 @@
+//! What translates what, with everything the memories have taught? Documents sentence by sentence, stored if wanted; pairs of
+//! texts word by word.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::alignment::{Bead, Cancelled, Side, Stop, WordLink, align_document, link_words};
+use crate::limits::BATCH_UNITS_MAX;
+use crate::store::RequestKey;
+use crate::text::{Analysis, Analyzer};
+use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
+
+use crate::engine::cancel::Cancel;
+use crate::engine::error::EngineError;
+use crate::engine::replica::encoding::context_hash;
+use crate::engine::replica::lexicons::{LearnProgress, Taught, lexicons};
+use crate::engine::write::idempotency::fingerprint;
+use crate::engine::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
+
+/// A document and its translation, as sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentPair {
+    /// Language of the document.
+    pub source_lang: Lang,
+    /// Language of its translation.
+    pub target_lang: Lang,
+    /// Sentences in order.
+    pub source: Vec<String>,
+    /// Sentences of the translation in order.
+    pub target: Vec<String>,
+    /// Memories whose lexicons help, all of these languages.
+    pub memories: Vec<MemoryName>,
+}
+
+/// How beads become units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreBeads {
+    /// Where they go.
+    pub memory: MemoryName,
+    /// The document they are said to come from.
+    pub document: String,
+    /// Least confidence of a bead that is stored as it is.
+    pub min_confidence: f32,
+    /// Store the others too, as unconfirmed.
+    pub unconfirmed: bool,
+    /// The client's name for it: sent again it does nothing.
+    pub id: RequestKey,
+}
+
+impl StoreBeads {
+    /// The units that beads become, and how many beads are unsure; nothing is counted as stored yet.
+    pub fn units(&self, pair: &DocumentPair, beads: &[Bead]) -> (StoredBeads, Vec<UnitContent>) {
+        let mut stored = StoredBeads::default();
+        let mut units: Vec<UnitContent> = Vec::new();
+        for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
+            let is_sure = bead.confidence >= self.min_confidence;
+            if !is_sure && !self.unconfirmed {
+                stored.left_out += 1;
+                continue;
+            }
+            let mut unit = pair.content(bead, self.document.clone());
+            if !is_sure {
+                unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
+                stored.unconfirmed += 1;
+            }
+            units.push(unit);
+        }
+        let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
+        for (at, unit) in units.iter_mut().enumerate() {
+            unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
+            unit.context.next = hashes.get(at + 1).copied();
+        }
+        (stored, units)
+    }
+
+    /// The import that stores them: of this very document, stored in this very way.
+    fn import(&self, pair: &DocumentPair) -> Result<Import, EngineError> {
+        let DocumentPair { source_lang, target_lang, source, target, memories } = pair;
+        let what = (source_lang, target_lang, source, target, memories);
+        let how = (&self.document, self.min_confidence.to_bits(), self.unconfirmed);
+        let document = fingerprint(&(what, how));
+        let document = document.map_err(|error| EngineError::Internal(error.to_string()))?;
+        let import = Import::new(self.id, self.memory.clone(), DuplicatePolicy::SkipIdentical);
+        Ok(Import { document: Some(document), ..import })
+    }
+}
+
+/// Beads that may be stored, and how far that is already.
+pub struct StoringBeads {
+    import: Import,
+    /// Of all the beads.
+    digest: u64,
+    done: ImportProgress,
+    /// Whether what is stored already comes from the same beads.
+    same: bool,
+}
+
+/// What became of the beads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredBeads {
+    /// As by an import.
+    pub counts: ImportCounts,
+    /// Of the beads that were handed in, the unsure ones.
+    pub unconfirmed: u64,
+    /// Beads with both sides that were left out because they are unsure.
+    pub left_out: u64,
+}
+
+/// A text and its translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextPair {
+    /// Given.
+    Texts(String, String),
+    /// Of a unit.
+    Unit(MemoryName, UnitId),
+}
+
+/// The words of a pair that stand for each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignedWords {
+    /// The text.
+    pub source: String,
+    /// Its translation.
+    pub target: String,
+    /// In order of the source.
+    pub links: Vec<AlignedPair>,
+}
+
+/// Two words that stand for each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignedPair {
+    /// Bytes of the source.
+    pub source: Range<usize>,
+    /// Bytes of the target.
+    pub target: Range<usize>,
+    /// How sure it is, from 0 to 1.
+    pub confidence: f32,
+}
+
+impl DocumentPair {
+    /// Both sides, ready to be aligned.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when `stop` says so.
+    pub fn sides(&self, stop: Stop<'_>) -> Result<(Side, Side), Cancelled> {
+        let side = |sentences: &[String], lang| {
+            let mut sentences = sentences.iter();
+            let mut stopped = false;
+            let unless_stopped = std::iter::from_fn(|| {
+                stopped = stop();
+                sentences.next().filter(|_| !stopped).map(String::as_str)
+            });
+            let side = Side::new(unless_stopped, &Analyzer::new(lang));
+            if stopped { Err(Cancelled) } else { Ok(side) }
+        };
+        Ok((side(&self.source, &self.source_lang)?, side(&self.target, &self.target_lang)?))
+    }
+
+    /// The texts of a bead.
+    pub fn texts(&self, bead: &Bead) -> (String, String) {
+        let text = |sentences: &[String], range: &Range<usize>| sentences[range.clone()].join(" ");
+        (text(&self.source, &bead.source), text(&self.target, &bead.target))
+    }
+
+    /// A bead as what a unit holds.
+    pub fn content(&self, bead: &Bead, document: String) -> UnitContent {
+        let segment = |text| Segment { text, tags: Vec::new() };
+        let (source, target) = self.texts(bead);
+        let confidence = format!("{:.4}", bead.confidence);
+        UnitContent {
+            source: segment(source),
+            target: segment(target),
+            document,
+            attributes: [("alignment-confidence".to_owned(), confidence)].into(),
+            ..UnitContent::default()
+        }
+    }
+}
+
+impl Engine {
+    /// Aligns the sentences of a document. Learns the lexicons first, if they are far behind; `progress` is told how far that
+    /// is, then how far aligning is, each from 0 to 1.
+    ///
+    /// # Errors
+    /// No such memory; a memory of other languages; cancelled; the store.
+    pub fn align_documents(
+        &self,
+        pair: &DocumentPair,
+        cancel: &Cancel,
+        learning: LearnProgress<'_>,
+        aligning: LearnProgress<'_>,
+    ) -> Result<Vec<Bead>, EngineError> {
+        let langs = (&pair.source_lang, &pair.target_lang);
+        let taught = self.taught(&pair.memories, langs, cancel, learning)?;
+        let lexicons = lexicons(langs, &taught);
+        let stop = || cancel.is_cancelled();
+        let (source, target) = pair.sides(&stop).map_err(|Cancelled| EngineError::Cancelled)?;
+        self.bulk
+            .install(|| align_document(&source, &target, &lexicons, &stop, &mut |it| aligning(it)))
+            .map_err(|Cancelled| EngineError::Cancelled)
+    }
+
+    /// Looks whether beads may be stored, before anything is said of them.
+    ///
+    /// # Errors
+    /// No such memory; a memory of other languages; an id used before for something else, or with other beads.
+    pub fn begin_storing(
+        &self,
+        pair: &DocumentPair,
+        beads: &[Bead],
+        store: &StoreBeads,
+    ) -> Result<StoringBeads, EngineError> {
+        self.accepts("store_in.memory", &store.memory, (&pair.source_lang, &pair.target_lang))?;
+        let import = store.import(pair)?;
+        let state = self.import_state(&import)?;
+        let digest = fingerprint(&beads.iter().map(bead_numbers).collect::<Vec<_>>());
+        // Half of 128 bits tells beads apart as well.
+        #[expect(clippy::cast_possible_truncation)]
+        let digest = digest.map_err(|error| EngineError::Internal(error.to_string()))? as u64;
+        let begun = state.progress.acked_through;
+        let same = begun == 0 || state.last_digest() == Some(digest);
+        if state.complete && !same {
+            return Err(EngineError::RequestDone("store_in.request_id"));
+        }
+        Ok(StoringBeads { import, digest, done: state.progress(), same })
+    }
+
+    /// Refuses a document under an id that was used before for something else: before the work of aligning it.
+    ///
+    /// # Errors
+    /// As said; no such memory.
+    pub fn check_storing(
+        &self,
+        pair: &DocumentPair,
+        store: &StoreBeads,
+    ) -> Result<(), EngineError> {
+        self.import_state(&store.import(pair)?).map(drop)
+    }
+
+    /// Stores the beads of a document that have both sides.
+    ///
+    /// # Errors
+    /// No such memory; the store.
+    pub fn store_beads(
+        &self,
+        pair: &DocumentPair,
+        beads: &[Bead],
+        store: &StoreBeads,
+        storing: &StoringBeads,
+    ) -> Result<StoredBeads, EngineError> {
+        let StoringBeads { import, digest, done, same } = storing;
+        let (mut stored, units) = store.units(pair, beads);
+        stored.counts = done.counts;
+        if done.complete {
+            return Ok(stored);
+        }
+        // Where the same beads broke off they go on; other ones are stored as a whole, and what is there already is skipped.
+        let skipped = if *same { done.acked_through } else { 0 };
+        let mut number = done.acked_through - skipped;
+        let mut units = units.into_iter().peekable();
+        loop {
+            number += 1;
+            let batch: Vec<UnitContent> = units.by_ref().take(BATCH_UNITS_MAX).collect();
+            let last = units.peek().is_none();
+            if number > done.acked_through {
+                let prepared = self.prepare(&store.memory, batch)?;
+                let sent = prepared.len() as u64;
+                let units: Vec<_> = prepared.into_iter().flatten().collect();
+                let rejected = sent - units.len() as u64;
+                let batch = PreparedBatch { number, units, rejected, last, digest: *digest };
+                stored.counts = self.import(import, batch)?.wait()?.counts;
+            }
+            if last {
+                return Ok(stored);
+            }
+        }
+    }
+
+    /// Links the words of pairs of texts.
+    ///
+    /// # Errors
+    /// No such memory or unit; a memory of other languages; cancelled; the store.
+    pub fn align_words(
+        &self,
+        langs: (&Lang, &Lang),
+        memories: &[MemoryName],
+        pairs: Vec<TextPair>,
+        cancel: &Cancel,
+    ) -> Result<Vec<AlignedWords>, EngineError> {
+        let taught = self.taught(memories, langs, cancel, &|_| ())?;
+        let lexicons = lexicons(langs, &taught);
+        let analyzers = (Analyzer::new(langs.0), Analyzer::new(langs.1));
+        let mut aligned = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            let (source, target) = match pair {
+                TextPair::Texts(source, target) => (source, target),
+                TextPair::Unit(memory, id) => {
+                    let content = self.unit(&memory, id)?.content;
+                    (content.source.text, content.target.text)
+                }
+            };
+            let analyses = (analyzers.0.analyze(&source), analyzers.1.analyze(&target));
+            let stop = || cancel.is_cancelled();
+            let links = link_words(&analyses.0, &analyses.1, &lexicons, &stop);
+            let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
+            let links = links.iter().map(|link| spans(link, &analyses.0, &analyses.1)).collect();
+            aligned.push(AlignedWords { source, target, links });
+        }
+        Ok(aligned)
+    }
+
+    /// What memories have taught, brought up to date.
+    fn taught(
+        &self,
+        memories: &[MemoryName],
+        langs: (&Lang, &Lang),
+        cancel: &Cancel,
+        learning: LearnProgress<'_>,
+    ) -> Result<Vec<Arc<Taught>>, EngineError> {
+        let of = |(index, name): (usize, &MemoryName)| {
+            self.accepts(&format!("memories[{index}]"), name, langs)?;
+            self.lexicon(name, cancel, learning)
+        };
+        memories.iter().enumerate().map(of).collect()
+    }
+
+    fn accepts(
+        &self,
+        field: &str,
+        name: &MemoryName,
+        langs: (&Lang, &Lang),
+    ) -> Result<(), EngineError> {
+        let record = self.memory(name)?;
+        if langs.0.accepts(&record.source_lang) && langs.1.accepts(&record.target_lang) {
+            return Ok(());
+        }
+        let what = format!(
+            "memory '{name}' is for {} to {}, not for {} to {}",
+            record.source_lang, record.target_lang, langs.0, langs.1
+        );
+        Err(EngineError::invalid(field, what))
+    }
+
+    /// Bytes of the target that answer to tokens of the source: what to change when those change.
+    pub(crate) fn answering(
+        &self,
+        memory: &crate::engine::replica::catalog::Memory,
+        (source, target): (&Analysis, &Analysis),
+        tokens: &[bool],
+        cancel: &Cancel,
+    ) -> Result<Vec<Range<usize>>, EngineError> {
+        let (known, record) = (self.known(memory), memory.record());
+        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
+        let links = link_words(source, target, &lexicons, &|| cancel.is_cancelled());
+        let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
+        let mut answering = vec![false; target.tokens().len()];
+        for link in links.iter().filter(|link| tokens[link.source]) {
+            answering[link.target] = true;
+        }
+        let mut spans: Vec<Range<usize>> = Vec::new();
+        let mut last = None;
+        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| answering[*at]) {
+            let span = target.span(token);
+            match spans.last_mut() {
+                // Words that follow each other are one stretch.
+                Some(before) if last.is_some_and(|last| last + 1 == number) => {
+                    before.end = span.end;
+                }
+                _ => spans.push(span),
+            }
+            last = Some(number);
+        }
+        Ok(spans)
+    }
+}
+
+/// What tells beads apart.
+fn bead_numbers(bead: &Bead) -> ([usize; 4], u32) {
+    let Bead { source, target, confidence, .. } = bead;
+    ([source.start, source.end, target.start, target.end], confidence.to_bits())
+}
+
+fn spans(link: &WordLink, source: &Analysis, target: &Analysis) -> AlignedPair {
+    AlignedPair {
+        source: source.span(&source.tokens()[link.source]),
+        target: target.span(&target.tokens()[link.target]),
+        confidence: link.confidence,
+    }
+}

@@ -1,0 +1,254 @@
+//! How are memories saved from the loss of their disk? As parts of a backup: one with everything, then one with each stretch of
+//! commits since.
+//!
+//! A part is made while others write. The one with everything reads the store as it comes and then adds what was committed in the
+//! meantime, so that it stands at its last commit; the others hold each commit with the units as that commit stored them. So a
+//! backup gives back any commit from the end of its first part on.
+
+mod directory;
+mod part;
+mod restore;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::limits::{COMPACTION_PAGE_RECORDS, EXPORT_PAGE_UNITS};
+use crate::store::{ChangeKind, LogRecord, Sequence, Store, StoreError};
+use crate::unit::Unit;
+
+use crate::engine::Engine;
+use crate::engine::cancel::Cancel;
+use crate::engine::error::EngineError;
+use crate::engine::jobs::maintenance::check_held;
+
+use part::{Begin, Frame, PartWriter};
+
+pub use directory::{BackupDirectory, NewPart, Part};
+pub use part::{Mark, read_any};
+pub use restore::{
+    Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify, write_token_mark,
+};
+
+/// What a part of a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartSummary {
+    /// Whether it holds everything.
+    pub full: bool,
+    /// The commit before its first one.
+    pub after: Mark,
+    /// Its last commit.
+    pub through: Mark,
+    /// Units in it, each version of a unit counted.
+    pub units: u64,
+    /// Commits in it.
+    pub commits: u64,
+}
+
+/// Why a backup could not be made, read or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The machine said no.
+    #[error("{doing}: {cause}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What it said.
+        cause: io::Error,
+    },
+    /// A file of the backup is not what was written.
+    #[error("the backup is damaged: {}: {what}", file.display())]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// There is no backup.
+    #[error("{} holds no backup of Dhakira", .0.display())]
+    NoBackup(PathBuf),
+    /// Another process writes to it.
+    #[error("{} is being written to by another process", .0.display())]
+    InUse(PathBuf),
+    /// The backup does not go that far.
+    #[error("{0}")]
+    OutOfReach(String),
+    /// Something is where the store is to be made.
+    #[error(
+        "{} is there and not empty: a store is only restored into a directory that is new or empty, never over another one",
+        .0.display()
+    )]
+    Occupied(PathBuf),
+    /// The store that is being made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Writes a part of a backup: the commits after a mark of an earlier part, or everything and those commits. Without a mark there
+    /// is no earlier part. Others may write meanwhile. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::LogCut`] when the commits are not held any more; a mark of another store; cancelled; the store; the output.
+    pub fn backup(
+        &self,
+        (full, after): (bool, Option<Mark>),
+        out: &mut dyn Write,
+        cancel: &Cancel,
+        told: &dyn Fn(f32),
+    ) -> Result<PartSummary, EngineError> {
+        let store = self.store.as_ref();
+        let writing = PartWriter::new(out).map_err(output)?;
+        let last = store.last_sequence();
+        let full = full || after.is_none();
+        let after = match after {
+            Some(after) => {
+                check_lineage(store, after)?;
+                after
+            }
+            None => mark_at(store, last)?,
+        };
+        let mut work = Work { store, writing, cancel, told, units: 0, commits: 0 };
+        work.put(&Frame::Begin(Begin { full, after }))?;
+        let through = if full {
+            work.put_everything()?;
+            store.last_sequence()
+        } else {
+            last
+        };
+        let through = work.put_commits(after, through, !full)?;
+        work.put(&Frame::End(through))?;
+        let Work { writing, units, commits, .. } = work;
+        writing.finish().and_then(Write::flush).map_err(output)?;
+        Ok(PartSummary { full, after, through, units, commits })
+    }
+}
+
+/// A part that is being written.
+struct Work<'a, W: Write> {
+    store: &'a dyn Store,
+    writing: PartWriter<W>,
+    cancel: &'a Cancel,
+    told: &'a dyn Fn(f32),
+    units: u64,
+    commits: u64,
+}
+
+impl<W: Write> Work<'_, W> {
+    fn put(&mut self, frame: &Frame) -> Result<(), EngineError> {
+        if self.cancel.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        self.writing.put(frame).map_err(output)
+    }
+
+    /// Everything that is alive, as it comes: the commits since the part began make it whole.
+    fn put_everything(&mut self) -> Result<(), EngineError> {
+        let memories = self.store.memories()?;
+        let live = || memories.iter().filter(|record| !record.deleted);
+        let total: u64 = live().map(|record| record.unit_count).sum();
+        self.put(&Frame::Memories(memories.clone()))?;
+        for record in live() {
+            let mut after = None;
+            loop {
+                let page = self.store.page(record.key, after, EXPORT_PAGE_UNITS)?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                self.units += page.len() as u64;
+                self.put(&Frame::Units(record.key, page))?;
+                (self.told)(part_of(self.units, total));
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.store.requests(after, COMPACTION_PAGE_RECORDS)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            self.put(&Frame::Requests(page))?;
+        }
+    }
+
+    /// The commits above a mark, up to one; the mark of the last one.
+    fn put_commits(
+        &mut self,
+        mut at: Mark,
+        until: Sequence,
+        tell: bool,
+    ) -> Result<Mark, EngineError> {
+        let (first, all) = (at.sequence.0, until.0.saturating_sub(at.sequence.0));
+        while at.sequence < until {
+            let page = self.store.changes_since(at.sequence, EXPORT_PAGE_UNITS)?;
+            let gap = || EngineError::Internal(format!("no commit follows {}", at.sequence.0));
+            if page.first().is_none_or(|record| record.sequence != at.sequence.next()) {
+                // Compacted in the middle of it, unless something is wrong.
+                return check_held(self.store, at.sequence).and(Err(gap()));
+            }
+            for record in page.into_iter().take_while(|record| record.sequence <= until) {
+                let units = self.units_of(&record)?;
+                at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
+                self.commits += 1;
+                self.put(&Frame::Commit(record, units))?;
+            }
+            check_held(self.store, at.sequence)?;
+            if tell {
+                (self.told)(part_of(at.sequence.0 - first, all));
+            }
+        }
+        Ok(at)
+    }
+
+    /// The units that a commit stored, as it stored them.
+    fn units_of(&mut self, record: &LogRecord) -> Result<Vec<Option<Unit>>, EngineError> {
+        let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
+        let units: Vec<_> = stored
+            .map(|change| self.store.version(change.memory, change.unit, change.revision))
+            .collect::<Result<_, _>>()?;
+        self.units += units.iter().flatten().count() as u64;
+        Ok(units)
+    }
+}
+
+#[expect(clippy::cast_precision_loss)]
+fn part_of(done: u64, all: u64) -> f32 {
+    (done as f32 / all.max(1) as f32).min(1.0)
+}
+
+/// The mark of a commit that the log holds, or begins behind.
+fn mark_at(store: &dyn Store, sequence: Sequence) -> Result<Mark, EngineError> {
+    let start = store.log_start();
+    if sequence <= start.sequence {
+        return Ok(start);
+    }
+    let before = Sequence(sequence.0 - 1);
+    let record = store.changes_since(before, 1)?.into_iter().next();
+    let record = record.filter(|record| record.sequence == sequence);
+    let Some(LogRecord { sequence, chain, time, .. }) = record else {
+        check_held(store, before)?;
+        return Err(EngineError::Internal(format!("the log does not hold commit {}", sequence.0)));
+    };
+    Ok(Mark { sequence, chain, time })
+}
+
+/// Whether a backup that ends at a mark is of this store.
+fn check_lineage(store: &dyn Store, mark: Mark) -> Result<(), EngineError> {
+    check_held(store, mark.sequence)?;
+    let ours = mark.sequence <= store.last_sequence()
+        && mark_at(store, mark.sequence)?.chain == mark.chain;
+    if ours {
+        return Ok(());
+    }
+    Err(EngineError::invalid(
+        "after",
+        format!(
+            "commit {} of the backup is not a commit of this store: it is of another one, or this one was restored to an \
+             earlier commit; back it up into another directory",
+            mark.sequence.0
+        ),
+    ))
+}
+
+fn output(error: io::Error) -> EngineError {
+    EngineError::Store(StoreError::Io {
+        doing: "writing the backup".to_owned(),
+        cause: error.to_string(),
+    })
+}

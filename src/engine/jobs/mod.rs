@@ -1,0 +1,7 @@
+//! Long work on whole memories or the whole store: alignment, checks, backup, verification, maintenance.
+
+pub(crate) mod align;
+pub mod backup;
+pub(crate) mod check;
+pub(crate) mod maintenance;
+pub(crate) mod verify;

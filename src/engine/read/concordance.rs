@@ -1,0 +1,204 @@
+//! Where does this expression stand in the memories? Pages of units, with what was found marked in their texts.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::check::check_text;
+use crate::limits::CONCORDANCE_WORDS_MAX;
+use crate::matching::{Expression, Filter, Page, Passage, Place, SameWord, Side, Together};
+use crate::text::{Analyzer, Scan};
+use crate::unit::{MemoryName, Unit};
+
+use super::filter::UnitFilter;
+use super::lookup::RETRIES_MAX;
+use crate::engine::Engine;
+use crate::engine::cancel::Cancel;
+use crate::engine::error::EngineError;
+use crate::engine::replica::catalog::Memory;
+use crate::engine::replica::encoding::short_revision;
+
+/// What to look for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcordanceSettings {
+    /// At least one, none twice. Results come memory by memory.
+    pub memories: Vec<MemoryName>,
+    /// The expression.
+    pub text: String,
+    /// In which text of the units.
+    pub side: Side,
+    /// How its words belong together.
+    pub together: Together,
+    /// When two words are the same.
+    pub same: SameWord,
+    /// Which units may be found.
+    pub filter: UnitFilter,
+}
+
+/// Where a page ended: the next one begins behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConcordancePlace {
+    /// Number of the memory in the settings.
+    pub memory: usize,
+    /// In that memory.
+    pub place: Place,
+}
+
+/// A unit in which the expression stands.
+#[derive(Debug, Clone)]
+pub struct FoundPassage {
+    /// In which memory.
+    pub memory: MemoryName,
+    /// The unit.
+    pub unit: Unit,
+    /// Where, in bytes of the text that was searched.
+    pub highlights: Vec<Range<usize>>,
+}
+
+/// Some of what was found.
+#[derive(Debug, Clone)]
+pub struct ConcordancePage {
+    /// In order.
+    pub passages: Vec<FoundPassage>,
+    /// Where to go on; `None` when there is no more.
+    pub next: Option<ConcordancePlace>,
+}
+
+impl Engine {
+    /// A page of the units in which an expression stands: memory by memory, the shortest sources first.
+    ///
+    /// # Errors
+    /// No such memory; no word to look for; cancelled; the store.
+    pub fn concordance(
+        &self,
+        settings: &ConcordanceSettings,
+        after: Option<ConcordancePlace>,
+        limit: usize,
+        cancel: &Cancel,
+    ) -> Result<ConcordancePage, EngineError> {
+        check_text(&settings.text).map_err(|fault| EngineError::invalid("text", fault.message))?;
+        let mut passages = Vec::new();
+        let mut next = None;
+        let memories = self.each_once(&settings.memories, |index| format!("memories[{index}]"))?;
+        for (number, memory) in memories.iter().enumerate() {
+            if after.is_some_and(|after| number < after.memory) {
+                continue;
+            }
+            let behind = after.filter(|after| after.memory == number).map(|after| after.place);
+            let wanted = limit - passages.len();
+            let (found, more) = self.concordance_in(memory, settings, behind, wanted, cancel)?;
+            let place =
+                found.last().map(|(place, _)| ConcordancePlace { memory: number, place: *place });
+            next = place.or(next).or(after);
+            passages.extend(found.into_iter().map(|(_, passage)| passage));
+            if more {
+                return Ok(ConcordancePage { passages, next });
+            }
+        }
+        Ok(ConcordancePage { passages, next: None })
+    }
+
+    /// The memories of these names, of which there must be one, and none twice.
+    fn each_once(
+        &self,
+        names: &[MemoryName],
+        field: impl Fn(usize) -> String,
+    ) -> Result<Vec<Arc<Memory>>, EngineError> {
+        let mut memories: Vec<Arc<Memory>> = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            let memory = self.named(name)?;
+            if memories.iter().any(|other| other.key == memory.key) {
+                return Err(EngineError::invalid(field(index), "this memory is named twice"));
+            }
+            memories.push(memory);
+        }
+        if memories.is_empty() {
+            return Err(EngineError::invalid("memories", "name at least one memory"));
+        }
+        Ok(memories)
+    }
+
+    /// What one memory holds, and whether it holds more.
+    fn concordance_in(
+        &self,
+        memory: &Memory,
+        settings: &ConcordanceSettings,
+        after: Option<Place>,
+        limit: usize,
+        cancel: &Cancel,
+    ) -> Result<(Vec<(Place, FoundPassage)>, bool), EngineError> {
+        let ConcordanceSettings { side, together, same, .. } = *settings;
+        let analyzer = match side {
+            Side::Source => &memory.analyzers.source,
+            Side::Target => &memory.analyzers.target,
+        };
+        let expression = Expression::new(&analyzer.analyze(&settings.text), side, together, same)
+            .ok_or_else(|| {
+            EngineError::invalid("text", "there is no word in it; punctuation is not searched")
+        })?;
+        check_words("text", &expression)?;
+        let cancelled = || cancel.is_cancelled();
+        for _ in 0..RETRIES_MAX {
+            let search = |filter: Filter<'_>| {
+                let page = Page { after, limit: limit + 1, filter, cancelled: &cancelled };
+                memory.index.concordance(&expression, &page)
+            };
+            let found = settings.filter.run(self.store.as_ref(), memory.key, search)?;
+            let mut found = found.map_err(|_| EngineError::Cancelled)?;
+            let more = found.len() > limit;
+            found.truncate(limit);
+            if let Some(passages) = self.read_passages(memory, found, (side, analyzer), cancel)? {
+                return Ok((passages, more));
+            }
+        }
+        Err(EngineError::changing())
+    }
+
+    /// The units of passages; `None` when one of them is not what was found any more.
+    fn read_passages(
+        &self,
+        memory: &Memory,
+        found: Vec<Passage>,
+        (side, analyzer): (Side, &Analyzer),
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<(Place, FoundPassage)>>, EngineError> {
+        let name = memory.record().name;
+        // Places are all that is wanted of a text: its forms are in the index.
+        let mut scan = Scan::default();
+        let read = found.into_iter().map(|passage| {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            let unit = self.store.units(memory.key, &[passage.place.unit])?.pop().flatten();
+            let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision);
+            let Some(unit) = unit else { return Ok(None) };
+            let segment = match side {
+                Side::Source => &unit.content.source,
+                Side::Target => &unit.content.target,
+            };
+            analyzer.scan_segment_into(segment, &mut scan);
+            let words: Vec<Range<usize>> = scan.words().map(|word| scan.span(word)).collect();
+            let highlights = passage
+                .tokens
+                .iter()
+                .filter_map(|tokens| {
+                    Some(words.get(tokens.start)?.start..words.get(tokens.end - 1)?.end)
+                })
+                .collect();
+            let passage = (passage.place, FoundPassage { memory: name.clone(), unit, highlights });
+            Ok(Some(passage))
+        });
+        read.collect()
+    }
+}
+
+/// A query of many words would be compared with every word of every segment.
+pub(crate) fn check_words(field: &str, expression: &Expression) -> Result<(), EngineError> {
+    let words = expression.words_len();
+    if words <= CONCORDANCE_WORDS_MAX {
+        return Ok(());
+    }
+    let what = format!(
+        "{words} words; at most {CONCORDANCE_WORDS_MAX} are searched, and a longer text is looked up instead"
+    );
+    Err(EngineError::invalid(field, what))
+}

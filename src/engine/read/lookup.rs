@@ -1,0 +1,394 @@
+//! Which stored translations fit? Searches the memories of a query, reads the winners, shows where they differ.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use crate::check::check_segment;
+use crate::limits::ADAPTED_PLACES_MAX;
+use crate::matching::{
+    Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, adapt, changed_placeables,
+    compare, merge,
+};
+use crate::store::MemoryRecord;
+use crate::text::Analysis;
+use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
+
+use super::filter::UnitFilter;
+use crate::engine::Engine;
+use crate::engine::cancel::Cancel;
+use crate::engine::error::EngineError;
+use crate::engine::replica::catalog::Memory;
+use crate::engine::replica::encoding::{Analyzers, context_hash, short_revision, tag_signature};
+
+/// A memory to search in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryChoice {
+    /// Which.
+    pub memory: MemoryName,
+    /// Taken off every match of it.
+    pub penalty: Score,
+}
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupSettings {
+    /// At least one, none twice, all from and to the same languages.
+    pub memories: Vec<MemoryChoice>,
+    /// Least score of a match.
+    pub min_score: Score,
+    /// Most matches a segment.
+    pub max_matches: usize,
+    /// Look at every unit instead of asking the index.
+    pub exhaustive: bool,
+    /// Which units may be found.
+    pub filter: UnitFilter,
+}
+
+/// A segment to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuerySegment {
+    /// Its text and tags.
+    pub segment: Segment,
+    /// Source text of the segment before it.
+    pub previous: Option<String>,
+    /// Source text of the segment after it.
+    pub next: Option<String>,
+}
+
+/// A stored unit that fits.
+#[derive(Debug, Clone)]
+pub struct FoundMatch {
+    /// In which memory.
+    pub memory: MemoryName,
+    /// The unit.
+    pub unit: Unit,
+    /// How it fits.
+    pub kind: MatchKind,
+    /// How well.
+    pub score: Score,
+    /// What lost how many points.
+    pub deductions: Deductions,
+    /// Where query and stored source differ.
+    pub edits: Vec<Edit>,
+    /// The target with numbers and other placeables of the query, where they are others.
+    pub adapted: Option<Adapted>,
+    /// Where words of the target stand for words of the source that the query does not have: bytes, in order.
+    pub to_change: Vec<Range<usize>>,
+}
+
+/// How often a query is asked again because a unit changed between the search and its reading.
+pub(crate) const RETRIES_MAX: usize = 8;
+
+impl Engine {
+    /// The best matches of each segment, best first.
+    ///
+    /// # Errors
+    /// No such memory; memories of different languages; a segment that breaks a rule; cancelled; the store.
+    pub fn lookup(
+        &self,
+        settings: &LookupSettings,
+        segments: &[QuerySegment],
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<FoundMatch>>, EngineError> {
+        let search = self.searcher(settings, segments, cancel)?;
+        // One alone is done sooner than it is handed to another thread.
+        match segments {
+            [segment] => Ok(vec![search.one(segment)?]),
+            _ => segments.par_iter().map(|segment| search.one(segment)).collect(),
+        }
+    }
+
+    /// Searches the indexes for one segment, and reads nothing from the store: short work, unless the filter is by attributes.
+    ///
+    /// # Errors
+    /// As of [`lookup`](Self::lookup).
+    pub fn search_indexes(
+        &self,
+        settings: &LookupSettings,
+        segment: &QuerySegment,
+        cancel: &Cancel,
+    ) -> Result<Hits, EngineError> {
+        let search = self.searcher(settings, std::slice::from_ref(segment), cancel)?;
+        let (analysis, query) = search.query(segment);
+        let ranked = search.search(&query)?;
+        Ok(Hits { chosen: search.chosen, analysis, query, ranked })
+    }
+
+    /// The matches that a search of the indexes found.
+    ///
+    /// # Errors
+    /// Cancelled; the store.
+    pub fn read_matches(
+        &self,
+        settings: &LookupSettings,
+        found: Hits,
+        cancel: &Cancel,
+    ) -> Result<Vec<FoundMatch>, EngineError> {
+        let Hits { chosen, analysis, query, ranked } = found;
+        Search { engine: self, settings, chosen, cancel }.matches(&analysis, &query, ranked)
+    }
+
+    /// What looks these segments up, which may all be stored.
+    pub(crate) fn searcher<'a>(
+        &'a self,
+        settings: &'a LookupSettings,
+        segments: &[QuerySegment],
+        cancel: &'a Cancel,
+    ) -> Result<Search<'a>, EngineError> {
+        self.catalog.note_search();
+        let chosen = self.choose(settings)?;
+        for (index, query) in segments.iter().enumerate() {
+            check_segment(&query.segment).map_err(|fault| {
+                let field = format!("segments[{index}].segment.{}", fault.field);
+                EngineError::invalid(field, fault.message)
+            })?;
+        }
+        Ok(Search { engine: self, settings, chosen, cancel })
+    }
+
+    /// The memories that settings name.
+    ///
+    /// # Errors
+    /// None, or one twice, or no such memory, or memories of different languages.
+    pub fn check_settings(&self, settings: &LookupSettings) -> Result<(), EngineError> {
+        self.choose(settings).map(drop)
+    }
+
+    fn choose(&self, settings: &LookupSettings) -> Result<Vec<Chosen>, EngineError> {
+        let mut chosen: Vec<Chosen> = Vec::with_capacity(settings.memories.len());
+        for (index, choice) in settings.memories.iter().enumerate() {
+            let memory = self.named(&choice.memory)?;
+            let field = || format!("settings.memories[{index}].name");
+            if chosen.iter().any(|other| other.memory.key == memory.key) {
+                return Err(EngineError::invalid(field(), "this memory is named twice"));
+            }
+            let record = memory.record();
+            let others = chosen.iter().map(|other| other.memory.record());
+            if let Some(other) = others.into_iter().find(|other| !go_together(other, &record)) {
+                let what = format!(
+                    "'{}' is for {} to {}, but '{}' for {} to {}; look them up one after the other",
+                    record.name,
+                    record.source_lang,
+                    record.target_lang,
+                    other.name,
+                    other.source_lang,
+                    other.target_lang
+                );
+                return Err(EngineError::invalid(field(), what));
+            }
+            let state_penalty = record.state_penalty();
+            let (name, penalty) = (record.name, choice.penalty);
+            chosen.push(Chosen { memory, name, penalty, state_penalty });
+        }
+        if chosen.is_empty() {
+            return Err(EngineError::invalid("settings.memories", "name at least one memory"));
+        }
+        Ok(chosen)
+    }
+}
+
+/// Whether memories can be looked up together.
+fn go_together(a: &MemoryRecord, b: &MemoryRecord) -> bool {
+    a.source_lang.accepts(&b.source_lang) && a.target_lang.accepts(&b.target_lang)
+}
+
+/// What a search of the indexes found for one segment: units that are still to be read.
+pub struct Hits {
+    chosen: Vec<Chosen>,
+    analysis: Analysis,
+    query: Query,
+    /// Best first, with the numbers of their memories.
+    ranked: Vec<(usize, Hit)>,
+}
+
+impl Hits {
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.ranked.is_empty()
+    }
+}
+
+struct Chosen {
+    memory: Arc<Memory>,
+    name: MemoryName,
+    penalty: Score,
+    /// Hundredths of a point that matches of the memory lose when their translation is unfinished.
+    state_penalty: u16,
+}
+
+/// Looks segments up by the same settings.
+pub(crate) struct Search<'a> {
+    engine: &'a Engine,
+    settings: &'a LookupSettings,
+    /// At least one.
+    chosen: Vec<Chosen>,
+    cancel: &'a Cancel,
+}
+
+impl Search<'_> {
+    /// Kind and score of the best match.
+    pub(crate) fn best(
+        &self,
+        segment: &QuerySegment,
+    ) -> Result<Option<(MatchKind, Score)>, EngineError> {
+        self.go_on()?;
+        let hits = self.search(&self.query(segment).1)?;
+        Ok(hits.first().map(|(_, hit)| (hit.kind, hit.score)))
+    }
+
+    fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
+        self.go_on()?;
+        let (analysis, query) = self.query(segment);
+        let hits = self.search(&query)?;
+        self.matches(&analysis, &query, hits)
+    }
+
+    /// Reads the units of hits, and searches again where one of them has changed meanwhile.
+    fn matches(
+        &self,
+        analysis: &Analysis,
+        query: &Query,
+        mut hits: Vec<(usize, Hit)>,
+    ) -> Result<Vec<FoundMatch>, EngineError> {
+        for _ in 0..RETRIES_MAX {
+            if let Some(found) = self.read(&hits, analysis)? {
+                return Ok(found);
+            }
+            hits = self.search(query)?;
+        }
+        Err(EngineError::changing())
+    }
+
+    /// Fails when the caller has given up.
+    fn go_on(&self) -> Result<(), EngineError> {
+        if self.cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
+    }
+
+    /// All chosen memories have the same languages, so one analysis serves them all.
+    fn analyzers(&self) -> &Analyzers {
+        &self.chosen[0].memory.analyzers
+    }
+
+    fn query(&self, segment: &QuerySegment) -> (Analysis, Query) {
+        let context = Context {
+            previous: segment.previous.as_deref().map(context_hash),
+            next: segment.next.as_deref().map(context_hash),
+        };
+        let analysis = self.analyzers().source.analyze_segment(&segment.segment);
+        let tags = tag_signature(&segment.segment, &analysis);
+        let query = Query::new(&analysis, tags, context);
+        (analysis, query)
+    }
+
+    /// The hits of all memories, best first, with the number of their memory.
+    fn search(&self, query: &Query) -> Result<Vec<(usize, Hit)>, EngineError> {
+        let cancelled = || self.cancel.is_cancelled();
+        let mut hits = Vec::with_capacity(self.chosen.len());
+        for chosen in &self.chosen {
+            let Memory { key, index, .. } = chosen.memory.as_ref();
+            let search = |filter: Filter<'_>| {
+                let options = Options {
+                    min_score: self.settings.min_score,
+                    limit: self.settings.max_matches,
+                    penalty: chosen.penalty.hundredths(),
+                    state_penalty: chosen.state_penalty,
+                    filter,
+                    cancelled: &cancelled,
+                };
+                if self.settings.exhaustive {
+                    index.scan(query, &options)
+                } else {
+                    index.search(query, &options)
+                }
+            };
+            let found = self.settings.filter.run(self.engine.store.as_ref(), *key, search)?;
+            hits.push(found.map_err(|_| EngineError::Cancelled)?);
+        }
+        Ok(merge(&hits, self.settings.max_matches))
+    }
+
+    /// The units of the hits; `None` when one of them is not what was found any more.
+    fn read(
+        &self,
+        hits: &[(usize, Hit)],
+        query: &Analysis,
+    ) -> Result<Option<Vec<FoundMatch>>, EngineError> {
+        let mut units: BTreeMap<(usize, UnitId), Unit> = BTreeMap::new();
+        for (number, chosen) in self.chosen.iter().enumerate() {
+            let of_memory = hits.iter().filter(|(memory, _)| *memory == number);
+            let ids: Vec<UnitId> = of_memory.map(|(_, hit)| hit.unit).collect();
+            for some in ids.chunks(UNITS_PER_LOOK) {
+                self.go_on()?;
+                for unit in self.engine.store.units(chosen.memory.key, some)?.into_iter().flatten()
+                {
+                    units.insert((number, unit.id), unit);
+                }
+            }
+        }
+        let mut found = Vec::with_capacity(hits.len());
+        for (number, hit) in hits {
+            // The time of its change says nothing: clients set it as they like.
+            let unit = units.remove(&(*number, hit.unit));
+            let Some(unit) = unit.filter(|unit| short_revision(unit.revision) == hit.revision)
+            else {
+                return Ok(None);
+            };
+            self.go_on()?;
+            found.push(self.explain(*number, hit, unit, query)?);
+        }
+        Ok(Some(found))
+    }
+
+    /// A match with its edits and what they mean for its target.
+    fn explain(
+        &self,
+        number: usize,
+        hit: &Hit,
+        unit: Unit,
+        query: &Analysis,
+    ) -> Result<FoundMatch, EngineError> {
+        let source = self.analyzers().source.analyze_segment(&unit.content.source);
+        let comparison = compare(query, &source, &|| self.cancel.is_cancelled());
+        let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
+        let changed = changed_placeables(query, &source, &comparison.pairs);
+        let (mut adapted, mut to_change) = (None, Vec::new());
+        if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
+            self.go_on()?;
+            let text = &unit.content.target.text;
+            let target = self.analyzers().target.analyze_segment(&unit.content.target);
+            if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
+                adapted = adapt(query, &source, &target, text, &changed);
+            }
+            let edited = edited(&source, &comparison.edited_source_tokens);
+            let memory = &self.chosen[number].memory;
+            to_change = self.engine.answering(memory, (&source, &target), &edited, self.cancel)?;
+        }
+        Ok(FoundMatch {
+            memory: self.chosen[number].name.clone(),
+            kind: hit.kind,
+            score: hit.score,
+            deductions: hit.deductions,
+            edits: comparison.edits,
+            adapted,
+            to_change,
+            unit,
+        })
+    }
+}
+
+/// Units read from the store between two looks at whether the caller has given up.
+const UNITS_PER_LOOK: usize = 16;
+
+/// Which tokens are edited, from the numbers of those that count.
+fn edited(source: &Analysis, numbers: &[usize]) -> Vec<bool> {
+    let mut counted = 0..;
+    let tokens = source.tokens().iter().map(|token| {
+        // The numbers are in order.
+        token.kind.counts()
+            && counted.next().is_some_and(|number| numbers.binary_search(&number).is_ok())
+    });
+    tokens.collect()
+}

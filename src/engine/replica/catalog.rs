@@ -1,0 +1,122 @@
+//! Which memories are there, as readers see them? The published side of what the writer decides.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::matching::MemoryIndex;
+use crate::store::{MemoryCounters, MemoryKey, MemoryRecord};
+use crate::text::Analyzer;
+use crate::unit::MemoryName;
+
+use super::encoding::Analyzers;
+use super::lexicons::Slot;
+use crate::engine::priority::step_back;
+
+/// A memory, open for reading.
+pub(crate) struct Memory {
+    pub(crate) key: MemoryKey,
+    pub(crate) analyzers: Analyzers,
+    pub(crate) index: MemoryIndex,
+    pub(crate) lexicon: Slot,
+    record: RwLock<MemoryRecord>,
+}
+
+impl Memory {
+    pub(crate) fn new(record: MemoryRecord, index: MemoryIndex) -> Self {
+        Self {
+            key: record.key,
+            analyzers: Analyzers {
+                source: Analyzer::new(&record.source_lang),
+                target: Analyzer::new(&record.target_lang),
+            },
+            // Lookups go before merging.
+            index: index.at_thread_start(step_back),
+            lexicon: Slot::default(),
+            record: RwLock::new(record),
+        }
+    }
+
+    /// As of the last commit.
+    pub(crate) fn record(&self) -> MemoryRecord {
+        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The live memories by name and by key.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    memories: RwLock<Memories>,
+    /// Searches so far.
+    searches: AtomicU64,
+}
+
+#[derive(Default)]
+struct Memories {
+    by_name: BTreeMap<MemoryName, Arc<Memory>>,
+    by_key: BTreeMap<MemoryKey, Arc<Memory>>,
+}
+
+impl Memories {
+    fn insert(&mut self, memory: Memory) {
+        let memory = Arc::new(memory);
+        self.by_key.insert(memory.key, Arc::clone(&memory));
+        self.by_name.insert(memory.record().name, memory);
+    }
+}
+
+impl Catalog {
+    pub(crate) fn by_name(&self, name: &MemoryName) -> Option<Arc<Memory>> {
+        self.memories.read().unwrap_or_else(PoisonError::into_inner).by_name.get(name).cloned()
+    }
+
+    pub(crate) fn by_key(&self, key: MemoryKey) -> Option<Arc<Memory>> {
+        self.memories.read().unwrap_or_else(PoisonError::into_inner).by_key.get(&key).cloned()
+    }
+
+    /// Memories in the order of their names, from the first one above `after`.
+    pub(crate) fn page(&self, after: Option<&MemoryName>, limit: usize) -> Vec<Arc<Memory>> {
+        let memories = self.memories.read().unwrap_or_else(PoisonError::into_inner);
+        let above = memories.by_name.iter().filter(|(name, _)| after.is_none_or(|it| *name > it));
+        above.take(limit).map(|(_, memory)| Arc::clone(memory)).collect()
+    }
+
+    /// Notes that somebody searches, and reads what was found from the store.
+    pub(crate) fn note_search(&self) {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often somebody has searched.
+    pub(crate) fn searches(&self) -> u64 {
+        self.searches.load(Ordering::Relaxed)
+    }
+
+    /// Shows readers a memory as it is now; one that is deleted disappears.
+    pub(crate) fn publish(&self, record: &MemoryRecord) {
+        let mut memories = self.memories.write().unwrap_or_else(PoisonError::into_inner);
+        if record.deleted {
+            if memories.by_key.remove(&record.key).is_some() {
+                memories.by_name.remove(&record.name);
+            }
+            return;
+        }
+        if let Some(memory) = memories.by_key.get(&record.key) {
+            *memory.record.write().unwrap_or_else(PoisonError::into_inner) = record.clone();
+            return;
+        }
+        memories.insert(Memory::new(record.clone(), MemoryIndex::new()));
+    }
+
+    /// Shows readers the counters of a memory as they are now.
+    pub(crate) fn publish_counters(&self, counters: &MemoryCounters) {
+        if let Some(memory) = self.by_key(counters.key) {
+            let mut record = memory.record.write().unwrap_or_else(PoisonError::into_inner);
+            record.set_counters(counters);
+        }
+    }
+
+    /// Shows readers a memory whose index is made already.
+    pub(crate) fn add(&self, memory: Memory) {
+        self.memories.write().unwrap_or_else(PoisonError::into_inner).insert(memory);
+    }
+}

@@ -1,0 +1,313 @@
+//! Where do indexes wait for the next start? In files beside the store, one a memory, that can be deleted at any time.
+//!
+//! A checkpoint is trusted only when everything agrees: checksum, versions of text and score, the memory it was made of,
+//! and the commit it stands at, which must be in the log with the same running checksum. What was committed since is read
+//! from the log. Whatever does not agree is logged, and the index is built from the store (see `load`).
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::matching::{Frozen, MemoryIndex, PlainReader, SCORE_VERSION};
+use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
+use crate::text::TEXT_VERSION;
+
+use super::artifact::{self, chain, unfit};
+use super::catalog::{Catalog, Memory};
+use super::lexicons;
+use crate::engine::priority::step_back;
+
+/// What the file is, and in which version of its layout.
+const MAGIC: &[u8] = b"dhakira index 3";
+const ENDING: &str = "index";
+
+/// What a checkpoint was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Header {
+    text_version: u32,
+    score_version: u32,
+    memory: MemoryKey,
+    source_lang: String,
+    target_lang: String,
+    /// When the memory was made: another store may use the same key.
+    created_micros: i64,
+    sequence: Sequence,
+    /// Running checksum of the log at that sequence.
+    chain: u32,
+}
+
+impl Header {
+    fn of(record: &MemoryRecord, sequence: Sequence, chain: u32) -> Self {
+        Self {
+            text_version: TEXT_VERSION,
+            score_version: SCORE_VERSION,
+            memory: record.key,
+            source_lang: record.source_lang.to_string(),
+            target_lang: record.target_lang.to_string(),
+            created_micros: record.created.micros,
+            sequence,
+            chain,
+        }
+    }
+
+    /// Whether this program can use what was made of this, for this memory; the error names what does not agree.
+    fn check(&self, record: &MemoryRecord, store: &dyn Store) -> io::Result<()> {
+        let versions = [
+            ("text", self.text_version, TEXT_VERSION),
+            ("score", self.score_version, SCORE_VERSION),
+        ];
+        for (rules, found, current) in versions {
+            if found != current {
+                return Err(unfit(&format!(
+                    "it was made with version {found} of the {rules} rules, and this is version {current}"
+                )));
+            }
+        }
+        let sequence = self.sequence;
+        let (start, last) = (store.log_start().sequence, store.last_sequence());
+        if sequence > last {
+            return Err(unfit(&format!(
+                "it is of commit {}, but the store ends at commit {}",
+                sequence.0, last.0
+            )));
+        }
+        let Some(chain) = chain(store, sequence)? else {
+            return Err(unfit(&format!(
+                "it is of commit {}, and the log begins behind commit {}",
+                sequence.0, start.0
+            )));
+        };
+        if *self != Self::of(record, sequence, chain) {
+            return Err(unfit("it was made from another memory or another store"));
+        }
+        Ok(())
+    }
+}
+
+/// The directory of the checkpoints; without one there are none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Checkpoints {
+    directory: Option<PathBuf>,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(directory: Option<PathBuf>) -> Self {
+        Self { directory }
+    }
+
+    fn path(directory: &Path, memory: MemoryKey) -> PathBuf {
+        directory.join(format!("{}.{ENDING}", memory.0))
+    }
+
+    /// The index of a memory, and the commit it stands at; `None` when there is no checkpoint.
+    ///
+    /// # Errors
+    /// Why the checkpoint cannot be used, in words that go after "the checkpoint is not used:".
+    pub(crate) fn read(
+        &self,
+        record: &MemoryRecord,
+        store: &dyn Store,
+    ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
+        let Some(directory) = &self.directory else { return Ok(None) };
+        read(&Self::path(directory, record.key), record, store)
+    }
+
+    /// Writes the index of a memory as it was at a commit, whose running checksum is `chain`; the checkpoint before it stays
+    /// until the new one is on disk.
+    pub(crate) fn write(
+        &self,
+        record: &MemoryRecord,
+        index: &Frozen,
+        (sequence, chain): (Sequence, u32),
+    ) -> io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let header = Header::of(record, sequence, chain);
+        let header = postcard::to_stdvec(&header).map_err(io::Error::other)?;
+        artifact::write(&Self::path(directory, record.key), MAGIC, |out| {
+            out.bytes(&header)?;
+            index.write(out)
+        })
+    }
+
+    /// The commit that the index of a memory was written at; `None` when it was not, or that cannot be told.
+    fn stands_at(&self, memory: MemoryKey) -> Option<Sequence> {
+        let path = Self::path(self.directory.as_deref()?, memory);
+        let (header, _) = read_header(&path).ok()??;
+        Some(header.sequence)
+    }
+
+    /// How long ago the index of a memory was written; `None` when it was not, or that cannot be told.
+    fn age(&self, memory: MemoryKey) -> Option<Duration> {
+        let path = Self::path(self.directory.as_deref()?, memory);
+        fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+    }
+
+    /// Deletes the checkpoints of memories that are not there any more.
+    pub(crate) fn tidy(&self, is_there: impl Fn(MemoryKey) -> bool) {
+        let Some(directory) = &self.directory else { return };
+        let Ok(entries) = fs::read_dir(directory) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let Some(key) = stem.and_then(|stem| stem.parse().ok()) else { continue };
+            let whole = path.extension().is_some_and(|it| it == ENDING || it == lexicons::ENDING);
+            if !(whole && is_there(MemoryKey(key))) {
+                // Left over, and no harm if it stays.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+/// Decides when checkpoints are written, and sees to it.
+pub(crate) struct Keeper {
+    checkpoints: Checkpoints,
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    /// Units changed since the last checkpoint of each memory.
+    changed: BTreeMap<MemoryKey, u64>,
+    writing: Option<JoinHandle<()>>,
+}
+
+/// How long nothing is written before an index is: long enough for an import to be over.
+pub(crate) const CHECKPOINT_IDLE: Duration = Duration::from_secs(1);
+/// Fewer changed units than this, or this share of a memory, are read from the log in no time.
+const CHANGED_UNITS_MIN: u64 = 2_000;
+const CHANGED_SHARE: u64 = 50;
+/// So many changed units, and as many as the rest of the memory, are worth a checkpoint even while more come in.
+const OVERDUE_UNITS_MIN: u64 = 250_000;
+
+impl Keeper {
+    pub(crate) fn new(
+        checkpoints: Checkpoints,
+        store: Arc<dyn Store>,
+        catalog: Arc<Catalog>,
+        changed: BTreeMap<MemoryKey, u64>,
+    ) -> Self {
+        Self { checkpoints, store, catalog, changed, writing: None }
+    }
+
+    /// So many units of a memory have changed.
+    pub(crate) fn note(&mut self, memory: MemoryKey, units: usize) {
+        let changed = self.changed.entry(memory).or_default();
+        *changed = changed.saturating_add(units as u64);
+    }
+
+    /// Has indexes written again that were written so long ago, though nothing has changed in their memories: the commit
+    /// that they stand at is about to leave the log.
+    pub(crate) fn renew(&mut self, age: Duration) {
+        for memory in self.catalog.page(None, usize::MAX) {
+            if self.checkpoints.age(memory.key).is_some_and(|it| it >= age) {
+                self.changed.insert(memory.key, u64::MAX);
+            }
+        }
+    }
+
+    /// Has indexes written again that stand before the beginning of the log: the next start could not use them.
+    pub(crate) fn renew_before(&mut self, start: Sequence) {
+        for memory in self.catalog.page(None, usize::MAX) {
+            if self.checkpoints.stands_at(memory.key).is_some_and(|it| it < start) {
+                self.changed.insert(memory.key, u64::MAX);
+            }
+        }
+    }
+
+    /// Whether there is something to write when there is time.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.is_writing() && self.memories(Self::due).next().is_some()
+    }
+
+    /// Whether something must be written although there is no time.
+    pub(crate) fn is_overdue(&self) -> bool {
+        !self.is_writing() && self.memories(Self::overdue).next().is_some()
+    }
+
+    fn due(changed: u64, units: u64) -> bool {
+        changed >= CHANGED_UNITS_MIN.max(units / CHANGED_SHARE)
+    }
+
+    fn overdue(changed: u64, units: u64) -> bool {
+        changed >= OVERDUE_UNITS_MIN.max(units.saturating_sub(changed))
+    }
+
+    fn is_writing(&self) -> bool {
+        self.writing.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    fn memories(&self, wanted: fn(u64, u64) -> bool) -> impl Iterator<Item = Arc<Memory>> {
+        let kept = self.checkpoints.directory.is_some();
+        let changed = self.changed.iter().filter(move |_| kept);
+        changed.filter_map(move |(key, &changed)| {
+            let memory = self.catalog.by_key(*key)?;
+            wanted(changed, memory.record().unit_count).then_some(memory)
+        })
+    }
+
+    /// Writes what is due on a thread of its own. To be called where nothing is committed at the same time: the indexes
+    /// are held on to as they are now, which is what `sequence` says.
+    pub(crate) fn start(&mut self, sequence: Sequence) {
+        // Now, because the log may not have it any more by the time that an index is written.
+        let chain = match chain(self.store.as_ref(), sequence) {
+            Ok(Some(chain)) => chain,
+            // Nothing was ever committed.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!("no checkpoints are written: the log cannot be read: {error}");
+                return;
+            }
+        };
+        let due: Vec<(MemoryRecord, Frozen)> = self
+            .memories(Self::due)
+            .map(|memory| (memory.record(), memory.index.freeze()))
+            .collect();
+        for (record, _) in &due {
+            self.changed.remove(&record.key);
+        }
+        let checkpoints = self.checkpoints.clone();
+        let write = move || {
+            step_back();
+            for (record, index) in due {
+                if let Err(error) = checkpoints.write(&record, &index, (sequence, chain)) {
+                    tracing::warn!(
+                        memory = %record.name,
+                        "no checkpoint of the index was written: {error}; the next start takes longer"
+                    );
+                }
+            }
+        };
+        self.writing = std::thread::Builder::new().name("checkpoint".into()).spawn(write).ok();
+    }
+
+    /// Writes what is due and waits for it: the last thing before the end.
+    pub(crate) fn finish(mut self, sequence: Sequence) {
+        // A panic of the thread was reported when it happened.
+        self.writing.take().map(JoinHandle::join);
+        // Now is the time for what waited for it: after the next start somebody searches.
+        self.memories(Self::due).for_each(|memory| memory.index.settle());
+        self.start(sequence);
+        self.writing.take().map(JoinHandle::join);
+    }
+}
+
+/// What a file was made of, and the file past that.
+fn read_header(path: &Path) -> io::Result<Option<(Header, PlainReader<File>)>> {
+    let Some(mut input) = artifact::open(path, MAGIC)? else { return Ok(None) };
+    let header = input.bytes()?;
+    let header = postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;
+    Ok(Some((header, input)))
+}
+
+fn read(
+    path: &Path,
+    record: &MemoryRecord,
+    store: &dyn Store,
+) -> io::Result<Option<(MemoryIndex, Sequence)>> {
+    let Some((header, input)) = read_header(path)? else { return Ok(None) };
+    header.check(record, store)?;
+    Ok(Some((MemoryIndex::read(input)?, header.sequence)))
+}

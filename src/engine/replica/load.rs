@@ -1,0 +1,199 @@
+//! How do the memories come back after a restart? From their checkpoints and what the log says since; else from the
+//! store, unit by unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
+use crate::matching::{IndexChange, MemoryIndex};
+use crate::store::{MemoryKey, MemoryRecord, Sequence, Store, StoreError};
+use crate::unit::UnitId;
+
+use super::catalog::Memory;
+use super::checkpoints::Checkpoints;
+use super::encoding;
+use crate::engine::error::EngineError;
+
+/// How far loading is, for whoever shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadProgress {
+    /// Units in the index so far.
+    pub loaded_units: u64,
+    /// Units in the store.
+    pub total_units: u64,
+}
+
+/// What a start had to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Units of all memories.
+    pub units: u64,
+    /// Of those, the ones that came with a checkpoint.
+    pub from_checkpoints: u64,
+    /// Units that had changed since their checkpoint.
+    pub replayed: u64,
+}
+
+/// Why an index is built from the store.
+enum Reason {
+    /// There is no checkpoint: the memory is new or small, or none are kept.
+    NoCheckpoint,
+    /// The checkpoint is sound, but building is faster than bringing it up to date.
+    Outdated(String),
+    /// The checkpoint cannot be used.
+    Unusable(String),
+}
+
+impl Reason {
+    /// Logs that the index of a memory was built.
+    fn log(&self, record: &MemoryRecord, units: u64, took: Duration) {
+        let (memory, seconds) = (&record.name, took.as_secs_f64());
+        let built = format!("built the index of {units} units from the store in {seconds:.1} s");
+        match self {
+            Self::NoCheckpoint => tracing::info!(%memory, "{built}: there is no checkpoint"),
+            Self::Outdated(why) => tracing::info!(%memory, "{built}: the checkpoint is old: {why}"),
+            Self::Unusable(why) => {
+                tracing::warn!(%memory, "{built}: the checkpoint is not used: {why}");
+            }
+        }
+    }
+}
+
+/// Loads memories one after the other.
+pub(crate) struct Loading<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) checkpoints: &'a Checkpoints,
+    pub(crate) loaded: Loaded,
+    /// Units of each memory that no checkpoint holds.
+    pub(crate) unwritten: BTreeMap<MemoryKey, u64>,
+}
+
+impl Loading<'_> {
+    /// The memory of a record.
+    pub(crate) fn memory(
+        &mut self,
+        record: &MemoryRecord,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Memory, EngineError> {
+        let reason = match self.read_checkpoint(record)? {
+            Ok((memory, replayed)) => {
+                progress(record.unit_count);
+                self.loaded.units += record.unit_count;
+                self.loaded.from_checkpoints += record.unit_count.saturating_sub(replayed);
+                self.loaded.replayed += replayed;
+                self.unwritten.insert(record.key, replayed);
+                return Ok(memory);
+            }
+            Err(reason) => reason,
+        };
+        let started = Instant::now();
+        let memory = Memory::new(record.clone(), MemoryIndex::new());
+        let units = self.read_all(&memory, progress)?;
+        check_count(record, units)?;
+        reason.log(record, units, started.elapsed());
+        self.loaded.units += units;
+        self.unwritten.insert(record.key, units);
+        Ok(memory)
+    }
+
+    /// The memory from its checkpoint and the log, with how many of its units came from the log; or why its index has to
+    /// be built from the store.
+    fn read_checkpoint(
+        &self,
+        record: &MemoryRecord,
+    ) -> Result<Result<(Memory, u64), Reason>, EngineError> {
+        let (index, sequence) = match self.checkpoints.read(record, self.store) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Err(Reason::NoCheckpoint)),
+            Err(error) => return Ok(Err(Reason::Unusable(error.to_string()))),
+        };
+        let memory = Memory::new(record.clone(), index);
+        let changed = changed_since(self.store, record.key, sequence)?;
+        let replayed = changed.len() as u64;
+        // When most of it is new, reading it in one go is faster.
+        if replayed > record.unit_count / 2 {
+            let (commit, units) = (sequence.0, record.unit_count);
+            return Ok(Err(Reason::Outdated(format!(
+                "{replayed} units have changed since its commit {commit}, and the memory holds {units}"
+            ))));
+        }
+        self.replay(&memory, changed)?;
+        let (found, units) = (memory.index.len(), record.unit_count);
+        if found as u64 != units {
+            let reason = format!("it holds {found} units, and the store {units}");
+            return Ok(Err(Reason::Unusable(reason)));
+        }
+        Ok(Ok((memory, replayed)))
+    }
+
+    /// Brings units of an index up to date.
+    fn replay(&self, memory: &Memory, changed: BTreeSet<UnitId>) -> Result<(), StoreError> {
+        let changed: Vec<UnitId> = changed.into_iter().collect();
+        for ids in changed.chunks(LOAD_PAGE_UNITS) {
+            let units = self.store.units(memory.key, ids)?;
+            let units: Vec<_> = ids.iter().copied().zip(units).collect();
+            let change = |(id, unit)| match unit {
+                Some(unit) => IndexChange::Put(encoding::entry(&unit, &memory.analyzers)),
+                None => IndexChange::Remove(id),
+            };
+            memory.index.apply(&units.into_par_iter().map(change).collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// Reads a memory page by page; analyses each page in parallel. How many units there were.
+    fn read_all(&self, memory: &Memory, progress: &mut dyn FnMut(u64)) -> Result<u64, EngineError> {
+        let mut loader = memory.index.loader();
+        let mut units = 0;
+        let read = |after: Option<UnitId>| self.store.page(memory.key, after, LOAD_PAGE_UNITS);
+        let mut page = read(None)?;
+        while let Some(last) = page.last().map(|unit| unit.id) {
+            // The store is read while what it gave before is analysed.
+            let analyzers = &memory.analyzers;
+            let ready = std::mem::take(&mut page).into_par_iter().map_init(
+                || loader.numbering(),
+                |numbering, unit| {
+                    let entry = encoding::numbered(&unit.content, analyzers, numbering);
+                    let changed = unit.content.changed.unwrap_or_default();
+                    entry.at(unit.id, encoding::short_revision(unit.revision), changed)
+                },
+            );
+            let (next, entries): (_, Vec<_>) = rayon::join(|| read(Some(last)), || ready.collect());
+            units += entries.len() as u64;
+            progress(entries.len() as u64);
+            loader.add(entries);
+            page = next?;
+        }
+        loader.finish();
+        Ok(units)
+    }
+}
+
+/// Units of a memory that were written after a commit.
+pub(crate) fn changed_since(
+    store: &dyn Store,
+    memory: MemoryKey,
+    mut after: Sequence,
+) -> Result<BTreeSet<UnitId>, StoreError> {
+    let mut units = BTreeSet::new();
+    loop {
+        let records = store.changes_since(after, WATCH_PAGE_COMMITS)?;
+        let Some(last) = records.last() else { return Ok(units) };
+        after = last.sequence;
+        let changes = records.iter().flat_map(|record| &record.changes);
+        units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
+    }
+}
+
+fn check_count(record: &MemoryRecord, found: u64) -> Result<(), EngineError> {
+    if found == record.unit_count {
+        return Ok(());
+    }
+    Err(EngineError::Internal(format!(
+        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Bring it back with \
+         `dhakira restore` from a backup, or put a copy of the directory back",
+        record.name, record.unit_count
+    )))
+}

@@ -1,0 +1,8 @@
+//! Keeps what a process derives from the commit log: catalog, indexes, lexicons, checkpoints.
+
+pub(crate) mod artifact;
+pub(crate) mod catalog;
+pub(crate) mod checkpoints;
+pub(crate) mod encoding;
+pub(crate) mod lexicons;
+pub(crate) mod load;

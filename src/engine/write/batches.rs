@@ -1,0 +1,166 @@
+//! How does a file become batches? Gives each unit its neighbours and cuts the stream into pieces that fit a transaction.
+//!
+//! Knows nothing of where the batches go: into this process's engine or over the wire.
+
+use std::io;
+
+use crate::formats::{Event, ParsedUnit, Rejected, UnitReader};
+use crate::limits::{IMPORT_BATCH_BYTES, IMPORT_BATCH_FAULTS, IMPORT_BATCH_UNITS};
+use crate::unit::{Diagnostic, InlineTag, Place, UnitContent};
+
+use crate::engine::replica::encoding::context_hash;
+
+/// A unit and where it stood in its file.
+#[derive(Debug)]
+pub struct PlacedUnit {
+    /// What it holds.
+    pub content: UnitContent,
+    /// Where it stood.
+    pub place: Place,
+}
+
+/// The attribute that says, in a file of rejected units, why one was rejected. It is not stored when the mended file is
+/// imported.
+pub const REJECTED_ATTRIBUTE: &str = "dhakira-rejected";
+
+/// What fits one transaction, and what was wrong on the way.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// At most as many as [`Batches`] was told.
+    pub units: Vec<PlacedUnit>,
+    /// What was no good, in the order of the file; the place where a file breaks is one of them.
+    pub rejected: Vec<Rejected>,
+    /// Units that are left out because the file calls them unfinished.
+    pub unfinished: Vec<Diagnostic>,
+    /// What a person should know, and costs no unit.
+    pub notices: Vec<Diagnostic>,
+    /// Bytes of the file read so far, compressed as it is.
+    pub bytes_read: u64,
+}
+
+impl Batch {
+    /// Everything that was noted beside the units.
+    fn faults(&self) -> usize {
+        self.rejected.len() + self.unfinished.len() + self.notices.len()
+    }
+}
+
+/// The batches of one file.
+///
+/// Units that follow one another in one document are neighbours, unless the file says itself what stood beside them.
+pub struct Batches<'r> {
+    reader: Box<dyn UnitReader + Send + 'r>,
+    /// The last unit, waiting for its successor.
+    waiting: Option<Waiting>,
+    ended: bool,
+    units_max: usize,
+}
+
+struct Waiting {
+    unit: PlacedUnit,
+    own_hash: Option<u64>,
+    next_is_known: bool,
+}
+
+impl<'r> Batches<'r> {
+    /// Cuts what the reader gives.
+    pub fn new(reader: Box<dyn UnitReader + Send + 'r>) -> Self {
+        Self { reader, waiting: None, ended: false, units_max: IMPORT_BATCH_UNITS }
+    }
+
+    /// With so many units in a batch.
+    #[must_use]
+    pub fn of(self, units_max: usize) -> Self {
+        Self { units_max, ..self }
+    }
+
+    fn place(&mut self, parsed: ParsedUnit) -> Option<PlacedUnit> {
+        let ParsedUnit { mut content, place, previous_text, next_text } = parsed;
+        // A file that says only when a unit was made says when it was last touched, too.
+        content.changed = content.changed.or(content.created);
+        content.attributes.remove(REJECTED_ATTRIBUTE);
+        let given = |text: Option<String>| text.as_deref().map(context_hash);
+        let context = &mut content.context;
+        context.previous = context.previous.or(given(previous_text));
+        context.next = context.next.or(given(next_text));
+        let next_is_known = context.next.is_some();
+        let own_hash = (!content.document.is_empty()).then(|| context_hash(&content.source.text));
+        if let Some(before) = &mut self.waiting
+            && let (Some(before_hash), Some(hash)) = (before.own_hash, own_hash)
+            && before.unit.content.document == content.document
+        {
+            content.context.previous.get_or_insert(before_hash);
+            if !before.next_is_known {
+                before.unit.content.context.next = Some(hash);
+            }
+        }
+        let unit = PlacedUnit { content, place };
+        self.waiting.replace(Waiting { unit, own_hash, next_is_known }).map(|it| it.unit)
+    }
+}
+
+/// About how much memory a unit takes.
+fn bytes_of(content: &UnitContent) -> usize {
+    let tags = [&content.source, &content.target].into_iter().flat_map(|segment| &segment.tags);
+    let attributes = content.attributes.iter().map(|(name, value)| name.len() + value.len());
+    content.source.text.len()
+        + content.target.text.len()
+        + content.document.len()
+        + content.author.len()
+        + tags.map(|tag| size_of::<InlineTag>() + tag.code.len()).sum::<usize>()
+        + attributes.sum::<usize>()
+}
+
+impl Iterator for Batches<'_> {
+    type Item = io::Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        while batch.units.len() < self.units_max
+            && bytes < IMPORT_BATCH_BYTES
+            && batch.faults() < IMPORT_BATCH_FAULTS
+        {
+            let complete = match self.reader.next() {
+                Some(Ok(Event::Unit(parsed))) => self.place(*parsed),
+                Some(Ok(Event::Notice(notice))) => {
+                    batch.notices.push(notice);
+                    None
+                }
+                Some(Ok(Event::Unfinished(diagnostic))) => {
+                    batch.unfinished.push(diagnostic);
+                    self.waiting.take().map(|it| it.unit)
+                }
+                Some(Ok(Event::Rejected(rejected))) => {
+                    bytes += rejected.content.as_ref().map_or(0, bytes_of);
+                    batch.rejected.push(*rejected);
+                    // What was between is unknown, so the units around it are not neighbours.
+                    self.waiting.take().map(|it| it.unit)
+                }
+                Some(Ok(Event::Broken(diagnostic))) => {
+                    batch.rejected.push(Rejected { diagnostic, content: None });
+                    self.waiting.take().map(|it| it.unit)
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+                None => {
+                    self.ended = true;
+                    batch.units.extend(self.waiting.take().map(|it| it.unit));
+                    break;
+                }
+            };
+            if let Some(unit) = complete {
+                bytes += bytes_of(&unit.content);
+                batch.units.push(unit);
+            }
+        }
+        batch.bytes_read = self.reader.bytes_read();
+        let nothing = batch.units.is_empty() && batch.faults() == 0;
+        (!nothing || !self.ended).then_some(Ok(batch))
+    }
+}

@@ -1,0 +1,158 @@
+//! What does an update change? The fields that it names, and what becomes of the tags of a text that changes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::ContentFault;
+use crate::unit::{Cause, Context, InlineTag, Segment, Timestamp, UnitContent};
+
+/// The fields of a unit that a change names; `None` leaves one as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitPatch {
+    /// The text that was translated.
+    pub source: Option<SegmentPatch>,
+    /// Its translation.
+    pub target: Option<SegmentPatch>,
+    /// Its neighbours.
+    pub context: Option<Context>,
+    /// The document it came from.
+    pub document: Option<String>,
+    /// Who wrote or last changed the translation.
+    pub author: Option<String>,
+    /// When it was first translated.
+    pub created: Option<Timestamp>,
+    /// When it was last changed; the store's clock when the change does not say.
+    pub changed: Option<Timestamp>,
+    /// All attributes.
+    pub attributes: Option<BTreeMap<String, String>>,
+    /// Single attributes; `None` takes one away.
+    pub attribute: BTreeMap<String, Option<String>>,
+}
+
+/// What changes of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SegmentPatch {
+    /// Text and tags.
+    Whole(Segment),
+    /// The text; the tags keep their places in what is left of the old one.
+    Text(String),
+    /// The tags, each with its place in code points of the stored text.
+    Tags(Vec<(u32, InlineTag)>),
+}
+
+impl From<Segment> for SegmentPatch {
+    fn from(segment: Segment) -> Self {
+        Self::Whole(segment)
+    }
+}
+
+impl UnitPatch {
+    /// The content after the change.
+    ///
+    /// # Errors
+    /// A tag has no place in the text, or no certain one.
+    pub(crate) fn apply(self, mut content: UnitContent) -> Result<UnitContent, ContentFault> {
+        fn set<T>(place: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *place = value;
+            }
+        }
+        if let Some(source) = self.source {
+            content.source = source.apply("source", content.source)?;
+        }
+        if let Some(target) = self.target {
+            content.target = target.apply("target", content.target)?;
+        }
+        set(&mut content.context, self.context);
+        set(&mut content.document, self.document);
+        set(&mut content.author, self.author);
+        set(&mut content.attributes, self.attributes);
+        for (key, value) in self.attribute {
+            match value {
+                Some(value) => content.attributes.insert(key, value),
+                None => content.attributes.remove(&key),
+            };
+        }
+        content.created = self.created.or(content.created);
+        content.changed = self.changed;
+        Ok(content)
+    }
+}
+
+impl SegmentPatch {
+    fn apply(self, field: &str, old: Segment) -> Result<Segment, ContentFault> {
+        match self {
+            Self::Whole(segment) => Ok(segment),
+            Self::Text(text) => with_text(field, old, text),
+            Self::Tags(tags) => with_tags(field, old.text, tags),
+        }
+    }
+}
+
+/// A segment with another text. A tag keeps its place where the text before it is the same, or the text behind it; where
+/// neither is, or where both are and lead to different places, nobody knows where it belongs.
+fn with_text(field: &str, old: Segment, text: String) -> Result<Segment, ContentFault> {
+    let (prefix, suffix) = (common_prefix(&old.text, &text), common_suffix(&old.text, &text));
+    let old_bytes = old.text.len();
+    let mut tags = old.tags;
+    let mut last = 0;
+    for (index, tag) in tags.iter_mut().enumerate() {
+        let before = tag.offset_bytes as usize;
+        let behind = old_bytes.saturating_sub(before);
+        let place = match (before <= prefix, behind <= suffix) {
+            (true, false) => Some(before),
+            (false, true) => Some(text.len() - behind),
+            (true, true) if text.len() == old_bytes => Some(before),
+            (true, true) | (false, false) => None,
+        };
+        let place = place.filter(|place| *place >= last).and_then(|it| u32::try_from(it).ok());
+        let Some(place) = place else {
+            let message = format!(
+                "tag {} ({}) stands where the text changes; name `{field}` in the update mask, and give text and tags together",
+                index + 1,
+                if tag.label.is_empty() { "without a label" } else { &tag.label }
+            );
+            return Err(fault(format!("{field}.text"), message));
+        };
+        tag.offset_bytes = place;
+        last = place as usize;
+    }
+    Ok(Segment { text, tags })
+}
+
+fn with_tags(
+    field: &str,
+    text: String,
+    tags: Vec<(u32, InlineTag)>,
+) -> Result<Segment, ContentFault> {
+    let starts: Vec<usize> =
+        text.char_indices().map(|(start, _)| start).chain([text.len()]).collect();
+    let place = |(index, (points, tag)): (usize, (u32, InlineTag))| {
+        let offset = starts.get(points as usize).and_then(|it| u32::try_from(*it).ok());
+        let offset_bytes = offset.ok_or_else(|| {
+            let message =
+                format!("{points} is outside of a text of {} code points", starts.len() - 1);
+            fault(format!("{field}.tags[{index}].offset"), message)
+        })?;
+        Ok(InlineTag { offset_bytes, ..tag })
+    };
+    let tags = tags.into_iter().enumerate().map(place).collect::<Result<_, ContentFault>>()?;
+    Ok(Segment { text, tags })
+}
+
+fn fault(field: String, message: String) -> ContentFault {
+    ContentFault { cause: Cause::BadField, field, message }
+}
+
+/// Bytes that two texts begin with alike, in whole characters.
+fn common_prefix(a: &str, b: &str) -> usize {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
+    same.map(|(character, _)| character.len_utf8()).sum()
+}
+
+/// Bytes that two texts end with alike, in whole characters.
+fn common_suffix(a: &str, b: &str) -> usize {
+    let same = a.chars().rev().zip(b.chars().rev()).take_while(|(a, b)| a == b);
+    same.map(|(character, _)| character.len_utf8()).sum()
+}

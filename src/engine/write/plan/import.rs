@@ -1,0 +1,249 @@
+//! What does a batch of an import write? Its units that are new or take the place of others, and how far the import is.
+
+use std::sync::Arc;
+
+use crate::matching::{Identity, Question, Rank, SameSource};
+use crate::store::{Commit, MemoryKey, UnitWrite};
+use crate::unit::{Unit, UnitContent, UnitId};
+
+use super::planned::Planned;
+use super::{OpenMemory, Planner};
+use crate::engine::error::EngineError;
+use crate::engine::write::duplicates::{agreement, repeats};
+use crate::engine::write::idempotency::{
+    DigestPlace, Idempotency, ImportState, Outcome, block_key, digest_at, end_of_block,
+};
+use crate::engine::write::prepare::Prepared;
+use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Reply, UnitVerdict};
+
+impl Planner<'_> {
+    pub(super) fn import(
+        &mut self,
+        batch: ImportBatch,
+        mut state: ImportState,
+        idempotency: Option<Idempotency>,
+        commit: &mut Commit,
+    ) -> Result<Reply, EngineError> {
+        let ImportBatch { memory, policy, content } = batch;
+        let PreparedBatch { number, units, rejected, last, digest } = content;
+        let acked_through = state.progress.acked_through;
+        if number <= acked_through {
+            self.check_same_batch(&state, number, digest, idempotency)?;
+            return Ok(import_reply(state));
+        }
+        if number != acked_through + 1 {
+            return Err(EngineError::invalid(
+                "batch.number",
+                format!(
+                    "batch {number} came, but {} is next: send the batches in order without gaps",
+                    acked_through + 1
+                ),
+            ));
+        }
+        if state.complete {
+            let what = "this import ended with an earlier batch; take a new import_id";
+            return Err(EngineError::invalid("batch.number", what));
+        }
+        let mut memory = OpenMemory::new(self.record(memory)?);
+        let mut verdicts = Vec::with_capacity(units.len());
+        let counts = &mut state.progress.counts;
+        counts.read += units.len() as u64 + rejected;
+        counts.rejected += rejected;
+        for mut prepared in units {
+            match self.judge(memory.record.key, &prepared, policy)? {
+                Verdict::New => {
+                    self.create(&mut memory, prepared, commit);
+                    counts.stored += 1;
+                    verdicts.push(UnitVerdict::Stored);
+                }
+                Verdict::Replace(old) => {
+                    let (id, revision) = (old.id, old.revision + 1);
+                    prepared.complete_context(&old.content);
+                    let unit = self.put(&mut memory, id, revision, old.content.created, prepared);
+                    commit.units.push(UnitWrite::Update(memory.record.key, unit));
+                    counts.stored += 1;
+                    counts.replaced += 1;
+                    verdicts.push(UnitVerdict::Replaced);
+                }
+                Verdict::Duplicate => {
+                    counts.duplicates += 1;
+                    verdicts.push(UnitVerdict::Duplicate);
+                }
+            }
+        }
+        self.close(memory, commit);
+        state.complete = last;
+        if let Some((block, digests)) = state.push(digest)
+            && let Some(idempotency) = idempotency
+        {
+            let key = block_key(idempotency.key, block);
+            self.remember(key, idempotency, &Outcome::BatchDigests(digests), commit)?;
+        }
+        Ok(Reply { verdicts, ..import_reply(state) })
+    }
+
+    /// Refuses a batch whose number is on disk with another content.
+    fn check_same_batch(
+        &self,
+        state: &ImportState,
+        number: u64,
+        digest: u64,
+        idempotency: Option<Idempotency>,
+    ) -> Result<(), EngineError> {
+        let Some(idempotency) = idempotency else { return Ok(()) };
+        let stored = match state.place_of(number) {
+            DigestPlace::Unknown => return Ok(()),
+            DigestPlace::Here(stored) => Some(stored),
+            DigestPlace::Block(block) => {
+                let record = self.request(block_key(idempotency.key, block))?;
+                let outcome = record.map(|it| Outcome::from_bytes(&it.outcome)).transpose()?;
+                match outcome {
+                    Some(Outcome::BatchDigests(digests)) => {
+                        digest_at(&digests, end_of_block(block), number)
+                    }
+                    // Forgotten by now: that it is the same cannot be said.
+                    _ => None,
+                }
+            }
+        };
+        match stored {
+            Some(stored) if stored == digest => Ok(()),
+            _ => Err(EngineError::BatchReused(number)),
+        }
+    }
+
+    /// What to do with an imported unit.
+    fn judge(
+        &self,
+        key: MemoryKey,
+        prepared: &Prepared,
+        policy: DuplicatePolicy,
+    ) -> Result<Verdict, EngineError> {
+        if policy == DuplicatePolicy::KeepAll {
+            return Ok(Verdict::New);
+        }
+        let identity = prepared.identity();
+        let memory = self.catalog.by_key(key);
+        let stored = memory.and_then(|memory| memory.index.same_source(identity.source_hash));
+        let planned = self.by_source.get(&(key, identity.source_hash));
+        if stored.is_none() && planned.is_none() {
+            return Ok(Verdict::New);
+        }
+        let same = Same { key, new: &prepared.content, stored, planned };
+        if self.repeated(&same, identity)? {
+            return Ok(Verdict::Duplicate);
+        }
+        if policy != DuplicatePolicy::ReplaceSameSource {
+            return Ok(Verdict::New);
+        }
+        // That it is finished now, or not any more, is no reason to replace a translation by itself.
+        if self.repeated(&same, prepared.identity_in_other_state())? {
+            return Ok(Verdict::Duplicate);
+        }
+        let place = self.best_place(&same, identity)?;
+        Ok(place.map_or(Verdict::New, Verdict::Replace))
+    }
+
+    /// Whether a unit of the store or of the plan makes a new one a repetition.
+    fn repeated(&self, same: &Same<'_>, identity: Identity) -> Result<bool, EngineError> {
+        let mut found = false;
+        if let Some(planned) = same.planned {
+            planned.candidates(identity, Question::Repeats, &mut |it| {
+                found = identity.may_repeat(it.identity)
+                    && self.is_current(same.key, &it.unit)
+                    && repeats(same.new, &it.unit.content);
+                found
+            });
+        }
+        let (false, Some(stored)) = (found, &same.stored) else { return Ok(found) };
+        stored.repeated(identity, |id| {
+            let unit = self.unit(same.key, id)?;
+            Ok(unit.is_some_and(|unit| repeats(same.new, &unit.content)))
+        })
+    }
+
+    /// The unit that a new one replaces: the one whose context agrees best, then the newest.
+    fn best_place(
+        &self,
+        same: &Same<'_>,
+        identity: Identity,
+    ) -> Result<Option<Arc<Unit>>, EngineError> {
+        let mut best: Option<Rank> = None;
+        if let Some(planned) = same.planned {
+            planned.candidates(identity, Question::Places, &mut |it| {
+                let fits =
+                    identity.may_share_place(it.identity) && self.is_current(same.key, &it.unit);
+                if fits {
+                    best = best.max(Some(rank(identity.agreement(it.identity), &it.unit)));
+                }
+                fits
+            });
+        }
+        // Of what the plan has changed, the index knows only what it was.
+        let as_indexed = |id: UnitId| !self.units.contains_key(&(same.key, id));
+        let stored = same.stored.as_ref();
+        let best = best.max(stored.and_then(|it| it.best_place(identity, as_indexed)));
+        let Some((.., id)) = best else { return Ok(None) };
+        match self.unit(same.key, id)? {
+            Some(unit) if agreement(same.new, &unit.content).is_some() => Ok(Some(unit)),
+            _ => self.best_of_all(same, identity),
+        }
+    }
+
+    /// The same by reading all that may do: where the best by its hashes has another source to the byte, or another context
+    /// with the same hash.
+    fn best_of_all(
+        &self,
+        same: &Same<'_>,
+        identity: Identity,
+    ) -> Result<Option<Arc<Unit>>, EngineError> {
+        let stored = same.stored.iter().flat_map(SameSource::all);
+        let planned = same.planned.into_iter().flat_map(Planned::units);
+        let planned = planned.map(|it| (it.unit.id, it.identity));
+        let mut best: Option<(Rank, Arc<Unit>)> = None;
+        for (id, other) in stored.chain(planned) {
+            if !identity.may_share_place(other) {
+                continue;
+            }
+            let Some(unit) = self.unit(same.key, id)? else { continue };
+            let Some(agreement) = agreement(same.new, &unit.content) else { continue };
+            let rank = rank(agreement, &unit);
+            if best.as_ref().is_none_or(|(best, _)| *best < rank) {
+                best = Some((rank, unit));
+            }
+        }
+        Ok(best.map(|(_, unit)| unit))
+    }
+
+    /// Whether a planned unit is still as the plan has it.
+    fn is_current(&self, key: MemoryKey, unit: &Arc<Unit>) -> bool {
+        let current = self.units.get(&(key, unit.id)).and_then(Option::as_ref);
+        current.is_some_and(|current| Arc::ptr_eq(current, unit))
+    }
+}
+
+/// A new unit, and the units of its memory with its source.
+struct Same<'a> {
+    key: MemoryKey,
+    new: &'a UnitContent,
+    stored: Option<SameSource>,
+    planned: Option<&'a Planned>,
+}
+
+fn rank(agreement: usize, unit: &Unit) -> Rank {
+    (agreement, unit.content.changed.unwrap_or_default(), unit.id)
+}
+
+enum Verdict {
+    New,
+    Replace(Arc<Unit>),
+    Duplicate,
+}
+
+pub(super) fn import_state(earlier: Option<Outcome>, memory: MemoryKey) -> ImportState {
+    earlier.and_then(|it| it.import(memory)).unwrap_or_else(|| ImportState::new(memory))
+}
+
+pub(super) fn import_reply(state: ImportState) -> Reply {
+    Reply::of(Outcome::ImportInto(Box::new(state)))
+}

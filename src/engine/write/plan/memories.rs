@@ -1,0 +1,88 @@
+//! What does a write to a memory itself change? Its record: made, with other fields, or deleted.
+
+use crate::store::{Commit, MemoryKey, MemoryRecord};
+use crate::unit::UnitId;
+
+use super::{Planner, check_revision};
+use crate::engine::error::EngineError;
+use crate::engine::write::idempotency::Outcome;
+use crate::engine::write::work::{MemoryPatch, NewMemory, Reply};
+
+impl Planner<'_> {
+    pub(super) fn create_memory(
+        &mut self,
+        new: NewMemory,
+        commit: &mut Commit,
+    ) -> Result<Reply, EngineError> {
+        if self.named(&new.name).is_some() {
+            return Err(EngineError::MemoryExists(new.name));
+        }
+        let key =
+            self.records.last_key_value().map_or(MemoryKey(1), |(key, _)| MemoryKey(key.0 + 1));
+        let record = MemoryRecord {
+            key,
+            name: new.name,
+            display_name: new.display_name,
+            description: new.description,
+            source_lang: new.source_lang,
+            target_lang: new.target_lang,
+            created: self.now,
+            changed: self.now,
+            revision: 1,
+            unit_count: 0,
+            next_unit: UnitId(1),
+            deleted: false,
+            unfinished_penalty: new.unfinished_penalty,
+        };
+        self.put_record(record.clone(), commit);
+        Ok(memory_reply(record))
+    }
+
+    pub(super) fn update_memory(
+        &mut self,
+        key: MemoryKey,
+        patch: MemoryPatch,
+        expected: Option<u64>,
+        commit: &mut Commit,
+    ) -> Result<Reply, EngineError> {
+        let mut record = self.record(key)?;
+        check_revision(|| record.name.resource(), expected, record.revision)?;
+        if let Some(display_name) = patch.display_name {
+            record.display_name = display_name;
+        }
+        if let Some(description) = patch.description {
+            record.description = description;
+        }
+        if let Some(penalty) = patch.unfinished_penalty {
+            record.unfinished_penalty = penalty;
+        }
+        record.revision += 1;
+        record.changed = self.now;
+        self.put_record(record.clone(), commit);
+        Ok(memory_reply(record))
+    }
+
+    pub(super) fn delete_memory(
+        &mut self,
+        key: MemoryKey,
+        force: bool,
+        commit: &mut Commit,
+    ) -> Result<Reply, EngineError> {
+        let mut record = self.record(key)?;
+        if record.unit_count > 0 && !force {
+            return Err(EngineError::MemoryNotEmpty(record.name, record.unit_count));
+        }
+        record.deleted = true;
+        record.changed = self.now;
+        // What is left of it is small, and is kept for as long as requests are remembered that may name it.
+        record.display_name.clear();
+        record.description.clear();
+        self.put_record(record, commit);
+        Ok(Reply::of(Outcome::DeletedFrom(key)))
+    }
+}
+
+fn memory_reply(record: MemoryRecord) -> Reply {
+    let outcome = Outcome::of_memory(&record);
+    Reply { memory: Some(record), ..Reply::of(outcome) }
+}

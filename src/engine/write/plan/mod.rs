@@ -1,0 +1,284 @@
+//! What does a write do to the store? Turns accepted work into commits, one after the other.
+//!
+//! The planner is the writer's private view: the store as it will be when everything planned so far is committed. It
+//! decides under no lock because there is one writer. Knows nothing of threads, queues or fsync.
+
+mod gc;
+mod import;
+mod memories;
+mod planned;
+mod units;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use crate::limits::BATCH_UNITS_MAX;
+use crate::matching::IndexChange;
+use crate::store::{Commit, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Store, UnitWrite};
+use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
+
+use self::import::{import_reply, import_state};
+use self::planned::Planned;
+use crate::engine::error::EngineError;
+use crate::engine::replica::catalog::Catalog;
+use crate::engine::write::idempotency::{Idempotency, Outcome, Remembered};
+use crate::engine::write::work::{Reply, Work};
+
+/// The changes of one commit to one memory's index.
+pub(crate) struct IndexUpdate {
+    pub(crate) memory: MemoryKey,
+    pub(crate) changes: Vec<IndexChange>,
+}
+
+/// The store as it will be.
+pub(crate) struct Planner<'a> {
+    store: &'a dyn Store,
+    catalog: &'a Catalog,
+    records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
+    now: Timestamp,
+    units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
+    /// Units planned in this group by memory and source hash.
+    by_source: HashMap<(MemoryKey, u64), Planned>,
+    requests: HashMap<RequestKey, RequestRecord>,
+    /// Memories that the plan has changed, as they were before it; `None` for those that it made.
+    pub(crate) before: BTreeMap<MemoryKey, Option<MemoryRecord>>,
+    /// Whether several batches of one import may be one transaction.
+    together: bool,
+    /// What was planned, in order.
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) index_updates: Vec<IndexUpdate>,
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) fn new(
+        store: &'a dyn Store,
+        catalog: &'a Catalog,
+        records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
+        now: Timestamp,
+        together: bool,
+    ) -> Self {
+        Self {
+            together,
+            store,
+            catalog,
+            records,
+            now,
+            units: HashMap::new(),
+            by_source: HashMap::new(),
+            requests: HashMap::new(),
+            before: BTreeMap::new(),
+            commits: Vec::new(),
+            index_updates: Vec::new(),
+        }
+    }
+
+    /// Plans one write; an error leaves the plan as it was.
+    pub(crate) fn plan(
+        &mut self,
+        work: Work,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Reply, EngineError> {
+        let earlier = match idempotency {
+            None => None,
+            Some(idempotency) => self.earlier(&work, idempotency)?.zip(Some(idempotency)),
+        };
+        let import = match earlier {
+            Some((earlier, _)) if earlier.outcome.is_import() => Some(earlier.outcome),
+            Some((earlier, idempotency)) => return self.repeat(earlier, idempotency),
+            None => None,
+        };
+        let mut commit = Commit { time: self.now, ..Commit::default() };
+        let reply = match work {
+            Work::CreateMemory(new) => self.create_memory(new, &mut commit),
+            Work::UpdateMemory { memory, patch, expected } => {
+                self.update_memory(memory, patch, expected, &mut commit)
+            }
+            Work::DeleteMemory { memory, force } => self.delete_memory(memory, force, &mut commit),
+            Work::CreateUnits { memory, units } => self.create_units(memory, units, &mut commit),
+            Work::UpdateUnit { memory, id, update, expected } => {
+                self.update_unit(memory, id, update, expected, &mut commit)
+            }
+            Work::DeleteUnit { memory, id, expected } => {
+                self.delete_unit(memory, id, expected, &mut commit)
+            }
+            Work::ImportBatch(batch) => {
+                let state = import_state(import, batch.memory);
+                self.import(batch, state, idempotency, &mut commit)
+            }
+            Work::ImportProgress { memory } => {
+                self.record(memory)?;
+                Ok(import_reply(import_state(import, memory)))
+            }
+            Work::Tidy { before } => self.tidy(before, &mut commit),
+            Work::Compacted => Ok(Reply::of(Outcome::Tidied { more: false })),
+        }?;
+        if commit == (Commit { time: self.now, ..Commit::default() }) {
+            return Ok(reply);
+        }
+        if let Some(idempotency) = idempotency {
+            self.remember(idempotency.key, idempotency, &reply.outcome, &mut commit)?;
+        }
+        self.add(commit, reply.outcome.is_import());
+        Ok(reply)
+    }
+
+    /// Adds what is remembered of a request to its commit.
+    fn remember(
+        &mut self,
+        key: RequestKey,
+        Idempotency { fingerprint, .. }: Idempotency,
+        outcome: &Outcome,
+        commit: &mut Commit,
+    ) -> Result<(), EngineError> {
+        let record = RequestRecord { time: self.now, fingerprint, outcome: outcome.to_bytes()? };
+        self.requests.insert(key, record.clone());
+        commit.requests.push((key, record));
+        Ok(())
+    }
+
+    /// Adds a commit to the plan: a batch of an import to the transaction of the batch before it, where that is wanted and
+    /// there is room, so that what costs the same for any number of units is paid less often.
+    fn add(&mut self, commit: Commit, imports: bool) {
+        // The record of an import is the last request of its commit.
+        if let Some(last) = self.commits.last_mut()
+            && imports
+            && self.together
+            && last.units.len() + commit.units.len() <= BATCH_UNITS_MAX
+            && last.requests.last().map(|it| it.0) == commit.requests.last().map(|it| it.0)
+            && last.memories.is_empty()
+            && last.counters.len() == 1
+            && last.counters.iter().zip(&commit.counters).all(|(a, b)| a.key == b.key)
+        {
+            last.units.extend(commit.units);
+            last.requests.pop();
+            last.requests.extend(commit.requests);
+            last.counters = commit.counters;
+        } else {
+            self.commits.push(commit);
+        }
+    }
+
+    /// What is remembered of this request, if it came before.
+    fn earlier(
+        &self,
+        work: &Work,
+        idempotency: Idempotency,
+    ) -> Result<Option<Remembered>, EngineError> {
+        let record = self.request(idempotency.key)?;
+        let Some(earlier) = Remembered::read(record, idempotency)? else { return Ok(None) };
+        let memory = match work {
+            Work::CreateMemory(new) => self.named(&new.name),
+            _ => work.memory().and_then(|key| self.records.get(&key)),
+        };
+        if let Some(memory) = memory {
+            earlier.check_memory(memory, idempotency)?;
+        }
+        Ok(Some(earlier))
+    }
+
+    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, EngineError> {
+        match self.requests.get(&key) {
+            Some(record) => Ok(Some(record.clone())),
+            None => Ok(self.store.request(key)?),
+        }
+    }
+
+    /// Answers a repeated request as the first time.
+    fn repeat(&self, earlier: Remembered, by: Idempotency) -> Result<Reply, EngineError> {
+        let version = |memory, id, revision| self.version(memory, id, revision);
+        earlier.replay(by, version, |key| self.records.get(&key).cloned())
+    }
+
+    /// A unit as it was in a revision.
+    fn version(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+        revision: u64,
+    ) -> Result<Option<Unit>, EngineError> {
+        let planned = self.commits.iter().flat_map(|commit| &commit.units).find_map(|write| {
+            let of_memory = matches!(write, UnitWrite::Create(key, _) | UnitWrite::Update(key, _) if *key == memory);
+            write.unit().filter(|unit| of_memory && unit.id == id && unit.revision == revision)
+        });
+        match planned {
+            Some(unit) => Ok(Some(unit.clone())),
+            None => Ok(self.store.version(memory, id, revision)?),
+        }
+    }
+
+    /// The live memory of a name.
+    fn named(&self, name: &MemoryName) -> Option<&MemoryRecord> {
+        self.records.values().find(|record| !record.deleted && record.name == *name)
+    }
+
+    fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Arc<Unit>>, EngineError> {
+        if let Some(planned) = self.units.get(&(memory, id)) {
+            return Ok(planned.clone());
+        }
+        Ok(self.store.units(memory, &[id])?.pop().flatten().map(Arc::new))
+    }
+
+    /// A memory that has not been deleted since the caller looked it up.
+    fn record(&self, key: MemoryKey) -> Result<MemoryRecord, EngineError> {
+        let record = self
+            .records
+            .get(&key)
+            .ok_or_else(|| EngineError::Internal(format!("there is no memory number {}", key.0)))?;
+        if record.deleted {
+            return Err(EngineError::NoMemory(record.name.clone()));
+        }
+        Ok(record.clone())
+    }
+
+    /// Plans a memory with other fields.
+    fn put_record(&mut self, record: MemoryRecord, commit: &mut Commit) {
+        commit.memories.push(record.clone());
+        self.set_record(record.key, Some(record));
+    }
+
+    /// Plans a memory of which only the counters are others: the rest, which may be long, is not written again.
+    fn put_counters(&mut self, record: MemoryRecord, commit: &mut Commit) {
+        commit.counters.push(record.counters());
+        self.set_record(record.key, Some(record));
+    }
+
+    fn set_record(&mut self, key: MemoryKey, record: Option<MemoryRecord>) {
+        let before = match record {
+            Some(record) => self.records.insert(key, record),
+            None => self.records.remove(&key),
+        };
+        self.before.entry(key).or_insert(before);
+    }
+
+    fn close(&mut self, memory: OpenMemory, commit: &mut Commit) {
+        self.index_updates.push(IndexUpdate { memory: memory.record.key, changes: memory.changes });
+        self.put_counters(memory.record, commit);
+    }
+}
+
+/// A memory while a commit is being planned for it.
+struct OpenMemory {
+    record: MemoryRecord,
+    changes: Vec<IndexChange>,
+}
+
+impl OpenMemory {
+    fn new(record: MemoryRecord) -> Self {
+        Self { record, changes: Vec::new() }
+    }
+}
+
+fn check_revision(
+    what: impl Fn() -> String,
+    expected: Option<u64>,
+    current: u64,
+) -> Result<(), EngineError> {
+    match expected {
+        Some(expected) if expected != current => {
+            Err(EngineError::RevisionMismatch { what: what(), expected, current })
+        }
+        _ => Ok(()),
+    }
+}

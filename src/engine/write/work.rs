@@ -1,0 +1,210 @@
+//! What can be asked of the writer, and what does it answer? The types that travel through its queue.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::ContentFault;
+use crate::store::{MemoryKey, MemoryRecord};
+use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
+
+use super::idempotency::Outcome;
+use super::prepare::Prepared;
+
+/// What to do with an imported unit that the memory has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum DuplicatePolicy {
+    /// Store every unit.
+    KeepAll,
+    /// Leave out a unit whose source and target (texts and tags) are stored already, with the same context or with more of it.
+    #[default]
+    SkipIdentical,
+    /// A unit whose source is stored already replaces the unit with that source in the same context, or else the newest whose
+    /// context is not known to be another; identical ones are left out.
+    ReplaceSameSource,
+}
+
+/// The fields of a memory that its maker decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewMemory {
+    /// Its name.
+    pub name: MemoryName,
+    /// What people call it.
+    pub display_name: String,
+    /// What it is for.
+    pub description: String,
+    /// Language of its sources.
+    pub source_lang: Lang,
+    /// Language of its targets.
+    pub target_lang: Lang,
+    /// What its matches lose when their translation is unfinished; `None` for the default. Left out of the fingerprints of
+    /// requests when absent, so that those of earlier versions are still known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished_penalty: Option<Score>,
+}
+
+/// The fields of a memory that can change; `None` leaves one as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryPatch {
+    /// What people call it.
+    pub display_name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What its matches lose when their translation is unfinished; `Some(None)` brings the default back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfinished_penalty: Option<Option<Score>>,
+}
+
+/// Sums over a whole import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportCounts {
+    /// Units that came.
+    pub read: u64,
+    /// Units that are in the store because of it.
+    pub stored: u64,
+    /// Of those, the ones that took the place of an older unit.
+    pub replaced: u64,
+    /// Units that were there already.
+    pub duplicates: u64,
+    /// Units that were not stored because something is wrong with them.
+    pub rejected: u64,
+}
+
+/// How far an import is on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportProgress {
+    /// Batches 1 to this are stored.
+    pub acked_through: u64,
+    /// What became of their units.
+    pub counts: ImportCounts,
+    /// Whether its last batch is among them.
+    #[serde(skip)]
+    pub complete: bool,
+}
+
+/// What became of a unit of an import that passed its checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitVerdict {
+    /// It is a new unit.
+    Stored,
+    /// It took the place of an older unit.
+    Replaced,
+    /// It was there already.
+    Duplicate,
+}
+
+/// A batch of an import that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// How far the import is with it, at least.
+    pub progress: ImportProgress,
+    /// What became of its units, in their order; empty when it was on disk before.
+    pub verdicts: Vec<UnitVerdict>,
+}
+
+/// A write, its texts analysed already.
+pub(crate) enum Work {
+    CreateMemory(NewMemory),
+    UpdateMemory {
+        memory: MemoryKey,
+        patch: MemoryPatch,
+        expected: Option<u64>,
+    },
+    DeleteMemory {
+        memory: MemoryKey,
+        force: bool,
+    },
+    CreateUnits {
+        memory: MemoryKey,
+        units: Vec<Prepared>,
+    },
+    UpdateUnit {
+        memory: MemoryKey,
+        id: UnitId,
+        /// `None` when there was no such unit to prepare it from.
+        update: Option<Box<PreparedUpdate>>,
+        expected: Option<u64>,
+    },
+    DeleteUnit {
+        memory: MemoryKey,
+        id: UnitId,
+        expected: Option<u64>,
+    },
+    ImportBatch(ImportBatch),
+    /// Nothing to write: how far an import is, once everything before is on disk.
+    ImportProgress {
+        memory: MemoryKey,
+    },
+    /// Forget requests carried out before a moment, and delete what deleted memories still hold: one step of it.
+    Tidy {
+        before: Timestamp,
+    },
+    /// The store was compacted: nothing to write, but what is made from the store may stand before its log by now.
+    Compacted,
+}
+
+impl Work {
+    /// The memory that it is for; `None` when that is still to be made.
+    pub(crate) fn memory(&self) -> Option<MemoryKey> {
+        match self {
+            Self::UpdateMemory { memory, .. }
+            | Self::DeleteMemory { memory, .. }
+            | Self::CreateUnits { memory, .. }
+            | Self::UpdateUnit { memory, .. }
+            | Self::DeleteUnit { memory, .. }
+            | Self::ImportProgress { memory } => Some(*memory),
+            Self::ImportBatch(batch) => Some(batch.memory),
+            Self::CreateMemory(_) | Self::Tidy { .. } | Self::Compacted => None,
+        }
+    }
+
+    /// Units that it writes.
+    pub(crate) fn units(&self) -> usize {
+        match self {
+            Self::CreateUnits { units, .. } => units.len(),
+            Self::ImportBatch(batch) => batch.content.units.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// A changed unit, made from a revision of it.
+pub(crate) struct PreparedUpdate {
+    pub(crate) from_revision: u64,
+    pub(crate) unit: Result<Prepared, ContentFault>,
+}
+
+/// One batch of an import.
+pub(crate) struct ImportBatch {
+    pub(crate) memory: MemoryKey,
+    pub(crate) policy: DuplicatePolicy,
+    pub(crate) content: PreparedBatch,
+}
+
+/// The units of a batch of an import, ready to be stored.
+pub struct PreparedBatch {
+    /// 1, 2, 3, ….
+    pub number: u64,
+    /// Those that passed their checks.
+    pub units: Vec<Prepared>,
+    /// How many did not, or could not be read; they are counted.
+    pub rejected: u64,
+    /// None comes after it.
+    pub last: bool,
+    /// What it held when it came in: a batch of the same number with another digest is another batch. See
+    /// [`crate::engine::batch_digest`].
+    pub digest: u64,
+}
+
+/// What a write answers.
+pub(crate) struct Reply {
+    pub(crate) outcome: Outcome,
+    pub(crate) memory: Option<MemoryRecord>,
+    pub(crate) units: Vec<Unit>,
+    /// Of the units of a batch of an import.
+    pub(crate) verdicts: Vec<UnitVerdict>,
+}
+
+impl Reply {
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        Self { outcome, memory: None, units: Vec::new(), verdicts: Vec::new() }
+    }
+}

@@ -1,0 +1,143 @@
+//! How does a store come out of what was saved elsewhere? Its content first, in any order; then the commit that it stands at.
+
+use std::path::Path;
+
+use crate::unit::{Unit, UnitId};
+
+use super::database::SledStore;
+use super::opening::OpenOptions;
+use super::tables::{LOG_START_KEY, Table};
+use super::transaction::{collected_entries, counter_entries, memory_entries};
+use crate::store::codec::{self, CHUNK_BYTES, CodecError};
+use crate::store::{
+    LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord, StoreError,
+};
+
+/// A store being made in a directory of its own. What is written twice is there once, as written last.
+pub struct StoreBuilder {
+    store: SledStore,
+}
+
+type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+impl StoreBuilder {
+    /// Begins a store in a directory that holds none.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn new(directory: &Path, purpose: &str) -> Result<Self, StoreError> {
+        let purpose = purpose.to_owned();
+        let options = OpenOptions { create: true, accept_data_loss: false, purpose };
+        Ok(Self { store: SledStore::open(directory, &options)? })
+    }
+
+    /// Writes memories as they are.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn put_memories(&self, memories: &[MemoryRecord]) -> Result<(), StoreError> {
+        self.put_entries(Table::Memories, memory_entries(memories))
+    }
+
+    /// Writes counters of memories.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn put_counters(&self, counters: &[MemoryCounters]) -> Result<(), StoreError> {
+        self.put_entries(Table::Memories, counter_entries(counters))
+    }
+
+    /// Takes memories out, with all that is kept of them.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn remove_memories(&self, memories: &[MemoryKey]) -> Result<(), StoreError> {
+        self.put_entries(Table::Memories, Ok(collected_entries(memories).collect()))
+    }
+
+    /// Writes units, in place of those with the same number.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn put_units(&self, memory: MemoryKey, units: &[Unit]) -> Result<(), StoreError> {
+        let mut entries = Vec::with_capacity(units.len());
+        for unit in units {
+            entries.extend(self.gone(memory, unit.id)?);
+            let bytes = codec::encode_unit(memory, unit);
+            let bytes = bytes.map_err(|error| self.store.damage(&error))?;
+            for chunk in 0..=u8::MAX {
+                let start = usize::from(chunk) * CHUNK_BYTES;
+                let Some(rest) = bytes.get(start..) else { break };
+                let piece = &rest[..rest.len().min(CHUNK_BYTES)];
+                let key = codec::unit_key(memory, unit.id, chunk).to_vec();
+                entries.push(Ok((key, Some(piece.to_vec()))));
+                if piece.len() < CHUNK_BYTES {
+                    break;
+                }
+            }
+        }
+        self.put(Table::Units, entries)
+    }
+
+    /// Takes a unit out, if it is there.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn remove_unit(&self, memory: MemoryKey, id: UnitId) -> Result<(), StoreError> {
+        self.put(Table::Units, self.gone(memory, id)?)
+    }
+
+    /// Writes what is remembered of requests; without a record, forgets one.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn put_requests(
+        &self,
+        requests: &[(RequestKey, Option<RequestRecord>)],
+    ) -> Result<(), StoreError> {
+        let encode = |(key, record): &(RequestKey, Option<RequestRecord>)| {
+            let bytes = record.as_ref().map(|record| codec::encode(&key.0, record));
+            Ok((key.0.to_vec(), bytes.transpose()?))
+        };
+        self.put(Table::Requests, requests.iter().map(encode).collect())
+    }
+
+    /// Says at which commit it stands and makes all of it durable; from here on it is a store like any other.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finish(self, start: LogStart) -> Result<SledStore, StoreError> {
+        if start != LogStart::default() {
+            let encode =
+                || Ok((LOG_START_KEY.to_vec(), Some(codec::encode(&LOG_START_KEY, &start)?)));
+            self.put(Table::Log, vec![encode()])?;
+        }
+        self.store.read_log_again()?;
+        self.store.sync_new()?;
+        self.store.sync(start.sequence)?;
+        Ok(self.store)
+    }
+
+    /// Deletions of the pieces of a unit that are there.
+    fn gone(
+        &self,
+        memory: MemoryKey,
+        id: UnitId,
+    ) -> Result<Vec<Result<Entry, CodecError>>, StoreError> {
+        let [from, to] = [0, u8::MAX].map(|chunk| codec::unit_key(memory, id, chunk));
+        let keys = self.store.keys(Table::Units, &from, &to)?;
+        Ok(keys.into_iter().map(|key| Ok((key, None))).collect())
+    }
+
+    fn put(&self, table: Table, entries: Vec<Result<Entry, CodecError>>) -> Result<(), StoreError> {
+        self.put_entries(table, entries.into_iter().collect())
+    }
+
+    fn put_entries(
+        &self,
+        table: Table,
+        entries: Result<Vec<Entry>, CodecError>,
+    ) -> Result<(), StoreError> {
+        self.store.put_raw(table, entries.map_err(|error| self.store.damage(&error))?)
+    }
+}

@@ -1,0 +1,26 @@
+//! The store on sled 0.34, with every rule that makes it safe. `sled::` appears in this folder only.
+
+mod blobs;
+mod builder;
+mod compacting;
+mod compaction;
+mod database;
+mod directory;
+mod lock;
+mod opening;
+mod permissions;
+mod raw;
+mod salvage;
+mod secret;
+mod snapshot;
+mod tables;
+mod transaction;
+mod truncation;
+mod units;
+mod watermark;
+
+pub use builder::StoreBuilder;
+pub use compacting::LiveStore;
+pub use database::SledStore;
+pub use opening::OpenOptions;
+pub use salvage::{LostUnit, Salvaged, salvage};

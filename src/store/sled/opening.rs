@@ -1,0 +1,99 @@
+//! How is a data directory opened? Its lock is taken, what was acknowledged is compared with what is there, and only then is it used.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::database::{DATABASE_LOG, SledStore};
+use super::directory::{check_acknowledged, damaged, database_name};
+use super::lock::{Lock, LockError};
+use super::permissions;
+use super::{directory, snapshot, watermark};
+use crate::store::{Sequence, Store as _, StoreError, private};
+
+/// How to open a data directory.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Make the directory and an empty store when there is none.
+    pub create: bool,
+    /// Open a store that ends before its last acknowledged commit: what is missing is given up.
+    pub accept_data_loss: bool,
+    /// What this process does with it (`serve`, `import`), told to others that find it locked.
+    pub purpose: String,
+}
+
+impl SledStore {
+    /// Opens the store in a directory.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it; [`StoreError::Behind`] and [`StoreError::Damaged`] when it is not
+    /// what was acknowledged; I/O.
+    pub fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
+        let io = |doing: &str| {
+            let doing = format!("{doing} {}", directory.display());
+            move |error: io::Error| StoreError::Io { doing, cause: error.to_string() }
+        };
+        if options.create {
+            private::create_directory(directory).map_err(io("creating the data directory"))?;
+        } else if !directory::is_store(directory) {
+            return Err(StoreError::Io {
+                doing: format!("opening {}", directory.display()),
+                cause: "there is no Dhakira store; `dhakira import --data DIR --memory NAME FILE` makes one, or name \
+                        another directory with --data"
+                    .to_owned(),
+            });
+        }
+        let lock = Lock::take(directory, &options.purpose).map_err(|error| match error {
+            LockError::Held(holder) => {
+                StoreError::InUse { directory: directory.to_owned(), holder }
+            }
+            LockError::Io(error) => io("locking the data directory")(error),
+        })?;
+        permissions::tighten(directory);
+        let acknowledged = watermark::read(directory).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => damaged(directory, error.to_string()),
+            _ => io("reading the last acknowledged commit in")(error),
+        })?;
+        let name = database_name(directory)?;
+        let fresh = !directory.join(&name).join(DATABASE_LOG).exists();
+        if let Some(acknowledged) = acknowledged.filter(|_| fresh && !options.accept_data_loss)
+            && acknowledged > Sequence(0)
+        {
+            return Err(StoreError::Behind {
+                directory: directory.to_owned(),
+                found: Sequence(0),
+                acknowledged,
+            });
+        }
+        if fresh && acknowledged.is_none() && !options.accept_data_loss {
+            directory::check_never_used(directory)?;
+        }
+        let lock = Arc::new(Mutex::new(lock));
+        let store = if snapshot::is_damaged(&directory.join(&name)) {
+            Self::open_without_snapshot(directory, &name, lock, acknowledged, options)?
+        } else {
+            Self::open_named(directory, name, lock)?
+        };
+        let found = store.last_sequence();
+        check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
+        if fresh {
+            store.sync_new()?;
+        }
+        store.sync(found)?;
+        directory::tidy(directory, &store.name);
+        Ok(store)
+    }
+
+    /// Tells other processes that find the directory locked where this one can be reached.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn announce(&self, address: &str) -> Result<(), StoreError> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address).map_err(
+            |error| StoreError::Io {
+                doing: format!("writing the lock file in {}", self.directory.display()),
+                cause: error.to_string(),
+            },
+        )
+    }
+}

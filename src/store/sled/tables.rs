@@ -1,0 +1,178 @@
+//! What do the tables of the database hold, as they are? For whoever copies them, and for the walk through the log at the start.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::database::{Batch, Bytes, SledStore, Tail, Tree};
+use super::directory::{damaged, panic_message, sync_tree};
+use super::permissions;
+use super::watermark;
+use crate::store::codec::{self, CodecError};
+use crate::store::{LogStart, RequestKey, RequestRecord, StoreError};
+
+/// One of the tables, for whoever copies them as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Memories,
+    Units,
+    Log,
+    Requests,
+    /// Versions of units that have newer ones, or are gone.
+    History,
+}
+
+/// A key and what is stored under it.
+pub(super) type Raw = (Vec<u8>, Vec<u8>);
+
+fn raw((key, value): (Bytes, Bytes)) -> Raw {
+    (key.to_vec(), value.to_vec())
+}
+
+/// Key of what the log says of the commits that it does not hold any more.
+pub(super) const LOG_START_KEY: [u8; 8] = [0; 8];
+
+impl SledStore {
+    /// Another database in the same directory, under the same lock.
+    pub(super) fn sibling(&self, name: String) -> Result<Self, StoreError> {
+        Self::open_named(&self.directory, name, Arc::clone(&self.lock))
+    }
+
+    /// Makes the files of a new database durable, and their names.
+    pub(super) fn sync_new(&self) -> Result<(), StoreError> {
+        let sync = || {
+            self.database.flush().map_err(io::Error::other)?;
+            let place = self.directory.join(&self.name);
+            permissions::keep(&place);
+            sync_tree(&place)?;
+            watermark::sync_directory(&self.directory)?;
+            match self.directory.canonicalize()?.parent() {
+                Some(parent) => watermark::sync_directory(parent),
+                None => Ok(()),
+            }
+        };
+        sync().map_err(|error| StoreError::Io {
+            doing: format!("making the new database in {} durable", self.directory.display()),
+            cause: error.to_string(),
+        })
+    }
+
+    /// The data directory, and the name of the database in it.
+    pub(super) fn place(&self) -> (&Path, &str) {
+        (&self.directory, &self.name)
+    }
+
+    fn tree(&self, table: Table) -> &Tree {
+        match table {
+            Table::Memories => &self.trees.memories,
+            Table::Units => &self.trees.units,
+            Table::Log => &self.trees.log,
+            Table::Requests => &self.trees.requests,
+            Table::History => &self.trees.history,
+        }
+    }
+
+    /// The keys of a table from one to another, both among them.
+    pub(super) fn keys(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let keys = || self.tree(table).range(from..=to).keys();
+        self.read(|| keys().map(|it| it.map(|key| key.to_vec())).collect())
+    }
+
+    /// What a table holds under keys with a beginning, as it is.
+    pub(super) fn scan_prefix(&self, table: Table, prefix: &[u8]) -> Result<Vec<Raw>, StoreError> {
+        self.read(|| self.tree(table).scan_prefix(prefix).map(|it| it.map(raw)).collect())
+    }
+
+    /// What a table holds from a key on, as it is.
+    pub(super) fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Raw>, StoreError> {
+        let read = || {
+            let entries = self.tree(table).range(from..).take(limit);
+            entries.map(|it| it.map(raw)).collect()
+        };
+        self.read(read)
+    }
+
+    /// Requests in the order of their keys, from the first one above `after`.
+    pub(super) fn requests_behind(
+        &self,
+        after: Option<RequestKey>,
+        limit: usize,
+    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
+        // The key behind another one is that with a zero byte more.
+        let from = after.map_or_else(Vec::new, |key| [&key.0[..], &[0]].concat());
+        let request = |(key, bytes): Raw| {
+            let record = codec::decode(&key, &bytes).map_err(|error| self.damage(&error))?;
+            let key = key.as_slice().try_into();
+            let key = key.map_err(|_| damaged(self.place().0, "a request has a bad key"))?;
+            Ok((RequestKey(key), record))
+        };
+        self.scan(Table::Requests, &from, limit)?.into_iter().map(request).collect()
+    }
+
+    /// Writes entries as they are; without a value, deletes them. Not durable before the next commit or
+    /// [`sync_new`](Self::sync_new), and not one whole: for a database that nobody relies on yet.
+    pub(super) fn put_raw(
+        &self,
+        table: Table,
+        entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for (key, value) in entries {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        let doing = || format!("writing to the new database in {}", self.directory.display());
+        self.guard(doing, || self.tree(table).apply_batch(batch))
+    }
+
+    /// Reads the log again, after it was written to as it is.
+    pub(super) fn read_log_again(&self) -> Result<(), StoreError> {
+        let (start, tail) = read_tail(&self.directory, &self.trees.log)?;
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
+        self.last.store(tail.sequence.0, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Walks the whole commit log: numbers without a gap, checksums that chain.
+pub(super) fn read_tail(directory: &Path, log: &Tree) -> Result<(LogStart, Tail), StoreError> {
+    let bad = |error: CodecError| damaged(directory, format!("commit log: {error}"));
+    let mut start = LogStart::default();
+    let mut tail = Tail::default();
+    let mut records = log.iter();
+    loop {
+        let next = catch_unwind(AssertUnwindSafe(|| records.next().transpose()))
+            .map_err(|panic| damaged(directory, panic_message(panic.as_ref())))?
+            .map_err(|error| damaged(directory, error.to_string()))?;
+        let Some((key, bytes)) = next else {
+            return Ok((start, tail));
+        };
+        if *key == LOG_START_KEY {
+            start = codec::decode(&key, &bytes).map_err(bad)?;
+            tail = Tail { sequence: start.sequence, chain: start.chain };
+            continue;
+        }
+        let record = codec::decode_log(&key, &bytes).map_err(bad)?;
+        let expected = tail.sequence.next();
+        if record.sequence != expected || !record.follows(tail.chain) {
+            let what = format!("the commit log breaks at commit {}", expected.0);
+            return Err(damaged(directory, what));
+        }
+        tail = Tail { sequence: expected, chain: record.chain };
+    }
+}
