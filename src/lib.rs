@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`unit`](mod@unit) | what are we talking about? the vocabulary as types | text rules, storage, files, protocols |
 //! | [`limits`] | how much is too much? every ceiling | who enforces it |
-//! | [`check`] | may this be stored? the rules of a unit's content | where it came from |
+//! | [`validate`] | may this be stored? the rules of a unit's content | where it came from |
 //! | [`text`] | what is the same text? forms, tokens, sentences, numbers | languages of the outside: files, wire, disk |
 //! | [`matching`] | which stored text is close, and where does a word stand? score, edits, index | texts (it sees interned tokens), stores, clocks |
 //! | [`alignment`] | what translates what? sentences of documents, the lexicon | stores, files, wire |
@@ -19,7 +19,7 @@
 //! | [`server`] | how is it put on a socket, and taken off it? who may call, how much, how long | what the calls do |
 //! | [`cli`] | what did the user say, and what is he shown? | generated types, sled |
 //!
-//! Direction: `unit, limits ← check, text ← matching, alignment`; `formats`, `store` rest on `unit, limits, check`; all feed
+//! Direction: `unit, limits ← validate, text ← matching, alignment`; `formats`, `store` rest on `unit, limits, validate`; all feed
 //! `engine ← service, http ← server ← cli`, never the other way (`tests/layering.rs` looks at the imports).
 //!
 //! Invariants. The store is the truth and the index is derived from it: deleting every checkpoint of an index costs only time. An
@@ -41,7 +41,6 @@
 )]
 
 pub mod alignment;
-pub mod check;
 pub mod cli;
 pub mod engine;
 pub mod formats;
@@ -53,3 +52,4 @@ pub mod service;
 pub mod store;
 pub mod text;
 pub mod unit;
+pub mod validate;

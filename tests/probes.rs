@@ -4,7 +4,6 @@
 
 use std::io::Cursor;
 
-use dhakira::check::check_content;
 use dhakira::engine::backup;
 use dhakira::formats::{self, Event, Format, ReadOptions};
 use dhakira::limits::{DECODED_FACTOR_MAX, DECODED_FREE_BYTES};
@@ -15,6 +14,7 @@ use dhakira::service::read_any_page_token;
 use dhakira::store::read_any_record;
 use dhakira::text::{Analyzer, SentenceOptions, SentenceRules};
 use dhakira::unit::Lang;
+use dhakira::validate::check_content;
 use xxhash_rust::xxh3::xxh3_64;
 
 fn lang(text: &str) -> Lang {

@@ -2,44 +2,17 @@
 //!
 //! Pure: no I/O, no clock. Knows nothing of stores, files or the wire.
 
-mod band;
-mod beads;
-mod builtin;
-mod clitics;
-mod confidence;
-mod coupling;
-mod decode;
-mod definite;
-mod document;
-mod hmm;
-mod kinds;
-mod known;
-mod lengths;
+mod features;
 mod lexicon;
-mod links;
-mod marks;
-mod names;
-mod numerals;
-mod pairs;
-mod posteriors;
-mod pronouns;
 mod quality;
-mod script;
-mod search;
-mod side;
-mod speech;
-mod train;
-mod wording;
+mod sentences;
 mod words;
 
-pub use builtin::builtin;
-pub use document::{Bead, align_document};
-pub use lexicon::Lexicon;
-pub use links::{WordLink, link_words};
-pub use quality::{Doubt, Verdict, judge};
-pub use script::{PairDoubt, is_in_other_script, pair_doubts};
-pub use side::Side;
-pub use train::{Corpus, PAIRS_MIN};
+pub use features::Side;
+pub use lexicon::{Corpus, Lexicon, PAIRS_MIN, builtin};
+pub use quality::{Doubt, PairDoubt, Verdict, is_in_other_script, judge, pair_doubts};
+pub use sentences::{Bead, align_document};
+pub use words::{WordLink, link_words};
 
 /// Changes when a lexicon learnt before would not be learnt again: lexicons on disk name it.
 pub const LEXICON_VERSION: u32 = 1;

@@ -8,12 +8,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::check::check_text;
 use crate::engine::{Band, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
 use crate::service::client::JobReport;
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
+use crate::validate::check_text;
 
 use super::Outcome;
 use super::backend::{Missing, Where};

@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use crate::check::parse_language;
 use crate::engine::{CheckAction, DuplicatePolicy};
 use crate::formats::{Format, ReadOptions, Unfinished};
 use crate::service::client::{Client, ClientError};
 use crate::unit::{Lang, MemoryName};
+use crate::validate::parse_language;
 
 use super::Outcome;
 use super::backend::{Missing, Where};

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::alignment::{Corpus, Lexicon, PAIRS_MIN, builtin, link_words};
-use crate::check::check_text;
 use crate::limits::WORD_PAIRS_MAX;
 use crate::text::Analyzer;
 use crate::unit::{Lang, MemoryName};
+use crate::validate::check_text;
 
 use super::Outcome;
 use super::backend::{Missing, Where};

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use clap::Args;
 use serde::Serialize;
 
-use crate::check::check_text;
 use crate::engine::{LookupSettings, MemoryChoice, QuerySegment};
 use crate::service::client::{Client, EditInfo, MatchInfo, SubstitutionInfo};
 use crate::unit::{MemoryName, Score, Segment, Timestamp};
+use crate::validate::check_text;
 
 use super::Outcome;
 use super::backend::{Missing, Where};

@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::check::parse_language;
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::service::client::{Client, MemoryInfo};
 use crate::unit::{Invalid, Lang, MemoryName, Score};
+use crate::validate::parse_language;
 
 use super::Outcome;
 use super::backend::{Missing, Where};

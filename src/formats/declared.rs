@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of how a format says it.
 
-use crate::check::named_language;
 use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
+use crate::validate::named_language;
 
 use super::{Event, ReadOptions, Unfinished, rejected};
 

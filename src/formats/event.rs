@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::check_content;
+use crate::formats::io::decode;
 use crate::unit::{Cause, Diagnostic, Place, UnitContent};
+use crate::validate::check_content;
 
-use super::{ReadOptions, decode};
+use super::ReadOptions;
 
 /// A unit of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]

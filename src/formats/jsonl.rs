@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
+use crate::formats::io::Lines;
 use crate::limits::JSON_LINE_BYTES_MAX;
 use crate::unit::{
     Cause, Diagnostic, InlineTag, Place, Segment, TagKind, Timestamp, Unit, UnitContent,
 };
 
-use super::lines::Lines;
 use super::{
     Event, Format, ParsedUnit, ReadOptions, UnitReader, UnitWriter, broken, judge, parse_time,
     rejected,
@@ -35,8 +35,8 @@ pub(super) struct JsonlReader<'r> {
 
 impl<'r> JsonlReader<'r> {
     pub(super) fn new(
-        text: super::decode::Text<'r>,
-        source: super::decode::Source,
+        text: crate::formats::io::Text<'r>,
+        source: crate::formats::io::Source,
         options: &ReadOptions,
     ) -> Self {
         let lines = Lines::new(text, source, JSON_LINE_BYTES_MAX);

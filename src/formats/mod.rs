@@ -3,61 +3,40 @@
 //! A fault of a unit is a [`Diagnostic`](crate::unit::Diagnostic) beside the units that are good; only the machine's own I/O errors are errors.
 //! Memory stays bounded whatever the file holds. Knows nothing of what becomes of a unit.
 
-mod budget;
-mod charset;
+mod archive_reader;
 mod declared;
-mod decode;
-mod delimited;
-mod delimited_writer;
 mod event;
-mod inline;
+mod io;
 mod jsonl;
-mod lines;
 mod moses;
 mod po;
-mod po_message;
-mod po_plural;
-mod rows;
-mod several;
+mod script_check;
+mod sheet;
 mod sniff;
 mod times;
-mod tmx_reader;
-mod tmx_unit;
-mod tmx_writer;
-mod watch;
-mod xliff_pairs;
-mod xliff_reader;
-mod xliff_side;
-mod xliff_writer;
-mod xlsx;
-mod xlsx_dates;
-mod xlsx_sheet;
+mod tmx;
+mod xliff;
 mod xml;
-mod xml_input;
-mod xml_repair;
-mod xml_scanner;
-mod xml_text;
-mod xml_units;
-mod zip;
 
 use std::fmt;
-use std::io::{self, BufRead as _, Read, Write};
+use std::io::{BufRead as _, Cursor, Read, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::unit::{Invalid, Lang, Unit};
 
+use archive_reader::Several;
 use event::{broken, free_name, judge, rejected};
 use times::time_text;
-use tmx_reader::TmxReader;
-use xliff_reader::XliffReader;
-use xml_units::XmlUnits;
+use tmx::TmxReader;
+use xliff::{XliffReader, XliffWriter};
+use xml::XmlUnits;
 
 pub use declared::UNFINISHED_ATTRIBUTE;
-pub use decode::ILLEGAL;
 pub use event::{Event, ParsedUnit, Rejected};
+pub use io::decode::ILLEGAL;
 pub use times::parse_time;
-pub use tmx_writer::TmxWriter;
+pub use tmx::TmxWriter;
 
 /// A format of exchange files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -197,13 +176,13 @@ pub trait UnitWriter<W> {
     ///
     /// # Errors
     /// I/O.
-    fn write(&mut self, unit: &Unit) -> io::Result<()>;
+    fn write(&mut self, unit: &Unit) -> std::io::Result<()>;
 
     /// Writes the end of the file and gives the output back, flushed.
     ///
     /// # Errors
     /// I/O.
-    fn finish(self: Box<Self>) -> io::Result<W>;
+    fn finish(self: Box<Self>) -> std::io::Result<W>;
 }
 
 /// Begins a file. Hand in a buffered output: writers write in small pieces.
@@ -214,18 +193,18 @@ pub fn create<'w, W: Write + Send + 'w>(
     format: Format,
     header: &FileHeader,
     out: W,
-) -> io::Result<Box<dyn UnitWriter<W> + Send + 'w>> {
+) -> std::io::Result<Box<dyn UnitWriter<W> + Send + 'w>> {
     match format {
         Format::Tmx => Ok(Box::new(TmxWriter::new(out, header)?)),
         Format::Tsv | Format::Csv => {
-            Ok(Box::new(delimited_writer::DelimitedWriter::new(out, format, header)?))
+            Ok(Box::new(sheet::DelimitedWriter::new(out, format, header)?))
         }
         Format::Jsonl => Ok(Box::new(jsonl::JsonlWriter { out })),
-        Format::Xliff => Ok(Box::new(xliff_writer::XliffWriter::new(out, header)?)),
+        Format::Xliff => Ok(Box::new(XliffWriter::new(out, header)?)),
         other => {
             let names = Format::WRITTEN.map(Format::name).join(", ");
             let message = format!("{other} is not written; {names} are");
-            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message))
         }
     }
 }
@@ -240,7 +219,7 @@ pub fn open_pair<'r>(
     options: &ReadOptions,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
     let reader = Box::new(moses::MosesReader::new(sources, targets, options)?);
-    Ok(Box::new(watch::Watched::new(reader, options, None)))
+    Ok(Box::new(script_check::Watched::new(reader, options, None)))
 }
 
 /// Opens plain text of any encoding that its first bytes tell, compressed or not, as UTF-8. Bytes that are not legal come out
@@ -248,12 +227,14 @@ pub fn open_pair<'r>(
 ///
 /// # Errors
 /// Those of the input.
-pub fn open_text<'r>(input: Box<dyn Read + Send + 'r>) -> io::Result<impl io::BufRead + Send + 'r> {
-    Ok(decode::open(input, true, None)?.0)
+pub fn open_text<'r>(
+    input: Box<dyn Read + Send + 'r>,
+) -> std::io::Result<impl std::io::BufRead + Send + 'r> {
+    Ok(io::decode::open(input, true, None)?.0)
 }
 
 /// An input being read. Ends after the last unit, or where the input breaks (the last event says so).
-pub trait UnitReader: Iterator<Item = io::Result<Event>> {
+pub trait UnitReader: Iterator<Item = std::io::Result<Event>> {
     /// Bytes of the input read so far, compressed as it is.
     fn bytes_read(&self) -> u64;
 
@@ -266,7 +247,7 @@ pub trait UnitReader: Iterator<Item = io::Result<Event>> {
 pub enum OpenError {
     /// The machine could not read it.
     #[error(transparent)]
-    Input(#[from] io::Error),
+    Input(#[from] std::io::Error),
     /// It has no text.
     #[error("the file is empty")]
     Empty,
@@ -307,21 +288,21 @@ pub fn open<'r>(
         return Err(unread);
     }
     let is_archive = magic.starts_with(ZIP_MAGIC);
-    let input = Box::new(io::Cursor::new(magic).chain(input));
+    let input = Box::new(Cursor::new(magic).chain(input));
     if !is_archive {
         return open_single(input, options, None);
     }
-    let archive = zip::Archive::read(input)?;
+    let archive = io::Archive::read(input)?;
     if let Some(unread) = sniff::unread_archive(archive.entries().iter().map(|it| &*it.name)) {
         return Err(unread);
     }
-    if !xlsx::is_workbook(&archive) {
-        return Ok(Box::new(several::Several::open(archive, options)?));
+    if !sheet::is_workbook(&archive) {
+        return Ok(Box::new(Several::open(archive, options)?));
     }
     let budget = archive.budget().clone();
-    let reader = Box::new(xlsx::Workbook::open(archive, options)?);
-    let reader = budget::Counted::new(reader, budget, options.file_name.clone());
-    Ok(Box::new(watch::Watched::new(Box::new(reader), options, None)))
+    let reader = Box::new(sheet::Workbook::open(archive, options)?);
+    let reader = io::Counted::new(reader, budget, options.file_name.clone());
+    Ok(Box::new(script_check::Watched::new(Box::new(reader), options, None)))
 }
 
 /// Bytes that tell every kind of packed file.
@@ -333,9 +314,9 @@ const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 fn open_single<'r>(
     input: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
-    budget: Option<&budget::Budget>,
+    budget: Option<&io::Budget>,
 ) -> Result<Box<dyn UnitReader + Send + 'r>, OpenError> {
-    let (mut text, source) = decode::open(input, wants_arabic(options), budget)?;
+    let (mut text, source) = io::decode::open(input, wants_arabic(options), budget)?;
     let notice = source.notice().cloned();
     let budget = source.budget().cloned();
     let format = match options.format {
@@ -345,7 +326,7 @@ fn open_single<'r>(
     let reader: Box<dyn UnitReader + Send + 'r> = match format {
         Format::Tmx => Box::new(XmlUnits::new(TmxReader::new(text, source, options))),
         Format::Tsv | Format::Csv => {
-            let reader = delimited::DelimitedReader::new(text, source, format, options)?;
+            let reader = sheet::DelimitedReader::new(text, source, format, options)?;
             Box::new(reader)
         }
         Format::Xliff => Box::new(XmlUnits::new(XliffReader::new(text, source, options))),
@@ -359,10 +340,10 @@ fn open_single<'r>(
     };
     let file = options.file_name.clone();
     let reader = match budget {
-        Some(budget) => Box::new(budget::Counted::new(reader, budget, file)),
+        Some(budget) => Box::new(io::Counted::new(reader, budget, file)),
         None => reader,
     };
-    Ok(Box::new(watch::Watched::new(reader, options, notice)))
+    Ok(Box::new(script_check::Watched::new(reader, options, notice)))
 }
 
 /// Whether Arabic is one of the languages.

@@ -3,11 +3,10 @@
 use std::io;
 use std::io::Read;
 
+use crate::formats::io::{Lines, decode};
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
 use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 
-use super::decode;
-use super::lines::Lines;
 use super::{Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, judge};
 
 /// Reads both files in step.

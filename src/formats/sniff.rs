@@ -1,6 +1,7 @@
 //! The format of a file by its beginning, and the names of the formats that are not read.
 
-use super::xml_repair::tag_name;
+use crate::formats::xml::tag_name;
+
 use super::{Format, OpenError};
 
 /// The format of decoded text by its beginning.

@@ -2,9 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::check::parse_language;
 use crate::engine::NewMemory;
 use crate::unit::{Lang, MemoryName};
+use crate::validate::parse_language;
 
 use super::access::Visible;
 use super::convert::{

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::check::check_text;
 use crate::limits::CONCORDANCE_WORDS_MAX;
 use crate::matching::{Expression, Filter, Page, Passage, Place, SameWord, Side, Together};
 use crate::text::{Analyzer, Scan};
 use crate::unit::{MemoryName, Unit};
+use crate::validate::check_text;
 
 use super::filter::UnitFilter;
 use super::lookup::RETRIES_MAX;

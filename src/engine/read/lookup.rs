@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use crate::check::check_segment;
 use crate::limits::ADAPTED_PLACES_MAX;
 use crate::matching::{
     Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, adapt, changed_placeables,
@@ -15,6 +14,7 @@ use crate::matching::{
 use crate::store::MemoryRecord;
 use crate::text::Analysis;
 use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
+use crate::validate::check_segment;
 
 use super::filter::UnitFilter;
 use crate::engine::Engine;

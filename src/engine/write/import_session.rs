@@ -2,9 +2,9 @@
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::check::ContentFault;
 use crate::store::RequestKey;
 use crate::unit::{MemoryName, UnitContent};
+use crate::validate::ContentFault;
 
 use super::commit_loop::Answer;
 use super::idempotency::fingerprint;

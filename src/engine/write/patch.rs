@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::ContentFault;
 use crate::unit::{Cause, Context, InlineTag, Segment, Timestamp, UnitContent};
+use crate::validate::ContentFault;
 
 /// The fields of a unit that a change names; `None` leaves one as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

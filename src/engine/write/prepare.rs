@@ -2,11 +2,11 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::check::{ContentFault, check_content};
 use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{Identity, NumberedEntry, Numbering};
 use crate::store::MemoryKey;
 use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, UnitContent, UnitId};
+use crate::validate::{ContentFault, check_content};
 
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::ContentFault;
 use crate::store::{MemoryKey, MemoryRecord};
 use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
+use crate::validate::ContentFault;
 
 use super::idempotency::Outcome;
 use super::prepare::Prepared;

@@ -1,0 +1,147 @@
+//! Is this foreign name that one? Names are compared by their consonants, which both scripts write.
+//!
+//! Consonants that one script keeps apart and the other does not (b and p, k and q, z and dh) are one; vowels, and the
+//! letters that stand for them, are left out. Knows nothing of lexicons or sentences.
+
+/// Fewest consonants by which a name is known: two are shared by chance too often.
+const CONSONANTS_MIN: usize = 3;
+/// Consonants of a name that are looked at: longer tokens are no names.
+const CONSONANTS_MAX: usize = 16;
+
+/// The consonants of a word, one byte each; empty when there are too few or too many.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Skeleton(Vec<u8>);
+
+impl Skeleton {
+    /// Of a folded word in Arabic or Latin letters.
+    pub(crate) fn of(word: &str) -> Self {
+        let mut consonants = Vec::new();
+        let mut letters = word.chars().peekable();
+        while let Some(letter) = letters.next() {
+            let next = letters.peek().copied();
+            let (consonant, taken) = match (letter, next) {
+                ('s' | 'c', Some('h')) => (b's', true),
+                ('t' | 'd', Some('h')) => (letter_class(letter), true),
+                ('p', Some('h')) => (b'f', true),
+                ('k' | 'g', Some('h')) => (b'k', true),
+                ('c', Some('e' | 'i' | 'y')) => (b's', false),
+                ('x', _) => {
+                    consonants.push(b'k');
+                    (b's', false)
+                }
+                _ => (letter_class(letter), false),
+            };
+            if taken {
+                letters.next();
+            }
+            // Doubled letters are written once in Arabic.
+            if consonant != 0 && (consonants.last() != Some(&consonant) || next.is_none()) {
+                consonants.push(consonant);
+            }
+        }
+        consonants.dedup();
+        if (CONSONANTS_MIN..=CONSONANTS_MAX).contains(&consonants.len()) {
+            Self(consonants)
+        } else {
+            Self::default()
+        }
+    }
+
+    /// From 0, different, to 1, the same: the share of consonants in which both agree, where at most one in four differs.
+    pub(crate) fn likeness(&self, other: &Self) -> f32 {
+        let (a, b) = (&self.0, &other.0);
+        let longest = a.len().max(b.len());
+        if a.is_empty() || b.is_empty() || a.len().abs_diff(b.len()) * 4 > longest {
+            return 0.0;
+        }
+        if a == b {
+            return 1.0;
+        }
+        let distance = distance(a, b);
+        if distance * 4 > longest {
+            return 0.0;
+        }
+        // Both are at most CONSONANTS_MAX.
+        #[expect(clippy::cast_precision_loss)]
+        let likeness = 1.0 - distance as f32 / longest as f32;
+        likeness
+    }
+
+    /// Whether the word can be a name at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many consonants.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The first consonant, which names of one person share.
+    pub(crate) fn first(&self) -> u8 {
+        self.0.first().copied().unwrap_or(0)
+    }
+}
+
+/// What stands for the sound of a letter; 0 for a vowel and for what is no letter.
+fn letter_class(letter: char) -> u8 {
+    match letter {
+        'b' | 'p' | '\u{628}' | '\u{67e}' => b'b',
+        't' | '\u{62a}' | '\u{637}' => b't',
+        'd' | '\u{62f}' | '\u{636}' => b'd',
+        'z' | '\u{630}' | '\u{632}' | '\u{638}' => b'z',
+        's' | '\u{62b}' | '\u{633}' | '\u{634}' | '\u{635}' | '\u{686}' => b's',
+        'k' | 'q' | 'c' | 'g' | 'j' | '\u{643}' | '\u{642}' | '\u{63a}' | '\u{62c}' | '\u{6a9}'
+        | '\u{6af}' | '\u{62e}' => b'k',
+        'h' | '\u{62d}' | '\u{647}' => b'h',
+        'f' | 'v' | '\u{641}' | '\u{6a4}' => b'f',
+        'l' | '\u{644}' => b'l',
+        'm' | '\u{645}' => b'm',
+        'n' | '\u{646}' => b'n',
+        'r' | '\u{631}' => b'r',
+        _ => 0,
+    }
+}
+
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, &x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Skeleton;
+
+    #[track_caller]
+    fn likeness(arabic: &str, english: &str) -> f32 {
+        Skeleton::of(arabic).likeness(&Skeleton::of(english))
+    }
+
+    #[test]
+    fn names_are_known_by_their_consonants() {
+        // blinken, kukhafi, ustin, washintun, ghughil
+        for (arabic, english) in [
+            ("\u{628}\u{644}\u{64a}\u{646}\u{643}\u{646}", "blinken"),
+            ("\u{627}\u{648}\u{633}\u{62a}\u{646}", "austin"),
+            ("\u{648}\u{627}\u{634}\u{646}\u{637}\u{646}", "washington"),
+        ] {
+            assert!(likeness(arabic, english) >= 0.75, "{english}");
+        }
+        // kalam, washington
+        assert!(likeness("\u{643}\u{644}\u{627}\u{645}", "washington") == 0.0);
+    }
+
+    #[test]
+    fn short_words_are_no_names() {
+        assert!(Skeleton::of("ali").is_empty());
+    }
+}

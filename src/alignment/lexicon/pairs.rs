@@ -1,0 +1,329 @@
+//! Which terms of these two documents may stand for each other, and how surely? The lexicons, the anchors and what the
+//! document itself teaches, boiled down to the terms of one document.
+//!
+//! Anchors: what is carried over as it is (numbers and dates by value, Latin words, addresses, codes) and names by their
+//! consonants. Knows nothing of sentences.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use crate::alignment::features::{Side, Skeleton, Term};
+use crate::alignment::{Cancelled, Stop};
+
+use super::tables::{Lexicon, Table, TermNumbers};
+
+/// How often an anchor that is carried over as it is counts as seen.
+const SAME_MASS: f32 = 6.0;
+/// How often a name counts as seen, times its likeness.
+const NAME_MASS: f32 = 1.5;
+/// Of a name's probability, what names of three consonants get: chance brings so short ones together.
+const SHORT_NAME_SHARE: f32 = 0.4;
+/// How often a word counts as seen in one lexicon at most: what a memory of another subject has seen a thousand times must not
+/// silence the others.
+const MASS_MAX: f32 = 4.0;
+/// How often the two parts of a table must have been seen before they are believed half.
+const KNOWN_HALF: f32 = 1.0;
+/// The part of the words that a lexicon knows well which are translated as it says, where one pair of texts is judged: no
+/// lexicon is complete and no translation literal.
+const TELLING: f32 = 0.6;
+/// The same of a lexicon that was learnt from the memory by which texts are judged. Fitted on a memory of which one unit in twenty had the
+/// target of another.
+const JUDGED: f32 = 0.9;
+/// How often a word must have been seen for half of what that is more.
+const JUDGED_HALF: f32 = 5.0;
+
+/// Share in running text of a term that no lexicon knows.
+const SHARE: f32 = 0.0001;
+/// Tokens of evidence that shares from elsewhere count for.
+const SHARE_TOKENS: f32 = 3000.0;
+
+/// Expected counts of pairs of terms: what a pass over the document found.
+pub(crate) type Counts = HashMap<(u32, u32), f32, FixedState>;
+
+/// One direction: from the terms of one side to those of the other.
+#[derive(Debug, Default)]
+pub(crate) struct Direction {
+    /// Translations of each term of the side from which we look, with their probabilities.
+    pub(crate) rows: Vec<Vec<(u32, f32)>>,
+    /// Of each term of the side at which we look.
+    pub(crate) weights: Vec<Weight>,
+    /// How surely the tokens of the side at which we look are known, on average.
+    pub(crate) sure_mean: f32,
+}
+
+/// What a term says of whether its sentence is a translation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weight {
+    /// How surely its translations are known, from 0 to 1.
+    pub(crate) sure: f32,
+    /// The part of it that is translated as is known, where one pair of texts is judged.
+    pub(crate) telling: f32,
+    /// Its share in running text.
+    pub(crate) share: f32,
+}
+
+impl Direction {
+    #[expect(clippy::cast_precision_loss)]
+    fn new(rows: Evidence, weights: Vec<Weight>, looked_at: &Side) -> Self {
+        let tokens = looked_at.all_tokens();
+        let of_tokens: f32 = tokens.iter().map(|&term| weights[term as usize].sure).sum();
+        let sure_mean = of_tokens / tokens.len().max(1) as f32;
+        Self { rows: rows.probabilities(), weights, sure_mean }
+    }
+}
+
+/// How far a lexicon is believed.
+#[derive(Debug, Clone, Copy)]
+struct Trust {
+    /// What is left out of each count.
+    own: f32,
+    /// How often a word counts as seen at most.
+    mass_max: f32,
+    /// Whether words are taken apart here as they are in what lexicons learn from; where they are not, a clitic that is
+    /// missing says nothing.
+    taken_apart: bool,
+    /// By how much the part of the words that are translated as it says is greater than [`TELLING`].
+    telling_more: f32,
+}
+
+const OF_DOCUMENT: Trust =
+    Trust { own: 0.0, mass_max: MASS_MAX, taken_apart: false, telling_more: 0.0 };
+
+/// Both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    /// How target terms come from source terms.
+    pub(crate) forward: Direction,
+    /// How source terms come from target terms.
+    pub(crate) backward: Direction,
+}
+
+impl Pairs {
+    /// `learnt` is what the document has taught so far.
+    pub(crate) fn new(
+        source: &Side,
+        target: &Side,
+        lexicons: &[&Lexicon],
+        learnt: &Counts,
+        stop: Stop<'_>,
+    ) -> Result<Self, Cancelled> {
+        Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT, stop)
+    }
+
+    /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
+    /// out. A pair is judged by its own memory, so no lexicon is held back.
+    pub(crate) fn leaving_out(
+        source: &Side,
+        target: &Side,
+        lexicons: &[&Lexicon],
+        own: f32,
+    ) -> Self {
+        let trust = Trust {
+            own,
+            mass_max: f32::INFINITY,
+            taken_apart: true,
+            telling_more: JUDGED - TELLING,
+        };
+        let learnt = Counts::default();
+        // One pair of texts is small work, which nobody stops.
+        Self::of_evidence((source, target), lexicons, &learnt, trust, &|| false).unwrap_or_default()
+    }
+
+    fn of_evidence(
+        (source, target): (&Side, &Side),
+        lexicons: &[&Lexicon],
+        learnt: &Counts,
+        trust: Trust,
+        stop: Stop<'_>,
+    ) -> Result<Self, Cancelled> {
+        let mut forward = Evidence::new(source.terms.len());
+        let mut backward = Evidence::new(target.terms.len());
+        for lexicon in lexicons {
+            if stop() {
+                return Err(Cancelled);
+            }
+            let here = numbers_in(source, |text| lexicon.source.find(text));
+            let there = numbers_in(target, |text| lexicon.target.find(text));
+            let trust = if lexicon.is_learnt() {
+                trust
+            } else {
+                Trust { own: 0.0, telling_more: 0.0, ..trust }
+            };
+            let (a, b) = (&lexicon.source, &lexicon.target);
+            let (of_a, of_b) = (|it| a.is_clitic(it), |it| b.is_clitic(it));
+            forward.add_table(&lexicon.forward, &here, (&there, of_b), trust);
+            backward.add_table(&lexicon.backward, &there, (&here, of_a), trust);
+        }
+        let mut both = |a: u32, b: u32, count: f32| {
+            forward.add(a, b, count);
+            backward.add(b, a, count);
+        };
+        for (a, term) in (0..).zip(&source.terms) {
+            if let Some(b) = target.find(&term.text) {
+                both(a, b, SAME_MASS);
+            }
+        }
+        names(source, target, stop, &mut both)?;
+        for (&(a, b), &count) in learnt {
+            both(a, b, count);
+        }
+        let of_target = rarity(target, lexicons.iter().map(|it| (&it.target, &it.shares.1)));
+        let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
+        let of_source = forward.weights(of_source);
+        let of_target = backward.weights(of_target);
+        Ok(Self {
+            forward: Direction::new(forward, of_target, target),
+            backward: Direction::new(backward, of_source, source),
+        })
+    }
+}
+
+/// What speaks for translations of each term, added up.
+struct Evidence {
+    /// Of each term, how often it counts as seen, and its translations.
+    rows: Vec<(f32, Vec<(u32, f32)>)>,
+    /// Of each term, how often it counts as seen times what its lexicon tells more than others.
+    telling_more: Vec<f32>,
+}
+
+impl Evidence {
+    fn new(terms: usize) -> Self {
+        Self { rows: vec![(0.0, Vec::new()); terms], telling_more: vec![0.0; terms] }
+    }
+
+    fn add(&mut self, from: u32, to: u32, count: f32) {
+        let (mass, row) = &mut self.rows[from as usize];
+        *mass += count;
+        match row.iter_mut().find(|entry| entry.0 == to) {
+            Some(entry) => entry.1 += count,
+            None => row.push((to, count)),
+        }
+    }
+
+    /// `here` and `there` are the numbers that the terms have in the lexicon.
+    fn add_table(
+        &mut self,
+        table: &Table,
+        here: &Numbers,
+        (there, is_clitic): (&Numbers, impl Fn(u32) -> bool),
+        trust: Trust,
+    ) {
+        for (&number, &term) in here {
+            let (seen, translations) = table.row(number);
+            let scale = trust.mass_max.min(seen) / seen.max(f32::MIN_POSITIVE);
+            // What is translated by words that this document does not hold is known all the same.
+            let mut missing = (seen - trust.own).max(0.0);
+            for &(translation, probability) in translations {
+                if !trust.taken_apart && is_clitic(translation) && !there.contains_key(&translation)
+                {
+                    missing -= seen * probability;
+                } else if let Some(&to) = there.get(&translation) {
+                    let count = (seen * probability - trust.own).max(0.0);
+                    missing -= count;
+                    self.add(term, to, count * scale);
+                }
+            }
+            let mass = &mut self.rows[term as usize].0;
+            *mass += missing.max(0.0) * scale;
+            let sure = seen * seen / (seen + JUDGED_HALF);
+            self.telling_more[term as usize] += sure * scale * trust.telling_more;
+        }
+    }
+
+    /// What terms as rare as this say.
+    fn weights(&self, rarity: Vec<f32>) -> Vec<Weight> {
+        let of_term = |(((mass, _), more), rarity): ((&(f32, _), &f32), f32)| {
+            let more = (more / mass.max(f32::MIN_POSITIVE)).min(JUDGED - TELLING);
+            Weight {
+                sure: mass / (mass + KNOWN_HALF),
+                telling: TELLING + more,
+                share: 1.0 / rarity,
+            }
+        };
+        self.rows.iter().zip(&self.telling_more).zip(rarity).map(of_term).collect()
+    }
+
+    fn probabilities(self) -> Vec<Vec<(u32, f32)>> {
+        let shared = |(mass, mut row): (f32, Vec<(u32, f32)>)| {
+            for entry in &mut row {
+                entry.1 /= mass;
+            }
+            row
+        };
+        self.rows.into_iter().map(shared).collect()
+    }
+}
+
+/// The terms of a side by their numbers in a lexicon.
+type Numbers = HashMap<u32, u32, FixedState>;
+
+fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>) -> Numbers {
+    (0..).zip(&side.terms).filter_map(|(term, it)| Some((find(&it.text)?, term))).collect()
+}
+
+/// Pairs of names that are spelt alike.
+fn names(
+    source: &Side,
+    target: &Side,
+    stop: Stop<'_>,
+    found: &mut impl FnMut(u32, u32, f32),
+) -> Result<(), Cancelled> {
+    let mut by_first: HashMap<u8, Vec<(u32, &Skeleton)>, FixedState> = HashMap::default();
+    for (number, term) in (0..).zip(&source.terms).filter(|(_, term)| term.maybe_name) {
+        let mut of_term = term.skeletons.iter().filter(|it| !it.is_empty());
+        let (first, second) = (of_term.next(), of_term.next());
+        for skeleton in first.into_iter().chain(second.filter(|it| Some(*it) != first)) {
+            by_first.entry(skeleton.first()).or_default().push((number, skeleton));
+        }
+    }
+    for (number, term) in (0..).zip(&target.terms).filter(|(_, term)| term.maybe_name) {
+        if stop() {
+            return Err(Cancelled);
+        }
+        let skeleton = &term.skeletons[0];
+        let candidates = by_first.get(&skeleton.first()).map_or(&[][..], Vec::as_slice);
+        let mut best: Option<(u32, f32)> = None;
+        for &(candidate, other) in candidates {
+            let likeness = skeleton.likeness(other);
+            if likeness > 0.0 && source.terms[candidate as usize].text != term.text {
+                let share = if skeleton.len() <= 3 { SHORT_NAME_SHARE } else { 1.0 };
+                let mass = NAME_MASS * likeness * likeness * share;
+                // One term may be there under both of its skeletons.
+                match best {
+                    Some((same, known)) if same == candidate => {
+                        best = Some((same, known.max(mass)));
+                    }
+                    _ => {
+                        if let Some((name, mass)) = best.replace((candidate, mass)) {
+                            found(name, number, mass);
+                        }
+                    }
+                }
+            }
+        }
+        if let Some((name, mass)) = best {
+            found(name, number, mass);
+        }
+    }
+    Ok(())
+}
+
+/// How rare the terms of a side are: tokens of running text for each of the term. A document alone is too short to tell.
+#[expect(clippy::cast_precision_loss)]
+fn rarity<'a>(
+    side: &Side,
+    lexicons: impl Iterator<Item = (&'a TermNumbers, &'a Vec<f32>)>,
+) -> Vec<f32> {
+    let mut shares = vec![SHARE; side.terms.len()];
+    for (numbers, of_lexicon) in lexicons {
+        for (share, term) in shares.iter_mut().zip(&side.terms) {
+            if let Some(number) = numbers.find(&term.text) {
+                *share = share.max(of_lexicon.get(number as usize).copied().unwrap_or(0.0));
+            }
+        }
+    }
+    let all = side.all_tokens().len() as f32 + SHARE_TOKENS;
+    let of_term = |(term, share): (&Term, f32)| all / (term.count as f32 + SHARE_TOKENS * share);
+    side.terms.iter().zip(shares).map(of_term).collect()
+}

@@ -1,0 +1,468 @@
+//! What do sentences that stand for each other teach? Translation probabilities, by expectation and maximisation.
+//!
+//! IBM model 1 (Brown et al., "The mathematics of statistical machine translation", Computational Linguistics 19, 1993) with a
+//! sparse prior by variational Bayes (Riley and Gildea, "Improving the IBM alignment models using variational Bayes", ACL
+//! 2012): rare words do not gather every word that they meet. Knows nothing of where sentences come from.
+
+use crate::alignment::features::{Clitics, Vocabulary, length_u32, split, write_piece, write_word};
+use crate::alignment::{Cancelled, Stop};
+use crate::text::Analysis;
+
+use super::hmm::{JumpCounts, Jumps, Lattice};
+use super::tables::{Lexicon, Table, TermNumbers};
+
+/// Passes over the sentences.
+const ITERATIONS: usize = 5;
+/// Passes over the sentences after those, by the order of words too, and what one of them costs in terms of those.
+const ITERATIONS_IN_ORDER: usize = 3;
+const COST_IN_ORDER: usize = 2;
+/// What a pair of terms counts for before it is seen: the smaller, the fewer translations a term keeps.
+const PRIOR: f64 = 0.02;
+/// Sentences with more terms teach little for their time.
+const TERMS_MAX: usize = 120;
+/// Less probable pairs are given up after this pass.
+const PRUNED_BELOW: f32 = 1e-12;
+const PRUNED_AFTER: usize = 2;
+/// In place of nothing at all.
+const PROBABILITY_NONE: f32 = 1e-20;
+/// Least probability that is kept.
+const PROBABILITY_MIN: f32 = 0.004;
+/// Sentences between two questions whether to give up.
+const STOP_EVERY: usize = 1_000;
+
+/// Fewer pairs than this teach more wrong than right: in each of them everything stands for everything.
+pub const PAIRS_MIN: usize = 100;
+
+/// Pairs of sentences to learn from, as numbers of their terms.
+#[derive(Debug, Default)]
+pub struct Corpus {
+    source: CorpusSide,
+    target: CorpusSide,
+}
+
+/// One language of a corpus, as it comes in: words.
+#[derive(Debug, Default)]
+struct CorpusSide {
+    words: TermNumbers,
+    /// Of each word: its text as a term, how often it stands there, and whether it may carry clitics.
+    known: Vec<(Box<str>, u32, bool)>,
+    tokens: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl CorpusSide {
+    fn add(&mut self, analysis: &Analysis) {
+        let (mut word, mut term) = (String::new(), String::new());
+        for token in analysis.tokens() {
+            if !write_piece(analysis, token, &mut term) {
+                continue;
+            }
+            write_word(analysis, token, &mut word);
+            let is_word = !word.is_empty();
+            let number = self.words.intern(if is_word { &word } else { &term });
+            if number as usize == self.known.len() {
+                self.known.push((term.as_str().into(), 0, is_word));
+            }
+            self.known[number as usize].1 += 1;
+            self.tokens.push(number);
+        }
+        self.ends.push(length_u32(self.tokens.len()));
+    }
+
+    /// Words become their clitics and stems.
+    fn split(self) -> (Vocabulary, Split) {
+        let mut vocabulary = Vocabulary::default();
+        for ((_, count, is_word), text) in self.known.iter().zip(self.words.texts()) {
+            if *is_word {
+                vocabulary.add(text, *count);
+            }
+        }
+        let mut terms = TermNumbers::default();
+        terms.intern("");
+        let mut text = String::new();
+        let (mut pieces, mut ends) = (Vec::new(), Vec::new());
+        for ((term, _, is_word), word) in self.known.iter().zip(self.words.texts()) {
+            let clitics = if *is_word { split(&[&vocabulary], word) } else { Clitics::default() };
+            clitics.write(term, &mut text, |piece| pieces.push(terms.intern(piece)));
+            ends.push(pieces.len());
+        }
+        let mut side = Split { terms, ..Split::default() };
+        let mut sentence_ends = self.ends.iter().peekable();
+        for at in 0..=self.tokens.len() {
+            while sentence_ends.next_if(|end| **end as usize == at).is_some() {
+                side.ends.push(length_u32(side.tokens.len()));
+            }
+            if let Some(&word) = self.tokens.get(at) {
+                let from = (word as usize).checked_sub(1).map_or(0, |before| ends[before]);
+                side.tokens.extend(&pieces[from..ends[word as usize]]);
+            }
+        }
+        side.counts = vec![0; side.terms.len()];
+        for &term in &side.tokens {
+            side.counts[term as usize] += 1;
+        }
+        (vocabulary, side)
+    }
+}
+
+/// One language of a corpus, as it is learnt from: terms. The term of number 0 stands for no word: what has no counterpart
+/// comes from it.
+#[derive(Debug, Default)]
+struct Split {
+    terms: TermNumbers,
+    counts: Vec<u32>,
+    tokens: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl Split {
+    fn sentence(&self, number: usize) -> &[u32] {
+        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.tokens[from as usize..self.ends[number] as usize]
+    }
+
+    #[expect(clippy::cast_precision_loss)]
+    fn shares(&self) -> Vec<f32> {
+        let all = self.tokens.len().max(1) as f32;
+        self.counts.iter().map(|&count| count as f32 / all).collect()
+    }
+}
+
+impl Corpus {
+    /// Adds a sentence and its translation.
+    pub fn add(&mut self, source: &Analysis, target: &Analysis) {
+        self.source.add(source);
+        self.target.add(target);
+    }
+
+    /// Pairs of sentences.
+    pub fn len(&self) -> usize {
+        self.source.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The lexicon that these sentences teach. Both directions are learnt at the same time. `progress` is told the part that
+    /// is done, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when `stop` says so.
+    pub fn train(
+        self,
+        stop: Stop<'_>,
+        progress: &(dyn Fn(f32) + Sync),
+    ) -> Result<Lexicon, Cancelled> {
+        let (source, target) = (self.source.split(), self.target.split());
+        let vocabularies = (source.0, target.0);
+        let (source, target) = (source.1, target.1);
+        let shares = (source.shares(), target.shares());
+        let learn =
+            |from, to, shares, progress| Learning::new(from, to).run(shares, stop, progress);
+        // Both take about as long: one of them tells.
+        let (forward, backward) = rayon::join(
+            || learn(&source, &target, &shares.1, progress),
+            || learn(&target, &source, &shares.0, &|_| ()),
+        );
+        let ((forward, jumps), (backward, jumps_back)) = (forward?, backward?);
+        Ok(Lexicon {
+            source: source.terms,
+            target: target.terms,
+            forward,
+            backward,
+            shares,
+            jumps: (jumps, jumps_back),
+            vocabularies,
+        })
+    }
+}
+
+/// A pair of sentences, as their terms.
+type Sentences<'a> = (&'a [u32], &'a [u32]);
+
+/// The part of the work that is done.
+#[expect(clippy::cast_precision_loss)]
+fn done(alone: usize, in_order: usize) -> f32 {
+    (alone + in_order) as f32 / (ITERATIONS + ITERATIONS_IN_ORDER * COST_IN_ORDER) as f32
+}
+
+/// One direction: how the terms `to` come from the terms `from`.
+struct Learning<'a> {
+    from: &'a Split,
+    to: &'a Split,
+    /// Where the row of each term ends.
+    ends: Vec<u32>,
+    /// Terms that it meets, in order.
+    met: Vec<u32>,
+    /// As many, and that of all pairs that were given up.
+    probabilities: Vec<f32>,
+}
+
+impl<'a> Learning<'a> {
+    fn new(from: &'a Split, to: &'a Split) -> Self {
+        let sentences = from.ends.len();
+        // Which sentences a term stands in, then which terms it meets there: one term at a time, so that memory holds the
+        // result and no list of all meetings.
+        let mut starts = vec![0_u32; from.terms.len() + 1];
+        let each = |number: usize| std::iter::once(&0).chain(from.sentence(number));
+        let usable = |number: &usize| {
+            from.sentence(*number).len() <= TERMS_MAX && to.sentence(*number).len() <= TERMS_MAX
+        };
+        for number in (0..sentences).filter(usable) {
+            for &term in each(number) {
+                starts[term as usize + 1] += 1;
+            }
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut places = vec![0_u32; starts.last().map_or(0, |&end| end as usize)];
+        for number in (0..sentences).filter(usable) {
+            for &term in each(number) {
+                let place = &mut next[term as usize];
+                places[*place as usize] = length_u32(number);
+                *place += 1;
+            }
+        }
+        let mut seen = vec![u32::MAX; to.terms.len()];
+        let (mut ends, mut met) = (Vec::with_capacity(from.terms.len()), Vec::new());
+        for (term, range) in (0_u32..).zip(starts.windows(2)) {
+            let row = met.len();
+            for &number in &places[range[0] as usize..range[1] as usize] {
+                for &other in to.sentence(number as usize) {
+                    if seen[other as usize] != term {
+                        seen[other as usize] = term;
+                        met.push(other);
+                    }
+                }
+            }
+            met[row..].sort_unstable();
+            ends.push(length_u32(met.len()));
+        }
+        // What is equal everywhere is as good as one.
+        let probabilities = vec![1.0; met.len() + 1];
+        Self { from, to, ends, met, probabilities }
+    }
+
+    fn row(&self, term: u32) -> std::ops::Range<usize> {
+        let from = (term as usize).checked_sub(1).map_or(0, |before| self.ends[before]);
+        from as usize..self.ends[term as usize] as usize
+    }
+
+    /// Learns; `shares` are those of the words that come from others.
+    fn run(
+        mut self,
+        shares: &[f32],
+        stop: Stop<'_>,
+        progress: &(dyn Fn(f32) + Sync),
+    ) -> Result<(Table, Jumps), Cancelled> {
+        let mut counts = Vec::new();
+        for iteration in 0..ITERATIONS {
+            self.clear(&mut counts);
+            self.expect_alone(&mut counts, stop)?;
+            self.maximise(&counts);
+            if iteration == PRUNED_AFTER {
+                self.prune();
+            }
+            progress(done(iteration + 1, 0));
+        }
+        let mut jumps = Jumps::default();
+        for iteration in 0..ITERATIONS_IN_ORDER {
+            self.clear(&mut counts);
+            let met = self.expect_in_order(&mut counts, shares, &jumps, stop)?;
+            jumps = Jumps::fitted(&met);
+            self.maximise(&counts);
+            progress(done(ITERATIONS, (iteration + 1) * COST_IN_ORDER));
+        }
+        Ok((self.table(&counts), jumps))
+    }
+
+    /// Pairs of sentences that are learnt from.
+    fn sentences(&self, stop: Stop<'_>) -> impl Iterator<Item = Result<Sentences<'a>, Cancelled>> {
+        let (from, to) = (self.from, self.to);
+        (0..from.ends.len()).filter_map(move |number| {
+            if number % STOP_EVERY == 0 && stop() {
+                return Some(Err(Cancelled));
+            }
+            let (here, there) = (from.sentence(number), to.sentence(number));
+            (here.len().max(there.len()) <= TERMS_MAX).then_some(Ok((here, there)))
+        })
+    }
+
+    /// Where the probabilities of a pair of sentences stand: a row for each term, a column for each other.
+    fn places(&self, terms: impl Iterator<Item = u32>, there: &[u32], places: &mut Vec<u32>) {
+        places.clear();
+        for term in terms {
+            let row = self.row(term);
+            let met = &self.met[row.clone()];
+            places.extend(there.iter().map(|&other| {
+                let at = met.partition_point(|&it| it < other);
+                let found = met.get(at) == Some(&other);
+                length_u32(if found { row.start + at } else { self.met.len() })
+            }));
+        }
+    }
+
+    /// Expected counts when the order of words says nothing.
+    fn expect_alone(&self, counts: &mut [f32], stop: Stop<'_>) -> Result<(), Cancelled> {
+        let (mut places, mut shares) = (Vec::new(), Vec::new());
+        for sentences in self.sentences(stop) {
+            let (here, there) = sentences?;
+            self.places(std::iter::once(0).chain(here.iter().copied()), there, &mut places);
+            let rows = || places.chunks_exact(there.len().max(1));
+            shares.clear();
+            shares.resize(there.len(), 0.0_f32);
+            for row in rows() {
+                for (sum, &place) in shares.iter_mut().zip(row) {
+                    *sum += self.probabilities[place as usize];
+                }
+            }
+            for sum in &mut shares {
+                *sum = 1.0 / *sum;
+            }
+            for row in rows() {
+                for (share, &place) in shares.iter().zip(row) {
+                    counts[place as usize] += self.probabilities[place as usize] * share;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Expected counts when words that follow each other come from words that do; the jumps between them.
+    fn expect_in_order(
+        &self,
+        counts: &mut [f32],
+        shares: &[f32],
+        jumps: &Jumps,
+        stop: Stop<'_>,
+    ) -> Result<JumpCounts, Cancelled> {
+        let mut met = JumpCounts::default();
+        let mut lattice = Lattice::default();
+        let mut places = Vec::new();
+        for sentences in self.sentences(stop) {
+            let (here, there) = sentences?;
+            self.places(here.iter().copied(), there, &mut places);
+            lattice.reset(here.len(), there.len());
+            lattice.none.extend(there.iter().map(|&other| shares[other as usize]));
+            for j in 0..there.len() {
+                let column = places.iter().skip(j).step_by(there.len());
+                lattice.emissions.extend(column.map(|&at| self.probabilities[at as usize]));
+            }
+            lattice.run(jumps, Some(&mut met), stop)?;
+            if here.is_empty() {
+                continue;
+            }
+            for (j, row) in lattice.posteriors.chunks_exact(here.len()).enumerate() {
+                for (posterior, at) in row.iter().zip(places.iter().skip(j).step_by(there.len())) {
+                    counts[*at as usize] += posterior;
+                }
+            }
+        }
+        Ok(met)
+    }
+
+    fn clear(&self, counts: &mut Vec<f32>) {
+        counts.clear();
+        counts.resize(self.probabilities.len(), 0.0);
+    }
+
+    /// Gives pairs up that will not come to anything: most of them, and the rest is found the faster.
+    fn prune(&mut self) {
+        let mut kept = 0;
+        let mut from = 0;
+        for end in &mut self.ends {
+            for place in from..*end as usize {
+                if self.probabilities[place] >= PRUNED_BELOW {
+                    self.met[kept] = self.met[place];
+                    self.probabilities[kept] = self.probabilities[place];
+                    kept += 1;
+                }
+            }
+            from = *end as usize;
+            *end = length_u32(kept);
+        }
+        self.met.truncate(kept);
+        self.probabilities.truncate(kept);
+        self.probabilities.push(PROBABILITY_NONE);
+    }
+
+    /// Probabilities from expected counts.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+    fn maximise(&mut self, counts: &[f32]) {
+        for term in 0..length_u32(self.ends.len()) {
+            let row = self.row(term);
+            let sum: f64 = counts[row.clone()].iter().map(|&count| f64::from(count)).sum();
+            let all = digamma(sum + PRIOR * row.len() as f64);
+            for place in row {
+                let log = digamma(f64::from(counts[place]) + PRIOR) - all;
+                // Never nothing: a sentence of which no word is left would divide by it.
+                self.probabilities[place] = (log.exp() as f32).max(PROBABILITY_NONE);
+            }
+        }
+    }
+
+    /// The table of the terms; what no word stands for is left out.
+    fn table(&self, counts: &[f32]) -> Table {
+        let rows = (0..length_u32(self.ends.len())).map(|term| {
+            let row = self.row(term);
+            let sum: f32 = counts[row.clone()].iter().sum();
+            if term == 0 || sum <= 0.0 {
+                return (0.0, Vec::new());
+            }
+            let entries = row.map(|place| (self.met[place], counts[place] / sum));
+            (sum, entries.filter(|entry| entry.1 >= PROBABILITY_MIN).collect())
+        });
+        Table::new(rows)
+    }
+}
+
+/// The logarithmic derivative of the gamma function, for positive arguments, to six places.
+fn digamma(mut x: f64) -> f64 {
+    let mut result = 0.0;
+    while x < 6.0 {
+        result -= 1.0 / x;
+        x += 1.0;
+    }
+    let square = 1.0 / (x * x);
+    // The asymptotic expansion (Abramowitz and Stegun, 6.3.18).
+    result + x.ln() - 0.5 / x - square * (1.0 / 12.0 - square * (1.0 / 120.0 - square / 252.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Corpus, digamma};
+    use crate::text::Analyzer;
+
+    #[test]
+    fn digamma_is_what_the_tables_say() {
+        for (x, value) in [(1.0, -0.577_215_66), (0.5, -1.963_510_03), (10.0, 2.251_752_59)] {
+            assert!((digamma(x) - value).abs() < 1e-6, "{x}");
+        }
+    }
+
+    #[test]
+    fn words_that_go_together_are_translations() {
+        let analyzer = Analyzer::new(&"en".parse().unwrap());
+        let mut corpus = Corpus::default();
+        for (source, target) in [
+            ("house big", "haus gross"),
+            ("house small", "haus klein"),
+            ("book big", "buch gross"),
+            ("book small", "buch klein"),
+        ] {
+            for _ in 0..3 {
+                corpus.add(&analyzer.analyze(source), &analyzer.analyze(target));
+            }
+        }
+        let lexicon = corpus.train(&|| false, &|_| ()).unwrap();
+        let book = lexicon.source.find("book").unwrap();
+        let (mass, row) = lexicon.forward.row(book);
+        let best = row.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        assert_eq!(lexicon.target.find("buch"), Some(best.0));
+        assert!(best.1 > 0.8 && mass > 4.0, "{row:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Which words of a sentence stand for which of its translation? The hidden Markov model of both directions, with what the
+//! lexicons know of their words.
+//!
+//! Where both directions agree, there is a link (Liang, Taskar and Klein, "Alignment by agreement", HLT-NAACL 2006). Knows
+//! nothing of documents.
+
+use std::collections::HashSet;
+
+use crate::alignment::features::Side;
+use crate::alignment::lexicon::{Counts, Direction, Jumps, Lattice, Lexicon, Pairs};
+use crate::alignment::{Cancelled, Stop};
+use crate::text::Analysis;
+
+use super::{definite, pronouns};
+
+/// Words that stand for each other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WordLink {
+    /// Number of the token in the source.
+    pub source: usize,
+    /// Number of the token in the target.
+    pub target: usize,
+    /// How sure it is, from 0 to 1.
+    pub confidence: f32,
+}
+
+/// The least confidence of a link. Fitted on the pairs with even numbers of `tests/data/alignment/links.gold`, as are the
+/// constants below.
+const CONFIDENCE_MIN: f32 = 0.4;
+/// The same between words that have no link yet, on average of both directions.
+const CONFIDENCE_MIN_FREE: f32 = 0.15;
+/// Part of a word's probability that goes to words that no lexicon knows as its translation.
+const UNKNOWN: f32 = 0.1;
+
+/// Links between the tokens of a sentence and those of its translation, in order of the source. What stands beyond the first
+/// five hundred tokens has none.
+///
+/// # Errors
+/// [`Cancelled`] when `stop` says so.
+pub fn link_words(
+    source: &Analysis,
+    target: &Analysis,
+    lexicons: &[&Lexicon],
+    stop: Stop<'_>,
+) -> Result<Vec<WordLink>, Cancelled> {
+    let texts = (source, target);
+    let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
+    let pairs = Pairs::new(&source, &target, lexicons, &Counts::default(), stop)?;
+    // The lexicon that has seen most knows best how words move.
+    let jumps = lexicons.iter().max_by_key(|it| it.len()).map(|it| it.jumps).unwrap_or_default();
+    let (from, to) = (source.all_tokens(), target.all_tokens());
+    let mut lattice = Lattice::default();
+    let mut run = |from: &[u32], to: &[u32], direction: &Direction, jumps: &Jumps| {
+        fill(&mut lattice, from, to, direction);
+        lattice.run(jumps, None, stop)?;
+        Ok(std::mem::take(&mut lattice.posteriors))
+    };
+    let forward = run(from, to, &pairs.forward, &jumps.0)?;
+    let backward = run(to, from, &pairs.backward, &jumps.1)?;
+    let (mut links, mut weaker) = (Vec::new(), Vec::new());
+    for (i, &source) in at_source.iter().enumerate() {
+        for (j, &target) in at_target.iter().enumerate() {
+            let (there, back) = (forward[j * from.len() + i], backward[i * to.len() + j]);
+            let confidence = (there * back).sqrt();
+            if confidence >= CONFIDENCE_MIN {
+                links.push(WordLink { source, target, confidence });
+            } else if f32::midpoint(there, back) >= CONFIDENCE_MIN_FREE {
+                weaker.push(WordLink { source, target, confidence: f32::midpoint(there, back) });
+            }
+        }
+    }
+    // What is left on both sides most often belongs together.
+    weaker.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    let mut linked_sources: HashSet<usize> = links.iter().map(|it| it.source).collect();
+    let mut linked_targets: HashSet<usize> = links.iter().map(|it| it.target).collect();
+    for link in weaker {
+        if !linked_sources.contains(&link.source) && !linked_targets.contains(&link.target) {
+            linked_sources.insert(link.source);
+            linked_targets.insert(link.target);
+            links.push(link);
+        }
+    }
+    either_way(texts, &mut links, definite::attach);
+    either_way(texts, &mut links, pronouns::attach);
+    // Pieces of one word may stand for the same word.
+    links.sort_by(|a, b| {
+        (a.source, a.target).cmp(&(b.source, b.target)).then(b.confidence.total_cmp(&a.confidence))
+    });
+    links.dedup_by_key(|link| (link.source, link.target));
+    Ok(links)
+}
+
+/// A rule for the links of an Arabic text, their source here, and an English one.
+type Rule = fn(&Analysis, &Analysis, &mut Vec<WordLink>);
+
+/// Applies a rule whichever of two texts is the Arabic one.
+pub(crate) fn either_way(
+    (source, target): (&Analysis, &Analysis),
+    links: &mut Vec<WordLink>,
+    rule: Rule,
+) {
+    let turn = |links: &mut [WordLink]| {
+        for link in links {
+            std::mem::swap(&mut link.source, &mut link.target);
+        }
+    };
+    rule(source, target, links);
+    turn(links);
+    rule(target, source, links);
+    turn(links);
+}
+
+/// Both texts taken apart, by the vocabularies of the lexicons; for each term, the number of its token.
+pub(crate) fn pieces(
+    source: &Analysis,
+    target: &Analysis,
+    lexicons: &[&Lexicon],
+) -> ((Side, Vec<usize>), (Side, Vec<usize>)) {
+    let of_source: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.0).collect();
+    let of_target: Vec<_> = lexicons.iter().map(|it| &it.vocabularies.1).collect();
+    (Side::of_pieces(source, &of_source), Side::of_pieces(target, &of_target))
+}
+
+fn fill(lattice: &mut Lattice, from: &[u32], to: &[u32], direction: &Direction) {
+    lattice.reset(from.len(), to.len());
+    let mut given = vec![0.0; direction.weights.len() * from.len()];
+    for (i, &term) in from.iter().enumerate() {
+        for &(other, probability) in &direction.rows[term as usize] {
+            given[other as usize * from.len() + i] = probability;
+        }
+    }
+    for &term in to {
+        let share = direction.weights[term as usize].share;
+        lattice.none.push(share);
+        let row = &given[term as usize * from.len()..][..from.len()];
+        lattice.emissions.extend(row.iter().map(|it| (1.0 - UNKNOWN) * it + UNKNOWN * share));
+    }
+}

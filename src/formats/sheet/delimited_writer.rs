@@ -1,0 +1,85 @@
+//! Units into columns: TSV without quoting and CSV as in RFC 4180.
+//!
+//! Both hold texts, document, author and dates, and everything else that is known by name as a JSON object in the column
+//! `attributes`. They hold no inline tags and no context; TSV holds no tabs and line ends, which become spaces.
+
+use std::io::{self, Write};
+
+use crate::formats::{FileHeader, Format, UnitWriter, time_text};
+use crate::unit::{Unit, UnitContent};
+
+/// Column of attributes as a JSON object.
+pub(crate) const ATTRIBUTES: &str = "attributes";
+
+/// Writes TSV and CSV.
+pub(crate) struct DelimitedWriter<W> {
+    out: W,
+    quoted: bool,
+}
+
+impl<W: Write> DelimitedWriter<W> {
+    pub(crate) fn new(mut out: W, format: Format, header: &FileHeader) -> io::Result<Self> {
+        let quoted = format == Format::Csv;
+        let (source, target) = if header.source_lang.primary() == header.target_lang.primary() {
+            ("source", "target")
+        } else {
+            (header.source_lang.as_str(), header.target_lang.as_str())
+        };
+        let names = [source, target, "document", "author", "created", "changed", ATTRIBUTES];
+        let separator = if quoted { "," } else { "\t" };
+        writeln!(out, "{}", names.join(separator))?;
+        Ok(Self { out, quoted })
+    }
+
+    fn field(&mut self, text: &str) -> io::Result<()> {
+        let special: &[char] = &['\t', '\n', '\r'];
+        if !self.quoted {
+            let mut pieces = text.split(special);
+            self.out.write_all(pieces.next().unwrap_or_default().as_bytes())?;
+            for piece in pieces {
+                self.out.write_all(b" ")?;
+                self.out.write_all(piece.as_bytes())?;
+            }
+            return Ok(());
+        }
+        if !text.contains([',', ';', '"', '\n', '\r', '\t']) {
+            return self.out.write_all(text.as_bytes());
+        }
+        write!(self.out, "\"{}\"", text.replace('"', "\"\""))
+    }
+}
+
+fn attributes(content: &UnitContent) -> io::Result<String> {
+    if content.attributes.is_empty() {
+        return Ok(String::new());
+    }
+    Ok(serde_json::to_string(&content.attributes)?)
+}
+
+impl<W: Write> UnitWriter<W> for DelimitedWriter<W> {
+    fn write(&mut self, unit: &Unit) -> io::Result<()> {
+        let content = &unit.content;
+        let time = |time: Option<_>| time.and_then(time_text).unwrap_or_default();
+        let fields = [
+            content.source.text.as_str(),
+            &content.target.text,
+            &content.document,
+            &content.author,
+            &time(content.created),
+            &time(content.changed),
+            &attributes(content)?,
+        ];
+        for (position, field) in fields.into_iter().enumerate() {
+            if position > 0 {
+                self.out.write_all(if self.quoted { b"," } else { b"\t" })?;
+            }
+            self.field(field)?;
+        }
+        self.out.write_all(b"\n")
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}

@@ -1,0 +1,337 @@
+//! Units out of TMX 1.1 to 1.4b.
+//!
+//! Source: the TMX 1.4b specification (LISA OSCAR, 2005). Inline elements become tags beside the text; what is known of a
+//! `tu` beyond texts becomes fields and attributes of the unit. Each pair of variants of the two languages is a unit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::formats::io::{Source, Text};
+use crate::formats::xml::{
+    Document, Element, Piece, Position, Repair, SegmentBuilder, Stop, TagFields, XmlFormat, inline,
+};
+use crate::formats::{Event, Format, ReadOptions, judge, rejected};
+use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
+use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
+
+use super::unit::{TranslationUnit, Variant};
+
+/// Reads TMX.
+pub(crate) struct TmxReader<'r> {
+    document: Document<'r>,
+    options: ReadOptions,
+    unit: u64,
+    seen_root: bool,
+    /// Names of languages that came, as they are written.
+    langs: Vec<NamedLang>,
+}
+
+/// A language as a file writes it.
+#[derive(Clone)]
+struct NamedLang {
+    name: Arc<str>,
+    /// What it means, if it means anything.
+    lang: Option<Arc<Lang>>,
+    is_wanted: bool,
+}
+
+/// Languages named in a message, and names of languages that are kept.
+const LANGS_NAMED_MAX: usize = 20;
+
+impl<'r> TmxReader<'r> {
+    pub(crate) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
+        Self {
+            document: Document::new(text, source).of_units(&["tu"]),
+            options: options.clone(),
+            unit: 0,
+            seen_root: false,
+            langs: Vec::new(),
+        }
+    }
+
+    fn lang(&mut self, name: &str) -> NamedLang {
+        if let Some(known) = self.langs.iter().find(|known| *known.name == *name) {
+            return known.clone();
+        }
+        let lang = name.parse::<Lang>().ok();
+        let fits = |wanted: &Lang| lang.as_ref().is_some_and(|lang| wanted.accepts(lang));
+        let is_wanted = fits(&self.options.source_lang) || fits(&self.options.target_lang);
+        let named = NamedLang { name: name.into(), lang: lang.map(Arc::new), is_wanted };
+        if self.langs.len() < LANGS_NAMED_MAX {
+            self.langs.push(named.clone());
+        }
+        named
+    }
+
+    fn read_unit(&mut self, unit: &mut TranslationUnit) -> Result<(), Stop> {
+        let depth = self.document.depth();
+        loop {
+            match self.document.next()? {
+                Piece::Start(child) => match child.name.as_ref() {
+                    "tuv" => self.read_variant(child, unit)?,
+                    "prop" => self.read_property(&child, &mut unit.properties)?,
+                    "note" => unit.note(self.document.read_text(FIELD_BYTES_MAX)?),
+                    _ => self.document.skip()?,
+                },
+                Piece::End if self.document.depth() < depth => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_variant(&mut self, element: Element, unit: &mut TranslationUnit) -> Result<(), Stop> {
+        let depth = self.document.depth();
+        let name = element.attribute("xml:lang").or_else(|| element.attribute("lang"));
+        let NamedLang { name, lang, is_wanted } = self.lang(name.unwrap_or_default());
+        if unit.langs.len() < LANGS_NAMED_MAX {
+            unit.langs.push(name);
+        }
+        if !is_wanted {
+            return self.document.skip();
+        }
+        let mut variant = Variant { lang, attributes: element.attributes, ..Variant::default() };
+        loop {
+            match self.document.next()? {
+                Piece::Start(child) => match child.name.as_ref() {
+                    "seg" => {
+                        let position = self.document.position();
+                        let mut builder = SegmentBuilder::new(self.options.tags);
+                        self.read_segment(&mut builder)?;
+                        if let Some((cause, what)) = builder.take_fault() {
+                            unit.fault.get_or_insert((position, cause, what));
+                        }
+                        let segment = builder.finish();
+                        unit.bytes += segment.text.len();
+                        variant.segment = Some(segment);
+                    }
+                    "prop" => self.read_property(&child, &mut variant.properties)?,
+                    "note" => variant.note(self.document.read_text(FIELD_BYTES_MAX)?),
+                    _ => self.document.skip()?,
+                },
+                Piece::End if self.document.depth() < depth => break,
+                _ => {}
+            }
+        }
+        if unit.variants.len() < VARIANTS_MAX && unit.bytes <= VARIANTS_BYTES_MAX {
+            unit.variants.push(variant);
+        } else {
+            let message = format!(
+                "more than {VARIANTS_MAX} variants or {VARIANTS_BYTES_MAX} bytes in one unit; split it"
+            );
+            unit.fault.get_or_insert((self.document.position(), Cause::Limit, message));
+        }
+        Ok(())
+    }
+
+    fn read_segment(&mut self, builder: &mut SegmentBuilder) -> Result<(), Stop> {
+        let depth = self.document.depth();
+        // Whether each open element is one of the format.
+        let mut open = Vec::new();
+        loop {
+            match self.document.next()? {
+                Piece::Text => builder.text(self.document.text()),
+                Piece::UnknownReference(name) => builder.unknown_reference(&name),
+                Piece::Start(child) if child.name == "hi" => {
+                    let (fields, attributes) = tag_fields(&child, String::new());
+                    builder.enclose(inline::HIGHLIGHT, fields, &attributes);
+                    open.push(true);
+                }
+                Piece::Start(child) => match tag_kind(&child) {
+                    Some(kind) => self.read_tag(&child, kind, builder)?,
+                    None => {
+                        open.extend(self.document.read_foreign(&child, builder).then_some(false));
+                    }
+                },
+                Piece::StrayEnd => self.document.read_foreign_end(builder),
+                Piece::End if self.document.depth() < depth => {
+                    if self.document.end_is_missing() {
+                        let message = "the <seg> has no end tag".to_owned();
+                        builder.fail(Cause::Malformed, message);
+                    }
+                    return Ok(());
+                }
+                Piece::End if open.pop() == Some(true) => builder.end_enclosed(String::new()),
+                Piece::End => self.document.end_foreign(builder),
+            }
+        }
+    }
+
+    fn read_tag(
+        &mut self,
+        element: &Element,
+        kind: TagKind,
+        builder: &mut SegmentBuilder,
+    ) -> Result<(), Stop> {
+        let code = self.document.read_code()?;
+        let (mut fields, attributes) = tag_fields(element, code);
+        let own = if element.name == "ut" { "ut" } else { "" };
+        inline::annotate_attributes(&mut fields.code, own, &attributes);
+        builder.push(kind, fields);
+        Ok(())
+    }
+
+    fn read_property(
+        &mut self,
+        element: &Element,
+        properties: &mut Vec<(String, String)>,
+    ) -> Result<(), Stop> {
+        let name = element.attribute("type").unwrap_or("prop").to_owned();
+        let value = self.document.read_text(FIELD_BYTES_MAX)?;
+        // One too many is enough for the check to see it.
+        if properties.len() <= UNIT_ATTRIBUTES_MAX {
+            properties.push((name, value));
+        }
+        Ok(())
+    }
+
+    fn fault(
+        &self,
+        position: Position,
+        cause: Cause,
+        message: String,
+        content: UnitContent,
+    ) -> Event {
+        let place = self.place(position);
+        rejected(Diagnostic { place, cause, message }, Some(content))
+    }
+
+    /// Puts the units of a `tu`, or what is wrong with it, into the queue.
+    fn give(&self, mut unit: TranslationUnit, position: Position, queue: &mut VecDeque<Event>) {
+        if let Some((position, cause, message)) = unit.fault.take() {
+            let content = unit.rest(&self.options);
+            queue.push_back(self.fault(position, cause, message, content));
+            return;
+        }
+        let (source_lang, target_lang) = (&self.options.source_lang, &self.options.target_lang);
+        let sources = unit.indexes(source_lang, target_lang);
+        let targets = unit.indexes(target_lang, source_lang);
+        if sources.is_empty() || targets.iter().all(|target| sources == [*target]) {
+            let (cause, wanted) = if sources.is_empty() {
+                (Cause::MissingSource, source_lang)
+            } else {
+                (Cause::MissingTarget, target_lang)
+            };
+            queue.push_back(self.missing(position, cause, wanted, &unit));
+            return;
+        }
+        let options = &self.options;
+        if let (&[source], &[target]) = (sources.as_slice(), targets.as_slice()) {
+            let parsed = unit.parsed(source, target, self.place(position), options);
+            queue.push_back(judge(parsed, options));
+            return;
+        }
+        for &source in &sources {
+            for &target in targets.iter().filter(|&&target| target != source) {
+                let parsed = unit.pair(source, target).parsed(0, 1, self.place(position), options);
+                queue.push_back(judge(parsed, options));
+            }
+        }
+    }
+
+    /// The file ends inside of a unit: what there is of it can be mended.
+    fn give_broken(
+        &self,
+        unit: &TranslationUnit,
+        position: Position,
+        stop: &Stop,
+        queue: &mut VecDeque<Event>,
+    ) {
+        if !matches!(stop, Stop::Input(_)) && !unit.variants.is_empty() {
+            let content = unit.rest(&self.options);
+            let message = "the file breaks inside of this unit".to_owned();
+            queue.push_back(self.fault(position, Cause::Malformed, message, content));
+        }
+    }
+
+    fn missing(
+        &self,
+        position: Position,
+        cause: Cause,
+        wanted: &Lang,
+        unit: &TranslationUnit,
+    ) -> Event {
+        let langs =
+            if unit.langs.is_empty() { "nothing".to_owned() } else { unit.langs.join(", ") };
+        let flag = match cause {
+            Cause::MissingSource => "--source-lang",
+            _ => "--target-lang",
+        };
+        let message =
+            format!("no text in '{wanted}', only in {langs}; {flag} chooses another language");
+        self.fault(position, cause, message, unit.rest(&self.options))
+    }
+}
+
+/// How an inline element of TMX stands in the text; `None` for any other element.
+fn tag_kind(element: &Element) -> Option<TagKind> {
+    Some(match element.name.as_ref() {
+        "bpt" => TagKind::Open,
+        "ept" => TagKind::Close,
+        "it" if element.attribute("pos") == Some("end") => TagKind::IsolatedClose,
+        "it" => TagKind::IsolatedOpen,
+        "ph" | "ut" => TagKind::Standalone,
+        _ => return None,
+    })
+}
+
+/// What attributes say of a tag, and those that the model has no field for.
+fn tag_fields(element: &Element, code: String) -> (TagFields, String) {
+    let number = |name| {
+        let text = element.attribute(name)?;
+        // A number that is written otherwise would not come out as it was.
+        text.parse::<u32>().ok().filter(|number| number.to_string() == text)
+    };
+    let encloses = element.name == "hi";
+    let (pair, match_id) = (if encloses { None } else { number("i") }, number("x"));
+    let mut told = vec!["type"];
+    told.extend((element.name == "it").then_some("pos"));
+    told.extend(pair.map(|_| "i"));
+    told.extend(match_id.map(|_| "x"));
+    let attributes = inline::attribute_list(element, &told);
+    let label = element.attribute("type").unwrap_or_default().to_owned();
+    (TagFields { pair, match_id, label, code }, attributes)
+}
+
+impl XmlFormat for TmxReader<'_> {
+    const FORMAT: Format = Format::Tmx;
+
+    fn document(&self) -> &Document<'_> {
+        &self.document
+    }
+
+    fn new_repairs(&mut self) -> impl Iterator<Item = (Repair, Position)> {
+        self.document.new_repairs()
+    }
+
+    fn place(&self, position: Position) -> Place {
+        position.place(&self.options.file_name, self.unit)
+    }
+
+    fn advance(&mut self, queue: &mut VecDeque<Event>) -> Result<(), Stop> {
+        let Piece::Start(element) = self.document.next()? else {
+            return Ok(());
+        };
+        if !self.seen_root {
+            self.seen_root = true;
+            if element.name != "tmx" {
+                return Err(Stop::Broken(format!(
+                    "this is XML, but <{}> is not TMX: a TMX file begins with <tmx>",
+                    element.name
+                )));
+            }
+        }
+        if element.name == "tu" {
+            self.unit += 1;
+            let position = self.document.position();
+            let mut unit = TranslationUnit { attributes: element.attributes, ..Default::default() };
+            match self.read_unit(&mut unit) {
+                Ok(()) => self.give(unit, position, queue),
+                Err(stop) => {
+                    self.give_broken(&unit, position, &stop, queue);
+                    return Err(stop);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Units into TMX 1.4b, the same bytes for the same units.
+//!
+//! What TMX has no place for (context hashes, parts of a second) goes into properties, so that reading the file gives the
+//! very unit back.
+
+use std::io::{self, Write};
+
+use crate::formats::xml::{Escaped, inline};
+use crate::formats::{FileHeader, UnitWriter};
+use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitContent};
+
+use super::unit::{KEPT, SIDE_LANGS, property};
+
+/// Writes TMX.
+pub struct TmxWriter<W: Write> {
+    out: W,
+    source_lang: Lang,
+    target_lang: Lang,
+}
+
+impl<W: Write> UnitWriter<W> for TmxWriter<W> {
+    fn write(&mut self, unit: &Unit) -> io::Result<()> {
+        Self::write(self, unit)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<W> {
+        Self::finish(*self)
+    }
+}
+
+impl<W: Write> TmxWriter<W> {
+    /// Writes the beginning of a file.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn new(mut out: W, header: &FileHeader) -> io::Result<Self> {
+        writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+        writeln!(out, r#"<tmx version="1.4">"#)?;
+        writeln!(
+            out,
+            r#"<header creationtool="dhakira" creationtoolversion="{}" segtype="sentence" o-tmf="dhakira" adminlang="en" srclang="{}" datatype="plaintext"/>"#,
+            Escaped(&header.tool_version),
+            header.source_lang,
+        )?;
+        writeln!(out, "<body>")?;
+        Ok(Self {
+            out,
+            source_lang: header.source_lang.clone(),
+            target_lang: header.target_lang.clone(),
+        })
+    }
+
+    /// Writes one unit.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn write(&mut self, unit: &Unit) -> io::Result<()> {
+        let content = &unit.content;
+        write!(self.out, "<tu")?;
+        if let Some(id) = content.attributes.get("tuid") {
+            write!(self.out, r#" tuid="{}""#, Escaped(id))?;
+        }
+        for (name, time) in [("creationdate", content.created), ("changedate", content.changed)] {
+            if let Some(date) = time.and_then(tmx_date) {
+                write!(self.out, r#" {name}="{date}""#)?;
+            }
+        }
+        if !content.author.is_empty() {
+            write!(self.out, r#" changeid="{}""#, Escaped(&content.author))?;
+        }
+        for (name, value) in content.attributes.iter().filter(|(name, _)| is_own(content, name)) {
+            write!(self.out, r#" {name}="{}""#, Escaped(value))?;
+        }
+        writeln!(self.out, ">")?;
+        self.notes(content)?;
+        self.properties(content)?;
+        let [source_lang, target_lang] = self.side_langs(content);
+        for (lang, segment) in [(source_lang, &content.source), (target_lang, &content.target)] {
+            write!(self.out, r#"<tuv xml:lang="{lang}"><seg>"#)?;
+            write_segment(&mut self.out, segment)?;
+            writeln!(self.out, "</seg></tuv>")?;
+        }
+        writeln!(self.out, "</tu>")
+    }
+
+    /// Writes the end of the file and gives the output back, flushed.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finish(mut self) -> io::Result<W> {
+        writeln!(self.out, "</body>")?;
+        writeln!(self.out, "</tmx>")?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    /// The very languages of the sides.
+    fn side_langs(&self, content: &UnitContent) -> [Lang; 2] {
+        let side =
+            |name, lang: &Lang| side_lang(content, name, lang).unwrap_or_else(|| lang.clone());
+        [side(SIDE_LANGS[0], &self.source_lang), side(SIDE_LANGS[1], &self.target_lang)]
+    }
+
+    fn notes(&mut self, content: &UnitContent) -> io::Result<()> {
+        let notes = content.attributes.iter().filter(|(key, _)| is_note(content, key));
+        for (_, note) in in_number_order(notes) {
+            writeln!(self.out, "<note>{}</note>", Escaped(note))?;
+        }
+        Ok(())
+    }
+
+    fn properties(&mut self, content: &UnitContent) -> io::Result<()> {
+        if !content.document.is_empty() {
+            self.property(property::DOCUMENT, &content.document)?;
+        }
+        for (name, time) in [
+            (property::CREATED_MICROS, content.created),
+            (property::CHANGED_MICROS, content.changed),
+        ] {
+            if let Some(time) = time.filter(|&time| loses_in_tmx(time)) {
+                self.property(name, &time.micros.to_string())?;
+            }
+        }
+        for (name, hash) in [
+            (property::PREVIOUS_HASH, content.context.previous),
+            (property::NEXT_HASH, content.context.next),
+        ] {
+            if let Some(hash) = hash {
+                self.property(name, &format!("{hash:016x}"))?;
+            }
+        }
+        for (key, value) in &content.attributes {
+            let lang = [&self.source_lang, &self.target_lang]
+                .into_iter()
+                .zip(SIDE_LANGS)
+                .any(|(lang, name)| key == name && side_lang(content, name, lang).is_some());
+            if key == "tuid" || lang || is_own(content, key) || is_note(content, key) {
+                continue;
+            }
+            if reads_back(key) {
+                self.property(key, value)?;
+            } else {
+                self.property(&format!("{}{key}", property::ATTRIBUTE), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn property(&mut self, name: &str, value: &str) -> io::Result<()> {
+        writeln!(self.out, r#"<prop type="{}">{}</prop>"#, Escaped(name), Escaped(value))
+    }
+}
+
+/// The language of a side that is another than the file's, if reading gives it back.
+fn side_lang(content: &UnitContent, name: &str, wanted: &Lang) -> Option<Lang> {
+    let text = content.attributes.get(name)?;
+    let lang: Lang = text.parse().ok()?;
+    (lang.as_str() == text && lang != *wanted && wanted.accepts(&lang)).then_some(lang)
+}
+
+/// Whether an attribute of the unit is one of its `tu`.
+fn is_own(content: &UnitContent, key: &str) -> bool {
+    KEPT.contains(&key) || (key == "creationid" && !content.author.is_empty())
+}
+
+/// Whether an attribute is one of `note`, `note.2`, `note.3`, … without a gap, as reading numbers them.
+fn is_note(content: &UnitContent, key: &str) -> bool {
+    match key.strip_prefix("note") {
+        Some("") => true,
+        Some(rest) => {
+            let number = rest.strip_prefix('.').and_then(|digits| digits.parse::<u64>().ok());
+            number.is_some_and(|number| {
+                rest == format!(".{number}")
+                    && number >= 2
+                    && (2..number)
+                        .all(|before| content.attributes.contains_key(&format!("note.{before}")))
+                    && content.attributes.contains_key("note")
+            })
+        }
+        None => false,
+    }
+}
+
+/// `note.10` comes after `note.9`: reading numbers them by their order.
+fn in_number_order<'a>(
+    notes: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Vec<(&'a String, &'a String)> {
+    let mut notes: Vec<_> = notes.collect();
+    notes.sort_by_key(|(key, _)| key.len());
+    notes
+}
+
+/// Whether a property of this name is read back as an attribute of this name.
+fn reads_back(key: &str) -> bool {
+    let reserved = [
+        property::DOCUMENT,
+        property::FILE,
+        property::PREVIOUS_HASH,
+        property::NEXT_HASH,
+        property::CREATED_MICROS,
+        property::CHANGED_MICROS,
+    ];
+    let is_field = reserved.contains(&key)
+        || property::PREVIOUS_TEXT.contains(&key)
+        || property::NEXT_TEXT.contains(&key)
+        || key.starts_with(property::ATTRIBUTE)
+        // White space at the ends or in a row would not survive in an attribute value of every reader.
+        || key.contains(char::is_whitespace);
+    !is_field
+}
+
+/// `YYYYMMDDThhmmssZ`; none for times that it cannot write.
+///
+/// Digit by digit: a general formatter took a tenth of the time of a large export.
+fn tmx_date(time: Timestamp) -> Option<String> {
+    let time = jiff::Timestamp::from_microsecond(time.micros).ok()?;
+    let time = jiff::tz::TimeZone::UTC.to_datetime(time);
+    let year = u32::try_from(time.year()).ok()?;
+    let mut date = String::with_capacity("YYYYMMDDThhmmssZ".len());
+    for part in [year / 100, year % 100] {
+        push_two_digits(&mut date, part);
+    }
+    for part in [time.month(), time.day()] {
+        push_two_digits(&mut date, part.unsigned_abs().into());
+    }
+    date.push('T');
+    for part in [time.hour(), time.minute(), time.second()] {
+        push_two_digits(&mut date, part.unsigned_abs().into());
+    }
+    date.push('Z');
+    Some(date)
+}
+
+fn push_two_digits(text: &mut String, number: u32) {
+    let digits = [number / 10 % 10, number % 10];
+    text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 10)));
+}
+
+/// Whether the date of a TMX file says less than the time.
+fn loses_in_tmx(time: Timestamp) -> bool {
+    time.micros % 1_000_000 != 0
+        || tmx_date(time).and_then(|date| crate::formats::parse_time(&date)) != Some(time)
+}
+
+fn write_segment(out: &mut impl Write, segment: &Segment) -> io::Result<()> {
+    if segment.tags.is_empty() {
+        return write!(out, "{}", Escaped(&segment.text));
+    }
+    let highlights = inline::highlights_nest(segment);
+    let mut written = 0;
+    for tag in &segment.tags {
+        let offset = tag.offset_bytes as usize;
+        write!(out, "{}", Escaped(segment.text.get(written..offset).unwrap_or_default()))?;
+        written = offset.max(written);
+        if highlights && inline::is_highlight(tag) {
+            write_highlight(out, tag)?;
+        } else {
+            write_tag(out, tag)?;
+        }
+    }
+    write!(out, "{}", Escaped(segment.text.get(written..).unwrap_or_default()))
+}
+
+fn write_highlight(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
+    if tag.kind == TagKind::Close {
+        return write!(out, "</hi>");
+    }
+    write!(out, "<hi")?;
+    write_numbers(out, None, tag)?;
+    write!(out, "{}>", inline::take_apart(&tag.code).attributes)
+}
+
+fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
+    let (name, position) = match tag.kind {
+        TagKind::Open => ("bpt", ""),
+        TagKind::Close => ("ept", ""),
+        TagKind::Standalone => ("ph", ""),
+        TagKind::IsolatedOpen => ("it", r#" pos="begin""#),
+        TagKind::IsolatedClose => ("it", r#" pos="end""#),
+    };
+    let mut code = inline::take_apart(&tag.code);
+    let taken = |attribute: &str| code.attributes.contains(&format!(" {attribute}=\""));
+    let repeated = taken("type")
+        || (taken("pos") && name == "it")
+        || (taken("i") && !says_no_number(code.attributes, "i", tag.pair))
+        || (taken("x") && !says_no_number(code.attributes, "x", tag.match_id));
+    if repeated || (!code.element.is_empty() && (code.element, name) != ("ut", "ph")) {
+        code = inline::Code { element: "", attributes: "", content: &tag.code };
+    }
+    let name = if code.element.is_empty() { name } else { code.element };
+    write!(out, "<{name}{position}")?;
+    write_numbers(out, tag.pair, tag)?;
+    write!(out, "{}>", code.attributes)?;
+    inline::write_content(out, code.content)?;
+    write!(out, "</{name}>")
+}
+
+/// Whether an attribute kept with the code stands there because it is no number that the model holds.
+fn says_no_number(attributes: &str, name: &str, field: Option<u32>) -> bool {
+    let value = attributes.split_once(&format!(" {name}=\"")).map_or("", |(_, rest)| rest);
+    let value = value.split('"').next().unwrap_or_default();
+    let number = value.parse::<u32>().ok().filter(|number| number.to_string() == value);
+    field.is_none() && number.is_none()
+}
+
+fn write_numbers(out: &mut impl Write, pair: Option<u32>, tag: &InlineTag) -> io::Result<()> {
+    for (attribute, number) in [("i", pair), ("x", tag.match_id)] {
+        if let Some(number) = number {
+            write!(out, r#" {attribute}="{number}""#)?;
+        }
+    }
+    if !tag.label.is_empty() {
+        write!(out, r#" type="{}""#, Escaped(&tag.label))?;
+    }
+    Ok(())
+}
