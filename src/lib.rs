@@ -14,18 +14,21 @@
 //! | [`formats`] | how is it written in files? TMX, XLIFF, PO, columns, JSON lines, compression, encodings | what becomes of a unit |
 //! | [`store`] | where does it live? the seam, sled behind it | matching, formats, protocols |
 //! | [`engine`] | what can be done? the use cases | gRPC, flags, terminals |
-//! | [`service`] | how does the outside speak to the engine? the gRPC skin and its client | sockets |
+//! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
+//! | [`client`] | calls the services, in this process or on a server, in the types of the project | terminals, flags |
 //! | [`mod@http`] | how do operators look in? health and metrics over HTTP/1.1 | what it shows |
 //! | [`server`] | how is it put on a socket, and taken off it? who may call, how much, how long | what the calls do |
-//! | [`cli`] | what did the user say, and what is he shown? | generated types, sled |
+//! | [`mod@terminal`] | prints tables, JSON lines and progress bars, whatever the script and the reader | what they show |
+//! | [`bench`] | measures imports, lookups, alignment and long mixed loads: `dhakira bench` | generated types, sled |
+//! | [`cli`] | parses the command line, runs the commands, prints their answers | generated types, sled |
 //!
 //! Direction: `unit, limits ← validate, text ← matching, alignment`; `formats`, `store` rest on `unit, limits, validate`; all feed
-//! `engine ← service, http ← server ← cli`, never the other way (`tests/layering.rs` looks at the imports).
+//! `engine ← grpc, http, client ← server ← bench ← cli`, never the other way (`tests/layering.rs` looks at the imports).
 //!
 //! Invariants. The store is the truth and the index is derived from it: deleting every checkpoint of an index costs only time. An
 //! acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching`, `alignment` and `formats` do no I/O
 //! beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in `store/sled` only,
-//! `quick_xml::` in one file, generated protobuf types only inside `service`.
+//! `quick_xml::` in one file, generated protobuf types only inside `grpc` and `client`.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // They panic where nobody reads: see `cli::output`.
 #![cfg_attr(
@@ -40,15 +43,20 @@
     )
 )]
 
+#[macro_use]
+pub mod terminal;
+
 pub mod alignment;
+pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod engine;
 pub mod formats;
+pub mod grpc;
 pub mod http;
 pub mod limits;
 pub mod matching;
 pub mod server;
-pub mod service;
 pub mod store;
 pub mod text;
 pub mod unit;

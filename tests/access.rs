@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dhakira::service::DESCRIPTORS;
-use dhakira::service::access::{self, RULES, Role};
+use dhakira::grpc::DESCRIPTORS;
+use dhakira::grpc::access::{self, RULES, Role};
 use prost::Message;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};

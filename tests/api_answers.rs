@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::Engine;
-use dhakira::service::Api;
+use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, SledStore};
 use tokio_stream::StreamExt as _;
 use tonic::Code;

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use dhakira::client::Client;
 use dhakira::engine::Cancel;
 use dhakira::engine::backup::{self, BackupDirectory, BackupError, Target};
-use dhakira::service::client::Client;
 
 use crate::crash::Process;
 use crate::crash_model::{Model, Write};

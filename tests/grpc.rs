@@ -1,6 +1,11 @@
 //! The contract on the wire: every call, every error with its code and its field. The texts are Arabic words, escaped.
 
-use dhakira::service::ERROR_DOMAIN;
+/// The generated code names its codec by this path.
+pub(crate) mod codec {
+    pub(crate) use dhakira::grpc::codec::Codec;
+}
+
+use dhakira::grpc::ERROR_DOMAIN;
 use prost_types::FieldMask;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};

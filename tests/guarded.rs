@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BufMut as _};
+use dhakira::grpc::access::Grants;
 use dhakira::server::{Audit, AuditFile, AuditKeeping, Limits, ServeOptions, TokenFile, Tokens};
-use dhakira::service::access::Grants;
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine};
-use dhakira::service::Api;
+use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, SledStore};
 use proptest::prelude::*;
 use prost::Message as _;

@@ -67,10 +67,3 @@ mod update_masks;
 mod updates;
 mod upkeep;
 mod writer;
-
-/// The generated code names its codec by this path.
-mod service {
-    pub(crate) mod codec {
-        pub(crate) use dhakira::service::codec::Codec;
-    }
-}

@@ -6,11 +6,11 @@ use std::io::Cursor;
 
 use dhakira::engine::backup;
 use dhakira::formats::{self, Event, Format, ReadOptions};
+use dhakira::grpc::access::RULES;
+use dhakira::grpc::decoded::measure;
+use dhakira::grpc::read_any_page_token;
 use dhakira::limits::{DECODED_FACTOR_MAX, DECODED_FREE_BYTES};
 use dhakira::matching::{MemoryIndex, PlainReader};
-use dhakira::service::access::RULES;
-use dhakira::service::decoded::measure;
-use dhakira::service::read_any_page_token;
 use dhakira::store::read_any_record;
 use dhakira::text::{Analyzer, SentenceOptions, SentenceRules};
 use dhakira::unit::Lang;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dhakira::engine::Engine;
+use dhakira::grpc::{Api, ERROR_DOMAIN};
 use dhakira::server::{Limits, ServeOptions};
-use dhakira::service::{Api, ERROR_DOMAIN};
 use dhakira::store::{Sequence, StoreError};
 use http_body_util::BodyExt as _;
 use prost::Message as _;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dhakira::engine::Engine;
+use dhakira::grpc::Api;
 use dhakira::server::{Bound, ServeOptions, Shutdown};
-use dhakira::service::Api;
 use dhakira::store::{InMemoryStore, Store};
 use tonic::transport::Channel;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dhakira::client::{Client, Credentials};
 use dhakira::server::{Limits, ServeOptions, Tls, TlsFiles, TokenFile, Tokens};
-use dhakira::service::client::{Client, Credentials};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tokio::io::AsyncReadExt as _;
 
@@ -177,7 +177,7 @@ async fn tokens_go_over_tls() {
     let authority = Authority::new();
     write(directory.path(), &authority.vouch_for(&["localhost"]));
     let file = TokenFile::new(directory.path().join("tokens.json"));
-    let grants = dhakira::service::access::Grants(vec!["reader:*".parse().unwrap()]);
+    let grants = dhakira::grpc::access::Grants(vec!["reader:*".parse().unwrap()]);
     let (token, _) = file.create("t", grants, None).unwrap();
     let options = ServeOptions {
         tls: Some(Arc::new(Tls::open(files(directory.path(), false)).unwrap())),
@@ -200,7 +200,7 @@ async fn a_certificate_is_somebody_with_a_role() {
     write(directory.path(), &authority.vouch_for(&["localhost"]));
     std::fs::write(directory.path().join("ca.pem"), authority.pem()).unwrap();
     let file = TokenFile::new(directory.path().join("tokens.json"));
-    let grants = |text: &str| dhakira::service::access::Grants(vec![text.parse().unwrap()]);
+    let grants = |text: &str| dhakira::grpc::access::Grants(vec![text.parse().unwrap()]);
     let (known, other) = (authority.vouch_for(&["box"]), authority.vouch_for(&["other"]));
     std::fs::write(directory.path().join("box.pem"), &known.0).unwrap();
     let admit = |certificate: &str| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhakira::engine::Engine;
-use dhakira::service::Api;
+use dhakira::grpc::Api;
 use dhakira::store::InMemoryStore;
 use proptest::prelude::*;
 use prost_types::{FieldMask, Timestamp};

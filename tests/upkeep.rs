@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dhakira::engine::backup::{self, BackupDirectory, Target};
 use dhakira::engine::{Cancel, Engine, EngineError, Finding, NewMemory, Severity, UnitPatch};
-use dhakira::service::Api;
+use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, Sequence, SledStore, Store};
 use dhakira::unit::{MemoryName, Segment, UnitContent, UnitId};
 use tokio_stream::StreamExt as _;
@@ -277,7 +277,7 @@ async fn a_watcher_of_commits_that_are_given_up_is_told_so() {
     for number in 0..3 {
         clients.create_unit("m", &format!("\u{646} {number}"), "n").await;
     }
-    let mut client = dhakira::service::client::Client::connect(&server.url).await.unwrap();
+    let mut client = dhakira::client::Client::connect(&server.url).await.unwrap();
     let request =
         |after_sequence| proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence };
     let mut watching = clients.units.watch_units(request(2)).await.unwrap().into_inner();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, EngineError};
-use dhakira::service::Api;
+use dhakira::grpc::Api;
 use dhakira::store::StoreError;
 use dhakira::unit::UnitId;
 

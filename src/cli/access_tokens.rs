@@ -11,11 +11,11 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 
+use crate::grpc::access::{Grant, Grants};
 use crate::server::{TokenFile, TokenMark, TokenRecord};
-use crate::service::access::{Grant, Grants};
 
 use super::Outcome;
-use super::output::{json_line, table};
+use crate::terminal::{json_line, table};
 
 /// Where the tokens of a data directory are.
 pub(super) fn tokens_path(data: &std::path::Path) -> PathBuf {

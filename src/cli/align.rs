@@ -20,7 +20,7 @@ use super::align_page::write_page;
 use super::align_store::store_in_new_memory;
 use super::backend::{Missing, Where};
 use super::input::document;
-use super::output::{WorkBar, grouped, stdout};
+use crate::terminal::{WorkBar, grouped, stdout};
 
 /// Align the sentences of a document with those of its translation.
 #[derive(Debug, Args)]

@@ -4,9 +4,9 @@ use anyhow::bail;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
+use crate::client::{AlignReport, Client, ImportOrder, NumberedBatch};
 use crate::engine::{CheckAction, DocumentPair, DuplicatePolicy, ImportCounts, StoreBeads};
 use crate::limits::IMPORT_BATCH_UNITS;
-use crate::service::client::{AlignReport, Client, ImportOrder, NumberedBatch};
 use crate::unit::UnitContent;
 use crate::validate::check_content;
 

@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::client::JobReport;
 use crate::engine::{Band, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
-use crate::service::client::JobReport;
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
 use crate::validate::check_text;
@@ -20,7 +20,7 @@ use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
 use super::input::document;
 use super::lookup::Choice;
-use super::output::{grouped, json_to, stdout, table, unless_closed};
+use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
 
 /// Count the words and segments of files by what the memories have for them, as translators are paid.
 #[derive(Debug, Args)]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 
+use crate::client::{Client, Credentials};
 use crate::engine::Engine;
-use crate::service::Api;
-use crate::service::client::{Client, Credentials};
+use crate::grpc::Api;
 use crate::store::{LiveStore, OpenOptions, SledStore, StoreError};
 
-use super::output::LoadBar;
+use crate::terminal::LoadBar;
 
 /// Which memories a command works on.
 #[derive(Debug, Clone, Args)]

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use crate::client::BackupInfo;
 use crate::engine::backup::{BackupDirectory, NewPart, PartSummary};
 use crate::server::{TokenFile, TokenMark};
-use crate::service::client::BackupInfo;
 
 use super::Outcome;
 use super::access_tokens::tokens_path;
 use super::backend::{Missing, Where};
-use super::output::{WorkBar, grouped, json_line};
+use crate::terminal::{WorkBar, grouped, json_line};
 
 /// Save all memories into a backup directory.
 ///

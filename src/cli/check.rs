@@ -8,7 +8,7 @@ use crate::unit::MemoryName;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::output::{WorkBar, grouped, isolate, json_line};
+use crate::terminal::{WorkBar, grouped, isolate, json_line};
 
 /// List the units of a memory that are probably misaligned, not translated, in the wrong language, or that lost numbers or
 /// placeholders; worst first.

@@ -7,7 +7,7 @@ use crate::limits::LOG_RETENTION_DAYS;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::output::{WorkBar, grouped, json_line};
+use crate::terminal::{WorkBar, grouped, json_line};
 
 /// Give disk back: copies what is alive to a new database, which then takes the place of the old one.
 ///

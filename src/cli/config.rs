@@ -15,8 +15,8 @@ use crate::server::Limits;
 
 use super::Outcome;
 use super::access_tokens::tokens_path;
-use super::output::{json_line, table};
 use super::settings::{Kind, SETTINGS, Setting};
+use crate::terminal::{json_line, table};
 
 /// The settings that are given as flags, and the file that holds others.
 #[derive(Debug, Clone, Default)]

@@ -9,17 +9,16 @@ use clap::Args;
 use flate2::write::GzEncoder;
 use liblzma::write::XzEncoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use tokio_stream::StreamExt as _;
 
+use crate::client::{Client, MemoryInfo};
 use crate::engine::Wanted;
-use crate::formats::{self, FileHeader, Format};
-use crate::service::client::{Client, MemoryInfo};
+use crate::formats::Format;
 use crate::unit::MemoryName;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
 use super::filter::{FilterFlags, SOME_UNITS};
-use super::output::{grouped, stdout};
+use crate::terminal::{grouped, stdout};
 
 /// Write a memory, or some of it, as a file: TMX 1.4, TSV, CSV, JSON lines or XLIFF 2.1.
 ///
@@ -56,7 +55,7 @@ impl Export {
         let wanted = Wanted { filter: self.filter.filter(), text: self.query.clone() };
         let Some(path) = &self.output else {
             let out = Out::Plain(BufWriter::new(Box::new(stdout())));
-            write(&mut client, &memory, wanted, format, out).await?.0.finish()?;
+            client.export_to(&memory, wanted, format, out).await?.0.finish()?;
             return Ok(Outcome::Done);
         };
         if path.exists() && !self.force {
@@ -215,32 +214,7 @@ async fn write_and_finish(
     format: Format,
     out: Out,
 ) -> anyhow::Result<u64> {
-    let (out, units) = write(client, memory, wanted, format, out).await?;
+    let (out, units) = client.export_to(memory, wanted, format, out).await?;
     out.finish()?;
     Ok(units)
-}
-
-/// Writes the units that are wanted; how many there were.
-pub(super) async fn write<W: Write + Send>(
-    client: &mut Client,
-    memory: &MemoryInfo,
-    wanted: Wanted,
-    format: Format,
-    out: W,
-) -> anyhow::Result<(W, u64)> {
-    let header = FileHeader {
-        source_lang: memory.source_lang.clone(),
-        target_lang: memory.target_lang.clone(),
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let mut writer = formats::create(format, &header, out)?;
-    let mut pages = client.export(&memory.name, wanted).await?;
-    let mut units = 0;
-    while let Some(page) = pages.next().await {
-        for unit in page? {
-            writer.write(&unit)?;
-            units += 1;
-        }
-    }
-    Ok((writer.finish()?, units))
 }

@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use crate::client::{Client, ClientError};
 use crate::engine::{CheckAction, DuplicatePolicy};
 use crate::formats::{Format, ReadOptions, Unfinished};
-use crate::service::client::{Client, ClientError};
 use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 

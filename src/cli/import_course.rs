@@ -9,18 +9,16 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
+use crate::client::{Client, ClientStream, ImportAck, ImportOrder, MemoryInfo, NumberedBatch};
 use crate::engine::{Batch, Batches, CheckAction, DuplicatePolicy, ImportCounts};
 use crate::formats::{ReadOptions, Unfinished};
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_UNITS};
-use crate::service::client::{
-    Client, ClientStream, ImportAck, ImportOrder, MemoryInfo, NumberedBatch,
-};
 use crate::unit::{Diagnostic, Lang, MemoryName, Place, UnitContent};
 
 use super::import_report::{Fate, Report, rounded};
 use super::import_sources::{Opened, Source};
 use super::memories::make_memory;
-use super::output::{byte_bar, grouped};
+use crate::terminal::{byte_bar, grouped};
 
 /// Batches that wait to be sent, and to be taken: enough that reader and server seldom wait for each other.
 const BATCHES_WAITING: usize = 4;

@@ -15,7 +15,7 @@ use crate::engine::{ImportCounts, REJECTED_ATTRIBUTE, UnitVerdict};
 use crate::formats::{self, FileHeader, Format, UnitWriter};
 use crate::unit::{Diagnostic, Lang, Place, Segment, Unit, UnitContent, UnitId};
 
-use super::output::{grouped, json_line, json_to, table};
+use crate::terminal::{grouped, json_line, json_to, table};
 
 /// Examples of each cause that are shown with their places; the rest is only counted.
 const EXAMPLES_MAX: usize = 3;

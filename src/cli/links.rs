@@ -15,7 +15,7 @@ use crate::validate::check_text;
 use super::Outcome;
 use super::backend::{Missing, Where};
 use super::input::stdin_lines;
-use super::output::{WorkBar, stdout};
+use crate::terminal::{WorkBar, stdout};
 
 /// Link the words of sentence pairs, one `source ||| target` a line on standard input.
 #[derive(Debug, Args)]

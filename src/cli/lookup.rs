@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::Args;
 use serde::Serialize;
 
+use crate::client::{Client, EditInfo, MatchInfo, SubstitutionInfo};
 use crate::engine::{LookupSettings, MemoryChoice, QuerySegment};
-use crate::service::client::{Client, EditInfo, MatchInfo, SubstitutionInfo};
 use crate::unit::{MemoryName, Score, Segment, Timestamp};
 use crate::validate::check_text;
 
@@ -15,7 +15,7 @@ use super::Outcome;
 use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
 use super::input::stdin_lines;
-use super::output::{isolate, json_to, stdout};
+use crate::terminal::{isolate, json_to, stdout};
 
 /// Find stored translations for segments: the arguments, or standard input, one segment a line.
 #[derive(Debug, Args)]

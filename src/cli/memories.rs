@@ -3,15 +3,15 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::client::{Client, MemoryInfo};
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::service::client::{Client, MemoryInfo};
 use crate::unit::{Invalid, Lang, MemoryName, Score};
 use crate::validate::parse_language;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::output::{grouped, json_line, table};
+use crate::terminal::{grouped, json_line, table};
 
 /// List, create, change and delete memories; lists them when nothing else is said.
 #[derive(Debug, Args)]

@@ -3,19 +3,6 @@
 //! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
 //! output holds the answer and nothing else; everything about the work goes to standard error.
 
-/// Writes a line to standard error. One that nobody can read is not missed.
-macro_rules! note {
-    ($($text:tt)*) => { $crate::cli::output::note(format_args!($($text)*)) };
-}
-/// Writes a line to standard output, as [`output::show`] does.
-macro_rules! say {
-    ($($text:tt)*) => { $crate::cli::output::show(format_args!("{}\n", format_args!($($text)*))) };
-}
-/// Writes text to standard output, as [`output::show`] does.
-macro_rules! show {
-    ($($text:tt)*) => { $crate::cli::output::show(format_args!($($text)*)) };
-}
-
 mod access_tokens;
 mod align;
 mod align_page;
@@ -23,7 +10,6 @@ mod align_store;
 mod analyze;
 mod backend;
 mod backup;
-mod bench;
 mod check;
 mod compact;
 mod config;
@@ -38,7 +24,6 @@ mod input;
 mod links;
 mod lookup;
 mod memories;
-mod output;
 mod restore;
 mod salvage;
 mod search;
@@ -52,6 +37,8 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::terminal;
 
 /// How a command ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +104,7 @@ enum Command {
     /// Save the units of a damaged store that cannot be opened.
     Salvage(salvage::Salvage),
     /// Measure import and lookup, with every figure by name.
-    Bench(bench::Bench),
+    Bench(crate::bench::Bench),
 }
 
 /// Runs the program on the arguments of this process.
@@ -140,13 +127,13 @@ pub fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(run(arguments.command));
-    let result = result.and_then(|outcome| output::finish().map(|()| outcome));
+    let result = result.and_then(|outcome| terminal::finish().map(|()| outcome));
     // Work that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DoneWithRejects) => ExitCode::from(3),
-        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
             note!("dhakira: {error:#}");
             ExitCode::FAILURE
@@ -176,7 +163,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Verify(command) => command.run().await,
         Command::Compact(command) => command.run().await,
         Command::Salvage(command) => command.run(),
-        Command::Bench(command) => command.run().await,
+        Command::Bench(command) => command.run().await.map(|()| Outcome::Done),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::store::Sequence;
 use crate::unit::Timestamp;
 
 use super::Outcome;
-use super::output::{WorkBar, grouped, json_line};
+use crate::terminal::{WorkBar, grouped, json_line};
 
 /// Make a data directory from a backup, as it was at a commit or a moment.
 ///

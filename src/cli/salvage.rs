@@ -13,7 +13,7 @@ use crate::store::{LostUnit, salvage};
 use crate::unit::Unit;
 
 use super::Outcome;
-use super::output::{grouped, json_line};
+use crate::terminal::{grouped, json_line};
 
 /// Save the units of a damaged store: every one whose checksum holds goes to a file of JSON lines, the others are listed.
 ///

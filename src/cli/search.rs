@@ -5,16 +5,16 @@ use std::io::{self, IsTerminal as _, Write as _};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::client::PassageInfo;
 use crate::engine::ConcordanceSettings;
 use crate::limits::PAGE_SIZE_MAX;
 use crate::matching::{SameWord, Side, Together};
-use crate::service::client::PassageInfo;
 use crate::unit::MemoryName;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
-use super::output::{isolate, json_to, stdout};
+use crate::terminal::{isolate, json_to, stdout};
 
 /// Find the units in which an expression stands, in sources or targets; the shortest sources first.
 #[derive(Debug, Args)]

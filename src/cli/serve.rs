@@ -11,18 +11,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::engine::{Engine, Loaded};
+use crate::grpc::Api;
 use crate::http;
 use crate::limits::DRAIN_SECONDS;
 use crate::server::{
     Audit, AuditFile, AuditKeeping, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile,
     TokenMark, Tokens,
 };
-use crate::service::Api;
 
 use super::backend::{Missing, Where};
 use super::config::{Flags, Settings};
-use super::output::LoadBar;
 use super::{Log, Outcome};
+use crate::terminal::LoadBar;
 
 /// Serve the memories of a data directory over gRPC, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]

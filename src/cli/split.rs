@@ -12,7 +12,7 @@ use crate::unit::Lang;
 
 use super::Outcome;
 use super::input::document;
-use super::output::{json_to, stdout};
+use crate::terminal::{json_to, stdout};
 
 /// Split text into sentences, one a line.
 #[derive(Debug, Args)]

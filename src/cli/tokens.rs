@@ -11,7 +11,7 @@ use crate::unit::Lang;
 use super::Outcome;
 use super::access_tokens::AccessTokens;
 use super::input::stdin_lines;
-use super::output::{isolate, json_to, stdout, table};
+use crate::terminal::{isolate, json_to, stdout, table};
 
 /// Show the tokens of segments, one segment a line: what a lookup compares. Or make, list and revoke access tokens.
 #[derive(Debug, Args)]

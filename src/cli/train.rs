@@ -9,7 +9,7 @@ use crate::unit::MemoryName;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::output::{WorkBar, grouped, json_line};
+use crate::terminal::{WorkBar, grouped, json_line};
 
 /// Learn from all units of a memory which words stand for each other.
 ///

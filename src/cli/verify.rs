@@ -10,7 +10,7 @@ use crate::engine::backup;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
-use super::output::{WorkBar, grouped, json_line};
+use crate::terminal::{WorkBar, grouped, json_line};
 
 /// Compare everything in a store with everything else: records, commit log, units, counts, index, checkpoints, lexicons.
 ///

@@ -2,22 +2,13 @@
 //!
 //! Knows nothing of what the calls do.
 
-mod admission;
-mod answer;
-mod arrival;
-mod audit;
-mod call;
-mod connections;
-mod error_info;
-mod gate;
-mod in_flight;
-mod metrics;
-mod operators;
-mod request;
-mod table;
+mod auth;
+mod background;
+mod calls;
+mod limits;
+mod listener;
+mod telemetry;
 mod tls;
-mod token_file;
-mod tokens;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,24 +26,19 @@ use tonic_health::server::HealthReporter;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::grpc::{Api, DESCRIPTORS, SERVICE_NAMES, refusal};
 use crate::limits::DRAIN_SECONDS;
-use crate::service::{Api, DESCRIPTORS, SERVICE_NAMES, refusal};
 
-use admission::Admission;
-use call::{Readers, Shared};
-use connections::Connections;
-use error_info::with_error_info;
-use gate::GateLayer;
-use in_flight::InFlight;
-use metrics::Metrics;
-use operators::Operators;
-use table::Table;
+use background::Operators;
+use calls::{GateLayer, Readers, Shared, with_error_info};
+use limits::{Admission, InFlight, Table};
+use listener::Connections;
+use telemetry::Metrics;
 
-pub use admission::Limits;
-pub use audit::{Audit, AuditFile, AuditKeeping};
+pub use auth::{TokenError, TokenFile, TokenMark, TokenRecord, Tokens};
+pub use limits::Limits;
+pub use telemetry::{Audit, AuditFile, AuditKeeping};
 pub use tls::{Tls, TlsError, TlsFiles};
-pub use token_file::{TokenError, TokenFile, TokenMark, TokenRecord};
-pub use tokens::Tokens;
 
 /// Where a server listens when nothing else is said: this machine only.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::token_file::Stamp;
+use super::auth::Stamp;
 
 /// The files of a TLS server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhakira::engine::Engine;
-use dhakira::service::Api;
+use dhakira::grpc::Api;
 use dhakira::store::Store;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;

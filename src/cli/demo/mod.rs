@@ -7,14 +7,14 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Args;
 
+use crate::client::Client;
 use crate::engine::{
     CheckAction, DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment,
     UnitFilter,
 };
 use crate::formats::ReadOptions;
+use crate::grpc::Api;
 use crate::server::{Bound, Shutdown};
-use crate::service::Api;
-use crate::service::client::Client;
 use crate::store::{LiveStore, OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
@@ -23,10 +23,10 @@ use super::import_course::{Job, TargetMemory, import_source};
 use super::import_report::{Report, Summary};
 use super::import_sources::Source;
 use super::lookup::match_block;
-use super::output::{grouped, isolate};
+use crate::terminal::{grouped, isolate};
 
 /// The sample memory, written for this project.
-pub(super) const SAMPLE: &[u8] = include_bytes!("sample.tsv");
+const SAMPLE: &[u8] = include_bytes!("sample.tsv");
 const QUERIES: &str = include_str!("queries.txt");
 const MEMORY: &str = "sample";
 

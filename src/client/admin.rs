@@ -1,0 +1,127 @@
+//! The calls of `AdminService` from the client's side.
+
+use std::io::Write;
+
+use tokio_stream::StreamExt as _;
+use tonic::Status;
+
+use crate::engine::backup::{Mark, PartSummary};
+use crate::engine::{Finding, Severity, Verified};
+
+use super::{Client, ClientError};
+use crate::grpc::admin::{mark_to_wire, summary_of};
+use crate::grpc::proto::backup_store_response::Message as BackupMessage;
+use crate::grpc::proto::compact_store_response::Message as CompactMessage;
+use crate::grpc::proto::verify_store_response::Message as VerifyMessage;
+use crate::grpc::proto::{
+    BackupStoreRequest, CompactStoreRequest, FindingSeverity, VerifyStoreRequest,
+};
+use crate::grpc::status;
+
+/// A part of a backup that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackupInfo {
+    /// What it holds.
+    pub part: PartSummary,
+    /// Whether calls to the server need a token; `None` where it does not say. Of services in this process always `false`.
+    pub tokens_required: Option<bool>,
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompactInfo {
+    /// Bytes of the database on disk, before and after.
+    pub bytes: (u64, u64),
+    /// Changes after this sequence are still in the log.
+    pub oldest_sequence: u64,
+}
+
+impl Client {
+    /// Writes a part of a backup; it is whole only when this returns well.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream; the output's.
+    pub async fn backup(
+        &mut self,
+        (full, after): (bool, Option<Mark>),
+        out: &mut impl Write,
+        told: &mut dyn FnMut(f64),
+    ) -> Result<BackupInfo, ClientError> {
+        let request = BackupStoreRequest { after: after.map(mark_to_wire), full };
+        let mut answers = self.admin.backup_store(request).await?.into_inner();
+        let mut summary = None;
+        while let Some(answer) = answers.next().await {
+            match answer?.message {
+                Some(BackupMessage::Progress(done)) => told(done),
+                Some(BackupMessage::Content(bytes)) => out
+                    .write_all(&bytes)
+                    .map_err(|error| Status::aborted(format!("writing the backup: {error}")))?,
+                Some(BackupMessage::Summary(it)) => {
+                    let tokens_required = it.tokens_required;
+                    summary = Some(BackupInfo { part: summary_of(it)?, tokens_required });
+                }
+                None => {}
+            }
+        }
+        Ok(summary.ok_or_else(status::cut_off)?)
+    }
+
+    /// Compares everything with everything.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn verify(&mut self, told: &mut dyn FnMut(f64)) -> Result<Verified, ClientError> {
+        let mut answers = self.admin.verify_store(VerifyStoreRequest {}).await?.into_inner();
+        let mut verified = Verified::default();
+        let mut summary = None;
+        while let Some(answer) = answers.next().await {
+            match answer?.message {
+                Some(VerifyMessage::Progress(done)) => told(done),
+                Some(VerifyMessage::Finding(finding)) => {
+                    let severity = match finding.severity() {
+                        FindingSeverity::Derived => Severity::Derived,
+                        _ => Severity::Damage,
+                    };
+                    verified.findings.push(Finding { severity, what: finding.what });
+                }
+                Some(VerifyMessage::Summary(it)) => summary = Some(it),
+                None => {}
+            }
+        }
+        let summary = summary.ok_or_else(status::cut_off)?;
+        let number = |number| u64::try_from(number).unwrap_or_default();
+        verified.memories = number(summary.memories);
+        verified.units = number(summary.units);
+        verified.commits = number(summary.commits);
+        verified.files = number(summary.files);
+        Ok(verified)
+    }
+
+    /// Gives disk back, and gives up commits that are older.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn compact(
+        &mut self,
+        keep_log_days: u32,
+        told: &mut dyn FnMut(f64),
+    ) -> Result<CompactInfo, ClientError> {
+        let keep_log_days = Some(i32::try_from(keep_log_days).unwrap_or(i32::MAX));
+        let request = CompactStoreRequest { keep_log_days };
+        let mut answers = self.admin.compact_store(request).await?.into_inner();
+        let mut info = None;
+        while let Some(answer) = answers.next().await {
+            match answer?.message {
+                Some(CompactMessage::Progress(done)) => told(done),
+                Some(CompactMessage::Summary(it)) => {
+                    let number = |number| u64::try_from(number).unwrap_or_default();
+                    let bytes = (number(it.bytes_before), number(it.bytes_after));
+                    let oldest_sequence = number(it.oldest_sequence);
+                    info = Some(CompactInfo { bytes, oldest_sequence });
+                }
+                None => {}
+            }
+        }
+        Ok(info.ok_or_else(status::cut_off)?)
+    }
+}

@@ -1,0 +1,237 @@
+//! The calls of `AlignmentService` from the client's side.
+
+use tokio_stream::StreamExt as _;
+use tonic::{Status, Streaming};
+
+use crate::alignment::Bead;
+use crate::engine::{DocumentPair, StoreBeads};
+use crate::unit::{Lang, MemoryName, Unit};
+
+use super::{Client, ClientError};
+use crate::grpc::convert::{span_info, stored_unit};
+use crate::grpc::proto;
+use crate::grpc::proto::align_documents_response::Message as AlignMessage;
+use crate::grpc::proto::check_units_response::Message as CheckMessage;
+use crate::grpc::proto::train_lexicon_response::Message as TrainMessage;
+use crate::grpc::proto::{AlignSummary, WorkProgress, WorkStage};
+
+/// Told what a long call is doing, and the part of it that is done, from 0 to 1.
+pub type Told<'a> = &'a mut dyn FnMut(&'static str, f64);
+
+/// What became of a document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlignReport {
+    /// Every sentence is in exactly one.
+    pub beads: Vec<Bead>,
+    /// What looks wrong with the documents.
+    pub warnings: Vec<String>,
+    /// Units stored, and of those the unconfirmed ones.
+    pub stored: (u64, u64),
+    /// Beads not stored: there already, unsure, wrong.
+    pub not_stored: [u64; 3],
+}
+
+/// Words that stand for each other, as spans of code points of source and target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkInfo {
+    /// Start and end in the source.
+    pub source: (usize, usize),
+    /// Start and end in the target.
+    pub target: (usize, usize),
+    /// From 0 to 1.
+    pub confidence: f64,
+}
+
+/// What a memory has taught.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LexiconInfo {
+    /// Units that were learnt from.
+    pub units: u64,
+    /// Terms of the source and of the target.
+    pub terms: (u64, u64),
+}
+
+/// A unit that is probably no good.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuspectInfo {
+    /// The unit.
+    pub unit: Unit,
+    /// From 0 to 1.
+    pub suspicion: f64,
+    /// Worst first.
+    pub reasons: Vec<String>,
+}
+
+impl Client {
+    /// Aligns the sentences of a document, and stores the beads if wanted.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn align_documents(
+        &mut self,
+        pair: &DocumentPair,
+        store: Option<StoreBeads>,
+        told: Told<'_>,
+    ) -> Result<AlignReport, ClientError> {
+        let side = |sentences: &[String]| {
+            let sentences = sentences.to_vec();
+            Some(proto::DocumentSide { sentences, ..proto::DocumentSide::default() })
+        };
+        let store = store.map(|store| proto::StoreIn {
+            memory: store.memory.resource(),
+            document: store.document,
+            min_confidence: Some(store.min_confidence.into()),
+            store_unconfirmed: store.unconfirmed,
+            request_id: uuid::Uuid::from_bytes(store.id.0).to_string(),
+        });
+        let request = proto::AlignDocumentsRequest {
+            source_lang: pair.source_lang.to_string(),
+            target_lang: pair.target_lang.to_string(),
+            source: side(&pair.source),
+            target: side(&pair.target),
+            memories: pair.memories.iter().map(MemoryName::resource).collect(),
+            store_in: store,
+        };
+        let answers = self.alignment.align_documents(request).await?.into_inner();
+        let mut report = AlignReport::default();
+        each(answers, |answer| {
+            match answer.message {
+                Some(AlignMessage::Progress(progress)) => tell(&progress, told),
+                Some(AlignMessage::Bead(bead)) => report.beads.push(bead_of(&bead)),
+                Some(AlignMessage::Summary(summary)) => summarise(&mut report, summary),
+                Some(AlignMessage::Sentences(_)) | None => {}
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(report)
+    }
+
+    /// Links the words of texts and their translations; results in their order.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn align_words(
+        &mut self,
+        langs: (&Lang, &Lang),
+        memories: &[MemoryName],
+        pairs: Vec<(String, String)>,
+    ) -> Result<Vec<Vec<LinkInfo>>, ClientError> {
+        let pair = |(source, target)| proto::WordPair { source, target, unit: String::new() };
+        let request = proto::AlignWordsRequest {
+            source_lang: langs.0.to_string(),
+            target_lang: langs.1.to_string(),
+            memories: memories.iter().map(MemoryName::resource).collect(),
+            pairs: pairs.into_iter().map(pair).collect(),
+        };
+        let response = self.alignment.align_words(request).await?.into_inner();
+        let link = |link: proto::WordLink| LinkInfo {
+            source: span_info(link.source),
+            target: span_info(link.target),
+            confidence: link.confidence,
+        };
+        Ok(response.pairs.into_iter().map(|it| it.links.into_iter().map(link).collect()).collect())
+    }
+
+    /// Learns the lexicon of a memory.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn train(
+        &mut self,
+        memory: &MemoryName,
+        told: Told<'_>,
+    ) -> Result<LexiconInfo, ClientError> {
+        let request = proto::TrainLexiconRequest { memory: memory.resource() };
+        let answers = self.alignment.train_lexicon(request).await?.into_inner();
+        let mut info = LexiconInfo::default();
+        each(answers, |answer| {
+            match answer.message {
+                Some(TrainMessage::Progress(progress)) => tell(&progress, told),
+                Some(TrainMessage::Lexicon(it)) => {
+                    let terms = (unsigned(it.source_terms), unsigned(it.target_terms));
+                    info = LexiconInfo { units: unsigned(it.units), terms };
+                }
+                None => {}
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(info)
+    }
+
+    /// The units of a memory that are probably no good, worst first, and how many were looked at.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn check_units(
+        &mut self,
+        memory: &MemoryName,
+        min_suspicion: Option<f64>,
+        max_units: i32,
+        told: Told<'_>,
+    ) -> Result<(Vec<SuspectInfo>, u64), ClientError> {
+        let memory = memory.resource();
+        let request = proto::CheckUnitsRequest { memory, min_suspicion, max_units };
+        let answers = self.alignment.check_units(request).await?.into_inner();
+        let (mut suspects, mut checked) = (Vec::new(), 0);
+        each(answers, |answer| {
+            match answer.message {
+                Some(CheckMessage::Progress(progress)) => tell(&progress, told),
+                Some(CheckMessage::Suspect(suspect)) => suspects.push(SuspectInfo {
+                    unit: stored_unit(suspect.unit.unwrap_or_default())?,
+                    suspicion: suspect.suspicion,
+                    reasons: suspect.reasons,
+                }),
+                Some(CheckMessage::Summary(summary)) => checked = unsigned(summary.units_checked),
+                None => {}
+            }
+            Ok(())
+        })
+        .await?;
+        Ok((suspects, checked))
+    }
+}
+
+/// Takes a stream in to its end, which must be a whole one.
+async fn each<T>(
+    mut answers: Streaming<T>,
+    mut take: impl FnMut(T) -> Result<(), Status>,
+) -> Result<(), ClientError> {
+    while let Some(answer) = answers.next().await {
+        take(answer?)?;
+    }
+    Ok(())
+}
+
+fn tell(progress: &WorkProgress, told: &mut dyn FnMut(&'static str, f64)) {
+    let doing = match progress.stage() {
+        WorkStage::Learning => "learning",
+        WorkStage::Aligning => "aligning",
+        WorkStage::Storing => "storing",
+        WorkStage::Checking => "checking",
+        WorkStage::Unspecified => "working",
+    };
+    told(doing, progress.done);
+}
+
+fn bead_of(bead: &proto::Bead) -> Bead {
+    let number = |number| usize::try_from(number).unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation)]
+    Bead {
+        source: number(bead.source_start)..number(bead.source_end),
+        target: number(bead.target_start)..number(bead.target_end),
+        confidence: bead.confidence as f32,
+    }
+}
+
+fn summarise(report: &mut AlignReport, summary: AlignSummary) {
+    report.warnings = summary.warnings;
+    report.stored = (unsigned(summary.units_stored), unsigned(summary.units_unconfirmed));
+    let not_stored = [summary.units_duplicate, summary.beads_left_out, summary.units_rejected];
+    report.not_stored = not_stored.map(unsigned);
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

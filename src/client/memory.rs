@@ -1,0 +1,146 @@
+//! The client's calls for memories: making, reading, changing and deleting them.
+
+use uuid::Uuid;
+
+use crate::engine::{MemoryPatch, NewMemory};
+use crate::unit::{Lang, MemoryName, Score, Timestamp};
+
+use super::{Client, ClientError};
+use crate::grpc::convert;
+use crate::grpc::proto;
+
+/// A memory as the server shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryInfo {
+    /// Its name.
+    pub name: MemoryName,
+    /// What people call it.
+    pub display_name: String,
+    /// What it is for.
+    pub description: String,
+    /// Language of its sources.
+    pub source_lang: Lang,
+    /// Language of its targets.
+    pub target_lang: Lang,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Units it holds.
+    pub unit_count: u64,
+    /// What its matches lose when their translation is unfinished; `None` for the default.
+    pub unfinished_penalty: Option<Score>,
+}
+
+impl Client {
+    /// Makes a memory.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn create_memory(&mut self, new: NewMemory) -> Result<MemoryInfo, ClientError> {
+        let memory = proto::Memory {
+            display_name: new.display_name,
+            description: new.description,
+            source_lang: new.source_lang.to_string(),
+            target_lang: new.target_lang.to_string(),
+            unfinished_penalty: new.unfinished_penalty.map(Score::points),
+            ..proto::Memory::default()
+        };
+        let request = proto::CreateMemoryRequest {
+            memory_id: new.name.to_string(),
+            memory: Some(memory),
+            request_id: Uuid::new_v4().to_string(),
+        };
+        let response = self.memories.create_memory(request).await?.into_inner();
+        memory_info(response.memory)
+    }
+
+    /// Reads a memory.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn memory(&mut self, name: &MemoryName) -> Result<MemoryInfo, ClientError> {
+        let request = proto::GetMemoryRequest { name: name.resource() };
+        memory_info(self.memories.get_memory(request).await?.into_inner().memory)
+    }
+
+    /// Reads all memories, by name.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn list_memories(&mut self) -> Result<Vec<MemoryInfo>, ClientError> {
+        let mut memories = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = proto::ListMemoriesRequest { page_size: 1_000, page_token };
+            let page = self.memories.list_memories(request).await?.into_inner();
+            for memory in page.memories {
+                memories.push(memory_info(Some(memory))?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(memories);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Changes fields of a memory.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn update_memory(
+        &mut self,
+        name: &MemoryName,
+        patch: MemoryPatch,
+    ) -> Result<MemoryInfo, ClientError> {
+        let MemoryPatch { display_name, description, unfinished_penalty } = patch;
+        let fields = [
+            ("display_name", display_name.is_some()),
+            ("description", description.is_some()),
+            ("unfinished_penalty", unfinished_penalty.is_some()),
+        ];
+        let paths = fields.into_iter().filter(|(_, named)| *named);
+        let paths = paths.map(|(path, _)| path.to_owned()).collect();
+        let memory = proto::Memory {
+            name: name.resource(),
+            display_name: display_name.unwrap_or_default(),
+            description: description.unwrap_or_default(),
+            unfinished_penalty: unfinished_penalty.flatten().map(Score::points),
+            ..proto::Memory::default()
+        };
+        let request = proto::UpdateMemoryRequest {
+            memory: Some(memory),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            request_id: Uuid::new_v4().to_string(),
+        };
+        memory_info(self.memories.update_memory(request).await?.into_inner().memory)
+    }
+
+    /// Deletes a memory.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn delete_memory(
+        &mut self,
+        name: &MemoryName,
+        force: bool,
+    ) -> Result<(), ClientError> {
+        let request_id = Uuid::new_v4().to_string();
+        let request = proto::DeleteMemoryRequest { name: name.resource(), force, request_id };
+        self.memories.delete_memory(request).await?;
+        Ok(())
+    }
+}
+
+fn memory_info(memory: Option<proto::Memory>) -> Result<MemoryInfo, ClientError> {
+    let memory = memory.unwrap_or_default();
+    let created = memory.create_time.unwrap_or_default();
+    Ok(MemoryInfo {
+        name: convert::memory_name("memory.name", &memory.name)?,
+        display_name: memory.display_name,
+        description: memory.description,
+        source_lang: convert::parse("memory.source_lang", &memory.source_lang)?,
+        target_lang: convert::parse("memory.target_lang", &memory.target_lang)?,
+        created: convert::timestamp("memory.create_time", created)?,
+        unit_count: u64::try_from(memory.unit_count).unwrap_or_default(),
+        unfinished_penalty: convert::unfinished_penalty(memory.unfinished_penalty)?,
+    })
+}

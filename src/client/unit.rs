@@ -1,0 +1,163 @@
+//! The client's calls for single units, and for following changes.
+
+use std::io::Read;
+
+use prost_types::FieldMask;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::engine::ImportCounts;
+use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
+
+use super::{Client, ClientError};
+use crate::grpc::convert;
+use crate::grpc::proto;
+
+/// A commit as a watcher sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// Its number; what to go on from.
+    pub sequence: u64,
+    /// Changes in it.
+    pub changes: usize,
+}
+
+/// Bytes of a file that are sent together.
+const PIECE_BYTES: u64 = 64 * 1024;
+/// Pieces that wait to be sent.
+const PIECES_WAITING: usize = 4;
+
+/// Ends with the file, or when nobody takes what it holds.
+fn send_pieces(file: impl Read, pieces: &mpsc::Sender<Vec<u8>>) -> std::io::Result<()> {
+    let mut file = file;
+    loop {
+        let mut piece = Vec::new();
+        file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)?;
+        if piece.is_empty() || pieces.blocking_send(piece).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+impl Client {
+    /// Makes units, all or none; with the same request id a second time, none, and the answer of the first time.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn create_units(
+        &mut self,
+        memory: &MemoryName,
+        contents: Vec<UnitContent>,
+        request_id: Uuid,
+    ) -> Result<Vec<Unit>, ClientError> {
+        let request = proto::BatchCreateUnitsRequest {
+            parent: memory.resource(),
+            units: contents.into_iter().map(convert::content_to_wire).collect(),
+            request_id: request_id.to_string(),
+        };
+        let units = self.units.batch_create_units(request).await?.into_inner().units;
+        Ok(units.into_iter().map(convert::stored_unit).collect::<Result<_, Status>>()?)
+    }
+
+    /// Gives a unit other texts, if it is still at that revision.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn update_texts(
+        &mut self,
+        memory: &MemoryName,
+        unit: (UnitId, u64),
+        content: UnitContent,
+        request_id: Uuid,
+    ) -> Result<Unit, ClientError> {
+        let paths = vec!["source".to_owned(), "target".to_owned()];
+        let request = proto::UpdateUnitRequest {
+            unit: Some(proto::Unit {
+                name: convert::unit_resource(memory, unit.0),
+                revision: convert::signed(unit.1),
+                ..convert::content_to_wire(content)
+            }),
+            update_mask: Some(FieldMask { paths }),
+            request_id: request_id.to_string(),
+        };
+        let unit = self.units.update_unit(request).await?.into_inner().unit;
+        Ok(convert::stored_unit(unit.unwrap_or_default())?)
+    }
+
+    /// Imports a file of any exchange format as it is, which the server reads; what is in the memory of it at the end. With a
+    /// size of 0 the end of the file is believed wherever it comes.
+    ///
+    /// # Errors
+    /// The server's; that of the file ends the stream, and the server keeps what came before it.
+    pub async fn import_file(
+        &mut self,
+        memory: &MemoryName,
+        import_id: Uuid,
+        (file, size_bytes): (impl Read + Send + 'static, u64),
+    ) -> Result<ImportCounts, ClientError> {
+        use proto::import_file_request::Message;
+        let header = proto::ImportFileHeader {
+            parent: memory.resource(),
+            import_id: import_id.to_string(),
+            size_bytes: convert::signed(size_bytes),
+            ..proto::ImportFileHeader::default()
+        };
+        let (pieces, to_send) = mpsc::channel(PIECES_WAITING);
+        let reading = tokio::task::spawn_blocking(move || send_pieces(file, &pieces));
+        let requests = tokio_stream::once(Message::Header(header))
+            .chain(ReceiverStream::new(to_send).map(Message::Chunk))
+            .map(|message| proto::ImportFileRequest { message: Some(message) });
+        let mut answers = self.units.import_file(requests).await?.into_inner();
+        let mut counts = ImportCounts::default();
+        while let Some(answer) = answers.next().await {
+            counts = convert::counts(answer?.counts.unwrap_or_default());
+        }
+        match reading.await {
+            Ok(Err(error)) => Err(Status::aborted(format!("reading the file: {error}")).into()),
+            _ => Ok(counts),
+        }
+    }
+
+    /// Deletes a unit.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn delete_unit(
+        &mut self,
+        memory: &MemoryName,
+        id: UnitId,
+        request_id: Uuid,
+    ) -> Result<(), ClientError> {
+        let request = proto::DeleteUnitRequest {
+            name: convert::unit_resource(memory, id),
+            revision: 0,
+            request_id: request_id.to_string(),
+        };
+        self.units.delete_unit(request).await?;
+        Ok(())
+    }
+
+    /// Commits that change a memory, after a sequence, and then as they happen.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn watch(
+        &mut self,
+        memory: &MemoryName,
+        after: u64,
+    ) -> Result<impl Stream<Item = Result<CommitInfo, ClientError>> + use<>, ClientError> {
+        let request = proto::WatchUnitsRequest {
+            parent: memory.resource(),
+            after_sequence: convert::signed(after),
+        };
+        let answers = self.units.watch_units(request).await?.into_inner();
+        Ok(answers.map(|answer| {
+            let answer = answer?;
+            let sequence = u64::try_from(answer.sequence).unwrap_or_default();
+            Ok(CommitInfo { sequence, changes: answer.changes.len() })
+        }))
+    }
+}

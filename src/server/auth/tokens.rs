@@ -1,0 +1,302 @@
+//! Who is calling? The tokens and certificates of a running server, looked at again when their file changes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use subtle::ConstantTimeEq as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::grpc::access::Grants;
+
+use super::token_file::{
+    PREFIX, Stamp, TokenError, TokenFile, TokenMark, TokenRecord, hash, hash_of_hex,
+};
+
+/// Why a caller is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Stranger {
+    NoToken,
+    Unknown,
+    Expired,
+    Revoked,
+}
+
+/// A token in use.
+#[derive(Debug)]
+pub(in crate::server) struct Caller {
+    pub(in crate::server) record: TokenRecord,
+    pub(in crate::server) grants: Arc<Grants>,
+    /// What its calls are counted under.
+    pub(in crate::server) client: Arc<str>,
+    hash: [u8; 32],
+    /// Cancelled when the token is revoked or changed.
+    pub(in crate::server) gone: CancellationToken,
+}
+
+/// The tokens of a running server.
+#[derive(Debug)]
+pub struct Tokens {
+    file: TokenFile,
+    mark: Option<TokenMark>,
+    callers: RwLock<HashMap<String, Arc<Caller>>>,
+    /// Whether calls need a token: since there was a file. It stays so when the file goes away.
+    required: AtomicBool,
+    stamp: Mutex<Option<Stamp>>,
+}
+
+impl Tokens {
+    /// Reads the file, if there is one. Blocks.
+    ///
+    /// # Errors
+    /// As [`TokenFile::read`].
+    pub fn open(file: TokenFile) -> Result<Self, TokenError> {
+        let tokens = Self {
+            file,
+            mark: None,
+            callers: RwLock::default(),
+            required: AtomicBool::new(false),
+            stamp: Mutex::default(),
+        };
+        tokens.reload()?;
+        Ok(tokens)
+    }
+
+    /// As [`open`](Self::open), for a data directory in which tokens may have been in use before. Blocks.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open); [`TokenError::Gone`]; `without_tokens` is told and there are some.
+    pub fn open_marked(
+        file: TokenFile,
+        mark: TokenMark,
+        without_tokens: bool,
+    ) -> Result<Self, TokenError> {
+        let tokens = Self { mark: Some(mark), ..Self::open(file)? };
+        let (file, Some(mark)) = (&tokens.file, &tokens.mark) else { return Ok(tokens) };
+        if without_tokens {
+            if tokens.required() {
+                let what = format!(
+                    "--without-tokens is for a server whose tokens are gone, but they are in {}; move that file away first",
+                    file.path().display()
+                );
+                return Err(TokenError::Refused(what));
+            }
+            mark.remove(file)?;
+        } else if !tokens.required() && mark.is_set(file) {
+            return Err(TokenError::Gone { path: file.path().to_owned() });
+        }
+        Ok(tokens)
+    }
+
+    /// Keeps in the data directory that calls need tokens, if they do. Blocks.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn note(&self) -> Result<(), TokenError> {
+        match &self.mark {
+            Some(mark) if self.required() => mark.set(&self.file),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether calls need a token.
+    pub fn required(&self) -> bool {
+        self.required.load(Ordering::Acquire)
+    }
+
+    /// Reads the file again if it changed; on an error everything stays as it is. Blocks.
+    ///
+    /// # Errors
+    /// As [`TokenFile::read`]; the file was there and is gone.
+    pub(in crate::server) fn reload_if_changed(&self) -> Result<bool, TokenError> {
+        let stamp = self.file.stamp();
+        if stamp == *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(false);
+        }
+        self.reload()?;
+        self.note()?;
+        Ok(true)
+    }
+
+    fn reload(&self) -> Result<(), TokenError> {
+        let stamp = self.file.stamp();
+        // What was looked at is not looked at again before it changes, whether it was good or not.
+        *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
+        let Some(records) = self.file.read()? else {
+            if self.required() {
+                let what = "the file of tokens is gone; the tokens that were in it go on, and are asked for";
+                return Err(TokenError::Refused(what.to_owned()));
+            }
+            return Ok(());
+        };
+        let mut callers = self.callers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = HashMap::with_capacity(records.len());
+        for record in records {
+            let Some(hash) = hash_of_hex(&record.sha256) else { continue };
+            let caller = match callers.remove(&record.id) {
+                Some(caller) if caller.record == record => caller,
+                other => {
+                    if let Some(changed) = other {
+                        changed.gone.cancel();
+                    }
+                    Arc::new(Caller {
+                        grants: Arc::new(record.grants.clone()),
+                        client: format!("token {}", record.id).into(),
+                        hash,
+                        gone: CancellationToken::new(),
+                        record,
+                    })
+                }
+            };
+            next.insert(caller.record.id.clone(), caller);
+        }
+        for left in callers.values() {
+            left.gone.cancel();
+        }
+        *callers = next;
+        self.required.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whose token an `authorization` header carries; without one, whose certificate the connection was made with.
+    pub(in crate::server) fn caller(
+        &self,
+        header: Option<&[u8]>,
+        certificate: Option<&[u8; 32]>,
+    ) -> Result<Arc<Caller>, Stranger> {
+        let Some(header) = header else {
+            let found = certificate.and_then(|it| self.of_certificate(it));
+            return found.ok_or(Stranger::NoToken).and_then(still_good);
+        };
+        let text = std::str::from_utf8(header).map_err(|_| Stranger::Unknown)?;
+        let (scheme, token) = text.split_once(' ').ok_or(Stranger::Unknown)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Stranger::Unknown);
+        }
+        let token = token.trim();
+        let id = token.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).map(|(id, _)| id);
+        let found = {
+            let callers = self.callers.read().unwrap_or_else(PoisonError::into_inner);
+            id.and_then(|id| callers.get(id).cloned())
+        };
+        let caller = found.ok_or(Stranger::Unknown)?;
+        if !bool::from(hash(token).ct_eq(&caller.hash)) {
+            return Err(Stranger::Unknown);
+        }
+        still_good(caller)
+    }
+
+    /// The newest record of a certificate: there may be revoked ones before it.
+    fn of_certificate(&self, certificate: &[u8; 32]) -> Option<Arc<Caller>> {
+        let callers = self.callers.read().unwrap_or_else(PoisonError::into_inner);
+        let of_it = callers.values().filter(|it| it.record.certificate && it.hash == *certificate);
+        of_it.max_by_key(|it| (it.record.revoked.is_none(), it.record.created)).cloned()
+    }
+}
+
+fn still_good(caller: Arc<Caller>) -> Result<Arc<Caller>, Stranger> {
+    match caller.record.state(Timestamp::now()) {
+        "active" => Ok(caller),
+        "expired" => Err(Stranger::Expired),
+        _ => Err(Stranger::Revoked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::super::token_file::fingerprint;
+    use super::*;
+
+    fn file() -> (tempfile::TempDir, TokenFile) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(directory.path().join("access/tokens.json"));
+        (directory, file)
+    }
+
+    fn grants(text: &str) -> Grants {
+        Grants(vec![text.parse().unwrap()])
+    }
+
+    fn header(token: &str) -> Vec<u8> {
+        format!("Bearer {token}").into_bytes()
+    }
+
+    #[test]
+    fn a_token_is_known_until_it_is_revoked_and_never_stored() {
+        let (_directory, file) = file();
+        let tokens = Tokens::open(file.clone()).unwrap();
+        assert!(!tokens.required());
+        let (token, record) = file.create("cat tool", grants("reader:news"), None).unwrap();
+        assert!(!fs::read_to_string(file.path()).unwrap().contains(&token));
+        assert_eq!(fs::metadata(file.path()).unwrap().mode() & 0o777, 0o600);
+        assert!(tokens.reload_if_changed().unwrap() && tokens.required());
+        let caller = tokens.caller(Some(&header(&token)), None).unwrap();
+        assert_eq!(caller.record.name, "cat tool");
+        assert_eq!(tokens.caller(None, None).unwrap_err(), Stranger::NoToken);
+        // One digit of the secret changed: nobody, not somebody with a wrong password.
+        let last = if token.ends_with('0') { "1" } else { "0" };
+        let wrong = format!("{}{last}", &token[..token.len() - 1]);
+        assert_eq!(tokens.caller(Some(&header(&wrong)), None).unwrap_err(), Stranger::Unknown);
+        file.revoke(&record.id).unwrap();
+        tokens.reload_if_changed().unwrap();
+        assert_eq!(tokens.caller(Some(&header(&token)), None).unwrap_err(), Stranger::Revoked);
+        assert!(caller.gone.is_cancelled(), "calls under way end");
+    }
+
+    #[test]
+    fn a_file_that_goes_bad_or_away_opens_nothing() {
+        let (_directory, file) = file();
+        let (token, _) = file.create("a", grants("admin:*"), None).unwrap();
+        let tokens = Tokens::open(file.clone()).unwrap();
+        fs::write(file.path(), "{").unwrap();
+        assert!(matches!(tokens.reload_if_changed(), Err(TokenError::Damaged { .. })));
+        assert!(tokens.caller(Some(&header(&token)), None).is_ok());
+        fs::remove_file(file.path()).unwrap();
+        assert!(tokens.reload_if_changed().is_err());
+        assert!(tokens.required());
+        assert!(tokens.caller(Some(&header(&token)), None).is_ok());
+    }
+
+    #[test]
+    fn names_are_unique_among_active_tokens_and_grants_are_needed() {
+        let (_directory, file) = file();
+        file.create("a", grants("reader:*"), None).unwrap();
+        assert!(file.create("a", grants("reader:*"), None).is_err());
+        assert!(file.create("b", Grants::default(), None).is_err());
+        file.revoke("a").unwrap();
+        assert!(file.revoke("a").is_err(), "by name only while it is active");
+        file.create("a", grants("reader:*"), None).unwrap();
+        let ended = Some(Timestamp::UNIX_EPOCH);
+        let (token, _) = file.create("old", grants("reader:*"), ended).unwrap();
+        let tokens = Tokens::open(file).unwrap();
+        assert_eq!(tokens.caller(Some(&header(&token)), None).unwrap_err(), Stranger::Expired);
+    }
+
+    #[test]
+    fn a_certificate_stands_for_itself_until_it_is_revoked() {
+        let (_directory, file) = file();
+        let (token, _) = file.create("a", grants("admin:*"), None).unwrap();
+        let record = file.admit_certificate("box", grants("reader:news"), None, b"der").unwrap();
+        let again = file.admit_certificate("box 2", grants("admin:*"), None, b"der");
+        assert!(again.is_err(), "one certificate, one identity");
+        let tokens = Tokens::open(file.clone()).unwrap();
+        let (known, other) = (fingerprint(b"der"), fingerprint(b"other"));
+        assert_eq!(tokens.caller(None, Some(&known)).unwrap().record.name, "box");
+        assert_eq!(tokens.caller(None, Some(&other)).unwrap_err(), Stranger::NoToken);
+        // A token goes before the certificate, also one that is no good.
+        let caller = tokens.caller(Some(&header(&token)), Some(&known)).unwrap();
+        assert_eq!(caller.record.name, "a");
+        let wrong = tokens.caller(Some(&header("dhk_0_0")), Some(&known));
+        assert_eq!(wrong.unwrap_err(), Stranger::Unknown);
+        file.revoke(&record.id).unwrap();
+        tokens.reload_if_changed().unwrap();
+        assert_eq!(tokens.caller(None, Some(&known)).unwrap_err(), Stranger::Revoked);
+        file.admit_certificate("box", grants("reader:*"), None, b"der").unwrap();
+        tokens.reload_if_changed().unwrap();
+        assert!(tokens.caller(None, Some(&known)).is_ok());
+    }
+}
