@@ -10,8 +10,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dhakira::matching::{
-    Filter, Form, Hit, Identity, IndexChange, MatchKind, MemoryIndex, Options, PlainReader,
-    PlainWriter, Query, Reason, compare, merge,
+    ArrayReader, ArrayWriter, Filter, Form, Hit, Identity, IndexChange, MatchKind, MemoryIndex,
+    Options, Query, Reason, compare, merge,
 };
 use dhakira::unit::{Score, Timestamp, UnitId};
 use proptest::prelude::*;
@@ -261,10 +261,10 @@ fn loaded(model: &Model) -> MemoryIndex {
 }
 
 fn written_and_read(index: &MemoryIndex) -> MemoryIndex {
-    let mut out = PlainWriter::new(Vec::new());
+    let mut out = ArrayWriter::new(Vec::new());
     index.freeze().write(&mut out).unwrap();
     let bytes = out.finish().unwrap();
-    MemoryIndex::read(PlainReader::new(bytes.as_slice(), bytes.len() as u64)).unwrap()
+    MemoryIndex::read(ArrayReader::new(bytes.as_slice(), bytes.len() as u64)).unwrap()
 }
 
 proptest! {

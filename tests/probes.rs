@@ -10,7 +10,7 @@ use dhakira::grpc::access::RULES;
 use dhakira::grpc::decoded::measure;
 use dhakira::grpc::read_any_page_token;
 use dhakira::limits::{DECODED_FACTOR_MAX, DECODED_FREE_BYTES};
-use dhakira::matching::{MemoryIndex, PlainReader};
+use dhakira::matching::{ArrayReader, MemoryIndex};
 use dhakira::store::read_any_record;
 use dhakira::text::{Analyzer, SentenceOptions, SentenceRules};
 use dhakira::unit::Lang;
@@ -56,9 +56,9 @@ pub(crate) fn message(bytes: &[u8]) {
 
 /// A checkpoint of an index, with and without a checksum that agrees.
 pub(crate) fn checkpoint(bytes: &[u8]) {
-    let _ = MemoryIndex::read(PlainReader::new(bytes, bytes.len() as u64));
+    let _ = MemoryIndex::read(ArrayReader::new(bytes, bytes.len() as u64));
     let sealed = [bytes, &xxh3_64(bytes).to_le_bytes()].concat();
-    let _ = MemoryIndex::read(PlainReader::new(&sealed[..], sealed.len() as u64));
+    let _ = MemoryIndex::read(ArrayReader::new(&sealed[..], sealed.len() as u64));
 }
 
 /// A part of a backup.

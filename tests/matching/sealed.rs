@@ -1,6 +1,6 @@
 //! Do sealed, merged and written sets of the index answer as what was put in, and is damage of a written one seen?
 
-use dhakira::matching::{IndexChange, MemoryIndex, Options, PlainReader, PlainWriter};
+use dhakira::matching::{ArrayReader, ArrayWriter, IndexChange, MemoryIndex, Options};
 use dhakira::unit::{Score, UnitId};
 
 use super::naive::Side;
@@ -14,10 +14,10 @@ fn no_damage_of_a_written_index_goes_unseen() {
     for _ in 0..4 {
         change(&mut world, &index, &mut model, 60, 8);
     }
-    let mut out = PlainWriter::new(Vec::new());
+    let mut out = ArrayWriter::new(Vec::new());
     loaded(&model).freeze().write(&mut out).unwrap();
     let bytes = out.finish().unwrap();
-    let read = |bytes: &[u8]| MemoryIndex::read(PlainReader::new(bytes, bytes.len() as u64));
+    let read = |bytes: &[u8]| MemoryIndex::read(ArrayReader::new(bytes, bytes.len() as u64));
     assert_eq!(read(&bytes).unwrap().len(), model.len());
     for _ in 0..400 {
         let mut damaged = bytes.clone();

@@ -5,21 +5,21 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-use crate::matching::{PlainReader, PlainWriter};
+use crate::matching::{ArrayReader, ArrayWriter};
 use crate::store::{Sequence, Store, private};
 
 /// Writes a file past its magic; the one before it stays until the new one is on disk.
 pub(crate) fn write(
     path: &Path,
     magic: &[u8],
-    content: impl FnOnce(&mut PlainWriter<BufWriter<File>>) -> io::Result<()>,
+    content: impl FnOnce(&mut ArrayWriter<BufWriter<File>>) -> io::Result<()>,
 ) -> io::Result<()> {
     let directory = path.parent().ok_or_else(|| unfit("no directory to write it to"))?;
     private::create_directory(directory)?;
     // Files of one memory are written at the same time.
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     let temporary = path.with_extension(format!("{ending}-new"));
-    let mut out = PlainWriter::new(BufWriter::new(private::create_file(&temporary)?));
+    let mut out = ArrayWriter::new(BufWriter::new(private::create_file(&temporary)?));
     out.bytes(magic)?;
     content(&mut out)?;
     let mut file = out.finish()?;
@@ -30,14 +30,14 @@ pub(crate) fn write(
 }
 
 /// Opens a file that was made from the store, past its magic; `None` when there is none.
-pub(crate) fn open(path: &Path, magic: &[u8]) -> io::Result<Option<PlainReader<File>>> {
+pub(crate) fn open(path: &Path, magic: &[u8]) -> io::Result<Option<ArrayReader<File>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let length = file.metadata()?.len();
-    let mut input = PlainReader::new(file, length);
+    let mut input = ArrayReader::new(file, length);
     let found = input.bytes()?;
     if found == magic {
         return Ok(Some(input));

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::matching::{Frozen, MemoryIndex, PlainReader, SCORE_VERSION};
+use crate::matching::{ArrayReader, Frozen, MemoryIndex, SCORE_VERSION};
 use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
 use crate::text::TEXT_VERSION;
 
@@ -295,7 +295,7 @@ impl Keeper {
 }
 
 /// What a file was made of, and the file past that.
-fn read_header(path: &Path) -> io::Result<Option<(Header, PlainReader<File>)>> {
+fn read_header(path: &Path) -> io::Result<Option<(Header, ArrayReader<File>)>> {
     let Some(mut input) = artifact::open(path, MAGIC)? else { return Ok(None) };
     let header = input.bytes()?;
     let header = postcard::from_bytes(&header).map_err(|_| unfit("its header cannot be read"))?;

@@ -9,7 +9,7 @@ use super::shared::Shared;
 const MORE_MAY_COME: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Has sealed sets of one size merged, on a thread of their own.
-pub(super) fn merge(shared: &Arc<Shared>, at_start: AtStart) {
+pub(crate) fn merge(shared: &Arc<Shared>, at_start: AtStart) {
     let job = Background {
         flag: |it| &it.merging,
         is_due: |it| it.snapshot().to_merge().is_some(),
@@ -19,7 +19,7 @@ pub(super) fn merge(shared: &Arc<Shared>, at_start: AtStart) {
 }
 
 /// Has the rows that wait sealed, and the sets merged that this makes too many.
-pub(super) fn seal(shared: &Arc<Shared>, at_start: AtStart) {
+pub(crate) fn seal(shared: &Arc<Shared>, at_start: AtStart) {
     let job = Background {
         flag: |it| &it.sealing,
         is_due: |it| it.snapshot().waiting_rows() > 0,
@@ -41,7 +41,7 @@ pub(super) fn seal(shared: &Arc<Shared>, at_start: AtStart) {
 }
 
 /// What a thread does first.
-pub(super) type AtStart = Option<fn()>;
+pub(crate) type AtStart = Option<fn()>;
 
 /// Work that one thread at a time does beside everything else.
 #[derive(Clone, Copy)]

@@ -5,26 +5,27 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::matching::hashes::AllHashes;
-use crate::matching::sets::{Patience, Set, Snapshot};
-use crate::matching::vocabulary::Vocabulary;
+use crate::matching::encode::Vocabulary;
+
+use super::all_hashes::AllHashes;
+use super::sets::{Patience, Set, Snapshot};
 
 /// What is there of an index, for whoever asks, changes or merges.
-pub(super) struct Shared {
-    pub(super) vocabulary: Vocabulary,
+pub(crate) struct Shared {
+    pub(crate) vocabulary: Vocabulary,
     current: RwLock<Arc<Snapshot>>,
     /// Of all rows that are shown, and of some that are gone.
     hashes: Mutex<AllHashes>,
     /// Held by whoever makes the next snapshot.
     writer: Mutex<()>,
     /// Whether a thread is merging.
-    pub(super) merging: AtomicBool,
+    pub(crate) merging: AtomicBool,
     /// Whether a thread is there that seals what waits.
-    pub(super) sealing: AtomicBool,
+    pub(crate) sealing: AtomicBool,
     /// Held by whoever seals.
     sealer: Mutex<()>,
     /// Whether rows may wait long, as whoever changed the index last has said.
-    pub(super) patient: AtomicBool,
+    pub(crate) patient: AtomicBool,
 }
 
 impl Default for Shared {
@@ -44,28 +45,28 @@ impl Default for Shared {
 
 impl Shared {
     /// With nothing in it but a vocabulary.
-    pub(super) fn over(vocabulary: Vocabulary) -> Self {
+    pub(crate) fn over(vocabulary: Vocabulary) -> Self {
         Self { vocabulary, ..Self::default() }
     }
 
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn hashes(&self) -> MutexGuard<'_, AllHashes> {
+    pub(crate) fn hashes(&self) -> MutexGuard<'_, AllHashes> {
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many rows may wait.
-    pub(super) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         Patience::of(self.patient.load(Ordering::Relaxed))
     }
 
-    pub(super) fn write(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn write(&self) -> MutexGuard<'_, ()> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn publish(&self, snapshot: Snapshot) {
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
         let new = Arc::new(snapshot);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *current, new);
@@ -76,7 +77,7 @@ impl Shared {
 
     /// Merges sealed sets of one size, if there are enough. Writers go on meanwhile; what they take out of the old sets is
     /// taken out of the new one before it is shown.
-    pub(super) fn merge(&self) -> bool {
+    pub(crate) fn merge(&self) -> bool {
         let snapshot = self.snapshot();
         let Some(old) = snapshot.to_merge() else { return false };
         self.replace(&old);
@@ -84,7 +85,7 @@ impl Shared {
     }
 
     /// Seals what waits for it.
-    pub(super) fn seal(&self) {
+    pub(crate) fn seal(&self) {
         let _sealing = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = self.snapshot().waiting();
         if !waiting.is_empty() {

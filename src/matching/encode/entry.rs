@@ -1,0 +1,235 @@
+//! What is stored of a unit for matching: as the caller gives it, and as numbers of a vocabulary.
+//!
+//! Knows nothing of how rows are stored, or of queries.
+
+use crate::matching::array_codec::Element;
+use crate::unit::{Context, Timestamp, UnitId};
+
+use super::form::{Form, Token};
+use super::identity::{ContentHash, Identity, Neighbours};
+use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
+
+/// Which text of the units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The text that was translated.
+    Source,
+    /// Its translation.
+    Target,
+}
+
+/// A unit as the index holds it.
+#[derive(Debug, Clone)]
+pub struct IndexEntry {
+    /// Which.
+    pub unit: UnitId,
+    /// Its source.
+    pub form: Form,
+    /// The words of its target, see [`Form::words_of`].
+    pub target: Form,
+    /// Everything else that a search looks at.
+    pub facts: Facts,
+}
+
+/// What a search knows of a unit beside its source text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Hash of canonical source text and tags, for [`MemoryIndex::same_source`](crate::matching::MemoryIndex::same_source).
+    pub source_hash: u64,
+    /// Hash of both sides and of the key of the context.
+    pub content_hash: ContentHash,
+    /// The neighbours it was translated between.
+    pub context: Context,
+    /// When it was last changed, by the clock of whoever changed it.
+    pub changed: Timestamp,
+    /// Its revision, the last 32 bits: tells whoever reads the unit whether it is still what was found.
+    pub revision: u32,
+    /// Its document; empty when unknown.
+    pub document: String,
+    /// Its author; empty when unknown.
+    pub author: String,
+    /// Whether its translation is not finished.
+    pub unfinished: bool,
+}
+
+impl Facts {
+    /// What tells the unit from others.
+    pub fn identity(&self) -> Identity {
+        let Self { source_hash, content_hash, context, .. } = *self;
+        Identity { source_hash, content_hash, neighbours: context.into() }
+    }
+}
+
+/// What is known of a stored segment beside its words and gaps; texts as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowFacts {
+    pub(crate) unit: UnitId,
+    pub(crate) source_hash: u64,
+    pub(crate) content_hash: ContentHash,
+    pub(crate) tags: u64,
+    pub(crate) changed: Timestamp,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) document: u32,
+    pub(crate) author: u32,
+    pub(crate) revision: u32,
+    pub(crate) unfinished: bool,
+}
+
+impl RowFacts {
+    pub(crate) fn identity(&self) -> Identity {
+        let Self { source_hash, content_hash, neighbours, .. } = *self;
+        Identity { source_hash, content_hash, neighbours }
+    }
+}
+
+/// A gap that is not the usual one: which, and its number.
+pub(crate) type UnusualGap = (u32, u32);
+
+/// The number of the gap that is expected before token `place` of `length`.
+pub(crate) fn usual_gap(place: usize, length: usize) -> u32 {
+    if place == 0 || place == length { GAP_EMPTY } else { GAP_SPACE }
+}
+
+/// One row, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) facts: &'a RowFacts,
+    pub(crate) words: &'a [u32],
+    pub(crate) gaps: &'a [UnusualGap],
+    /// Words of the translation.
+    pub(crate) target: &'a [u32],
+}
+
+/// An entry in the numbers of a vocabulary, on its way into rows.
+#[derive(Debug, Clone)]
+pub struct NumberedEntry {
+    facts: RowFacts,
+    words: Vec<u32>,
+    gaps: Vec<UnusualGap>,
+    target: Vec<u32>,
+}
+
+impl NumberedEntry {
+    /// `number` gives a word its number in the vocabulary.
+    pub(crate) fn new(
+        entry: &IndexEntry,
+        vocabulary: &Vocabulary,
+        number: impl FnMut(Token<'_>) -> u32,
+    ) -> Self {
+        let texts = (&entry.form, &entry.target);
+        Self::of_texts(entry.unit, texts, &entry.facts, vocabulary, number)
+    }
+
+    /// The same of the parts of an entry.
+    pub(crate) fn of_texts(
+        unit: UnitId,
+        (source, target): (&Form, &Form),
+        facts: &Facts,
+        vocabulary: &Vocabulary,
+        mut number: impl FnMut(Token<'_>) -> u32,
+    ) -> Self {
+        let words: Vec<u32> = source.tokens().map(&mut number).collect();
+        let names = [&facts.document, &facts.author].map(|name| vocabulary.intern_text(name));
+        Self {
+            facts: facts_of(unit, source.tags(), facts, names),
+            gaps: unusual_gaps(source.gaps().map(|gap| vocabulary.intern_gap(gap)), words.len()),
+            target: target.tokens().map(number).collect(),
+            words,
+        }
+    }
+
+    /// Of numbers of words and names that were given before.
+    pub(crate) fn of_numbers(
+        (unit, tags): (UnitId, u64),
+        (words, target): (Vec<u32>, Vec<u32>),
+        gaps: Vec<UnusualGap>,
+        (facts, names): (&Facts, [u32; 2]),
+    ) -> Self {
+        Self { facts: facts_of(unit, tags, facts, names), words, gaps, target }
+    }
+
+    /// The same entry as that of a unit whose number, revision and date are known only now.
+    #[must_use]
+    pub fn at(mut self, unit: UnitId, revision: u32, changed: Timestamp) -> Self {
+        self.facts.unit = unit;
+        self.facts.revision = revision;
+        self.facts.changed = changed;
+        self
+    }
+
+    /// The same entry, found in another context.
+    pub fn set_context(&mut self, context: Context, key: Option<u64>) {
+        self.facts.neighbours = context.into();
+        self.facts.content_hash = self.facts.content_hash.with_key(key);
+    }
+
+    /// What tells its unit from others.
+    pub fn identity(&self) -> Identity {
+        self.facts.identity()
+    }
+
+    pub(crate) fn unit(&self) -> UnitId {
+        self.facts.unit
+    }
+
+    pub(crate) fn row(&self) -> Row<'_> {
+        let Self { facts, words, gaps, target } = self;
+        Row { facts, words, gaps, target }
+    }
+}
+
+/// The gaps that are not the usual ones, with their places; in numbers.
+pub(crate) fn unusual_gaps(gaps: impl Iterator<Item = u32>, words: usize) -> Vec<UnusualGap> {
+    let unusual = gaps.zip(0..).filter(|&(gap, place)| gap != usual_gap(place as usize, words));
+    unusual.map(|(gap, place)| (place, gap)).collect()
+}
+
+fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]) -> RowFacts {
+    let Facts { source_hash, content_hash, context, changed, revision, unfinished, .. } = *facts;
+    RowFacts {
+        unit,
+        source_hash,
+        content_hash,
+        tags,
+        changed,
+        neighbours: context.into(),
+        document,
+        author,
+        revision,
+        unfinished,
+    }
+}
+
+type FactNumbers = (((u64, u64), (u64, u64)), ((i64, (u32, u32)), ((u32, u32), (u32, u8))));
+
+impl Element for RowFacts {
+    const BYTES: usize = FactNumbers::BYTES;
+
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        let content_hash = self.content_hash.number();
+        let hashes = ((self.unit.0, self.source_hash), (content_hash, self.tags));
+        let place = (self.changed.micros, self.neighbours.numbers());
+        let names = ((self.document, self.author), (self.revision, u8::from(self.unfinished)));
+        (hashes, (place, names)).put(out);
+    }
+
+    #[inline]
+    fn take(bytes: &[u8]) -> Self {
+        let (hashes, (place, names)) = FactNumbers::take(bytes);
+        let ((unit, source_hash), (content_hash, tags)) = hashes;
+        let ((document, author), (revision, unfinished)) = names;
+        Self {
+            unit: UnitId(unit),
+            source_hash,
+            content_hash: ContentHash::of_number(content_hash),
+            tags,
+            changed: Timestamp { micros: place.0 },
+            neighbours: Neighbours::of_numbers(place.1),
+            document,
+            author,
+            revision,
+            unfinished: unfinished != 0,
+        }
+    }
+}

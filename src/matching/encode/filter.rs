@@ -1,0 +1,57 @@
+//! Which units may be found: a filter of names, and the same in numbers of a vocabulary.
+
+use std::collections::BTreeSet;
+
+use crate::unit::{Timestamp, UnitId};
+
+use super::entry::RowFacts;
+use super::vocabulary::Vocabulary;
+
+/// Which units may be found at all; what is `None` lets every unit through.
+#[derive(Clone, Copy, Default)]
+pub struct Filter<'a> {
+    /// Only units of one of these documents.
+    pub documents: Option<&'a BTreeSet<String>>,
+    /// Only units by one of these authors.
+    pub authors: Option<&'a BTreeSet<String>>,
+    /// Only units changed at this moment or later.
+    pub changed_from: Option<Timestamp>,
+    /// Only units changed before this moment.
+    pub changed_before: Option<Timestamp>,
+    /// Only units that the caller accepts. Asked last, of units that would be answered otherwise.
+    pub accept: Option<&'a (dyn Fn(UnitId) -> bool + Sync)>,
+}
+
+/// A filter in the numbers of one memory.
+pub(crate) struct Gate<'a> {
+    filter: Filter<'a>,
+    documents: Option<BTreeSet<u32>>,
+    authors: Option<BTreeSet<u32>>,
+}
+
+impl<'a> Gate<'a> {
+    pub(crate) fn new(filter: Filter<'a>, vocabulary: &Vocabulary) -> Self {
+        let numbers = |names: &BTreeSet<String>| {
+            names.iter().filter_map(|name| vocabulary.find_text(name)).collect()
+        };
+        Self {
+            filter,
+            documents: filter.documents.map(numbers),
+            authors: filter.authors.map(numbers),
+        }
+    }
+
+    pub(crate) fn lets_through(&self, facts: &RowFacts) -> bool {
+        let among = |names: &Option<BTreeSet<u32>>, name| {
+            names.as_ref().is_none_or(|names| names.contains(&name))
+        };
+        self.filter.changed_from.is_none_or(|from| facts.changed >= from)
+            && self.filter.changed_before.is_none_or(|before| facts.changed < before)
+            && among(&self.documents, facts.document)
+            && among(&self.authors, facts.author)
+    }
+
+    pub(crate) fn accepts(&self, facts: &RowFacts) -> bool {
+        self.filter.accept.is_none_or(|accept| accept(facts.unit))
+    }
+}

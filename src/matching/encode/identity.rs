@@ -1,0 +1,187 @@
+//! Is there a row with this source hash, and may its unit be the same one? Mostly not: what an import asks for each unit.
+
+use crate::unit::Context;
+
+/// Hashes of a unit's sides, and of the key of its context.
+///
+/// 40 bits for the sides: they only have to tell apart the translations of one source. 24 bits for the key, 0 without one:
+/// a false equal costs one look at the unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash(u64);
+
+impl ContentHash {
+    const KEY_BITS: u32 = 24;
+
+    /// From a hash of both sides, and one of the key of the context if there is one.
+    pub fn new(sides: u64, key: Option<u64>) -> Self {
+        let key = key.map_or(0, |hash| (hash >> (u64::BITS - Self::KEY_BITS)).max(1));
+        Self((sides >> Self::KEY_BITS << Self::KEY_BITS) | key)
+    }
+
+    /// The same sides, under another key.
+    #[must_use]
+    pub fn with_key(self, key: Option<u64>) -> Self {
+        Self::new(self.0, key)
+    }
+
+    pub(crate) fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    fn sides(self) -> u64 {
+        self.0 >> Self::KEY_BITS
+    }
+
+    fn key(self) -> u32 {
+        // 24 bits of it are left.
+        #[expect(clippy::cast_possible_truncation)]
+        let key = (self.0 as u32) & ((1 << Self::KEY_BITS) - 1);
+        key
+    }
+}
+
+/// What is known of a stored unit before it is read: enough to tell it from almost all others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    /// Hash of the canonical source and its tags.
+    pub source_hash: u64,
+    pub(crate) content_hash: ContentHash,
+    pub(crate) neighbours: Neighbours,
+}
+
+impl Identity {
+    /// One number for source and target: units with the same one differ in context at most.
+    pub fn pair(self) -> u64 {
+        self.source_hash.rotate_left(ContentHash::KEY_BITS) ^ self.content_hash.sides()
+    }
+
+    /// The same unit with another content.
+    #[must_use]
+    pub fn with_content(self, content_hash: ContentHash) -> Self {
+        Self { content_hash, ..self }
+    }
+
+    /// Whether this may be a repetition of a stored unit: the same sides, and nothing known of the context that is not known
+    /// of the stored one. It is true of every repetition, and seldom of anything else.
+    pub fn may_repeat(self, stored: Self) -> bool {
+        let covered = |new: u32, stored: u32| new == 0 || new == stored;
+        self.pair() == stored.pair()
+            && self.context().into_iter().zip(stored.context()).all(|(a, b)| covered(a, b))
+    }
+
+    /// Whether both may be translations of one place: the same source, and nothing known of both contexts that differs.
+    pub fn may_share_place(self, other: Self) -> bool {
+        let agree = |a: u32, b: u32| a == 0 || b == 0 || a == b;
+        self.source_hash == other.source_hash
+            && self.context().into_iter().zip(other.context()).all(|(a, b)| agree(a, b))
+    }
+
+    /// Everything known of the context, 0 where nothing is.
+    pub(crate) fn context(self) -> [u32; 3] {
+        let Neighbours { previous, next } = self.neighbours;
+        [previous, next, self.content_hash.key()]
+    }
+}
+
+/// The neighbours of a segment, 32 bits of each hash; 0 for none. A false equal, one in four billion, can only put one
+/// exact match before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Neighbours {
+    pub(crate) previous: u32,
+    pub(crate) next: u32,
+}
+
+impl From<Context> for Neighbours {
+    fn from(context: Context) -> Self {
+        // Both halves of the hash, and never the value that says none.
+        #[expect(clippy::cast_possible_truncation)]
+        let short =
+            |hash: Option<u64>| hash.map_or(0, |hash| ((hash ^ (hash >> 32)) as u32).max(1));
+        Self { previous: short(context.previous), next: short(context.next) }
+    }
+}
+
+impl Neighbours {
+    pub(crate) fn numbers(self) -> (u32, u32) {
+        (self.previous, self.next)
+    }
+
+    pub(crate) fn of_numbers((previous, next): (u32, u32)) -> Self {
+        Self { previous, next }
+    }
+
+    /// Whether a query with these neighbours, at least one of them known, stands where `stored` stands.
+    pub(crate) fn found_in(self, stored: Self) -> bool {
+        let agrees = |asked: u32, stored: u32| asked == 0 || asked == stored;
+        self != Self::default()
+            && agrees(self.previous, stored.previous)
+            && agrees(self.next, stored.next)
+    }
+}
+
+/// What is asked about units with one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// Which may a new unit repeat? See [`Identity::may_repeat`].
+    Repeats,
+    /// Which may it take the place of? See [`Identity::may_share_place`].
+    Places,
+}
+
+/// Parts of a context, a bit each.
+type Parts = usize;
+
+const ALL_PARTS: Parts = 0b111;
+
+impl Identity {
+    /// The keys under which a stored unit is found: one for each choice of the known parts of its context, so that a
+    /// question that knows only some parts is one lookup.
+    pub fn stored_keys(self, question: Question) -> impl Iterator<Item = u64> {
+        let known = self.known();
+        let tag = match question {
+            Question::Repeats => self.pair(),
+            Question::Places => known as u64,
+        };
+        (0..=ALL_PARTS)
+            .filter(move |parts| parts & !known == 0)
+            .map(move |parts| self.key(tag, parts))
+    }
+
+    /// The key of all units that this one may repeat: those with the same texts that agree in every part known of it.
+    pub fn repeats_key(self) -> u64 {
+        self.key(self.pair(), self.known())
+    }
+
+    /// The keys of all units whose place this one may take: one for each choice of parts that may be known of a stored unit.
+    pub fn place_keys(self) -> impl Iterator<Item = u64> {
+        let known = self.known();
+        (0..=ALL_PARTS).map(move |stored| self.key(stored as u64, stored & known))
+    }
+
+    /// In how many parts the contexts of two units of one place agree.
+    pub fn agreement(self, other: Self) -> usize {
+        let pairs = self.context().into_iter().zip(other.context());
+        pairs.filter(|(a, b)| *a != 0 && a == b).count()
+    }
+
+    fn known(self) -> Parts {
+        let bits = self.context().into_iter().enumerate();
+        bits.fold(0, |parts, (bit, part)| parts | (usize::from(part != 0) << bit))
+    }
+
+    /// A hash of some parts of the context. A known part is never 0, so which parts they are need not go in.
+    fn key(self, tag: u64, parts: Parts) -> u64 {
+        let mix = |hash: u64, value: u32| {
+            let mixed = (hash ^ u64::from(value)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            mixed ^ (mixed >> 32)
+        };
+        let chosen = self.context().into_iter().enumerate();
+        let chosen = chosen.map(|(bit, part)| if parts >> bit & 1 == 1 { part } else { 0 });
+        // The tag is mixed first: small ones would cancel out against the bits in which two parts differ.
+        mix(chosen.fold(mix(tag, 0), mix), 0)
+    }
+}

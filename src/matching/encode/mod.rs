@@ -1,0 +1,23 @@
+//! Encodes tokens as numbers of a vocabulary: what is compared are numbers, and each text is kept once.
+
+mod encoder;
+mod entry;
+mod filter;
+mod form;
+mod identity;
+mod intern;
+mod surface_forms;
+mod vocabulary;
+
+pub use encoder::Numbering;
+pub use entry::{Facts, IndexEntry, NumberedEntry, Side};
+pub use filter::Filter;
+pub use form::Form;
+pub use identity::{ContentHash, Identity, Question};
+
+pub(crate) use entry::{Row, RowFacts, UnusualGap, usual_gap};
+pub(crate) use filter::Gate;
+pub(crate) use form::Token;
+pub(crate) use identity::Neighbours;
+pub(crate) use surface_forms::{SurfaceForms, WordLists, WordPart, WordSet};
+pub(crate) use vocabulary::{Numbers, UNKNOWN, Vocabulary};

@@ -1,0 +1,196 @@
+//! How are stored segments kept? As rows: plain, small, cheap to make and to join.
+//!
+//! Knows nothing of texts (only of their numbers), of queries or of locks.
+
+use std::io::{self, Read, Write};
+
+use crate::matching::array_codec::{ArrayReader, ArrayWriter};
+use crate::matching::encode::{Row, RowFacts, UnusualGap};
+use crate::matching::jagged_array::JaggedArray;
+use crate::unit::UnitId;
+
+use super::hash_filter::HashFilter;
+
+/// From this many units with one source on, they are looked up. Fewer are read through, which needs no memory.
+pub const CROWD_UNITS_MIN: usize = 32;
+
+/// Segments, in any order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    facts: Vec<RowFacts>,
+    words: JaggedArray<u32>,
+    gaps: JaggedArray<UnusualGap>,
+    target: JaggedArray<u32>,
+    /// Rows in order of their units.
+    by_unit: Vec<u32>,
+    /// Rows in order of their source hashes.
+    by_hash: Vec<u32>,
+    /// Tells of most hashes that are not among them, with one look: what an import asks all the time.
+    hashes: HashFilter,
+}
+
+impl Rows {
+    /// The given rows, in their order.
+    pub(crate) fn collect<'a>(given: impl Iterator<Item = Row<'a>>) -> Self {
+        let mut rows = Self::default();
+        given.for_each(|row| rows.push(row));
+        rows.sorted()
+    }
+
+    /// Adds a row; to be [`sorted`](Self::sorted) before anything is looked for.
+    pub(crate) fn push(&mut self, row: Row<'_>) {
+        self.facts.push(*row.facts);
+        self.words.push(row.words);
+        self.gaps.push(row.gaps);
+        self.target.push(row.target);
+    }
+
+    /// Ready to be looked into.
+    pub(crate) fn sorted(mut self) -> Self {
+        self.by_unit = self.order(|facts| facts.unit.0);
+        self.by_hash = self.order(|facts| facts.source_hash);
+        self.hashes = filter_of(&self.facts);
+        self.facts.shrink_to_fit();
+        self.words.shrink_to_fit();
+        self.gaps.shrink_to_fit();
+        self.target.shrink_to_fit();
+        self
+    }
+
+    /// Rows in order of a key, those with the same one in their order.
+    fn order(&self, key: impl Fn(&RowFacts) -> u64) -> Vec<u32> {
+        // The keys beside the rows: looking each up at every comparison is what would cost.
+        let mut order: Vec<(u64, u32)> = self.facts.iter().map(key).zip(0..).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// With room for as many rows as others have, and for all that those hold.
+    pub(crate) fn with_room_of<'a>(others: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let sum = |of: fn(&Self) -> usize| others.clone().map(of).sum::<usize>();
+        let rows = sum(Self::len);
+        Self {
+            facts: Vec::with_capacity(rows),
+            words: JaggedArray::with_capacity(rows, sum(|it| it.words.all().len())),
+            gaps: JaggedArray::with_capacity(rows, sum(|it| it.gaps.all().len())),
+            target: JaggedArray::with_capacity(rows, sum(|it| it.target.all().len())),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    pub(crate) fn row(&self, number: usize) -> Row<'_> {
+        Row {
+            facts: &self.facts[number],
+            words: self.words.get(number),
+            gaps: self.gaps.get(number),
+            target: self.target.get(number),
+        }
+    }
+
+    pub(crate) fn facts(&self, number: usize) -> &RowFacts {
+        &self.facts[number]
+    }
+
+    /// Tokens of a row.
+    pub(crate) fn length(&self, number: usize) -> usize {
+        self.words.range(number).len()
+    }
+
+    /// The words of all rows.
+    pub(crate) fn words(&self) -> &JaggedArray<u32> {
+        &self.words
+    }
+
+    /// The words of the translations of all rows.
+    pub(crate) fn target(&self) -> &JaggedArray<u32> {
+        &self.target
+    }
+
+    /// The highest unit.
+    pub(crate) fn last_unit(&self) -> Option<UnitId> {
+        self.by_unit.last().map(|&row| self.facts[row as usize].unit)
+    }
+
+    /// The row of a unit.
+    pub(crate) fn find(&self, unit: UnitId) -> Option<usize> {
+        let unit_of = |&row: &u32| self.facts[row as usize].unit;
+        self.by_unit.binary_search_by_key(&unit, unit_of).ok().map(|at| self.by_unit[at] as usize)
+    }
+
+    /// The source hashes of all rows.
+    pub(crate) fn source_hashes(&self) -> impl Iterator<Item = u64> {
+        self.facts.iter().map(|facts| facts.source_hash)
+    }
+
+    /// The rows with a source hash.
+    pub(crate) fn with_hash(&self, hash: u64) -> &[u32] {
+        if !self.hashes.may_hold(hash) {
+            return &[];
+        }
+        let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
+        let from = self.by_hash.partition_point(|row| hash_of(row) < hash);
+        let rest = &self.by_hash[from..];
+        // Mostly none or one has it; after as many as make a crowd it is worth searching for the last.
+        let few = rest.iter().take(CROWD_UNITS_MIN).take_while(|row| hash_of(row) == hash).count();
+        let same = match few {
+            CROWD_UNITS_MIN => rest.partition_point(|row| hash_of(row) == hash),
+            few => few,
+        };
+        &rest[..same]
+    }
+
+    pub(crate) fn write(&self, out: &mut ArrayWriter<impl Write>) -> io::Result<()> {
+        out.array(&self.facts)?;
+        self.words.write(out)?;
+        self.gaps.write(out)?;
+        self.target.write(out)?;
+        out.array(&self.by_unit)?;
+        out.array(&self.by_hash)
+    }
+
+    pub(crate) fn read(input: &mut ArrayReader<impl Read>) -> io::Result<Self> {
+        let facts: Vec<RowFacts> = input.array()?;
+        Ok(Self {
+            hashes: filter_of(&facts),
+            facts,
+            words: JaggedArray::read(input)?,
+            gaps: JaggedArray::read(input)?,
+            target: JaggedArray::read(input)?,
+            by_unit: input.array()?,
+            by_hash: input.array()?,
+        })
+    }
+
+    /// Whether all parts are of the same rows, with so many words in the vocabulary.
+    pub(crate) fn fits(&self, words: u32) -> bool {
+        let rows = self.len();
+        let among =
+            |order: &[u32]| order.len() == rows && order.iter().all(|&row| (row as usize) < rows);
+        let known = |lists: &JaggedArray<u32>| {
+            lists.len() == rows && lists.all().iter().all(|&word| word < words)
+        };
+        known(&self.words)
+            && known(&self.target)
+            && self.gaps.len() == rows
+            && among(&self.by_unit)
+            && among(&self.by_hash)
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<RowFacts>() * self.facts.capacity()
+            + self.words.bytes()
+            + self.gaps.bytes()
+            + self.target.bytes()
+            + 4 * (self.by_unit.capacity() + self.by_hash.capacity())
+            + self.hashes.bytes()
+    }
+}
+
+fn filter_of(facts: &[RowFacts]) -> HashFilter {
+    HashFilter::of(facts.len(), facts.iter().map(|facts| facts.source_hash))
+}

@@ -1,0 +1,201 @@
+//! Which places of the two original texts differ? Spans to colour, from the same alignment as the score.
+//!
+//! Made for the few matches that are answered, from their texts. Knows nothing of indexes.
+
+use std::ops::Range;
+
+use crate::matching::cancel::{Cancelled, Ticker};
+use crate::matching::encode::Form;
+use crate::text::{Analysis, Token};
+
+use super::align::{self, Step};
+use super::token_cost::substitution_cost;
+
+/// How two places differ; the query is what the stored source would have to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EditKind {
+    /// Equal but for the writing: marks, letter variants, case, digits, punctuation, spacing.
+    Changed,
+    /// Other words stand there.
+    Replaced,
+    /// Only in the query; the range of the source is empty.
+    Inserted,
+    /// Only in the stored source; the range of the query is empty.
+    Deleted,
+}
+
+impl EditKind {
+    /// A stable lower-case name for people and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Replaced => "replaced",
+            Self::Inserted => "inserted",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// Two places that differ, in UTF-8 bytes of the original texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// How.
+    pub kind: EditKind,
+    /// Where in the query.
+    pub query: Range<usize>,
+    /// Where in the stored source.
+    pub source: Range<usize>,
+}
+
+/// Two texts beside each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Every difference, in order; neighbours of one kind are one edit.
+    pub edits: Vec<Edit>,
+    /// For each token of the stored source that counts, the token of the query that stands for it; `None` when it is
+    /// missing there. The numbers count the tokens that count.
+    pub pairs: Vec<Option<usize>>,
+    /// Which tokens of the stored source (by the same numbers) are not just the same in the query: replaced or missing.
+    pub edited_source_tokens: Vec<usize>,
+}
+
+/// Compares a query with the source of a unit.
+///
+/// # Errors
+/// [`Cancelled`] when `cancelled`, which is asked often, says so.
+pub fn compare(
+    query: &Analysis,
+    source: &Analysis,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Comparison, Cancelled> {
+    let sides = Sides { query: Side::new(query), source: Side::new(source) };
+    let (query_form, source_form) = (&sides.query.form, &sides.source.form);
+    let mut cost = |i, j| substitution_cost(query_form.token(i), source_form.token(j));
+    let lengths = (query_form.len(), source_form.len());
+    let steps = align::align(lengths, &mut cost, &mut Ticker::new(cancelled))?;
+    let mut drawing = Drawing::default();
+    let mut comparison =
+        Comparison { pairs: vec![None; sides.source.form.len()], ..Comparison::default() };
+    let (mut i, mut j, mut paired) = (0, 0, true);
+    for step in steps {
+        let pair = matches!(step, Step::Pair(..));
+        if pair && paired {
+            sides.draw_gap(i, j, &mut drawing);
+        }
+        let kind = sides.kind(step);
+        let (next_i, next_j) = match step {
+            Step::Pair(..) => (i + 1, j + 1),
+            Step::First(_) => (i + 1, j),
+            Step::Second(_) => (i, j + 1),
+        };
+        if pair {
+            comparison.pairs[j] = Some(i);
+        }
+        if matches!(kind, Some(EditKind::Replaced | EditKind::Deleted)) {
+            comparison.edited_source_tokens.push(j);
+        }
+        match kind {
+            Some(kind) => drawing.add(Edit {
+                kind,
+                query: sides.query.tokens(i, next_i),
+                source: sides.source.tokens(j, next_j),
+            }),
+            None => drawing.interrupt(),
+        }
+        (i, j, paired) = (next_i, next_j, pair);
+    }
+    if paired {
+        sides.draw_gap(i, j, &mut drawing);
+    }
+    comparison.edits = drawing.edits;
+    Ok(comparison)
+}
+
+struct Sides {
+    query: Side,
+    source: Side,
+}
+
+/// A text as matching sees it, and where its tokens stand in the original.
+struct Side {
+    form: Form,
+    spans: Vec<Range<usize>>,
+    length: usize,
+}
+
+impl Sides {
+    fn kind(&self, step: Step) -> Option<EditKind> {
+        match step {
+            Step::First(_) => Some(EditKind::Inserted),
+            Step::Second(_) => Some(EditKind::Deleted),
+            Step::Pair(i, j) => {
+                let (query, source) = (self.query.form.token(i), self.source.form.token(j));
+                if substitution_cost(query, source) > 0 {
+                    Some(EditKind::Replaced)
+                } else {
+                    (query.surface != source.surface).then_some(EditKind::Changed)
+                }
+            }
+        }
+    }
+
+    /// Marks what stands before two tokens (or after the last ones) if it is not the same.
+    fn draw_gap(&self, i: usize, j: usize, drawing: &mut Drawing) {
+        if self.query.form.gap(i).canonical != self.source.form.gap(j).canonical {
+            let (query, source) = (self.query.gap(i), self.source.gap(j));
+            drawing.add(Edit { kind: EditKind::Changed, query, source });
+        }
+    }
+}
+
+impl Side {
+    fn new(analysis: &Analysis) -> Self {
+        let span = |token: &Token| analysis.span(token);
+        Self {
+            form: Form::new(analysis, 0),
+            spans: analysis.words().map(span).collect(),
+            length: analysis.original_len(),
+        }
+    }
+
+    /// From the beginning of a token to the end of the one before `to`; empty, at the end of what comes before, if there
+    /// is none.
+    fn tokens(&self, from: usize, to: usize) -> Range<usize> {
+        if from == to {
+            let place = from.checked_sub(1).map_or(0, |before| self.spans[before].end);
+            return place..place;
+        }
+        self.spans[from].start..self.spans[to - 1].end
+    }
+
+    fn gap(&self, number: usize) -> Range<usize> {
+        let start = number.checked_sub(1).map_or(0, |before| self.spans[before].end);
+        let end = self.spans.get(number).map_or(self.length, |span| span.start);
+        start..end.max(start)
+    }
+}
+
+/// Edits in the making.
+#[derive(Default)]
+struct Drawing {
+    edits: Vec<Edit>,
+    /// Nothing that is equal came since the last edit.
+    open: bool,
+}
+
+impl Drawing {
+    fn add(&mut self, edit: Edit) {
+        match self.edits.last_mut() {
+            Some(last) if self.open && last.kind == edit.kind => {
+                last.query.end = edit.query.end;
+                last.source.end = edit.source.end;
+            }
+            _ => self.edits.push(edit),
+        }
+        self.open = true;
+    }
+
+    fn interrupt(&mut self) {
+        self.open = false;
+    }
+}

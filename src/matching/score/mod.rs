@@ -1,0 +1,25 @@
+//! Scores a stored segment against a query, and says where the two differ.
+
+mod adapt;
+mod align;
+mod deductions;
+mod edits;
+mod hit;
+mod levenshtein;
+mod query;
+mod scorer;
+mod token_cost;
+
+#[cfg(test)]
+mod random_edits;
+
+pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
+pub use deductions::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
+pub use edits::{Comparison, Edit, EditKind, compare};
+pub use hit::{Hit, MatchKind, merge};
+pub use query::{Options, Query};
+
+pub(crate) use deductions::distance_max;
+pub(crate) use hit::Rank;
+pub(crate) use levenshtein::Matcher;
+pub(crate) use scorer::{Bench, Scorer, reachable};

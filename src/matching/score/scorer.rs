@@ -1,0 +1,277 @@
+//! What is this stored segment worth for this query? Distance, deductions, kind, filter: everything a hit is made of.
+//!
+//! Scan and index both judge by this code, so they can differ only in what they judge. Knows nothing of how segments are
+//! stored or chosen.
+
+use std::collections::HashMap;
+
+use crate::limits::PLACEABLES_BASE_MIN;
+use crate::matching::cancel::{Cancelled, Ticker};
+use crate::matching::encode::{
+    Gate, Neighbours, Numbers, Row, RowFacts, UNKNOWN, UnusualGap, Vocabulary, usual_gap,
+};
+use crate::matching::jagged_array::length_u32;
+use crate::text::{Differences, gap_differences, token_differences};
+use crate::unit::Score;
+
+use super::align::{self, Step};
+use super::deductions::{
+    Findings, NUMBER_COST, WORD_COST, base_hundredths, deductions, distance_max,
+};
+use super::hit::{Hit, MatchKind};
+use super::query::{Options, Query};
+use super::token_cost::same_class_cost;
+
+/// A query in the numbers of one memory, with its options.
+pub(crate) struct Scorer<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) options: &'a Options<'a>,
+    pub(crate) vocabulary: &'a Vocabulary,
+    pub(crate) numbers: Vec<Numbers>,
+    gaps: Vec<u32>,
+    neighbours: Neighbours,
+    gate: Gate<'a>,
+}
+
+/// Working memory of a judge, one for each thread.
+#[derive(Default)]
+pub(crate) struct Bench {
+    stored: Vec<Numbers>,
+    rows: Vec<u32>,
+    graded: Graded,
+}
+
+/// What tokens of the query cost in place of stored forms of their class, by (token, form), as far as it was asked.
+#[derive(Default)]
+pub(crate) struct Graded {
+    costs: HashMap<(u32, u32), u32, foldhash::fast::FixedState>,
+}
+
+impl Bench {
+    /// Ready for another query.
+    pub(crate) fn begin(&mut self) {
+        self.graded.costs.clear();
+    }
+}
+
+/// Costs that are kept: more than any query of usual length asks for.
+const GRADED_MAX: usize = 1 << 16;
+
+impl Graded {
+    pub(crate) fn cost(&mut self, judge: &Scorer<'_>, token: usize, form: u32) -> u32 {
+        let asked = judge.query.form.token(token);
+        // A text full of numbers would ask for each pair of them.
+        if asked.number_like && judge.vocabulary.is_number_like(form) {
+            return NUMBER_COST;
+        }
+        let key = (length_u32(token), form);
+        if let Some(&cost) = self.costs.get(&key) {
+            return cost;
+        }
+        let stored = judge.vocabulary.folded_form(form);
+        let cost = same_class_cost(asked.class, (asked.folded, asked.number_like), stored);
+        if self.costs.len() < GRADED_MAX {
+            self.costs.insert(key, cost);
+        }
+        cost
+    }
+}
+
+impl<'a> Scorer<'a> {
+    pub(crate) fn new(
+        query: &'a Query,
+        options: &'a Options<'a>,
+        vocabulary: &'a Vocabulary,
+    ) -> Self {
+        Self {
+            query,
+            options,
+            vocabulary,
+            numbers: query.form.tokens().map(|token| vocabulary.find(token)).collect(),
+            gaps: query.form.gaps().map(|gap| vocabulary.find_gap(gap)).collect(),
+            neighbours: query.context.into(),
+            gate: Gate::new(options.filter, vocabulary),
+        }
+    }
+
+    /// Least base (in hundredths) with which a hit can reach the wanted score: the penalty is taken from every one, as far
+    /// as there is something to take it from. A query without words has a threshold of its own.
+    pub(crate) fn base_min(&self) -> u16 {
+        let wanted = match self.options.min_score {
+            Score::ZERO => 0,
+            wanted => wanted.hundredths().saturating_add(self.options.penalty).min(10_001),
+        };
+        if self.query.placeables_only { wanted.max(PLACEABLES_BASE_MIN) } else { wanted }
+    }
+
+    /// The hit that a stored segment makes, if its base is at least `base_min` (which is no less than the one of the
+    /// options), it reaches the wanted score and passes the filter.
+    pub(crate) fn hit(
+        &self,
+        row: Row<'_>,
+        bench: &mut Bench,
+        base_min: u16,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Option<Hit>, Cancelled> {
+        ticker.tick(row.words.len())?;
+        bench.stored.clear();
+        bench.stored.extend(row.words.iter().map(|&word| self.vocabulary.numbers(word)));
+        let longest = self.numbers.len().max(bench.stored.len());
+        let Bench { stored, rows, graded } = bench;
+        let base = if longest == 0 {
+            self.base_without_tokens(row.gaps)
+        } else {
+            // No filter stands on the bound but this one: the distance need not be known when it is too large.
+            let most = distance_max(base_min.min(10_000), longest);
+            let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
+            let lengths = (self.numbers.len(), stored.len());
+            let distance = align::distance(lengths, most, &mut cost, rows, ticker)?;
+            let Some(distance) = distance else { return Ok(None) };
+            base_hundredths(distance, longest)
+        };
+        if base < base_min {
+            return Ok(None);
+        }
+        self.finish(row.facts, (stored, row.gaps), base, graded, ticker)
+    }
+
+    /// What token `i` of the query costs in place of a stored one.
+    pub(crate) fn cost(&self, i: usize, stored: Numbers, graded: &mut Graded) -> u32 {
+        let asked = self.numbers[i];
+        if asked.class != stored.class {
+            WORD_COST
+        } else if asked.form == stored.form {
+            0
+        } else {
+            graded.cost(self, i, stored.form)
+        }
+    }
+
+    /// The base of two segments without tokens that count.
+    pub(crate) fn base_without_tokens(&self, gaps: &[UnusualGap]) -> u16 {
+        let stored = gaps.first().map_or(usual_gap(0, 0), |&(_, gap)| gap);
+        let equal = self.query.form.gap(0).folded == self.vocabulary.gap(stored).folded;
+        if equal { 10_000 } else { 0 }
+    }
+
+    /// Deductions, kind, filter and the last look at the wanted score.
+    pub(crate) fn finish(
+        &self,
+        facts: &RowFacts,
+        (stored, gaps): (&[Numbers], &[UnusualGap]),
+        base: u16,
+        graded: &mut Graded,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Option<Hit>, Cancelled> {
+        if !self.gate.lets_through(facts) {
+            return Ok(None);
+        }
+        let same_text =
+            base == 10_000 && self.same_words(stored) && self.same_gaps(gaps, stored.len());
+        let tags_differ = facts.tags != self.query.form.tags();
+        let differences = if same_text {
+            Differences::default()
+        } else {
+            self.differences(stored, gaps, graded, ticker)?
+        };
+        let exact = same_text && !tags_differ;
+        let deductions = deductions(Findings {
+            base,
+            exact,
+            differences,
+            tags_differ,
+            state: if facts.unfinished { self.options.state_penalty } else { 0 },
+            penalty: self.options.penalty,
+        });
+        let score = deductions.score();
+        if score < self.options.min_score || !self.gate.accepts(facts) {
+            return Ok(None);
+        }
+        let kind = match exact {
+            true if self.neighbours.found_in(facts.neighbours) => MatchKind::Context,
+            true => MatchKind::Exact,
+            false => MatchKind::Fuzzy,
+        };
+        let RowFacts { unit, changed, revision, .. } = *facts;
+        let penalty = self.options.penalty;
+        let pair = facts.identity().pair();
+        Ok(Some(Hit { unit, kind, score, deductions, penalty, changed, revision, pair }))
+    }
+
+    fn same_words(&self, stored: &[Numbers]) -> bool {
+        self.numbers.len() == stored.len()
+            && self.numbers.iter().zip(stored).all(|(asked, stored)| asked.word == stored.word)
+    }
+
+    fn same_gaps(&self, gaps: &[UnusualGap], length: usize) -> bool {
+        let mut unusual = gaps.iter().copied().peekable();
+        self.gaps.iter().enumerate().all(|(place, &gap)| {
+            let stored = unusual.next_if(|&(unusual, _)| unusual as usize == place);
+            gap == stored.map_or(usual_gap(place, length), |(_, gap)| gap)
+        })
+    }
+
+    /// How the texts differ where they are aligned.
+    fn differences(
+        &self,
+        stored: &[Numbers],
+        gaps: &[UnusualGap],
+        graded: &mut Graded,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Differences, Cancelled> {
+        let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
+        let steps = align::align((self.numbers.len(), stored.len()), &mut cost, ticker)?;
+        let token = |i: usize, j: usize| {
+            let (asked, stored) = (self.numbers[i], stored[j]);
+            if asked.form != stored.form || asked.word == stored.word {
+                return Differences::default();
+            }
+            token_differences(
+                self.query.form.token(i).surface,
+                self.vocabulary.surface(stored.word),
+            )
+        };
+        let gap = |i: usize, j: usize| {
+            let unusual = gaps.binary_search_by_key(&j, |&(place, _)| place as usize);
+            let number = unusual.map_or(usual_gap(j, stored.len()), |found| gaps[found].1);
+            if number != UNKNOWN && self.gaps[i] == number {
+                return Differences::default();
+            }
+            gap_differences(self.query.form.gap(i).canonical, self.vocabulary.gap(number).canonical)
+        };
+        Ok(differences_along(&steps, (self.numbers.len(), stored.len()), token, gap))
+    }
+}
+
+/// All differences along an alignment: of the tokens that are paired, and of the gaps between two neighbours that are
+/// paired with two neighbours (the ends of the text count as paired). Around a token that stands alone the punctuation
+/// belongs to the edit and is not counted again.
+pub(crate) fn differences_along(
+    steps: &[Step],
+    lengths: (usize, usize),
+    token: impl Fn(usize, usize) -> Differences,
+    gap: impl Fn(usize, usize) -> Differences,
+) -> Differences {
+    let mut all = Differences::default();
+    let mut paired = true;
+    for step in steps {
+        let Step::Pair(i, j) = *step else {
+            paired = false;
+            continue;
+        };
+        if paired {
+            all |= gap(i, j);
+        }
+        all |= token(i, j);
+        paired = true;
+    }
+    if paired {
+        all |= gap(lengths.0, lengths.1);
+    }
+    all
+}
+
+/// Whether a score can be reached at all.
+pub(crate) fn reachable(judge: &Scorer<'_>) -> bool {
+    judge.options.limit > 0 && Score::from_hundredths(judge.base_min().into()).is_some()
+}

@@ -1,0 +1,198 @@
+//! Finds the parts of an expression in the words of a row.
+//!
+//! A row is a list of word numbers. Nearly all words are one part, so that rows are compared number by number; only rows
+//! with words of several parts that the expression may stand in, or with tags to overlook, are laid out part by part.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use crate::matching::cancel::{Cancelled, STEPS_OF_WORD, Ticker};
+use crate::matching::encode::{Vocabulary, WordLists, WordPart, WordSet};
+
+use super::expression::{ExpressionPart, SameWord, Together};
+
+/// The stored words that are a part of the query, or hold it.
+struct Term {
+    words: Vec<u32>,
+    set: WordSet,
+}
+
+/// The parts of an expression in the numbers of one vocabulary.
+pub(crate) struct Terms {
+    together: Together,
+    of_parts: Vec<Term>,
+    /// Words that a row is laid out for: those of several parts among all terms.
+    composed: WordSet,
+    /// Which terms each part of such a word is.
+    parts: HashMap<u32, Vec<Vec<usize>>, FixedState>,
+    /// Tags to overlook; a row with one is laid out too.
+    tags: Option<Arc<WordSet>>,
+}
+
+/// A row on its way through a search, reused from row to row.
+#[derive(Default)]
+pub(crate) struct Layout {
+    /// The word of each part, and which part it is of a word that has several.
+    parts: Vec<(usize, Option<usize>)>,
+}
+
+impl Terms {
+    /// Looks the parts of an expression up.
+    pub(crate) fn new(
+        expression: &[ExpressionPart],
+        (together, same): (Together, SameWord),
+        lists: &WordLists,
+        vocabulary: &Vocabulary,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Self, Cancelled> {
+        let last = expression.len() - 1;
+        let test = |number: usize| Test {
+            part: &expression[number],
+            same,
+            prefix: number == last && together == Together::Prefix,
+        };
+        let mut terms: Vec<Term> = Vec::with_capacity(expression.len());
+        for number in 0..expression.len() {
+            let words = test(number).words(lists, vocabulary, ticker)?;
+            terms.push(Term { set: words.iter().copied().collect(), words });
+        }
+        let mut parts = HashMap::default();
+        for &word in terms.iter().flat_map(|term| &term.words) {
+            ticker.tick(expression.len())?;
+            let Some(of_word) = lists.parts(word) else { continue };
+            let which = |part: &WordPart| -> Vec<usize> {
+                (0..expression.len()).filter(|&number| test(number).accepts_part(part)).collect()
+            };
+            parts.entry(word).or_insert_with(|| of_word.iter().map(which).collect());
+        }
+        let tags = (!expression.iter().any(|part| part.is_tag)).then(|| lists.tags());
+        let composed = parts.keys().copied().collect();
+        Ok(Self { together, of_parts: terms, composed, parts, tags })
+    }
+
+    /// Whether a part of the expression is in no stored word.
+    pub(crate) fn find_nothing(&self) -> bool {
+        self.of_parts.iter().any(|term| term.words.is_empty())
+    }
+
+    /// The words that each part of the expression may be in.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &[u32]> {
+        self.of_parts.iter().map(|term| &term.words[..])
+    }
+
+    /// Where the expression stands among the words of a row.
+    pub(crate) fn find(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
+        found.clear();
+        if self.together == Together::Words {
+            let stands = |term: &Term| words.iter().any(|&word| term.set.contains(word));
+            if self.of_parts.iter().all(stands) {
+                let any = |word: u32| self.of_parts.iter().any(|term| term.set.contains(word));
+                let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
+                found.extend(places.map(|(place, _)| place..place + 1));
+            }
+            return;
+        }
+        // Most rows that are read hold no word of the beginning.
+        let Some(first) = self.of_parts.first() else { return };
+        if !words.iter().any(|&word| first.set.contains(word)) {
+            return;
+        }
+        if words.iter().any(|&word| self.composed.contains(word) || self.is_tag(word)) {
+            self.find_laid_out(words, layout, found);
+        } else {
+            let length = self.of_parts.len();
+            for (place, window) in words.windows(length).enumerate() {
+                if window.iter().zip(&self.of_parts).all(|(&word, term)| term.set.contains(word)) {
+                    found.push(place..place + length);
+                }
+            }
+        }
+    }
+
+    fn is_tag(&self, word: u32) -> bool {
+        self.tags.as_ref().is_some_and(|tags| tags.contains(word))
+    }
+
+    fn find_laid_out(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
+        layout.parts.clear();
+        for (place, word) in words.iter().enumerate() {
+            match self.parts.get(word) {
+                None if self.is_tag(*word) => {}
+                None => layout.parts.push((place, None)),
+                Some(parts) => {
+                    layout.parts.extend((0..parts.len()).map(|part| (place, Some(part))));
+                }
+            }
+        }
+        for window in layout.parts.windows(self.of_parts.len()) {
+            let fits = window.iter().enumerate().all(|(number, &(place, part))| match part {
+                None => self.of_parts[number].set.contains(words[place]),
+                Some(part) => self.parts[&words[place]][part].contains(&number),
+            });
+            if fits && let (Some(first), Some(last)) = (window.first(), window.last()) {
+                let range = first.0..last.0 + 1;
+                // Two parts of one word are one place.
+                if found.last() != Some(&range) {
+                    found.push(range);
+                }
+            }
+        }
+    }
+}
+
+/// Decides whether a word is a part of an expression.
+struct Test<'a> {
+    part: &'a ExpressionPart,
+    same: SameWord,
+    prefix: bool,
+}
+
+impl Test<'_> {
+    fn words(
+        &self,
+        lists: &WordLists,
+        vocabulary: &Vocabulary,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<Vec<u32>, Cancelled> {
+        if self.prefix {
+            let accepts = |word: &u32| {
+                if let Some(parts) = lists.parts(*word) {
+                    return parts.iter().any(|part| self.accepts_part(part));
+                }
+                let (folded, class) = vocabulary.texts_of(*word);
+                self.accepts(vocabulary.text(folded), || vocabulary.text(class))
+            };
+            let mut words = Vec::new();
+            for word in 0..vocabulary.words_len() {
+                ticker.tick(STEPS_OF_WORD)?;
+                words.extend(Some(word).filter(accepts));
+            }
+            return Ok(words);
+        }
+        let mut words = lists.folded(&self.part.folded, vocabulary);
+        if self.same == SameWord::Class
+            && let Some(class) = &self.part.class
+        {
+            words.extend(lists.class(class, vocabulary));
+            words.sort_unstable();
+            words.dedup();
+        }
+        Ok(words)
+    }
+
+    fn accepts_part(&self, part: &WordPart) -> bool {
+        self.accepts(&part.folded, || &part.class)
+    }
+
+    fn accepts<'b>(&self, folded: &str, class: impl Fn() -> &'b str) -> bool {
+        let is = |asked: &str, stored: &str| {
+            if self.prefix { stored.starts_with(asked) } else { stored == asked }
+        };
+        is(&self.part.folded, folded)
+            || self.same == SameWord::Class
+                && self.part.class.as_ref().is_some_and(|asked| is(asked, class()))
+    }
+}
