@@ -4,12 +4,16 @@
 //! Says yes only where it is certain; what it cannot tell is a no.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::analysis::Analysis;
 use super::conventions::Nouns;
 use super::data::rows;
+use super::kinds::TokenKind;
+use super::measures;
+use super::scan::{Token, range};
 use super::written::Written;
-use super::{Analysis, Token, TokenKind, measures};
 
 /// Words that stand behind numbers and do not depend on them, by language.
 static INDEPENDENT: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
@@ -17,8 +21,28 @@ static INDEPENDENT: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
     rows.map(|columns| (columns[0], columns[1])).collect()
 });
 
+impl Analysis {
+    /// The digits `asked` of a query as this text would write them in `place`, which stands for `stored`: with all their
+    /// zeros, in the digits and separators that this text uses there; and the bytes of the original text that they replace.
+    ///
+    /// `None` where there is doubt: where `place` and `stored` are not the same number written alike, where the notation does
+    /// not show, where the words beside the number may have to be others.
+    pub fn rewritten(
+        &self,
+        asked: &Written<'_>,
+        stored: &Written<'_>,
+        place: &Token,
+    ) -> Option<(String, Range<usize>)> {
+        let written = self.written(place)?;
+        let new = asked.rewritten(stored, &written, self.convention)?;
+        let (start, digits) = (range(place.canonical).start, written.place());
+        let replaced = self.original(start + digits.start..start + digits.end);
+        agrees(self, place, &written, asked).then_some((new, replaced))
+    }
+}
+
 /// Whether the words around a number of a text fit another number as well.
-pub(super) fn agrees(text: &Analysis, place: &Token, old: &Written<'_>, new: &Written<'_>) -> bool {
+fn agrees(text: &Analysis, place: &Token, old: &Written<'_>, new: &Written<'_>) -> bool {
     if !old.is_bare() {
         return true;
     }

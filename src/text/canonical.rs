@@ -4,13 +4,36 @@
 //! hyphens, no zero-width characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
 //! ligatures that stand for whole words (U+FDF0 to U+FDFF). Knows nothing of tokens.
 
+use std::borrow::Cow;
 use std::iter::Peekable;
 use std::ops::Range;
 
-use super::chars::is_arabic_mark;
-
 use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
+
+use crate::unit::Segment;
+
+use super::chars::is_arabic_mark;
+
+/// The canonical form of a text: what has to be equal for an exact match.
+pub fn canonical(text: &str) -> Cow<'_, str> {
+    if is_canonical(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut canonical = Canonical::default();
+    canonical.set(text, &mut std::iter::empty());
+    if canonical.text == text { Cow::Borrowed(text) } else { Cow::Owned(canonical.text) }
+}
+
+/// The canonical form of the text of a segment, with a space where a tag stands for one.
+pub fn canonical_of_segment(segment: &Segment) -> Cow<'_, str> {
+    if segment.breaks().next().is_none() {
+        return canonical(&segment.text);
+    }
+    let mut canonical = Canonical::default();
+    canonical.set(&segment.text, &mut segment.breaks());
+    Cow::Owned(canonical.text)
+}
 
 /// A canonical text and where its characters came from.
 #[derive(Debug, Clone, Default)]

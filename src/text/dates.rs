@@ -3,11 +3,51 @@
 //! The names are data (`data/months.tsv`). Hijri dates stay Hijri. Works on canonical and on folded text.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::LazyLock;
 
 use super::chars::{Chars, Part};
 use super::data::rows;
-use super::values::{Calendar, Date};
+
+/// Which years and months are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Calendar {
+    /// January to December, under any of their names.
+    Gregorian,
+    /// Muharram to Dhu al-Hijja; never converted.
+    Hijri,
+}
+
+/// A date, as far as it is said. In digits the day stands before the month unless it cannot (`5/21/2021`) or the year is
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Date {
+    /// As written: two digits stay two digits.
+    pub year: Option<i32>,
+    /// 1 to 12.
+    pub month: Option<u8>,
+    /// 1 to 31.
+    pub day: Option<u8>,
+    /// Hijri where the month or the year is marked so.
+    pub calendar: Calendar,
+}
+
+/// As ISO 8601 has it, dashes for what is not said, `AH` after a Hijri date.
+impl fmt::Display for Date {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.year {
+            Some(year) => write!(out, "{year:04}")?,
+            None => write!(out, "-")?,
+        }
+        if let Some(month) = self.month {
+            write!(out, "-{month:02}")?;
+        }
+        if let Some(day) = self.day {
+            write!(out, "-{day:02}")?;
+        }
+        if self.calendar == Calendar::Hijri { write!(out, " AH") } else { Ok(()) }
+    }
+}
 
 /// Whether a name has to begin with a capital letter where it could be another word ("may", "march").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,4 +311,45 @@ fn digit_zero(digit: char) -> u32 {
         '\u{6f0}'..='\u{6f9}' => 0x6f0,
         _ => 0x30,
     }
+}
+
+/// Whether digits with separators, in any script, are a date.
+pub(super) fn is_date(digits: &str) -> bool {
+    let is_separator =
+        |it: char| matches!(it, '/' | '-' | '.' | '\u{66b}' | '\u{2010}'..='\u{2013}');
+    if digits.chars().filter(|it| is_separator(*it)).count() != 2 {
+        return false;
+    }
+    let chars = Chars::get();
+    let mut folded = String::with_capacity(digits.len());
+    digits.chars().for_each(|it| chars.fold_into(&mut folded, it));
+    in_digits(&folded).is_some()
+}
+
+/// The date that a folded token of digits is.
+pub(super) fn in_digits(folded: &str) -> Option<Date> {
+    let separator = folded.chars().find(|it| matches!(it, '/' | '-' | '.'))?;
+    let parts: Vec<&str> = folded.split(separator).collect();
+    let [first, second, third] = *parts.as_slice() else { return None };
+    if parts.iter().any(|part| part.len() > 4 || !part.bytes().all(|it| it.is_ascii_digit())) {
+        return None;
+    }
+    let year_first = first.len() == 4;
+    let year = if year_first { first } else { third };
+    // Points make a date only with a whole year: `1.2.3` is a version.
+    if year.len() != 4 && (separator == '.' || year.len() != 2) {
+        return None;
+    }
+    let part = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() <= 2);
+    let (day, month) = if year_first {
+        (part(third)?, part(second)?)
+    } else {
+        let (day, month) = (part(first)?, part(second)?);
+        if month > 12 { (month, day) } else { (day, month) }
+    };
+    let valid = (1..=31).contains(&day) && (1..=12).contains(&month);
+    let year = year.parse().ok()?;
+    let calendar =
+        if (1_300..1_600).contains(&year) { Calendar::Hijri } else { Calendar::Gregorian };
+    valid.then_some(Date { year: Some(year), month: Some(month), day: Some(day), calendar })
 }

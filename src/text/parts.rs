@@ -4,9 +4,9 @@
 //! Query and stored text are split by the same rules, so that an expression is found wherever its parts stand side by
 //! side. Links and code are also compared by their parts. Knows nothing of how parts are looked up or what they cost.
 
-use super::TokenKind;
 use super::chars::{Chars, Part};
 use super::hamza;
+use super::kinds::TokenKind;
 use super::stem;
 use super::values::{Value, value};
 
@@ -177,8 +177,8 @@ fn amounts(folded: &str, parts: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Analyzer;
     use super::*;
+    use crate::text::Analyzer;
 
     fn parts(text: &str) -> Vec<String> {
         let analysis = Analyzer::new(&"en".parse().unwrap()).analyze(text);

@@ -6,8 +6,8 @@
 //! What opens a placeable may stand at every character of a text, so no search for an end runs past the place where the next
 //! search would stop as well: the time for a text grows with its length.
 
-use super::TokenKind;
 use super::chars::beginning;
+use super::kinds::TokenKind;
 use super::measures;
 
 /// Longest placeable: what is longer is text. Keeps the search for its end short, whatever the text.

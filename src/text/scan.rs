@@ -1,262 +1,218 @@
-//! Where do tokens begin and end? Placeables first, then dates, numbers and words.
-//!
-//! Words follow UAX #29 with Arabic rules on top: marks stay with their word (alone they are none), and digits part from
-//! Arabic letters. Works on canonical text; knows nothing of forms.
+//! The tokens of a segment: where they are, what they are, and their forms one by one.
 
-use super::TokenKind;
+use std::ops::Range;
+
+use super::canonical::Canonical;
 use super::chars::{Chars, Part};
-use super::dates;
-use super::measures;
-use super::numerals::{grouped_len, is_sign};
-use super::placeables::{Numbered, placeable};
-use super::values::is_date;
+use super::conventions::Convention;
+use super::kinds::TokenKind;
+use super::written::Written;
+use super::{hamza, measures, parts, stem};
 
-const TATWEEL: char = '\u{640}';
-
-/// Finds tokens in canonical text.
-#[derive(Clone, Copy)]
-pub(super) struct Scanner {
-    chars: &'static Chars,
-    numbered: Numbered,
+/// A token of a [`Scan`], which knows its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: TokenKind,
+    pub(super) canonical: Stretch,
+    /// Its place among the tokens.
+    pub(super) number: u32,
 }
 
-impl Scanner {
-    /// For one text.
-    pub(super) fn new(chars: &'static Chars, text: &str) -> Self {
-        Self { chars, numbered: Numbered::of(text) }
+/// Bytes of a text: start and end.
+pub(super) type Stretch = (u32, u32);
+
+/// What stands between two tokens that count: punctuation and white space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap<'a> {
+    /// As in the canonical text.
+    pub canonical: &'a str,
+    /// Marks of one shape, without white space.
+    pub folded: &'a str,
+}
+
+/// Where the tokens of one segment are, and what they are. Reuse it for the next segment: its memory stays.
+#[derive(Debug, Clone, Default)]
+pub struct Scan {
+    pub(super) canonical: Canonical,
+    pub(super) original_len: usize,
+    pub(super) english: bool,
+    pub(super) convention: Convention,
+    pub(super) tokens: Vec<Token>,
+    /// One more than tokens that count.
+    pub(super) gaps: Vec<Stretch>,
+}
+
+impl Scan {
+    /// The canonical form of the whole segment.
+    pub fn canonical(&self) -> &str {
+        &self.canonical.text
     }
 
-    /// The token at the beginning of `rest`, which is not white space: its kind and length in bytes. `before` is the
-    /// character before it.
-    pub(super) fn token(self, rest: &str, before: Option<char>) -> (TokenKind, usize) {
-        let Some(first) = rest.chars().next() else { return (TokenKind::Punctuation, 0) };
-        // Most tokens are Arabic words; nothing else begins with an Arabic letter.
-        let part = self.chars.part(first);
-        if part != Part::Arabic
-            && let Some(found) = placeable(rest, before, self.numbered)
-        {
-            return found;
-        }
-        match part {
-            Part::Digit => self.number(rest),
-            _ if part.is_word() => match self.marks(rest) {
-                0 => self.word_or_date(rest),
-                alone => (TokenKind::Punctuation, alone),
-            },
-            _ => self
-                .signed_number(rest, first, before)
-                .unwrap_or((TokenKind::Punctuation, first.len_utf8())),
-        }
+    /// All tokens in order, punctuation included.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
     }
 
-    fn word_or_date(self, rest: &str) -> (TokenKind, usize) {
-        let length = self.word(rest);
-        if dates::may_be_month(rest, length)
-            && let Some((_, length)) = dates::in_words(rest, dates::Case::Kept)
-        {
-            return (TokenKind::Date, length);
-        }
-        match self.code_and_amount(rest, length) {
-            Some(length) => (TokenKind::Currency, length),
-            None => (TokenKind::Word, length),
-        }
+    /// The tokens that count for the score, in order.
+    pub fn words(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.iter().filter(|token| token.kind.counts())
     }
 
-    /// The code of a currency before its amount, with a space between them or without; `word` is the length of the word
-    /// at the beginning.
-    fn code_and_amount(self, rest: &str, word: usize) -> Option<usize> {
-        let (code, after) = rest.split_at_checked(3)?;
-        if word < 3 || !rest.starts_with(|it: char| it.is_ascii_uppercase()) {
+    /// Length of the original text, in bytes.
+    pub fn original_len(&self) -> usize {
+        self.original_len
+    }
+
+    /// Where a token stands in the original text, in bytes.
+    pub fn span(&self, token: &Token) -> Range<usize> {
+        self.original(range(token.canonical))
+    }
+
+    /// The bytes of the original text that a stretch of the canonical text stands for.
+    pub fn original(&self, canonical: Range<usize>) -> Range<usize> {
+        self.canonical.original(canonical)
+    }
+
+    /// A token as in the canonical text.
+    pub fn surface(&self, token: &Token) -> &str {
+        &self.canonical.text[range(token.canonical)]
+    }
+
+    /// How the digits of a token are written; `None` for words and for dates whose month is a word.
+    pub fn written(&self, token: &Token) -> Option<Written<'_>> {
+        if !token.kind.is_number_like() {
             return None;
         }
-        let amount = if word == 3 { after.strip_prefix(' ')? } else { after };
-        let first = amount.chars().next()?;
-        if self.chars.part(first) != Part::Digit || !measures::is_currency_code(code) {
-            return None;
-        }
-        match self.number(amount) {
-            (TokenKind::Number, length) => Some(rest.len() - amount.len() + length),
-            _ => None,
-        }
+        let written = Written::read(self.surface(token), self.convention)?;
+        (token.kind != TokenKind::Date || written.is_bare()).then_some(written)
     }
 
-    /// A sign belongs to the number after it, the sign of a currency or a percentage too.
-    fn signed_number(
-        self,
-        rest: &str,
-        first: char,
-        before: Option<char>,
-    ) -> Option<(TokenKind, usize)> {
-        let around = if is_currency_sign(first) {
-            Some(TokenKind::Currency)
-        } else if is_percent_sign(first) {
-            Some(TokenKind::Percent)
-        } else {
-            None
+    /// Whether there is something to translate: a word that is neither a unit behind a number nor (part of) a code such as
+    /// `AB-1234`, `D365` or `user_id`.
+    pub fn has_words(&self) -> bool {
+        self.tokens.iter().enumerate().any(|(number, token)| {
+            let after_number = number.checked_sub(1).map(|before| self.tokens[before]);
+            let after_number = after_number.is_some_and(|it| it.kind == TokenKind::Number);
+            token.kind == TokenKind::Word
+                && !self.is_code_word(token)
+                && !(after_number && measures::is_unit(self.surface(token)))
+        })
+    }
+
+    /// Whether a word is a code, which is carried over as it is: it has a digit or an underscore, or it is of capital
+    /// letters and digits are glued to it.
+    pub fn is_code_word(&self, token: &Token) -> bool {
+        /// What is further away is not looked at.
+        const CODE_BYTES_MAX: usize = 64;
+        let surface = self.surface(token);
+        if token.kind != TokenKind::Word || !surface.is_ascii() {
+            return false;
+        }
+        let has_digit = |text: &str| text.bytes().any(|it| it.is_ascii_digit());
+        if has_digit(surface) || surface.contains('_') {
+            return true;
+        }
+        let range = range(token.canonical);
+        let (before, after) = self.canonical.text.as_bytes().split_at(range.start);
+        let glued = |byte: &&u8| byte.is_ascii_graphic();
+        let has_digit_near = |bytes: &mut dyn Iterator<Item = &u8>| {
+            bytes.take(CODE_BYTES_MAX).take_while(glued).any(u8::is_ascii_digit)
         };
-        let glued = before.is_some_and(|it| match self.chars.part(it) {
-            Part::Space | Part::Other => false,
-            // US$5
-            Part::Letter => around != Some(TokenKind::Currency),
-            _ => true,
-        });
-        if glued || around.is_none() && !is_sign(first) {
-            return None;
-        }
-        let mut start = first.len_utf8();
-        if around.is_some() && rest.as_bytes().get(start) == Some(&b' ') {
-            start += 1;
-        }
-        let mut next = rest[start..].chars();
-        let mut digits = start;
-        let mut character = next.next()?;
-        if around.is_some() && is_sign(character) {
-            digits += character.len_utf8();
-            character = next.next()?;
-        }
-        if self.chars.part(character) != Part::Digit {
-            return None;
-        }
-        match self.number(&rest[digits..]) {
-            (TokenKind::Word, _) => None,
-            (TokenKind::Number, length) => {
-                Some((around.unwrap_or(TokenKind::Number), digits + length))
-            }
-            (kind, length) => Some((kind, digits + length)),
-        }
+        !surface.bytes().any(|it| it.is_ascii_lowercase())
+            && (has_digit_near(&mut before.iter().rev()) || has_digit_near(&mut after.iter()))
     }
 
-    /// A number with its separators, a date, a percentage, an amount; digits that go on as letters are a word, but for units,
-    /// which are words of their own as they are behind a space.
-    fn number(self, rest: &str) -> (TokenKind, usize) {
-        let mut end = grouped_len(rest);
-        // A dash, slash or colon among the digits: more than one number.
-        let mut parts = false;
-        let mut characters = rest[end..].chars().peekable();
-        while let Some(character) = characters.next() {
-            let next = characters.peek().map(|&next| self.chars.part(next));
-            match (self.chars.part(character), character) {
-                (Part::Digit, _) => {}
-                (_, '.' | ',' | '\u{66b}' | '\u{66c}') if next == Some(Part::Digit) => {}
-                (_, ':' | '/' | '-' | '\u{2010}'..='\u{2013}') if next == Some(Part::Digit) => {
-                    parts = true;
-                }
-                _ => break,
-            }
-            end += character.len_utf8();
-        }
-        if let Some((_, length)) = dates::in_words(rest, dates::Case::Kept)
-            && length > end
-        {
-            return (TokenKind::Date, length);
-        }
-        let after = &rest[end..];
-        let next = after.chars().next();
-        if next.is_some_and(|it| self.chars.part(it) == Part::Letter) {
-            let unit = after.bytes().take_while(u8::is_ascii_alphabetic).count();
-            let ends = !after[unit..].chars().next().is_some_and(|it| {
-                self.chars.part(it).is_word() || self.chars.part(it) == Part::Digit
-            });
-            if ends && measures::is_unit(&after[..unit]) {
-                return (TokenKind::Number, end);
-            }
-            if ends && measures::is_currency_code(&after[..unit]) {
-                return (TokenKind::Currency, end + unit);
-            }
-            if !parts {
-                return (TokenKind::Word, self.word(rest));
-            }
-        }
-        if is_date(&rest[..end]) {
-            return (TokenKind::Date, end);
-        }
-        match self.after_amount(after) {
-            Some((kind, length)) => (kind, end + length),
-            None => (TokenKind::Number, end),
-        }
+    /// What stands before the first token that counts, between two, and after the last, as in the canonical text: one more
+    /// than there are.
+    pub fn canonical_gaps(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.gaps.iter().map(|gap| &self.canonical.text[range(*gap)])
     }
 
-    /// A percent sign, or the sign or code of a currency, with or without a space before it.
-    fn after_amount(self, after: &str) -> Option<(TokenKind, usize)> {
-        let space = usize::from(after.starts_with(' '));
-        let rest = &after[space..];
-        let sign = rest.chars().next()?;
-        let code = sign.is_ascii_uppercase()
-            && rest.as_bytes().get(3).is_none_or(|it| !it.is_ascii_alphanumeric());
-        if code && rest.get(..3).is_some_and(measures::is_currency_code) {
-            return Some((TokenKind::Currency, space + 3));
-        }
-        if space > 0 && placeable(rest, Some(' '), self.numbered).is_some() {
-            return None;
-        }
-        let length = space + sign.len_utf8();
-        let next = rest[sign.len_utf8()..].chars().next().map(|it| self.chars.part(it));
-        match sign {
-            // Behind a space and before digits it is theirs: `5 %20`.
-            _ if is_percent_sign(sign) && (space == 0 || next != Some(Part::Digit)) => {
-                Some((TokenKind::Percent, length))
-            }
-            // Before digits it is theirs.
-            _ if is_currency_sign(sign) && next != Some(Part::Digit) => {
-                Some((TokenKind::Currency, length))
-            }
-            _ => None,
-        }
+    /// The folded form and the class of one token: for whoever knows most tokens already by kind and surface, which with
+    /// the language decide both.
+    pub fn forms<'f>(&self, token: &Token, memory: &'f mut FormsMemory) -> (&'f str, &'f str) {
+        memory.forms.clear();
+        let (folded, class) = self.write_forms(token, memory);
+        (&memory.forms[range(folded)], &memory.forms[range(class)])
     }
 
-    /// Length in bytes of the marks and lengthening strokes at the beginning of `rest` that no letter follows: a pause sign,
-    /// a vowel shown alone, a dash made of strokes. 0 when a word begins.
-    fn marks(self, rest: &str) -> usize {
-        let is_mark = |it: char| it == TATWEEL || self.chars.part(it) == Part::Mark;
-        let end = rest.find(|it| !is_mark(it)).unwrap_or(rest.len());
-        let letter_follows =
-            rest[end..].chars().next().is_some_and(|it| self.chars.part(it).is_word());
-        if letter_follows { 0 } else { end }
-    }
-
-    /// Length in bytes of the word at the beginning of `rest`.
-    fn word(self, rest: &str) -> usize {
-        let mut end = 0;
-        let mut last = Part::Space;
-        let mut characters = rest.chars().peekable();
-        while let Some(character) = characters.next() {
-            let part = self.chars.part(character);
-            match part {
-                Part::Mark => {}
-                Part::Arabic | Part::Letter | Part::Digit | Part::Ideograph => {
-                    // Digits part from Arabic letters: wa-21, 10wa.
-                    let parts = matches!(
-                        (last, part),
-                        (Part::Arabic, Part::Digit)
-                            | (Part::Digit, Part::Arabic)
-                            | (Part::Ideograph, _)
-                    ) || part == Part::Ideograph && last != Part::Space;
-                    if parts {
-                        break;
-                    }
-                    last = part;
-                }
-                Part::Space => break,
-                Part::Other => {
-                    // UAX #29: MidNumLet between letters or between digits.
-                    let joins = matches!(character, '\'' | '\u{2019}' | '.' | '\u{b7}' | '\u{66b}')
-                        && matches!(last, Part::Letter | Part::Digit)
-                        && characters.peek().is_some_and(|&next| self.chars.part(next) == last);
-                    if !joins {
-                        break;
-                    }
+    /// Appends folded form and class of a token.
+    pub(super) fn write_forms(
+        &self,
+        token: &Token,
+        memory: &mut FormsMemory,
+    ) -> (Stretch, Stretch) {
+        let FormsMemory { forms, word, letters } = memory;
+        let chars = Chars::get();
+        let start = forms.len();
+        let surface = self.surface(token);
+        if let Some(written) = self.written(token) {
+            // The signs behind the number, wherever they are written: `12 %`, `%12`, `12%`.
+            written.write_plain(forms);
+            written.signs().for_each(|sign| chars.fold_into(forms, sign));
+        } else if matches!(token.kind, TokenKind::Code | TokenKind::Tag) {
+            parts::write_code(surface, forms);
+        } else {
+            let spaceless = token.kind.is_number_like() && token.kind != TokenKind::Date;
+            for character in surface.chars() {
+                if !spaceless || character != ' ' {
+                    chars.fold_into(forms, character);
                 }
             }
-            end += character.len_utf8();
         }
-        end
+        if forms.len() == start {
+            // Nothing but marks: they are all that this token has.
+            forms.push_str(surface);
+        }
+        if token.kind == TokenKind::Word {
+            hamza::unify(surface, forms, start, letters);
+        }
+        let folded = stretch(start, forms.len());
+        if let Some(class) = token.kind.class() {
+            forms.push_str(class);
+        } else {
+            word.clear();
+            word.push_str(&forms[range(folded)]);
+            stem::class_of(word, self.english, forms);
+        }
+        (folded, (folded.1, stretch(0, forms.len()).1))
     }
 }
 
-fn is_percent_sign(character: char) -> bool {
-    matches!(character, '%' | '\u{66a}')
+/// Appends the folded form of what stands between two tokens.
+pub(super) fn write_folded_gap(gap: &str, forms: &mut String) {
+    let chars = Chars::get();
+    for character in gap.chars() {
+        if chars.part(character) != Part::Space {
+            chars.fold_into(forms, character);
+        }
+    }
 }
 
-fn is_currency_sign(character: char) -> bool {
-    matches!(character, '$' | '\u{a2}'..='\u{a5}' | '\u{20a0}'..='\u{20c0}' | '\u{fdfc}' | '\u{60b}')
+/// The folded form of a [gap](Scan::canonical_gaps).
+pub fn folded_gap(gap: &str) -> String {
+    let mut folded = String::new();
+    write_folded_gap(gap, &mut folded);
+    folded
+}
+
+/// Working memory for forms of tokens.
+#[derive(Debug, Clone, Default)]
+pub struct FormsMemory {
+    pub(super) forms: String,
+    /// The word whose class is being found.
+    word: String,
+    /// The word whose spellings are brought together.
+    letters: Vec<char>,
+}
+
+pub(super) fn range(stretch: Stretch) -> Range<usize> {
+    stretch.0 as usize..stretch.1 as usize
+}
+
+pub(super) fn stretch(start: usize, end: usize) -> Stretch {
+    // A segment is far below 4 GiB, and so are its forms.
+    let index = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+    (index(start), index(end))
 }

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use super::TokenKind;
-use super::dates;
+use super::dates::{self, Date};
+use super::kinds::TokenKind;
 
 /// What a token is worth.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,70 +55,17 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// Which years and months are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Calendar {
-    /// January to December, under any of their names.
-    Gregorian,
-    /// Muharram to Dhu al-Hijja; never converted.
-    Hijri,
-}
-
-/// A date, as far as it is said. In digits the day stands before the month unless it cannot (`5/21/2021`) or the year is
-/// first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Date {
-    /// As written: two digits stay two digits.
-    pub year: Option<i32>,
-    /// 1 to 12.
-    pub month: Option<u8>,
-    /// 1 to 31.
-    pub day: Option<u8>,
-    /// Hijri where the month or the year is marked so.
-    pub calendar: Calendar,
-}
-
-/// As ISO 8601 has it, dashes for what is not said, `AH` after a Hijri date.
-impl fmt::Display for Date {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.year {
-            Some(year) => write!(out, "{year:04}")?,
-            None => write!(out, "-")?,
-        }
-        if let Some(month) = self.month {
-            write!(out, "-{month:02}")?;
-        }
-        if let Some(day) = self.day {
-            write!(out, "-{day:02}")?;
-        }
-        if self.calendar == Calendar::Hijri { write!(out, " AH") } else { Ok(()) }
-    }
-}
-
 /// The value of a token of a kind, from its folded form; `None` where the form has none, as `1.2.3` or a word.
 pub(super) fn value(kind: TokenKind, folded: &str) -> Option<Value> {
     match kind {
         TokenKind::Number => number(folded),
         TokenKind::Percent => decimal(folded.trim_end_matches(['%', ' '])).map(Value::Percent),
         TokenKind::Currency => amount(folded),
-        TokenKind::Date => date_in_digits(folded)
+        TokenKind::Date => dates::in_digits(folded)
             .or_else(|| dates::in_words(folded, dates::Case::Folded).map(|(date, _)| date))
             .map(Value::Date),
         _ => None,
     }
-}
-
-/// Whether digits with separators, in any script, are a date.
-pub(super) fn is_date(digits: &str) -> bool {
-    let is_separator =
-        |it: char| matches!(it, '/' | '-' | '.' | '\u{66b}' | '\u{2010}'..='\u{2013}');
-    if digits.chars().filter(|it| is_separator(*it)).count() != 2 {
-        return false;
-    }
-    let chars = super::chars::Chars::get();
-    let mut folded = String::with_capacity(digits.len());
-    digits.chars().for_each(|it| chars.fold_into(&mut folded, it));
-    date_in_digits(&folded).is_some()
 }
 
 fn number(folded: &str) -> Option<Value> {
@@ -147,33 +94,6 @@ fn amount(folded: &str) -> Option<Value> {
     let is_number = |it: char| it.is_ascii_digit() || matches!(it, '.' | '-' | '+');
     let end = folded.find(|it| !is_number(it))?;
     Some(Value::Amount(decimal(&folded[..end])?, folded[end..].to_owned()))
-}
-
-fn date_in_digits(folded: &str) -> Option<Date> {
-    let separator = folded.chars().find(|it| matches!(it, '/' | '-' | '.'))?;
-    let parts: Vec<&str> = folded.split(separator).collect();
-    let [first, second, third] = *parts.as_slice() else { return None };
-    if parts.iter().any(|part| part.len() > 4 || !part.bytes().all(|it| it.is_ascii_digit())) {
-        return None;
-    }
-    let year_first = first.len() == 4;
-    let year = if year_first { first } else { third };
-    // Points make a date only with a whole year: `1.2.3` is a version.
-    if year.len() != 4 && (separator == '.' || year.len() != 2) {
-        return None;
-    }
-    let part = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() <= 2);
-    let (day, month) = if year_first {
-        (part(third)?, part(second)?)
-    } else {
-        let (day, month) = (part(first)?, part(second)?);
-        if month > 12 { (month, day) } else { (day, month) }
-    };
-    let valid = (1..=31).contains(&day) && (1..=12).contains(&month);
-    let year = year.parse().ok()?;
-    let calendar =
-        if (1_300..1_600).contains(&year) { Calendar::Hijri } else { Calendar::Gregorian };
-    valid.then_some(Date { year: Some(year), month: Some(month), day: Some(day), calendar })
 }
 
 /// Reads a number in plain notation, as [`Written::plain`](super::Written::plain) has it: a sign, digits, a point before

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// A value that breaks the rule of its type: which rule, and what was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
 /// Where in an input something stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {

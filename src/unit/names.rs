@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{LANG_BYTES_MAX, MEMORY_NAME_BYTES_MAX};
 
-use super::Invalid;
+use super::diagnostics::Invalid;
 
 /// A BCP-47 language tag in canonical case: `ar`, `en`, `ar-SA`, `zh-Hant-TW`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

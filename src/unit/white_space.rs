@@ -4,8 +4,6 @@
 //! element or control word of the native code (HTML, `WordprocessingML`, RTF, `{tab}`), or the code is white space itself,
 //! written out or escaped. A tag that says none of it (bold, a link, a field) may stand inside of a word.
 
-use super::InlineTag;
-
 /// Names of elements, types and control words, without prefixes and in lower case, in order.
 const NAMES: [&str; 83] = [
     "address",
@@ -117,15 +115,8 @@ const ENTITIES: [&str; 16] = [
     "&#xa0;",
 ];
 
-impl InlineTag {
-    /// Whether a reader sees white space in its place, so that it parts the words beside it.
-    pub fn is_white_space(&self) -> bool {
-        is_name(&self.label) || is_white_space_code(&self.code)
-    }
-}
-
 /// `lb`, `xlf:lb`, `x-html-br`, `x-tab`, `line-break`
-fn is_name(name: &str) -> bool {
+pub(super) fn is_white_space_name(name: &str) -> bool {
     let name = name.rsplit(':').next().unwrap_or(name).to_ascii_lowercase();
     let name = name.strip_prefix("x-").unwrap_or(&name);
     let name = name.strip_prefix("html-").unwrap_or(name);
@@ -146,10 +137,10 @@ pub fn is_white_space_code(code: &str) -> bool {
     let Some(inner) = code.strip_prefix(['<', '{', '[', '\\']) else { return false };
     let inner = inner.trim_start_matches(['/', '\\']);
     let end = inner.find(|it: char| !(it.is_alphanumeric() || matches!(it, ':' | '-' | '_')));
-    is_name(&inner[..end.unwrap_or(inner.len())])
+    is_white_space_name(&inner[..end.unwrap_or(inner.len())])
 }
 
-/// A code without the elements and attributes that readers keep in it, see [`InlineTag::code`].
+/// A code without the elements and attributes that readers keep in it, see [`InlineTag::code`](super::InlineTag::code).
 fn without_annotations(code: &str) -> String {
     let mut plain = String::with_capacity(code.len());
     let mut inside = false;
@@ -167,8 +158,7 @@ fn without_annotations(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TagKind;
-    use super::*;
+    use crate::unit::{InlineTag, TagKind};
 
     #[test]
     fn breaks_tabs_blocks_and_images_are_white_space_and_other_tags_are_not() {

@@ -1,11 +1,12 @@
 //! Splits one text by the rules of its language: looks at each mark that may end a sentence, and decides.
 
-use crate::text::TokenKind;
 use crate::text::chars::{Chars, Part};
+use crate::text::kinds::TokenKind;
 use crate::text::placeables::{Numbered, placeable};
 use crate::unit::is_white_space_code;
 
-use super::{Kinds, Sentence, SentenceOptions, SentenceRules, trimmed};
+use super::rules::{Kinds, SentenceRules};
+use super::sentence::{Sentence, SentenceOptions, trimmed};
 
 /// What ends sentences whatever the options.
 const ENDS: Kinds = Kinds(Kinds::END.0 | Kinds::STOP.0);

@@ -1,0 +1,9 @@
+//! Splits a text into sentences by tables of marks and words, one table a language.
+
+mod rules;
+mod sentence;
+mod split;
+mod splitter;
+
+pub use rules::{RuleError, SentenceRules};
+pub use sentence::{Sentence, SentenceOptions};
