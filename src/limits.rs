@@ -26,6 +26,12 @@ pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 pub const WRITE_QUEUE_JOBS_MAX: usize = 1_024;
 /// Units that share one fsync: the wait of the last one stays below a fifth of a second.
 pub const GROUP_COMMIT_UNITS_MAX: usize = 6_400;
+/// How often a group of writes is planned again because other processes append first.
+pub const APPEND_CONFLICTS_MAX: usize = 100;
+/// First and longest wait between attempts to resume paused writes.
+pub const WRITES_RETRY_MIN: std::time::Duration = std::time::Duration::from_millis(100);
+/// See [`WRITES_RETRY_MIN`].
+pub const WRITES_RETRY_MAX: std::time::Duration = std::time::Duration::from_secs(30);
 /// Days for which a request id is remembered.
 pub const REQUEST_MEMORY_DAYS: u16 = 7;
 /// Units read from the store at a time while an index is built.
@@ -194,7 +200,7 @@ pub const COMPACTION_CATCH_UP_COMMITS: u64 = 200;
 /// Days for which compaction keeps the commit log when nothing else is said: time for a watcher or a backup to come back.
 pub const LOG_RETENTION_DAYS: u32 = 30;
 /// Commits that leave the log at a time: as short a break for writers as a commit of theirs.
-pub const LOG_CUT_COMMITS: usize = 200;
+pub const LOG_TRUNCATION_COMMITS: usize = 200;
 /// Findings of one verification that are listed: who has more needs a backup, not a longer list.
 pub const FINDINGS_MAX: usize = 1_000;
 /// Bytes of a backup in one message.

@@ -240,7 +240,7 @@ fn content(number: usize) -> UnitContent {
 }
 
 fn engine(store: &Arc<InMemoryStore>, directory: &Path) -> Engine {
-    Engine::open(Arc::clone(store) as _, Some(directory.to_owned()), &mut |_| ()).unwrap()
+    Engine::open(Arc::clone(store), Some(directory.to_owned()), &mut |_| ()).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dhakira::engine::Engine;
 use dhakira::grpc::Api;
-use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, SledStore};
+use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -99,7 +99,7 @@ async fn a_token_outlasts_a_restart() {
     let open = || {
         let options =
             OpenOptions { create: true, accept_data_loss: false, purpose: "testing".to_owned() };
-        let store = LiveStore::new(SledStore::open(directory.path(), &options).unwrap());
+        let store = SledStore::open(directory.path(), &options).unwrap();
         Api::ready(Engine::open(Arc::new(store), None, &mut |_| ()).unwrap()).routes()
     };
     let routes = open();

@@ -121,9 +121,9 @@ fn an_increment_of_another_store_or_of_a_cut_log_is_refused() {
     one.create_units(&name(), vec![content("\u{646}", "n")], None, |_| String::new()).unwrap();
     one.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
     let error = add_part(&one, &saved, false).unwrap_err();
-    assert!(matches!(error, EngineError::LogCut { oldest: Sequence(2), .. }), "{error}");
+    assert!(matches!(error, EngineError::LogTruncated { oldest: Sequence(2), .. }), "{error}");
     let error = add_part(&one, &saved, true).unwrap_err();
-    assert!(matches!(error, EngineError::LogCut { .. }), "{error}");
+    assert!(matches!(error, EngineError::LogTruncated { .. }), "{error}");
     // Something else is in the way.
     let foreign = directory.path().join("photos");
     std::fs::create_dir(&foreign).unwrap();

@@ -9,7 +9,7 @@ use dhakira::engine::{
 };
 use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::matching::SCORE_VERSION;
-use dhakira::store::{InMemoryStore, Retention, Store};
+use dhakira::store::{Backend, InMemoryStore, Maintenance as _, Retention};
 use dhakira::text::TEXT_VERSION;
 use dhakira::unit::{MemoryName, Score, Segment, Timestamp, UnitContent, UnitId};
 
@@ -36,7 +36,7 @@ fn content(number: u64) -> UnitContent {
 }
 
 fn open(store: &Arc<InMemoryStore>, checkpoints: Option<&Path>) -> Engine {
-    let store: Arc<dyn Store> = store.clone();
+    let store: Backend = store.clone().into();
     Engine::open(store, checkpoints.map(PathBuf::from), &mut |_| ()).unwrap()
 }
 
@@ -250,7 +250,7 @@ fn the_log_says_why_an_index_was_built_and_how_long_it_took() {
     check(Level::INFO, 3 * UNITS, "6000 units have changed since its commit");
     // Older than the log.
     std::fs::write(&path, &good).unwrap();
-    while store.cut_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}
+    while store.truncate_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}
     check(Level::WARN, 3 * UNITS, "and the log begins behind commit");
     // Of a store that went further, and of another one at the same commit.
     let later = std::fs::read(&path).unwrap();

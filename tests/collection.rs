@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use dhakira::engine::backup::{self, Target};
 use dhakira::engine::{Cancel, Engine, EngineError, NewMemory};
 use dhakira::store::{
-    Commit, LiveStore, LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence, Store,
+    Backend, Commit, CommitLog as _, LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence,
+    SledStore, Store,
 };
 use dhakira::unit::{MemoryName, Timestamp};
 
+use crate::support::log::LogExt as _;
 use crate::upkeep::{Dice, add_part, assert_whole, content, open_store};
 
 /// Live memories by name: number, units, next unit.
 type Live = BTreeMap<String, (MemoryKey, u64, u64)>;
 
 struct World {
-    store: Arc<LiveStore>,
+    store: Arc<SledStore>,
     engine: Option<Engine>,
 }
 
@@ -31,7 +33,7 @@ impl World {
     }
 
     fn start(&mut self) {
-        let store: Arc<dyn Store> = self.store.clone();
+        let store: Backend = self.store.clone().into();
         self.engine = Some(Engine::open(store, None, &mut |_| ()).unwrap());
     }
 
@@ -47,7 +49,7 @@ impl World {
         let memories: Vec<_> = deleted.map(aged).collect();
         if !memories.is_empty() {
             let time = self.log().last().map_or(self.store.log_start().time, |it| it.time);
-            self.store.commit(&[Commit { time, memories, ..Commit::default() }]).unwrap();
+            self.store.commit(&[Commit { time, memories, ..Commit::default() }]);
         }
         self.start();
         let since = Instant::now();
@@ -99,7 +101,7 @@ impl World {
 
     /// Everything that the log tells, from its beginning.
     fn log(&self) -> Vec<LogRecord> {
-        self.store.changes_since(self.store.log_start().sequence, usize::MAX).unwrap()
+        self.store.read(self.store.log_start().sequence, usize::MAX).unwrap()
     }
 }
 

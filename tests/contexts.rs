@@ -9,7 +9,7 @@ use dhakira::engine::{
 };
 use dhakira::formats::{self, ReadOptions};
 use dhakira::matching::MatchKind;
-use dhakira::store::{InMemoryStore, RequestKey, Store};
+use dhakira::store::{Backend, InMemoryStore, RequestKey};
 use dhakira::unit::{
     CONTEXT_KEY_ATTRIBUTE, Context, MemoryName, Score, Segment, Timestamp, Unit, UnitContent,
 };
@@ -23,7 +23,7 @@ fn name() -> MemoryName {
 }
 
 fn engine(store: &Arc<InMemoryStore>) -> Engine {
-    let store: Arc<dyn Store> = store.clone();
+    let store: Backend = store.clone().into();
     Engine::open(store, None, &mut |_| ()).unwrap()
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine};
 use dhakira::grpc::Api;
-use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, SledStore};
+use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
 use proptest::prelude::*;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
@@ -262,7 +262,7 @@ async fn a_version_that_is_not_kept_any_more_is_not_made_up() {
     let options =
         OpenOptions { create: true, accept_data_loss: false, purpose: "testing".to_owned() };
     let store = SledStore::open(directory.path(), &options).unwrap();
-    let world = World::open(Arc::new(LiveStore::new(store)));
+    let world = World::open(Arc::new(store));
     let create = Request { kind: Kind::CreateUnit, id: 1, content: 0 };
     world.send(Request { kind: Kind::CreateMemory, id: 0, content: 0 }).await.unwrap();
     let first = world.send(create).await.unwrap();
@@ -286,7 +286,7 @@ async fn a_version_that_is_not_kept_any_more_is_not_made_up() {
     // Of another content, or carried out with nothing left to answer: refused either way.
     let status = UnitServiceClient::new(routes.clone()).create_unit(unit).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists);
-    let world = World { store: Arc::new(InMemoryStore::default()), routes };
+    let world = World { store: Arc::new(InMemoryStore::default()).into(), routes };
     let status = world.send(create).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists);
     assert_eq!(status.get_details_error_info().unwrap().reason, "REQUEST_ALREADY_DONE");

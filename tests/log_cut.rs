@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, EngineError, UnitPatch};
-use dhakira::store::{ChangeKind, LiveStore, LogRecord, Retention, Sequence, Store};
+use dhakira::store::{
+    ChangeKind, LogRecord, Maintenance as _, Retention, Sequence, SledStore, Store,
+};
 use dhakira::unit::{MemoryName, Segment, Timestamp, Unit, UnitId};
 
+use crate::support::log::{Database, LogExt as _};
 use crate::upkeep::{
     Dice, Model, add_part, add_part_after, assert_whole, content, create_memory, findings, held,
     name, open_store, write,
 };
 
-fn open(store: &Arc<LiveStore>, directory: &Path, keep_log: Option<Duration>) -> Engine {
+fn open(store: &Arc<SledStore>, directory: &Path, keep_log: Option<Duration>) -> Engine {
     let checkpoints = Some(directory.join("checkpoints"));
-    Engine::open_keeping(Arc::clone(store) as _, checkpoints, keep_log, &mut |_| ()).unwrap()
+    Engine::open_keeping(Arc::clone(store), checkpoints, keep_log, &mut |_| ()).unwrap()
 }
 
 /// The commits of a log, and each version of a unit that they stored.
-fn log(store: &dyn Store) -> (Vec<LogRecord>, Vec<Option<Unit>>) {
-    let records = store.changes_since(store.log_start().sequence, usize::MAX).unwrap();
+fn log(store: &dyn Database) -> (Vec<LogRecord>, Vec<Option<Unit>>) {
+    let records = store.read(store.log_start().sequence, usize::MAX).unwrap();
     let stored = records.iter().flat_map(|it| &it.changes);
     let stored = stored.filter(|it| it.kind != ChangeKind::Deleted);
     let version = |it: &dhakira::store::Change| store.version(it.memory, it.unit, it.revision);
@@ -44,7 +47,7 @@ fn what_is_left_of_a_log_is_what_a_compaction_leaves() {
         assert!(versions_before.iter().all(Option::is_some));
         let at = dice.below(before.len() as u64 + 1) as usize;
         let keep_from = before.get(at).map_or(Timestamp { micros: i64::MAX }, |it| it.time);
-        while store.cut_log(Retention { keep_from }).unwrap() {}
+        while store.truncate_log(Retention { keep_from }).unwrap() {}
         assert_eq!(store.log_start().sequence, Sequence(at as u64), "round {round}");
         let cut = log(store.as_ref());
         assert_eq!(cut.0, before[at..]);
@@ -118,11 +121,11 @@ fn watchers_and_backups_of_a_cut_log_are_told_so() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let asked = engine.changes_since(Sequence(last.0 - 1), 10);
-    let told = matches!(asked, Err(EngineError::LogCut { asked, oldest }) if (asked, oldest) == (last.0, last));
+    let told = matches!(asked, Err(EngineError::LogTruncated { asked, oldest }) if (asked, oldest) == (last.0, last));
     assert!(told, "{asked:?}");
     assert_eq!(engine.changes_since(last, 10).unwrap(), []);
     let increment = add_part(&engine, saved.path(), false);
-    assert!(matches!(increment, Err(EngineError::LogCut { .. })), "{increment:?}");
+    assert!(matches!(increment, Err(EngineError::LogTruncated { .. })), "{increment:?}");
     // A whole one, as of no earlier part, and then the increments of it.
     assert!(add_part_after(&engine, saved.path(), (true, None)).unwrap());
     write(&engine, &mut model, &mut dice);
@@ -212,7 +215,8 @@ fn changes_without_end_take_disk_with_an_end() {
                 UnitPatch { target: Some(Segment::plain(&target).into()), ..Default::default() };
             engine.update_unit(&name(), unit.id, patch, None, None).unwrap();
         }
-        while store.cut_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}
+        while store.truncate_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {
+        }
         bytes.push(disk_bytes(directory.path()));
     }
     eprintln!("database after each round of 100 changes, bytes: {bytes:?}");

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use dhakira::engine::Engine;
 use dhakira::store::{
-    ChangeKind, Commit, MemoryKey, MemoryRecord, OpenOptions, RequestKey, RequestRecord, Sequence,
-    SledStore, Store, UnitWrite,
+    ChangeKind, Commit, CommitLog as _, MemoryKey, MemoryRecord, OpenOptions, RequestKey,
+    RequestRecord, Sequence, SledStore, Store, UnitWrite,
 };
 use dhakira::unit::{Context, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId};
+
+use crate::support::log::LogExt as _;
 
 const STORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/stores");
 const NEWS: MemoryKey = MemoryKey(1);
@@ -166,7 +168,7 @@ fn stores_are_written() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     for commit in commits() {
-        store.commit(&[commit]).unwrap();
+        store.commit(&[commit]);
     }
     drop(store);
     pack(directory.path(), &PathBuf::from(STORES).join(version));
@@ -195,7 +197,7 @@ fn stores_of_every_version_are_read() {
         assert_eq!(store.page(NEWS, None, 10).unwrap(), expected, "{version}");
         assert_eq!(store.page(GONE, None, 10).unwrap().len(), 2);
         assert_eq!(store.request(request().0).unwrap(), Some(request().1));
-        let log = store.changes_since(Sequence(0), 10).unwrap();
+        let log = store.read(Sequence(0), 10).unwrap();
         let kinds: Vec<Vec<ChangeKind>> =
             log.iter().map(|it| it.changes.iter().map(|change| change.kind).collect()).collect();
         let created = |count| vec![ChangeKind::Created; count];

@@ -16,9 +16,10 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::support::failing::{FailingStore, Fault};
+use crate::support::failing::{Access, FailingStore, Fault};
 use crate::support::proto::import_units_request::Message as ImportMessage;
 use crate::support::{AlignmentServiceClient, TestServer, lookup_request, proto, unit};
+use crate::upkeep::{create_memory, name};
 
 /// Sends bytes as the body of a call, however wrong they are; what the server says in headers or trailers.
 async fn raw(mut channel: Channel, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Status {
@@ -248,7 +249,9 @@ async fn no_refusal_names_a_file_of_the_server() {
                 hint: "",
             })
         }),
-        ("poisoned", |_| Err(StoreError::Poisoned(format!("writing to the store in {DIRECTORY}")))),
+        ("poisoned", |_| {
+            Err(StoreError::WritesPaused(format!("writing to the store in {DIRECTORY}")))
+        }),
         ("behind", |_| {
             Err(StoreError::Behind {
                 directory: PathBuf::from(DIRECTORY),
@@ -286,10 +289,14 @@ async fn no_refusal_names_a_file_of_the_server() {
 fn readiness_names_no_file() {
     let store = Arc::new(FailingStore::default());
     let engine = Engine::open(store.clone(), None, &mut |_| ()).unwrap();
+    create_memory(&engine, &name());
+    store.set(Some(|access| match access {
+        Access::Commit => Err(StoreError::WritesPaused(format!("writing to {DIRECTORY}"))),
+        Access::Other => Ok(()),
+    }));
+    engine.delete_memory(&name(), true, None).unwrap_err();
     let api = Api::ready(engine);
-    assert_eq!(api.standing().trouble, None);
-    store.set(Some(|_| Err(StoreError::Poisoned(format!("writing to {DIRECTORY}")))));
     let trouble = api.standing().trouble.unwrap();
-    assert!(trouble.contains("no more writes") && !trouble.contains(DIRECTORY), "{trouble}");
+    assert!(trouble.contains("writes are paused") && !trouble.contains(DIRECTORY), "{trouble}");
     store.set(None);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, NewMemory, UnitPatch};
-use dhakira::store::{LiveStore, OpenOptions, Salvaged, SledStore, salvage};
+use dhakira::store::{OpenOptions, Salvaged, SledStore, salvage};
 use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
 
 use crate::damage::copy;
@@ -20,7 +20,7 @@ fn name() -> MemoryName {
 fn open(directory: &Path) -> Engine {
     let options = OpenOptions { create: true, accept_data_loss: false, purpose: "test".into() };
     let store = SledStore::open(directory, &options).unwrap();
-    Engine::open(Arc::new(LiveStore::new(store)), None, &mut |_| ()).unwrap()
+    Engine::open(Arc::new(store), None, &mut |_| ()).unwrap()
 }
 
 fn content(number: usize, target_bytes: usize) -> UnitContent {
@@ -190,7 +190,7 @@ fn a_store_with_a_damaged_snapshot_opens() {
         fs::write(place.join("sled/db"), log).unwrap();
         let options = OpenOptions { create: false, accept_data_loss: false, purpose: "t".into() };
         if let Ok(store) = SledStore::open(&place, &options) {
-            let engine = Engine::open(Arc::new(LiveStore::new(store)), None, &mut |_| ()).unwrap();
+            let engine = Engine::open(Arc::new(store), None, &mut |_| ()).unwrap();
             assert!(all(&engine) == expected, "opened with less");
         } else {
             assert!(!place.join("sled-2").exists(), "the copy is left over");

@@ -1,6 +1,7 @@
 //! What the tests share: servers on free ports, raw clients, and the real data where it is there.
 
 pub(crate) mod failing;
+pub(crate) mod log;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use dhakira::engine::Engine;
 use dhakira::grpc::Api;
 use dhakira::server::{Bound, ServeOptions, Shutdown};
-use dhakira::store::{InMemoryStore, Store};
+use dhakira::store::{Backend, InMemoryStore};
 use tonic::transport::Channel;
 
 /// The protocol as any client sees it.
@@ -35,7 +36,7 @@ impl TestServer {
         Self::over(Arc::new(InMemoryStore::default())).await
     }
 
-    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
+    pub(crate) async fn over(store: impl Into<Backend>) -> Self {
         Self::with(Api::ready(Engine::open(store, None, &mut |_| ()).unwrap())).await
     }
 

@@ -11,7 +11,7 @@ use dhakira::engine::{
 };
 use dhakira::formats::UNFINISHED_ATTRIBUTE;
 use dhakira::matching::MatchKind;
-use dhakira::store::{InMemoryStore, Sequence, Store, salvage};
+use dhakira::store::{CommitLog as _, InMemoryStore, Sequence, Store, salvage};
 use dhakira::unit::{MemoryName, Score, Segment};
 use prost_types::FieldMask;
 use tonic::Code;
@@ -165,14 +165,14 @@ fn it_survives_restart_compaction_backup_and_salvage() {
 #[test]
 fn a_memory_that_was_never_given_one_is_stored_as_before() {
     let store = InMemoryStore::default();
-    let store: Arc<dyn Store> = Arc::new(store);
+    let store = Arc::new(store);
     let engine = Engine::open(Arc::clone(&store), None, &mut |_| ()).unwrap();
     create(&engine, "m", None);
     update(&engine, "m", Some(points(1.0)));
     update(&engine, "m", None);
     drop(engine);
     assert!(store.memories().unwrap().iter().all(|it| it.unfinished_penalty.is_none()));
-    for record in store.changes_since(Sequence(0), 100).unwrap() {
+    for record in store.read(Sequence(0), 100).unwrap() {
         let of_memories = record.effects.iter().flat_map(|it| &it.memories);
         let changed = of_memories.filter(|it| it.unfinished_penalty.is_some()).count();
         assert_eq!(changed, usize::from(record.sequence == Sequence(3)), "{record:?}");

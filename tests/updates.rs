@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dhakira::engine::{Cancel, Engine, EngineError, LookupSettings, MemoryChoice, NewMemory};
 use dhakira::engine::{QuerySegment, UnitFilter, UnitPatch};
-use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, SledStore};
+use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
 use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
 
 fn name() -> MemoryName {
@@ -111,14 +111,14 @@ fn a_commit_writes_what_changed_and_not_what_a_memory_is_called() {
         let directory = tempfile::tempdir().unwrap();
         let options = OpenOptions { create: true, accept_data_loss: false, purpose: "t".into() };
         let store = SledStore::open(directory.path(), &options).unwrap();
-        let engine = Engine::open(Arc::new(LiveStore::new(store)), None, &mut |_| ()).unwrap();
+        let engine = Engine::open(Arc::new(store), None, &mut |_| ()).unwrap();
         create_memory(&engine, description.clone());
         for number in 0..200 {
             create(&engine, &format!("source {number}"));
         }
         drop(engine);
         let store = SledStore::open(directory.path(), &options).unwrap();
-        let engine = Engine::open(Arc::new(LiveStore::new(store)), None, &mut |_| ()).unwrap();
+        let engine = Engine::open(Arc::new(store), None, &mut |_| ()).unwrap();
         let memory = engine.memory(&name()).unwrap();
         assert_eq!((memory.unit_count, memory.next_unit), (200, UnitId(201)));
         assert_eq!(memory.description, description);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use dhakira::engine::backup::{self, BackupDirectory, Target};
 use dhakira::engine::{Cancel, Engine, EngineError, Finding, NewMemory, Severity, UnitPatch};
 use dhakira::grpc::Api;
-use dhakira::store::{InMemoryStore, LiveStore, OpenOptions, Sequence, SledStore, Store};
+use dhakira::store::{InMemoryStore, OpenOptions, Sequence, SledStore, Store};
 use dhakira::unit::{MemoryName, Segment, UnitContent, UnitId};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -27,9 +27,9 @@ pub(crate) fn name() -> MemoryName {
     "m".parse().unwrap()
 }
 
-pub(crate) fn open_store(directory: &Path) -> LiveStore {
+pub(crate) fn open_store(directory: &Path) -> SledStore {
     let options = OpenOptions { create: true, accept_data_loss: false, purpose: "test".into() };
-    LiveStore::new(SledStore::open(directory, &options).unwrap())
+    SledStore::open(directory, &options).unwrap()
 }
 
 pub(crate) fn open(directory: &Path) -> Engine {
@@ -178,12 +178,14 @@ fn compaction_and_backup_go_on_while_others_write_and_look() {
         for round in 0..4 {
             let added = match add_part(&engine, &saved, round == 2) {
                 // Others wrote between the last part and a compaction that keeps no log: everything is saved anew.
-                Err(EngineError::LogCut { .. }) => add_part_after(&engine, &saved, (true, None)),
+                Err(EngineError::LogTruncated { .. }) => {
+                    add_part_after(&engine, &saved, (true, None))
+                }
                 added => added,
             };
             added.unwrap();
             let keep = Duration::from_secs(if round % 2 == 0 { 3_600 } else { 0 });
-            let before = engine.log_start().sequence;
+            let before = engine.log_start().unwrap().sequence;
             let done = engine.compact(keep, &Cancel::default(), &|_| ()).unwrap();
             assert!(done.log_start.sequence >= before);
             assert_whole(&engine, "while others write");
@@ -228,13 +230,16 @@ fn compaction_gives_disk_back_and_a_cancelled_one_changes_nothing() {
     cancel.cancel();
     let cancelled = engine.compact(Duration::ZERO, &cancel, &|_| ());
     assert!(cancelled.is_err());
-    assert_eq!((held(&engine), engine.log_start().sequence), (expected.clone(), Sequence(0)));
+    assert_eq!(
+        (held(&engine), engine.log_start().unwrap().sequence),
+        (expected.clone(), Sequence(0))
+    );
     let done = engine.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
     assert!(done.bytes.1 * 4 < done.bytes.0, "{done:?}");
     assert_eq!(done.log_start.sequence.0, 42);
     drop(engine);
     let engine = open(directory.path());
-    assert_eq!((held(&engine), engine.log_start()), (expected, done.log_start));
+    assert_eq!((held(&engine), engine.log_start().unwrap()), (expected, done.log_start));
     assert_whole(&engine, "compacted");
 }
 
@@ -291,7 +296,7 @@ async fn a_watcher_of_commits_that_are_given_up_is_told_so() {
     let refused = clients.units.watch_units(request(3)).await.err().unwrap();
     assert_eq!(refused.code(), Code::OutOfRange);
     let info = refused.get_details_error_info().unwrap();
-    assert_eq!(info.reason, "LOG_CUT");
+    assert_eq!(info.reason, "LOG_TRUNCATED");
     assert_eq!(info.metadata["oldest_sequence"], "4");
     let mut resumed = clients.units.watch_units(request(4)).await.unwrap().into_inner();
     assert_eq!(resumed.next().await.unwrap().unwrap().sequence, 5);

@@ -15,12 +15,12 @@ use crate::upkeep::{content, create_memory, name};
 async fn a_writer_that_has_ended_is_told_of_and_stops_nothing_else() {
     let engine = tokio::task::spawn_blocking(|| {
         let store = Arc::new(FailingStore::default());
-        let engine = Engine::open(Arc::clone(&store) as _, None, &mut |_| ()).unwrap();
+        let engine = Engine::open(Arc::clone(&store), None, &mut |_| ()).unwrap();
         let write =
             || engine.create_units(&name(), vec![content("a", "b")], None, |_| String::new());
         create_memory(&engine, &name());
         write().unwrap();
-        assert_eq!(engine.poisoned(), None);
+        assert_eq!(engine.writes_paused(), None);
         store.set(Some(|access| {
             assert!(access != Access::Commit, "a fault of the program (wanted by the test)");
             Ok(())
@@ -29,18 +29,18 @@ async fn a_writer_that_has_ended_is_told_of_and_stops_nothing_else() {
         for number in 0..3 {
             let refused = write().unwrap_err();
             assert!(
-                matches!(&refused, EngineError::Store(StoreError::Poisoned(_))),
+                matches!(&refused, EngineError::Store(StoreError::WritesPaused(_))),
                 "{number}: {refused}"
             );
         }
         // What is there is still read, and whoever asks is told how it stands.
         assert_eq!(engine.unit(&name(), UnitId(1)).unwrap().content.target.text, "b");
-        assert!(engine.poisoned().is_some());
+        assert!(engine.writes_paused().is_some());
         engine.learn_what_changed(&Cancel::default());
         engine
     });
     let api = Api::ready(engine.await.unwrap());
-    assert!(api.standing().trouble.is_some_and(|it| it.contains("no more writes")));
+    assert!(api.standing().trouble.is_some_and(|it| it.contains("writes are paused")));
     // It waits for changes; there will be none.
     let learning = api.learn_when_idle(Duration::from_millis(1));
     tokio::time::timeout(Duration::from_secs(60), learning).await.unwrap();

@@ -16,8 +16,8 @@ use crate::formats::{self, FileHeader, Format};
 use crate::grpc::Api;
 use crate::limits::{BATCH_UNITS_MAX, GROUP_COMMIT_UNITS_MAX};
 use crate::store::{
-    Commit, MemoryKey, MemoryRecord, OpenOptions, RequestKey, RequestRecord, SledStore, Store as _,
-    UnitWrite,
+    Commit, CommitLog as _, MemoryKey, MemoryRecord, OpenOptions, RequestKey, RequestRecord,
+    SledStore, UnitWrite,
 };
 use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent, UnitId};
 
@@ -266,7 +266,7 @@ impl BenchImport {
                 commits.push(commit);
             }
             let since = Instant::now();
-            store.commit(&commits)?;
+            store.append(store.end()?, &commits).into_result()?;
             taken += since.elapsed();
         }
         Ok(taken)

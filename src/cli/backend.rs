@@ -9,7 +9,7 @@ use clap::Args;
 use crate::client::{Client, Credentials};
 use crate::engine::Engine;
 use crate::grpc::Api;
-use crate::store::{LiveStore, OpenOptions, SledStore, StoreError};
+use crate::store::{OpenOptions, SledStore, StoreError};
 
 use crate::terminal::LoadBar;
 
@@ -112,13 +112,13 @@ impl Where {
     }
 
     /// Opens the store in the data directory. Blocks.
-    pub(super) fn open_store(&self, purpose: &str, missing: Missing) -> anyhow::Result<LiveStore> {
+    pub(super) fn open_store(&self, purpose: &str, missing: Missing) -> anyhow::Result<SledStore> {
         let options = OpenOptions {
             create: missing == Missing::Create,
             accept_data_loss: self.accept_data_loss,
             purpose: purpose.to_owned(),
         };
-        SledStore::open(&self.data, &options).map(LiveStore::new).map_err(|error| {
+        SledStore::open(&self.data, &options).map_err(|error| {
             let hint = match &error {
                 StoreError::InUse { holder, .. } => Some(match holder.address() {
                     Some(url) if url.contains("://") => {

@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
     start_log(arguments.verbose, log);
     if matches!(arguments.command, Command::Import(_)) {
         // A job in bulk: on the machine of a server it gives way to those who wait for an answer.
-        crate::engine::step_back();
+        crate::engine::lower_priority();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

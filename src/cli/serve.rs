@@ -183,7 +183,7 @@ fn check_exposure(
 /// Loads the memories and puts them behind the API; returns what it took.
 async fn load(
     api: Api,
-    store: Arc<crate::store::LiveStore>,
+    store: Arc<crate::store::SledStore>,
     checkpoints: PathBuf,
     keep_log: Option<Duration>,
 ) -> anyhow::Result<Loaded> {

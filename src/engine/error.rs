@@ -4,7 +4,7 @@ use crate::store::{Sequence, StoreError};
 use crate::unit::{Invalid, MemoryName, UnitId};
 
 /// Why a use case was not carried out.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
     /// The request breaks a rule; the field is named as in the protocol.
     #[error("{field}: {message}")]
@@ -59,7 +59,7 @@ pub enum EngineError {
         "the commit log is held from commit {} on, and {asked} is before it: begin again with everything, from there",
         oldest.0 + 1
     )]
-    LogCut {
+    LogTruncated {
         /// After which commit was asked.
         asked: u64,
         /// After this one everything is held.
@@ -76,13 +76,13 @@ pub enum EngineError {
     Internal(String),
 }
 
-/// What has befallen the writer when it is not there although somebody may ask it for something.
-pub(super) const WRITER_ENDED: &str = "the thread that writes ended by a fault of this program";
+/// Why nothing is written when the commit loop has panicked.
+pub(crate) const WRITER_ENDED: &str = "the thread that writes has panicked; restart the server";
 
 impl EngineError {
-    /// Nothing is written any more, because the writer is gone.
-    pub(super) fn writer_ended() -> Self {
-        Self::Store(StoreError::Poisoned(WRITER_ENDED.to_owned()))
+    /// The commit loop has panicked.
+    pub(crate) fn writer_ended() -> Self {
+        Self::Store(StoreError::WritesPaused(WRITER_ENDED.to_owned()))
     }
 
     /// An [`EngineError::InvalidArgument`].
@@ -90,8 +90,8 @@ impl EngineError {
         Self::InvalidArgument { field: field.into(), message: message.to_string() }
     }
 
-    /// What was found is not there any more when it is read, again and again.
-    pub(super) fn changing() -> Self {
+    /// Units have changed between search and reading, again and again.
+    pub(crate) fn changing() -> Self {
         Self::TooMuch(
             "the units changed faster than they could be read; try again in a moment".to_owned(),
         )

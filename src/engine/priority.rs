@@ -6,13 +6,13 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 pub(crate) fn pool(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
         .thread_name(move |number| format!("{name}-{number}"))
-        .start_handler(|_| step_back())
+        .start_handler(|_| lower_priority())
         .build()
 }
 
 /// Makes this thread, and those that it starts from now on, give way to others.
 #[cfg(target_os = "linux")]
-pub fn step_back() {
+pub fn lower_priority() {
     /// A tenth of the time of a thread that has not stepped back, when both want all of it.
     const NICENESS: i32 = 10;
     // For this thread alone: here, what other systems do to the process is done to the thread. Without the right to do it
@@ -22,4 +22,4 @@ pub fn step_back() {
 
 /// Makes this thread give way to others; on this system it does not.
 #[cfg(not(target_os = "linux"))]
-pub fn step_back() {}
+pub fn lower_priority() {}

@@ -47,7 +47,7 @@ pub use concordance::PassageInfo;
 pub use counts::{LookupCounts, Standing};
 pub use imports::{ImportAck, RejectedUnit};
 pub use lookups::{EditInfo, MatchInfo, SubstitutionInfo};
-use status::STORE_POISONED;
+use status::WRITES_PAUSED;
 pub use status::{ERROR_DOMAIN, refusal, undecodable, with_info};
 
 /// The generated messages, clients and servers.
@@ -138,7 +138,7 @@ impl Api {
 
     /// Why the store takes no more writes, if it does not.
     pub fn poisoned(&self) -> Option<String> {
-        self.engine.get().and_then(Engine::poisoned)
+        self.engine.get().and_then(Engine::writes_paused)
     }
 
     /// Adds the services to what a server answers.
@@ -233,7 +233,7 @@ const SHORT_TIME: Duration = Duration::from_millis(5);
 
 /// Why the store is not fit to be used; where and how, the log says.
 fn trouble(engine: &Engine) -> Option<String> {
-    let poisoned = engine.poisoned().map(|_| STORE_POISONED.to_owned());
+    let poisoned = engine.writes_paused().map(|_| WRITES_PAUSED.to_owned());
     poisoned.or_else(|| engine.damaged().map(|_| STORE_DAMAGED.to_owned()))
 }
 

@@ -57,8 +57,8 @@ pub(crate) fn from_engine(error: EngineError) -> Status {
         EngineError::Cancelled => {
             Status::with_error_details(Code::Cancelled, message, info("CANCELLED", &[]))
         }
-        EngineError::LogCut { oldest, .. } => {
-            let details = info("LOG_CUT", &[("oldest_sequence", &oldest.0.to_string())]);
+        EngineError::LogTruncated { oldest, .. } => {
+            let details = info("LOG_TRUNCATED", &[("oldest_sequence", &oldest.0.to_string())]);
             Status::with_error_details(Code::OutOfRange, message, details)
         }
         EngineError::TooMuch(_) => {
@@ -74,7 +74,11 @@ pub(crate) fn from_engine(error: EngineError) -> Status {
 /// The answer to an error of the store. Its own words name files of this machine: they are for the log.
 fn from_store(error: &StoreError) -> Status {
     match error {
-        StoreError::Poisoned(_) => unavailable("STORE_POISONED", STORE_POISONED),
+        StoreError::WritesPaused(_) => {
+            let mut details = info("WRITES_PAUSED", &[]);
+            details.set_retry_info(Some(Duration::from_secs(1)));
+            Status::with_error_details(Code::Unavailable, WRITES_PAUSED, details)
+        }
         StoreError::InUse { .. } | StoreError::Behind { .. } => {
             tracing::error!(%error, "the store is not open");
             unavailable("STORE_NOT_OPEN", "the store is not open; the log of the server says why")
@@ -87,13 +91,14 @@ fn from_store(error: &StoreError) -> Status {
         StoreError::Cancelled => {
             Status::with_error_details(Code::Cancelled, error.to_string(), info("CANCELLED", &[]))
         }
+        StoreError::Unsupported(_) => Status::unimplemented(error.to_string()),
         StoreError::Io { .. } => internal(&error.to_string()),
     }
 }
 
-/// What is said of a store that takes no more writes, where the cause may name files of this machine.
-pub(crate) const STORE_POISONED: &str = "the store takes no more writes since an earlier one failed; the log of the server says why. Restart \
-    the server when the cause is removed";
+/// Answer to writes while they are paused; the cause may name files of this machine.
+pub(crate) const WRITES_PAUSED: &str = "writes are paused since one failed; the log of the server says why. They resume by themselves when the \
+    cause is gone";
 
 /// INVALID_ARGUMENT that names the field.
 pub(crate) fn invalid(field: &str, what: &str) -> Status {

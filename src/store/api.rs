@@ -5,6 +5,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -54,8 +56,8 @@ impl Holder {
     }
 }
 
-/// Why the store did not do it.
-#[derive(Debug, thiserror::Error)]
+/// Why the store failed.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the data directory open.
     #[error("the data directory {} is in use by {holder}", directory.display())]
@@ -77,7 +79,7 @@ pub enum StoreError {
         directory: PathBuf,
         /// The last commit in the store.
         found: Sequence,
-        /// The last commit that somebody was told is on disk.
+        /// The last acknowledged commit.
         acknowledged: Sequence,
     },
     /// What is on disk is not what was written.
@@ -90,41 +92,125 @@ pub enum StoreError {
         /// Another way out, where there is one.
         hint: &'static str,
     },
-    /// An earlier write failed; what is on disk is uncertain, so nothing more is written.
+    /// The outcome of an earlier append is unknown, so nothing is appended until the log has recovered.
     #[error(
-        "the store takes no more writes since an earlier one failed ({0}); restart the server after mending the cause"
+        "writes are paused since one failed ({0}); they resume by themselves when its cause is gone"
     )]
-    Poisoned(String),
-    /// Whoever wanted it went away.
+    WritesPaused(String),
+    /// The caller cancelled.
     #[error("it was cancelled; nothing was changed")]
     Cancelled,
-    /// The operating system or the database said no.
+    /// This database cannot do it.
+    #[error("this store does not support {0}")]
+    Unsupported(&'static str),
+    /// The operating system or the database failed.
     #[error("{doing}: {cause}")]
     Io {
         /// What was being done.
         doing: String,
-        /// What it said.
+        /// Its error.
         cause: String,
     },
 }
 
-/// How much of the log stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Commits of this moment and later stay.
-    pub keep_from: Timestamp,
+/// A commit of the log, with the running checksum there: two logs that agree on a position agree on everything up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogPosition {
+    /// Number of the commit; 0 before the first one.
+    pub sequence: Sequence,
+    /// Running checksum of the log up to it.
+    pub checksum: u32,
 }
 
-/// What a compaction did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Compacted {
-    /// Bytes of the database before and after.
-    pub bytes: (u64, u64),
-    /// Where the log begins now.
-    pub log_start: LogStart,
+impl From<&LogRecord> for LogPosition {
+    fn from(record: &LogRecord) -> Self {
+        Self { sequence: record.sequence, checksum: record.chain }
+    }
 }
 
-/// A database of memories, units, requests and a commit log. Every call blocks.
+impl From<LogStart> for LogPosition {
+    fn from(start: LogStart) -> Self {
+        Self { sequence: start.sequence, checksum: start.chain }
+    }
+}
+
+/// The outcome of an append.
+#[derive(Debug)]
+pub enum Appended {
+    /// The commits are durable; these are their records.
+    Done(Vec<LogRecord>),
+    /// Somebody else appended after the position first. Nothing was written.
+    Conflict,
+    /// The commits may or may not be in the log, now or later. Nothing more may be appended before [`CommitLog::recover`] has
+    /// succeeded.
+    Unknown(StoreError),
+}
+
+impl Appended {
+    /// The records, for a caller that knows of no other one.
+    ///
+    /// # Errors
+    /// A conflict; what the log said.
+    pub fn into_result(self) -> Result<Vec<LogRecord>, StoreError> {
+        match self {
+            Self::Done(records) => Ok(records),
+            Self::Unknown(error) => Err(error),
+            Self::Conflict => Err(StoreError::Io {
+                doing: "appending to the commit log".to_owned(),
+                cause: "another process has appended first".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The log of commits: the truth that everything else is made from. Several processes may append to one log. Every call blocks.
+pub trait CommitLog: Send + Sync + 'static {
+    /// Appends commits, each whole or not at all, in order, if the log ends at `after`.
+    fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended;
+
+    /// Records above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn read(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError>;
+
+    /// The record of a request that a commit carried out.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError>;
+
+    /// Blocks until the log holds a commit after this one, or until the timeout; whether it does.
+    ///
+    /// # Errors
+    /// I/O.
+    fn wait(&self, after: Sequence, timeout: Duration) -> Result<bool, StoreError>;
+
+    /// The last durable commit.
+    ///
+    /// # Errors
+    /// I/O.
+    fn end(&self) -> Result<LogPosition, StoreError>;
+
+    /// The commit after which the log is held; what is older was truncated.
+    ///
+    /// # Errors
+    /// I/O.
+    fn start(&self) -> Result<LogStart, StoreError>;
+
+    /// Whether other processes may append, so that a follower has to [wait](Self::wait) for their commits.
+    fn is_shared(&self) -> bool;
+
+    /// Makes the log fit for appending again after [`Appended::Unknown`]: when it returns, what the log holds is durable, and every
+    /// acknowledged commit is in it.
+    ///
+    /// # Errors
+    /// The cause is still there; reads go on as before.
+    fn recover(&self) -> Result<(), StoreError>;
+}
+
+/// What the commits of a log have stored. Read only: it changes by appends to the log. It may be ahead of what a follower has
+/// applied, never behind. Every call blocks.
 pub trait Store: Send + Sync + 'static {
     /// Every memory, deleted ones that still hold units included, by key.
     ///
@@ -149,33 +235,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Unit>, StoreError>;
 
-    /// What is remembered of a request.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError>;
-
-    /// Requests carried out before a moment, at most `limit`.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn requests_before(&self, time: Timestamp, limit: usize)
-    -> Result<Vec<RequestKey>, StoreError>;
-
-    /// Log records above `after`, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// I/O, damage.
-    fn changes_since(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError>;
-
-    /// The last commit.
-    fn last_sequence(&self) -> Sequence;
-
-    /// Where the log begins: compaction gives up what is older than its retention.
-    fn log_start(&self) -> LogStart;
-
-    /// A unit as it was in a revision that the log names, whether it is that still or not. `None` when it is not held: the
-    /// revision was given up by a version of this program that kept no history, or its commit is before the log's start.
+    /// A unit as it was in a revision that the log names, current or not. `None` when it is not held: its commit is before the log's
+    /// start, or it was replaced by a version of this program that kept no history.
     ///
     /// # Errors
     /// I/O, damage.
@@ -186,7 +247,63 @@ pub trait Store: Send + Sync + 'static {
         revision: u64,
     ) -> Result<Option<Unit>, StoreError>;
 
-    /// Requests in the order of their keys, from the first one above `after`, at most `limit`.
+    /// Requests carried out before a moment, at most `limit`.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn requests_before(&self, time: Timestamp, limit: usize)
+    -> Result<Vec<RequestKey>, StoreError>;
+
+    /// The secret of this store, the same each time. A copy of the store may have another one.
+    fn secret(&self) -> Secret;
+
+    /// The first damage found since the store was opened: some of its content cannot be read.
+    fn damaged(&self) -> Option<String> {
+        None
+    }
+}
+
+/// How much of the log stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Commits of this moment and later stay.
+    pub keep_from: Timestamp,
+}
+
+/// The result of a compaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Bytes of the database before and after.
+    pub bytes: (u64, u64),
+    /// Where the log begins now.
+    pub log_start: LogStart,
+}
+
+/// Keeps a database small. Not every one needs it.
+pub trait Maintenance: Send + Sync + 'static {
+    /// Copies what is alive to a new database, truncates the log by the retention, and replaces the database by the copy; reads and
+    /// writes go on meanwhile. `progress` gets the entries done and all of them, and says whether to continue. A crash at any
+    /// moment leaves the old database or the new one, whole.
+    ///
+    /// # Errors
+    /// I/O; cancelled; the store stays as it was.
+    fn compact(
+        &self,
+        retention: Retention,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Compacted, StoreError>;
+
+    /// Removes some of the log before the retention, in place, with the versions of units that it replaced; `true` when there is
+    /// more to remove. A crash leaves a log without a gap. Called between appends, by whoever appends.
+    ///
+    /// # Errors
+    /// As of [`Appended::Unknown`].
+    fn truncate_log(&self, retention: Retention) -> Result<bool, StoreError>;
+}
+
+/// What a full backup reads beside the [`Store`].
+pub trait BackupSource: Send + Sync + 'static {
+    /// Requests in the order of their keys, from the first one above `after`.
     ///
     /// # Errors
     /// I/O, damage.
@@ -195,41 +312,28 @@ pub trait Store: Send + Sync + 'static {
         after: Option<RequestKey>,
         limit: usize,
     ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError>;
+}
 
-    /// Copies what is alive to a new database, gives up the log before the retention, and goes on with the copy; reads and
-    /// writes go on meanwhile. A crash at any moment leaves the old database or the new one, whole.
-    ///
-    /// # Errors
-    /// I/O: the store goes on as it was.
-    fn compact(
-        &self,
-        retention: Retention,
-        told: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Compacted, StoreError>;
+/// A database, by what it can do.
+#[derive(Clone)]
+pub struct Backend {
+    /// Its commit log.
+    pub log: Arc<dyn CommitLog>,
+    /// What the log has stored.
+    pub store: Arc<dyn Store>,
+    /// Compaction and truncation, where it needs them.
+    pub maintenance: Option<Arc<dyn Maintenance>>,
+    /// What full backups read.
+    pub backup_source: Option<Arc<dyn BackupSource>>,
+}
 
-    /// Gives up some of the log before the retention, in place, with the versions of units that it replaced; `true`
-    /// when there is more to give up. Whatever a crash leaves of it, the log begins at one commit and goes on without a gap.
-    /// Called by whoever commits, between commits.
-    ///
-    /// # Errors
-    /// As of [`commit`](Self::commit).
-    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError>;
-
-    /// Carries the commits out, each one whole or not at all, in order; when it returns they are on disk. Returns the
-    /// sequence of the last one. Concurrent calls are a mistake of the caller: there is one writer.
-    ///
-    /// # Errors
-    /// After any error the store is poisoned: it answers reads and refuses writes.
-    fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError>;
-
-    /// Why it takes no more writes, if it does not.
-    fn poisoned(&self) -> Option<String>;
-
-    /// The secret of this store, the same each time. A copy of the store may have another one.
-    fn secret(&self) -> Secret;
-
-    /// The first damage that was met since it was opened: some of what was stored cannot be read.
-    fn damaged(&self) -> Option<String> {
-        None
+impl<T: CommitLog + Store + Maintenance + BackupSource> From<Arc<T>> for Backend {
+    fn from(database: Arc<T>) -> Self {
+        Self {
+            log: Arc::clone(&database) as _,
+            store: Arc::clone(&database) as _,
+            maintenance: Some(Arc::clone(&database) as _),
+            backup_source: Some(database),
+        }
     }
 }

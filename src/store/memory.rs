@@ -1,20 +1,24 @@
-//! A store that forgets: the seam over ordered maps, for tests of what stands on it.
+//! Implements the seam over ordered maps in memory, for tests and benches.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::unit::{Timestamp, Unit, UnitId};
 
-use crate::store::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
-    Sequence, Store, StoreError, UnitWrite, codec,
+use super::codec;
+use super::{
+    Appended, BackupSource, Commit, CommitLog, Compacted, LogPosition, LogRecord, LogStart,
+    Maintenance, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Retention, Secret, Sequence,
+    Store, StoreError, UnitWrite,
 };
-use crate::store::{Compacted, Retention};
 
-/// Everything in memory, nothing on disk.
+/// A store and a commit log in memory; nothing is on disk.
 #[derive(Default)]
 pub struct InMemoryStore {
     state: Mutex<State>,
+    appended: Condvar,
+    is_shared: bool,
     secret: OnceLock<Secret>,
 }
 
@@ -29,7 +33,12 @@ struct State {
 }
 
 impl InMemoryStore {
-    /// Changes units behind everybody's back, as a damaged disk would: for tests of what notices.
+    /// One that several engines append to.
+    pub fn shared() -> Self {
+        Self { is_shared: true, ..Self::default() }
+    }
+
+    /// Changes units without a commit, as a damaged disk would.
     #[doc(hidden)]
     pub fn tamper(&self, change: impl FnOnce(&mut BTreeMap<(MemoryKey, UnitId), Unit>)) {
         change(&mut self.state().units);
@@ -41,16 +50,18 @@ impl InMemoryStore {
 }
 
 impl State {
-    fn tail(&self) -> (Sequence, u32) {
-        let start = (self.start.sequence, self.start.chain);
-        self.log.last().map_or(start, |record| (record.sequence, record.chain))
+    fn end(&self) -> LogPosition {
+        self.log.last().map_or(self.start.into(), LogPosition::from)
     }
 
-    fn carry_out(&mut self, commit: &Commit) {
-        let (last, chain) = self.tail();
-        let mut record = LogRecord::of(commit, last.next());
-        record.chain = codec::chain(chain, &record).unwrap_or_default();
-        self.log.push(record);
+    fn append(&mut self, commit: &Commit) -> Result<LogRecord, StoreError> {
+        let end = self.end();
+        let mut record = LogRecord::of(commit, end.sequence.next());
+        record.chain = codec::chain(end.checksum, &record).map_err(|error| StoreError::Io {
+            doing: "encoding a commit".to_owned(),
+            cause: error.to_string(),
+        })?;
+        self.log.push(record.clone());
         for memory in &commit.memories {
             self.memories.insert(memory.key, memory.clone());
         }
@@ -79,6 +90,7 @@ impl State {
         for key in &commit.forgotten {
             self.requests.remove(key);
         }
+        Ok(record)
     }
 }
 
@@ -108,10 +120,6 @@ impl Store for InMemoryStore {
             .collect())
     }
 
-    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {
-        Ok(self.state().requests.get(&key).cloned())
-    }
-
     fn requests_before(
         &self,
         time: Timestamp,
@@ -120,20 +128,6 @@ impl Store for InMemoryStore {
         let state = self.state();
         let old = state.requests.iter().filter(|(_, record)| record.time < time);
         Ok(old.take(limit).map(|(key, _)| *key).collect())
-    }
-
-    fn changes_since(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
-        let state = self.state();
-        let newer = state.log.iter().filter(|record| record.sequence > after);
-        Ok(newer.take(limit).cloned().collect())
-    }
-
-    fn last_sequence(&self) -> Sequence {
-        self.state().tail().0
-    }
-
-    fn log_start(&self) -> LogStart {
-        self.state().start
     }
 
     fn version(
@@ -147,29 +141,72 @@ impl Store for InMemoryStore {
         Ok(current.or_else(|| state.history.get(&(memory, id, revision))).cloned())
     }
 
-    fn requests(
-        &self,
-        after: Option<RequestKey>,
-        limit: usize,
-    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
-        let state = self.state();
-        let above = state.requests.iter().filter(|(key, _)| after.is_none_or(|it| **key > it));
-        Ok(above.take(limit).map(|(key, record)| (*key, record.clone())).collect())
+    fn secret(&self) -> Secret {
+        *self.secret.get_or_init(Secret::random)
+    }
+}
+
+impl CommitLog for InMemoryStore {
+    fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended {
+        let mut state = self.state();
+        if state.end() != after {
+            return Appended::Conflict;
+        }
+        let records = commits.iter().map(|commit| state.append(commit)).collect();
+        self.appended.notify_all();
+        match records {
+            Ok(records) => Appended::Done(records),
+            Err(error) => Appended::Unknown(error),
+        }
     }
 
+    fn read(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
+        let state = self.state();
+        let newer = state.log.iter().filter(|record| record.sequence > after);
+        Ok(newer.take(limit).cloned().collect())
+    }
+
+    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {
+        Ok(self.state().requests.get(&key).cloned())
+    }
+
+    fn wait(&self, after: Sequence, timeout: Duration) -> Result<bool, StoreError> {
+        let is_behind = |state: &mut State| state.end().sequence <= after;
+        let waited = self.appended.wait_timeout_while(self.state(), timeout, is_behind);
+        Ok(!waited.unwrap_or_else(PoisonError::into_inner).1.timed_out())
+    }
+
+    fn end(&self) -> Result<LogPosition, StoreError> {
+        Ok(self.state().end())
+    }
+
+    fn start(&self) -> Result<LogStart, StoreError> {
+        Ok(self.state().start)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    fn recover(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Maintenance for InMemoryStore {
     fn compact(
         &self,
         retention: Retention,
-        told: &mut dyn FnMut(u64, u64) -> bool,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Compacted, StoreError> {
-        if !told(0, 1) {
+        if !progress(0, 1) {
             return Err(StoreError::Cancelled);
         }
-        self.cut_log(retention)?;
-        Ok(Compacted { log_start: self.log_start(), ..Compacted::default() })
+        self.truncate_log(retention)?;
+        Ok(Compacted { log_start: self.state().start, ..Compacted::default() })
     }
 
-    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError> {
+    fn truncate_log(&self, retention: Retention) -> Result<bool, StoreError> {
         let mut state = self.state();
         let cut = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
         if let Some(LogRecord { sequence, chain, time, .. }) = cut.cloned() {
@@ -178,20 +215,16 @@ impl Store for InMemoryStore {
         }
         Ok(false)
     }
+}
 
-    fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
-        let mut state = self.state();
-        for commit in commits {
-            state.carry_out(commit);
-        }
-        Ok(state.tail().0)
-    }
-
-    fn poisoned(&self) -> Option<String> {
-        None
-    }
-
-    fn secret(&self) -> Secret {
-        *self.secret.get_or_init(Secret::random)
+impl BackupSource for InMemoryStore {
+    fn requests(
+        &self,
+        after: Option<RequestKey>,
+        limit: usize,
+    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
+        let state = self.state();
+        let above = state.requests.iter().filter(|(key, _)| after.is_none_or(|it| **key > it));
+        Ok(above.take(limit).map(|(key, record)| (*key, record.clone())).collect())
     }
 }

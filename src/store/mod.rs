@@ -9,10 +9,11 @@ pub mod private;
 mod records;
 mod sled;
 
-pub use self::sled::{
-    LiveStore, LostUnit, OpenOptions, Salvaged, SledStore, StoreBuilder, salvage,
+pub use self::sled::{LostUnit, OpenOptions, Salvaged, SledStore, StoreBuilder, salvage};
+pub use api::{
+    Appended, Backend, BackupSource, CommitLog, Compacted, Holder, LogPosition, Maintenance,
+    Retention, Secret, Store, StoreError,
 };
-pub use api::{Compacted, Holder, Retention, Secret, Store, StoreError};
 #[doc(hidden)]
 pub use codec::read_any_record;
 pub use memory::InMemoryStore;

@@ -202,6 +202,34 @@ pub struct Commit {
     pub forgotten: Vec<RequestKey>,
 }
 
+impl Commit {
+    /// The commit of a record, with the units that it stored in the order of the record's changes: appended to a log that ends
+    /// before it, it gives the same record. `None` when a unit is missing or the record does not tell everything.
+    pub fn from_record(record: &LogRecord, units: Vec<Option<Unit>>) -> Option<Self> {
+        let effects = record.effects.clone()?;
+        let mut units = units.into_iter();
+        let mut writes = Vec::with_capacity(record.changes.len() + effects.purged.len());
+        for &Change { memory, unit, kind, revision } in &record.changes {
+            let mut stored = || units.next().flatten().map(Arc::new);
+            writes.push(match kind {
+                ChangeKind::Created => UnitWrite::Create(memory, stored()?),
+                ChangeKind::Updated => UnitWrite::Update(memory, stored()?),
+                ChangeKind::Deleted => UnitWrite::Delete(memory, unit, revision),
+            });
+        }
+        writes.extend(effects.purged.iter().map(|&(memory, id)| UnitWrite::Purge(memory, id)));
+        Some(Self {
+            time: record.time,
+            memories: effects.memories,
+            counters: effects.counters,
+            collected: effects.collected,
+            units: writes,
+            requests: effects.requests,
+            forgotten: effects.forgotten,
+        })
+    }
+}
+
 /// One commit in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, Finding, Severity};
-use dhakira::store::{LiveStore, OpenOptions, SledStore};
+use dhakira::store::{OpenOptions, SledStore};
 
 use crate::crash_model::{Model, Units};
 
@@ -13,8 +13,7 @@ pub(super) fn open(directory: &Path) -> Result<Engine, String> {
     let options = OpenOptions { create: false, accept_data_loss: false, purpose: "test".into() };
     let store = SledStore::open(directory, &options).map_err(|error| error.to_string())?;
     let checkpoints = Some(directory.join("checkpoints"));
-    Engine::open(Arc::new(LiveStore::new(store)), checkpoints, &mut |_| ())
-        .map_err(|error| error.to_string())
+    Engine::open(Arc::new(store), checkpoints, &mut |_| ()).map_err(|error| error.to_string())
 }
 
 /// What happened in one case.

@@ -1,10 +1,8 @@
 //! A server without a socket and the requests that are sent to it: what of each answer must be the same the second time.
 
-use std::sync::Arc;
-
 use dhakira::engine::Engine;
 use dhakira::grpc::Api;
-use dhakira::store::Store;
+use dhakira::store::Backend;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
 use tonic::service::Routes;
@@ -20,12 +18,13 @@ use super::{Kind, Request};
 pub(super) const NAME: &str = "memories/m";
 
 pub(super) struct World {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Backend,
     pub(super) routes: Routes,
 }
 
 impl World {
-    pub(super) fn open(store: Arc<dyn Store>) -> Self {
+    pub(super) fn open(store: impl Into<Backend>) -> Self {
+        let store = store.into();
         let engine = Engine::open(store.clone(), None, &mut |_| ()).unwrap();
         Self { store, routes: Api::ready(engine).routes() }
     }

@@ -1,10 +1,12 @@
 //! A store that fails on demand, for tests of what becomes of its errors.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use dhakira::store::{
-    Commit, Compacted, InMemoryStore, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey,
-    RequestRecord, Retention, Secret, Sequence, Store, StoreError,
+    Appended, BackupSource, Commit, CommitLog, Compacted, InMemoryStore, LogPosition, LogRecord,
+    LogStart, Maintenance, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Retention, Secret,
+    Sequence, Store, StoreError,
 };
 use dhakira::unit::{Timestamp, Unit, UnitId};
 
@@ -55,27 +57,9 @@ impl Store for FailingStore {
         self.store.page(memory, after, limit)
     }
 
-    fn request(&self, key: RequestKey) -> Stored<Option<RequestRecord>> {
-        self.try_to(Access::Other)?;
-        self.store.request(key)
-    }
-
     fn requests_before(&self, time: Timestamp, limit: usize) -> Stored<Vec<RequestKey>> {
         self.try_to(Access::Other)?;
         self.store.requests_before(time, limit)
-    }
-
-    fn changes_since(&self, after: Sequence, limit: usize) -> Stored<Vec<LogRecord>> {
-        self.try_to(Access::Other)?;
-        self.store.changes_since(after, limit)
-    }
-
-    fn last_sequence(&self) -> Sequence {
-        self.store.last_sequence()
-    }
-
-    fn log_start(&self) -> LogStart {
-        self.store.log_start()
     }
 
     fn version(&self, memory: MemoryKey, id: UnitId, revision: u64) -> Stored<Option<Unit>> {
@@ -83,6 +67,67 @@ impl Store for FailingStore {
         self.store.version(memory, id, revision)
     }
 
+    fn secret(&self) -> Secret {
+        self.store.secret()
+    }
+}
+
+impl CommitLog for FailingStore {
+    fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended {
+        match self.try_to(Access::Commit) {
+            Ok(()) => self.store.append(after, commits),
+            Err(error) => Appended::Unknown(error),
+        }
+    }
+
+    fn read(&self, after: Sequence, limit: usize) -> Stored<Vec<LogRecord>> {
+        self.try_to(Access::Other)?;
+        self.store.read(after, limit)
+    }
+
+    fn request(&self, key: RequestKey) -> Stored<Option<RequestRecord>> {
+        self.try_to(Access::Other)?;
+        self.store.request(key)
+    }
+
+    fn wait(&self, after: Sequence, timeout: Duration) -> Stored<bool> {
+        self.store.wait(after, timeout)
+    }
+
+    fn end(&self) -> Stored<LogPosition> {
+        self.store.end()
+    }
+
+    fn start(&self) -> Stored<LogStart> {
+        self.store.start()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    fn recover(&self) -> Stored<()> {
+        self.try_to(Access::Commit)
+    }
+}
+
+impl Maintenance for FailingStore {
+    fn compact(
+        &self,
+        retention: Retention,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Stored<Compacted> {
+        self.try_to(Access::Other)?;
+        self.store.compact(retention, progress)
+    }
+
+    fn truncate_log(&self, retention: Retention) -> Stored<bool> {
+        self.try_to(Access::Other)?;
+        self.store.truncate_log(retention)
+    }
+}
+
+impl BackupSource for FailingStore {
     fn requests(
         &self,
         after: Option<RequestKey>,
@@ -90,35 +135,5 @@ impl Store for FailingStore {
     ) -> Stored<Vec<(RequestKey, RequestRecord)>> {
         self.try_to(Access::Other)?;
         self.store.requests(after, limit)
-    }
-
-    fn compact(
-        &self,
-        retention: Retention,
-        told: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Stored<Compacted> {
-        self.try_to(Access::Other)?;
-        self.store.compact(retention, told)
-    }
-
-    fn cut_log(&self, retention: Retention) -> Stored<bool> {
-        self.try_to(Access::Other)?;
-        self.store.cut_log(retention)
-    }
-
-    fn commit(&self, commits: &[Commit]) -> Stored<Sequence> {
-        self.try_to(Access::Commit)?;
-        self.store.commit(commits)
-    }
-
-    fn poisoned(&self) -> Option<String> {
-        match self.try_to(Access::Other) {
-            Err(StoreError::Poisoned(cause)) => Some(cause),
-            _ => self.store.poisoned(),
-        }
-    }
-
-    fn secret(&self) -> Secret {
-        self.store.secret()
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::formats::ReadOptions;
 use crate::grpc::Api;
 use crate::server::{Bound, Shutdown};
-use crate::store::{LiveStore, OpenOptions, SledStore};
+use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
 use super::Outcome;
@@ -45,7 +45,7 @@ impl Demo {
         say!("1. Opening an embedded store in {}", directory.display())?;
         let options =
             OpenOptions { create: true, accept_data_loss: false, purpose: "demo".to_owned() };
-        let store = LiveStore::new(SledStore::open(&directory, &options)?);
+        let store = SledStore::open(&directory, &options)?;
         let engine = Engine::open(Arc::new(store), None, &mut |_| ())?;
         let api = Api::ready(engine);
 

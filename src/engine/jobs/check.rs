@@ -84,7 +84,7 @@ impl Engine {
         let most = if settings.max_units > 0 { settings.max_units } else { suspects.len() };
         keep_worst(&mut suspects, most);
         let ids: Vec<UnitId> = suspects.iter().map(|it| it.0).collect();
-        let units = self.store.units(memory.key, &ids)?;
+        let units = self.backend.store.units(memory.key, &ids)?;
         let suspects = units.into_iter().zip(suspects).filter_map(|(unit, (_, verdict))| {
             // One that was deleted meanwhile is no trouble any more.
             Some(SuspectUnit { unit: unit?, verdict })

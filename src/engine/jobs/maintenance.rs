@@ -1,13 +1,14 @@
-//! How is a store kept in shape? Compaction, how long the log is kept, and what of it is still held.
+//! Compacts the store, and says which part of the commit log is held.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use crate::store::{Compacted, LogStart, Retention, Sequence, Store};
-use crate::unit::Timestamp;
+use crate::store::{Compacted, LogStart, Retention, Sequence, StoreError};
 
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
+use crate::engine::replica::changes::check_held;
+use crate::engine::write::commit_loop::ago;
 use crate::engine::write::work::Work;
 
 impl Engine {
@@ -28,37 +29,27 @@ impl Engine {
             told(done as f32 / total.max(1) as f32);
             !cancel.is_cancelled()
         };
-        let compacted = self.store.compact(Retention { keep_from }, &mut tell)?;
+        let maintenance = self.backend.maintenance.as_ref();
+        let maintenance = maintenance.ok_or(StoreError::Unsupported("compaction"))?;
+        let compacted = maintenance.compact(Retention { keep_from }, &mut tell)?;
         // When too many writes wait, the writer comes to it by itself, later.
-        let _ = self.writer.submit(Work::Compacted, None);
+        let _ = self.writer.submit(Work::LogTruncated, None);
         Ok(compacted)
     }
 
     /// Whether every commit after this one is still held.
     ///
     /// # Errors
-    /// [`EngineError::LogCut`].
+    /// [`EngineError::LogTruncated`].
     pub fn check_held(&self, after: Sequence) -> Result<(), EngineError> {
-        check_held(self.store.as_ref(), after)
+        check_held(self.backend.log.as_ref(), after)
     }
 
     /// Where the commit log begins.
-    pub fn log_start(&self) -> LogStart {
-        self.store.log_start()
+    ///
+    /// # Errors
+    /// The store.
+    pub fn log_start(&self) -> Result<LogStart, EngineError> {
+        Ok(self.backend.log.start()?)
     }
-}
-
-/// The moment so long before now.
-pub(crate) fn ago(time: Duration) -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    Timestamp { micros: micros(since).saturating_sub(micros(time)) }
-}
-
-pub(crate) fn check_held(store: &dyn Store, after: Sequence) -> Result<(), EngineError> {
-    let oldest = store.log_start().sequence;
-    if after < oldest {
-        return Err(EngineError::LogCut { asked: after.0 + 1, oldest });
-    }
-    Ok(())
 }

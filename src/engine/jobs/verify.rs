@@ -9,18 +9,18 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::limits::{COMPACTION_PAGE_RECORDS, FINDINGS_MAX, LOAD_PAGE_UNITS};
 use crate::matching::MemoryIndex;
-use crate::store::{ChangeKind, MemoryKey, MemoryRecord, Sequence};
+use crate::store::{Backend, ChangeKind, MemoryKey, MemoryRecord, Sequence};
 use crate::unit::{Unit, UnitId};
 
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
+use crate::engine::replica::changes::changed_since;
 use crate::engine::replica::checkpoints::Checkpoints;
 use crate::engine::replica::encoding;
 use crate::engine::replica::encoding::Analyzers;
 use crate::engine::replica::lexicons;
-use crate::engine::replica::load::changed_since;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +87,10 @@ type LastWord = (u64, bool);
 
 impl Look<'_> {
     fn everything(&mut self) -> Result<(), EngineError> {
-        let store = &self.engine.store;
+        let Backend { store, log, .. } = &self.engine.backend;
         let records = store.memories()?;
         let units: u64 = records.iter().map(|record| record.unit_count).sum();
-        self.all = 2 * units + store.last_sequence().0 - store.log_start().sequence.0;
+        self.all = 2 * units + log.end()?.sequence.0 - log.start()?.sequence.0;
         let last_words = self.log()?;
         for record in records.iter().filter(|record| !record.deleted) {
             self.seen.memories += 1;
@@ -116,18 +116,18 @@ impl Look<'_> {
 
     /// Walks the log: numbers without a gap, a chain without a break, earlier versions that are held; the last word on each unit.
     fn log(&mut self) -> Result<HashMap<(MemoryKey, UnitId), LastWord>, EngineError> {
-        let store = self.engine.store.as_ref();
+        let Backend { store, log, .. } = &self.engine.backend;
         let mut last_words: HashMap<(MemoryKey, UnitId), LastWord> = HashMap::new();
-        let mut at = store.log_start();
+        let mut at = log.start()?;
         loop {
-            let page = store.changes_since(at.sequence, COMPACTION_PAGE_RECORDS)?;
+            let page = log.read(at.sequence, COMPACTION_PAGE_RECORDS)?;
             if page.is_empty() {
                 return Ok(last_words);
             }
             for record in &page {
                 if record.sequence != at.sequence.next() {
                     // Compacted in the middle of it: the rest of the log is whole by itself.
-                    if store.log_start().sequence <= at.sequence {
+                    if log.start()?.sequence <= at.sequence {
                         let what = format!("the commit log lacks commit {}", at.sequence.0 + 1);
                         self.report(Severity::Damage, what);
                     }
@@ -145,7 +145,7 @@ impl Look<'_> {
                     let is_held = record.effects.is_some();
                     if let Some((revision, true)) = before.filter(|_| is_held)
                         && store.version(change.memory, change.unit, revision)?.is_none()
-                        && store.log_start().sequence < record.sequence
+                        && log.start()?.sequence < record.sequence
                     {
                         let what = format!(
                             "revision {revision} of unit {} of memory number {} is in the log, but not in the history",
@@ -170,7 +170,7 @@ impl Look<'_> {
         let mut seen: HashSet<UnitId> = HashSet::new();
         let mut after = None;
         loop {
-            let page = self.engine.store.page(memory.key, after, LOAD_PAGE_UNITS);
+            let page = self.engine.backend.store.page(memory.key, after, LOAD_PAGE_UNITS);
             let page = match page {
                 Ok(page) => page,
                 Err(error) => {
@@ -215,7 +215,7 @@ impl Look<'_> {
             faults.clear();
             let words = self.last_words_of(memory.key, &doubtful)?;
             for &id in &doubtful {
-                let unit = self.engine.store.units(memory.key, &[id])?.pop().flatten();
+                let unit = self.engine.backend.store.units(memory.key, &[id])?.pop().flatten();
                 let fault = match (words.get(&id), unit) {
                     (Some((revision, true)), None) => Some((
                         Severity::Damage,
@@ -259,11 +259,11 @@ impl Look<'_> {
         memory: MemoryKey,
         ids: &BTreeSet<UnitId>,
     ) -> Result<HashMap<UnitId, LastWord>, EngineError> {
-        let store = self.engine.store.as_ref();
+        let log = &self.engine.backend.log;
         let mut words = HashMap::new();
-        let mut after = store.log_start().sequence;
+        let mut after = log.start()?.sequence;
         loop {
-            let page = store.changes_since(after, COMPACTION_PAGE_RECORDS)?;
+            let page = log.read(after, COMPACTION_PAGE_RECORDS)?;
             let Some(last) = page.last() else { return Ok(words) };
             after = last.sequence;
             for change in page.iter().flat_map(|record| &record.changes) {
@@ -290,11 +290,12 @@ impl Look<'_> {
             let mut stored = 0;
             let mut after = None;
             loop {
-                let page = self.engine.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+                let page = self.engine.backend.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 stored += page.len() as u64;
-                if last.id >= record.next_unit && self.engine.store.last_sequence() == before {
+                if last.id >= record.next_unit && self.engine.backend.log.end()?.sequence == before
+                {
                     let what = format!("unit {} has a number that was never given", last.id);
                     self.report(Severity::Damage, what);
                 }
@@ -304,7 +305,7 @@ impl Look<'_> {
                 return Ok(());
             }
             let found = Some((before, record, stored, indexed));
-            seen = if found == fault && self.is_settled(before) { seen + 1 } else { 0 };
+            seen = if found == fault && self.is_settled(before)? { seen + 1 } else { 0 };
             fault = found;
             if seen == LOOKS_ALIKE {
                 break;
@@ -328,21 +329,22 @@ impl Look<'_> {
     }
 
     /// Whether nothing was committed since a commit, and the indexes know all that was.
-    fn is_settled(&self, since: Sequence) -> bool {
-        self.engine.store.last_sequence() == since && *self.engine.sequence.borrow() == since
+    fn is_settled(&self, since: Sequence) -> Result<bool, EngineError> {
+        let end = self.engine.backend.log.end()?.sequence;
+        Ok(end == since && *self.engine.sequence.borrow() == since)
     }
 
     fn record(&self, key: MemoryKey) -> Result<Option<MemoryRecord>, EngineError> {
-        Ok(self.engine.store.memories()?.into_iter().find(|record| record.key == key))
+        Ok(self.engine.backend.store.memories()?.into_iter().find(|record| record.key == key))
     }
 
     /// The checkpoint and the lexicon of a memory, as the next start would read them.
     fn files(&mut self, memory: &Memory) -> Result<(), EngineError> {
-        let store = self.engine.store.as_ref();
+        let log = self.engine.backend.log.as_ref();
         let Some(record) = self.record(memory.key)? else { return Ok(()) };
         let name = record.name.clone();
         let checkpoints = Checkpoints::new(self.engine.derived.clone());
-        match checkpoints.read(&record, store) {
+        match checkpoints.read(&record, log) {
             Ok(None) => {}
             Ok(Some((index, sequence))) => {
                 self.seen.files += 1;
@@ -362,7 +364,7 @@ impl Look<'_> {
             }
         }
         let Some(path) = self.engine.lexicon_path(&record) else { return Ok(()) };
-        match lexicons::read(&path, &record, store) {
+        match lexicons::read(&path, &record, log) {
             Ok(None) => {}
             Ok(Some(_)) => self.seen.files += 1,
             Err(error) => {
@@ -384,14 +386,14 @@ impl Look<'_> {
         let mut missing = Vec::new();
         let mut after = None;
         loop {
-            let page = self.engine.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+            let page = self.engine.backend.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
             missing.extend(missing_in(index, &memory.analyzers, page, self.engine));
             self.step(0)?;
         }
         // Afterwards: what changed while it was being read is not lost either.
-        let changed = changed_since(self.engine.store.as_ref(), memory.key, sequence)?;
+        let changed = changed_since(self.engine.backend.log.as_ref(), memory.key, sequence)?;
         Ok(missing.iter().filter(|id| !changed.contains(id)).count())
     }
 }

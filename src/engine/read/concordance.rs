@@ -142,7 +142,7 @@ impl Engine {
                 let page = Page { after, limit: limit + 1, filter, cancelled: &cancelled };
                 memory.index.concordance(&expression, &page)
             };
-            let found = settings.filter.run(self.store.as_ref(), memory.key, search)?;
+            let found = settings.filter.run(self.backend.store.as_ref(), memory.key, search)?;
             let mut found = found.map_err(|_| EngineError::Cancelled)?;
             let more = found.len() > limit;
             found.truncate(limit);
@@ -168,7 +168,7 @@ impl Engine {
             if cancel.is_cancelled() {
                 return Err(EngineError::Cancelled);
             }
-            let unit = self.store.units(memory.key, &[passage.place.unit])?.pop().flatten();
+            let unit = self.backend.store.units(memory.key, &[passage.place.unit])?.pop().flatten();
             let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision);
             let Some(unit) = unit else { return Ok(None) };
             let segment = match side {

@@ -77,13 +77,18 @@ impl Engine {
         while !export.ended && page.len() < limit && looked < EXPORT_LOOK_UNITS {
             let left = limit - page.len();
             let units = match &export.found {
-                None => self.store.page(export.memory.key, export.after, left)?,
+                None => self.backend.store.page(export.memory.key, export.after, left)?,
                 Some(found) => {
                     let from = found.partition_point(|id| Some(*id) <= export.after);
                     let ids = &found[from..found.len().min(from + left)];
                     export.after = ids.last().copied().or(export.after);
                     export.ended = ids.is_empty();
-                    self.store.units(export.memory.key, ids)?.into_iter().flatten().collect()
+                    self.backend
+                        .store
+                        .units(export.memory.key, ids)?
+                        .into_iter()
+                        .flatten()
+                        .collect()
                 }
             };
             if export.found.is_none() {

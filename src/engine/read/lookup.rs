@@ -304,7 +304,8 @@ impl Search<'_> {
                     index.search(query, &options)
                 }
             };
-            let found = self.settings.filter.run(self.engine.store.as_ref(), *key, search)?;
+            let found =
+                self.settings.filter.run(self.engine.backend.store.as_ref(), *key, search)?;
             hits.push(found.map_err(|_| EngineError::Cancelled)?);
         }
         Ok(merge(&hits, self.settings.max_matches))
@@ -322,7 +323,8 @@ impl Search<'_> {
             let ids: Vec<UnitId> = of_memory.map(|(_, hit)| hit.unit).collect();
             for some in ids.chunks(UNITS_PER_LOOK) {
                 self.go_on()?;
-                for unit in self.engine.store.units(chosen.memory.key, some)?.into_iter().flatten()
+                for unit in
+                    self.engine.backend.store.units(chosen.memory.key, some)?.into_iter().flatten()
                 {
                     units.insert((number, unit.id), unit);
                 }

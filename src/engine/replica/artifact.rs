@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use crate::matching::{ArrayReader, ArrayWriter};
-use crate::store::{Sequence, Store, private};
+use crate::store::private;
 
 /// Writes a file past its magic; the one before it stays until the new one is on disk.
 pub(crate) fn write(
@@ -56,15 +56,4 @@ pub(crate) fn open(path: &Path, magic: &[u8]) -> io::Result<Option<ArrayReader<F
 /// What is in the file is of no use here.
 pub(crate) fn unfit(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-/// The running checksum of the log at a commit; `None` when the log does not have it.
-pub(crate) fn chain(store: &dyn Store, sequence: Sequence) -> io::Result<Option<u32>> {
-    let start = store.log_start();
-    if sequence == start.sequence && sequence > Sequence(0) {
-        return Ok(Some(start.chain));
-    }
-    let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
-    let found = store.changes_since(Sequence(before), 1).map_err(io::Error::other)?;
-    Ok(found.first().filter(|record| record.sequence == sequence).map(|record| record.chain))
 }

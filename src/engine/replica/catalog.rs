@@ -11,7 +11,7 @@ use crate::unit::MemoryName;
 
 use super::encoding::Analyzers;
 use super::lexicons::Slot;
-use crate::engine::priority::step_back;
+use crate::engine::priority::lower_priority;
 
 /// A memory, open for reading.
 pub(crate) struct Memory {
@@ -31,7 +31,7 @@ impl Memory {
                 target: Analyzer::new(&record.target_lang),
             },
             // Lookups go before merging.
-            index: index.at_thread_start(step_back),
+            index: index.at_thread_start(lower_priority),
             lexicon: Slot::default(),
             record: RwLock::new(record),
         }

@@ -15,13 +15,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::matching::{ArrayReader, Frozen, MemoryIndex, SCORE_VERSION};
-use crate::store::{MemoryKey, MemoryRecord, Sequence, Store};
+use crate::store::{CommitLog, LogPosition, MemoryKey, MemoryRecord, Sequence};
 use crate::text::TEXT_VERSION;
 
-use super::artifact::{self, chain, unfit};
+use super::artifact::{self, unfit};
 use super::catalog::{Catalog, Memory};
+use super::changes::position_of;
 use super::lexicons;
-use crate::engine::priority::step_back;
+use crate::engine::priority::lower_priority;
 
 /// What the file is, and in which version of its layout.
 const MAGIC: &[u8] = b"dhakira index 3";
@@ -39,11 +40,11 @@ struct Header {
     created_micros: i64,
     sequence: Sequence,
     /// Running checksum of the log at that sequence.
-    chain: u32,
+    checksum: u32,
 }
 
 impl Header {
-    fn of(record: &MemoryRecord, sequence: Sequence, chain: u32) -> Self {
+    fn of(record: &MemoryRecord, position: LogPosition) -> Self {
         Self {
             text_version: TEXT_VERSION,
             score_version: SCORE_VERSION,
@@ -51,13 +52,13 @@ impl Header {
             source_lang: record.source_lang.to_string(),
             target_lang: record.target_lang.to_string(),
             created_micros: record.created.micros,
-            sequence,
-            chain,
+            sequence: position.sequence,
+            checksum: position.checksum,
         }
     }
 
     /// Whether this program can use what was made of this, for this memory; the error names what does not agree.
-    fn check(&self, record: &MemoryRecord, store: &dyn Store) -> io::Result<()> {
+    fn check(&self, record: &MemoryRecord, log: &dyn CommitLog) -> io::Result<()> {
         let versions = [
             ("text", self.text_version, TEXT_VERSION),
             ("score", self.score_version, SCORE_VERSION),
@@ -70,20 +71,21 @@ impl Header {
             }
         }
         let sequence = self.sequence;
-        let (start, last) = (store.log_start().sequence, store.last_sequence());
+        let start = log.start().map_err(io::Error::other)?.sequence;
+        let last = log.end().map_err(io::Error::other)?.sequence;
         if sequence > last {
             return Err(unfit(&format!(
                 "it is of commit {}, but the store ends at commit {}",
                 sequence.0, last.0
             )));
         }
-        let Some(chain) = chain(store, sequence)? else {
+        let Some(position) = position_of(log, sequence).map_err(io::Error::other)? else {
             return Err(unfit(&format!(
                 "it is of commit {}, and the log begins behind commit {}",
                 sequence.0, start.0
             )));
         };
-        if *self != Self::of(record, sequence, chain) {
+        if *self != Self::of(record, position) {
             return Err(unfit("it was made from another memory or another store"));
         }
         Ok(())
@@ -112,22 +114,21 @@ impl Checkpoints {
     pub(crate) fn read(
         &self,
         record: &MemoryRecord,
-        store: &dyn Store,
+        log: &dyn CommitLog,
     ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
         let Some(directory) = &self.directory else { return Ok(None) };
-        read(&Self::path(directory, record.key), record, store)
+        read(&Self::path(directory, record.key), record, log)
     }
 
-    /// Writes the index of a memory as it was at a commit, whose running checksum is `chain`; the checkpoint before it stays
-    /// until the new one is on disk.
+    /// Writes the index of a memory as it was at a position of the log; the checkpoint before it stays until the new one is on disk.
     pub(crate) fn write(
         &self,
         record: &MemoryRecord,
         index: &Frozen,
-        (sequence, chain): (Sequence, u32),
+        position: LogPosition,
     ) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        let header = Header::of(record, sequence, chain);
+        let header = Header::of(record, position);
         let header = postcard::to_stdvec(&header).map_err(io::Error::other)?;
         artifact::write(&Self::path(directory, record.key), MAGIC, |out| {
             out.bytes(&header)?;
@@ -165,9 +166,8 @@ impl Checkpoints {
 }
 
 /// Decides when checkpoints are written, and sees to it.
-pub(crate) struct Keeper {
+pub(crate) struct CheckpointScheduler {
     checkpoints: Checkpoints,
-    store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
     /// Units changed since the last checkpoint of each memory.
     changed: BTreeMap<MemoryKey, u64>,
@@ -182,14 +182,13 @@ const CHANGED_SHARE: u64 = 50;
 /// So many changed units, and as many as the rest of the memory, are worth a checkpoint even while more come in.
 const OVERDUE_UNITS_MIN: u64 = 250_000;
 
-impl Keeper {
+impl CheckpointScheduler {
     pub(crate) fn new(
         checkpoints: Checkpoints,
-        store: Arc<dyn Store>,
         catalog: Arc<Catalog>,
         changed: BTreeMap<MemoryKey, u64>,
     ) -> Self {
-        Self { checkpoints, store, catalog, changed, writing: None }
+        Self { checkpoints, catalog, changed, writing: None }
     }
 
     /// So many units of a memory have changed.
@@ -248,19 +247,12 @@ impl Keeper {
         })
     }
 
-    /// Writes what is due on a thread of its own. To be called where nothing is committed at the same time: the indexes
-    /// are held on to as they are now, which is what `sequence` says.
-    pub(crate) fn start(&mut self, sequence: Sequence) {
-        // Now, because the log may not have it any more by the time that an index is written.
-        let chain = match chain(self.store.as_ref(), sequence) {
-            Ok(Some(chain)) => chain,
-            // Nothing was ever committed.
-            Ok(None) => return,
-            Err(error) => {
-                tracing::warn!("no checkpoints are written: the log cannot be read: {error}");
-                return;
-            }
-        };
+    /// Writes what is due on a thread of its own. To be called where nothing is applied at the same time: the indexes are frozen
+    /// as they are now, at `position`.
+    pub(crate) fn start(&mut self, position: LogPosition) {
+        if position == LogPosition::default() {
+            return;
+        }
         let due: Vec<(MemoryRecord, Frozen)> = self
             .memories(Self::due)
             .map(|memory| (memory.record(), memory.index.freeze()))
@@ -270,9 +262,9 @@ impl Keeper {
         }
         let checkpoints = self.checkpoints.clone();
         let write = move || {
-            step_back();
+            lower_priority();
             for (record, index) in due {
-                if let Err(error) = checkpoints.write(&record, &index, (sequence, chain)) {
+                if let Err(error) = checkpoints.write(&record, &index, position) {
                     tracing::warn!(
                         memory = %record.name,
                         "no checkpoint of the index was written: {error}; the next start takes longer"
@@ -284,12 +276,12 @@ impl Keeper {
     }
 
     /// Writes what is due and waits for it: the last thing before the end.
-    pub(crate) fn finish(mut self, sequence: Sequence) {
+    pub(crate) fn finish(&mut self, position: LogPosition) {
         // A panic of the thread was reported when it happened.
         self.writing.take().map(JoinHandle::join);
         // Now is the time for what waited for it: after the next start somebody searches.
         self.memories(Self::due).for_each(|memory| memory.index.settle());
-        self.start(sequence);
+        self.start(position);
         self.writing.take().map(JoinHandle::join);
     }
 }
@@ -305,9 +297,9 @@ fn read_header(path: &Path) -> io::Result<Option<(Header, ArrayReader<File>)>> {
 fn read(
     path: &Path,
     record: &MemoryRecord,
-    store: &dyn Store,
+    log: &dyn CommitLog,
 ) -> io::Result<Option<(MemoryIndex, Sequence)>> {
     let Some((header, input)) = read_header(path)? else { return Ok(None) };
-    header.check(record, store)?;
+    header.check(record, log)?;
     Ok(Some((MemoryIndex::read(input)?, header.sequence)))
 }

@@ -13,16 +13,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::alignment::{Cancelled, Corpus, LEXICON_VERSION, Lexicon, PAIRS_MIN, builtin};
 use crate::limits::LOAD_PAGE_UNITS;
-use crate::store::{MemoryRecord, Sequence, Store};
+use crate::store::{CommitLog, MemoryRecord, Sequence};
 use crate::text::{Analysis, TEXT_VERSION};
 use crate::unit::{Lang, MemoryName, Unit, UnitId};
 
-use super::artifact::{self, chain, unfit};
+use super::artifact::{self, unfit};
 use super::catalog::Memory;
-use super::load::changed_since;
+use super::changes::{changed_since, position_of};
+use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, priority};
+use crate::engine::priority;
 
 const MAGIC: &[u8] = b"dhakira lexicon 2";
 pub(crate) const ENDING: &str = "lexicon";
@@ -102,7 +103,7 @@ impl Engine {
         memory.lexicon.get_or_read(|| {
             let record = memory.record();
             let path = self.lexicon_path(&record)?;
-            read(&path, &record, self.store.as_ref()).unwrap_or_else(|error| {
+            read(&path, &record, self.backend.log.as_ref()).unwrap_or_else(|error| {
                 tracing::warn!(
                     memory = %record.name,
                     "the lexicon is not used: {error}; it will be learnt again"
@@ -149,13 +150,13 @@ impl Engine {
         let _one_at_a_time = memory.lexicon.learning.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.known(&memory);
         // What the log does not hold any more cannot be told apart from what was learnt.
-        let is_held = known.made_of.whole.0 >= self.store.log_start().sequence;
+        let is_held = known.made_of.whole.0 >= self.backend.log.start()?.sequence;
         let known = (known.made_of != MadeOf::default() && is_held && !anew).then_some(known);
         let record = memory.record();
         let now = *self.sequence.borrow();
         let taught = match known {
             Some(known) => {
-                let changed = |after| changed_since(self.store.as_ref(), memory.key, after);
+                let changed = |after| changed_since(self.backend.log.as_ref(), memory.key, after);
                 let unknown = changed(known.made_of.recent)?.len() as u64;
                 let hundredths = |units: u64| 100 * units / record.unit_count.max(1);
                 if unknown == 0 || hundredths(unknown) < UNKNOWN_HUNDREDTHS {
@@ -196,10 +197,10 @@ impl Engine {
         cancel: &Cancel,
         progress: LearnProgress<'_>,
     ) -> Result<Taught, EngineError> {
-        let chain = chain(self.store.as_ref(), now).map_err(internal)?.unwrap_or_default();
+        let position = position_of(self.backend.log.as_ref(), now)?.unwrap_or_default();
         let whole = self.learn_from(memory, Units::All, cancel, progress)?;
         Ok(Taught {
-            made_of: MadeOf::of(record, (now, chain), now),
+            made_of: MadeOf::of(record, (now, position.checksum), now),
             units: record.unit_count,
             whole,
             recent: Lexicon::default(),
@@ -260,7 +261,7 @@ impl Engine {
                     if cancel.is_cancelled() {
                         return Err(EngineError::Cancelled);
                     }
-                    let page = self.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
+                    let page = self.backend.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
                     // What is left of a memory that was deleted meanwhile is not the memory.
                     if self.catalog.by_key(memory.key).is_none() {
                         return Err(EngineError::NoMemory(memory.record().name));
@@ -276,7 +277,9 @@ impl Engine {
                     if cancel.is_cancelled() {
                         return Err(EngineError::Cancelled);
                     }
-                    tell(self.store.units(memory.key, ids)?.into_iter().flatten().collect())?;
+                    tell(
+                        self.backend.store.units(memory.key, ids)?.into_iter().flatten().collect(),
+                    )?;
                 }
                 Ok(())
             }
@@ -291,7 +294,7 @@ impl Engine {
     /// Learns the lexicon of every memory that has changed much, where nothing was written for a while. Blocks; meant for a
     /// thread of its own, which it makes give way to others.
     pub fn learn_what_changed(&self, cancel: &Cancel) {
-        priority::step_back();
+        priority::lower_priority();
         for record in self.memories(None, usize::MAX) {
             // A memory of a few units teaches when it is asked.
             if record.unit_count > UNITS_AT_ONCE
@@ -335,15 +338,11 @@ pub(crate) fn lexicons<'a>(
     lexicons
 }
 
-fn internal(error: impl ToString) -> EngineError {
-    EngineError::Internal(error.to_string())
-}
-
 /// A lexicon in a file; `None` when there is none.
 pub(crate) fn read(
     path: &Path,
     record: &MemoryRecord,
-    store: &dyn Store,
+    log: &dyn CommitLog,
 ) -> io::Result<Option<Taught>> {
     let Some(mut input) = artifact::open(path, MAGIC)? else { return Ok(None) };
     let taught = input.bytes()?;
@@ -351,8 +350,10 @@ pub(crate) fn read(
     let taught: Taught = postcard::from_bytes(&taught).map_err(|_| unfit("it cannot be read"))?;
     let made_of = &taught.made_of;
     let expected = MadeOf::of(record, made_of.whole, made_of.recent);
-    let in_log = chain(store, made_of.whole.0)? == Some(made_of.whole.1);
-    if *made_of != expected || !in_log || made_of.recent > store.last_sequence() {
+    let position = position_of(log, made_of.whole.0).map_err(io::Error::other)?;
+    let in_log = position.is_some_and(|it| it.checksum == made_of.whole.1);
+    let end = log.end().map_err(io::Error::other)?;
+    if *made_of != expected || !in_log || made_of.recent > end.sequence {
         return Err(unfit("it was learnt from other texts, by other rules or from another store"));
     }
     Ok(Some(taught))

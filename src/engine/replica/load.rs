@@ -1,17 +1,17 @@
-//! How do the memories come back after a restart? From their checkpoints and what the log says since; else from the
-//! store, unit by unit.
+//! Loads the indexes of memories: from checkpoints and the log since, or else from the store, unit by unit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
-use crate::matching::{IndexChange, MemoryIndex};
-use crate::store::{MemoryKey, MemoryRecord, Sequence, Store, StoreError};
+use crate::limits::LOAD_PAGE_UNITS;
+use crate::matching::MemoryIndex;
+use crate::store::{Backend, MemoryKey, MemoryRecord};
 use crate::unit::UnitId;
 
 use super::catalog::Memory;
+use super::changes::{apply_from_store, changed_since};
 use super::checkpoints::Checkpoints;
 use super::encoding;
 use crate::engine::error::EngineError;
@@ -63,7 +63,7 @@ impl Reason {
 
 /// Loads memories one after the other.
 pub(crate) struct Loading<'a> {
-    pub(crate) store: &'a dyn Store,
+    pub(crate) backend: &'a Backend,
     pub(crate) checkpoints: &'a Checkpoints,
     pub(crate) loaded: Loaded,
     /// Units of each memory that no checkpoint holds.
@@ -91,7 +91,6 @@ impl Loading<'_> {
         let started = Instant::now();
         let memory = Memory::new(record.clone(), MemoryIndex::new());
         let units = self.read_all(&memory, progress)?;
-        check_count(record, units)?;
         reason.log(record, units, started.elapsed());
         self.loaded.units += units;
         self.unwritten.insert(record.key, units);
@@ -104,13 +103,13 @@ impl Loading<'_> {
         &self,
         record: &MemoryRecord,
     ) -> Result<Result<(Memory, u64), Reason>, EngineError> {
-        let (index, sequence) = match self.checkpoints.read(record, self.store) {
+        let (index, sequence) = match self.checkpoints.read(record, self.backend.log.as_ref()) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(Err(Reason::NoCheckpoint)),
             Err(error) => return Ok(Err(Reason::Unusable(error.to_string()))),
         };
         let memory = Memory::new(record.clone(), index);
-        let changed = changed_since(self.store, record.key, sequence)?;
+        let changed = changed_since(self.backend.log.as_ref(), record.key, sequence)?;
         let replayed = changed.len() as u64;
         // When most of it is new, reading it in one go is faster.
         if replayed > record.unit_count / 2 {
@@ -119,7 +118,7 @@ impl Loading<'_> {
                 "{replayed} units have changed since its commit {commit}, and the memory holds {units}"
             ))));
         }
-        self.replay(&memory, changed)?;
+        apply_from_store(self.backend.store.as_ref(), &memory, changed)?;
         let (found, units) = (memory.index.len(), record.unit_count);
         if found as u64 != units {
             let reason = format!("it holds {found} units, and the store {units}");
@@ -128,26 +127,12 @@ impl Loading<'_> {
         Ok(Ok((memory, replayed)))
     }
 
-    /// Brings units of an index up to date.
-    fn replay(&self, memory: &Memory, changed: BTreeSet<UnitId>) -> Result<(), StoreError> {
-        let changed: Vec<UnitId> = changed.into_iter().collect();
-        for ids in changed.chunks(LOAD_PAGE_UNITS) {
-            let units = self.store.units(memory.key, ids)?;
-            let units: Vec<_> = ids.iter().copied().zip(units).collect();
-            let change = |(id, unit)| match unit {
-                Some(unit) => IndexChange::Put(encoding::entry(&unit, &memory.analyzers)),
-                None => IndexChange::Remove(id),
-            };
-            memory.index.apply(&units.into_par_iter().map(change).collect::<Vec<_>>());
-        }
-        Ok(())
-    }
-
     /// Reads a memory page by page; analyses each page in parallel. How many units there were.
     fn read_all(&self, memory: &Memory, progress: &mut dyn FnMut(u64)) -> Result<u64, EngineError> {
         let mut loader = memory.index.loader();
         let mut units = 0;
-        let read = |after: Option<UnitId>| self.store.page(memory.key, after, LOAD_PAGE_UNITS);
+        let read =
+            |after: Option<UnitId>| self.backend.store.page(memory.key, after, LOAD_PAGE_UNITS);
         let mut page = read(None)?;
         while let Some(last) = page.last().map(|unit| unit.id) {
             // The store is read while what it gave before is analysed.
@@ -169,31 +154,4 @@ impl Loading<'_> {
         loader.finish();
         Ok(units)
     }
-}
-
-/// Units of a memory that were written after a commit.
-pub(crate) fn changed_since(
-    store: &dyn Store,
-    memory: MemoryKey,
-    mut after: Sequence,
-) -> Result<BTreeSet<UnitId>, StoreError> {
-    let mut units = BTreeSet::new();
-    loop {
-        let records = store.changes_since(after, WATCH_PAGE_COMMITS)?;
-        let Some(last) = records.last() else { return Ok(units) };
-        after = last.sequence;
-        let changes = records.iter().flat_map(|record| &record.changes);
-        units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
-    }
-}
-
-fn check_count(record: &MemoryRecord, found: u64) -> Result<(), EngineError> {
-    if found == record.unit_count {
-        return Ok(());
-    }
-    Err(EngineError::Internal(format!(
-        "the store is damaged: memory '{}' holds {found} units, but its record counts {}. Bring it back with \
-         `dhakira restore` from a backup, or put a copy of the directory back",
-        record.name, record.unit_count
-    )))
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod artifact;
 pub(crate) mod catalog;
+pub(crate) mod changes;
 pub(crate) mod checkpoints;
 pub(crate) mod encoding;
+pub(crate) mod follower;
 pub(crate) mod lexicons;
 pub(crate) mod load;

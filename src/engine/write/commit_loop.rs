@@ -1,335 +1,400 @@
-//! How do writes become durable without an fsync each? One thread, and everybody who waits shares one.
+//! Commits writes in groups: one thread, one append and one sync for all writes that wait.
 //!
-//! A group is planned, committed to the store with one sync, applied to the indexes, published, and only then answered:
-//! an answer means on disk and visible to lookups.
+//! A group is planned on top of what the follower has applied, appended to the log, applied by the follower, and only then
+//! answered: an answer means durable and visible to lookups. Others may append to the same log; a group that comes too late is
+//! planned again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use crate::limits::{GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, WRITE_QUEUE_JOBS_MAX};
-use crate::matching::IndexChange;
-use crate::store::{MemoryKey, MemoryRecord, Retention, Sequence, Store, StoreError};
+use crate::engine::error::EngineError;
+use crate::engine::replica::checkpoints::CHECKPOINT_IDLE;
+use crate::engine::replica::follower::Follower;
+use crate::limits::{
+    APPEND_CONFLICTS_MAX, GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, WRITES_RETRY_MAX,
+    WRITES_RETRY_MIN,
+};
+use crate::store::{Appended, Backend, Retention, Sequence, StoreError};
 use crate::unit::Timestamp;
 
 use super::idempotency::{Idempotency, Outcome};
-use super::plan::Planner;
+use super::plan::{Basis, Plan, Planner};
 use super::work::{Reply, Work};
-use crate::engine::error::EngineError;
-use crate::engine::jobs::maintenance::ago;
-use crate::engine::priority::step_back;
-use crate::engine::replica::catalog::Catalog;
-use crate::engine::replica::checkpoints::{CHECKPOINT_IDLE, Keeper};
 
-/// Where writes are handed in.
-pub(crate) struct Writer {
-    queue: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+/// What travels through the queue.
+pub(super) enum Message {
+    Job(Job),
+    /// Other processes have appended to the log.
+    Follow,
 }
 
-/// The answer to a write, when it comes.
-pub(crate) type Answer = oneshot::Receiver<Result<Reply, EngineError>>;
-
-struct Job {
-    work: Work,
-    idempotency: Option<Idempotency>,
-    answer: oneshot::Sender<Result<Reply, EngineError>>,
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) answer: oneshot::Sender<Result<Reply, EngineError>>,
 }
 
-impl Writer {
-    pub(crate) fn start(
-        (store, catalog): (Arc<dyn Store>, Arc<Catalog>),
-        records: BTreeMap<MemoryKey, MemoryRecord>,
-        sequence: watch::Sender<Sequence>,
-        keeper: Keeper,
-        keep_log: Option<Duration>,
-    ) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel(WRITE_QUEUE_JOBS_MAX);
-        let log_start = store.log_start().sequence;
-        let last_time = Timestamp::default();
-        let searches = catalog.searches();
-        let writer = Loop {
-            store,
-            catalog,
-            keep_log,
-            records,
-            sequence,
-            keeper,
-            log_start,
-            last_time,
-            searches,
-            searched: None,
-        };
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            // Whoever waits for a write waits for the disk as well; whoever looks something up does not.
-            step_back();
-            writer.run(&jobs);
-        })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+/// Why writes are refused for now; shared with those who ask.
+#[derive(Default)]
+pub(crate) struct WritePause {
+    cause: Mutex<Option<String>>,
+}
+
+impl WritePause {
+    pub(crate) fn cause(&self) -> Option<String> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Hands a write in; writes of one caller are carried out in the order in which they are handed in.
-    pub(crate) fn submit(
-        &self,
-        work: Work,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Answer, EngineError> {
-        let (answer, receiver) = oneshot::channel();
-        self.queue()?.try_send(Job { work, idempotency, answer }).map_err(|error| match error {
-            TrySendError::Full(_) => EngineError::TooMuch(format!(
-                "{WRITE_QUEUE_JOBS_MAX} writes are waiting already; try again in a moment"
-            )),
-            TrySendError::Disconnected(_) => EngineError::writer_ended(),
-        })?;
-        Ok(receiver)
-    }
-
-    /// The same for bulk: waits for a place in the queue, which is what slows a fast sender down.
-    pub(crate) fn submit_when_free(
-        &self,
-        work: Work,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Answer, EngineError> {
-        let (answer, receiver) = oneshot::channel();
-        let job = Job { work, idempotency, answer };
-        self.queue()?.send(job).map_err(|_| EngineError::writer_ended())?;
-        Ok(receiver)
-    }
-
-    fn queue(&self) -> Result<&SyncSender<Job>, EngineError> {
-        self.queue.as_ref().ok_or_else(EngineError::writer_ended)
+    fn set(&self, cause: Option<String>) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
 }
 
-impl Drop for Writer {
-    /// Everything handed in is carried out first.
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the writer was reported when it happened.
-            let _ = thread.join();
-        }
-    }
+/// The answers to a group, in its order.
+type Replies = Vec<Result<Reply, EngineError>>;
+
+/// An attempt to make the log fit for appends again.
+struct Recovery {
+    next_try: Instant,
+    wait: Duration,
+    running: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
-struct Loop {
-    store: Arc<dyn Store>,
-    catalog: Arc<Catalog>,
-    /// What is older leaves the log.
+pub(super) struct CommitLoop {
+    backend: Backend,
+    follower: Follower,
+    pause: Arc<WritePause>,
+    /// While writes are paused.
+    recovery: Option<Recovery>,
     keep_log: Option<Duration>,
-    records: BTreeMap<MemoryKey, MemoryRecord>,
-    sequence: watch::Sender<Sequence>,
-    keeper: Keeper,
-    /// Where the log began when that was last looked at.
-    log_start: Sequence,
-    last_time: Timestamp,
-    /// How often somebody had searched when the last group was written.
-    searches: u64,
-    /// When the writer saw the last of them.
-    searched: Option<Instant>,
+    /// The start of the log when it was last looked at.
+    log_start: Option<Sequence>,
+    searches: SearchActivity,
 }
 
-/// How long nobody searches before an index takes its time to seal what comes: a search between two groups says that more
-/// will come.
+/// Whether somebody searches meanwhile: a search waits for the end of the transaction that is under way.
+struct SearchActivity {
+    /// Searches when the last group was committed.
+    count: u64,
+    /// When the last of them was noticed.
+    noticed: Option<Instant>,
+}
+
+/// How long after the last search an index takes its time to seal what comes: a search between two groups says that more will come.
 const SEARCHED_LATELY: Duration = Duration::from_secs(2);
 
 /// How often old requests and old commits are looked for.
-const TIDY_EVERY: Duration = Duration::from_secs(3_600);
-/// How long the writer is idle before it goes on with a clean-up that has more to do.
-const TIDY_STEP: Duration = Duration::from_millis(2);
+const GC_EVERY: Duration = Duration::from_secs(3_600);
+/// How long the loop is idle before it continues a collection that has more to do.
+const GC_STEP: Duration = Duration::from_millis(2);
+/// How often a running recovery is looked at.
+const RECOVERY_POLL: Duration = Duration::from_millis(20);
 
-impl Loop {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        let mut next_tidy = Instant::now() + TIDY_STEP;
+impl CommitLoop {
+    pub(super) fn new(
+        backend: Backend,
+        follower: Follower,
+        pause: Arc<WritePause>,
+        keep_log: Option<Duration>,
+    ) -> Self {
+        let searches = SearchActivity { count: follower.catalog().searches(), noticed: None };
+        let log_start = backend.log.start().ok().map(|start| start.sequence);
+        Self { backend, follower, pause, recovery: None, keep_log, log_start, searches }
+    }
+
+    /// Runs until nobody can queue anything any more.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        let mut next_gc = Instant::now() + GC_STEP;
         loop {
-            let mut pause = next_tidy.saturating_duration_since(Instant::now());
-            if self.keeper.is_due() {
-                pause = pause.min(CHECKPOINT_IDLE);
-            }
-            match jobs.recv_timeout(pause) {
-                Ok(first) => {
-                    let mut units = first.work.units();
-                    let mut group = vec![first];
-                    while units < GROUP_COMMIT_UNITS_MAX
-                        && let Ok(job) = jobs.try_recv()
-                    {
-                        // A write of no unit costs about as much.
-                        units += job.work.units().max(1);
-                        group.push(job);
+            match messages.recv_timeout(self.idle_time(next_gc)) {
+                Ok(Message::Follow) => self.follow(),
+                Ok(Message::Job(first)) => {
+                    let group = group(first, messages);
+                    let has_garbage = group.iter().any(|job| job.work.leaves_garbage());
+                    self.commit_group(group);
+                    if has_garbage {
+                        next_gc = Instant::now() + GC_STEP;
                     }
-                    let untidy = group
-                        .iter()
-                        .any(|job| matches!(job.work, Work::DeleteMemory { .. } | Work::Compacted));
-                    self.carry_out(group);
-                    if untidy {
-                        next_tidy = Instant::now() + TIDY_STEP;
+                    // Those who write without a break must not keep old commits from leaving.
+                    if Instant::now() >= next_gc {
+                        next_gc = self.collect_garbage();
                     }
-                    // Those who write without a break must not keep the old from going.
-                    if Instant::now() >= next_tidy {
-                        next_tidy = self.tidy();
-                    }
-                    if self.keeper.is_overdue() {
-                        self.keeper.start(self.store.last_sequence());
+                    if self.follower.checkpoints.is_overdue() {
+                        self.start_checkpoints();
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if Instant::now() < next_tidy => {
-                    self.keeper.start(self.store.last_sequence());
+                Err(RecvTimeoutError::Timeout) if self.recovery.is_some() => self.recover(),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < next_gc => {
+                    self.start_checkpoints();
                 }
-                Err(RecvTimeoutError::Timeout) => next_tidy = self.tidy(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.follow_log_start();
-                    return self.keeper.finish(self.store.last_sequence());
-                }
+                Err(RecvTimeoutError::Timeout) => next_gc = self.collect_garbage(),
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
         }
     }
 
-    /// One step of clean-up; when the next one is due.
-    fn tidy(&mut self) -> Instant {
-        let more = self.forget() | self.cut_log();
+    fn idle_time(&self, next_gc: Instant) -> Duration {
+        if let Some(recovery) = &self.recovery {
+            return match recovery.running {
+                Some(_) => RECOVERY_POLL,
+                None => recovery.next_try.saturating_duration_since(Instant::now()),
+            };
+        }
+        let idle = next_gc.saturating_duration_since(Instant::now());
+        if self.follower.checkpoints.is_due() { idle.min(CHECKPOINT_IDLE) } else { idle }
+    }
+
+    fn start_checkpoints(&mut self) {
+        let position = self.follower.position();
+        self.follower.checkpoints.start(position);
+    }
+
+    fn finish(mut self) {
+        if let Some(running) = self.recovery.take().and_then(|recovery| recovery.running) {
+            // Its outcome is the next start's concern.
+            let _ = running.join();
+        }
+        self.renew_checkpoints();
+        let position = self.follower.position();
+        self.follower.checkpoints.finish(position);
+    }
+
+    /// Applies what others have appended.
+    fn follow(&mut self) {
+        if let Err(error) = self.follower.catch_up() {
+            tracing::warn!(%error, "commits of others could not be applied; trying again with the next one");
+        }
+    }
+
+    /// One step of garbage collection; when the next one is due.
+    fn collect_garbage(&mut self) -> Instant {
+        if self.recovery.is_some() {
+            return Instant::now() + GC_EVERY;
+        }
+        let more = self.remove_old_requests() | self.truncate_log();
         if !more {
-            self.follow_log_start();
+            self.renew_checkpoints();
         }
-        Instant::now() + if more { TIDY_STEP } else { TIDY_EVERY }
+        Instant::now() + if more { GC_STEP } else { GC_EVERY }
     }
 
-    /// When the log begins elsewhere, indexes that stand before it are written again.
-    fn follow_log_start(&mut self) {
-        let start = self.store.log_start().sequence;
-        if start > std::mem::replace(&mut self.log_start, start) {
-            self.keeper.renew_before(start);
+    /// Has indexes written again whose checkpoints are older than the start of the log.
+    fn renew_checkpoints(&mut self) {
+        let Ok(start) = self.backend.log.start() else { return };
+        if Some(start.sequence) > self.log_start.replace(start.sequence) {
+            self.follower.checkpoints.renew_before(start.sequence);
         }
     }
 
-    /// Gives up some commits that are older than is wanted; whether there are more.
-    fn cut_log(&mut self) -> bool {
-        let Some(time) = self.keep_log else { return false };
-        // An index stands at a commit; what came next is younger than the index, and so in the log for as long again.
-        self.keeper.renew(time / 2);
-        self.store.cut_log(Retention { keep_from: ago(time) }).unwrap_or_else(|error| {
-            tracing::error!(%error, "the commit log could not be cut");
-            false
-        })
+    /// Removes some commits that are older than is wanted; whether there are more.
+    fn truncate_log(&mut self) -> bool {
+        let (Some(time), Some(maintenance)) = (self.keep_log, &self.backend.maintenance) else {
+            return false;
+        };
+        // A checkpoint is of a commit; what came after is younger than the checkpoint, and so in the log for as long again.
+        self.follower.checkpoints.renew(time / 2);
+        match maintenance.truncate_log(Retention { keep_from: ago(time) }) {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::error!(%error, "the commit log could not be truncated");
+                self.pause_writes(error.to_string());
+                false
+            }
+        }
     }
 
-    /// Forgets some requests that nobody will repeat any more, and deletes units of deleted memories; whether there are more.
-    fn forget(&mut self) -> bool {
+    /// Removes some requests that nobody will repeat any more, and units of deleted memories; whether there are more.
+    fn remove_old_requests(&mut self) -> bool {
         let days = i64::from(REQUEST_MEMORY_DAYS);
         let before = Timestamp { micros: now().micros - days * 24 * 3_600 * 1_000_000 };
         let (answer, mut receiver) = oneshot::channel();
-        self.carry_out(vec![Job { work: Work::Tidy { before }, idempotency: None, answer }]);
+        let work = Work::CollectGarbage { before };
+        self.commit_group(vec![Job { work, idempotency: None, answer }]);
         match receiver.try_recv() {
-            Ok(Ok(Reply { outcome: Outcome::Tidied { more }, .. })) => more,
+            Ok(Ok(Reply { outcome: Outcome::Collected { more }, .. })) => more,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "cleaning up failed");
+                tracing::warn!(%error, "collecting garbage failed");
                 false
             }
             _ => false,
         }
     }
 
-    fn carry_out(&mut self, group: Vec<Job>) {
-        // What a failed commit left can be read and is not on disk: not even a repeated request is answered from it.
-        if let Some(cause) = self.store.poisoned() {
-            for job in group {
-                let error = EngineError::Store(StoreError::Poisoned(cause.clone()));
-                // Whoever asked may have gone.
-                let _ = job.answer.send(Err(error));
-            }
-            return;
+    fn commit_group(&mut self, group: Vec<Job>) {
+        let outcome = match self.pause.cause() {
+            // What a failed append left can be read and may not be durable: not even a repeated request is answered from it.
+            Some(cause) => Err(StoreError::WritesPaused(cause).into()),
+            None => self.commit(&group),
+        };
+        let replies = outcome.unwrap_or_else(|error| {
+            group.iter().map(|_| Err(EngineError::clone(&error))).collect()
+        });
+        for (job, reply) in group.into_iter().zip(replies) {
+            // The caller may have gone; the write is committed all the same.
+            let _ = job.answer.send(reply);
         }
-        // Time never runs backwards in the store, whatever the clock does.
-        self.last_time = now().max(Timestamp { micros: self.last_time.micros + 1 });
-        // A search waits for the end of the transaction that is under way: where nobody searches they may be long.
-        let searches = self.catalog.searches();
-        let nobody_searches = std::mem::replace(&mut self.searches, searches) == searches;
-        if !nobody_searches {
-            self.searched = Some(Instant::now());
-        }
-        let is_bulk = self.searched.is_none_or(|it| it.elapsed() > SEARCHED_LATELY);
-        let mut planner = Planner::new(
-            self.store.as_ref(),
-            &self.catalog,
-            &mut self.records,
-            self.last_time,
-            nobody_searches,
-        );
-        let mut answers = Vec::with_capacity(group.len());
-        let mut failure = None;
-        for job in group {
-            let reply = match &failure {
-                None => planner.plan(job.work, job.idempotency),
-                Some(cause) => Err(EngineError::Internal(String::clone(cause))),
-            };
-            if let Err(error @ (EngineError::Store(_) | EngineError::Internal(_))) = &reply
-                && failure.is_none()
-            {
-                failure = Some(format!("a write of the same group failed: {error}"));
-            }
-            answers.push((job.answer, reply));
-        }
-        let Planner { commits, index_updates: updates, before, .. } = planner;
-        if failure.is_none() && !commits.is_empty() {
-            match self.store.commit(&commits) {
-                Ok(sequence) => {
-                    // A memory made in this group has no index before it is published.
-                    for commit in &commits {
-                        commit.memories.iter().for_each(|record| self.catalog.publish(record));
-                        commit.counters.iter().for_each(|it| self.catalog.publish_counters(it));
-                    }
-                    // One change of an index for the whole group: making many small ones is what costs.
-                    let mut changes: BTreeMap<MemoryKey, Vec<IndexChange>> = BTreeMap::new();
-                    for update in updates {
-                        changes.entry(update.memory).or_default().extend(update.changes);
-                    }
-                    for (memory, changes) in &changes {
-                        if let Some(memory) = self.catalog.by_key(*memory) {
-                            if is_bulk {
-                                memory.index.apply_in_bulk(changes);
-                            } else {
-                                memory.index.apply(changes);
-                            }
-                            self.keeper.note(memory.key, changes.len());
-                        }
-                    }
-                    // Giving the memory back takes as long as a commit: elsewhere, and nobody waits for it.
-                    rayon::spawn(move || drop((commits, changes)));
-                    self.sequence.send_replace(sequence);
+    }
+
+    /// Plans a group, appends it and applies it; planned again for as long as others append first. An error is that of the whole
+    /// group: nothing of it was acknowledged.
+    fn commit(&mut self, group: &[Job]) -> Result<Replies, EngineError> {
+        let joins_batches = self.searches.is_quiet(self.follower.catalog().searches());
+        let in_bulk = self.searches.is_over();
+        for _ in 0..APPEND_CONFLICTS_MAX {
+            self.follower.catch_up().map_err(|error| self.paused_by(error))?;
+            let (replies, Plan { commits, index_changes }) = self.plan(group, joins_batches);
+            if commits.is_empty() {
+                // Answered from what is there, which has to be what was applied.
+                let end = self.backend.log.end().map_err(|error| self.paused_by(error.into()))?;
+                if end == self.follower.position() {
+                    return Ok(replies);
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a commit failed; the store takes no more writes");
-                    failure = Some(error.to_string());
+                continue;
+            }
+            match self.backend.log.append(self.follower.position(), &commits) {
+                Appended::Done(records) => {
+                    self.follower.apply_own(&records, &index_changes, in_bulk);
+                    // Freeing them takes as long as a commit, and nobody waits for it.
+                    rayon::spawn(move || drop((commits, index_changes, records)));
+                    return Ok(replies);
                 }
+                Appended::Conflict => {}
+                Appended::Unknown(error) => return Err(self.paused_by(error.into())),
             }
         }
-        if failure.is_some() {
-            for (key, record) in before {
-                match record {
-                    Some(record) => self.records.insert(key, record),
-                    None => self.records.remove(&key),
+        Err(EngineError::TooMuch(
+            "other processes append to the log all the time; try again in a moment".to_owned(),
+        ))
+    }
+
+    /// Plans each write of a group. A write that fails midway has left traces in the plan, so the others are planned again without it.
+    fn plan(&self, group: &[Job], joins_batches: bool) -> (Replies, Plan) {
+        // Time never runs backwards in the log, whatever the clock does.
+        let earliest = Timestamp { micros: self.follower.time().micros + 1 };
+        let basis = Basis {
+            backend: &self.backend,
+            catalog: self.follower.catalog(),
+            memories: self.follower.memories(),
+            now: now().max(earliest),
+            joins_batches,
+        };
+        let mut failed: BTreeMap<usize, EngineError> = BTreeMap::new();
+        loop {
+            let mut planner = Planner::new(basis);
+            let before = failed.len();
+            let mut replies = Vec::with_capacity(group.len());
+            for (index, job) in group.iter().enumerate() {
+                let reply = match failed.get(&index) {
+                    Some(error) => Err(error.clone()),
+                    None => planner.plan(&job.work, job.idempotency),
                 };
+                if let Err(error @ (EngineError::Store(_) | EngineError::Internal(_))) = &reply
+                    && failed.insert(index, error.clone()).is_none()
+                {
+                    break;
+                }
+                replies.push(reply);
+            }
+            if failed.len() == before {
+                return (replies, planner.finish());
             }
         }
-        let poison = self.store.poisoned();
-        for (answer, reply) in answers {
-            let reply = match (&failure, reply) {
-                (Some(_), Ok(_)) if poison.is_some() => Err(EngineError::Store(
-                    StoreError::Poisoned(poison.clone().unwrap_or_default()),
-                )),
-                (Some(cause), Ok(_)) => Err(EngineError::Internal(cause.clone())),
-                (_, reply) => reply,
-            };
-            // Whoever asked may have gone; the write stands.
-            let _ = answer.send(reply);
+    }
+
+    /// Pauses writes because of an error of the log, and gives the error for those who wait.
+    fn paused_by(&mut self, error: EngineError) -> EngineError {
+        let cause = error.to_string();
+        self.pause_writes(cause.clone());
+        EngineError::Store(StoreError::WritesPaused(cause))
+    }
+
+    fn pause_writes(&mut self, cause: String) {
+        tracing::error!("writes are paused: {cause}");
+        self.pause.set(Some(cause));
+        let wait = WRITES_RETRY_MIN;
+        self.recovery = Some(Recovery { next_try: Instant::now() + wait, wait, running: None });
+    }
+
+    /// Has the log recover on a thread of its own, so that writes are refused meanwhile instead of waiting; resumes them when it has.
+    fn recover(&mut self) {
+        let Some(mut recovery) = self.recovery.take() else { return };
+        match recovery.running.take() {
+            None => {
+                let log = Arc::clone(&self.backend.log);
+                let recover = move || log.recover();
+                let thread = std::thread::Builder::new().name("recovery".to_owned());
+                recovery.running = thread.spawn(recover).ok();
+                self.recovery = Some(recovery);
+            }
+            Some(running) if !running.is_finished() => {
+                recovery.running = Some(running);
+                self.recovery = Some(recovery);
+            }
+            Some(running) => {
+                let recovered = match running.join() {
+                    Ok(recovered) => recovered.map_err(EngineError::from),
+                    Err(_) => Err(EngineError::Internal("the recovery panicked".to_owned())),
+                };
+                match recovered.and_then(|()| self.follower.catch_up()) {
+                    Ok(()) => {
+                        tracing::info!("writes are resumed");
+                        self.pause.set(None);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "writes stay paused");
+                        let wait = (recovery.wait * 2).min(WRITES_RETRY_MAX);
+                        let next_try = Instant::now() + wait;
+                        self.recovery = Some(Recovery { next_try, wait, running: None });
+                    }
+                }
+            }
         }
     }
 }
 
+impl SearchActivity {
+    /// Whether nobody has searched since the last group; notes the searches so far.
+    fn is_quiet(&mut self, count: u64) -> bool {
+        let is_quiet = std::mem::replace(&mut self.count, count) == count;
+        if !is_quiet {
+            self.noticed = Some(Instant::now());
+        }
+        is_quiet
+    }
+
+    /// Whether nobody has searched lately.
+    fn is_over(&self) -> bool {
+        self.noticed.is_none_or(|it| it.elapsed() > SEARCHED_LATELY)
+    }
+}
+
+/// What waits, up to the size of a group. A message to follow is left out: a group catches up in any case.
+fn group(first: Job, messages: &Receiver<Message>) -> Vec<Job> {
+    let mut units = first.work.units();
+    let mut group = vec![first];
+    while units < GROUP_COMMIT_UNITS_MAX
+        && let Ok(message) = messages.try_recv()
+    {
+        let Message::Job(job) = message else { continue };
+        // A write of no unit costs about as much.
+        units += job.work.units().max(1);
+        group.push(job);
+    }
+    group
+}
+
 fn now() -> Timestamp {
+    ago(Duration::ZERO)
+}
+
+/// The moment so long before now.
+pub(crate) fn ago(time: Duration) -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp { micros: i64::try_from(since.as_micros()).unwrap_or(i64::MAX) }
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    Timestamp { micros: micros(since).saturating_sub(micros(time)) }
 }

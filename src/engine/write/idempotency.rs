@@ -33,8 +33,8 @@ pub(crate) enum Outcome {
     Units(MemoryKey, Vec<UnitId>),
     Deleted,
     Import(ImportProgress),
-    /// Whether there is more of the kind to do; never stored.
-    Tidied {
+    /// Whether there is more garbage to collect; never stored.
+    Collected {
         more: bool,
     },
     /// An import whose last batch is stored.
@@ -244,7 +244,7 @@ impl Outcome {
             Self::Deleted
             | Self::Import(_)
             | Self::Imported(_)
-            | Self::Tidied { .. }
+            | Self::Collected { .. }
             | Self::Outdated
             | Self::BatchDigests(_) => None,
         }
@@ -340,7 +340,7 @@ impl Remembered {
             | Outcome::Imported(_)
             | Outcome::ImportInto(_)
             | Outcome::Outdated
-            | Outcome::Tidied { .. }
+            | Outcome::Collected { .. }
             | Outcome::BatchDigests(_) => {}
         }
         Ok(reply)
@@ -362,7 +362,7 @@ mod tests {
             (&[1, 7, 2, 4, 5], Outcome::Units(MemoryKey(7), vec![UnitId(4), UnitId(5)])),
             (&[2], Outcome::Deleted),
             (&[3, 5, 3, 2, 0, 1, 0], Outcome::Import(progress)),
-            (&[4, 1], Outcome::Tidied { more: true }),
+            (&[4, 1], Outcome::Collected { more: true }),
             (&[5, 5, 3, 2, 0, 1, 0], Outcome::Imported(progress)),
         ];
         for (bytes, outcome) in old {

@@ -6,15 +6,17 @@ use crate::store::RequestKey;
 use crate::unit::{MemoryName, UnitContent};
 use crate::validate::ContentFault;
 
-use super::commit_loop::Answer;
 use super::idempotency::fingerprint;
 use super::idempotency::{Idempotency, ImportState, Outcome};
 use super::prepare::Prepared;
+use super::queue::Answer;
 use super::work::{
     DuplicatePolicy, ImportBatch, ImportProgress, PreparedBatch, Reply, StoredBatch, Work,
 };
+use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, internal, receive};
+use crate::engine::handle::internal;
+use crate::engine::handle::receive;
 
 impl Engine {
     /// How far an import is on disk; nothing when it is new.

@@ -8,5 +8,6 @@ pub(crate) mod import_session;
 pub(crate) mod patch;
 pub(crate) mod plan;
 pub(crate) mod prepare;
+pub(crate) mod queue;
 pub(crate) mod update;
 pub(crate) mod work;

@@ -12,7 +12,8 @@ use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::{content_hash, key_hash, numbered, short_revision};
 
-/// A unit that passed its checks, with everything the index of its memory wants of it.
+/// A unit that passed its checks, encoded for the index of its memory.
+#[derive(Clone)]
 pub struct Prepared {
     pub(crate) content: UnitContent,
     /// Whose index has numbered it.

@@ -9,9 +9,13 @@ use super::idempotency::Outcome;
 use super::patch::UnitPatch;
 use super::prepare::Prepared;
 use super::work::{PreparedUpdate, Work};
+use crate::engine::Engine;
+use crate::engine::RequestId;
 use crate::engine::error::EngineError;
+use crate::engine::handle::idempotency;
+use crate::engine::handle::internal;
+use crate::engine::priority;
 use crate::engine::replica::catalog::Memory;
-use crate::engine::{Engine, RequestId, idempotency, internal, priority};
 
 /// Texts from this size on are analysed by threads of lower priority, of which there are no more than cores.
 const LARGE_TEXT_BYTES: usize = 16 * 1024;
@@ -72,7 +76,7 @@ impl Engine {
         id: UnitId,
         patch: &UnitPatch,
     ) -> Result<Option<Box<PreparedUpdate>>, EngineError> {
-        let unit = self.store.units(memory.key, &[id])?.pop().flatten();
+        let unit = self.backend.store.units(memory.key, &[id])?.pop().flatten();
         let prepared = unit.map(|unit| {
             let prepare = |content: UnitContent| {
                 Prepared::new(content, memory, &mut memory.index.numbering_of_few())

@@ -133,12 +133,12 @@ pub(crate) enum Work {
     ImportProgress {
         memory: MemoryKey,
     },
-    /// Forget requests carried out before a moment, and delete what deleted memories still hold: one step of it.
-    Tidy {
+    /// Remove requests carried out before a moment, and what deleted memories still hold: one step of it.
+    CollectGarbage {
         before: Timestamp,
     },
-    /// The store was compacted: nothing to write, but what is made from the store may stand before its log by now.
-    Compacted,
+    /// Nothing to write: a compaction has truncated the log, so checkpoints may be older than its start.
+    LogTruncated,
 }
 
 impl Work {
@@ -152,8 +152,13 @@ impl Work {
             | Self::DeleteUnit { memory, .. }
             | Self::ImportProgress { memory } => Some(*memory),
             Self::ImportBatch(batch) => Some(batch.memory),
-            Self::CreateMemory(_) | Self::Tidy { .. } | Self::Compacted => None,
+            Self::CreateMemory(_) | Self::CollectGarbage { .. } | Self::LogTruncated => None,
         }
+    }
+
+    /// Whether there is something to clean up after it.
+    pub(crate) fn leaves_garbage(&self) -> bool {
+        matches!(self, Self::DeleteMemory { .. } | Self::LogTruncated)
     }
 
     /// Units that it writes.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::unit::{Unit, UnitId};
 
-use super::database::SledStore;
+use super::database::Database;
 use super::opening::OpenOptions;
+use super::store::SledStore;
 use super::tables::{LOG_START_KEY, Table};
 use super::transaction::{collected_entries, counter_entries, memory_entries};
 use crate::store::codec::{self, CHUNK_BYTES, CodecError};
@@ -15,7 +16,7 @@ use crate::store::{
 
 /// A store being made in a directory of its own. What is written twice is there once, as written last.
 pub struct StoreBuilder {
-    store: SledStore,
+    store: Database,
 }
 
 type Entry = (Vec<u8>, Option<Vec<u8>>);
@@ -28,7 +29,7 @@ impl StoreBuilder {
     pub fn new(directory: &Path, purpose: &str) -> Result<Self, StoreError> {
         let purpose = purpose.to_owned();
         let options = OpenOptions { create: true, accept_data_loss: false, purpose };
-        Ok(Self { store: SledStore::open(directory, &options)? })
+        Ok(Self { store: Database::open(directory, &options)? })
     }
 
     /// Writes memories as they are.
@@ -115,7 +116,7 @@ impl StoreBuilder {
         self.store.read_log_again()?;
         self.store.sync_new()?;
         self.store.sync(start.sequence)?;
-        Ok(self.store)
+        Ok(self.store.into())
     }
 
     /// Deletions of the pieces of a unit that are there.

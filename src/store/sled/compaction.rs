@@ -9,18 +9,18 @@ use std::collections::BTreeSet;
 use crate::limits::{COMPACTION_CATCH_UP_COMMITS, COMPACTION_PAGE_RECORDS};
 use crate::unit::UnitId;
 
-use super::database::SledStore;
+use super::database::Database;
 use super::directory::damaged;
 use super::tables::{LOG_START_KEY, Raw, Table};
 use crate::store::codec::{self, HISTORY_KEY_BYTES, UNIT_KEY_BYTES};
 use crate::store::{
-    LogStart, MemoryKey, MemoryRecord, RequestRecord, Retention, Sequence, Store as _, StoreError,
+    LogStart, MemoryKey, MemoryRecord, RequestRecord, Retention, Sequence, StoreError,
 };
 
 /// A database that is being copied.
 pub(super) struct Copying<'a> {
-    from: &'a SledStore,
-    to: SledStore,
+    from: &'a Database,
+    to: Database,
     /// Where the log of the copy begins.
     start: LogStart,
     /// Up to which commit the copy holds what the original does.
@@ -40,11 +40,11 @@ type Told<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 impl<'a> Copying<'a> {
     pub(super) fn begin(
-        from: &'a SledStore,
+        from: &'a Database,
         name: String,
         retention: Retention,
     ) -> Result<Self, StoreError> {
-        let at = from.last_sequence();
+        let at = from.end().sequence;
         let start = log_start(from, retention, at)?;
         let to = from.sibling(name)?;
         Ok(Self { from, to, start, at, done: 0 })
@@ -98,7 +98,7 @@ impl<'a> Copying<'a> {
         let mut held = Vec::new();
         let mut after = self.start.sequence;
         loop {
-            let page = self.from.changes_since(after, COMPACTION_PAGE_RECORDS)?;
+            let page = self.from.read_log(after, COMPACTION_PAGE_RECORDS)?;
             let Some(last) = page.last() else { break };
             after = last.sequence;
             let changes = page.iter().flat_map(|record| &record.changes);
@@ -112,7 +112,7 @@ impl<'a> Copying<'a> {
     /// Copies what was committed since, until hardly anything is left.
     pub(super) fn catch_up(&mut self, told: Told<'_>) -> Result<(), StoreError> {
         for _ in 0..CATCH_UPS_MAX {
-            if self.from.last_sequence().0 - self.at.0 <= COMPACTION_CATCH_UP_COMMITS {
+            if self.from.end().sequence.0 - self.at.0 <= COMPACTION_CATCH_UP_COMMITS {
                 break;
             }
             self.copy_commits(told)?;
@@ -123,7 +123,7 @@ impl<'a> Copying<'a> {
     }
 
     /// The last stretch: nothing may be committed meanwhile. When it returns, the copy is whole and on disk.
-    pub(super) fn finish(mut self, told: Told<'_>) -> Result<SledStore, StoreError> {
+    pub(super) fn finish(mut self, told: Told<'_>) -> Result<Database, StoreError> {
         self.copy_commits(told)?;
         self.drop_deleted(told)?;
         let mut memories = Vec::new();
@@ -135,7 +135,7 @@ impl<'a> Copying<'a> {
         }
         self.to.put_raw(Table::Memories, memories)?;
         self.to.read_log_again()?;
-        if self.to.last_sequence() != self.from.last_sequence() {
+        if self.to.end().sequence != self.from.end().sequence {
             let (directory, name) = self.to.place();
             let what = format!("the copy '{name}' ends at another commit than the original");
             return Err(damaged(directory, what));
@@ -181,11 +181,11 @@ impl<'a> Copying<'a> {
 
     /// Brings the copy up to the last commit.
     fn copy_commits(&mut self, told: Told<'_>) -> Result<(), StoreError> {
-        let until = self.from.last_sequence();
+        let until = self.from.end().sequence;
         let mut units: BTreeSet<(MemoryKey, UnitId)> = BTreeSet::new();
         let mut after = self.at;
         while after < until {
-            let page = self.from.changes_since(after, COMPACTION_PAGE_RECORDS)?;
+            let page = self.from.read_log(after, COMPACTION_PAGE_RECORDS)?;
             let Some(last) = page.last() else { break };
             after = last.sequence;
             for record in &page {
@@ -284,13 +284,13 @@ impl<'a> Copying<'a> {
 ///
 /// What is being committed just now can be read already, and is not yet there: nothing behind `last` counts.
 fn log_start(
-    store: &SledStore,
+    store: &Database,
     retention: Retention,
     last: Sequence,
 ) -> Result<LogStart, StoreError> {
     let mut start = store.log_start();
     loop {
-        let page = store.changes_since(start.sequence, COMPACTION_PAGE_RECORDS)?;
+        let page = store.read_log(start.sequence, COMPACTION_PAGE_RECORDS)?;
         if page.is_empty() {
             return Ok(start);
         }
@@ -306,11 +306,4 @@ fn log_start(
 /// The first key behind another.
 fn behind(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
-}
-
-pub(super) fn needs_a_live_store() -> StoreError {
-    StoreError::Io {
-        doing: "compacting".to_owned(),
-        cause: "this store is open in a way that does not let it be replaced".to_owned(),
-    }
 }

@@ -7,14 +7,10 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use sled::transaction::TransactionError;
-pub(super) use sled::transaction::{
-    ConflictableTransactionError as Abort, Transactional, TransactionalTree,
-};
+use sled::transaction::{TransactionError, Transactional as _};
 
 use crate::limits::{LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
@@ -22,19 +18,18 @@ use crate::unit::{Timestamp, Unit, UnitId};
 use super::blobs::Blobs;
 use super::directory::{damaged, panic_message};
 use super::lock::Lock;
-use super::tables::read_tail;
+use super::permissions;
+use super::tables::read_log_ends;
 use super::transaction::{Prepared, PreparedUnit};
-use super::{compaction, permissions};
 use super::{directory, watermark};
 use crate::store::codec::{self, CodecError};
 use crate::store::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Secret,
-    Sequence, Store, StoreError, private,
+    Appended, Commit, LogPosition, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey,
+    RequestRecord, Sequence, StoreError, private,
 };
-use crate::store::{Compacted, Retention};
 
 /// A data directory, open and locked until dropped.
-pub struct SledStore {
+pub struct Database {
     pub(super) directory: PathBuf,
     /// Where in it the database lies.
     pub(super) name: String,
@@ -44,10 +39,11 @@ pub struct SledStore {
     log_file: File,
     blobs: Blobs,
     pub(super) start: Mutex<LogStart>,
-    pub(super) tail: Mutex<Tail>,
-    pub(super) last: AtomicU64,
-    poison: OnceLock<String>,
-    /// The first damage that somebody met.
+    /// The last durable commit.
+    pub(super) end: Mutex<LogPosition>,
+    /// Why nothing is written any more.
+    failure: OnceLock<String>,
+    /// The first damage that was found.
     damage: OnceLock<String>,
     pub(super) lock: Arc<Mutex<Lock>>,
 }
@@ -60,23 +56,9 @@ pub(super) struct Trees {
     pub(super) history: sled::Tree,
 }
 
-/// What the rest of the store calls a table.
-pub(super) type Tree = sled::Tree;
-/// A value in one; a copy of it costs nothing.
-pub(super) type Bytes = sled::IVec;
-/// What is written to one at once.
-pub(super) type Batch = sled::Batch;
-
-/// The end of the commit log.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tail {
-    pub(super) sequence: Sequence,
-    pub(super) chain: u32,
-}
-
 pub(super) const DATABASE_LOG: &str = "db";
 
-impl SledStore {
+impl Database {
     /// Opens the database of a name, or makes it, whatever was acknowledged.
     pub(super) fn open_named(
         directory: &Path,
@@ -94,7 +76,7 @@ impl SledStore {
             doing: format!("opening the database log in {}", directory.display()),
             cause: error.to_string(),
         })?;
-        let (start, tail) = read_tail(directory, &trees.log)?;
+        let (start, end) = read_log_ends(directory, &trees.log)?;
         Ok(Self {
             directory: directory.to_owned(),
             name,
@@ -103,26 +85,33 @@ impl SledStore {
             log_file,
             blobs: Blobs::new(&place),
             start: Mutex::new(start),
-            tail: Mutex::new(tail),
-            last: AtomicU64::new(tail.sequence.0),
-            poison: OnceLock::new(),
+            end: Mutex::new(end),
+            failure: OnceLock::new(),
             damage: OnceLock::new(),
             lock,
         })
     }
 
-    /// Takes no more writes.
-    pub(super) fn poison(&self, cause: String) {
-        // Only the first cause counts.
-        let _ = self.poison.set(cause);
+    /// Why nothing is written to it any more.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
-    /// Carries something out unless something failed before; when it fails, nothing more is carried out.
-    fn carry_out<T>(&self, it: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Some(cause) = self.poison.get() {
-            return Err(StoreError::Poisoned(cause.clone()));
+    /// Stops writing to it.
+    pub(super) fn fail(&self, cause: String) {
+        // Only the first cause counts.
+        let _ = self.failure.set(cause);
+    }
+
+    /// Writes, unless a write has failed before: after one that fails, what is on disk is uncertain.
+    pub(super) fn write<T>(
+        &self,
+        write: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(cause) = self.failure.get() {
+            return Err(StoreError::WritesPaused(cause.clone()));
         }
-        it().inspect_err(|error| self.poison(error.to_string()))
+        write().inspect_err(|error| self.fail(error.to_string()))
     }
 
     /// Makes everything written so far durable, then says so outside the database.
@@ -169,22 +158,38 @@ impl SledStore {
         self.noted(damaged(&self.directory, error.to_string()))
     }
 
-    fn write(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
-        let mut tail = *self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Appends commits if the log ends at `after`. Calls must not overlap.
+    pub(super) fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended {
+        if self.failure().is_none() && self.end() != after {
+            return Appended::Conflict;
+        }
+        match self.write(|| self.commit(after, commits)) {
+            Ok(records) => Appended::Done(records),
+            Err(error) => Appended::Unknown(error),
+        }
+    }
+
+    fn commit(
+        &self,
+        mut end: LogPosition,
+        commits: &[Commit],
+    ) -> Result<Vec<LogRecord>, StoreError> {
         let units: Vec<Result<Vec<PreparedUnit>, CodecError>> = commits
             .par_iter()
             .map(|commit| commit.units.iter().map(PreparedUnit::new).collect())
             .collect();
+        let mut records = Vec::with_capacity(commits.len());
         for (commit, units) in commits.iter().zip(units) {
-            let prepared = units
-                .and_then(|units| Prepared::new(commit, units, &mut tail))
+            let (prepared, record) = units
+                .and_then(|units| Prepared::new(commit, units, end))
                 .map_err(|error| self.damage(&error))?;
             self.transact(&prepared)?;
+            end = LogPosition::from(&record);
+            records.push(record);
         }
-        self.sync(tail.sequence)?;
-        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
-        self.last.store(tail.sequence.0, Ordering::Release);
-        Ok(tail.sequence)
+        self.sync(end.sequence)?;
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        Ok(records)
     }
 
     fn transact(&self, prepared: &Prepared) -> Result<(), StoreError> {
@@ -203,8 +208,9 @@ impl SledStore {
 /// Never made: our transactions do not abort.
 pub(super) enum Never {}
 
-impl Store for SledStore {
-    fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
+/// What [`SledStore`](super::SledStore) answers from.
+impl Database {
+    pub(super) fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
         let entries = self.read(|| self.trees.memories.iter().collect::<sled::Result<Vec<_>>>())?;
         let mut records: Vec<MemoryRecord> = Vec::with_capacity(entries.len() / 2);
         for (key, bytes) in &entries {
@@ -224,26 +230,21 @@ impl Store for SledStore {
         Ok(records)
     }
 
-    fn units(&self, memory: MemoryKey, ids: &[UnitId]) -> Result<Vec<Option<Unit>>, StoreError> {
+    pub(super) fn units(
+        &self,
+        memory: MemoryKey,
+        ids: &[UnitId],
+    ) -> Result<Vec<Option<Unit>>, StoreError> {
         ids.iter().map(|&id| self.unit(memory, id)).collect()
     }
 
-    fn page(
-        &self,
-        memory: MemoryKey,
-        after: Option<UnitId>,
-        limit: usize,
-    ) -> Result<Vec<Unit>, StoreError> {
-        self.page_of(memory, after, limit)
-    }
-
-    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {
+    pub(super) fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {
         self.read(|| self.trees.requests.get(key.0))?
             .map(|bytes| codec::decode(&key.0, &bytes).map_err(|error| self.damage(&error)))
             .transpose()
     }
 
-    fn requests_before(
+    pub(super) fn requests_before(
         &self,
         time: Timestamp,
         limit: usize,
@@ -264,7 +265,11 @@ impl Store for SledStore {
         Ok(old)
     }
 
-    fn changes_since(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
+    pub(super) fn read_log(
+        &self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, StoreError> {
         let from = after.next().0.to_be_bytes();
         let records = self
             .read(|| self.trees.log.range(from..).take(limit).collect::<sled::Result<Vec<_>>>())?;
@@ -274,11 +279,11 @@ impl Store for SledStore {
             .collect()
     }
 
-    fn log_start(&self) -> LogStart {
+    pub(super) fn log_start(&self) -> LogStart {
         *self.start.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn version(
+    pub(super) fn version(
         &self,
         memory: MemoryKey,
         id: UnitId,
@@ -296,43 +301,12 @@ impl Store for SledStore {
         self.join(memory, id, get)
     }
 
-    fn requests(
-        &self,
-        after: Option<RequestKey>,
-        limit: usize,
-    ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
-        self.requests_behind(after, limit)
+    /// The last durable commit.
+    pub(super) fn end(&self) -> LogPosition {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compact(
-        &self,
-        _: Retention,
-        _: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Compacted, StoreError> {
-        Err(compaction::needs_a_live_store())
-    }
-
-    fn last_sequence(&self) -> Sequence {
-        Sequence(self.last.load(Ordering::Acquire))
-    }
-
-    fn commit(&self, commits: &[Commit]) -> Result<Sequence, StoreError> {
-        self.carry_out(|| self.write(commits))
-    }
-
-    fn cut_log(&self, retention: Retention) -> Result<bool, StoreError> {
-        self.carry_out(|| self.cut_some(retention))
-    }
-
-    fn poisoned(&self) -> Option<String> {
-        self.poison.get().cloned()
-    }
-
-    fn secret(&self) -> Secret {
-        Secret::of_directory(&self.directory)
-    }
-
-    fn damaged(&self) -> Option<String> {
+    pub(super) fn damaged(&self) -> Option<String> {
         self.damage.get().cloned()
     }
 }

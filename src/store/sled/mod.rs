@@ -2,7 +2,6 @@
 
 mod blobs;
 mod builder;
-mod compacting;
 mod compaction;
 mod database;
 mod directory;
@@ -10,9 +9,10 @@ mod lock;
 mod opening;
 mod permissions;
 mod raw;
+mod recovery;
 mod salvage;
 mod secret;
-mod snapshot;
+mod store;
 mod tables;
 mod transaction;
 mod truncation;
@@ -20,7 +20,6 @@ mod units;
 mod watermark;
 
 pub use builder::StoreBuilder;
-pub use compacting::LiveStore;
-pub use database::SledStore;
 pub use opening::OpenOptions;
 pub use salvage::{LostUnit, Salvaged, salvage};
+pub use store::SledStore;

@@ -1,34 +1,30 @@
-//! How is a data directory opened? Its lock is taken, what was acknowledged is compared with what is there, and only then is it used.
+//! Opens a data directory: takes its lock and compares what was acknowledged with what is there before anything is used.
 
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::database::{DATABASE_LOG, SledStore};
+use super::database::{DATABASE_LOG, Database};
 use super::directory::{check_acknowledged, damaged, database_name};
 use super::lock::{Lock, LockError};
 use super::permissions;
-use super::{directory, snapshot, watermark};
-use crate::store::{Sequence, Store as _, StoreError, private};
+use super::{directory, recovery, watermark};
+use crate::store::{Sequence, StoreError, private};
 
 /// How to open a data directory.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Make the directory and an empty store when there is none.
+    /// Create the directory and an empty store when there is none.
     pub create: bool,
-    /// Open a store that ends before its last acknowledged commit: what is missing is given up.
+    /// Open a store that ends before its last acknowledged commit, and accept that the rest is lost.
     pub accept_data_loss: bool,
-    /// What this process does with it (`serve`, `import`), told to others that find it locked.
+    /// What this process does with it (`serve`, `import`): other processes that find it locked show it.
     pub purpose: String,
 }
 
-impl SledStore {
-    /// Opens the store in a directory.
-    ///
-    /// # Errors
-    /// [`StoreError::InUse`] when another process has it; [`StoreError::Behind`] and [`StoreError::Damaged`] when it is not
-    /// what was acknowledged; I/O.
-    pub fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
+impl Database {
+    /// See [`SledStore::open`](super::SledStore::open).
+    pub(super) fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
         let io = |doing: &str| {
             let doing = format!("{doing} {}", directory.display());
             move |error: io::Error| StoreError::Io { doing, cause: error.to_string() }
@@ -69,12 +65,16 @@ impl SledStore {
             directory::check_never_used(directory)?;
         }
         let lock = Arc::new(Mutex::new(lock));
-        let store = if snapshot::is_damaged(&directory.join(&name)) {
-            Self::open_without_snapshot(directory, &name, lock, acknowledged, options)?
+        let store = if recovery::is_damaged(&directory.join(&name)) {
+            tracing::warn!(
+                directory = %directory.display(),
+                "the snapshot of the database is damaged; opening a copy without it"
+            );
+            Self::open_copy((directory, &name), lock, acknowledged, options.accept_data_loss)?
         } else {
             Self::open_named(directory, name, lock)?
         };
-        let found = store.last_sequence();
+        let found = store.end().sequence;
         check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
         if fresh {
             store.sync_new()?;
@@ -84,11 +84,8 @@ impl SledStore {
         Ok(store)
     }
 
-    /// Tells other processes that find the directory locked where this one can be reached.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn announce(&self, address: &str) -> Result<(), StoreError> {
+    /// See [`SledStore::announce`](super::SledStore::announce).
+    pub(super) fn announce(&self, address: &str) -> Result<(), StoreError> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).announce(address).map_err(
             |error| StoreError::Io {
                 doing: format!("writing the lock file in {}", self.directory.display()),

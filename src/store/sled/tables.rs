@@ -3,15 +3,15 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use super::database::{Batch, Bytes, SledStore, Tail, Tree};
+use super::database::Database;
 use super::directory::{damaged, panic_message, sync_tree};
 use super::permissions;
 use super::watermark;
 use crate::store::codec::{self, CodecError};
-use crate::store::{LogStart, RequestKey, RequestRecord, StoreError};
+use crate::store::{LogPosition, LogStart, RequestKey, RequestRecord, StoreError};
+use sled::{Batch, IVec, Tree};
 
 /// One of the tables, for whoever copies them as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +27,14 @@ pub(super) enum Table {
 /// A key and what is stored under it.
 pub(super) type Raw = (Vec<u8>, Vec<u8>);
 
-fn raw((key, value): (Bytes, Bytes)) -> Raw {
+fn raw((key, value): (IVec, IVec)) -> Raw {
     (key.to_vec(), value.to_vec())
 }
 
 /// Key of what the log says of the commits that it does not hold any more.
 pub(super) const LOG_START_KEY: [u8; 8] = [0; 8];
 
-impl SledStore {
+impl Database {
     /// Another database in the same directory, under the same lock.
     pub(super) fn sibling(&self, name: String) -> Result<Self, StoreError> {
         Self::open_named(&self.directory, name, Arc::clone(&self.lock))
@@ -105,7 +105,7 @@ impl SledStore {
     }
 
     /// Requests in the order of their keys, from the first one above `after`.
-    pub(super) fn requests_behind(
+    pub(super) fn requests_after(
         &self,
         after: Option<RequestKey>,
         limit: usize,
@@ -141,38 +141,40 @@ impl SledStore {
 
     /// Reads the log again, after it was written to as it is.
     pub(super) fn read_log_again(&self) -> Result<(), StoreError> {
-        let (start, tail) = read_tail(&self.directory, &self.trees.log)?;
+        let (start, end) = read_log_ends(&self.directory, &self.trees.log)?;
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
-        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
-        self.last.store(tail.sequence.0, Ordering::Release);
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
         Ok(())
     }
 }
 
 /// Walks the whole commit log: numbers without a gap, checksums that chain.
-pub(super) fn read_tail(directory: &Path, log: &Tree) -> Result<(LogStart, Tail), StoreError> {
+pub(super) fn read_log_ends(
+    directory: &Path,
+    log: &Tree,
+) -> Result<(LogStart, LogPosition), StoreError> {
     let bad = |error: CodecError| damaged(directory, format!("commit log: {error}"));
     let mut start = LogStart::default();
-    let mut tail = Tail::default();
+    let mut end = LogPosition::default();
     let mut records = log.iter();
     loop {
         let next = catch_unwind(AssertUnwindSafe(|| records.next().transpose()))
             .map_err(|panic| damaged(directory, panic_message(panic.as_ref())))?
             .map_err(|error| damaged(directory, error.to_string()))?;
         let Some((key, bytes)) = next else {
-            return Ok((start, tail));
+            return Ok((start, end));
         };
         if *key == LOG_START_KEY {
             start = codec::decode(&key, &bytes).map_err(bad)?;
-            tail = Tail { sequence: start.sequence, chain: start.chain };
+            end = start.into();
             continue;
         }
         let record = codec::decode_log(&key, &bytes).map_err(bad)?;
-        let expected = tail.sequence.next();
-        if record.sequence != expected || !record.follows(tail.chain) {
+        let expected = end.sequence.next();
+        if record.sequence != expected || !record.follows(end.checksum) {
             let what = format!("the commit log breaks at commit {}", expected.0);
             return Err(damaged(directory, what));
         }
-        tail = Tail { sequence: expected, chain: record.chain };
+        end = LogPosition::from(&record);
     }
 }

@@ -3,11 +3,13 @@
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::UnitId;
 
-use super::database::{Abort, Bytes, Never, Tail, TransactionalTree};
+use super::database::Never;
 use crate::store::codec::{self, CHUNK_BYTES, CodecError};
 use crate::store::{
-    Commit, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, UnitWrite,
+    Commit, LogPosition, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, UnitWrite,
 };
+use sled::IVec;
+use sled::transaction::{ConflictableTransactionError, TransactionalTree};
 
 /// A commit, encoded: a transaction may run more than once.
 pub(super) struct Prepared {
@@ -22,7 +24,7 @@ pub(super) struct PreparedUnit {
     memory: MemoryKey,
     id: UnitId,
     /// Empty for a deletion.
-    bytes: Bytes,
+    bytes: IVec,
     is_new: bool,
 }
 
@@ -30,13 +32,12 @@ impl Prepared {
     pub(super) fn new(
         commit: &Commit,
         units: Vec<PreparedUnit>,
-        tail: &mut Tail,
-    ) -> Result<Self, CodecError> {
+        end: LogPosition,
+    ) -> Result<(Self, LogRecord), CodecError> {
         debug_assert!(commit.units.len() <= BATCH_UNITS_MAX, "a transaction must stay small");
-        let sequence = tail.sequence.next();
+        let sequence = end.sequence.next();
         let mut record = LogRecord::of(commit, sequence);
-        record.chain = codec::chain(tail.chain, &record)?;
-        *tail = Tail { sequence, chain: record.chain };
+        record.chain = codec::chain(end.checksum, &record)?;
         let log_key = sequence.0.to_be_bytes();
         let mut memories = memory_entries(&commit.memories)?;
         memories.extend(counter_entries(&commit.counters)?);
@@ -48,14 +49,14 @@ impl Prepared {
             .collect::<Result<Vec<_>, CodecError>>()?;
         requests.extend(commit.forgotten.iter().map(|key| (*key, None)));
         let log = (log_key, codec::encode_log(&log_key, &record)?);
-        Ok(Self { memories, units, log, requests })
+        Ok((Self { memories, units, log, requests }, record))
     }
 
     pub(super) fn apply(
         &self,
         (memories, log, requests): (&TransactionalTree, &TransactionalTree, &TransactionalTree),
         (units, history): (&TransactionalTree, &TransactionalTree),
-    ) -> Result<(), Abort<Never>> {
+    ) -> Result<(), ConflictableTransactionError<Never>> {
         for (key, bytes) in &self.memories {
             match bytes {
                 Some(bytes) => memories.insert(key.as_slice(), bytes.as_slice())?,
@@ -115,7 +116,7 @@ impl PreparedUnit {
                 (*memory, unit.id, codec::encode_unit(*memory, unit)?.into(), false)
             }
             UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {
-                (*memory, *id, Bytes::default(), false)
+                (*memory, *id, IVec::default(), false)
             }
         };
         Ok(Self { memory, id, bytes, is_new })
@@ -126,10 +127,10 @@ impl PreparedUnit {
         &self,
         units: &TransactionalTree,
         history: &TransactionalTree,
-    ) -> Result<(), Abort<Never>> {
+    ) -> Result<(), ConflictableTransactionError<Never>> {
         let mut chunk = 0_u8;
         let mut before = None;
-        let mut keep = |chunk, piece: Bytes| {
+        let mut keep = |chunk, piece: IVec| {
             // What cannot be read now cannot be read later: it is left to `verify` to say so.
             let revision = *before.get_or_insert_with(|| codec::revision(&piece).unwrap_or(0));
             history.insert(&codec::history_key(self.memory, self.id, revision, chunk), piece)
@@ -142,7 +143,7 @@ impl PreparedUnit {
             let key = codec::unit_key(self.memory, self.id, chunk);
             let bytes = match pieces {
                 1 => self.bytes.clone(),
-                _ => Bytes::from(&self.bytes[start..end]),
+                _ => IVec::from(&self.bytes[start..end]),
             };
             if let Some(old) = units.insert(&key, bytes)? {
                 keep(chunk, old)?;

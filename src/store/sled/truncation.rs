@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 
-use crate::limits::{BATCH_UNITS_MAX, LOG_CUT_COMMITS};
+use crate::limits::{BATCH_UNITS_MAX, LOG_TRUNCATION_COMMITS};
 use crate::unit::UnitId;
 
-use super::database::{Abort, Never, SledStore, Transactional as _, storage_error};
+use super::database::{Database, Never, storage_error};
 use super::tables::{LOG_START_KEY, Table};
 use crate::store::Retention;
 use crate::store::codec;
-use crate::store::{ChangeKind, LogRecord, LogStart, MemoryKey, Sequence, Store as _, StoreError};
+use crate::store::{ChangeKind, LogRecord, LogStart, MemoryKey, Sequence, StoreError};
+use sled::transaction::{ConflictableTransactionError, Transactional as _};
 
 /// Commits that are read at a time.
 const PAGE_COMMITS: usize = 8;
@@ -29,12 +30,17 @@ struct Cut {
     history: Vec<Vec<u8>>,
 }
 
-impl SledStore {
+impl Database {
+    /// As of [`Maintenance::truncate_log`](crate::store::Maintenance::truncate_log). Calls must not overlap with appends.
+    pub(super) fn truncate_log(&self, retention: Retention) -> Result<bool, StoreError> {
+        self.write(|| self.truncate_some(retention))
+    }
+
     /// Gives up some of the log; `true` when there is more to give up. Nothing may be committed meanwhile.
     ///
     /// Synced at once, although nobody waits for it: the room that it frees is written over by what comes next, and until the cut
     /// is on disk the database still needs what lies there.
-    pub(super) fn cut_some(&self, retention: Retention) -> Result<bool, StoreError> {
+    fn truncate_some(&self, retention: Retention) -> Result<bool, StoreError> {
         let start = self.log_start();
         let (gone, more) = self.oldest(start.sequence, retention)?;
         let Some(last) = gone.last() else { return Ok(false) };
@@ -54,7 +60,7 @@ impl SledStore {
         // First: whoever reads the log looks at its start afterwards, and must not take what is missing for a gap.
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = new;
         self.carry_out_cut(&cut)?;
-        self.sync(self.last_sequence())?;
+        self.sync(self.end().sequence)?;
         Ok(more)
     }
 
@@ -64,11 +70,11 @@ impl SledStore {
         mut after: Sequence,
         retention: Retention,
     ) -> Result<(Vec<LogRecord>, bool), StoreError> {
-        let last = self.last_sequence();
+        let last = self.end().sequence;
         let (mut gone, mut units) = (Vec::new(), 0);
-        while gone.len() < LOG_CUT_COMMITS {
+        while gone.len() < LOG_TRUNCATION_COMMITS {
             // Commits of imports are as large as a transaction may be: few at a time, so that none is read for nothing.
-            let page = self.changes_since(after, PAGE_COMMITS)?;
+            let page = self.read_log(after, PAGE_COMMITS)?;
             let Some(end) = page.last() else { return Ok((gone, false)) };
             after = end.sequence;
             for record in page {
@@ -96,7 +102,7 @@ impl SledStore {
                 for key in &cut.history {
                     history.remove(key.as_slice())?;
                 }
-                Ok::<(), Abort<Never>>(())
+                Ok::<(), ConflictableTransactionError<Never>>(())
             })
         };
         self.guard(doing, || cut().map_err(storage_error))

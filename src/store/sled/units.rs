@@ -2,12 +2,13 @@
 
 use crate::unit::{Unit, UnitId};
 
-use super::database::{Bytes, SledStore};
+use super::database::Database;
 use super::directory::damaged;
 use crate::store::codec::{self, CHUNK_BYTES};
 use crate::store::{MemoryKey, StoreError};
+use sled::IVec;
 
-impl SledStore {
+impl Database {
     pub(super) fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Unit>, StoreError> {
         let get = |chunk| self.read(|| self.trees.units.get(codec::unit_key(memory, id, chunk)));
         self.join(memory, id, get)
@@ -18,7 +19,7 @@ impl SledStore {
         &self,
         memory: MemoryKey,
         id: UnitId,
-        get: impl Fn(u8) -> Result<Option<Bytes>, StoreError>,
+        get: impl Fn(u8) -> Result<Option<IVec>, StoreError>,
     ) -> Result<Option<Unit>, StoreError> {
         let Some(first) = get(0)? else {
             return Ok(None);
@@ -39,8 +40,8 @@ impl SledStore {
         codec::decode_unit(memory, id, bytes).map(Some).map_err(|error| self.damage(&error))
     }
 
-    /// The units above a number, see [`Store::page`](crate::store::Store::page).
-    pub(super) fn page_of(
+    /// The units above a number, as of [`Store::page`](crate::store::Store::page).
+    pub(super) fn page(
         &self,
         memory: MemoryKey,
         after: Option<UnitId>,
@@ -56,8 +57,8 @@ impl SledStore {
         let mut units = Vec::with_capacity(limit.min(1_000));
         let mut pieces = self.trees.units.range(from..=to);
         // The record that may go on in the next piece: its first piece, and all of them where there are more.
-        let mut current: Option<(UnitId, Bytes, Vec<u8>)> = None;
-        let decode = |(id, first, joined): (UnitId, Bytes, Vec<u8>)| {
+        let mut current: Option<(UnitId, IVec, Vec<u8>)> = None;
+        let decode = |(id, first, joined): (UnitId, IVec, Vec<u8>)| {
             let bytes = if joined.is_empty() { &first[..] } else { &joined };
             codec::decode_unit(memory, id, bytes).map_err(|error| self.damage(&error))
         };

@@ -13,13 +13,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::limits::{COMPACTION_PAGE_RECORDS, EXPORT_PAGE_UNITS};
-use crate::store::{ChangeKind, LogRecord, Sequence, Store, StoreError};
+use crate::store::{Backend, ChangeKind, CommitLog, LogRecord, Sequence, StoreError};
 use crate::unit::Unit;
 
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
-use crate::engine::jobs::maintenance::check_held;
+use crate::engine::replica::changes::check_held;
 
 use part::{Begin, Frame, PartWriter};
 
@@ -88,7 +88,7 @@ impl Engine {
     /// is no earlier part. Others may write meanwhile. Blocks.
     ///
     /// # Errors
-    /// [`EngineError::LogCut`] when the commits are not held any more; a mark of another store; cancelled; the store; the output.
+    /// [`EngineError::LogTruncated`] when the commits are not held any more; a mark of another store; cancelled; the store; the output.
     pub fn backup(
         &self,
         (full, after): (bool, Option<Mark>),
@@ -96,22 +96,23 @@ impl Engine {
         cancel: &Cancel,
         told: &dyn Fn(f32),
     ) -> Result<PartSummary, EngineError> {
-        let store = self.store.as_ref();
+        let backend = &self.backend;
+        let log = backend.log.as_ref();
         let writing = PartWriter::new(out).map_err(output)?;
-        let last = store.last_sequence();
+        let last = log.end()?.sequence;
         let full = full || after.is_none();
         let after = match after {
             Some(after) => {
-                check_lineage(store, after)?;
+                check_lineage(log, after)?;
                 after
             }
-            None => mark_at(store, last)?,
+            None => mark_at(log, last)?,
         };
-        let mut work = Work { store, writing, cancel, told, units: 0, commits: 0 };
+        let mut work = Work { backend, writing, cancel, told, units: 0, commits: 0 };
         work.put(&Frame::Begin(Begin { full, after }))?;
         let through = if full {
             work.put_everything()?;
-            store.last_sequence()
+            log.end()?.sequence
         } else {
             last
         };
@@ -125,7 +126,7 @@ impl Engine {
 
 /// A part that is being written.
 struct Work<'a, W: Write> {
-    store: &'a dyn Store,
+    backend: &'a Backend,
     writing: PartWriter<W>,
     cancel: &'a Cancel,
     told: &'a dyn Fn(f32),
@@ -143,14 +144,14 @@ impl<W: Write> Work<'_, W> {
 
     /// Everything that is alive, as it comes: the commits since the part began make it whole.
     fn put_everything(&mut self) -> Result<(), EngineError> {
-        let memories = self.store.memories()?;
+        let memories = self.backend.store.memories()?;
         let live = || memories.iter().filter(|record| !record.deleted);
         let total: u64 = live().map(|record| record.unit_count).sum();
         self.put(&Frame::Memories(memories.clone()))?;
         for record in live() {
             let mut after = None;
             loop {
-                let page = self.store.page(record.key, after, EXPORT_PAGE_UNITS)?;
+                let page = self.backend.store.page(record.key, after, EXPORT_PAGE_UNITS)?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 self.units += page.len() as u64;
@@ -158,9 +159,11 @@ impl<W: Write> Work<'_, W> {
                 (self.told)(part_of(self.units, total));
             }
         }
+        let source = self.backend.backup_source.as_ref();
+        let source = source.ok_or(StoreError::Unsupported("full backups"))?;
         let mut after = None;
         loop {
-            let page = self.store.requests(after, COMPACTION_PAGE_RECORDS)?;
+            let page = source.requests(after, COMPACTION_PAGE_RECORDS)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(*last);
             self.put(&Frame::Requests(page))?;
@@ -176,11 +179,11 @@ impl<W: Write> Work<'_, W> {
     ) -> Result<Mark, EngineError> {
         let (first, all) = (at.sequence.0, until.0.saturating_sub(at.sequence.0));
         while at.sequence < until {
-            let page = self.store.changes_since(at.sequence, EXPORT_PAGE_UNITS)?;
+            let page = self.backend.log.read(at.sequence, EXPORT_PAGE_UNITS)?;
             let gap = || EngineError::Internal(format!("no commit follows {}", at.sequence.0));
             if page.first().is_none_or(|record| record.sequence != at.sequence.next()) {
                 // Compacted in the middle of it, unless something is wrong.
-                return check_held(self.store, at.sequence).and(Err(gap()));
+                return check_held(self.backend.log.as_ref(), at.sequence).and(Err(gap()));
             }
             for record in page.into_iter().take_while(|record| record.sequence <= until) {
                 let units = self.units_of(&record)?;
@@ -188,7 +191,7 @@ impl<W: Write> Work<'_, W> {
                 self.commits += 1;
                 self.put(&Frame::Commit(record, units))?;
             }
-            check_held(self.store, at.sequence)?;
+            check_held(self.backend.log.as_ref(), at.sequence)?;
             if tell {
                 (self.told)(part_of(at.sequence.0 - first, all));
             }
@@ -200,7 +203,7 @@ impl<W: Write> Work<'_, W> {
     fn units_of(&mut self, record: &LogRecord) -> Result<Vec<Option<Unit>>, EngineError> {
         let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
         let units: Vec<_> = stored
-            .map(|change| self.store.version(change.memory, change.unit, change.revision))
+            .map(|change| self.backend.store.version(change.memory, change.unit, change.revision))
             .collect::<Result<_, _>>()?;
         self.units += units.iter().flatten().count() as u64;
         Ok(units)
@@ -213,26 +216,26 @@ fn part_of(done: u64, all: u64) -> f32 {
 }
 
 /// The mark of a commit that the log holds, or begins behind.
-fn mark_at(store: &dyn Store, sequence: Sequence) -> Result<Mark, EngineError> {
-    let start = store.log_start();
+fn mark_at(log: &dyn CommitLog, sequence: Sequence) -> Result<Mark, EngineError> {
+    let start = log.start()?;
     if sequence <= start.sequence {
         return Ok(start);
     }
     let before = Sequence(sequence.0 - 1);
-    let record = store.changes_since(before, 1)?.into_iter().next();
+    let record = log.read(before, 1)?.into_iter().next();
     let record = record.filter(|record| record.sequence == sequence);
     let Some(LogRecord { sequence, chain, time, .. }) = record else {
-        check_held(store, before)?;
+        check_held(log, before)?;
         return Err(EngineError::Internal(format!("the log does not hold commit {}", sequence.0)));
     };
     Ok(Mark { sequence, chain, time })
 }
 
 /// Whether a backup that ends at a mark is of this store.
-fn check_lineage(store: &dyn Store, mark: Mark) -> Result<(), EngineError> {
-    check_held(store, mark.sequence)?;
-    let ours = mark.sequence <= store.last_sequence()
-        && mark_at(store, mark.sequence)?.chain == mark.chain;
+fn check_lineage(log: &dyn CommitLog, mark: Mark) -> Result<(), EngineError> {
+    check_held(log, mark.sequence)?;
+    let ours =
+        mark.sequence <= log.end()?.sequence && mark_at(log, mark.sequence)?.chain == mark.chain;
     if ours {
         return Ok(());
     }

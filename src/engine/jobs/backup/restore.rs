@@ -4,11 +4,10 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::store::{
-    ChangeKind, Commit, LogRecord, Sequence, SledStore, Store as _, StoreBuilder, UnitWrite,
-    private,
+    ChangeKind, Commit, CommitLog as _, LogPosition, LogRecord, Sequence, SledStore, Store as _,
+    StoreBuilder, private,
 };
 use crate::unit::{Timestamp, Unit};
 
@@ -316,37 +315,8 @@ impl Replaying {
         backup: &BackupDirectory,
         part: &Part,
     ) -> Result<(), BackupError> {
-        let Some(effects) = record.effects.clone() else {
-            return Err(lost(backup, part, record));
-        };
-        let mut units = units.into_iter();
-        let mut writes = Vec::with_capacity(record.changes.len() + effects.purged.len());
-        for change in &record.changes {
-            writes.push(match change.kind {
-                ChangeKind::Deleted => {
-                    UnitWrite::Delete(change.memory, change.unit, change.revision)
-                }
-                kind => {
-                    let unit = units.next().flatten();
-                    let unit = Arc::new(unit.ok_or_else(|| lost(backup, part, record))?);
-                    if kind == ChangeKind::Created {
-                        UnitWrite::Create(change.memory, unit)
-                    } else {
-                        UnitWrite::Update(change.memory, unit)
-                    }
-                }
-            });
-        }
-        writes.extend(effects.purged.iter().map(|&(memory, id)| UnitWrite::Purge(memory, id)));
-        self.waiting.push(Commit {
-            time: record.time,
-            memories: effects.memories,
-            counters: effects.counters,
-            collected: effects.collected,
-            units: writes,
-            requests: effects.requests,
-            forgotten: effects.forgotten,
-        });
+        let commit = Commit::from_record(record, units);
+        self.waiting.push(commit.ok_or_else(|| lost(backup, part, record))?);
         self.at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
         if self.waiting.len() >= COMMITS_AT_ONCE { self.write() } else { Ok(()) }
     }
@@ -356,13 +326,8 @@ impl Replaying {
         if commits.is_empty() {
             return Ok(());
         }
-        let sequence = self.store.commit(&commits)?;
-        let before = Sequence(sequence.0.saturating_sub(1));
-        let last = self.store.changes_since(before, 1)?;
-        if last
-            .first()
-            .is_none_or(|it| (it.sequence, it.chain) != (self.at.sequence, self.at.chain))
-        {
+        let records = self.store.append(self.store.end()?, &commits).into_result()?;
+        if records.last().map(LogPosition::from) != Some(self.at.into()) {
             return Err(BackupError::OutOfReach(format!(
                 "commit {} does not come out as it was made; the backup does not fit together",
                 self.at.sequence.0

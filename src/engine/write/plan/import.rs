@@ -19,13 +19,14 @@ use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Re
 impl Planner<'_> {
     pub(super) fn import(
         &mut self,
-        batch: ImportBatch,
+        batch: &ImportBatch,
         mut state: ImportState,
         idempotency: Option<Idempotency>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let ImportBatch { memory, policy, content } = batch;
         let PreparedBatch { number, units, rejected, last, digest } = content;
+        let (number, digest) = (*number, *digest);
         let acked_through = state.progress.acked_through;
         if number <= acked_through {
             self.check_same_batch(&state, number, digest, idempotency)?;
@@ -44,20 +45,21 @@ impl Planner<'_> {
             let what = "this import ended with an earlier batch; take a new import_id";
             return Err(EngineError::invalid("batch.number", what));
         }
-        let mut memory = OpenMemory::new(self.record(memory)?);
+        let mut memory = OpenMemory::new(self.record(*memory)?);
         let mut verdicts = Vec::with_capacity(units.len());
         let counts = &mut state.progress.counts;
-        counts.read += units.len() as u64 + rejected;
-        counts.rejected += rejected;
-        for mut prepared in units {
-            match self.judge(memory.record.key, &prepared, policy)? {
+        counts.read += units.len() as u64 + *rejected;
+        counts.rejected += *rejected;
+        for prepared in units {
+            match self.deduplicate(memory.record.key, prepared, *policy)? {
                 Verdict::New => {
-                    self.create(&mut memory, prepared, commit);
+                    self.create(&mut memory, prepared.clone(), commit);
                     counts.stored += 1;
                     verdicts.push(UnitVerdict::Stored);
                 }
                 Verdict::Replace(old) => {
                     let (id, revision) = (old.id, old.revision + 1);
+                    let mut prepared = prepared.clone();
                     prepared.complete_context(&old.content);
                     let unit = self.put(&mut memory, id, revision, old.content.created, prepared);
                     commit.units.push(UnitWrite::Update(memory.record.key, unit));
@@ -72,7 +74,7 @@ impl Planner<'_> {
             }
         }
         self.close(memory, commit);
-        state.complete = last;
+        state.complete = *last;
         if let Some((block, digests)) = state.push(digest)
             && let Some(idempotency) = idempotency
         {
@@ -113,7 +115,7 @@ impl Planner<'_> {
     }
 
     /// What to do with an imported unit.
-    fn judge(
+    fn deduplicate(
         &self,
         key: MemoryKey,
         prepared: &Prepared,
@@ -123,7 +125,7 @@ impl Planner<'_> {
             return Ok(Verdict::New);
         }
         let identity = prepared.identity();
-        let memory = self.catalog.by_key(key);
+        let memory = self.basis.catalog.by_key(key);
         let stored = memory.and_then(|memory| memory.index.same_source(identity.source_hash));
         let planned = self.by_source.get(&(key, identity.source_hash));
         if stored.is_none() && planned.is_none() {

@@ -1,4 +1,4 @@
-//! What does a write to a memory itself change? Its record: made, with other fields, or deleted.
+//! Plans the creation, change and deletion of memories.
 
 use crate::store::{Commit, MemoryKey, MemoryRecord};
 use crate::unit::UnitId;
@@ -11,23 +11,22 @@ use crate::engine::write::work::{MemoryPatch, NewMemory, Reply};
 impl Planner<'_> {
     pub(super) fn create_memory(
         &mut self,
-        new: NewMemory,
+        new: &NewMemory,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         if self.named(&new.name).is_some() {
-            return Err(EngineError::MemoryExists(new.name));
+            return Err(EngineError::MemoryExists(new.name.clone()));
         }
-        let key =
-            self.records.last_key_value().map_or(MemoryKey(1), |(key, _)| MemoryKey(key.0 + 1));
+        let key = self.greatest_key().map_or(MemoryKey(1), |key| MemoryKey(key.0 + 1));
         let record = MemoryRecord {
             key,
-            name: new.name,
-            display_name: new.display_name,
-            description: new.description,
-            source_lang: new.source_lang,
-            target_lang: new.target_lang,
-            created: self.now,
-            changed: self.now,
+            name: new.name.clone(),
+            display_name: new.display_name.clone(),
+            description: new.description.clone(),
+            source_lang: new.source_lang.clone(),
+            target_lang: new.target_lang.clone(),
+            created: self.basis.now,
+            changed: self.basis.now,
             revision: 1,
             unit_count: 0,
             next_unit: UnitId(1),
@@ -41,23 +40,23 @@ impl Planner<'_> {
     pub(super) fn update_memory(
         &mut self,
         key: MemoryKey,
-        patch: MemoryPatch,
+        patch: &MemoryPatch,
         expected: Option<u64>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut record = self.record(key)?;
         check_revision(|| record.name.resource(), expected, record.revision)?;
-        if let Some(display_name) = patch.display_name {
-            record.display_name = display_name;
+        if let Some(display_name) = &patch.display_name {
+            record.display_name.clone_from(display_name);
         }
-        if let Some(description) = patch.description {
-            record.description = description;
+        if let Some(description) = &patch.description {
+            record.description.clone_from(description);
         }
         if let Some(penalty) = patch.unfinished_penalty {
             record.unfinished_penalty = penalty;
         }
         record.revision += 1;
-        record.changed = self.now;
+        record.changed = self.basis.now;
         self.put_record(record.clone(), commit);
         Ok(memory_reply(record))
     }
@@ -73,7 +72,7 @@ impl Planner<'_> {
             return Err(EngineError::MemoryNotEmpty(record.name, record.unit_count));
         }
         record.deleted = true;
-        record.changed = self.now;
+        record.changed = self.basis.now;
         // What is left of it is small, and is kept for as long as requests are remembered that may name it.
         record.display_name.clear();
         record.description.clear();

@@ -1,7 +1,7 @@
-//! What does a write do to the store? Turns accepted work into commits, one after the other.
+//! Plans writes: turns accepted work into commits and index changes, on top of what the follower has applied.
 //!
-//! The planner is the writer's private view: the store as it will be when everything planned so far is committed. It
-//! decides under no lock because there is one writer. Knows nothing of threads, queues or fsync.
+//! A plan changes nothing outside itself, so a group whose append meets a conflict is planned again. Knows nothing of threads,
+//! queues or fsync.
 
 mod gc;
 mod import;
@@ -16,105 +16,109 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use crate::limits::BATCH_UNITS_MAX;
 use crate::matching::IndexChange;
-use crate::store::{Commit, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Store, UnitWrite};
+use crate::store::{
+    Backend, Commit, MemoryKey, MemoryRecord, RequestKey, RequestRecord, UnitWrite,
+};
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
 use self::import::{import_reply, import_state};
 use self::planned::Planned;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Catalog;
+use crate::engine::replica::follower::IndexChanges;
 use crate::engine::write::idempotency::{Idempotency, Outcome, Remembered};
 use crate::engine::write::work::{Reply, Work};
 
-/// The changes of one commit to one memory's index.
-pub(crate) struct IndexUpdate {
-    pub(crate) memory: MemoryKey,
-    pub(crate) changes: Vec<IndexChange>,
+/// What a group of writes does.
+pub(crate) struct Plan {
+    /// In order.
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) index_changes: IndexChanges,
 }
 
-/// The store as it will be.
+/// Where a plan starts: what the follower has applied.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    pub(crate) backend: &'a Backend,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) memories: &'a BTreeMap<MemoryKey, MemoryRecord>,
+    /// The time of the commits.
+    pub(crate) now: Timestamp,
+    /// Whether several batches of one import may be one commit.
+    pub(crate) joins_batches: bool,
+}
+
+/// Plans writes one after the other, each on top of those before it.
 pub(crate) struct Planner<'a> {
-    store: &'a dyn Store,
-    catalog: &'a Catalog,
-    records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
-    now: Timestamp,
+    basis: Basis<'a>,
+    /// Memories that the plan has changed; `None` for those that it has removed.
+    memories: BTreeMap<MemoryKey, Option<MemoryRecord>>,
     units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
     /// Units planned in this group by memory and source hash.
     by_source: HashMap<(MemoryKey, u64), Planned>,
     requests: HashMap<RequestKey, RequestRecord>,
-    /// Memories that the plan has changed, as they were before it; `None` for those that it made.
-    pub(crate) before: BTreeMap<MemoryKey, Option<MemoryRecord>>,
-    /// Whether several batches of one import may be one transaction.
-    together: bool,
-    /// What was planned, in order.
-    pub(crate) commits: Vec<Commit>,
-    pub(crate) index_updates: Vec<IndexUpdate>,
+    plan: Plan,
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(
-        store: &'a dyn Store,
-        catalog: &'a Catalog,
-        records: &'a mut BTreeMap<MemoryKey, MemoryRecord>,
-        now: Timestamp,
-        together: bool,
-    ) -> Self {
+    pub(crate) fn new(basis: Basis<'a>) -> Self {
         Self {
-            together,
-            store,
-            catalog,
-            records,
-            now,
+            basis,
+            memories: BTreeMap::new(),
             units: HashMap::new(),
             by_source: HashMap::new(),
             requests: HashMap::new(),
-            before: BTreeMap::new(),
-            commits: Vec::new(),
-            index_updates: Vec::new(),
+            plan: Plan { commits: Vec::new(), index_changes: IndexChanges::new() },
         }
+    }
+
+    pub(crate) fn finish(self) -> Plan {
+        self.plan
     }
 
     /// Plans one write; an error leaves the plan as it was.
     pub(crate) fn plan(
         &mut self,
-        work: Work,
+        work: &Work,
         idempotency: Option<Idempotency>,
     ) -> Result<Reply, EngineError> {
         let earlier = match idempotency {
             None => None,
-            Some(idempotency) => self.earlier(&work, idempotency)?.zip(Some(idempotency)),
+            Some(idempotency) => self.earlier(work, idempotency)?.zip(Some(idempotency)),
         };
         let import = match earlier {
             Some((earlier, _)) if earlier.outcome.is_import() => Some(earlier.outcome),
             Some((earlier, idempotency)) => return self.repeat(earlier, idempotency),
             None => None,
         };
-        let mut commit = Commit { time: self.now, ..Commit::default() };
+        let mut commit = Commit { time: self.basis.now, ..Commit::default() };
         let reply = match work {
             Work::CreateMemory(new) => self.create_memory(new, &mut commit),
             Work::UpdateMemory { memory, patch, expected } => {
-                self.update_memory(memory, patch, expected, &mut commit)
+                self.update_memory(*memory, patch, *expected, &mut commit)
             }
-            Work::DeleteMemory { memory, force } => self.delete_memory(memory, force, &mut commit),
-            Work::CreateUnits { memory, units } => self.create_units(memory, units, &mut commit),
+            Work::DeleteMemory { memory, force } => {
+                self.delete_memory(*memory, *force, &mut commit)
+            }
+            Work::CreateUnits { memory, units } => self.create_units(*memory, units, &mut commit),
             Work::UpdateUnit { memory, id, update, expected } => {
-                self.update_unit(memory, id, update, expected, &mut commit)
+                self.update_unit((*memory, *id), update.as_deref(), *expected, &mut commit)
             }
             Work::DeleteUnit { memory, id, expected } => {
-                self.delete_unit(memory, id, expected, &mut commit)
+                self.delete_unit(*memory, *id, *expected, &mut commit)
             }
             Work::ImportBatch(batch) => {
                 let state = import_state(import, batch.memory);
                 self.import(batch, state, idempotency, &mut commit)
             }
             Work::ImportProgress { memory } => {
-                self.record(memory)?;
-                Ok(import_reply(import_state(import, memory)))
+                self.record(*memory)?;
+                Ok(import_reply(import_state(import, *memory)))
             }
-            Work::Tidy { before } => self.tidy(before, &mut commit),
-            Work::Compacted => Ok(Reply::of(Outcome::Tidied { more: false })),
+            Work::CollectGarbage { before } => self.collect_garbage(*before, &mut commit),
+            Work::LogTruncated => Ok(Reply::of(Outcome::Collected { more: false })),
         }?;
-        if commit == (Commit { time: self.now, ..Commit::default() }) {
+        if commit == (Commit { time: self.basis.now, ..Commit::default() }) {
             return Ok(reply);
         }
         if let Some(idempotency) = idempotency {
@@ -132,7 +136,8 @@ impl<'a> Planner<'a> {
         outcome: &Outcome,
         commit: &mut Commit,
     ) -> Result<(), EngineError> {
-        let record = RequestRecord { time: self.now, fingerprint, outcome: outcome.to_bytes()? };
+        let record =
+            RequestRecord { time: self.basis.now, fingerprint, outcome: outcome.to_bytes()? };
         self.requests.insert(key, record.clone());
         commit.requests.push((key, record));
         Ok(())
@@ -142,9 +147,9 @@ impl<'a> Planner<'a> {
     /// there is room, so that what costs the same for any number of units is paid less often.
     fn add(&mut self, commit: Commit, imports: bool) {
         // The record of an import is the last request of its commit.
-        if let Some(last) = self.commits.last_mut()
+        if let Some(last) = self.plan.commits.last_mut()
             && imports
-            && self.together
+            && self.basis.joins_batches
             && last.units.len() + commit.units.len() <= BATCH_UNITS_MAX
             && last.requests.last().map(|it| it.0) == commit.requests.last().map(|it| it.0)
             && last.memories.is_empty()
@@ -156,7 +161,7 @@ impl<'a> Planner<'a> {
             last.requests.extend(commit.requests);
             last.counters = commit.counters;
         } else {
-            self.commits.push(commit);
+            self.plan.commits.push(commit);
         }
     }
 
@@ -170,7 +175,7 @@ impl<'a> Planner<'a> {
         let Some(earlier) = Remembered::read(record, idempotency)? else { return Ok(None) };
         let memory = match work {
             Work::CreateMemory(new) => self.named(&new.name),
-            _ => work.memory().and_then(|key| self.records.get(&key)),
+            _ => work.memory().and_then(|key| self.current(key)),
         };
         if let Some(memory) = memory {
             earlier.check_memory(memory, idempotency)?;
@@ -181,14 +186,14 @@ impl<'a> Planner<'a> {
     fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, EngineError> {
         match self.requests.get(&key) {
             Some(record) => Ok(Some(record.clone())),
-            None => Ok(self.store.request(key)?),
+            None => Ok(self.basis.backend.log.request(key)?),
         }
     }
 
     /// Answers a repeated request as the first time.
     fn repeat(&self, earlier: Remembered, by: Idempotency) -> Result<Reply, EngineError> {
         let version = |memory, id, revision| self.version(memory, id, revision);
-        earlier.replay(by, version, |key| self.records.get(&key).cloned())
+        earlier.replay(by, version, |key| self.current(key).cloned())
     }
 
     /// A unit as it was in a revision.
@@ -198,33 +203,32 @@ impl<'a> Planner<'a> {
         id: UnitId,
         revision: u64,
     ) -> Result<Option<Unit>, EngineError> {
-        let planned = self.commits.iter().flat_map(|commit| &commit.units).find_map(|write| {
+        let planned = self.plan.commits.iter().flat_map(|commit| &commit.units).find_map(|write| {
             let of_memory = matches!(write, UnitWrite::Create(key, _) | UnitWrite::Update(key, _) if *key == memory);
             write.unit().filter(|unit| of_memory && unit.id == id && unit.revision == revision)
         });
         match planned {
             Some(unit) => Ok(Some(unit.clone())),
-            None => Ok(self.store.version(memory, id, revision)?),
+            None => Ok(self.basis.backend.store.version(memory, id, revision)?),
         }
     }
 
     /// The live memory of a name.
     fn named(&self, name: &MemoryName) -> Option<&MemoryRecord> {
-        self.records.values().find(|record| !record.deleted && record.name == *name)
+        self.all_memories().find(|record| !record.deleted && record.name == *name)
     }
 
     fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Arc<Unit>>, EngineError> {
         if let Some(planned) = self.units.get(&(memory, id)) {
             return Ok(planned.clone());
         }
-        Ok(self.store.units(memory, &[id])?.pop().flatten().map(Arc::new))
+        Ok(self.basis.backend.store.units(memory, &[id])?.pop().flatten().map(Arc::new))
     }
 
     /// A memory that has not been deleted since the caller looked it up.
     fn record(&self, key: MemoryKey) -> Result<MemoryRecord, EngineError> {
         let record = self
-            .records
-            .get(&key)
+            .current(key)
             .ok_or_else(|| EngineError::Internal(format!("there is no memory number {}", key.0)))?;
         if record.deleted {
             return Err(EngineError::NoMemory(record.name.clone()));
@@ -245,15 +249,32 @@ impl<'a> Planner<'a> {
     }
 
     fn set_record(&mut self, key: MemoryKey, record: Option<MemoryRecord>) {
-        let before = match record {
-            Some(record) => self.records.insert(key, record),
-            None => self.records.remove(&key),
-        };
-        self.before.entry(key).or_insert(before);
+        self.memories.insert(key, record);
+    }
+
+    /// A memory as the plan leaves it, deleted or not.
+    fn current(&self, key: MemoryKey) -> Option<&MemoryRecord> {
+        match self.memories.get(&key) {
+            Some(planned) => planned.as_ref(),
+            None => self.basis.memories.get(&key),
+        }
+    }
+
+    /// Every memory as the plan leaves it, deleted ones included.
+    fn all_memories(&self) -> impl Iterator<Item = &MemoryRecord> {
+        let untouched = self.basis.memories.values();
+        let untouched = untouched.filter(|record| !self.memories.contains_key(&record.key));
+        untouched.chain(self.memories.values().flatten())
+    }
+
+    /// The greatest number that a memory has.
+    fn greatest_key(&self) -> Option<MemoryKey> {
+        self.all_memories().map(|record| record.key).max()
     }
 
     fn close(&mut self, memory: OpenMemory, commit: &mut Commit) {
-        self.index_updates.push(IndexUpdate { memory: memory.record.key, changes: memory.changes });
+        let changes = self.plan.index_changes.entry(memory.record.key).or_default();
+        changes.extend(memory.changes);
         self.put_counters(memory.record, commit);
     }
 }

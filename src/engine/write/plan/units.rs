@@ -16,12 +16,12 @@ impl Planner<'_> {
     pub(super) fn create_units(
         &mut self,
         key: MemoryKey,
-        prepared: Vec<Prepared>,
+        prepared: &[Prepared],
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut memory = OpenMemory::new(self.record(key)?);
         for unit in prepared {
-            self.create(&mut memory, unit, commit);
+            self.create(&mut memory, unit.clone(), commit);
         }
         self.close(memory, commit);
         let units = commit.units.iter().filter_map(UnitWrite::unit).cloned().collect::<Vec<_>>();
@@ -54,7 +54,7 @@ impl Planner<'_> {
     ) -> Arc<Unit> {
         let key = memory.record.key;
         let identity = prepared.identity();
-        let (content, entry) = prepared.finish((id, revision), created, self.now);
+        let (content, entry) = prepared.finish((id, revision), created, self.basis.now);
         memory.changes.push(IndexChange::PutNumbered(entry));
         let unit = Arc::new(Unit { id, revision, content });
         let planned = self.by_source.entry((key, identity.source_hash)).or_default();
@@ -79,9 +79,8 @@ impl Planner<'_> {
 
     pub(super) fn update_unit(
         &mut self,
-        key: MemoryKey,
-        id: UnitId,
-        update: Option<Box<PreparedUpdate>>,
+        (key, id): (MemoryKey, UnitId),
+        update: Option<&PreparedUpdate>,
         expected: Option<u64>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
@@ -91,7 +90,7 @@ impl Planner<'_> {
         let Some(update) = update.filter(|update| update.from_revision == unit.revision) else {
             return Ok(Reply::of(Outcome::Outdated));
         };
-        let prepared = update.unit.map_err(|fault| {
+        let prepared = update.unit.clone().map_err(|fault| {
             EngineError::invalid(format!("unit.{}", fault.field), fault.message)
         })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);

@@ -1,7 +1,7 @@
-//! Opens a database whose snapshot is damaged. A snapshot tells sled where the pages lie; without one it finds them by reading its
-//! log from the beginning, but it never opens past one that is damaged.
+//! Opens a copy of a database that cannot be trusted: one whose snapshot is damaged, or to which a write has failed.
 //!
-//! The log is read in a copy: sled repairs what it opens, and until the copy has been found whole nothing may be changed.
+//! A snapshot tells sled where the pages lie; without one it finds them by reading its log from the beginning, but it never opens
+//! past one that is damaged. sled repairs what it opens, so nothing may be changed until the copy has been found whole.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex};
 use crate::limits::LOAD_PAGE_UNITS;
 use crate::unit::UnitId;
 
-use super::database::SledStore;
+use super::database::Database;
 use super::directory::{self, check_acknowledged, damaged};
 use super::lock::Lock;
-use super::opening::OpenOptions;
 use crate::store::private;
-use crate::store::{ChangeKind, MemoryKey, Sequence, Store as _, StoreError};
+use crate::store::{ChangeKind, MemoryKey, Sequence, StoreError};
 
 /// What the names of snapshots begin with.
 const PREFIX: &str = "snap.";
@@ -43,54 +42,45 @@ fn is_snapshot(path: &Path) -> bool {
     name.starts_with(PREFIX) && !name.ends_with(".generating")
 }
 
-impl SledStore {
-    /// Opens a copy of a database whose snapshot is damaged, and has it take its place if it is whole.
-    pub(super) fn open_without_snapshot(
-        directory: &Path,
-        name: &str,
+impl Database {
+    /// Opens a copy of a database, made without its snapshots, and replaces the database by it if it is whole. Every byte of the copy
+    /// is written and synced anew, so it is sound where a write or a sync of the original has failed.
+    pub(super) fn open_copy(
+        (directory, name): (&Path, &str),
         lock: Arc<Mutex<Lock>>,
         acknowledged: Option<Sequence>,
-        options: &OpenOptions,
+        accept_data_loss: bool,
     ) -> Result<Self, StoreError> {
-        tracing::warn!(
-            directory = %directory.display(),
-            "the snapshot of the database is damaged; opening a copy without it"
-        );
         let new = directory::new_name(directory, name);
         let place = directory.join(&new);
         let io = |error: io::Error| StoreError::Io {
-            doing: format!("copying the database in {} without its snapshot", directory.display()),
+            doing: format!("copying the database in {}", directory.display()),
             cause: error.to_string(),
         };
         let open = || {
-            copy_without(&directory.join(name), &place).map_err(io)?;
-            let store = Self::open_named(directory, new.clone(), lock)?;
-            let found = store.last_sequence();
-            check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
-            check_whole(&store)?;
-            store.sync_new()?;
+            copy_without_snapshots(&directory.join(name), &place).map_err(io)?;
+            let copy = Self::open_named(directory, new.clone(), lock)?;
+            check_acknowledged(directory, copy.end().sequence, acknowledged, accept_data_loss)?;
+            check_whole(&copy)?;
+            copy.sync_new()?;
             directory::point_to(directory, &new).map_err(io)?;
-            Ok(store)
+            Ok(copy)
         };
-        let store = open().inspect_err(|_| {
+        open().inspect_err(|_| {
             // What cannot be deleted now is deleted by the next start that succeeds.
             let _ = fs::remove_dir_all(&place);
-        })?;
-        tracing::warn!(
-            "the copy holds everything that was acknowledged, and takes the place of the database"
-        );
-        Ok(store)
+        })
     }
 }
 
 /// Copies a database without its snapshots.
-fn copy_without(database: &Path, to: &Path) -> io::Result<()> {
+fn copy_without_snapshots(database: &Path, to: &Path) -> io::Result<()> {
     private::create_directory(to)?;
     for entry in fs::read_dir(database)? {
         let path = entry?.path();
         let copy = to.join(path.file_name().unwrap_or_default());
         if path.is_dir() {
-            copy_without(&path, &copy)?;
+            copy_without_snapshots(&path, &copy)?;
         } else if !is_snapshot(&path) {
             fs::copy(&path, &copy)?;
         }
@@ -99,11 +89,11 @@ fn copy_without(database: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Whether everything is there: as many units of each memory as its record counts, each readable, and each as the commit log has it.
-fn check_whole(store: &SledStore) -> Result<(), StoreError> {
+fn check_whole(store: &Database) -> Result<(), StoreError> {
     let mut words: HashMap<(MemoryKey, UnitId), (u64, bool)> = HashMap::new();
     let mut after = store.log_start().sequence;
     loop {
-        let page = store.changes_since(after, LOAD_PAGE_UNITS)?;
+        let page = store.read_log(after, LOAD_PAGE_UNITS)?;
         let Some(last) = page.last() else { break };
         after = last.sequence;
         for change in page.iter().flat_map(|record| &record.changes) {

@@ -1,0 +1,75 @@
+//! Reads from the commit log what has changed, and from the store what it changed to.
+
+use std::collections::BTreeSet;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::engine::error::EngineError;
+use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
+use crate::matching::IndexChange;
+use crate::store::{CommitLog, LogPosition, MemoryKey, Sequence, Store, StoreError};
+use crate::unit::UnitId;
+
+use super::catalog::Memory;
+use super::encoding;
+
+/// Units of a memory that commits after this one have changed.
+pub(crate) fn changed_since(
+    log: &dyn CommitLog,
+    memory: MemoryKey,
+    mut after: Sequence,
+) -> Result<BTreeSet<UnitId>, StoreError> {
+    let mut units = BTreeSet::new();
+    loop {
+        let records = log.read(after, WATCH_PAGE_COMMITS)?;
+        let Some(last) = records.last() else { return Ok(units) };
+        after = last.sequence;
+        let changes = records.iter().flat_map(|record| &record.changes);
+        units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
+    }
+}
+
+/// Brings units of an index to their state in the store.
+pub(crate) fn apply_from_store(
+    store: &dyn Store,
+    memory: &Memory,
+    units: BTreeSet<UnitId>,
+) -> Result<(), StoreError> {
+    let ids: Vec<UnitId> = units.into_iter().collect();
+    for ids in ids.chunks(LOAD_PAGE_UNITS) {
+        let units = store.units(memory.key, ids)?;
+        let units: Vec<_> = ids.iter().copied().zip(units).collect();
+        let change = |(id, unit)| match unit {
+            Some(unit) => IndexChange::Put(encoding::entry(&unit, &memory.analyzers)),
+            None => IndexChange::Remove(id),
+        };
+        memory.index.apply(&units.into_par_iter().map(change).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// The position of a commit; `None` when the log does not hold it.
+pub(crate) fn position_of(
+    log: &dyn CommitLog,
+    sequence: Sequence,
+) -> Result<Option<LogPosition>, StoreError> {
+    let start = log.start()?;
+    if sequence == start.sequence && sequence > Sequence(0) {
+        return Ok(Some(start.into()));
+    }
+    let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
+    let found = log.read(Sequence(before), 1)?;
+    Ok(found.first().filter(|record| record.sequence == sequence).map(LogPosition::from))
+}
+
+/// Whether the log holds every commit after this one.
+///
+/// # Errors
+/// [`EngineError::LogTruncated`].
+pub(crate) fn check_held(log: &dyn CommitLog, after: Sequence) -> Result<(), EngineError> {
+    let oldest = log.start()?.sequence;
+    if after < oldest {
+        return Err(EngineError::LogTruncated { asked: after.0 + 1, oldest });
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Applies commits of the log, this process's own and those of others, to everything that is made from them: catalog, indexes,
+//! checkpoints, watchers. It is the only code that does, at the start, after a restore and while the engine runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::engine::error::EngineError;
+use crate::limits::WATCH_PAGE_COMMITS;
+use crate::matching::IndexChange;
+use crate::store::{
+    Backend, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, StoreError,
+};
+use crate::unit::{Timestamp, UnitId};
+
+use super::catalog::Catalog;
+use super::changes::{apply_from_store, check_held};
+use super::checkpoints::{CheckpointScheduler, Checkpoints};
+use super::load::{LoadProgress, Loaded, Loading};
+
+/// Changes of indexes by memory.
+pub(crate) type IndexChanges = BTreeMap<MemoryKey, Vec<IndexChange>>;
+
+/// The state of this process: the log up to a position, applied.
+pub(crate) struct Follower {
+    backend: Backend,
+    catalog: Arc<Catalog>,
+    /// Every memory at the position, deleted ones included.
+    memories: BTreeMap<MemoryKey, MemoryRecord>,
+    position: LogPosition,
+    /// When the commit at the position was made.
+    time: Timestamp,
+    /// Publishes the position.
+    sequence: watch::Sender<Sequence>,
+    pub(crate) checkpoints: CheckpointScheduler,
+}
+
+/// How often counts are compared while others append, before they are left for `verify` to compare.
+const COUNTS_TRIES: usize = 10;
+
+impl Follower {
+    /// Loads every memory into its index and applies the log to its end.
+    ///
+    /// # Errors
+    /// The store; a memory that holds more or fewer units than its record counts.
+    pub(crate) fn open(
+        backend: Backend,
+        catalog: Arc<Catalog>,
+        directory: Option<PathBuf>,
+        progress: &mut dyn FnMut(LoadProgress),
+    ) -> Result<(Self, Loaded), EngineError> {
+        let position = backend.log.end()?;
+        let memories = backend.store.memories()?;
+        let live = || memories.iter().filter(|record| !record.deleted);
+        let total_units = live().map(|record| record.unit_count).sum();
+        let checkpoints = Checkpoints::new(directory);
+        checkpoints.tidy(|key| live().any(|record| record.key == key));
+        let mut loading = Loading {
+            backend: &backend,
+            checkpoints: &checkpoints,
+            loaded: Loaded::default(),
+            unwritten: BTreeMap::new(),
+        };
+        let mut loaded_units = 0;
+        for record in live() {
+            catalog.add(loading.memory(record, &mut |units| {
+                loaded_units += units;
+                progress(LoadProgress { loaded_units, total_units });
+            })?);
+        }
+        let (loaded, unwritten) = (loading.loaded, loading.unwritten);
+        let mut follower = Self {
+            time: time_at(&backend, position)?,
+            memories: memories.into_iter().map(|record| (record.key, record)).collect(),
+            checkpoints: CheckpointScheduler::new(checkpoints, Arc::clone(&catalog), unwritten),
+            sequence: watch::Sender::new(position.sequence),
+            position,
+            backend,
+            catalog,
+        };
+        follower.catch_up()?;
+        follower.check_counts()?;
+        Ok((follower, loaded))
+    }
+
+    pub(crate) fn position(&self) -> LogPosition {
+        self.position
+    }
+
+    pub(crate) fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    pub(crate) fn memories(&self) -> &BTreeMap<MemoryKey, MemoryRecord> {
+        &self.memories
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn watch_sequence(&self) -> watch::Receiver<Sequence> {
+        self.sequence.subscribe()
+    }
+
+    /// Applies what the log holds after the position.
+    ///
+    /// # Errors
+    /// The store; [`EngineError::LogTruncated`] when the log begins after the position; a log that does not continue what was
+    /// applied.
+    pub(crate) fn catch_up(&mut self) -> Result<(), EngineError> {
+        while self.backend.log.end()? != self.position {
+            let records = self.backend.log.read(self.position.sequence, WATCH_PAGE_COMMITS)?;
+            check_held(self.backend.log.as_ref(), self.position.sequence)?;
+            let mut position = self.position;
+            for record in &records {
+                if record.sequence != position.sequence.next() || !record.follows(position.checksum)
+                {
+                    return Err(diverged(position));
+                }
+                position = record.into();
+            }
+            if records.is_empty() {
+                return Err(diverged(position));
+            }
+            self.publish_memories(&records);
+            for (memory, units) in changed_units(&records) {
+                let Some(memory) = self.catalog.by_key(memory) else { continue };
+                let changed = units.len();
+                apply_from_store(self.backend.store.as_ref(), &memory, units)?;
+                self.checkpoints.note(memory.key, changed);
+            }
+            self.advance(&records);
+        }
+        Ok(())
+    }
+
+    /// Applies commits that this process has just appended after the position, with the index changes that it planned for them.
+    pub(crate) fn apply_own(
+        &mut self,
+        records: &[LogRecord],
+        changes: &IndexChanges,
+        in_bulk: bool,
+    ) {
+        // A memory that is new here has no index before it is published.
+        self.publish_memories(records);
+        // One change of an index for all commits: many small ones cost more.
+        for (memory, changes) in changes {
+            if let Some(memory) = self.catalog.by_key(*memory) {
+                if in_bulk {
+                    memory.index.apply_in_bulk(changes);
+                } else {
+                    memory.index.apply(changes);
+                }
+                self.checkpoints.note(memory.key, changes.len());
+            }
+        }
+        self.advance(records);
+    }
+
+    fn publish_memories(&mut self, records: &[LogRecord]) {
+        for effects in records.iter().filter_map(|record| record.effects.as_ref()) {
+            for memory in &effects.memories {
+                self.memories.insert(memory.key, memory.clone());
+                self.catalog.publish(memory);
+            }
+            for counters in &effects.counters {
+                if let Some(memory) = self.memories.get_mut(&counters.key) {
+                    memory.set_counters(counters);
+                }
+                self.catalog.publish_counters(counters);
+            }
+            for memory in &effects.collected {
+                self.memories.remove(memory);
+            }
+        }
+    }
+
+    fn advance(&mut self, records: &[LogRecord]) {
+        if let Some(last) = records.last() {
+            self.position = last.into();
+            self.time = last.time;
+            self.sequence.send_replace(last.sequence);
+        }
+    }
+
+    /// Compares the size of each index with the count of its memory. While others append, the store is ahead of the position and
+    /// so may be the index.
+    fn check_counts(&mut self) -> Result<(), EngineError> {
+        for _ in 0..COUNTS_TRIES {
+            let fault =
+                self.memories.values().filter(|record| !record.deleted).find_map(|record| {
+                    let found = self.catalog.by_key(record.key)?.index.len() as u64;
+                    (found != record.unit_count)
+                        .then(|| (record.name.clone(), found, record.unit_count))
+                });
+            let Some((name, found, counted)) = fault else { return Ok(()) };
+            if self.backend.log.end()? == self.position {
+                return Err(EngineError::Internal(format!(
+                    "the store is damaged: memory '{name}' holds {found} units, but its record counts {counted}. Bring it back with \
+                     `dhakira restore` from a backup, or put a copy of the directory back"
+                )));
+            }
+            self.catch_up()?;
+        }
+        Ok(())
+    }
+}
+
+fn changed_units(records: &[LogRecord]) -> BTreeMap<MemoryKey, BTreeSet<UnitId>> {
+    let mut units: BTreeMap<MemoryKey, BTreeSet<UnitId>> = BTreeMap::new();
+    for change in records.iter().flat_map(|record| &record.changes) {
+        units.entry(change.memory).or_default().insert(change.unit);
+    }
+    units
+}
+
+/// When the commit at a position was made; the epoch before the first one.
+fn time_at(backend: &Backend, position: LogPosition) -> Result<Timestamp, StoreError> {
+    let start = backend.log.start()?;
+    let Some(before) = position.sequence.0.checked_sub(1) else { return Ok(start.time) };
+    let record = backend.log.read(Sequence(before), 1)?.into_iter().next();
+    Ok(record.map_or(start.time, |record| record.time))
+}
+
+fn diverged(position: LogPosition) -> EngineError {
+    EngineError::Internal(format!(
+        "the commit log does not continue after commit {}, which this process has applied",
+        position.sequence.0
+    ))
+}

@@ -1,0 +1,160 @@
+//! Queues writes for the commit loop and gives each its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::engine::error::EngineError;
+use crate::engine::priority::lower_priority;
+use crate::engine::replica::follower::Follower;
+use crate::limits::WRITE_QUEUE_JOBS_MAX;
+use crate::store::{Backend, CommitLog};
+
+use super::commit_loop::{CommitLoop, Job, Message, WritePause};
+use super::idempotency::Idempotency;
+use super::work::{Reply, Work};
+
+/// The queue of the commit loop.
+pub(crate) struct WriteQueue {
+    queue: Option<SyncSender<Message>>,
+    pause: Arc<WritePause>,
+    tail: Option<Tail>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The answer to a write, when it comes.
+pub(crate) type Answer = oneshot::Receiver<Result<Reply, EngineError>>;
+
+impl WriteQueue {
+    /// Starts the commit loop. Commits older than `keep_log` leave the log.
+    pub(crate) fn start(
+        backend: Backend,
+        follower: Follower,
+        keep_log: Option<Duration>,
+    ) -> std::io::Result<Self> {
+        let (queue, messages) = sync_channel(WRITE_QUEUE_JOBS_MAX);
+        let pause = Arc::<WritePause>::default();
+        let is_shared = backend.log.is_shared();
+        let tail = is_shared.then(|| Tail::watch(Arc::clone(&backend.log), &follower, &queue));
+        let commit_loop = CommitLoop::new(backend, follower, Arc::clone(&pause), keep_log);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            // A write waits for the disk in any case; a lookup does not.
+            lower_priority();
+            commit_loop.run(&messages);
+        })?;
+        Ok(Self { queue: Some(queue), pause, tail: tail.transpose()?, thread: Some(thread) })
+    }
+
+    /// Why writes are refused for now.
+    pub(crate) fn paused(&self) -> Option<String> {
+        self.pause.cause()
+    }
+
+    /// Queues a write; those of one caller are committed in the order in which they are queued.
+    ///
+    /// # Errors
+    /// The queue is full; the commit loop has ended.
+    pub(crate) fn submit(
+        &self,
+        work: Work,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Answer, EngineError> {
+        let (message, receiver) = message(work, idempotency);
+        self.queue()?.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => EngineError::TooMuch(format!(
+                "{WRITE_QUEUE_JOBS_MAX} writes are waiting already; try again in a moment"
+            )),
+            TrySendError::Disconnected(_) => EngineError::writer_ended(),
+        })?;
+        Ok(receiver)
+    }
+
+    /// Queues a write and waits for room in the queue, which slows a fast sender down.
+    ///
+    /// # Errors
+    /// The commit loop has ended.
+    pub(crate) fn submit_when_free(
+        &self,
+        work: Work,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Answer, EngineError> {
+        let (message, receiver) = message(work, idempotency);
+        self.queue()?.send(message).map_err(|_| EngineError::writer_ended())?;
+        Ok(receiver)
+    }
+
+    fn queue(&self) -> Result<&SyncSender<Message>, EngineError> {
+        self.queue.as_ref().ok_or_else(EngineError::writer_ended)
+    }
+}
+
+impl Drop for WriteQueue {
+    /// Commits everything queued first.
+    fn drop(&mut self) {
+        drop(self.tail.take());
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the commit loop was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn message(work: Work, idempotency: Option<Idempotency>) -> (Message, Answer) {
+    let (answer, receiver) = oneshot::channel();
+    (Message::Job(Job { work, idempotency, answer }), receiver)
+}
+
+/// Waits for commits of other processes and tells the commit loop.
+struct Tail {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How long one wait takes at most: an engine that closes waits for it.
+const TAIL_WAIT: Duration = Duration::from_millis(50);
+
+impl Tail {
+    fn watch(
+        log: Arc<dyn CommitLog>,
+        follower: &Follower,
+        queue: &SyncSender<Message>,
+    ) -> std::io::Result<Self> {
+        let (stop, queue, sequence) =
+            (Arc::<AtomicBool>::default(), queue.clone(), follower.watch_sequence());
+        let stopping = Arc::clone(&stop);
+        let watch = move || {
+            let mut told = *sequence.borrow();
+            while !stopping.load(Ordering::Relaxed) {
+                let applied = *sequence.borrow();
+                match log.wait(applied.max(told), TAIL_WAIT) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        // Where the queue is full the next group catches up in any case.
+                        let _ = queue.try_send(Message::Follow);
+                        told = log.end().map_or(told, |end| end.sequence);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the commit log cannot be watched; trying again");
+                        std::thread::sleep(TAIL_WAIT);
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("tail".to_owned()).spawn(watch)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
