@@ -62,6 +62,7 @@ mod support;
 mod text;
 mod tls;
 mod tokens;
+mod two_engines;
 mod unfinished_penalty;
 mod update_masks;
 mod updates;

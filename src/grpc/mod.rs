@@ -136,8 +136,8 @@ impl Api {
         }
     }
 
-    /// Why the store takes no more writes, if it does not.
-    pub fn poisoned(&self) -> Option<String> {
+    /// Why writes are refused for now.
+    pub fn writes_paused(&self) -> Option<String> {
         self.engine.get().and_then(Engine::writes_paused)
     }
 
@@ -233,8 +233,8 @@ const SHORT_TIME: Duration = Duration::from_millis(5);
 
 /// Why the store is not fit to be used; where and how, the log says.
 fn trouble(engine: &Engine) -> Option<String> {
-    let poisoned = engine.writes_paused().map(|_| WRITES_PAUSED.to_owned());
-    poisoned.or_else(|| engine.damaged().map(|_| STORE_DAMAGED.to_owned()))
+    let paused = engine.writes_paused().map(|_| WRITES_PAUSED.to_owned());
+    paused.or_else(|| engine.damaged().map(|_| STORE_DAMAGED.to_owned()))
 }
 
 /// What is said of a store of which not everything can be read.

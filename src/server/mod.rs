@@ -234,7 +234,7 @@ async fn report_health(api: &Api, health: &HealthReporter, shutdown: &Shutdown) 
     let mut shown = ServingStatus::NotServing;
     loop {
         let stopping = shutdown.drain.is_cancelled();
-        let serving = api.is_ready() && api.poisoned().is_none() && !stopping;
+        let serving = api.is_ready() && api.writes_paused().is_none() && !stopping;
         let now = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         if now != shown {
             set_health(health, now).await;

@@ -111,6 +111,8 @@ impl CommitLoop {
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let mut next_gc = Instant::now() + GC_STEP;
         loop {
+            // Looked at between writes, too: refused ones may come without a break.
+            self.recover();
             match messages.recv_timeout(self.idle_time(next_gc)) {
                 Ok(Message::Follow) => self.follow(),
                 Ok(Message::Job(first)) => {
@@ -128,7 +130,7 @@ impl CommitLoop {
                         self.start_checkpoints();
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if self.recovery.is_some() => self.recover(),
+                Err(RecvTimeoutError::Timeout) if self.recovery.is_some() => {}
                 Err(RecvTimeoutError::Timeout) if Instant::now() < next_gc => {
                     self.start_checkpoints();
                 }
@@ -320,10 +322,12 @@ impl CommitLoop {
         self.recovery = Some(Recovery { next_try: Instant::now() + wait, wait, running: None });
     }
 
-    /// Has the log recover on a thread of its own, so that writes are refused meanwhile instead of waiting; resumes them when it has.
+    /// While writes are paused: has the log recover on a thread of its own, when the next try is due, so that writes are refused
+    /// meanwhile instead of waiting; resumes them when it has.
     fn recover(&mut self) {
         let Some(mut recovery) = self.recovery.take() else { return };
         match recovery.running.take() {
+            None if Instant::now() < recovery.next_try => self.recovery = Some(recovery),
             None => {
                 let log = Arc::clone(&self.backend.log);
                 let recover = move || log.recover();

@@ -34,7 +34,7 @@ pub struct Database {
     /// Where in it the database lies.
     pub(super) name: String,
     pub(super) trees: Trees,
-    pub(super) database: sled::Db,
+    pub(super) db: sled::Db,
     /// An own handle of sled's log: the one that is synced.
     log_file: File,
     blobs: Blobs,
@@ -70,7 +70,7 @@ impl Database {
             doing: format!("creating the database in {}", directory.display()),
             cause: error.to_string(),
         })?;
-        let (database, trees) = open_database(directory, &place)?;
+        let (db, trees) = open_database(directory, &place)?;
         permissions::keep(&place);
         let log_file = File::open(place.join(DATABASE_LOG)).map_err(|error| StoreError::Io {
             doing: format!("opening the database log in {}", directory.display()),
@@ -81,7 +81,7 @@ impl Database {
             directory: directory.to_owned(),
             name,
             trees,
-            database,
+            db,
             log_file,
             blobs: Blobs::new(&place),
             start: Mutex::new(start),
@@ -117,7 +117,7 @@ impl Database {
     /// Makes everything written so far durable, then says so outside the database.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
-        self.guard(doing, || self.database.flush())?;
+        self.guard(doing, || self.db.flush())?;
         self.blobs
             .sync()
             .and_then(|()| self.log_file.sync_all())

@@ -43,7 +43,7 @@ impl Database {
     /// Makes the files of a new database durable, and their names.
     pub(super) fn sync_new(&self) -> Result<(), StoreError> {
         let sync = || {
-            self.database.flush().map_err(io::Error::other)?;
+            self.db.flush().map_err(io::Error::other)?;
             let place = self.directory.join(&self.name);
             permissions::keep(&place);
             sync_tree(&place)?;
