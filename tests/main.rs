@@ -46,6 +46,7 @@ mod hostile;
 mod idempotency;
 mod import_files;
 mod layering;
+mod log_conformance;
 mod log_cut;
 mod matching;
 mod message_memory;

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use dhakira::limits::SEGMENT_BYTES_MAX;
 use dhakira::store::{
-    Appended, ChangeKind, Commit, CommitLog as _, InMemoryStore, LogPosition, Maintenance as _,
-    MemoryKey, MemoryRecord, OpenOptions, RequestKey, RequestRecord, Retention, Sequence,
-    SledStore, Store, StoreError, UnitWrite,
+    ChangeKind, Commit, InMemoryStore, MemoryKey, MemoryRecord, OpenOptions, RequestKey,
+    RequestRecord, Sequence, SledStore, Store, StoreError, UnitWrite,
 };
 use dhakira::unit::{Segment, Timestamp, Unit, UnitContent, UnitId};
 use proptest::prelude::*;
@@ -20,18 +17,18 @@ fn options(create: bool) -> OpenOptions {
     OpenOptions { create, accept_data_loss: false, purpose: "test".into() }
 }
 
-fn open(directory: &Path) -> SledStore {
+pub(crate) fn open(directory: &Path) -> SledStore {
     SledStore::open(directory, &options(true)).unwrap()
 }
 
 /// Runs a test against every engine.
-fn each_engine(test: impl Fn(&dyn Database)) {
+pub(crate) fn each_engine(test: impl Fn(&dyn Database)) {
     test(&InMemoryStore::default());
     let directory = tempfile::tempdir().unwrap();
     test(&open(directory.path()));
 }
 
-fn unit(id: u64, revision: u64, text: &str) -> Unit {
+pub(crate) fn unit(id: u64, revision: u64, text: &str) -> Unit {
     let content = UnitContent {
         source: Segment::plain(text),
         target: Segment::plain(format!("{text} in English")),
@@ -42,7 +39,7 @@ fn unit(id: u64, revision: u64, text: &str) -> Unit {
     Unit { id: UnitId(id), revision, content }
 }
 
-fn memory(key: u32) -> MemoryRecord {
+pub(crate) fn memory(key: u32) -> MemoryRecord {
     MemoryRecord {
         key: MemoryKey(key),
         name: format!("m{key}").parse().unwrap(),
@@ -60,7 +57,7 @@ fn memory(key: u32) -> MemoryRecord {
     }
 }
 
-const M: MemoryKey = MemoryKey(1);
+pub(crate) const M: MemoryKey = MemoryKey(1);
 const OTHER: MemoryKey = MemoryKey(2);
 
 #[test]
@@ -125,138 +122,6 @@ fn the_log_tells_what_happened() {
         assert_eq!(store.read(Sequence(0), 2).unwrap().len(), 2);
         assert_eq!(store.last_sequence(), Sequence(4));
     });
-}
-
-#[test]
-fn an_append_elsewhere_than_at_the_end_is_a_conflict_and_writes_nothing() {
-    each_engine(|store| {
-        let create = |id| Commit {
-            units: vec![UnitWrite::Create(M, unit(id, 1, "a").into())],
-            ..Commit::default()
-        };
-        let empty = store.end().unwrap();
-        assert_eq!(empty, LogPosition::default());
-        let Appended::Done(records) = store.append(empty, &[create(1), create(2)]) else {
-            panic!("an append at the end")
-        };
-        assert_eq!(records, store.read(Sequence(0), 9).unwrap(), "the records as they are stored");
-        let end = LogPosition::from(&records[1]);
-        assert_eq!(store.end().unwrap(), end);
-        let other = LogPosition { checksum: !end.checksum, ..end };
-        for wrong in [empty, LogPosition::from(&records[0]), other] {
-            assert!(matches!(store.append(wrong, &[create(3)]), Appended::Conflict), "{wrong:?}");
-        }
-        assert_eq!(store.end().unwrap(), end);
-        assert_eq!(store.units(M, &[UnitId(3)]).unwrap(), [None]);
-        assert!(matches!(store.append(end, &[create(3)]), Appended::Done(_)));
-        // The same commits on another log give the same checksums, by which positions are compared.
-        let copy = InMemoryStore::default();
-        let records = store.read(Sequence(0), 9).unwrap();
-        for record in &records {
-            let units =
-                record.changes.iter().map(|it| store.version(it.memory, it.unit, it.revision));
-            let units = units.collect::<Result<_, _>>().unwrap();
-            copy.commit(&[Commit::from_record(record, units).unwrap()]);
-        }
-        assert_eq!(copy.read(Sequence(0), 9).unwrap(), records);
-    });
-}
-
-#[test]
-fn a_waiter_learns_of_an_append() {
-    each_engine(|store| {
-        let (none, long) = (Duration::from_millis(1), Duration::from_secs(60));
-        assert!(!store.wait(Sequence(0), none).unwrap(), "nothing was appended");
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| store.wait(Sequence(1), long).unwrap());
-            store.commit(&[Commit::default()]);
-            store.commit(&[Commit::default()]);
-            assert!(waiting.join().unwrap());
-        });
-        assert!(store.wait(Sequence(1), none).unwrap());
-        assert!(!store.wait(Sequence(2), none).unwrap());
-    });
-}
-
-#[test]
-fn appends_of_several_threads_leave_one_log_with_each_of_them_once() {
-    each_engine(|store| {
-        const THREADS: u64 = 3;
-        const APPENDS: u64 = 20;
-        let conflicts = AtomicU64::new(0);
-        std::thread::scope(|scope| {
-            for thread in 0..THREADS {
-                let conflicts = &conflicts;
-                scope.spawn(move || {
-                    for number in 0..APPENDS {
-                        let id = 1 + thread * APPENDS + number;
-                        let units = vec![UnitWrite::Create(M, unit(id, 1, "a").into())];
-                        let commit = Commit { units, ..Commit::default() };
-                        loop {
-                            match store.append(store.end().unwrap(), std::slice::from_ref(&commit))
-                            {
-                                Appended::Done(_) => break,
-                                Appended::Conflict => conflicts.fetch_add(1, Ordering::Relaxed),
-                                Appended::Unknown(error) => panic!("{error}"),
-                            };
-                        }
-                    }
-                });
-            }
-        });
-        let records = store.read(Sequence(0), 1_000).unwrap();
-        let mut end = LogPosition::default();
-        for record in &records {
-            assert!(record.sequence == end.sequence.next() && record.follows(end.checksum));
-            end = record.into();
-        }
-        let mut units: Vec<u64> =
-            records.iter().flat_map(|it| &it.changes).map(|it| it.unit.0).collect();
-        units.sort_unstable();
-        assert_eq!(units, (1..=THREADS * APPENDS).collect::<Vec<_>>());
-        eprintln!("{} conflicts", conflicts.load(Ordering::Relaxed));
-    });
-}
-
-#[test]
-fn a_database_whose_append_failed_recovers_by_a_copy() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    let create = |id| Commit {
-        // Some records are kept in files of their own.
-        units: vec![UnitWrite::Create(M, unit(id, 1, &"a".repeat(40_000)).into())],
-        ..Commit::default()
-    };
-    let memory =
-        Commit { memories: vec![MemoryRecord { unit_count: 3, ..memory(1) }], ..create(1) };
-    store.commit(&[memory]);
-    let end = store.end().unwrap();
-    // What was appended cannot be acknowledged.
-    let obstacle = directory.path().join("acknowledged.new");
-    std::fs::create_dir(&obstacle).unwrap();
-    assert!(matches!(store.append(end, &[create(2)]), Appended::Unknown(StoreError::Io { .. })));
-    assert!(matches!(
-        store.append(end, &[create(2)]),
-        Appended::Unknown(StoreError::WritesPaused(_))
-    ));
-    let compacted = store.compact(Retention { keep_from: Timestamp::default() }, &mut |_, _| true);
-    assert!(matches!(compacted, Err(StoreError::WritesPaused(_))));
-    assert!(store.recover().is_err(), "the cause is still there");
-    assert_eq!(store.units(M, &[UnitId(1)]).unwrap().len(), 1, "reads go on");
-    std::fs::remove_dir(&obstacle).unwrap();
-    store.recover().unwrap();
-    let recovered = store.end().unwrap();
-    assert!(recovered == end || recovered.sequence == end.sequence.next(), "{recovered:?}");
-    store.recover().unwrap();
-    for id in recovered.sequence.0 + 1..=3 {
-        store.commit(&[create(id)]);
-    }
-    let units = store.page(M, None, 9).unwrap();
-    drop(store);
-    let store = open(directory.path());
-    assert_eq!(units.len(), 3);
-    assert_eq!(store.page(M, None, 9).unwrap(), units);
-    assert_eq!(store.last_sequence(), Sequence(3));
 }
 
 #[test]
