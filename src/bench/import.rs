@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::client::Client;
-use crate::engine::{Engine, ImportCounts, NewMemory, Wanted};
+use crate::engine::{Engine, ExportQuery, ImportCounts, NewMemory};
 use crate::formats::{self, FileHeader, Format};
 use crate::grpc::Api;
 use crate::limits::{BATCH_UNITS_MAX, GROUP_COMMIT_UNITS_MAX};
@@ -214,7 +214,7 @@ impl BenchImport {
             for _ in 0..self.runs {
                 let since = Instant::now();
                 let file = BufWriter::with_capacity(1 << 16, File::create(&path)?);
-                let wanted = Wanted::default();
+                let wanted = ExportQuery::default();
                 let written = client.export_to(&memory, wanted, format, file).await;
                 let (mut file, units) = written.with_context(|| format!("exporting {format}"))?;
                 file.flush()?;

@@ -11,7 +11,7 @@ use tokio_stream::StreamExt as _;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::client::Client;
-use crate::engine::{Engine, QuerySegment, Wanted};
+use crate::engine::{Engine, ExportQuery, QuerySegment};
 use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Unit};
 
@@ -204,7 +204,7 @@ fn prepare(data: &Path, corpus: Option<&Path>, units: usize) -> anyhow::Result<V
 /// How many units a memory has, and a sum over what they are.
 async fn fingerprint(client: &mut Client, memory: &MemoryName) -> anyhow::Result<(usize, u64)> {
     let (mut count, mut sum) = (0, 0_u64);
-    let mut pages = client.export(memory, Wanted::default()).await?;
+    let mut pages = client.export(memory, ExportQuery::default()).await?;
     while let Some(page) = pages.next().await {
         for Unit { id, revision, content } in page? {
             let text = format!("{id} {revision} {}\n{}", content.source.text, content.target.text);
@@ -228,7 +228,7 @@ async fn reckon(
     for (memory, mut written) in model {
         compared += written.len();
         let mut seen = BTreeSet::new();
-        let mut pages = client.export(&memory, Wanted::default()).await?;
+        let mut pages = client.export(&memory, ExportQuery::default()).await?;
         while let Some(page) = pages.next().await {
             for unit in page? {
                 let (source, target) = (unit.content.source.text, unit.content.target.text);

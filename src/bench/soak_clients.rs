@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::client::{Client, ClientError, ImportOrder, NumberedBatch};
 use crate::engine::{
-    CheckAction, ConcordanceSettings, DuplicatePolicy, LookupSettings, MemoryChoice, NewMemory,
-    QuerySegment, UnitFilter, Wanted,
+    CheckAction, ConcordanceSettings, DuplicatePolicy, ExportQuery, LookupSettings, MemoryChoice,
+    NewMemory, QuerySegment, UnitFilter,
 };
 use crate::matching::{SameWord, Side, Together};
 use crate::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
@@ -393,7 +393,7 @@ impl Worker {
             }
             1 => {
                 let pages = tokio::time::timeout(time, async {
-                    let mut pages = client.export(&searched, Wanted::default()).await?;
+                    let mut pages = client.export(&searched, ExportQuery::default()).await?;
                     while pages.next().await.transpose()?.is_some() {}
                     Ok(())
                 });

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
 use crate::alignment::{Bead, PairDoubt, align_document, builtin, pair_doubts};
-use crate::engine::{DocumentPair, StoreBeads};
+use crate::engine::{DocumentPair, StoreOptions};
 use crate::formats::{FileHeader, TmxWriter};
 use crate::store::RequestKey;
 use crate::text::{SentenceOptions, SentenceRules};
@@ -136,7 +136,7 @@ impl Align {
     async fn by_memories(&self, pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
         let missing = if self.store_in.is_some() { Missing::Create } else { Missing::Refuse };
         let mut client = self.place.client("align", missing).await?;
-        let store = self.store_in.clone().map(|memory| StoreBeads {
+        let store = self.store_in.clone().map(|memory| StoreOptions {
             memory,
             document: self.document_name(),
             min_confidence: self.store_min_confidence,

@@ -5,7 +5,7 @@ use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
 use crate::client::{AlignReport, Client, ImportOrder, NumberedBatch};
-use crate::engine::{CheckAction, DocumentPair, DuplicatePolicy, ImportCounts, StoreBeads};
+use crate::engine::{CheckAction, DocumentPair, DuplicatePolicy, ImportCounts, StoreOptions};
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::unit::UnitContent;
 use crate::validate::check_content;
@@ -16,7 +16,7 @@ use super::memories::make_memory;
 pub(super) async fn store_in_new_memory(
     client: &mut Client,
     pair: &DocumentPair,
-    store: &StoreBeads,
+    store: &StoreOptions,
     told: &mut dyn FnMut(&'static str, f64),
 ) -> anyhow::Result<AlignReport> {
     // A memory that is still to be made teaches nothing.
@@ -42,7 +42,7 @@ pub(super) async fn store_in_new_memory(
 
 async fn import(
     client: &mut Client,
-    store: &StoreBeads,
+    store: &StoreOptions,
     units: &[UnitContent],
 ) -> anyhow::Result<ImportCounts> {
     let order = ImportOrder {

@@ -11,7 +11,7 @@ use liblzma::write::XzEncoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use crate::client::{Client, MemoryInfo};
-use crate::engine::Wanted;
+use crate::engine::ExportQuery;
 use crate::formats::Format;
 use crate::unit::MemoryName;
 
@@ -52,7 +52,7 @@ impl Export {
         let (format, compression) = self.format()?;
         let mut client = self.place.client("export", Missing::Refuse).await?;
         let memory = client.memory(&self.memory).await?;
-        let wanted = Wanted { filter: self.filter.filter(), text: self.query.clone() };
+        let wanted = ExportQuery { filter: self.filter.filter(), text: self.query.clone() };
         let Some(path) = &self.output else {
             let out = Out::Plain(BufWriter::new(Box::new(stdout())));
             client.export_to(&memory, wanted, format, out).await?.0.finish()?;
@@ -210,7 +210,7 @@ impl Write for Out {
 async fn write_and_finish(
     client: &mut Client,
     memory: &MemoryInfo,
-    wanted: Wanted,
+    wanted: ExportQuery,
     format: Format,
     out: Out,
 ) -> anyhow::Result<u64> {

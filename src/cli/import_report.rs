@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::engine::{ImportCounts, REJECTED_ATTRIBUTE, UnitVerdict};
+use crate::engine::{ImportCounts, REJECTED_ATTRIBUTE, UnitOutcome};
 use crate::formats::{self, FileHeader, Format, UnitWriter};
 use crate::unit::{Diagnostic, Lang, Place, Segment, Unit, UnitContent, UnitId};
 
@@ -196,11 +196,11 @@ pub(super) struct Fate<'a> {
 }
 
 impl Fate<'_> {
-    pub(super) fn of(verdict: UnitVerdict) -> Self {
+    pub(super) fn of(verdict: UnitOutcome) -> Self {
         let verdict = match verdict {
-            UnitVerdict::Stored => "stored",
-            UnitVerdict::Replaced => "replaced",
-            UnitVerdict::Duplicate => "duplicate",
+            UnitOutcome::Stored => "stored",
+            UnitOutcome::Replaced => "replaced",
+            UnitOutcome::Duplicate => "duplicate",
         };
         Self { verdict, cause: None, message: None }
     }

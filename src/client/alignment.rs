@@ -4,7 +4,7 @@ use tokio_stream::StreamExt as _;
 use tonic::{Status, Streaming};
 
 use crate::alignment::Bead;
-use crate::engine::{DocumentPair, StoreBeads};
+use crate::engine::{DocumentPair, StoreOptions};
 use crate::unit::{Lang, MemoryName, Unit};
 
 use super::{Client, ClientError};
@@ -70,7 +70,7 @@ impl Client {
     pub async fn align_documents(
         &mut self,
         pair: &DocumentPair,
-        store: Option<StoreBeads>,
+        store: Option<StoreOptions>,
         told: Told<'_>,
     ) -> Result<AlignReport, ClientError> {
         let side = |sentences: &[String]| {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use tokio_stream::StreamExt as _;
 
-use crate::engine::Wanted;
+use crate::engine::ExportQuery;
 use crate::formats::{self, FileHeader, Format};
 
 use super::{Client, ClientError, MemoryInfo};
@@ -17,7 +17,7 @@ impl Client {
     pub async fn export_to<W: Write + Send>(
         &mut self,
         memory: &MemoryInfo,
-        wanted: Wanted,
+        wanted: ExportQuery,
         format: Format,
         out: W,
     ) -> Result<(W, u64), ClientError> {

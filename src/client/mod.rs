@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::engine::{CheckAction, DuplicatePolicy, Import, Wanted};
+use crate::engine::{CheckAction, DuplicatePolicy, ExportQuery, Import};
 use crate::limits::{LOAD_PAGE_UNITS, MESSAGE_BYTES_MAX};
 use crate::store::RequestKey;
 use crate::unit::{MemoryName, Unit, UnitContent};
@@ -247,7 +247,7 @@ impl Client {
     pub async fn export(
         &mut self,
         memory: &MemoryName,
-        wanted: Wanted,
+        wanted: ExportQuery,
     ) -> Result<ClientStream<Vec<Unit>>, ClientError> {
         if let Some(api) = &self.local {
             let from = (memory.clone(), wanted, None);

@@ -16,7 +16,7 @@ pub use cancel::Cancel;
 pub use error::EngineError;
 pub use handle::{Engine, RequestId};
 pub use jobs::align::{
-    AlignedPair, AlignedWords, DocumentPair, StoreBeads, StoredBeads, StoringBeads, TextPair,
+    AlignedPair, AlignedWords, DocumentPair, StoreOptions, StoredBeads, StoringBeads, TextPair,
 };
 pub use jobs::backup;
 pub use jobs::check::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
@@ -24,11 +24,11 @@ pub use jobs::verify::{Finding, Severity, Verified};
 pub use priority::lower_priority;
 pub use read::analysis::{Band, BandCount, BandCounts, JobAnalysis};
 pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
-pub use read::export::{Export, Wanted};
+pub use read::export::{Export, ExportQuery};
 pub use read::filter::UnitFilter;
 pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
 pub use replica::encoding::context_hash;
-pub use replica::lexicons::{LearnProgress, Taught};
+pub use replica::lexicons::{TrainedLexicon, TrainingProgress};
 pub use replica::load::{LoadProgress, Loaded};
 pub use write::batches::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
 pub use write::import_session::{Import, ImportAnswer};
@@ -36,5 +36,5 @@ pub use write::patch::{SegmentPatch, UnitPatch};
 pub use write::prepare::{Prepared, batch_digest};
 pub use write::work::{
     DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, PreparedBatch,
-    StoredBatch, UnitVerdict,
+    StoredBatch, UnitOutcome,
 };

@@ -142,13 +142,13 @@ fn mark(mark: CommitMark) -> Result<Mark, Status> {
     let sequence = u64::try_from(mark.sequence)
         .map_err(|_| invalid("after.sequence", "not a sequence: 0 or more"))?;
     let time = timestamp("after.commit_time", mark.commit_time.unwrap_or_default())?;
-    Ok(Mark { sequence: Sequence(sequence), chain: mark.chain, time })
+    Ok(Mark { sequence: Sequence(sequence), checksum: mark.chain, time })
 }
 
 pub(crate) fn mark_to_wire(mark: Mark) -> CommitMark {
     CommitMark {
         sequence: signed(mark.sequence.0),
-        chain: mark.chain,
+        chain: mark.checksum,
         commit_time: Some(timestamp_to_wire(mark.time)),
     }
 }

@@ -6,8 +6,8 @@ use tonic::Status;
 
 use crate::alignment::{Bead, pair_doubts};
 use crate::engine::{
-    AlignedWords, Cancel, CheckSettings, DocumentPair, Engine, EngineError, StoreBeads,
-    SuspectUnit, Taught, TextPair,
+    AlignedWords, Cancel, CheckSettings, DocumentPair, Engine, EngineError, StoreOptions,
+    SuspectUnit, TextPair, TrainedLexicon,
 };
 use crate::limits::{
     DOCUMENT_BYTES_MAX, DOCUMENT_SENTENCES_MAX, SEGMENT_BYTES_MAX, SUSPECTS_DEFAULT, SUSPECTS_MAX,
@@ -44,7 +44,7 @@ struct Document {
     pair: DocumentPair,
     /// Which sides were split here.
     split: (bool, bool),
-    store: Option<StoreBeads>,
+    store: Option<StoreOptions>,
 }
 
 impl Api {
@@ -310,12 +310,12 @@ fn sentences(
     Ok((sentences, is_text))
 }
 
-fn store_in(store: StoreIn) -> Result<StoreBeads, Status> {
+fn store_in(store: StoreIn) -> Result<StoreOptions, Status> {
     let field = "store_in.min_confidence";
     let id = request_id("store_in.request_id", &store.request_id)?.ok_or_else(|| {
         invalid("store_in.request_id", "give a UUID, so that nothing is stored twice")
     })?;
-    Ok(StoreBeads {
+    Ok(StoreOptions {
         memory: memory_name("store_in.memory", &store.memory)?,
         document: store.document,
         min_confidence: share(field, store.min_confidence.unwrap_or(MIN_CONFIDENCE_DEFAULT))?,
@@ -353,7 +353,7 @@ fn linked_pair(pair: AlignedWords) -> LinkedPair {
     LinkedPair { links, source: pair.source, target: pair.target }
 }
 
-fn summary(taught: &Taught) -> LexiconSummary {
+fn summary(taught: &TrainedLexicon) -> LexiconSummary {
     let (source_terms, target_terms) = taught.terms();
     LexiconSummary {
         units: signed(taught.units),

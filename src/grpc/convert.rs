@@ -8,7 +8,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use crate::engine::{
-    CheckAction, DuplicatePolicy, ImportCounts, UnitFilter, UnitVerdict, context_hash,
+    CheckAction, DuplicatePolicy, ImportCounts, UnitFilter, UnitOutcome, context_hash,
 };
 use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};
@@ -388,20 +388,20 @@ pub(crate) fn check_action_to_wire(action: CheckAction) -> proto::CheckAction {
     }
 }
 
-pub(crate) fn verdict_to_wire(verdict: UnitVerdict) -> proto::UnitVerdict {
+pub(crate) fn verdict_to_wire(verdict: UnitOutcome) -> proto::UnitVerdict {
     match verdict {
-        UnitVerdict::Stored => proto::UnitVerdict::Stored,
-        UnitVerdict::Replaced => proto::UnitVerdict::Replaced,
-        UnitVerdict::Duplicate => proto::UnitVerdict::Duplicate,
+        UnitOutcome::Stored => proto::UnitVerdict::Stored,
+        UnitOutcome::Replaced => proto::UnitVerdict::Replaced,
+        UnitOutcome::Duplicate => proto::UnitVerdict::Duplicate,
     }
 }
 
 /// `None` for a unit that was rejected.
-pub(crate) fn verdict(verdict: i32) -> Option<UnitVerdict> {
+pub(crate) fn verdict(verdict: i32) -> Option<UnitOutcome> {
     match proto::UnitVerdict::try_from(verdict) {
-        Ok(proto::UnitVerdict::Stored) => Some(UnitVerdict::Stored),
-        Ok(proto::UnitVerdict::Replaced) => Some(UnitVerdict::Replaced),
-        Ok(proto::UnitVerdict::Duplicate) => Some(UnitVerdict::Duplicate),
+        Ok(proto::UnitVerdict::Stored) => Some(UnitOutcome::Stored),
+        Ok(proto::UnitVerdict::Replaced) => Some(UnitOutcome::Replaced),
+        Ok(proto::UnitVerdict::Duplicate) => Some(UnitOutcome::Duplicate),
         Ok(proto::UnitVerdict::Unspecified) | Err(_) => None,
     }
 }

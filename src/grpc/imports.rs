@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 
 use crate::engine::{
     CHECK_ATTRIBUTE, CheckAction, Engine, EngineError, Import, ImportAnswer, ImportCounts,
-    ImportProgress, PreparedBatch, UnitVerdict, batch_digest,
+    ImportProgress, PreparedBatch, UnitOutcome, batch_digest,
 };
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BYTES_IN_FLIGHT, IMPORT_UNITS_IN_FLIGHT};
 use crate::store::MemoryRecord;
@@ -41,7 +41,7 @@ pub struct ImportAck {
     /// Units of the batch that were not stored.
     pub rejected: Vec<RejectedUnit>,
     /// What became of its other units, in their order; empty when it was on disk before.
-    pub verdicts: Vec<UnitVerdict>,
+    pub verdicts: Vec<UnitOutcome>,
 }
 
 /// A unit of a batch that was not stored.

@@ -122,7 +122,7 @@ impl Api {
                 }
                 let (api, cancel) = (self.clone(), cancel.clone());
                 let learn =
-                    move || api.engine.get().map(|engine| engine.learn_what_changed(&cancel));
+                    move || api.engine.get().map(|engine| engine.train_what_changed(&cancel));
                 // A fault was told to the log; the memories work without.
                 let _ = tokio::task::spawn_blocking(learn).await;
                 if sequence.changed().await.is_err() {

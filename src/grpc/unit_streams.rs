@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use crate::engine::{Cancel, Engine, EngineError, Wanted};
+use crate::engine::{Cancel, Engine, EngineError, ExportQuery};
 use crate::limits::{EXPORT_PAGE_UNITS, WATCH_PAGE_COMMITS};
 use crate::store::{ChangeKind, LogRecord, MemoryKey, Sequence};
 use crate::unit::{MemoryName, Unit, UnitId};
@@ -96,7 +96,7 @@ impl Api {
 
     pub(super) fn export_stream(
         &self,
-        from: (MemoryName, Wanted, Option<UnitId>),
+        from: (MemoryName, ExportQuery, Option<UnitId>),
         listing: UnitListing,
     ) -> Result<ExportStream, Status> {
         self.stream(Lifetime::UntilDone, |api, answers| {
@@ -133,7 +133,7 @@ impl Api {
 /// Sends the pages of an export; `to_answer` gets the units of one, and where to go on behind them.
 pub(crate) async fn export<T: Send + 'static>(
     api: Api,
-    (memory, wanted, after): (MemoryName, Wanted, Option<UnitId>),
+    (memory, wanted, after): (MemoryName, ExportQuery, Option<UnitId>),
     page_units: usize,
     answers: Sender<T>,
     to_answer: impl Fn(&MemoryName, Vec<Unit>, UnitId) -> T + Send + Sync + 'static,

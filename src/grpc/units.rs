@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engine::{Engine, Wanted};
+use crate::engine::{Engine, ExportQuery};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::Secret;
 use crate::unit::{MemoryName, UnitContent, UnitId};
@@ -153,7 +153,8 @@ impl UnitService for Api {
         let memory = memory_name("parent", &request.parent)?;
         let listing = UnitListing::new(self.engine()?, &memory)?;
         let after = listing.position("cursor", &request.cursor)?;
-        let wanted = Wanted { filter: unit_filter("filter", request.filter)?, text: request.query };
+        let wanted =
+            ExportQuery { filter: unit_filter("filter", request.filter)?, text: request.query };
         Ok(Response::new(self.export_stream((memory, wanted, after), listing)?))
     }
 

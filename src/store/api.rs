@@ -124,13 +124,13 @@ pub struct LogPosition {
 
 impl From<&LogRecord> for LogPosition {
     fn from(record: &LogRecord) -> Self {
-        Self { sequence: record.sequence, checksum: record.chain }
+        Self { sequence: record.sequence, checksum: record.checksum }
     }
 }
 
 impl From<LogStart> for LogPosition {
     fn from(start: LogStart) -> Self {
-        Self { sequence: start.sequence, checksum: start.chain }
+        Self { sequence: start.sequence, checksum: start.checksum }
     }
 }
 

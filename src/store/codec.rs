@@ -93,13 +93,13 @@ struct LogRecordV1 {
     sequence: Sequence,
     time: Timestamp,
     changes: Vec<Change>,
-    chain: u32,
+    checksum: u32,
 }
 
 impl LogRecordV1 {
     fn of(record: &LogRecord) -> Self {
-        let (sequence, time, chain) = (record.sequence, record.time, record.chain);
-        Self { sequence, time, changes: record.changes.clone(), chain }
+        let (sequence, time, checksum) = (record.sequence, record.time, record.checksum);
+        Self { sequence, time, changes: record.changes.clone(), checksum }
     }
 }
 
@@ -195,8 +195,8 @@ pub(super) fn decode_counters(key: &[u8], bytes: &[u8]) -> Result<MemoryCounters
 pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecError> {
     match checked(key, bytes)? {
         (VERSION, payload) => {
-            let LogRecordV1 { sequence, time, changes, chain } = postcard::from_bytes(payload)?;
-            Ok(LogRecord { sequence, time, changes, effects: None, chain })
+            let LogRecordV1 { sequence, time, changes, checksum } = postcard::from_bytes(payload)?;
+            Ok(LogRecord { sequence, time, changes, effects: None, checksum })
         }
         (LOG_VERSION, payload) => Ok(postcard::from_bytes(payload)?),
         (LOG_VERSION_COUNTERS, payload) => {
@@ -219,11 +219,11 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
     }
 }
 
-/// The running checksum after a record: of the one before and of the record with a `chain` of 0.
-pub(super) fn chain(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
-    let record = match record.chain {
+/// The running checksum after a record: of the one before and of the record with a `checksum` of 0.
+pub(super) fn log_checksum(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
+    let record = match record.checksum {
         0 => Cow::Borrowed(record),
-        _ => Cow::Owned(LogRecord { chain: 0, ..record.clone() }),
+        _ => Cow::Owned(LogRecord { checksum: 0, ..record.clone() }),
     };
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&before.to_le_bytes());
@@ -399,7 +399,7 @@ mod tests {
             time: Timestamp { micros: 6 },
             changes: Vec::new(),
             effects: Some(effects),
-            chain: 7,
+            checksum: 7,
         }
     }
 
@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(version(&bytes), LOG_VERSION_PENALTIES);
         assert_eq!(decode_log(b"k", &bytes).unwrap(), new);
         let other = log_record(&[None, Some(251), None, Some(0)]);
-        assert_ne!(chain(1, &new).unwrap(), chain(1, &other).unwrap());
+        assert_ne!(log_checksum(1, &new).unwrap(), log_checksum(1, &other).unwrap());
 
         let [plain, penalized] =
             [0, 1].map(|at| new.effects.as_ref().unwrap().memories[at].clone());

@@ -57,9 +57,8 @@ impl State {
     fn append(&mut self, commit: &Commit) -> Result<LogRecord, StoreError> {
         let end = self.end();
         let mut record = LogRecord::of(commit, end.sequence.next());
-        record.chain = codec::chain(end.checksum, &record).map_err(|error| StoreError::Io {
-            doing: "encoding a commit".to_owned(),
-            cause: error.to_string(),
+        record.checksum = codec::log_checksum(end.checksum, &record).map_err(|error| {
+            StoreError::Io { doing: "encoding a commit".to_owned(), cause: error.to_string() }
         })?;
         self.log.push(record.clone());
         for memory in &commit.memories {
@@ -209,8 +208,8 @@ impl Maintenance for InMemoryStore {
     fn truncate_log(&self, retention: Retention) -> Result<bool, StoreError> {
         let mut state = self.state();
         let cut = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
-        if let Some(LogRecord { sequence, chain, time, .. }) = cut.cloned() {
-            state.start = LogStart { sequence, chain, time };
+        if let Some(LogRecord { sequence, checksum, time, .. }) = cut.cloned() {
+            state.start = LogStart { sequence, checksum, time };
             state.log.retain(|record| record.sequence > sequence);
         }
         Ok(false)

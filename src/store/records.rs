@@ -242,7 +242,7 @@ pub struct LogRecord {
     /// Everything else that it did; `None` in a record of the first version of the log, which did not tell.
     pub effects: Option<Effects>,
     /// Running checksum: CRC-32 of the one before and of this record, so that no record can go missing unseen.
-    pub chain: u32,
+    pub checksum: u32,
 }
 
 impl LogRecord {
@@ -263,13 +263,13 @@ impl LogRecord {
                 requests: commit.requests.clone(),
                 forgotten: commit.forgotten.clone(),
             }),
-            chain: 0,
+            checksum: 0,
         }
     }
 
     /// Whether it is the record behind one with this running checksum.
-    pub fn follows(&self, chain_before: u32) -> bool {
-        codec::chain(chain_before, self).is_ok_and(|chain| chain == self.chain)
+    pub fn follows(&self, checksum_before: u32) -> bool {
+        codec::log_checksum(checksum_before, self).is_ok_and(|chain| chain == self.checksum)
     }
 }
 
@@ -299,7 +299,7 @@ pub struct LogStart {
     /// Its number.
     pub sequence: Sequence,
     /// The running checksum there.
-    pub chain: u32,
+    pub checksum: u32,
     /// When it was.
     pub time: Timestamp,
 }

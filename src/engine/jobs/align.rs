@@ -13,7 +13,7 @@ use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
 use crate::engine::replica::encoding::context_hash;
-use crate::engine::replica::lexicons::{LearnProgress, Taught, lexicons};
+use crate::engine::replica::lexicons::{TrainedLexicon, TrainingProgress, lexicons};
 use crate::engine::write::idempotency::fingerprint;
 use crate::engine::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
 
@@ -34,7 +34,7 @@ pub struct DocumentPair {
 
 /// How beads become units.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StoreBeads {
+pub struct StoreOptions {
     /// Where they go.
     pub memory: MemoryName,
     /// The document they are said to come from.
@@ -47,7 +47,7 @@ pub struct StoreBeads {
     pub id: RequestKey,
 }
 
-impl StoreBeads {
+impl StoreOptions {
     /// The units that beads become, and how many beads are unsure; nothing is counted as stored yet.
     pub fn units(&self, pair: &DocumentPair, beads: &[Bead]) -> (StoredBeads, Vec<UnitContent>) {
         let mut stored = StoredBeads::default();
@@ -187,8 +187,8 @@ impl Engine {
         &self,
         pair: &DocumentPair,
         cancel: &Cancel,
-        learning: LearnProgress<'_>,
-        aligning: LearnProgress<'_>,
+        learning: TrainingProgress<'_>,
+        aligning: TrainingProgress<'_>,
     ) -> Result<Vec<Bead>, EngineError> {
         let langs = (&pair.source_lang, &pair.target_lang);
         let taught = self.taught(&pair.memories, langs, cancel, learning)?;
@@ -208,7 +208,7 @@ impl Engine {
         &self,
         pair: &DocumentPair,
         beads: &[Bead],
-        store: &StoreBeads,
+        store: &StoreOptions,
     ) -> Result<StoringBeads, EngineError> {
         self.accepts("store_in.memory", &store.memory, (&pair.source_lang, &pair.target_lang))?;
         let import = store.import(pair)?;
@@ -232,7 +232,7 @@ impl Engine {
     pub fn check_storing(
         &self,
         pair: &DocumentPair,
-        store: &StoreBeads,
+        store: &StoreOptions,
     ) -> Result<(), EngineError> {
         self.import_state(&store.import(pair)?).map(drop)
     }
@@ -245,7 +245,7 @@ impl Engine {
         &self,
         pair: &DocumentPair,
         beads: &[Bead],
-        store: &StoreBeads,
+        store: &StoreOptions,
         storing: &StoringBeads,
     ) -> Result<StoredBeads, EngineError> {
         let StoringBeads { import, digest, done, same } = storing;
@@ -318,8 +318,8 @@ impl Engine {
         memories: &[MemoryName],
         langs: (&Lang, &Lang),
         cancel: &Cancel,
-        learning: LearnProgress<'_>,
-    ) -> Result<Vec<Arc<Taught>>, EngineError> {
+        learning: TrainingProgress<'_>,
+    ) -> Result<Vec<Arc<TrainedLexicon>>, EngineError> {
         let of = |(index, name): (usize, &MemoryName)| {
             self.accepts(&format!("memories[{index}]"), name, langs)?;
             self.lexicon(name, cancel, learning)

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
-use crate::engine::replica::lexicons::{LearnProgress, Units, lexicons};
+use crate::engine::replica::lexicons::{TrainingProgress, Units, lexicons};
 
 /// What to list.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,8 +56,8 @@ impl Engine {
         name: &MemoryName,
         settings: CheckSettings,
         cancel: &Cancel,
-        learning: LearnProgress<'_>,
-        checking: LearnProgress<'_>,
+        learning: TrainingProgress<'_>,
+        checking: TrainingProgress<'_>,
     ) -> Result<(Vec<SuspectUnit>, u64), EngineError> {
         let taught = self.lexicon(name, cancel, learning)?;
         let memory = self.named(name)?;

@@ -21,12 +21,12 @@ impl Engine {
         &self,
         keep_log: Duration,
         cancel: &Cancel,
-        told: &dyn Fn(f32),
+        progress: &dyn Fn(f32),
     ) -> Result<Compacted, EngineError> {
         let keep_from = ago(keep_log);
         let mut tell = |done: u64, total: u64| {
             #[expect(clippy::cast_precision_loss)]
-            told(done as f32 / total.max(1) as f32);
+            progress(done as f32 / total.max(1) as f32);
             !cancel.is_cancelled()
         };
         let maintenance = self.backend.maintenance.as_ref();

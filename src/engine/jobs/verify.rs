@@ -65,9 +65,9 @@ impl Engine {
     ///
     /// # Errors
     /// Cancelled; the store cannot be read at all.
-    pub fn verify(&self, cancel: &Cancel, told: &dyn Fn(f32)) -> Result<Verified, EngineError> {
+    pub fn verify(&self, cancel: &Cancel, progress: &dyn Fn(f32)) -> Result<Verified, EngineError> {
         let mut look =
-            Look { engine: self, cancel, told, seen: Verified::default(), done: 0, all: 0 };
+            Look { engine: self, cancel, progress, seen: Verified::default(), done: 0, all: 0 };
         look.everything()?;
         Ok(look.seen)
     }
@@ -76,7 +76,7 @@ impl Engine {
 struct Look<'a> {
     engine: &'a Engine,
     cancel: &'a Cancel,
-    told: &'a dyn Fn(f32),
+    progress: &'a dyn Fn(f32),
     seen: Verified,
     done: u64,
     all: u64,
@@ -110,7 +110,7 @@ impl Look<'_> {
     fn step(&mut self, done: u64) -> Result<(), EngineError> {
         self.done += done;
         #[expect(clippy::cast_precision_loss)]
-        (self.told)((self.done as f32 / self.all.max(1) as f32).min(1.0));
+        (self.progress)((self.done as f32 / self.all.max(1) as f32).min(1.0));
         if self.cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
     }
 
@@ -131,14 +131,14 @@ impl Look<'_> {
                         let what = format!("the commit log lacks commit {}", at.sequence.0 + 1);
                         self.report(Severity::Damage, what);
                     }
-                } else if !record.follows(at.chain) {
+                } else if !record.follows(at.checksum) {
                     let what = format!(
                         "the chain of the commit log breaks at commit {}",
                         record.sequence.0
                     );
                     self.report(Severity::Damage, what);
                 }
-                (at.sequence, at.chain) = (record.sequence, record.chain);
+                (at.sequence, at.checksum) = (record.sequence, record.checksum);
                 for change in &record.changes {
                     let word = (change.revision, change.kind != ChangeKind::Deleted);
                     let before = last_words.insert((change.memory, change.unit), word);

@@ -17,7 +17,7 @@ use crate::engine::replica::catalog::Memory;
 
 /// Which units are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ExportQuery {
     /// Only those that it lets through.
     pub filter: UnitFilter,
     /// Only those with all its words in the source or in the target, anywhere; empty for all.
@@ -49,7 +49,7 @@ impl Engine {
     pub fn export(
         &self,
         name: &MemoryName,
-        wanted: Wanted,
+        wanted: ExportQuery,
         after: Option<UnitId>,
         cancel: &Cancel,
     ) -> Result<Export, EngineError> {

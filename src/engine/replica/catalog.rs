@@ -10,7 +10,7 @@ use crate::text::Analyzer;
 use crate::unit::MemoryName;
 
 use super::encoding::Analyzers;
-use super::lexicons::Slot;
+use super::lexicons::LexiconSlot;
 use crate::engine::priority::lower_priority;
 
 /// A memory, open for reading.
@@ -18,7 +18,7 @@ pub(crate) struct Memory {
     pub(crate) key: MemoryKey,
     pub(crate) analyzers: Analyzers,
     pub(crate) index: MemoryIndex,
-    pub(crate) lexicon: Slot,
+    pub(crate) lexicon: LexiconSlot,
     record: RwLock<MemoryRecord>,
 }
 
@@ -32,7 +32,7 @@ impl Memory {
             },
             // Lookups go before merging.
             index: index.at_thread_start(lower_priority),
-            lexicon: Slot::default(),
+            lexicon: LexiconSlot::default(),
             record: RwLock::new(record),
         }
     }

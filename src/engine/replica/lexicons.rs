@@ -37,8 +37,8 @@ const RECENT_HUNDREDTHS: u64 = 25;
 
 /// What a memory has taught.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Taught {
-    made_of: MadeOf,
+pub struct TrainedLexicon {
+    provenance: Provenance,
     /// Units that were learnt from.
     pub units: u64,
     whole: Lexicon,
@@ -47,7 +47,7 @@ pub struct Taught {
 
 /// Where a lexicon comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct MadeOf {
+struct Provenance {
     text_version: u32,
     lexicon_version: u32,
     memory: u64,
@@ -60,7 +60,7 @@ struct MadeOf {
     recent: Sequence,
 }
 
-impl Taught {
+impl TrainedLexicon {
     /// What it taught at first, and what it taught lately.
     fn learnt(&self) -> impl Iterator<Item = &Lexicon> {
         let enough = self.units >= PAIRS_MIN as u64;
@@ -76,30 +76,30 @@ impl Taught {
 
 /// The lexicon of a memory while the memory is open.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
-    taught: Mutex<Option<Arc<Taught>>>,
+pub(crate) struct LexiconSlot {
+    taught: Mutex<Option<Arc<TrainedLexicon>>>,
     /// Held while learning: what two want is learnt once.
     learning: Mutex<()>,
 }
 
-impl Slot {
+impl LexiconSlot {
     /// What is there; what `read` gives, or nothing taught, when nobody has looked yet.
-    fn get_or_read(&self, read: impl FnOnce() -> Option<Taught>) -> Arc<Taught> {
+    fn get_or_read(&self, read: impl FnOnce() -> Option<TrainedLexicon>) -> Arc<TrainedLexicon> {
         let mut taught = self.taught.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(taught.get_or_insert_with(|| Arc::new(read().unwrap_or_default())))
     }
 
-    fn set(&self, taught: &Arc<Taught>) {
+    fn set(&self, taught: &Arc<TrainedLexicon>) {
         *self.taught.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(taught));
     }
 }
 
 /// Told the part of learning that is done, from 0 to 1.
-pub type LearnProgress<'a> = &'a (dyn Fn(f32) + Sync);
+pub type TrainingProgress<'a> = &'a (dyn Fn(f32) + Sync);
 
 impl Engine {
     /// The lexicon of a memory, as good as it is: read from disk, but not learnt.
-    pub(crate) fn known(&self, memory: &Memory) -> Arc<Taught> {
+    pub(crate) fn known(&self, memory: &Memory) -> Arc<TrainedLexicon> {
         memory.lexicon.get_or_read(|| {
             let record = memory.record();
             let path = self.lexicon_path(&record)?;
@@ -121,8 +121,8 @@ impl Engine {
         &self,
         name: &MemoryName,
         cancel: &Cancel,
-        progress: LearnProgress<'_>,
-    ) -> Result<Arc<Taught>, EngineError> {
+        progress: TrainingProgress<'_>,
+    ) -> Result<Arc<TrainedLexicon>, EngineError> {
         self.learn(name, false, cancel, progress)
     }
 
@@ -134,8 +134,8 @@ impl Engine {
         &self,
         name: &MemoryName,
         cancel: &Cancel,
-        progress: LearnProgress<'_>,
-    ) -> Result<Arc<Taught>, EngineError> {
+        progress: TrainingProgress<'_>,
+    ) -> Result<Arc<TrainedLexicon>, EngineError> {
         self.learn(name, true, cancel, progress)
     }
 
@@ -144,25 +144,26 @@ impl Engine {
         name: &MemoryName,
         anew: bool,
         cancel: &Cancel,
-        progress: LearnProgress<'_>,
-    ) -> Result<Arc<Taught>, EngineError> {
+        progress: TrainingProgress<'_>,
+    ) -> Result<Arc<TrainedLexicon>, EngineError> {
         let memory = self.named(name)?;
         let _one_at_a_time = memory.lexicon.learning.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.known(&memory);
         // What the log does not hold any more cannot be told apart from what was learnt.
-        let is_held = known.made_of.whole.0 >= self.backend.log.start()?.sequence;
-        let known = (known.made_of != MadeOf::default() && is_held && !anew).then_some(known);
+        let is_held = known.provenance.whole.0 >= self.backend.log.start()?.sequence;
+        let known =
+            (known.provenance != Provenance::default() && is_held && !anew).then_some(known);
         let record = memory.record();
         let now = *self.sequence.borrow();
         let taught = match known {
             Some(known) => {
                 let changed = |after| changed_since(self.backend.log.as_ref(), memory.key, after);
-                let unknown = changed(known.made_of.recent)?.len() as u64;
+                let unknown = changed(known.provenance.recent)?.len() as u64;
                 let hundredths = |units: u64| 100 * units / record.unit_count.max(1);
                 if unknown == 0 || hundredths(unknown) < UNKNOWN_HUNDREDTHS {
                     return Ok(known);
                 }
-                let changed = changed(known.made_of.whole.0)?;
+                let changed = changed(known.provenance.whole.0)?;
                 if record.unit_count <= UNITS_AT_ONCE
                     || hundredths(changed.len() as u64) > RECENT_HUNDREDTHS
                 {
@@ -170,9 +171,14 @@ impl Engine {
                 } else {
                     let recent =
                         self.learn_from(&memory, Units::Some(changed), cancel, progress)?;
-                    let mut made_of = known.made_of.clone();
-                    made_of.recent = now;
-                    Taught { made_of, units: record.unit_count, whole: known.whole.clone(), recent }
+                    let mut provenance = known.provenance.clone();
+                    provenance.recent = now;
+                    TrainedLexicon {
+                        provenance,
+                        units: record.unit_count,
+                        whole: known.whole.clone(),
+                        recent,
+                    }
                 }
             }
             None => self.learn_all(&memory, &record, now, cancel, progress)?,
@@ -195,12 +201,12 @@ impl Engine {
         record: &MemoryRecord,
         now: Sequence,
         cancel: &Cancel,
-        progress: LearnProgress<'_>,
-    ) -> Result<Taught, EngineError> {
+        progress: TrainingProgress<'_>,
+    ) -> Result<TrainedLexicon, EngineError> {
         let position = position_of(self.backend.log.as_ref(), now)?.unwrap_or_default();
         let whole = self.learn_from(memory, Units::All, cancel, progress)?;
-        Ok(Taught {
-            made_of: MadeOf::of(record, (now, position.checksum), now),
+        Ok(TrainedLexicon {
+            provenance: Provenance::of(record, (now, position.checksum), now),
             units: record.unit_count,
             whole,
             recent: Lexicon::default(),
@@ -213,7 +219,7 @@ impl Engine {
         memory: &Memory,
         units: Units,
         cancel: &Cancel,
-        progress: LearnProgress<'_>,
+        progress: TrainingProgress<'_>,
     ) -> Result<Lexicon, EngineError> {
         /// Part of the work that reading is.
         const READING: f32 = 0.2;
@@ -293,7 +299,7 @@ impl Engine {
 
     /// Learns the lexicon of every memory that has changed much, where nothing was written for a while. Blocks; meant for a
     /// thread of its own, which it makes give way to others.
-    pub fn learn_what_changed(&self, cancel: &Cancel) {
+    pub fn train_what_changed(&self, cancel: &Cancel) {
         priority::lower_priority();
         for record in self.memories(None, usize::MAX) {
             // A memory of a few units teaches when it is asked.
@@ -313,7 +319,7 @@ pub(crate) enum Units {
     Some(BTreeSet<UnitId>),
 }
 
-impl MadeOf {
+impl Provenance {
     fn of(record: &MemoryRecord, whole: (Sequence, u32), recent: Sequence) -> Self {
         Self {
             text_version: TEXT_VERSION,
@@ -331,7 +337,7 @@ impl MadeOf {
 /// What every installation knows of two languages, and what memories have taught.
 pub(crate) fn lexicons<'a>(
     (source, target): (&Lang, &Lang),
-    taught: impl IntoIterator<Item = &'a Arc<Taught>>,
+    taught: impl IntoIterator<Item = &'a Arc<TrainedLexicon>>,
 ) -> Vec<&'a Lexicon> {
     let mut lexicons = vec![builtin(source, target)];
     lexicons.extend(taught.into_iter().flat_map(|it| it.learnt()));
@@ -343,17 +349,18 @@ pub(crate) fn read(
     path: &Path,
     record: &MemoryRecord,
     log: &dyn CommitLog,
-) -> io::Result<Option<Taught>> {
+) -> io::Result<Option<TrainedLexicon>> {
     let Some(mut input) = artifact::open(path, MAGIC)? else { return Ok(None) };
     let taught = input.bytes()?;
     input.finish()?;
-    let taught: Taught = postcard::from_bytes(&taught).map_err(|_| unfit("it cannot be read"))?;
-    let made_of = &taught.made_of;
-    let expected = MadeOf::of(record, made_of.whole, made_of.recent);
-    let position = position_of(log, made_of.whole.0).map_err(io::Error::other)?;
-    let in_log = position.is_some_and(|it| it.checksum == made_of.whole.1);
+    let taught: TrainedLexicon =
+        postcard::from_bytes(&taught).map_err(|_| unfit("it cannot be read"))?;
+    let provenance = &taught.provenance;
+    let expected = Provenance::of(record, provenance.whole, provenance.recent);
+    let position = position_of(log, provenance.whole.0).map_err(io::Error::other)?;
+    let in_log = position.is_some_and(|it| it.checksum == provenance.whole.1);
     let end = log.end().map_err(io::Error::other)?;
-    if *made_of != expected || !in_log || made_of.recent > end.sequence {
+    if *provenance != expected || !in_log || provenance.recent > end.sequence {
         return Err(unfit("it was learnt from other texts, by other rules or from another store"));
     }
     Ok(Some(taught))

@@ -128,15 +128,15 @@ impl Tail {
             (Arc::<AtomicBool>::default(), queue.clone(), follower.watch_sequence());
         let stopping = Arc::clone(&stop);
         let watch = move || {
-            let mut told = *sequence.borrow();
+            let mut seen = *sequence.borrow();
             while !stopping.load(Ordering::Relaxed) {
                 let applied = *sequence.borrow();
-                match log.wait(applied.max(told), TAIL_WAIT) {
+                match log.wait(applied.max(seen), TAIL_WAIT) {
                     Ok(false) => {}
                     Ok(true) => {
                         // Where the queue is full the next group catches up in any case.
                         let _ = queue.try_send(Message::Follow);
-                        told = log.end().map_or(told, |end| end.sequence);
+                        seen = log.end().map_or(seen, |end| end.sequence);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the commit log cannot be watched; trying again");

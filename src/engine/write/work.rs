@@ -82,7 +82,7 @@ pub struct ImportProgress {
 
 /// What became of a unit of an import that passed its checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnitVerdict {
+pub enum UnitOutcome {
     /// It is a new unit.
     Stored,
     /// It took the place of an older unit.
@@ -97,7 +97,7 @@ pub struct StoredBatch {
     /// How far the import is with it, at least.
     pub progress: ImportProgress,
     /// What became of its units, in their order; empty when it was on disk before.
-    pub verdicts: Vec<UnitVerdict>,
+    pub verdicts: Vec<UnitOutcome>,
 }
 
 /// A write, its texts analysed already.
@@ -205,7 +205,7 @@ pub(crate) struct Reply {
     pub(crate) memory: Option<MemoryRecord>,
     pub(crate) units: Vec<Unit>,
     /// Of the units of a batch of an import.
-    pub(crate) verdicts: Vec<UnitVerdict>,
+    pub(crate) verdicts: Vec<UnitOutcome>,
 }
 
 impl Reply {

@@ -36,7 +36,7 @@ const VERSION_KEY_BYTES: usize = HISTORY_KEY_BYTES - 1;
 const CATCH_UPS_MAX: usize = 8;
 
 /// Told how many entries are copied; says whether to go on.
-type Told<'a> = &'a mut dyn FnMut(u64) -> bool;
+type Progress<'a> = &'a mut dyn FnMut(u64) -> bool;
 
 impl<'a> Copying<'a> {
     pub(super) fn begin(
@@ -51,21 +51,21 @@ impl<'a> Copying<'a> {
     }
 
     /// Copies everything as it is; what changes meanwhile may be copied as it was, or as it is by then.
-    pub(super) fn copy(&mut self, told: Told<'_>) -> Result<(), StoreError> {
+    pub(super) fn copy(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
         let mut from = Vec::new();
         loop {
             let page = self.from.scan(Table::Units, &from, COMPACTION_PAGE_RECORDS)?;
             let Some((last, _)) = page.last() else { break };
             from = behind(last);
-            self.put(Table::Units, page, told)?;
+            self.put(Table::Units, page, progress)?;
         }
-        self.copy_history(told)?;
+        self.copy_history(progress)?;
         let mut from = Vec::new();
         loop {
             let page = self.from.scan(Table::Requests, &from, COMPACTION_PAGE_RECORDS)?;
             let Some((last, _)) = page.last() else { break };
             from = behind(last);
-            self.put(Table::Requests, page, told)?;
+            self.put(Table::Requests, page, progress)?;
         }
         let start = codec::encode(&LOG_START_KEY, &self.start);
         let start = start.map_err(|error| self.from.damage(&error))?;
@@ -74,11 +74,11 @@ impl<'a> Copying<'a> {
         }
         let held = self.at;
         self.at = self.start.sequence;
-        self.copy_log(held, told)
+        self.copy_log(held, progress)
     }
 
     /// History of what the log of the copy tells of.
-    fn copy_history(&mut self, told: Told<'_>) -> Result<(), StoreError> {
+    fn copy_history(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
         let held = self.versions_in_log()?;
         let mut from = Vec::new();
         loop {
@@ -89,7 +89,7 @@ impl<'a> Copying<'a> {
                 let version = key.first_chunk::<VERSION_KEY_BYTES>();
                 version.is_some_and(|it| held.binary_search(it).is_ok())
             };
-            self.put(Table::History, page.into_iter().filter(is_held).collect(), told)?;
+            self.put(Table::History, page.into_iter().filter(is_held).collect(), progress)?;
         }
     }
 
@@ -110,22 +110,22 @@ impl<'a> Copying<'a> {
     }
 
     /// Copies what was committed since, until hardly anything is left.
-    pub(super) fn catch_up(&mut self, told: Told<'_>) -> Result<(), StoreError> {
+    pub(super) fn catch_up(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
         for _ in 0..CATCH_UPS_MAX {
             if self.from.end().sequence.0 - self.at.0 <= COMPACTION_CATCH_UP_COMMITS {
                 break;
             }
-            self.copy_commits(told)?;
+            self.copy_commits(progress)?;
         }
-        self.drop_deleted(told)?;
+        self.drop_deleted(progress)?;
         // Now, so that the last stretch has little to make durable.
         self.to.sync_new()
     }
 
     /// The last stretch: nothing may be committed meanwhile. When it returns, the copy is whole and on disk.
-    pub(super) fn finish(mut self, told: Told<'_>) -> Result<Database, StoreError> {
-        self.copy_commits(told)?;
-        self.drop_deleted(told)?;
+    pub(super) fn finish(mut self, progress: Progress<'_>) -> Result<Database, StoreError> {
+        self.copy_commits(progress)?;
+        self.drop_deleted(progress)?;
         let mut memories = Vec::new();
         for mut record in self.from.memories()? {
             if record.deleted {
@@ -145,7 +145,7 @@ impl<'a> Copying<'a> {
     }
 
     /// Units of deleted memories are not alive: they become history, as if they had been purged.
-    fn drop_units(&mut self, memory: MemoryKey, told: Told<'_>) -> Result<(), StoreError> {
+    fn drop_units(&mut self, memory: MemoryKey, progress: Progress<'_>) -> Result<(), StoreError> {
         let first = codec::unit_key(memory, UnitId(0), 0);
         let mut of: Option<(UnitId, u64)> = None;
         loop {
@@ -166,21 +166,21 @@ impl<'a> Copying<'a> {
                     history.push((key, Some(piece.clone())));
                 }
             }
-            self.put_or_delete(Table::History, history, told)?;
+            self.put_or_delete(Table::History, history, progress)?;
             let gone = page.into_iter().map(|(key, _)| (key, None)).collect();
-            self.put_or_delete(Table::Units, gone, told)?;
+            self.put_or_delete(Table::Units, gone, progress)?;
         }
     }
 
-    fn drop_deleted(&mut self, told: Told<'_>) -> Result<(), StoreError> {
+    fn drop_deleted(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
         for record in self.from.memories()?.iter().filter(|record| record.deleted) {
-            self.drop_units(record.key, told)?;
+            self.drop_units(record.key, progress)?;
         }
         Ok(())
     }
 
     /// Brings the copy up to the last commit.
-    fn copy_commits(&mut self, told: Told<'_>) -> Result<(), StoreError> {
+    fn copy_commits(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
         let until = self.from.end().sequence;
         let mut units: BTreeSet<(MemoryKey, UnitId)> = BTreeSet::new();
         let mut after = self.at;
@@ -193,20 +193,20 @@ impl<'a> Copying<'a> {
                 let effects = record.effects.iter();
                 for effects in effects {
                     units.extend(&effects.purged);
-                    self.copy_requests(effects, told)?;
+                    self.copy_requests(effects, progress)?;
                 }
             }
         }
         for (memory, id) in units {
-            self.copy_unit(memory, id, told)?;
+            self.copy_unit(memory, id, progress)?;
         }
-        self.copy_log(until, told)
+        self.copy_log(until, progress)
     }
 
     fn copy_requests(
         &mut self,
         effects: &crate::store::Effects,
-        told: Told<'_>,
+        progress: Progress<'_>,
     ) -> Result<(), StoreError> {
         let encode = |(key, record): &(crate::store::RequestKey, RequestRecord)| {
             let bytes = codec::encode(&key.0, record).map_err(|error| self.from.damage(&error))?;
@@ -215,7 +215,7 @@ impl<'a> Copying<'a> {
         let mut entries: Vec<_> =
             effects.requests.iter().map(encode).collect::<Result<_, StoreError>>()?;
         entries.extend(effects.forgotten.iter().map(|key| (key.0.to_vec(), None)));
-        self.put_or_delete(Table::Requests, entries, told)
+        self.put_or_delete(Table::Requests, entries, progress)
     }
 
     /// Copies a unit and its history as they are now, over what was there.
@@ -223,7 +223,7 @@ impl<'a> Copying<'a> {
         &mut self,
         memory: MemoryKey,
         id: UnitId,
-        told: Told<'_>,
+        progress: Progress<'_>,
     ) -> Result<(), StoreError> {
         let key = codec::unit_key(memory, id, 0);
         // Without the chunk; the keys of its earlier versions begin alike.
@@ -235,12 +235,12 @@ impl<'a> Copying<'a> {
             let kept = |(key, value): Raw| (key, Some(value));
             entries.extend(now.into_iter().map(kept));
             // Within a batch the last word counts.
-            self.put_or_delete(table, entries, told)?;
+            self.put_or_delete(table, entries, progress)?;
         }
         Ok(())
     }
 
-    fn copy_log(&mut self, until: Sequence, told: Told<'_>) -> Result<(), StoreError> {
+    fn copy_log(&mut self, until: Sequence, progress: Progress<'_>) -> Result<(), StoreError> {
         while self.at < until {
             let first = self.at.next().0.to_be_bytes();
             let left = usize::try_from(until.0 - self.at.0).unwrap_or(usize::MAX);
@@ -249,25 +249,30 @@ impl<'a> Copying<'a> {
                 return Err(damaged(self.from.place().0, "the commit log ends before its end"));
             }
             self.at = Sequence(self.at.0 + page.len() as u64);
-            self.put(Table::Log, page, told)?;
+            self.put(Table::Log, page, progress)?;
         }
         Ok(())
     }
 
-    fn put(&mut self, table: Table, page: Vec<Raw>, told: Told<'_>) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        table: Table,
+        page: Vec<Raw>,
+        progress: Progress<'_>,
+    ) -> Result<(), StoreError> {
         let entries = page.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        self.put_or_delete(table, entries, told)
+        self.put_or_delete(table, entries, progress)
     }
 
     fn put_or_delete(
         &mut self,
         table: Table,
         entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-        told: Told<'_>,
+        progress: Progress<'_>,
     ) -> Result<(), StoreError> {
         self.done += entries.len() as u64;
         self.to.put_raw(table, entries)?;
-        if told(self.done) { Ok(()) } else { Err(StoreError::Cancelled) }
+        if progress(self.done) { Ok(()) } else { Err(StoreError::Cancelled) }
     }
 
     fn encode_memory(
@@ -298,7 +303,11 @@ fn log_start(
             if record.time >= retention.keep_from || record.sequence > last {
                 return Ok(start);
             }
-            start = LogStart { sequence: record.sequence, chain: record.chain, time: record.time };
+            start = LogStart {
+                sequence: record.sequence,
+                checksum: record.checksum,
+                time: record.time,
+            };
         }
     }
 }

@@ -37,7 +37,7 @@ impl Prepared {
         debug_assert!(commit.units.len() <= BATCH_UNITS_MAX, "a transaction must stay small");
         let sequence = end.sequence.next();
         let mut record = LogRecord::of(commit, sequence);
-        record.chain = codec::chain(end.checksum, &record)?;
+        record.checksum = codec::log_checksum(end.checksum, &record)?;
         let log_key = sequence.0.to_be_bytes();
         let mut memories = memory_entries(&commit.memories)?;
         memories.extend(counter_entries(&commit.counters)?);

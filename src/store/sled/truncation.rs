@@ -44,7 +44,7 @@ impl Database {
         let start = self.log_start();
         let (gone, more) = self.oldest(start.sequence, retention)?;
         let Some(last) = gone.last() else { return Ok(false) };
-        let new = LogStart { sequence: last.sequence, chain: last.chain, time: last.time };
+        let new = LogStart { sequence: last.sequence, checksum: last.checksum, time: last.time };
         let mut history = Vec::new();
         for ((memory, unit), revision) in superseded(&gone) {
             let from = codec::history_key(memory, unit, 0, 0);

@@ -327,19 +327,21 @@ mod mark_as_json {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Json {
         commit: u64,
+        /// The running checksum.
         chain: u32,
         time: String,
     }
 
     pub(super) fn serialize<S: Serializer>(mark: &Mark, out: S) -> Result<S::Ok, S::Error> {
         let time = jiff::Timestamp::from_microsecond(mark.time.micros).unwrap_or_default();
-        Json { commit: mark.sequence.0, chain: mark.chain, time: time.to_string() }.serialize(out)
+        Json { commit: mark.sequence.0, chain: mark.checksum, time: time.to_string() }
+            .serialize(out)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Mark, D::Error> {
-        let Json { commit, chain, time } = Json::deserialize(input)?;
+        let Json { commit, chain: checksum, time } = Json::deserialize(input)?;
         let time: jiff::Timestamp = time.parse().map_err(de::Error::custom)?;
         let time = Timestamp { micros: time.as_microsecond() };
-        Ok(Mark { sequence: Sequence(commit), chain, time })
+        Ok(Mark { sequence: Sequence(commit), checksum, time })
     }
 }

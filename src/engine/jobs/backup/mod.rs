@@ -94,7 +94,7 @@ impl Engine {
         (full, after): (bool, Option<Mark>),
         out: &mut dyn Write,
         cancel: &Cancel,
-        told: &dyn Fn(f32),
+        progress: &dyn Fn(f32),
     ) -> Result<PartSummary, EngineError> {
         let backend = &self.backend;
         let log = backend.log.as_ref();
@@ -108,7 +108,7 @@ impl Engine {
             }
             None => mark_at(log, last)?,
         };
-        let mut work = Work { backend, writing, cancel, told, units: 0, commits: 0 };
+        let mut work = Work { backend, writing, cancel, progress, units: 0, commits: 0 };
         work.put(&Frame::Begin(Begin { full, after }))?;
         let through = if full {
             work.put_everything()?;
@@ -129,7 +129,7 @@ struct Work<'a, W: Write> {
     backend: &'a Backend,
     writing: PartWriter<W>,
     cancel: &'a Cancel,
-    told: &'a dyn Fn(f32),
+    progress: &'a dyn Fn(f32),
     units: u64,
     commits: u64,
 }
@@ -156,7 +156,7 @@ impl<W: Write> Work<'_, W> {
                 after = Some(last.id);
                 self.units += page.len() as u64;
                 self.put(&Frame::Units(record.key, page))?;
-                (self.told)(part_of(self.units, total));
+                (self.progress)(part_of(self.units, total));
             }
         }
         let source = self.backend.backup_source.as_ref();
@@ -187,13 +187,17 @@ impl<W: Write> Work<'_, W> {
             }
             for record in page.into_iter().take_while(|record| record.sequence <= until) {
                 let units = self.units_of(&record)?;
-                at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
+                at = Mark {
+                    sequence: record.sequence,
+                    checksum: record.checksum,
+                    time: record.time,
+                };
                 self.commits += 1;
                 self.put(&Frame::Commit(record, units))?;
             }
             check_held(self.backend.log.as_ref(), at.sequence)?;
             if tell {
-                (self.told)(part_of(at.sequence.0 - first, all));
+                (self.progress)(part_of(at.sequence.0 - first, all));
             }
         }
         Ok(at)
@@ -224,18 +228,18 @@ fn mark_at(log: &dyn CommitLog, sequence: Sequence) -> Result<Mark, EngineError>
     let before = Sequence(sequence.0 - 1);
     let record = log.read(before, 1)?.into_iter().next();
     let record = record.filter(|record| record.sequence == sequence);
-    let Some(LogRecord { sequence, chain, time, .. }) = record else {
+    let Some(LogRecord { sequence, checksum, time, .. }) = record else {
         check_held(log, before)?;
         return Err(EngineError::Internal(format!("the log does not hold commit {}", sequence.0)));
     };
-    Ok(Mark { sequence, chain, time })
+    Ok(Mark { sequence, checksum, time })
 }
 
 /// Whether a backup that ends at a mark is of this store.
 fn check_lineage(log: &dyn CommitLog, mark: Mark) -> Result<(), EngineError> {
     check_held(log, mark.sequence)?;
-    let ours =
-        mark.sequence <= log.end()?.sequence && mark_at(log, mark.sequence)?.chain == mark.chain;
+    let ours = mark.sequence <= log.end()?.sequence
+        && mark_at(log, mark.sequence)?.checksum == mark.checksum;
     if ours {
         return Ok(());
     }

@@ -66,7 +66,7 @@ pub fn restore(
     backup: &Path,
     data: &Path,
     target: Target,
-    told: &dyn Fn(f32),
+    progress: &dyn Fn(f32),
 ) -> Result<Restored, BackupError> {
     let backup = BackupDirectory::open(backup)?;
     let parts = parts_to(&backup, target)?;
@@ -82,7 +82,7 @@ pub fn restore(
         // A restore that was killed; it is ours by its name.
         fs::remove_dir_all(&making).map_err(io("deleting", &making))?;
     }
-    let restored = replay(&backup, &parts, &making, target, told);
+    let restored = replay(&backup, &parts, &making, target, progress);
     let restored = restored.inspect_err(|_| {
         // What is left is deleted by the next restore.
         let _ = fs::remove_dir_all(&making);
@@ -118,7 +118,7 @@ pub fn write_token_mark(path: &Path, text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// The first damage; I/O.
-pub fn verify(backup: &Path, told: &dyn Fn(f32)) -> Result<Checked, BackupError> {
+pub fn verify(backup: &Path, progress: &dyn Fn(f32)) -> Result<Checked, BackupError> {
     let backup = BackupDirectory::open(backup)?;
     let mut checked = Checked::default();
     let mut before: Option<Mark> = None;
@@ -138,7 +138,7 @@ pub fn verify(backup: &Path, told: &dyn Fn(f32)) -> Result<Checked, BackupError>
                 }
                 _ => {}
             }
-            told(part_of(checked.units + checked.commits, all));
+            progress(part_of(checked.units + checked.commits, all));
             Ok(true)
         })?;
         checked.parts += 1;
@@ -201,7 +201,7 @@ fn replay(
     parts: &[&Part],
     making: &Path,
     target: Target,
-    told: &dyn Fn(f32),
+    progress: &dyn Fn(f32),
 ) -> Result<Restored, BackupError> {
     let all: u64 = parts.iter().map(|part| part.units + part.commits).sum();
     let mut done = 0;
@@ -211,7 +211,7 @@ fn replay(
             Frame::Commit(_, units) => units.len() as u64 + 1,
             _ => 0,
         };
-        told(part_of(done, all));
+        progress(part_of(done, all));
     };
     let Some((full, rest)) = parts.split_first() else {
         return Err(BackupError::NoBackup(backup.path().to_owned()));
@@ -317,7 +317,7 @@ impl Replaying {
     ) -> Result<(), BackupError> {
         let commit = Commit::from_record(record, units);
         self.waiting.push(commit.ok_or_else(|| lost(backup, part, record))?);
-        self.at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
+        self.at = Mark { sequence: record.sequence, checksum: record.checksum, time: record.time };
         if self.waiting.len() >= COMMITS_AT_ONCE { self.write() } else { Ok(()) }
     }
 
@@ -357,10 +357,14 @@ fn read_part(
         let frame = reader.next().map_err(bad)?;
         match &frame {
             Frame::Commit(record, _) => {
-                if record.sequence != at.sequence.next() || !record.follows(at.chain) {
+                if record.sequence != at.sequence.next() || !record.follows(at.checksum) {
                     return Err(damaged(backup, part, "its commits do not follow each other"));
                 }
-                at = Mark { sequence: record.sequence, chain: record.chain, time: record.time };
+                at = Mark {
+                    sequence: record.sequence,
+                    checksum: record.checksum,
+                    time: record.time,
+                };
             }
             Frame::End(end) if *end == part.through && *end == at => return Ok(()),
             Frame::End(_) => {

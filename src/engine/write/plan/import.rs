@@ -14,7 +14,7 @@ use crate::engine::write::idempotency::{
     DigestPlace, Idempotency, ImportState, Outcome, block_key, digest_at, end_of_block,
 };
 use crate::engine::write::prepare::Prepared;
-use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Reply, UnitVerdict};
+use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Reply, UnitOutcome};
 
 impl Planner<'_> {
     pub(super) fn import(
@@ -55,7 +55,7 @@ impl Planner<'_> {
                 Verdict::New => {
                     self.create(&mut memory, prepared.clone(), commit);
                     counts.stored += 1;
-                    verdicts.push(UnitVerdict::Stored);
+                    verdicts.push(UnitOutcome::Stored);
                 }
                 Verdict::Replace(old) => {
                     let (id, revision) = (old.id, old.revision + 1);
@@ -65,11 +65,11 @@ impl Planner<'_> {
                     commit.units.push(UnitWrite::Update(memory.record.key, unit));
                     counts.stored += 1;
                     counts.replaced += 1;
-                    verdicts.push(UnitVerdict::Replaced);
+                    verdicts.push(UnitOutcome::Replaced);
                 }
                 Verdict::Duplicate => {
                     counts.duplicates += 1;
-                    verdicts.push(UnitVerdict::Duplicate);
+                    verdicts.push(UnitOutcome::Duplicate);
                 }
             }
         }
