@@ -267,7 +267,7 @@ fn a_lexicon_is_kept_and_follows_the_memory() {
     let tell = |_: f32| {
         told.fetch_add(1, Ordering::Relaxed);
     };
-    let learn = |engine: &Engine| engine.lexicon(&name, &Cancel::default(), &tell).unwrap();
+    let learn = |engine: &Engine| engine.ensure_trained(&name, &Cancel::default(), &tell).unwrap();
     assert_eq!(learn(&first).units, 100);
     let learnt = told.swap(0, Ordering::Relaxed);
     assert!(learnt > 0);

@@ -1,7 +1,7 @@
 //! The engine: one database, opened, and what every use case needs of it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,10 +17,10 @@ use super::replica::changes::check_held;
 use super::replica::follower::Follower;
 use super::replica::load::{LoadProgress, Loaded};
 use super::write::idempotency::{Idempotency, Remembered, fingerprint};
+use super::write::outcome::Reply;
 use super::write::prepare::Prepared;
 use super::write::queue::WriteQueue;
-use super::write::update::Updates;
-use super::write::work::{MemoryPatch, NewMemory, Reply, Work};
+use super::write::work::{MemoryPatch, NewMemory, Work};
 
 /// Everything that can be done with one store. Calls block; share it behind an `Arc`.
 pub struct Engine {
@@ -32,7 +32,10 @@ pub struct Engine {
     pub(crate) derived: Option<PathBuf>,
     pub(crate) bulk: rayon::ThreadPool,
     secret: Secret,
-    pub(crate) updates: Updates,
+    /// Held by an update of a unit that came too late once, so that others like it cannot make it come too late again.
+    pub(crate) second_try: Mutex<()>,
+    /// Threads that analyse the large texts of updates.
+    pub(crate) large_texts: rayon::ThreadPool,
     pub(crate) writer: WriteQueue,
 }
 
@@ -72,11 +75,23 @@ impl Engine {
         let sequence = follower.watch_sequence();
         let writer = WriteQueue::start(backend.clone(), follower, keep_log)
             .map_err(|error| EngineError::Internal(format!("starting the commit loop: {error}")))?;
-        let bulk = priority::pool("bulk")
-            .map_err(|error| EngineError::Internal(format!("starting threads: {error}")))?;
+        let pool = |name| {
+            let threads = priority::pool(name);
+            threads.map_err(|error| EngineError::Internal(format!("starting threads: {error}")))
+        };
         let secret = backend.store.secret();
-        let updates = Updates::new()?;
-        Ok(Self { backend, catalog, sequence, loaded, derived, bulk, secret, updates, writer })
+        Ok(Self {
+            backend,
+            catalog,
+            sequence,
+            loaded,
+            derived,
+            bulk: pool("bulk")?,
+            secret,
+            second_try: Mutex::default(),
+            large_texts: pool("update")?,
+            writer,
+        })
     }
 
     /// The secret of its store.

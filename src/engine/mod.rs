@@ -20,6 +20,7 @@ pub use jobs::align::{
 };
 pub use jobs::backup;
 pub use jobs::check::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
+pub use jobs::train::TrainingProgress;
 pub use jobs::verify::{Finding, Severity, Verified};
 pub use priority::lower_priority;
 pub use read::analysis::{Band, BandCount, BandCounts, JobAnalysis};
@@ -28,13 +29,11 @@ pub use read::export::{Export, ExportQuery};
 pub use read::filter::UnitFilter;
 pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
 pub use replica::encoding::context_hash;
-pub use replica::lexicons::{TrainedLexicon, TrainingProgress};
+pub use replica::lexicon::TrainedLexicon;
 pub use replica::load::{LoadProgress, Loaded};
 pub use write::batches::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
 pub use write::import_session::{Import, ImportAnswer};
 pub use write::patch::{SegmentPatch, UnitPatch};
 pub use write::prepare::{Prepared, batch_digest};
-pub use write::work::{
-    DuplicatePolicy, ImportCounts, ImportProgress, MemoryPatch, NewMemory, PreparedBatch,
-    StoredBatch, UnitOutcome,
-};
+pub use write::progress::{ImportCounts, ImportProgress, StoredBatch, UnitOutcome};
+pub use write::work::{DuplicatePolicy, MemoryPatch, NewMemory, PreparedBatch};

@@ -198,6 +198,20 @@ pub trait CommitLog: Send + Sync + 'static {
     /// I/O.
     fn start(&self) -> Result<LogStart, StoreError>;
 
+    /// The position of a commit; `None` when the log does not hold it.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn position_of(&self, sequence: Sequence) -> Result<Option<LogPosition>, StoreError> {
+        let start = self.start()?;
+        if sequence == start.sequence && sequence > Sequence(0) {
+            return Ok(Some(start.into()));
+        }
+        let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
+        let found = self.read(Sequence(before), 1)?;
+        Ok(found.first().filter(|record| record.sequence == sequence).map(LogPosition::from))
+    }
+
     /// Whether other processes may append, so that a follower has to [wait](Self::wait) for their commits.
     fn is_shared(&self) -> bool;
 

@@ -12,8 +12,9 @@ use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
 
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
+use crate::engine::jobs::train::TrainingProgress;
 use crate::engine::replica::encoding::context_hash;
-use crate::engine::replica::lexicons::{TrainedLexicon, TrainingProgress, lexicons};
+use crate::engine::replica::lexicon::{TrainedLexicon, lexicons};
 use crate::engine::write::idempotency::fingerprint;
 use crate::engine::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
 
@@ -322,7 +323,7 @@ impl Engine {
     ) -> Result<Vec<Arc<TrainedLexicon>>, EngineError> {
         let of = |(index, name): (usize, &MemoryName)| {
             self.accepts(&format!("memories[{index}]"), name, langs)?;
-            self.lexicon(name, cancel, learning)
+            self.ensure_trained(name, cancel, learning)
         };
         memories.iter().enumerate().map(of).collect()
     }
@@ -352,7 +353,7 @@ impl Engine {
         tokens: &[bool],
         cancel: &Cancel,
     ) -> Result<Vec<Range<usize>>, EngineError> {
-        let (known, record) = (self.known(memory), memory.record());
+        let (known, record) = (self.cached_lexicon(memory), memory.record());
         let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
         let links = link_words(source, target, &lexicons, &|| cancel.is_cancelled());
         let links = links.map_err(|Cancelled| EngineError::Cancelled)?;

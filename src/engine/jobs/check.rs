@@ -9,8 +9,9 @@ use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
+use crate::engine::jobs::train::{TrainingProgress, Units};
 use crate::engine::replica::catalog::Memory;
-use crate::engine::replica::lexicons::{TrainingProgress, Units, lexicons};
+use crate::engine::replica::lexicon::lexicons;
 
 /// What to list.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,7 +60,7 @@ impl Engine {
         learning: TrainingProgress<'_>,
         checking: TrainingProgress<'_>,
     ) -> Result<(Vec<SuspectUnit>, u64), EngineError> {
-        let taught = self.lexicon(name, cancel, learning)?;
+        let taught = self.ensure_trained(name, cancel, learning)?;
         let memory = self.named(name)?;
         let record = memory.record();
         let lexicons = lexicons((&record.source_lang, &record.target_lang), [&taught]);
@@ -103,7 +104,7 @@ impl Engine {
     ) -> Result<Vec<Option<Verdict>>, EngineError> {
         let memory = self.named(name)?;
         let record = memory.record();
-        let taught = self.known(&memory);
+        let taught = self.cached_lexicon(&memory);
         let lexicons = lexicons((&record.source_lang, &record.target_lang), [&taught]);
         let judge = |content: &UnitContent| {
             let verdict = verdict(&memory, &record, content, &lexicons);

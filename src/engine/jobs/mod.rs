@@ -4,4 +4,5 @@ pub(crate) mod align;
 pub mod backup;
 pub(crate) mod check;
 pub(crate) mod maintenance;
+pub(crate) mod train;
 pub(crate) mod verify;

@@ -20,7 +20,7 @@ use crate::engine::replica::changes::changed_since;
 use crate::engine::replica::checkpoints::Checkpoints;
 use crate::engine::replica::encoding;
 use crate::engine::replica::encoding::Analyzers;
-use crate::engine::replica::lexicons;
+use crate::engine::replica::lexicon;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -364,7 +364,7 @@ impl Look<'_> {
             }
         }
         let Some(path) = self.engine.lexicon_path(&record) else { return Ok(()) };
-        match lexicons::read(&path, &record, log) {
+        match lexicon::read(&path, &record, log) {
             Ok(None) => {}
             Ok(Some(_)) => self.seen.files += 1,
             Err(error) => {

@@ -10,7 +10,7 @@ use crate::text::Analyzer;
 use crate::unit::MemoryName;
 
 use super::encoding::Analyzers;
-use super::lexicons::LexiconSlot;
+use super::lexicon::LexiconSlot;
 use crate::engine::priority::lower_priority;
 
 /// A memory, open for reading.

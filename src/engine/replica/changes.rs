@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use crate::engine::error::EngineError;
 use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
 use crate::matching::IndexChange;
-use crate::store::{CommitLog, LogPosition, MemoryKey, Sequence, Store, StoreError};
+use crate::store::{CommitLog, MemoryKey, Sequence, Store, StoreError};
 use crate::unit::UnitId;
 
 use super::catalog::Memory;
@@ -46,20 +46,6 @@ pub(crate) fn apply_from_store(
         memory.index.apply(&units.into_par_iter().map(change).collect::<Vec<_>>());
     }
     Ok(())
-}
-
-/// The position of a commit; `None` when the log does not hold it.
-pub(crate) fn position_of(
-    log: &dyn CommitLog,
-    sequence: Sequence,
-) -> Result<Option<LogPosition>, StoreError> {
-    let start = log.start()?;
-    if sequence == start.sequence && sequence > Sequence(0) {
-        return Ok(Some(start.into()));
-    }
-    let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
-    let found = log.read(Sequence(before), 1)?;
-    Ok(found.first().filter(|record| record.sequence == sequence).map(LogPosition::from))
 }
 
 /// Whether the log holds every commit after this one.

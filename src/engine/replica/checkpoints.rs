@@ -20,8 +20,7 @@ use crate::text::TEXT_VERSION;
 
 use super::artifact::{self, unfit};
 use super::catalog::{Catalog, Memory};
-use super::changes::position_of;
-use super::lexicons;
+use super::lexicon;
 use crate::engine::priority::lower_priority;
 
 /// What the file is, and in which version of its layout.
@@ -79,7 +78,7 @@ impl Header {
                 sequence.0, last.0
             )));
         }
-        let Some(position) = position_of(log, sequence).map_err(io::Error::other)? else {
+        let Some(position) = log.position_of(sequence).map_err(io::Error::other)? else {
             return Err(unfit(&format!(
                 "it is of commit {}, and the log begins behind commit {}",
                 sequence.0, start.0
@@ -156,7 +155,7 @@ impl Checkpoints {
         for path in entries.flatten().map(|entry| entry.path()) {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             let Some(key) = stem.and_then(|stem| stem.parse().ok()) else { continue };
-            let whole = path.extension().is_some_and(|it| it == ENDING || it == lexicons::ENDING);
+            let whole = path.extension().is_some_and(|it| it == ENDING || it == lexicon::ENDING);
             if !(whole && is_there(MemoryKey(key))) {
                 // Left over, and no harm if it stays.
                 let _ = fs::remove_file(&path);

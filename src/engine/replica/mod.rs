@@ -6,5 +6,5 @@ pub(crate) mod changes;
 pub(crate) mod checkpoints;
 pub(crate) mod encoding;
 pub(crate) mod follower;
-pub(crate) mod lexicons;
+pub(crate) mod lexicon;
 pub(crate) mod load;

@@ -22,9 +22,11 @@ use crate::limits::{
 use crate::store::{Appended, Backend, Retention, Sequence, StoreError};
 use crate::unit::Timestamp;
 
-use super::idempotency::{Idempotency, Outcome};
+use super::idempotency::Idempotency;
+use super::outcome::Outcome;
+use super::outcome::Reply;
 use super::plan::{Basis, Plan, Planner};
-use super::work::{Reply, Work};
+use super::work::Work;
 
 /// What travels through the queue.
 pub(super) enum Message {

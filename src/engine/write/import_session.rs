@@ -6,13 +6,14 @@ use crate::store::RequestKey;
 use crate::unit::{MemoryName, UnitContent};
 use crate::validate::ContentFault;
 
+use super::idempotency::Idempotency;
 use super::idempotency::fingerprint;
-use super::idempotency::{Idempotency, ImportState, Outcome};
+use super::outcome::Reply;
+use super::outcome::{ImportState, Outcome};
 use super::prepare::Prepared;
+use super::progress::{ImportProgress, StoredBatch};
 use super::queue::Answer;
-use super::work::{
-    DuplicatePolicy, ImportBatch, ImportProgress, PreparedBatch, Reply, StoredBatch, Work,
-};
+use super::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Work};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::handle::internal;

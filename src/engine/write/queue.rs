@@ -16,7 +16,8 @@ use crate::store::{Backend, CommitLog};
 
 use super::commit_loop::{CommitLoop, Job, Message, WritePause};
 use super::idempotency::Idempotency;
-use super::work::{Reply, Work};
+use super::outcome::Reply;
+use super::work::Work;
 
 /// The queue of the commit loop.
 pub(crate) struct WriteQueue {

@@ -1,11 +1,11 @@
 //! Changes a unit: its new content is checked and analysed on the caller's side of the queue, so that the writer, for whom everybody
 //! waits, only compares revisions.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
-use super::idempotency::Outcome;
+use super::outcome::Outcome;
 use super::patch::UnitPatch;
 use super::prepare::Prepared;
 use super::work::{PreparedUpdate, Work};
@@ -13,27 +13,10 @@ use crate::engine::Engine;
 use crate::engine::RequestId;
 use crate::engine::error::EngineError;
 use crate::engine::handle::idempotency;
-use crate::engine::handle::internal;
-use crate::engine::priority;
 use crate::engine::replica::catalog::Memory;
 
 /// Texts from this size on are analysed by threads of lower priority, of which there are no more than cores.
 const LARGE_TEXT_BYTES: usize = 16 * 1024;
-
-/// What updates share.
-pub(crate) struct Updates {
-    /// Held by an update that came too late once, so that others like it cannot make it come too late again and again.
-    second_try: Mutex<()>,
-    /// Analyses large units.
-    threads: rayon::ThreadPool,
-}
-
-impl Updates {
-    pub(crate) fn new() -> Result<Self, EngineError> {
-        let threads = priority::pool("update").map_err(internal)?;
-        Ok(Self { second_try: Mutex::default(), threads })
-    }
-}
 
 impl Engine {
     /// Changes a unit; `expected` is the revision that the change was made for.
@@ -59,8 +42,7 @@ impl Engine {
             let work = Work::UpdateUnit { memory: memory.key, id, update, expected };
             let reply = self.write(work, idempotency)?;
             if reply.outcome == Outcome::Outdated {
-                let lock =
-                    || self.updates.second_try.lock().unwrap_or_else(PoisonError::into_inner);
+                let lock = || self.second_try.lock().unwrap_or_else(PoisonError::into_inner);
                 turn.get_or_insert_with(lock);
                 continue;
             }
@@ -86,7 +68,7 @@ impl Engine {
                 if text_bytes < LARGE_TEXT_BYTES {
                     prepare(content)
                 } else {
-                    self.updates.threads.install(|| prepare(content))
+                    self.large_texts.install(|| prepare(content))
                 }
             });
             Box::new(PreparedUpdate { from_revision: unit.revision, unit: prepared })

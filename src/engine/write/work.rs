@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{MemoryKey, MemoryRecord};
-use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
+use crate::store::MemoryKey;
+use crate::unit::{Lang, MemoryName, Score, Timestamp, UnitId};
 use crate::validate::ContentFault;
 
-use super::idempotency::Outcome;
 use super::prepare::Prepared;
 
 /// What to do with an imported unit that the memory has already.
@@ -51,53 +50,6 @@ pub struct MemoryPatch {
     /// What its matches lose when their translation is unfinished; `Some(None)` brings the default back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished_penalty: Option<Option<Score>>,
-}
-
-/// Sums over a whole import.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportCounts {
-    /// Units that came.
-    pub read: u64,
-    /// Units that are in the store because of it.
-    pub stored: u64,
-    /// Of those, the ones that took the place of an older unit.
-    pub replaced: u64,
-    /// Units that were there already.
-    pub duplicates: u64,
-    /// Units that were not stored because something is wrong with them.
-    pub rejected: u64,
-}
-
-/// How far an import is on disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportProgress {
-    /// Batches 1 to this are stored.
-    pub acked_through: u64,
-    /// What became of their units.
-    pub counts: ImportCounts,
-    /// Whether its last batch is among them.
-    #[serde(skip)]
-    pub complete: bool,
-}
-
-/// What became of a unit of an import that passed its checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnitOutcome {
-    /// It is a new unit.
-    Stored,
-    /// It took the place of an older unit.
-    Replaced,
-    /// It was there already.
-    Duplicate,
-}
-
-/// A batch of an import that is on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredBatch {
-    /// How far the import is with it, at least.
-    pub progress: ImportProgress,
-    /// What became of its units, in their order; empty when it was on disk before.
-    pub verdicts: Vec<UnitOutcome>,
 }
 
 /// A write, its texts analysed already.
@@ -197,19 +149,4 @@ pub struct PreparedBatch {
     /// What it held when it came in: a batch of the same number with another digest is another batch. See
     /// [`crate::engine::batch_digest`].
     pub digest: u64,
-}
-
-/// What a write answers.
-pub(crate) struct Reply {
-    pub(crate) outcome: Outcome,
-    pub(crate) memory: Option<MemoryRecord>,
-    pub(crate) units: Vec<Unit>,
-    /// Of the units of a batch of an import.
-    pub(crate) verdicts: Vec<UnitOutcome>,
-}
-
-impl Reply {
-    pub(crate) fn of(outcome: Outcome) -> Self {
-        Self { outcome, memory: None, units: Vec::new(), verdicts: Vec::new() }
-    }
 }

@@ -6,8 +6,8 @@ use crate::unit::Timestamp;
 
 use super::Planner;
 use crate::engine::error::EngineError;
-use crate::engine::write::idempotency::Outcome;
-use crate::engine::write::work::Reply;
+use crate::engine::write::outcome::Outcome;
+use crate::engine::write::outcome::Reply;
 
 /// Requests forgotten in one commit.
 const FORGET_REQUESTS_MAX: usize = 1_000;

@@ -10,11 +10,14 @@ use super::planned::Planned;
 use super::{OpenMemory, Planner};
 use crate::engine::error::EngineError;
 use crate::engine::write::duplicates::{agreement, repeats};
-use crate::engine::write::idempotency::{
-    DigestPlace, Idempotency, ImportState, Outcome, block_key, digest_at, end_of_block,
+use crate::engine::write::idempotency::Idempotency;
+use crate::engine::write::outcome::Reply;
+use crate::engine::write::outcome::{
+    DigestPlace, ImportState, Outcome, block_key, digest_at, end_of_block,
 };
 use crate::engine::write::prepare::Prepared;
-use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Reply, UnitOutcome};
+use crate::engine::write::progress::UnitOutcome;
+use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch};
 
 impl Planner<'_> {
     pub(super) fn import(

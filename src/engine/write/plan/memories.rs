@@ -5,8 +5,9 @@ use crate::unit::UnitId;
 
 use super::{Planner, check_revision};
 use crate::engine::error::EngineError;
-use crate::engine::write::idempotency::Outcome;
-use crate::engine::write::work::{MemoryPatch, NewMemory, Reply};
+use crate::engine::write::outcome::Outcome;
+use crate::engine::write::outcome::Reply;
+use crate::engine::write::work::{MemoryPatch, NewMemory};
 
 impl Planner<'_> {
     pub(super) fn create_memory(

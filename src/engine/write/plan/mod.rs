@@ -26,8 +26,10 @@ use self::planned::Planned;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Catalog;
 use crate::engine::replica::follower::IndexChanges;
-use crate::engine::write::idempotency::{Idempotency, Outcome, Remembered};
-use crate::engine::write::work::{Reply, Work};
+use crate::engine::write::idempotency::{Idempotency, Remembered};
+use crate::engine::write::outcome::Outcome;
+use crate::engine::write::outcome::Reply;
+use crate::engine::write::work::Work;
 
 /// What a group of writes does.
 pub(crate) struct Plan {

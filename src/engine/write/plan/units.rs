@@ -8,9 +8,10 @@ use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::{OpenMemory, Planner, check_revision};
 use crate::engine::error::EngineError;
-use crate::engine::write::idempotency::Outcome;
+use crate::engine::write::outcome::Outcome;
+use crate::engine::write::outcome::Reply;
 use crate::engine::write::prepare::Prepared;
-use crate::engine::write::work::{PreparedUpdate, Reply};
+use crate::engine::write::work::PreparedUpdate;
 
 impl Planner<'_> {
     pub(super) fn create_units(
