@@ -58,8 +58,8 @@ const LAYERS: [(&str, &[&str], &[&str]); 16] = [
 const CIRCLES_ALLOWED: [(&[&str], &str); 0] = [];
 
 /// Folders whose circles are still being broken: nothing is checked there. Take yours out when it has none.
-const CIRCLES_UNCHECKED: [&str; 8] =
-    ["alignment/", "bench/", "cli/", "client/", "engine/", "formats/", "grpc/", "store/"];
+const CIRCLES_UNCHECKED: [&str; 6] =
+    ["alignment/", "bench/", "cli/", "client/", "formats/", "grpc/"];
 
 /// Paths that lead out of the crate, and the folders or files in which alone they may stand.
 const CONFINED: [(&str, &[&str]); 4] = [
@@ -80,7 +80,7 @@ const LONG_FILES: [&str; 3] = ["/access.rs", "/train.rs", "/soak_clients.rs"];
 
 const FUNCTION_LINES_MAX: usize = 70;
 /// Longer functions.
-const LONG_FUNCTIONS: [&str; 2] = ["carry_out", "commit_group"];
+const LONG_FUNCTIONS: [&str; 0] = [];
 
 fn texts() -> BTreeMap<String, String> {
     fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) {

@@ -7,20 +7,19 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::store::{Backend, LogRecord, MemoryKey, MemoryRecord, RequestKey, Secret, Sequence};
-use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
+use crate::store::{Backend, LogRecord, RequestKey, Secret, Sequence};
+use crate::unit::MemoryName;
 
+use super::commit::idempotency::{Idempotency, Remembered, fingerprint};
+use super::commit::outcome::Reply;
+use super::commit::queue::WriteQueue;
+use super::commit::work::Work;
 use super::error::{EngineError, WRITER_ENDED};
 use super::priority;
 use super::replica::catalog::{Catalog, Memory};
 use super::replica::changes::check_held;
 use super::replica::follower::Follower;
 use super::replica::load::{LoadProgress, Loaded};
-use super::write::idempotency::{Idempotency, Remembered, fingerprint};
-use super::write::outcome::Reply;
-use super::write::prepare::Prepared;
-use super::write::queue::WriteQueue;
-use super::write::work::{MemoryPatch, NewMemory, Work};
 
 /// Everything that can be done with one store. Calls block; share it behind an `Arc`.
 pub struct Engine {
@@ -104,143 +103,6 @@ impl Engine {
         self.loaded
     }
 
-    /// Makes a memory.
-    ///
-    /// # Errors
-    /// The name is taken; [`EngineError::RequestReused`]; the store.
-    pub fn create_memory(
-        &self,
-        new: NewMemory,
-        request: RequestId,
-    ) -> Result<MemoryRecord, EngineError> {
-        let idempotency = idempotency(request, &("create_memory", &new))?;
-        answered_memory(self.write(Work::CreateMemory(new), idempotency)?)
-    }
-
-    /// Changes a memory; `expected` is the revision that the change was made for.
-    ///
-    /// # Errors
-    /// No such memory; another revision; [`EngineError::RequestReused`]; the store.
-    pub fn update_memory(
-        &self,
-        name: &MemoryName,
-        patch: MemoryPatch,
-        expected: Option<u64>,
-        request: RequestId,
-    ) -> Result<MemoryRecord, EngineError> {
-        let idempotency = idempotency(request, &("update_memory", name, &patch, expected))?;
-        let reply = match self.catalog.by_name(name) {
-            Some(memory) => {
-                let work = Work::UpdateMemory { memory: memory.key, patch, expected };
-                self.write(work, idempotency)?
-            }
-            None => self.repeat(idempotency, name)?,
-        };
-        answered_memory(reply)
-    }
-
-    /// Deletes a memory, with its units only when `force` says so.
-    ///
-    /// # Errors
-    /// No such memory; it holds units; [`EngineError::RequestReused`]; the store.
-    pub fn delete_memory(
-        &self,
-        name: &MemoryName,
-        force: bool,
-        request: RequestId,
-    ) -> Result<(), EngineError> {
-        let idempotency = idempotency(request, &("delete_memory", name, force))?;
-        let Some(memory) = self.catalog.by_name(name) else {
-            return self.repeat(idempotency, name).map(drop);
-        };
-        let work = Work::DeleteMemory { memory: memory.key, force };
-        self.write(work, idempotency).map(drop)
-    }
-
-    /// One memory, as of the last commit.
-    ///
-    /// # Errors
-    /// No such memory.
-    pub fn memory(&self, name: &MemoryName) -> Result<MemoryRecord, EngineError> {
-        Ok(self.named(name)?.record())
-    }
-
-    /// Memories in the order of their names, from the first one above `after`.
-    pub fn memories(&self, after: Option<&MemoryName>, limit: usize) -> Vec<MemoryRecord> {
-        self.catalog.page(after, limit).iter().map(|memory| memory.record()).collect()
-    }
-
-    /// Stores new units, all or none, at most [`crate::limits::BATCH_UNITS_MAX`].
-    ///
-    /// # Errors
-    /// No such memory; a unit that breaks a rule (index and fault); [`EngineError::RequestReused`]; the store.
-    pub fn create_units(
-        &self,
-        name: &MemoryName,
-        contents: Vec<UnitContent>,
-        request: RequestId,
-        field: impl Fn(usize) -> String,
-    ) -> Result<Vec<Unit>, EngineError> {
-        let idempotency = idempotency(request, &("create_units", name, &contents))?;
-        let Some(memory) = self.catalog.by_name(name) else {
-            return Ok(self.repeat(idempotency, name)?.units);
-        };
-        let mut numbering = memory.index.numbering_of_few();
-        let units = contents
-            .into_iter()
-            .enumerate()
-            .map(|(index, content)| {
-                Prepared::new(content, &memory, &mut numbering).map_err(|fault| {
-                    EngineError::invalid(format!("{}.{}", field(index), fault.field), fault.message)
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        let work = Work::CreateUnits { memory: memory.key, units };
-        Ok(self.write(work, idempotency)?.units)
-    }
-
-    /// One unit.
-    ///
-    /// # Errors
-    /// No such memory or unit; the store.
-    pub fn unit(&self, name: &MemoryName, id: UnitId) -> Result<Unit, EngineError> {
-        let memory = self.named(name)?;
-        let unit = self.backend.store.units(memory.key, &[id])?.pop().flatten();
-        unit.ok_or_else(|| EngineError::NoUnit(name.clone(), id))
-    }
-
-    /// Units in rising order of number, from the first one above `after`.
-    ///
-    /// # Errors
-    /// No such memory; the store.
-    pub fn units(
-        &self,
-        name: &MemoryName,
-        after: Option<UnitId>,
-        limit: usize,
-    ) -> Result<Vec<Unit>, EngineError> {
-        Ok(self.backend.store.page(self.named(name)?.key, after, limit)?)
-    }
-
-    /// Deletes a unit; `expected` is the revision that the caller saw.
-    ///
-    /// # Errors
-    /// No such memory or unit; another revision; [`EngineError::RequestReused`]; the store.
-    pub fn delete_unit(
-        &self,
-        name: &MemoryName,
-        id: UnitId,
-        expected: Option<u64>,
-        request: RequestId,
-    ) -> Result<(), EngineError> {
-        let idempotency = idempotency(request, &("delete_unit", name, id, expected))?;
-        let Some(memory) = self.catalog.by_name(name) else {
-            return self.repeat(idempotency, name).map(drop);
-        };
-        let work = Work::DeleteUnit { memory: memory.key, id, expected };
-        self.write(work, idempotency).map(drop)
-    }
-
     /// Commits above `after`, in order.
     ///
     /// # Errors
@@ -259,19 +121,6 @@ impl Engine {
     /// Tells of every commit that readers see; its value is the last one.
     pub fn watch_sequence(&self) -> watch::Receiver<Sequence> {
         self.sequence.clone()
-    }
-
-    /// The name of a memory by its key; `None` when it is deleted.
-    pub fn memory_name(&self, key: MemoryKey) -> Option<MemoryName> {
-        self.catalog.by_key(key).map(|memory| memory.record().name)
-    }
-
-    /// The key of a memory, for sorting out its changes.
-    ///
-    /// # Errors
-    /// No such memory.
-    pub fn memory_key(&self, name: &MemoryName) -> Result<MemoryKey, EngineError> {
-        Ok(self.named(name)?.key)
     }
 
     /// Why writes are refused for now.
@@ -311,11 +160,6 @@ impl Engine {
             |memory, id, revision| Ok(self.backend.store.version(memory, id, revision)?);
         earlier.replay(idempotency, version, |_| None)
     }
-}
-
-pub(crate) fn answered_memory(reply: Reply) -> Result<MemoryRecord, EngineError> {
-    let missing = || EngineError::Internal("no memory was answered".to_owned());
-    reply.memory.ok_or_else(missing)
 }
 
 pub(crate) fn receive<E>(

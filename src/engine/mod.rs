@@ -4,6 +4,7 @@
 //! then answered. Knows no protocol, no flags, no files but what it is handed.
 
 mod cancel;
+mod commit;
 mod error;
 mod handle;
 mod jobs;
@@ -13,6 +14,9 @@ mod replica;
 mod write;
 
 pub use cancel::Cancel;
+pub use commit::prepare::{Prepared, batch_digest};
+pub use commit::progress::{ImportCounts, ImportProgress, StoredBatch, UnitOutcome};
+pub use commit::work::{DuplicatePolicy, MemoryPatch, NewMemory, PreparedBatch};
 pub use error::EngineError;
 pub use handle::{Engine, RequestId};
 pub use jobs::align::{
@@ -34,6 +38,3 @@ pub use replica::load::{LoadProgress, Loaded};
 pub use write::batches::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
 pub use write::import_session::{Import, ImportAnswer};
 pub use write::patch::{SegmentPatch, UnitPatch};
-pub use write::prepare::{Prepared, batch_digest};
-pub use write::progress::{ImportCounts, ImportProgress, StoredBatch, UnitOutcome};
-pub use write::work::{DuplicatePolicy, MemoryPatch, NewMemory, PreparedBatch};

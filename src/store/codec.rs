@@ -219,6 +219,13 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
     }
 }
 
+impl LogRecord {
+    /// Whether it is the record behind one with this running checksum.
+    pub fn follows(&self, checksum_before: u32) -> bool {
+        log_checksum(checksum_before, self).is_ok_and(|chain| chain == self.checksum)
+    }
+}
+
 /// The running checksum after a record: of the one before and of the record with a `checksum` of 0.
 pub(super) fn log_checksum(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
     let record = match record.checksum {

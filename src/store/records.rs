@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
-use super::codec;
-
 /// The number of a memory inside the store: never used twice, so that a new memory never inherits records.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
@@ -265,11 +263,6 @@ impl LogRecord {
             }),
             checksum: 0,
         }
-    }
-
-    /// Whether it is the record behind one with this running checksum.
-    pub fn follows(&self, checksum_before: u32) -> bool {
-        codec::log_checksum(checksum_before, self).is_ok_and(|chain| chain == self.checksum)
     }
 }
 

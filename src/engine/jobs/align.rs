@@ -11,11 +11,11 @@ use crate::text::{Analysis, Analyzer};
 use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
 
 use crate::engine::cancel::Cancel;
+use crate::engine::commit::idempotency::fingerprint;
 use crate::engine::error::EngineError;
 use crate::engine::jobs::train::TrainingProgress;
 use crate::engine::replica::encoding::context_hash;
 use crate::engine::replica::lexicon::{TrainedLexicon, lexicons};
-use crate::engine::write::idempotency::fingerprint;
 use crate::engine::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
 
 /// A document and its translation, as sentences.

@@ -6,10 +6,10 @@ use crate::store::{Compacted, LogStart, Retention, Sequence, StoreError};
 
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
+use crate::engine::commit::commit_loop::ago;
+use crate::engine::commit::work::Work;
 use crate::engine::error::EngineError;
 use crate::engine::replica::changes::check_held;
-use crate::engine::write::commit_loop::ago;
-use crate::engine::write::work::Work;
 
 impl Engine {
     /// Gives disk back, and gives up the part of the commit log that is older than `keep_log`. Lookups and writes go on; writes

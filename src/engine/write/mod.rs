@@ -1,15 +1,8 @@
-//! Plans writes and commits them in groups.
+//! The use cases that write: memories, units, imports.
 
 pub(crate) mod batches;
-pub(crate) mod commit_loop;
-pub(crate) mod duplicates;
-pub(crate) mod idempotency;
 pub(crate) mod import_session;
-pub(crate) mod outcome;
+pub(crate) mod memories;
 pub(crate) mod patch;
-pub(crate) mod plan;
-pub(crate) mod prepare;
-pub(crate) mod progress;
-pub(crate) mod queue;
+pub(crate) mod units;
 pub(crate) mod update;
-pub(crate) mod work;

@@ -5,12 +5,12 @@ use std::sync::PoisonError;
 
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
-use super::outcome::Outcome;
 use super::patch::UnitPatch;
-use super::prepare::Prepared;
-use super::work::{PreparedUpdate, Work};
 use crate::engine::Engine;
 use crate::engine::RequestId;
+use crate::engine::commit::outcome::Outcome;
+use crate::engine::commit::prepare::Prepared;
+use crate::engine::commit::work::{PreparedUpdate, Work};
 use crate::engine::error::EngineError;
 use crate::engine::handle::idempotency;
 use crate::engine::replica::catalog::Memory;

@@ -5,9 +5,10 @@ use std::path::Path;
 use crate::unit::{Unit, UnitId};
 
 use super::database::Database;
+use super::log_ends::LOG_START_KEY;
 use super::opening::OpenOptions;
 use super::store::SledStore;
-use super::tables::{LOG_START_KEY, Table};
+use super::tables::Table;
 use super::transaction::{collected_entries, counter_entries, memory_entries};
 use crate::store::codec::{self, CHUNK_BYTES, CodecError};
 use crate::store::{

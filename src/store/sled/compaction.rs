@@ -11,7 +11,8 @@ use crate::unit::UnitId;
 
 use super::database::Database;
 use super::directory::damaged;
-use super::tables::{LOG_START_KEY, Raw, Table};
+use super::log_ends::LOG_START_KEY;
+use super::tables::{Raw, Table};
 use crate::store::codec::{self, HISTORY_KEY_BYTES, UNIT_KEY_BYTES};
 use crate::store::{
     LogStart, MemoryKey, MemoryRecord, RequestRecord, Retention, Sequence, StoreError,

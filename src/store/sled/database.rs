@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-use sled::transaction::{TransactionError, Transactional as _};
+use sled::transaction::Transactional as _;
 
 use crate::limits::{LOCK_PAUSE, LOCK_PAUSES_MAX, STORE_CACHE_BYTES};
 use crate::unit::{Timestamp, Unit, UnitId};
@@ -18,9 +18,9 @@ use crate::unit::{Timestamp, Unit, UnitId};
 use super::blobs::Blobs;
 use super::directory::{damaged, panic_message};
 use super::lock::Lock;
+use super::log_ends::read_log_ends;
 use super::permissions;
-use super::tables::read_log_ends;
-use super::transaction::{Prepared, PreparedUnit};
+use super::transaction::{Prepared, PreparedUnit, storage_error};
 use super::{directory, watermark};
 use crate::store::codec::{self, CodecError};
 use crate::store::{
@@ -205,9 +205,6 @@ impl Database {
     }
 }
 
-/// Never made: our transactions do not abort.
-pub(super) enum Never {}
-
 /// What [`SledStore`](super::SledStore) answers from.
 impl Database {
     pub(super) fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
@@ -308,14 +305,6 @@ impl Database {
 
     pub(super) fn damaged(&self) -> Option<String> {
         self.damage.get().cloned()
-    }
-}
-
-/// Our transactions do not abort.
-pub(super) fn storage_error(error: TransactionError<Never>) -> sled::Error {
-    match error {
-        TransactionError::Storage(error) => error,
-        TransactionError::Abort(never) => match never {},
     }
 }
 

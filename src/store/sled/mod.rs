@@ -6,6 +6,7 @@ mod compaction;
 mod database;
 mod directory;
 mod lock;
+mod log_ends;
 mod opening;
 mod permissions;
 mod raw;

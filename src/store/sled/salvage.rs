@@ -9,8 +9,8 @@ use std::path::Path;
 
 use crate::unit::{Unit, UnitId};
 
+use super::log_ends::LOG_START_KEY;
 use super::raw::{Place, RawDatabase};
-use super::tables::LOG_START_KEY;
 use super::{directory, watermark};
 use crate::store::codec::{self, CHUNK_BYTES};
 use crate::store::{

@@ -1,16 +1,16 @@
 //! What do the tables of the database hold, as they are? For whoever copies them, and for the walk through the log at the start.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use super::database::Database;
-use super::directory::{damaged, panic_message, sync_tree};
+use super::directory::{damaged, sync_tree};
+use super::log_ends::read_log_ends;
 use super::permissions;
 use super::watermark;
-use crate::store::codec::{self, CodecError};
-use crate::store::{LogPosition, LogStart, RequestKey, RequestRecord, StoreError};
+use crate::store::codec;
+use crate::store::{RequestKey, RequestRecord, StoreError};
 use sled::{Batch, IVec, Tree};
 
 /// One of the tables, for whoever copies them as they are.
@@ -30,9 +30,6 @@ pub(super) type Raw = (Vec<u8>, Vec<u8>);
 fn raw((key, value): (IVec, IVec)) -> Raw {
     (key.to_vec(), value.to_vec())
 }
-
-/// Key of what the log says of the commits that it does not hold any more.
-pub(super) const LOG_START_KEY: [u8; 8] = [0; 8];
 
 impl Database {
     /// Another database in the same directory, under the same lock.
@@ -145,36 +142,5 @@ impl Database {
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
         Ok(())
-    }
-}
-
-/// Walks the whole commit log: numbers without a gap, checksums that chain.
-pub(super) fn read_log_ends(
-    directory: &Path,
-    log: &Tree,
-) -> Result<(LogStart, LogPosition), StoreError> {
-    let bad = |error: CodecError| damaged(directory, format!("commit log: {error}"));
-    let mut start = LogStart::default();
-    let mut end = LogPosition::default();
-    let mut records = log.iter();
-    loop {
-        let next = catch_unwind(AssertUnwindSafe(|| records.next().transpose()))
-            .map_err(|panic| damaged(directory, panic_message(panic.as_ref())))?
-            .map_err(|error| damaged(directory, error.to_string()))?;
-        let Some((key, bytes)) = next else {
-            return Ok((start, end));
-        };
-        if *key == LOG_START_KEY {
-            start = codec::decode(&key, &bytes).map_err(bad)?;
-            end = start.into();
-            continue;
-        }
-        let record = codec::decode_log(&key, &bytes).map_err(bad)?;
-        let expected = end.sequence.next();
-        if record.sequence != expected || !record.follows(end.checksum) {
-            let what = format!("the commit log breaks at commit {}", expected.0);
-            return Err(damaged(directory, what));
-        }
-        end = LogPosition::from(&record);
     }
 }

@@ -3,13 +3,23 @@
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::UnitId;
 
-use super::database::Never;
 use crate::store::codec::{self, CHUNK_BYTES, CodecError};
 use crate::store::{
     Commit, LogPosition, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, UnitWrite,
 };
 use sled::IVec;
-use sled::transaction::{ConflictableTransactionError, TransactionalTree};
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+
+/// Never made: our transactions do not abort.
+pub(super) enum Never {}
+
+/// Our transactions do not abort.
+pub(super) fn storage_error(error: TransactionError<Never>) -> sled::Error {
+    match error {
+        TransactionError::Storage(error) => error,
+        TransactionError::Abort(never) => match never {},
+    }
+}
 
 /// A commit, encoded: a transaction may run more than once.
 pub(super) struct Prepared {

@@ -10,8 +10,10 @@ use std::sync::PoisonError;
 use crate::limits::{BATCH_UNITS_MAX, LOG_TRUNCATION_COMMITS};
 use crate::unit::UnitId;
 
-use super::database::{Database, Never, storage_error};
-use super::tables::{LOG_START_KEY, Table};
+use super::database::Database;
+use super::log_ends::LOG_START_KEY;
+use super::tables::Table;
+use super::transaction::{Never, storage_error};
 use crate::store::Retention;
 use crate::store::codec;
 use crate::store::{ChangeKind, LogRecord, LogStart, MemoryKey, Sequence, StoreError};

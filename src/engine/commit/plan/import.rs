@@ -8,16 +8,16 @@ use crate::unit::{Unit, UnitContent, UnitId};
 
 use super::planned::Planned;
 use super::{OpenMemory, Planner};
-use crate::engine::error::EngineError;
-use crate::engine::write::duplicates::{agreement, repeats};
-use crate::engine::write::idempotency::Idempotency;
-use crate::engine::write::outcome::Reply;
-use crate::engine::write::outcome::{
-    DigestPlace, ImportState, Outcome, block_key, digest_at, end_of_block,
+use crate::engine::commit::duplicates::{agreement, repeats};
+use crate::engine::commit::idempotency::Idempotency;
+use crate::engine::commit::outcome::Reply;
+use crate::engine::commit::outcome::{
+    DigestPlace, ImportState, Outcome, block_key, digest_at, end_of_block, import_reply,
 };
-use crate::engine::write::prepare::Prepared;
-use crate::engine::write::progress::UnitOutcome;
-use crate::engine::write::work::{DuplicatePolicy, ImportBatch, PreparedBatch};
+use crate::engine::commit::prepare::Prepared;
+use crate::engine::commit::progress::UnitOutcome;
+use crate::engine::commit::work::{DuplicatePolicy, ImportBatch, PreparedBatch};
+use crate::engine::error::EngineError;
 
 impl Planner<'_> {
     pub(super) fn import(
@@ -243,12 +243,4 @@ enum Verdict {
     New,
     Replace(Arc<Unit>),
     Duplicate,
-}
-
-pub(super) fn import_state(earlier: Option<Outcome>, memory: MemoryKey) -> ImportState {
-    earlier.and_then(|it| it.import(memory)).unwrap_or_else(|| ImportState::new(memory))
-}
-
-pub(super) fn import_reply(state: ImportState) -> Reply {
-    Reply::of(Outcome::ImportInto(Box::new(state)))
 }

@@ -5,9 +5,9 @@ use crate::store::{Commit, MemoryRecord, UnitWrite};
 use crate::unit::Timestamp;
 
 use super::Planner;
+use crate::engine::commit::outcome::Outcome;
+use crate::engine::commit::outcome::Reply;
 use crate::engine::error::EngineError;
-use crate::engine::write::outcome::Outcome;
-use crate::engine::write::outcome::Reply;
 
 /// Requests forgotten in one commit.
 const FORGET_REQUESTS_MAX: usize = 1_000;

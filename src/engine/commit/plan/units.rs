@@ -7,11 +7,11 @@ use crate::store::{Commit, MemoryKey, MemoryRecord, UnitWrite};
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::{OpenMemory, Planner, check_revision};
+use crate::engine::commit::outcome::Outcome;
+use crate::engine::commit::outcome::Reply;
+use crate::engine::commit::prepare::Prepared;
+use crate::engine::commit::work::PreparedUpdate;
 use crate::engine::error::EngineError;
-use crate::engine::write::outcome::Outcome;
-use crate::engine::write::outcome::Reply;
-use crate::engine::write::prepare::Prepared;
-use crate::engine::write::work::PreparedUpdate;
 
 impl Planner<'_> {
     pub(super) fn create_units(

@@ -21,15 +21,13 @@ use crate::store::{
 };
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
-use self::import::{import_reply, import_state};
 use self::planned::Planned;
+use crate::engine::commit::idempotency::{Idempotency, Remembered};
+use crate::engine::commit::outcome::{Outcome, Reply, import_reply, import_state};
+use crate::engine::commit::work::Work;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Catalog;
 use crate::engine::replica::follower::IndexChanges;
-use crate::engine::write::idempotency::{Idempotency, Remembered};
-use crate::engine::write::outcome::Outcome;
-use crate::engine::write::outcome::Reply;
-use crate::engine::write::work::Work;
 
 /// What a group of writes does.
 pub(crate) struct Plan {

@@ -4,10 +4,10 @@ use crate::store::{Commit, MemoryKey, MemoryRecord};
 use crate::unit::UnitId;
 
 use super::{Planner, check_revision};
+use crate::engine::commit::outcome::Outcome;
+use crate::engine::commit::outcome::Reply;
+use crate::engine::commit::work::{MemoryPatch, NewMemory};
 use crate::engine::error::EngineError;
-use crate::engine::write::outcome::Outcome;
-use crate::engine::write::outcome::Reply;
-use crate::engine::write::work::{MemoryPatch, NewMemory};
 
 impl Planner<'_> {
     pub(super) fn create_memory(

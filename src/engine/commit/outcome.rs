@@ -257,6 +257,14 @@ impl Reply {
     }
 }
 
+pub(crate) fn import_state(earlier: Option<Outcome>, memory: MemoryKey) -> ImportState {
+    earlier.and_then(|it| it.import(memory)).unwrap_or_else(|| ImportState::new(memory))
+}
+
+pub(crate) fn import_reply(state: ImportState) -> Reply {
+    Reply::of(Outcome::ImportInto(Box::new(state)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,94 @@
+//! Creates, reads, changes and deletes memories.
+
+use crate::engine::commit::outcome::Reply;
+use crate::engine::commit::work::{MemoryPatch, NewMemory, Work};
+use crate::engine::error::EngineError;
+use crate::engine::handle::{Engine, RequestId, idempotency};
+use crate::store::{MemoryKey, MemoryRecord};
+use crate::unit::MemoryName;
+
+impl Engine {
+    /// Makes a memory.
+    ///
+    /// # Errors
+    /// The name is taken; [`EngineError::RequestReused`]; the store.
+    pub fn create_memory(
+        &self,
+        new: NewMemory,
+        request: RequestId,
+    ) -> Result<MemoryRecord, EngineError> {
+        let idempotency = idempotency(request, &("create_memory", &new))?;
+        answered_memory(self.write(Work::CreateMemory(new), idempotency)?)
+    }
+
+    /// Changes a memory; `expected` is the revision that the change was made for.
+    ///
+    /// # Errors
+    /// No such memory; another revision; [`EngineError::RequestReused`]; the store.
+    pub fn update_memory(
+        &self,
+        name: &MemoryName,
+        patch: MemoryPatch,
+        expected: Option<u64>,
+        request: RequestId,
+    ) -> Result<MemoryRecord, EngineError> {
+        let idempotency = idempotency(request, &("update_memory", name, &patch, expected))?;
+        let reply = match self.catalog.by_name(name) {
+            Some(memory) => {
+                let work = Work::UpdateMemory { memory: memory.key, patch, expected };
+                self.write(work, idempotency)?
+            }
+            None => self.repeat(idempotency, name)?,
+        };
+        answered_memory(reply)
+    }
+
+    /// Deletes a memory, with its units only when `force` says so.
+    ///
+    /// # Errors
+    /// No such memory; it holds units; [`EngineError::RequestReused`]; the store.
+    pub fn delete_memory(
+        &self,
+        name: &MemoryName,
+        force: bool,
+        request: RequestId,
+    ) -> Result<(), EngineError> {
+        let idempotency = idempotency(request, &("delete_memory", name, force))?;
+        let Some(memory) = self.catalog.by_name(name) else {
+            return self.repeat(idempotency, name).map(drop);
+        };
+        let work = Work::DeleteMemory { memory: memory.key, force };
+        self.write(work, idempotency).map(drop)
+    }
+
+    /// One memory, as of the last commit.
+    ///
+    /// # Errors
+    /// No such memory.
+    pub fn memory(&self, name: &MemoryName) -> Result<MemoryRecord, EngineError> {
+        Ok(self.named(name)?.record())
+    }
+
+    /// Memories in the order of their names, from the first one above `after`.
+    pub fn memories(&self, after: Option<&MemoryName>, limit: usize) -> Vec<MemoryRecord> {
+        self.catalog.page(after, limit).iter().map(|memory| memory.record()).collect()
+    }
+
+    /// The name of a memory by its key; `None` when it is deleted.
+    pub fn memory_name(&self, key: MemoryKey) -> Option<MemoryName> {
+        self.catalog.by_key(key).map(|memory| memory.record().name)
+    }
+
+    /// The key of a memory, for sorting out its changes.
+    ///
+    /// # Errors
+    /// No such memory.
+    pub fn memory_key(&self, name: &MemoryName) -> Result<MemoryKey, EngineError> {
+        Ok(self.named(name)?.key)
+    }
+}
+
+fn answered_memory(reply: Reply) -> Result<MemoryRecord, EngineError> {
+    let missing = || EngineError::Internal("no memory was answered".to_owned());
+    reply.memory.ok_or_else(missing)
+}
