@@ -229,24 +229,28 @@ impl CommitLoop {
         }
     }
 
-    fn commit_group(&mut self, group: Vec<Job>) {
+    fn commit_group(&mut self, mut group: Vec<Job>) {
         let outcome = match self.pause.cause() {
             // What a failed append left can be read and may not be durable: not even a repeated request is answered from it.
             Some(cause) => Err(StoreError::WritesPaused(cause).into()),
-            None => self.commit(&group),
+            None => self.commit(&mut group),
         };
         let replies = outcome.unwrap_or_else(|error| {
             group.iter().map(|_| Err(EngineError::clone(&error))).collect()
         });
-        for (job, reply) in group.into_iter().zip(replies) {
+        let mut works = Vec::with_capacity(group.len());
+        for (Job { work, answer, .. }, reply) in group.into_iter().zip(replies) {
             // The caller may have gone; the write is committed all the same.
-            let _ = job.answer.send(reply);
+            let _ = answer.send(reply);
+            works.push(work);
         }
+        // Freeing them takes as long as a commit, and nobody waits for it.
+        rayon::spawn(move || drop(works));
     }
 
     /// Plans a group, appends it and applies it; planned again for as long as others append first. An error is that of the whole
     /// group: nothing of it was acknowledged.
-    fn commit(&mut self, group: &[Job]) -> Result<Replies, EngineError> {
+    fn commit(&mut self, group: &mut [Job]) -> Result<Replies, EngineError> {
         let joins_batches = self.searches.is_quiet(self.follower.catalog().searches());
         let in_bulk = self.searches.is_over();
         for _ in 0..APPEND_CONFLICTS_MAX {
@@ -263,7 +267,7 @@ impl CommitLoop {
             match self.backend.log.append(self.follower.position(), &commits) {
                 Appended::Done(records) => {
                     self.follower.apply_own(&records, &index_changes, in_bulk);
-                    // Freeing them takes as long as a commit, and nobody waits for it.
+                    // As of `commit_group`.
                     rayon::spawn(move || drop((commits, index_changes, records)));
                     return Ok(replies);
                 }
@@ -277,7 +281,7 @@ impl CommitLoop {
     }
 
     /// Plans each write of a group. A write that fails midway has left traces in the plan, so the others are planned again without it.
-    fn plan(&self, group: &[Job], joins_batches: bool) -> (Replies, Plan) {
+    fn plan(&self, group: &mut [Job], joins_batches: bool) -> (Replies, Plan) {
         // Time never runs backwards in the log, whatever the clock does.
         let earliest = Timestamp { micros: self.follower.time().micros + 1 };
         let basis = Basis {
@@ -292,10 +296,10 @@ impl CommitLoop {
             let mut planner = Planner::new(basis);
             let before = failed.len();
             let mut replies = Vec::with_capacity(group.len());
-            for (index, job) in group.iter().enumerate() {
+            for (index, job) in group.iter_mut().enumerate() {
                 let reply = match failed.get(&index) {
                     Some(error) => Err(error.clone()),
-                    None => planner.plan(&job.work, job.idempotency),
+                    None => planner.plan(&mut job.work, job.idempotency),
                 };
                 if let Err(error @ (EngineError::Store(_) | EngineError::Internal(_))) = &reply
                     && failed.insert(index, error.clone()).is_none()

@@ -1,11 +1,13 @@
 //! What is computed once for a unit on its way in? Its checks, its forms, its hashes: before the writer, in parallel.
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{Identity, NumberedEntry, Numbering};
 use crate::store::MemoryKey;
-use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, UnitContent, UnitId};
+use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
 use crate::validate::{ContentFault, check_content};
 
 use crate::engine::error::EngineError;
@@ -13,9 +15,15 @@ use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::{content_hash, key_hash, numbered, short_revision};
 
 /// A unit that passed its checks, encoded for the index of its memory.
+///
+/// A plan fills in what only it knows, in place: a plan that is thrown away leaves a unit that the next one fills in again. Clones
+/// share the unit until one of them is changed.
 #[derive(Clone)]
 pub struct Prepared {
-    pub(crate) content: UnitContent,
+    unit: Arc<Unit>,
+    /// The times that came with the content.
+    created: Option<Timestamp>,
+    changed: Option<Timestamp>,
     /// Whose index has numbered it.
     pub(crate) memory: MemoryKey,
     numbered: NumberedEntry,
@@ -33,7 +41,13 @@ impl Prepared {
     ) -> Result<Self, ContentFault> {
         check_content(&content)?;
         let numbered = numbered(&content, &memory.analyzers, numbering);
-        Ok(Self { numbered, memory: memory.key, content })
+        let (created, changed) = (content.created, content.changed);
+        let unit = Arc::new(Unit { id: UnitId(0), revision: 0, content });
+        Ok(Self { unit, created, changed, memory: memory.key, numbered })
+    }
+
+    pub(crate) fn content(&self) -> &UnitContent {
+        &self.unit.content
     }
 
     /// What tells it from other units.
@@ -43,34 +57,38 @@ impl Prepared {
 
     /// What would tell it from other units if it were finished, or, if it is, were not.
     pub(crate) fn identity_in_other_state(&self) -> Identity {
-        let unfinished = self.content.attributes.contains_key(UNFINISHED_ATTRIBUTE);
-        self.identity().with_content(content_hash(&self.content, !unfinished))
+        let unfinished = self.content().attributes.contains_key(UNFINISHED_ATTRIBUTE);
+        self.identity().with_content(content_hash(self.content(), !unfinished))
     }
 
     /// Takes over what is known of the context of the unit that it replaces and not of its own.
     pub(crate) fn complete_context(&mut self, replaced: &UnitContent) {
         let Context { previous, next } = replaced.context;
-        let context = &mut self.content.context;
+        let content = &mut Arc::make_mut(&mut self.unit).content;
+        let context = &mut content.context;
         context.previous = context.previous.or(previous);
         context.next = context.next.or(next);
         if let Some(key) = replaced.context_key() {
-            let own = self.content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
+            let own = content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
             own.or_insert_with(|| key.to_owned());
         }
-        self.numbered.set_context(self.content.context, key_hash(&self.content));
+        self.numbered.set_context(content.context, key_hash(content));
     }
 
-    /// The stored content and the index entry, once the store has given number, revision and time.
+    /// The unit as it is stored, and its index entry, with the number, the revision and the times that a plan gives it.
     pub(crate) fn finish(
-        self,
+        &mut self,
         (id, revision): (UnitId, u64),
         created: Option<Timestamp>,
         now: Timestamp,
-    ) -> (UnitContent, NumberedEntry) {
-        let mut content = self.content;
-        let changed = *content.changed.get_or_insert(now);
-        content.created = Some(content.created.or(created).unwrap_or(now));
-        (content, self.numbered.at(id, short_revision(revision), changed))
+    ) -> (Arc<Unit>, NumberedEntry) {
+        let unit = Arc::make_mut(&mut self.unit);
+        let changed = self.changed.unwrap_or(now);
+        (unit.id, unit.revision) = (id, revision);
+        unit.content.changed = Some(changed);
+        unit.content.created = Some(self.created.or(created).unwrap_or(now));
+        let entry = self.numbered.clone().at(id, short_revision(revision), changed);
+        (Arc::clone(&self.unit), entry)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::engine::error::EngineError;
 impl Planner<'_> {
     pub(super) fn import(
         &mut self,
-        batch: &ImportBatch,
+        batch: &mut ImportBatch,
         mut state: ImportState,
         idempotency: Option<Idempotency>,
         commit: &mut Commit,
@@ -56,7 +56,7 @@ impl Planner<'_> {
         for prepared in units {
             match self.deduplicate(memory.record.key, prepared, *policy)? {
                 Verdict::New => {
-                    self.create(&mut memory, prepared.clone(), commit);
+                    self.create(&mut memory, prepared, commit);
                     counts.stored += 1;
                     verdicts.push(UnitOutcome::Stored);
                 }
@@ -64,7 +64,8 @@ impl Planner<'_> {
                     let (id, revision) = (old.id, old.revision + 1);
                     let mut prepared = prepared.clone();
                     prepared.complete_context(&old.content);
-                    let unit = self.put(&mut memory, id, revision, old.content.created, prepared);
+                    let unit =
+                        self.put(&mut memory, id, revision, old.content.created, &mut prepared);
                     commit.units.push(UnitWrite::Update(memory.record.key, unit));
                     counts.stored += 1;
                     counts.replaced += 1;
@@ -134,7 +135,7 @@ impl Planner<'_> {
         if stored.is_none() && planned.is_none() {
             return Ok(Verdict::New);
         }
-        let same = Same { key, new: &prepared.content, stored, planned };
+        let same = Same { key, new: prepared.content(), stored, planned };
         if self.repeated(&same, identity)? {
             return Ok(Verdict::Duplicate);
         }

@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
     /// Plans one write; an error leaves the plan as it was.
     pub(crate) fn plan(
         &mut self,
-        work: &Work,
+        work: &mut Work,
         idempotency: Option<Idempotency>,
     ) -> Result<Reply, EngineError> {
         let earlier = match idempotency {
@@ -102,7 +102,7 @@ impl<'a> Planner<'a> {
             }
             Work::CreateUnits { memory, units } => self.create_units(*memory, units, &mut commit),
             Work::UpdateUnit { memory, id, update, expected } => {
-                self.update_unit((*memory, *id), update.as_deref(), *expected, &mut commit)
+                self.update_unit((*memory, *id), update.as_deref_mut(), *expected, &mut commit)
             }
             Work::DeleteUnit { memory, id, expected } => {
                 self.delete_unit(*memory, *id, *expected, &mut commit)

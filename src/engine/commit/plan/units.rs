@@ -17,12 +17,12 @@ impl Planner<'_> {
     pub(super) fn create_units(
         &mut self,
         key: MemoryKey,
-        prepared: &[Prepared],
+        prepared: &mut [Prepared],
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut memory = OpenMemory::new(self.record(key)?);
         for unit in prepared {
-            self.create(&mut memory, unit.clone(), commit);
+            self.create(&mut memory, unit, commit);
         }
         self.close(memory, commit);
         let units = commit.units.iter().filter_map(UnitWrite::unit).cloned().collect::<Vec<_>>();
@@ -34,7 +34,7 @@ impl Planner<'_> {
     pub(super) fn create(
         &mut self,
         memory: &mut OpenMemory,
-        prepared: Prepared,
+        prepared: &mut Prepared,
         commit: &mut Commit,
     ) {
         let id = memory.record.next_unit;
@@ -51,13 +51,12 @@ impl Planner<'_> {
         id: UnitId,
         revision: u64,
         created: Option<Timestamp>,
-        prepared: Prepared,
+        prepared: &mut Prepared,
     ) -> Arc<Unit> {
         let key = memory.record.key;
         let identity = prepared.identity();
-        let (content, entry) = prepared.finish((id, revision), created, self.basis.now);
+        let (unit, entry) = prepared.finish((id, revision), created, self.basis.now);
         memory.changes.push(IndexChange::PutNumbered(entry));
-        let unit = Arc::new(Unit { id, revision, content });
         let planned = self.by_source.entry((key, identity.source_hash)).or_default();
         planned.push(identity, Arc::clone(&unit));
         self.units.insert((key, id), Some(Arc::clone(&unit)));
@@ -81,7 +80,7 @@ impl Planner<'_> {
     pub(super) fn update_unit(
         &mut self,
         (key, id): (MemoryKey, UnitId),
-        update: Option<&PreparedUpdate>,
+        update: Option<&mut PreparedUpdate>,
         expected: Option<u64>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
@@ -91,8 +90,8 @@ impl Planner<'_> {
         let Some(update) = update.filter(|update| update.from_revision == unit.revision) else {
             return Ok(Reply::of(Outcome::Outdated));
         };
-        let prepared = update.unit.clone().map_err(|fault| {
-            EngineError::invalid(format!("unit.{}", fault.field), fault.message)
+        let prepared = update.unit.as_mut().map_err(|fault| {
+            EngineError::invalid(format!("unit.{}", fault.field), &fault.message)
         })?;
         let unit = self.put(&mut memory, id, revision, created, prepared);
         commit.units.push(UnitWrite::Update(key, Arc::clone(&unit)));
