@@ -64,15 +64,15 @@ impl Prepared {
     /// Takes over what is known of the context of the unit that it replaces and not of its own.
     pub(crate) fn complete_context(&mut self, replaced: &UnitContent) {
         let Context { previous, next } = replaced.context;
-        let content = &mut Arc::make_mut(&mut self.unit).content;
-        let context = &mut content.context;
+        let unit = Arc::make_mut(&mut self.unit);
+        let context = &mut unit.content.context;
         context.previous = context.previous.or(previous);
         context.next = context.next.or(next);
         if let Some(key) = replaced.context_key() {
-            let own = content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
+            let own = unit.content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
             own.or_insert_with(|| key.to_owned());
         }
-        self.numbered.set_context(content.context, key_hash(content));
+        self.numbered.set_context(unit.content.context, key_hash(&unit.content));
     }
 
     /// The unit as it is stored, and its index entry, with the number, the revision and the times that a plan gives it.
