@@ -14,8 +14,8 @@ use dhakira::engine::{
     PreparedBatch, QuerySegment, UnitFilter, UnitPatch,
 };
 use dhakira::store::{
-    Appended, Backend, ChangeKind, Commit, CommitLog, InMemoryStore, LogPosition, LogRecord,
-    LogStart, MemoryKey, RequestKey, RequestRecord, Sequence, StoreError,
+    Appended, Backend, ChangeKind, Commit, CommitLog, InMemoryStore, LocalCopy, LogPosition,
+    LogRecord, LogStart, MemoryKey, RequestKey, RequestRecord, Sequence, Store, StoreError,
 };
 use dhakira::unit::{MemoryName, Score, Segment, UnitId};
 
@@ -254,12 +254,32 @@ fn answers(engine: &Engine) -> Vec<String> {
     found.iter().map(|hits| format!("{hits:?}")).collect()
 }
 
-fn run(logs: [Arc<dyn CommitLog>; 2], store: &Arc<InMemoryStore>, writes: u64) -> usize {
-    let engines = logs.map(|log| {
-        let store = Arc::clone(store) as _;
-        let backend = Backend { log, store, maintenance: None, backup_source: None };
-        Arc::new(Engine::open(backend, None, &mut |_| ()).unwrap())
-    });
+/// What an engine reads from.
+#[derive(Clone, Copy)]
+enum Reads {
+    /// The store of the shared log, which is ahead of the engine at times.
+    Shared,
+    /// A copy of its own, that its follower makes.
+    Copy,
+}
+
+fn open(log: Arc<dyn CommitLog>, store: &Arc<InMemoryStore>, reads: Reads) -> Engine {
+    let shared = || Arc::clone(store) as Arc<dyn Store>;
+    let copy = Arc::new(InMemoryStore::default());
+    let (store, local_copy): (Arc<dyn Store>, _) = match reads {
+        Reads::Shared => (shared(), None),
+        Reads::Copy => (copy.clone(), Some(LocalCopy { log: copy, origin: shared() })),
+    };
+    let backend = Backend { log, store, local_copy, maintenance: None, backup_source: None };
+    Engine::open(backend, None, &mut |_| ()).unwrap()
+}
+
+fn run(
+    logs: [Arc<dyn CommitLog>; 2],
+    store: &Arc<InMemoryStore>,
+    (reads, writes): (Reads, u64),
+) -> usize {
+    let engines = logs.clone().map(|log| Arc::new(open(log, store, reads)));
     create_memories(&engines[0]);
     let history = History::default();
     // The second engine learns of the memories by following.
@@ -279,14 +299,23 @@ fn run(logs: [Arc<dyn CommitLog>; 2], store: &Arc<InMemoryStore>, writes: u64) -
     let [one, other] = [0, 1].map(|it| answers(&engines[it]));
     assert!(one.iter().any(|it| it != "[]"), "lookups find something");
     assert_eq!(one, other, "the same answers");
+    let [log, _] = logs;
+    assert_eq!(answers(&open(log, store, reads)), one, "a third engine, that begins now");
     acked
 }
 
 #[test]
 fn two_engines_on_one_log_lose_and_double_nothing() {
     let store = Arc::new(InMemoryStore::shared());
-    let acked = run([0, 1].map(|_| Arc::clone(&store) as _), &store, 150);
+    let acked = run([0, 1].map(|_| Arc::clone(&store) as _), &store, (Reads::Shared, 150));
     eprintln!("two engines: {acked} acknowledged writes, 0 lost, 0 doubled, the same answers");
+}
+
+#[test]
+fn two_engines_with_copies_of_their_own_lose_and_double_nothing() {
+    let store = Arc::new(InMemoryStore::shared());
+    let acked = run([0, 1].map(|_| Arc::clone(&store) as _), &store, (Reads::Copy, 150));
+    eprintln!("two copies: {acked} acknowledged writes, 0 lost, 0 doubled, the same answers");
 }
 
 /// A log whose appends fail with an unknown outcome now and then: carried out or not.
@@ -361,7 +390,7 @@ impl CommitLog for Unreliable {
 fn appends_of_unknown_outcome_pause_writes_and_double_nothing() {
     let store = Arc::new(InMemoryStore::shared());
     let logs = [0, 1].map(|_| Unreliable::new(&store));
-    let acked = run([0, 1].map(|it| Arc::clone(&logs[it]) as _), &store, 40);
+    let acked = run([0, 1].map(|it| Arc::clone(&logs[it]) as _), &store, (Reads::Copy, 40));
     let unknown: u64 = logs.iter().map(|log| log.unknown.load(Ordering::Relaxed)).sum();
     assert!(unknown > 4, "{unknown}");
     eprintln!(

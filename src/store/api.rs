@@ -328,13 +328,24 @@ pub trait BackupSource: Send + Sync + 'static {
     ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError>;
 }
 
+/// A copy of a log that lives elsewhere, with its own store: the same commits give the same checksums.
+#[derive(Clone)]
+pub struct LocalCopy {
+    /// The log of the copy, to which nobody else appends.
+    pub log: Arc<dyn CommitLog>,
+    /// The store of the original: it has the units of commits that others have appended.
+    pub origin: Arc<dyn Store>,
+}
+
 /// A database, by what it can do.
 #[derive(Clone)]
 pub struct Backend {
     /// Its commit log.
     pub log: Arc<dyn CommitLog>,
-    /// What the log has stored.
+    /// What the log has stored: that of the local copy, where there is one.
     pub store: Arc<dyn Store>,
+    /// Where the log lives elsewhere: what the follower copies it to.
+    pub local_copy: Option<LocalCopy>,
     /// Compaction and truncation, where it needs them.
     pub maintenance: Option<Arc<dyn Maintenance>>,
     /// What full backups read.
@@ -346,6 +357,7 @@ impl<T: CommitLog + Store + Maintenance + BackupSource> From<Arc<T>> for Backend
         Self {
             log: Arc::clone(&database) as _,
             store: Arc::clone(&database) as _,
+            local_copy: None,
             maintenance: Some(Arc::clone(&database) as _),
             backup_source: Some(database),
         }

@@ -11,8 +11,8 @@ mod sled;
 
 pub use self::sled::{LostUnit, OpenOptions, Salvaged, SledStore, StoreBuilder, salvage};
 pub use api::{
-    Appended, Backend, BackupSource, CommitLog, Compacted, Holder, LogPosition, Maintenance,
-    Retention, Secret, Store, StoreError,
+    Appended, Backend, BackupSource, CommitLog, Compacted, Holder, LocalCopy, LogPosition,
+    Maintenance, Retention, Secret, Store, StoreError,
 };
 #[doc(hidden)]
 pub use codec::read_any_record;

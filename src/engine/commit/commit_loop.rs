@@ -266,7 +266,9 @@ impl CommitLoop {
             }
             match self.backend.log.append(self.follower.position(), &commits) {
                 Appended::Done(records) => {
-                    self.follower.apply_own(&records, &index_changes, in_bulk);
+                    let own = (&records[..], &commits[..]);
+                    let applied = self.follower.apply_own(own, &index_changes, in_bulk);
+                    applied.map_err(|error| self.paused_by(error))?;
                     // As of `commit_group`.
                     rayon::spawn(move || drop((commits, index_changes, records)));
                     return Ok(replies);

@@ -1,5 +1,5 @@
-//! Applies commits of the log, this process's own and those of others, to everything that is made from them: catalog, indexes,
-//! checkpoints, watchers. It is the only code that does, at the start, after a restore and while the engine runs.
+//! Applies commits of the log, this process's own and those of others, to everything that is made from them: the local copy, catalog,
+//! indexes, checkpoints, watchers. It is the only code that does, at the start, after a restore and while the engine runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use crate::engine::error::EngineError;
 use crate::limits::WATCH_PAGE_COMMITS;
 use crate::matching::IndexChange;
 use crate::store::{
-    Backend, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, StoreError,
+    Backend, ChangeKind, Commit, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, Store,
+    StoreError,
 };
 use crate::unit::{Timestamp, UnitId};
 
@@ -51,7 +52,10 @@ impl Follower {
         directory: Option<PathBuf>,
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<(Self, Loaded), EngineError> {
-        let position = backend.log.end()?;
+        let position = match &backend.local_copy {
+            Some(copy) => copy.log.end()?,
+            None => backend.log.end()?,
+        };
         let memories = backend.store.memories()?;
         let live = || memories.iter().filter(|record| !record.deleted);
         let total_units = live().map(|record| record.unit_count).sum();
@@ -125,6 +129,7 @@ impl Follower {
             if records.is_empty() {
                 return Err(diverged(position));
             }
+            self.copy(&records, None)?;
             self.publish_memories(&records);
             for (memory, units) in changed_units(&records) {
                 let Some(memory) = self.catalog.by_key(memory) else { continue };
@@ -138,12 +143,16 @@ impl Follower {
     }
 
     /// Applies commits that this process has just appended after the position, with the index changes that it planned for them.
+    ///
+    /// # Errors
+    /// The local copy; the commits are in the log, and [`catch_up`](Self::catch_up) applies them later.
     pub(crate) fn apply_own(
         &mut self,
-        records: &[LogRecord],
+        (records, commits): (&[LogRecord], &[Commit]),
         changes: &IndexChanges,
         in_bulk: bool,
-    ) {
+    ) -> Result<(), EngineError> {
+        self.copy(records, Some(commits))?;
         // A memory that is new here has no index before it is published.
         self.publish_memories(records);
         // One change of an index for all commits: many small ones cost more.
@@ -158,6 +167,22 @@ impl Follower {
             }
         }
         self.advance(records);
+        Ok(())
+    }
+
+    /// Appends commits after the position to the local copy, where there is one; without the commits, they are read from the
+    /// original.
+    fn copy(&self, records: &[LogRecord], commits: Option<&[Commit]>) -> Result<(), EngineError> {
+        let Some(copy) = &self.backend.local_copy else { return Ok(()) };
+        let read;
+        let commits = if let Some(commits) = commits {
+            commits
+        } else {
+            read = read_commits(copy.origin.as_ref(), records)?;
+            &read
+        };
+        let copied = copy.log.append(self.position, commits).into_result()?;
+        if copied.last() == records.last() { Ok(()) } else { Err(diverged(self.position)) }
     }
 
     fn publish_memories(&mut self, records: &[LogRecord]) {
@@ -215,6 +240,21 @@ fn changed_units(records: &[LogRecord]) -> BTreeMap<MemoryKey, BTreeSet<UnitId>>
         units.entry(change.memory).or_default().insert(change.unit);
     }
     units
+}
+
+/// The commits of records, with the units that they stored.
+fn read_commits(store: &dyn Store, records: &[LogRecord]) -> Result<Vec<Commit>, EngineError> {
+    let commit = |record: &LogRecord| {
+        let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
+        let units = stored.map(|it| store.version(it.memory, it.unit, it.revision));
+        Commit::from_record(record, units.collect::<Result<_, _>>()?).ok_or_else(|| {
+            let sequence = record.sequence.0;
+            EngineError::Internal(format!(
+                "commit {sequence} stored units that are not held any more"
+            ))
+        })
+    };
+    records.iter().map(commit).collect()
 }
 
 /// When the commit at a position was made; the epoch before the first one.
