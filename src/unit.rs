@@ -11,7 +11,7 @@ mod segment;
 mod white_space;
 
 pub use content::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
-pub use diagnostics::{Cause, Diagnostic, Invalid, Place};
+pub use diagnostics::{Diagnostic, DiagnosticCode, Place, ValidationError};
 pub use names::{Lang, MemoryName};
 pub use score::Score;
 pub use segment::{InlineTag, Segment, TagKind};

@@ -8,16 +8,16 @@ use crate::limits::{
     ATTRIBUTE_KEY_BYTES_MAX, FIELD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_TAGS_MAX,
     TAG_CODE_BYTES_MAX, UNIT_ATTRIBUTES_MAX, UNIT_BYTES_MAX,
 };
-use crate::unit::{Cause, Segment, UnitContent};
+use crate::unit::{DiagnosticCode, Segment, UnitContent};
 
-pub use language::{check_language, named_language, parse_language};
+pub use language::{named_language, parse_language, validate_language};
 
 /// A violated rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct ContentFault {
     /// The kind of fault.
-    pub cause: Cause,
+    pub cause: DiagnosticCode,
     /// The field, such as `target.text`.
     pub field: String,
     /// What is wrong, for the user.
@@ -25,7 +25,7 @@ pub struct ContentFault {
 }
 
 impl ContentFault {
-    fn new(cause: Cause, field: impl Into<String>, message: impl Into<String>) -> Self {
+    fn new(cause: DiagnosticCode, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { cause, field: field.into(), message: message.into() }
     }
 
@@ -40,31 +40,31 @@ impl ContentFault {
 ///
 /// # Errors
 /// The first violated rule.
-pub fn check_content(content: &UnitContent) -> Result<(), ContentFault> {
-    check_segment(&content.source).map_err(|fault| fault.inside("source"))?;
-    check_segment(&content.target).map_err(|fault| fault.inside("target"))?;
-    check_field("document", &content.document)?;
-    check_field("author", &content.author)?;
+pub fn validate_content(content: &UnitContent) -> Result<(), ContentFault> {
+    validate_segment(&content.source).map_err(|fault| fault.inside("source"))?;
+    validate_segment(&content.target).map_err(|fault| fault.inside("target"))?;
+    validate_field("document", &content.document)?;
+    validate_field("author", &content.author)?;
     if content.attributes.len() > UNIT_ATTRIBUTES_MAX {
         let message = format!(
             "{} attributes; at most {UNIT_ATTRIBUTES_MAX} are kept",
             content.attributes.len()
         );
-        return Err(ContentFault::new(Cause::Limit, "attributes", message));
+        return Err(ContentFault::new(DiagnosticCode::Limit, "attributes", message));
     }
     for (key, value) in &content.attributes {
         if key.is_empty() || key.len() > ATTRIBUTE_KEY_BYTES_MAX {
             let message =
                 format!("the name of an attribute has 1 to {ATTRIBUTE_KEY_BYTES_MAX} bytes");
-            return Err(ContentFault::new(Cause::Limit, "attributes", message));
+            return Err(ContentFault::new(DiagnosticCode::Limit, "attributes", message));
         }
-        check_field("attributes", key)?;
-        check_field("attributes", value)?;
+        validate_field("attributes", key)?;
+        validate_field("attributes", value)?;
     }
     let bytes = unit_bytes(content);
     if bytes > UNIT_BYTES_MAX {
         let message = format!("{bytes} bytes in one unit; at most {UNIT_BYTES_MAX} are kept");
-        return Err(ContentFault::new(Cause::Limit, "unit", message));
+        return Err(ContentFault::new(DiagnosticCode::Limit, "unit", message));
     }
     Ok(())
 }
@@ -73,29 +73,29 @@ pub fn check_content(content: &UnitContent) -> Result<(), ContentFault> {
 ///
 /// # Errors
 /// The first violated rule.
-pub fn check_segment(segment: &Segment) -> Result<(), ContentFault> {
-    check_text(&segment.text)?;
+pub fn validate_segment(segment: &Segment) -> Result<(), ContentFault> {
+    validate_text(&segment.text)?;
     if segment.tags.len() > SEGMENT_TAGS_MAX {
         let message =
             format!("{} inline tags; at most {SEGMENT_TAGS_MAX} are kept", segment.tags.len());
-        return Err(ContentFault::new(Cause::Limit, "tags", message));
+        return Err(ContentFault::new(DiagnosticCode::Limit, "tags", message));
     }
     let mut last = 0;
     for tag in &segment.tags {
         let offset = tag.offset_bytes as usize;
         if offset < last || !segment.text.is_char_boundary(offset) {
             let message = "inline tags must be in order and inside the text";
-            return Err(ContentFault::new(Cause::BadField, "tags", message));
+            return Err(ContentFault::new(DiagnosticCode::BadField, "tags", message));
         }
         last = offset;
         if tag.code.len() > TAG_CODE_BYTES_MAX || tag.label.len() > ATTRIBUTE_KEY_BYTES_MAX {
             let message = format!(
                 "an inline tag carries at most {TAG_CODE_BYTES_MAX} bytes of code and {ATTRIBUTE_KEY_BYTES_MAX} of label"
             );
-            return Err(ContentFault::new(Cause::Limit, "tags", message));
+            return Err(ContentFault::new(DiagnosticCode::Limit, "tags", message));
         }
         for text in [&tag.code, &tag.label] {
-            check_characters("tags", text)?;
+            validate_characters("tags", text)?;
         }
     }
     Ok(())
@@ -105,29 +105,29 @@ pub fn check_segment(segment: &Segment) -> Result<(), ContentFault> {
 ///
 /// # Errors
 /// The first violated rule.
-pub fn check_text(text: &str) -> Result<(), ContentFault> {
+pub fn validate_text(text: &str) -> Result<(), ContentFault> {
     if text.len() > SEGMENT_BYTES_MAX {
         let message = format!("{} bytes; a segment has at most {SEGMENT_BYTES_MAX}", text.len());
-        return Err(ContentFault::new(Cause::SegmentTooLong, "text", message));
+        return Err(ContentFault::new(DiagnosticCode::SegmentTooLong, "text", message));
     }
     // A lone byte-order mark is not text either.
     if text.chars().all(|character| character.is_whitespace() || character == '\u{feff}') {
         let message = "empty or only white space; there is nothing to translate";
-        return Err(ContentFault::new(Cause::EmptySegment, "text", message));
+        return Err(ContentFault::new(DiagnosticCode::EmptySegment, "text", message));
     }
-    check_characters("text", text)
+    validate_characters("text", text)
 }
 
-fn check_field(field: &str, text: &str) -> Result<(), ContentFault> {
+fn validate_field(field: &str, text: &str) -> Result<(), ContentFault> {
     if text.len() > FIELD_BYTES_MAX {
         let message = format!("{} bytes; at most {FIELD_BYTES_MAX} are kept", text.len());
-        return Err(ContentFault::new(Cause::Limit, field, message));
+        return Err(ContentFault::new(DiagnosticCode::Limit, field, message));
     }
-    check_characters(field, text)
+    validate_characters(field, text)
 }
 
 /// Rejects characters that XML 1.0 cannot hold, because they could not be exported.
-fn check_characters(field: &str, text: &str) -> Result<(), ContentFault> {
+fn validate_characters(field: &str, text: &str) -> Result<(), ContentFault> {
     // Bytes first, because most texts have none of these. Branch-free, so that the loop is vectorized.
     #[expect(clippy::needless_bitwise_bool)]
     let suspicious = text.bytes().fold(0, |found, byte| {
@@ -150,7 +150,7 @@ fn check_characters(field: &str, text: &str) -> Result<(), ContentFault> {
         "character U+{code:04X} (character {} of the text) is not text; remove it",
         position + 1
     );
-    Err(ContentFault::new(Cause::ControlCharacter, field, message))
+    Err(ContentFault::new(DiagnosticCode::ControlCharacter, field, message))
 }
 
 fn unit_bytes(content: &UnitContent) -> usize {
@@ -181,24 +181,36 @@ mod tests {
         }
     }
 
-    fn fault(content: &UnitContent) -> (Cause, String) {
-        let fault = check_content(content).unwrap_err();
+    fn fault(content: &UnitContent) -> (DiagnosticCode, String) {
+        let fault = validate_content(content).unwrap_err();
         (fault.cause, fault.field)
     }
 
     #[test]
     fn each_rule_names_its_field() {
-        assert_eq!(check_content(&content("a", "b\n\tc\u{200f}")), Ok(()));
-        assert_eq!(fault(&content(" \n", "b")), (Cause::EmptySegment, "source.text".into()));
-        assert_eq!(fault(&content("\u{feff}", "b")), (Cause::EmptySegment, "source.text".into()));
-        assert_eq!(fault(&content("a", "b\u{0}")), (Cause::ControlCharacter, "target.text".into()));
+        assert_eq!(validate_content(&content("a", "b\n\tc\u{200f}")), Ok(()));
+        assert_eq!(
+            fault(&content(" \n", "b")),
+            (DiagnosticCode::EmptySegment, "source.text".into())
+        );
+        assert_eq!(
+            fault(&content("\u{feff}", "b")),
+            (DiagnosticCode::EmptySegment, "source.text".into())
+        );
+        assert_eq!(
+            fault(&content("a", "b\u{0}")),
+            (DiagnosticCode::ControlCharacter, "target.text".into())
+        );
         assert_eq!(
             fault(&content("a", "b\u{ffff}")),
-            (Cause::ControlCharacter, "target.text".into())
+            (DiagnosticCode::ControlCharacter, "target.text".into())
         );
         let long = "x".repeat(SEGMENT_BYTES_MAX + 1);
-        assert_eq!(fault(&content("a", &long)), (Cause::SegmentTooLong, "target.text".into()));
-        assert_eq!(check_content(&content("a", &long[1..])), Ok(()));
+        assert_eq!(
+            fault(&content("a", &long)),
+            (DiagnosticCode::SegmentTooLong, "target.text".into())
+        );
+        assert_eq!(validate_content(&content("a", &long[1..])), Ok(()));
     }
 
     #[test]
@@ -216,7 +228,7 @@ mod tests {
             [(vec![0, 2, 2, 4], true), (vec![1], false), (vec![5], false), (vec![2, 0], false)]
         {
             unit.source.tags = offsets.into_iter().map(tag).collect();
-            assert_eq!(check_content(&unit).is_ok(), good);
+            assert_eq!(validate_content(&unit).is_ok(), good);
         }
     }
 }

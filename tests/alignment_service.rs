@@ -124,7 +124,7 @@ async fn documents_that_cannot_be_meant_are_refused_with_the_reason() {
     for (source, target, what) in [
         ("", TARGET, "the source holds no text"),
         (SOURCE, " \n", "the target holds no text"),
-        (TARGET, SOURCE, "turn them round"),
+        (TARGET, SOURCE, "swap them"),
     ] {
         let (code, message) = refused(request(source, target)).await;
         assert_eq!((code, message.contains(what)), (Code::InvalidArgument, true), "{message}");

@@ -220,7 +220,7 @@ fn a_truncated_file_gives_its_good_part_and_the_place_of_the_break() {
     let line = text[..third].matches('\n').count() + 1;
     let error = stderr(&output);
     assert!(error.contains(&format!("cut.tmx:{line}:")), "{error}");
-    assert!(error.contains("the file ends inside of <tu>"), "{error}");
+    assert!(error.contains("the file ends inside <tu>"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 
 use dhakira::formats::{self, Event, FileHeader, Format, OpenError, ParsedUnit, ReadOptions};
 use dhakira::unit::{
-    Cause, Context, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
+    Context, DiagnosticCode, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
 };
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn options() -> ReadOptions {
 }
 
 /// Units and faults (cause, line, column) of an input.
-fn read(bytes: &[u8], options: &ReadOptions) -> (Vec<ParsedUnit>, Vec<(Cause, u64, u64)>) {
+fn read(bytes: &[u8], options: &ReadOptions) -> (Vec<ParsedUnit>, Vec<(DiagnosticCode, u64, u64)>) {
     let reader = formats::open(Box::new(Cursor::new(bytes.to_vec())), options).unwrap();
     let (mut units, mut faults) = (Vec::new(), Vec::new());
     for event in reader {
@@ -104,13 +104,13 @@ fn a_bad_unit_is_a_diagnostic_and_the_rest_is_read() {
     assert_eq!(
         causes,
         [
-            (Cause::MissingSource, 4),
-            (Cause::MissingTarget, 5),
-            (Cause::EmptySegment, 6),
-            (Cause::Malformed, 7),
-            (Cause::Encoding, 8),
-            (Cause::ControlCharacter, 9),
-            (Cause::SegmentTooLong, 10),
+            (DiagnosticCode::MissingSource, 4),
+            (DiagnosticCode::MissingTarget, 5),
+            (DiagnosticCode::EmptySegment, 6),
+            (DiagnosticCode::Malformed, 7),
+            (DiagnosticCode::Encoding, 8),
+            (DiagnosticCode::ControlCharacter, 9),
+            (DiagnosticCode::SegmentTooLong, 10),
         ]
     );
 }
@@ -135,7 +135,7 @@ fn a_file_cut_anywhere_gives_what_was_before() {
         let expected = usize::from(length >= first_end)
             + usize::from(length >= whole.rfind("</tu>").unwrap() + 5);
         assert_eq!(units.len(), expected, "{length}");
-        assert!(faults.iter().any(|(cause, ..)| *cause == Cause::Malformed), "{length}");
+        assert!(faults.iter().any(|(cause, ..)| *cause == DiagnosticCode::Malformed), "{length}");
         assert!(length < second || faults.last().unwrap().1 >= 4, "the break is on the last line");
     }
 }
@@ -156,7 +156,7 @@ fn encodings_and_compression_do_not_matter() {
     assert_eq!(read(&gz, &options()).0, expected);
     // A broken archive gives what could be unpacked, and says so.
     let (_, faults) = read(&gz[..gz.len() - 6], &options());
-    assert_eq!(faults.last().unwrap().0, Cause::Malformed);
+    assert_eq!(faults.last().unwrap().0, DiagnosticCode::Malformed);
 }
 
 #[test]
@@ -169,7 +169,8 @@ fn hostile_xml_is_refused_in_bounded_memory() {
             "<tu><tuv xml:lang='ar'><seg>&b;</seg></tuv><tuv xml:lang='en'><seg>&c;</seg></tuv></tu>"
         )["<?xml version=\"1.0\"?>\n".len()..]
     );
-    for (text, cause) in [(deep, Cause::MissingSource), (bomb, Cause::Malformed)] {
+    for (text, cause) in [(deep, DiagnosticCode::MissingSource), (bomb, DiagnosticCode::Malformed)]
+    {
         let (units, faults) = read(text.as_bytes(), &options());
         assert!(units.is_empty());
         assert_eq!(faults[0].0, cause);
@@ -212,11 +213,11 @@ fn bad_rows_are_diagnostics_by_line() {
     assert_eq!(
         causes,
         [
-            (Cause::MissingColumn, 3),
-            (Cause::BadField, 4),
-            (Cause::BadField, 5),
-            (Cause::Encoding, 6),
-            (Cause::EmptySegment, 7)
+            (DiagnosticCode::MissingColumn, 3),
+            (DiagnosticCode::BadField, 4),
+            (DiagnosticCode::BadField, 5),
+            (DiagnosticCode::Encoding, 6),
+            (DiagnosticCode::EmptySegment, 7)
         ]
     );
     // A line without end, behind a quotation mark that is never closed, is a fault and does not fill memory.
@@ -224,7 +225,9 @@ fn bad_rows_are_diagnostics_by_line() {
     let events: Vec<Event> =
         formats::open(Box::new(open), &options()).unwrap().map(Result::unwrap).collect();
     assert_eq!(events.len(), 3);
-    assert!(matches!(&events[1], Event::Rejected(it) if it.diagnostic.cause == Cause::Limit));
+    assert!(
+        matches!(&events[1], Event::Rejected(it) if it.diagnostic.cause == DiagnosticCode::Limit)
+    );
     assert!(matches!(&events[2], Event::Unit(it) if it.content.target.text == "z"));
 }
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use dhakira::formats::{self, Event, Format};
-use dhakira::unit::Cause;
+use dhakira::unit::DiagnosticCode;
 use proptest::prelude::*;
 
 use crate::formats_exchange::{options, read};
@@ -13,7 +13,7 @@ const WORDS: [&str; 3] =
     ["\u{628}\u{627}\u{628}", "\u{628}\u{64a}\u{62a}", "\u{643}\u{62a}\u{627}\u{628}"];
 
 /// Pairs of texts, and the lines and causes of what was rejected, with messages.
-fn pairs(text: &str) -> (Vec<(String, String)>, Vec<(u64, Cause, String)>) {
+fn pairs(text: &str) -> (Vec<(String, String)>, Vec<(u64, DiagnosticCode, String)>) {
     let mut it = options("ar", "en");
     it.format = Some(Format::Csv);
     let reader = formats::open(Box::new(Cursor::new(text.as_bytes().to_vec())), &it).unwrap();
@@ -85,7 +85,7 @@ fn a_mark_that_is_not_closed_costs_its_row() {
         let lines: Vec<u64> = faults.iter().map(|(line, ..)| *line).collect();
         assert_eq!(lines, fault.into_iter().collect::<Vec<_>>(), "{text}: {faults:?}");
         for (_, cause, message) in faults {
-            assert_eq!(cause, Cause::Malformed);
+            assert_eq!(cause, DiagnosticCode::Malformed);
             assert!(message.contains("opens column") && message.contains("left out"), "{message}");
         }
     }
@@ -97,7 +97,10 @@ fn a_row_that_is_too_long_costs_itself() {
     let text = format!("ar,en\n{},a\n{},{long}\n{},b\n", WORDS[0], WORDS[1], WORDS[2]);
     let (units, faults) = pairs(&text);
     assert_eq!(units.len(), 2);
-    assert_eq!(faults.iter().map(|it| (it.0, it.1)).collect::<Vec<_>>(), [(3, Cause::Limit)]);
+    assert_eq!(
+        faults.iter().map(|it| (it.0, it.1)).collect::<Vec<_>>(),
+        [(3, DiagnosticCode::Limit)]
+    );
     // The same within quotation marks that are never closed.
     let lines = format!("{},a\n", WORDS[0]).repeat(200_000);
     let (units, faults) = pairs(&format!("ar,en\n{},\"open\n{lines}", WORDS[1]));

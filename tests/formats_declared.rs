@@ -1,7 +1,7 @@
 //! What a file says of itself: its languages, and what is unfinished in it.
 
 use dhakira::formats::{ReadOptions, UNFINISHED_ATTRIBUTE, Unfinished};
-use dhakira::unit::Cause;
+use dhakira::unit::DiagnosticCode;
 
 use crate::formats_exchange::{Read, options, read};
 
@@ -39,7 +39,8 @@ fn a_catalogue_in_another_language_is_rejected_once() {
         let it = read(&text, &wanted);
         assert_eq!(texts(&it), expected, "{lang} {source} {memory:?}");
         let rejected: Vec<_> = it.rejected.iter().map(|(cause, _)| *cause).collect();
-        let once = if expected.is_empty() { vec![Cause::DeclaredLanguage] } else { vec![] };
+        let once =
+            if expected.is_empty() { vec![DiagnosticCode::DeclaredLanguage] } else { vec![] };
         assert_eq!((rejected, it.broken.len()), (once, 0), "{lang} {source}");
         wanted.ignore_declared_languages = true;
         assert_eq!(texts(&read(&text, &wanted)), FORWARD);
@@ -67,7 +68,7 @@ fn a_file_in_an_xliff_document_is_rejected_by_itself() {
     let it = read(&text, &options("en", "ar"));
     assert_eq!(texts(&it), [("b", "t"), ("b 2", "t"), ("t", "d"), ("t", "d 2")]);
     assert_eq!(it.rejected.len(), 2);
-    assert!(it.rejected.iter().all(|(cause, _)| *cause == Cause::DeclaredLanguage));
+    assert!(it.rejected.iter().all(|(cause, _)| *cause == DiagnosticCode::DeclaredLanguage));
     let all = ReadOptions { ignore_declared_languages: true, ..options("en", "ar") };
     assert_eq!(read(&text, &all).units.len(), 8);
     let new = "<xliff version='2.0' srcLang='de' trgLang='fr'><file id='f'><unit id='u'><segment><source>x</source>\

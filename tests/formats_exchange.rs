@@ -3,7 +3,9 @@
 use std::io::Cursor;
 
 use dhakira::formats::{self, Event, FileHeader, Format, ReadOptions};
-use dhakira::unit::{Cause, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId};
+use dhakira::unit::{
+    DiagnosticCode, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
+};
 
 pub(crate) fn options(source: &str, target: &str) -> ReadOptions {
     ReadOptions::new(source.parse().unwrap(), target.parse().unwrap(), "f")
@@ -11,7 +13,7 @@ pub(crate) fn options(source: &str, target: &str) -> ReadOptions {
 
 pub(crate) struct Read {
     pub(crate) units: Vec<UnitContent>,
-    pub(crate) rejected: Vec<(Cause, u64)>,
+    pub(crate) rejected: Vec<(DiagnosticCode, u64)>,
     pub(crate) broken: Vec<(u64, u64)>,
     pub(crate) unfinished: Vec<u64>,
     pub(crate) format: Option<Format>,
@@ -206,7 +208,7 @@ fn windows_1252_as_old_tools_write_it() {
     }
 }
 
-fn notices(bytes: &[u8], options: &ReadOptions) -> Vec<Cause> {
+fn notices(bytes: &[u8], options: &ReadOptions) -> Vec<DiagnosticCode> {
     let reader = formats::open(Box::new(Cursor::new(bytes.to_vec())), options).unwrap();
     let causes = reader.map(Result::unwrap).filter_map(|event| match event {
         Event::Notice(it) => Some(it.cause),
@@ -240,7 +242,7 @@ fn encodings_without_a_mark_and_those_that_lie() {
     for bytes in [says_utf_8.to_vec(), says_1256] {
         let it = read(&bytes, &options("ar", "en"));
         assert_eq!(it.units[0].source.text, arabic);
-        assert_eq!(notices(&bytes, &options("ar", "en")), [Cause::DeclaredEncoding]);
+        assert_eq!(notices(&bytes, &options("ar", "en")), [DiagnosticCode::DeclaredEncoding]);
     }
 }
 
@@ -249,10 +251,10 @@ fn swapped_sides_are_noticed_and_can_be_swapped_back() {
     let arabic = "\u{633}\u{644}\u{627}\u{645}";
     let text = format!("ar\ten\n{}OK\tOK\n", format!("peace\t{arabic}\n").repeat(5));
     let mut it = options("ar", "en");
-    assert_eq!(notices(text.as_bytes(), &it), [Cause::SwappedSides]);
+    assert_eq!(notices(text.as_bytes(), &it), [DiagnosticCode::SwappedSides]);
     it.swap = true;
     assert_eq!(notices(text.as_bytes(), &it), []);
     assert_eq!(read(text.as_bytes(), &it).units[0].source.text, arabic);
     let wrong = format!("ar\ten\n{}", format!("{arabic}\t{arabic}{arabic}\n").repeat(5));
-    assert_eq!(notices(wrong.as_bytes(), &options("ar", "en")), [Cause::WrongLanguage]);
+    assert_eq!(notices(wrong.as_bytes(), &options("ar", "en")), [DiagnosticCode::WrongLanguage]);
 }

@@ -1,7 +1,7 @@
 //! Gettext catalogues in: what is read of a message, and what an obsolete one keeps.
 
 use dhakira::formats::{Format, ReadOptions, UNFINISHED_ATTRIBUTE, Unfinished};
-use dhakira::unit::{Cause, Timestamp};
+use dhakira::unit::{DiagnosticCode, Timestamp};
 
 use crate::formats_exchange::{options, read};
 
@@ -38,7 +38,7 @@ fn messages_of_gettext() {
     assert_eq!(it.units[0].author, "Sara");
     assert_eq!(it.units[0].changed, Some(Timestamp { micros: 1_580_504_340_000_000 }));
     assert_eq!(it.units[3].attributes["obsolete"], "true");
-    assert_eq!(it.rejected, [(Cause::MissingTarget, 23), (Cause::Malformed, 29)]);
+    assert_eq!(it.rejected, [(DiagnosticCode::MissingTarget, 23), (DiagnosticCode::Malformed, 29)]);
     // The memory's direction is the other one.
     wanted = ReadOptions { unfinished: Unfinished::Keep, ..options("ar", "en") };
     assert_eq!(read(text, &wanted).units[0].source.text, "\u{641}");

@@ -6,7 +6,7 @@ use dhakira::formats::{self, Event, Format};
 use dhakira::limits::{
     EXPANSION_FREE_BYTES, EXPANSION_MAX, EXPANSION_ROW_BYTES, SEGMENT_BYTES_MAX,
 };
-use dhakira::unit::Cause;
+use dhakira::unit::DiagnosticCode;
 
 use crate::formats_archives::zip;
 use crate::formats_exchange::{options, read};
@@ -83,7 +83,10 @@ fn the_sheets_that_are_listed_in_their_order() {
         }
     }
     assert_eq!(units, [("door".into(), "f/One".into()), ("house".into(), "f/Two".to_owned())]);
-    assert!(notices[0].0 == Cause::NotRead && notices[0].1.contains("Lists"), "{notices:?}");
+    assert!(
+        notices[0].0 == DiagnosticCode::NotRead && notices[0].1.contains("Lists"),
+        "{notices:?}"
+    );
     assert!(
         notices[1].1.contains("'Cover'") && notices[1].1.contains("--source-column"),
         "{notices:?}"
@@ -136,7 +139,7 @@ fn cells_say_what_the_sheet_shows() {
     ];
     assert_eq!(attributes, expected);
     // A text that could not be computed, and a shared string that is not there; rows without a text are no units.
-    assert_eq!(it.rejected, [(Cause::EmptySegment, 6), (Cause::EmptySegment, 9)]);
+    assert_eq!(it.rejected, [(DiagnosticCode::EmptySegment, 6), (DiagnosticCode::EmptySegment, 9)]);
 }
 
 /// What a file may become.

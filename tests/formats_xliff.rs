@@ -1,7 +1,7 @@
 //! XLIFF in: segments, states, tag definitions and candidates, of the versions 1.2 and 2.x and as SDL and memoQ write it.
 
 use dhakira::formats::{self, Event, Format, ReadOptions, Unfinished};
-use dhakira::unit::{Cause, TagKind, UnitContent};
+use dhakira::unit::{DiagnosticCode, TagKind, UnitContent};
 
 use crate::formats_exchange::{options, read};
 use crate::formats_tmx::texts;
@@ -24,7 +24,7 @@ fn xliff_segments_states_and_alternatives() {
     let kinds: Vec<_> =
         it.units[1].target.tags.iter().map(|it| (it.offset_bytes, it.kind)).collect();
     assert_eq!(kinds, [(0, TagKind::Open), (1, TagKind::Close)]);
-    assert_eq!(it.rejected, [(Cause::MissingTarget, 1)]);
+    assert_eq!(it.rejected, [(DiagnosticCode::MissingTarget, 1)]);
     // The other direction: the memory's sources are what the file calls targets.
     let reversed = read(old, &options("en", "ar"));
     assert_eq!(reversed.units[0].source.text, "A.");
@@ -104,7 +104,10 @@ fn a_file_of_memo_q() {
     assert_eq!(third.target.tags[0].code, "<mq:rxt displaytext=\"Run\" val=\"&lt;Run /&gt;\" />");
     assert_eq!(third.attributes["note"], "Is this the right name?");
     // The candidate without a source is told of; the unit without a translation is no unit.
-    assert_eq!(told, [(false, Cause::MissingSource, 28), (true, Cause::MissingTarget, 30)]);
+    assert_eq!(
+        told,
+        [(false, DiagnosticCode::MissingSource, 28), (true, DiagnosticCode::MissingTarget, 30)]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Faults in the markup of XML files: each costs at most the unit it is in, in every format that is XML.
 
 use dhakira::formats::{self, Event, ReadOptions};
-use dhakira::unit::{Cause, Segment, TagKind, UnitContent};
+use dhakira::unit::{DiagnosticCode, Segment, TagKind, UnitContent};
 use proptest::prelude::*;
 
 use crate::formats_exchange::{options, read};
@@ -200,7 +200,9 @@ fn what_is_repaired_is_said_once_in_a_file() {
     let reader = formats::open(Box::new(text.as_bytes()), &options("ar", "en")).unwrap();
     let notices: Vec<_> = reader
         .filter_map(|it| match it.unwrap() {
-            Event::Notice(it) if it.cause == Cause::Malformed => Some((it.place.line, it.message)),
+            Event::Notice(it) if it.cause == DiagnosticCode::Malformed => {
+                Some((it.place.line, it.message))
+            }
             _ => None,
         })
         .collect();

@@ -58,13 +58,12 @@ const LAYERS: [(&str, &[&str], &[&str]); 16] = [
 const CIRCLES_ALLOWED: [(&[&str], &str); 0] = [];
 
 /// Folders whose circles are still being broken: nothing is checked there. Take yours out when it has none.
-const CIRCLES_UNCHECKED: [&str; 6] =
-    ["alignment/", "bench/", "cli/", "client/", "formats/", "grpc/"];
+const CIRCLES_UNCHECKED: [&str; 4] = ["bench/", "cli/", "client/", "grpc/"];
 
 /// Paths that lead out of the crate, and the folders or files in which alone they may stand.
 const CONFINED: [(&str, &[&str]); 4] = [
     ("sled", &["store/sled/"]),
-    ("quick_xml", &["formats/xml_scanner.rs", "formats/xml/scanner.rs"]),
+    ("quick_xml", &["formats/xml/raw.rs"]),
     ("tonic::include_proto", &["grpc/"]),
     ("tonic_reflection", &["grpc/", "server/"]),
 ];
@@ -76,7 +75,7 @@ const IMPURE: [&str; 6] =
 
 const FILE_LINES_MAX: usize = 450;
 /// Longer files, by the end of their paths.
-const LONG_FILES: [&str; 3] = ["/access.rs", "/train.rs", "/soak_clients.rs"];
+const LONG_FILES: [&str; 2] = ["/access.rs", "/soak_clients.rs"];
 
 const FUNCTION_LINES_MAX: usize = 70;
 /// Longer functions.

@@ -14,7 +14,7 @@ use dhakira::matching::{ArrayReader, MemoryIndex};
 use dhakira::store::read_any_record;
 use dhakira::text::{Analyzer, SentenceOptions, SentenceRules};
 use dhakira::unit::Lang;
-use dhakira::validate::check_content;
+use dhakira::validate::validate_content;
 use xxhash_rust::xxh3::xxh3_64;
 
 fn lang(text: &str) -> Lang {
@@ -27,7 +27,7 @@ pub(crate) fn exchange_file(format: Option<Format>, bytes: &[u8]) {
     let Ok(reader) = formats::open(Box::new(Cursor::new(bytes.to_vec())), &options) else { return };
     for event in reader {
         match event {
-            Ok(Event::Unit(unit)) => assert!(check_content(&unit.content).is_ok()),
+            Ok(Event::Unit(unit)) => assert!(validate_content(&unit.content).is_ok()),
             Ok(other) => assert!(other.diagnostic().is_some_and(|it| !it.message.is_empty())),
             Err(_) => break,
         }

@@ -8,7 +8,7 @@ use crate::client::{AlignReport, Client, ImportOrder, NumberedBatch};
 use crate::engine::{CheckAction, DocumentPair, DuplicatePolicy, ImportCounts, StoreOptions};
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::unit::UnitContent;
-use crate::validate::check_content;
+use crate::validate::validate_content;
 
 use super::memories::make_memory;
 
@@ -25,7 +25,7 @@ pub(super) async fn store_in_new_memory(
     let mut report = client.align_documents(&pair, None, told).await?;
     let (beads, mut units) = store.units(&pair, &report.beads);
     let all = units.len();
-    units.retain(|unit| check_content(unit).is_ok());
+    units.retain(|unit| validate_content(unit).is_ok());
     report.not_stored = [0, beads.left_out, (all - units.len()) as u64];
     if units.is_empty() {
         note!("dhakira: there is nothing to store; memory '{}' was not made", store.memory);

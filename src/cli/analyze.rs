@@ -13,7 +13,7 @@ use crate::engine::{Band, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
-use crate::validate::check_text;
+use crate::validate::validate_text;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
@@ -108,7 +108,7 @@ impl Analyze {
                 // A file without segments is reported too.
                 let mut send = vec![Vec::new()];
                 for (number, segment) in segments.into_iter().enumerate() {
-                    if let Err(fault) = check_text(&segment.text) {
+                    if let Err(fault) = validate_text(&segment.text) {
                         if !segment.text.trim().is_empty() {
                             note!("dhakira: {name}, segment {}: {}", number + 1, fault.message);
                             left_out += 1;

@@ -10,7 +10,7 @@ use crate::alignment::{Corpus, Lexicon, PAIRS_MIN, builtin, link_words};
 use crate::limits::WORD_PAIRS_MAX;
 use crate::text::Analyzer;
 use crate::unit::{Lang, MemoryName};
-use crate::validate::check_text;
+use crate::validate::validate_text;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
@@ -106,7 +106,7 @@ fn pair(number: usize, line: &str) -> anyhow::Result<Texts> {
     for text in [source, target] {
         // Nothing to link is no fault: the answer is an empty line.
         if !text.trim().is_empty() {
-            check_text(text)
+            validate_text(text)
                 .map_err(|fault| anyhow::anyhow!("line {number}: {}", fault.message))?;
         }
     }

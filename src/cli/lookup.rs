@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::client::{Client, EditInfo, MatchInfo, SubstitutionInfo};
 use crate::engine::{LookupSettings, MemoryChoice, QuerySegment};
 use crate::unit::{MemoryName, Score, Segment, Timestamp};
-use crate::validate::check_text;
+use crate::validate::validate_text;
 
 use super::Outcome;
 use super::backend::{Missing, Where};
@@ -169,7 +169,7 @@ impl Lookup {
     ) -> anyhow::Result<Vec<Found>> {
         let faults: Vec<Option<String>> = segments[range.clone()]
             .iter()
-            .map(|segment| check_text(segment).err().map(|fault| fault.message))
+            .map(|segment| validate_text(segment).err().map(|fault| fault.message))
             .collect();
         let neighbour = |place: Option<usize>| {
             place.filter(|_| self.document).and_then(|place| segments.get(place)).cloned()

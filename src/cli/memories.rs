@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::client::{Client, MemoryInfo};
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Invalid, Lang, MemoryName, Score};
+use crate::unit::{Lang, MemoryName, Score, ValidationError};
 use crate::validate::parse_language;
 
 use super::Outcome;
@@ -83,13 +83,13 @@ enum Action {
 #[derive(Debug, Clone, Copy)]
 struct Penalty(Option<Score>);
 
-fn penalty(text: &str) -> Result<Penalty, Invalid> {
+fn penalty(text: &str) -> Result<Penalty, ValidationError> {
     if text == "default" {
         return Ok(Penalty(None));
     }
-    let points = text
-        .parse()
-        .map_err(|_| Invalid(format!("'{text}' is not a number from 0 to 100, or 'default'")))?;
+    let points = text.parse().map_err(|_| {
+        ValidationError(format!("'{text}' is not a number from 0 to 100, or 'default'"))
+    })?;
     Score::from_points(points).map(|score| Penalty(Some(score)))
 }
 

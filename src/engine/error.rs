@@ -1,7 +1,7 @@
 //! What can a use case answer instead of a result? One enum, each variant saying whose fault it is.
 
 use crate::store::{Sequence, StoreError};
-use crate::unit::{Invalid, MemoryName, UnitId};
+use crate::unit::{MemoryName, UnitId, ValidationError};
 
 /// Why a use case was not carried out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -98,7 +98,7 @@ impl EngineError {
     }
 }
 
-impl Invalid {
+impl ValidationError {
     /// The fault as an engine error about a field.
     pub fn at(self, field: impl Into<String>) -> EngineError {
         EngineError::invalid(field, self)

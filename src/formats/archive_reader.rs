@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::unit::{Cause, Diagnostic, Place};
+use crate::unit::{Diagnostic, DiagnosticCode, Place};
 
 use super::event::Event;
 use super::format::{Format, OpenError, ReadOptions, UnitReader};
@@ -91,7 +91,7 @@ impl Iterator for ArchiveReader {
 fn unread(file: Arc<str>, message: &str) -> Event {
     let place = Place { file, ..Place::default() };
     let message = format!("this file of the archive is not read: {message}");
-    Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
+    Event::Broken(Diagnostic { place, cause: DiagnosticCode::Malformed, message })
 }
 
 impl UnitReader for ArchiveReader {

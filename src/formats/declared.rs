@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how a format declares it.
 
-use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, UnitContent};
 use crate::validate::named_language;
 
 use super::event::{Event, rejected};
@@ -69,7 +69,7 @@ pub(super) fn direction(
 
 /// Rejects a file, or a part of one, whose languages are not those of the memory.
 pub(super) fn foreign(place: Place, message: String) -> Event {
-    rejected(Diagnostic { place, cause: Cause::DeclaredLanguage, message }, None)
+    rejected(Diagnostic { place, cause: DiagnosticCode::DeclaredLanguage, message }, None)
 }
 
 /// The attribute of a unit that its file calls unfinished; its value is the state that the file gives.
@@ -91,7 +91,11 @@ pub(super) fn unfinished(
             let message =
                 format!("the file calls the translation '{state}'; --unfinished keep stores it");
             let place = place.clone();
-            Some(Event::Unfinished(Diagnostic { place, cause: Cause::Unfinished, message }))
+            Some(Event::Unfinished(Diagnostic {
+                place,
+                cause: DiagnosticCode::Unfinished,
+                message,
+            }))
         }
     }
 }

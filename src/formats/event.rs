@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::unit::{Cause, Diagnostic, Place, UnitContent};
-use crate::validate::check_content;
+use crate::unit::{Diagnostic, DiagnosticCode, Place, UnitContent};
+use crate::validate::validate_content;
 
 use super::io::ILLEGAL;
 
 /// A unit of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedUnit {
-    /// Its content, which passed [`check_content`].
+    /// Its content, which passed [`validate_content`].
     pub content: UnitContent,
     /// Its place in the input.
     pub place: Place,
@@ -65,7 +65,7 @@ pub(super) fn rejected(diagnostic: Diagnostic, content: Option<UnitContent>) -> 
 /// The input breaks here. The number of units before is added where they are counted.
 pub(super) fn broken(place: Place, what: &str) -> Event {
     let message = format!("{what}; nothing after this place was read");
-    Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
+    Event::Broken(Diagnostic { place, cause: DiagnosticCode::Malformed, message })
 }
 
 /// Validates a unit, with its sides swapped if `swap`, and returns it or the reason of its rejection.
@@ -79,9 +79,9 @@ pub(super) fn validated(mut parsed: ParsedUnit, swap: bool) -> Event {
     let fault = if [&content.source, &content.target].into_iter().any(|it| illegal(&it.text)) {
         let message =
             "holds bytes that are not legal in the encoding of the file; save the file as UTF-8";
-        Some((Cause::Encoding, message.to_owned()))
+        Some((DiagnosticCode::Encoding, message.to_owned()))
     } else {
-        check_content(content).err().map(|fault| (fault.cause, fault.message))
+        validate_content(content).err().map(|fault| (fault.cause, fault.message))
     };
     match fault {
         None => Event::Unit(Box::new(parsed)),

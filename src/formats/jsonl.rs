@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::JSON_LINE_BYTES_MAX;
 use crate::unit::{
-    Cause, Diagnostic, InlineTag, Place, Segment, TagKind, Timestamp, Unit, UnitContent,
+    Diagnostic, DiagnosticCode, InlineTag, Place, Segment, TagKind, Timestamp, Unit, UnitContent,
 };
 
 use super::event::{Event, ParsedUnit, broken, rejected, validated};
@@ -50,7 +50,10 @@ impl<'r> JsonlReader<'r> {
             Err(error) => {
                 let message = format!("this line is not a JSON object: {error}");
                 let place = place(error.column() as u64);
-                return rejected(Diagnostic { place, cause: Cause::Malformed, message }, None);
+                return rejected(
+                    Diagnostic { place, cause: DiagnosticCode::Malformed, message },
+                    None,
+                );
             }
         };
         match content(object, &self.options) {
@@ -65,7 +68,7 @@ impl<'r> JsonlReader<'r> {
     }
 }
 
-type Fault = (Cause, String, Box<UnitContent>);
+type Fault = (DiagnosticCode, String, Box<UnitContent>);
 
 fn content(object: Map<String, Value>, options: &ReadOptions) -> Result<UnitContent, Fault> {
     let mut content = UnitContent::default();
@@ -104,12 +107,13 @@ fn content(object: Map<String, Value>, options: &ReadOptions) -> Result<UnitCont
         };
         if read.is_none() {
             let message = format!("the value of '{key}' is not what that field holds");
-            return Err((Cause::BadField, message, Box::new(content)));
+            return Err((DiagnosticCode::BadField, message, Box::new(content)));
         }
     }
-    for (seen, side, cause) in
-        [(seen[0], "source", Cause::MissingSource), (seen[1], "target", Cause::MissingTarget)]
-    {
+    for (seen, side, cause) in [
+        (seen[0], "source", DiagnosticCode::MissingSource),
+        (seen[1], "target", DiagnosticCode::MissingTarget),
+    ] {
         if !seen {
             let message = format!("the object has no '{side}'");
             return Err((cause, message, Box::new(content)));

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
-use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Place, Segment, UnitContent};
 
 use super::event::{Event, ParsedUnit, validated};
 use super::format::{Format, OpenError, ReadOptions, UnitReader};
@@ -39,7 +39,7 @@ impl<'r> MosesReader<'r> {
         Place { file: self.options.file_name.clone(), line: self.line, column: 0, unit: self.line }
     }
 
-    fn broken(&mut self, cause: Cause, message: String) -> Event {
+    fn broken(&mut self, cause: DiagnosticCode, message: String) -> Event {
         self.ended = true;
         Event::Broken(Diagnostic { place: self.place(), cause, message })
     }
@@ -53,7 +53,7 @@ impl<'r> MosesReader<'r> {
             (Err(error), _) if self.sides[0].source().failed() => return Err(error),
             (_, Err(error)) if self.sides[1].source().failed() => return Err(error),
             (Err(error), _) | (_, Err(error)) => {
-                return Ok(Some(self.broken(Cause::Malformed, error.to_string())));
+                return Ok(Some(self.broken(DiagnosticCode::Malformed, error.to_string())));
             }
         };
         Ok(match lines {
@@ -74,7 +74,7 @@ impl<'r> MosesReader<'r> {
             (source, _) => {
                 let shorter = if source.is_none() { "sources" } else { "targets" };
                 Some(self.broken(
-                    Cause::Malformed,
+                    DiagnosticCode::Malformed,
                     format!(
                         "the file of the {shorter} ends before the other, so lines may belong to wrong ones before this \
                          place; compare the files"

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use crate::unit::Invalid;
+use crate::unit::ValidationError;
 
 use super::format::{Encoder, FileHeader, Format, OpenError, ReadOptions, UnitReader};
 use super::io::{Head, Source, Text};
@@ -210,12 +210,12 @@ impl fmt::Display for Format {
 }
 
 impl FromStr for Format {
-    type Err = Invalid;
+    type Err = ValidationError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, ValidationError> {
         Self::all().find(|format| format.name() == text).ok_or_else(|| {
             let names: Vec<&str> = Self::all().map(Self::name).collect();
-            Invalid(format!("'{text}' is not a format; there are {}", names.join(", ")))
+            ValidationError(format!("'{text}' is not a format; there are {}", names.join(", ")))
         })
     }
 }

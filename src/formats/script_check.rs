@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, UnitContent};
 
 use super::event::Event;
 use super::format::{Format, ReadOptions, UnitReader};
@@ -109,7 +109,7 @@ impl<'r> ScriptCheck<'r> {
         let [source, target] = &self.langs;
         if most(swapped) {
             return Some(self.notice(
-                Cause::SwappedSides,
+                DiagnosticCode::SwappedSides,
                 format!(
                     "the sides look swapped: in {swapped} of {units} units looked at the source is not in the script of '{source}' nor \
                      the target in that of '{target}'; read the file with its sides swapped, or name the columns"
@@ -121,7 +121,7 @@ impl<'r> ScriptCheck<'r> {
             .find(|(count, ..)| most(*count))
             .map(|(count, side, lang)| {
                 self.notice(
-                    Cause::WrongLanguage,
+                    DiagnosticCode::WrongLanguage,
                     format!(
                         "in {count} of {units} units looked at the {side} is not in the script of '{lang}'; are the languages or the \
                          columns the right ones?"
@@ -130,7 +130,7 @@ impl<'r> ScriptCheck<'r> {
             })
     }
 
-    fn notice(&self, cause: Cause, message: String) -> Event {
+    fn notice(&self, cause: DiagnosticCode, message: String) -> Event {
         let place = Place { file: self.file_name.clone(), ..Place::default() };
         Event::Notice(Diagnostic { place, cause, message })
     }
@@ -141,7 +141,7 @@ impl Iterator for ScriptCheck<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(message) = self.encoding_warning.take() {
-            return Some(Ok(self.notice(Cause::DeclaredEncoding, message)));
+            return Some(Ok(self.notice(DiagnosticCode::DeclaredEncoding, message)));
         }
         if self.ended {
             return None;

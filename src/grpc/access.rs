@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DESCRIPTORS;
 pub use crate::engine::backup::{TOKENS_REQUIRED_FILE, write_token_mark};
-use crate::unit::{Invalid, MemoryName};
+use crate::unit::{MemoryName, ValidationError};
 
 /// What somebody may do with a memory; each role may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,11 +54,11 @@ impl fmt::Display for Role {
 }
 
 impl FromStr for Role {
-    type Err = Invalid;
+    type Err = ValidationError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, ValidationError> {
         Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| {
-            Invalid(format!("'{text}' is not a role: reader, translator, manager or admin"))
+            ValidationError(format!("'{text}' is not a role: reader, translator, manager or admin"))
         })
     }
 }
@@ -97,9 +97,9 @@ impl fmt::Display for Memories {
 }
 
 impl FromStr for Memories {
-    type Err = Invalid;
+    type Err = ValidationError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, ValidationError> {
         let Some(begin) = text.strip_suffix('*') else {
             return text.parse().map(Self::One);
         };
@@ -112,9 +112,9 @@ impl FromStr for Memories {
 }
 
 impl TryFrom<String> for Memories {
-    type Error = Invalid;
+    type Error = ValidationError;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
+    fn try_from(text: String) -> Result<Self, ValidationError> {
         text.parse()
     }
 }
@@ -141,12 +141,12 @@ impl fmt::Display for Grant {
 }
 
 impl FromStr for Grant {
-    type Err = Invalid;
+    type Err = ValidationError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, ValidationError> {
         let (role, memories) = text.split_once(':').ok_or_else(|| {
             let what = "is not ROLE:MEMORY, such as reader:news, manager:client-* or admin:*";
-            Invalid(format!("'{text}' {what}"))
+            ValidationError(format!("'{text}' {what}"))
         })?;
         Ok(Self { role: role.parse()?, memories: memories.parse()? })
     }

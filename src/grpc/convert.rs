@@ -13,16 +13,19 @@ use crate::engine::{
 use crate::limits::{FIELD_BYTES_MAX, FILTER_NAMES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::{MemoryRecord, RequestKey};
 use crate::unit::{
-    Context, InlineTag, Invalid, MemoryName, Score, Segment, TagKind, Timestamp, Unit, UnitContent,
-    UnitId,
+    Context, InlineTag, MemoryName, Score, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
+    ValidationError,
 };
 
 use super::proto;
 use super::status::invalid;
 
 /// Parses a field by the rule of its type.
-pub(crate) fn parse<T: FromStr<Err = Invalid>>(field: &str, text: &str) -> Result<T, Status> {
-    text.parse().map_err(|error: Invalid| invalid(field, &error.0))
+pub(crate) fn parse<T: FromStr<Err = ValidationError>>(
+    field: &str,
+    text: &str,
+) -> Result<T, Status> {
+    text.parse().map_err(|error: ValidationError| invalid(field, &error.0))
 }
 
 /// A memory's resource name, `memories/news`.

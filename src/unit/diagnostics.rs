@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A value that breaks the rule of its type: which rule, and what was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(pub String);
+pub struct ValidationError(pub String);
 
 /// Where in an input something stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,7 +45,7 @@ impl fmt::Display for Place {
 
 /// What is wrong with a piece of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Cause {
+pub enum DiagnosticCode {
     /// The file breaks the rules of its format from this place on; what came before is good.
     Malformed,
     /// Bytes that are not legal in the encoding of the input.
@@ -80,7 +80,7 @@ pub enum Cause {
     Limit,
 }
 
-impl Cause {
+impl DiagnosticCode {
     /// A stable name for programs.
     pub fn code(self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ pub struct Diagnostic {
     /// Where.
     pub place: Place,
     /// What kind of fault.
-    pub cause: Cause,
+    pub cause: DiagnosticCode,
     /// What exactly, for a person: names the field, the value and the way out.
     pub message: String,
 }

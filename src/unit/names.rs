@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{LANG_BYTES_MAX, MEMORY_NAME_BYTES_MAX};
 
-use super::diagnostics::Invalid;
+use super::diagnostics::ValidationError;
 
 /// A BCP-47 language tag in canonical case: `ar`, `en`, `ar-SA`, `zh-Hant-TW`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,11 +60,14 @@ impl Lang {
 }
 
 impl FromStr for Lang {
-    type Err = Invalid;
+    type Err = ValidationError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid =
-            || Invalid(format!("'{text}' is not a BCP-47 language tag such as ar, en or ar-SA"));
+    fn from_str(text: &str) -> Result<Self, ValidationError> {
+        let invalid = || {
+            ValidationError(format!(
+                "'{text}' is not a BCP-47 language tag such as ar, en or ar-SA"
+            ))
+        };
         if text.is_empty() || text.len() > LANG_BYTES_MAX {
             return Err(invalid());
         }
@@ -118,15 +121,15 @@ impl MemoryName {
 }
 
 impl FromStr for MemoryName {
-    type Err = Invalid;
+    type Err = ValidationError;
 
     /// Takes the bare id and the resource name alike.
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, ValidationError> {
         let id = text.strip_prefix("memories/").unwrap_or(text);
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let starts_well = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if !starts_well || id.len() > MEMORY_NAME_BYTES_MAX || !id.bytes().all(legal) {
-            return Err(Invalid(format!(
+            return Err(ValidationError(format!(
                 "'{text}' is not a memory name: 1 to {MEMORY_NAME_BYTES_MAX} ASCII letters, digits, '-', '_' or '.', \
                  beginning with a letter or digit"
             )));
@@ -138,9 +141,9 @@ impl FromStr for MemoryName {
 macro_rules! string_newtype {
     ($name:ident) => {
         impl TryFrom<String> for $name {
-            type Error = Invalid;
+            type Error = ValidationError;
 
-            fn try_from(text: String) -> Result<Self, Invalid> {
+            fn try_from(text: String) -> Result<Self, ValidationError> {
                 text.parse()
             }
         }

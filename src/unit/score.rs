@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::diagnostics::Invalid;
+use super::diagnostics::ValidationError;
 
 /// A score in hundredths of a point, 0 to 10,000: integer arithmetic, so every machine orders alike.
 #[derive(
@@ -28,9 +28,11 @@ impl Score {
     ///
     /// # Errors
     /// When the value is not a number from 0 to 100.
-    pub fn from_points(points: f64) -> Result<Self, Invalid> {
+    pub fn from_points(points: f64) -> Result<Self, ValidationError> {
         if !(0.0..=100.0).contains(&points) {
-            return Err(Invalid(format!("{points} is not a score: a number from 0 to 100")));
+            return Err(ValidationError(format!(
+                "{points} is not a score: a number from 0 to 100"
+            )));
         }
         // In range by the check above.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

@@ -4,7 +4,7 @@
 
 use isolang::Language;
 
-use crate::unit::{Invalid, Lang};
+use crate::unit::{Lang, ValidationError};
 
 /// Codes in use that ISO 639-3 lacks: groups of languages (ISO 639-5), and deprecated codes of BCP 47.
 const OTHERS: [&str; 16] = [
@@ -40,30 +40,30 @@ const BIBLIOGRAPHIC: [(&str, &str); 20] = [
 ///
 /// # Errors
 /// There is no such language; the message suggests the code that was probably meant.
-pub fn check_language(lang: &Lang) -> Result<(), Invalid> {
+pub fn validate_language(lang: &Lang) -> Result<(), ValidationError> {
     let code = lang.primary();
     if is_registered(code) {
         return Ok(());
     }
     let meant = meant(code).map_or_else(String::new, |meant| format!("; did you mean '{meant}'?"));
-    Err(Invalid(format!("there is no language '{lang}'{meant}")))
+    Err(ValidationError(format!("there is no language '{lang}'{meant}")))
 }
 
 /// Parses a language from user input.
 ///
 /// # Errors
 /// It is not a language tag, or there is no such language; the message suggests the code that was probably meant.
-pub fn parse_language(text: &str) -> Result<Lang, Invalid> {
+pub fn parse_language(text: &str) -> Result<Lang, ValidationError> {
     let lang: Lang = match text.parse() {
         Ok(lang) => lang,
         Err(error) => {
             return Err(match meant(&text.to_lowercase()) {
-                Some(meant) => Invalid(format!("{error}; did you mean '{meant}'?")),
+                Some(meant) => ValidationError(format!("{error}; did you mean '{meant}'?")),
                 None => error,
             });
         }
     };
-    check_language(&lang)?;
+    validate_language(&lang)?;
     Ok(lang)
 }
 

@@ -8,7 +8,7 @@ use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{Identity, NumberedEntry, Numbering};
 use crate::store::MemoryKey;
 use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
-use crate::validate::{ContentFault, check_content};
+use crate::validate::{ContentFault, validate_content};
 
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
@@ -39,7 +39,7 @@ impl Prepared {
         memory: &Memory,
         numbering: &mut Numbering<'_>,
     ) -> Result<Self, ContentFault> {
-        check_content(&content)?;
+        validate_content(&content)?;
         let numbered = numbered(&content, &memory.analyzers, numbering);
         let (created, changed) = (content.created, content.changed);
         let unit = Arc::new(Unit { id: UnitId(0), revision: 0, content });

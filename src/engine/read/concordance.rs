@@ -7,7 +7,7 @@ use crate::limits::CONCORDANCE_WORDS_MAX;
 use crate::matching::{Expression, Filter, Page, Passage, Place, SameWord, Side, Together};
 use crate::text::{Analyzer, Scan};
 use crate::unit::{MemoryName, Unit};
-use crate::validate::check_text;
+use crate::validate::validate_text;
 
 use super::filter::UnitFilter;
 use super::lookup::RETRIES_MAX;
@@ -75,7 +75,8 @@ impl Engine {
         limit: usize,
         cancel: &Cancel,
     ) -> Result<ConcordancePage, EngineError> {
-        check_text(&settings.text).map_err(|fault| EngineError::invalid("text", fault.message))?;
+        validate_text(&settings.text)
+            .map_err(|fault| EngineError::invalid("text", fault.message))?;
         let mut passages = Vec::new();
         let mut next = None;
         let memories = self.each_once(&settings.memories, |index| format!("memories[{index}]"))?;

@@ -14,7 +14,7 @@ use crate::matching::{
 use crate::store::MemoryRecord;
 use crate::text::Analysis;
 use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
-use crate::validate::check_segment;
+use crate::validate::validate_segment;
 
 use super::filter::UnitFilter;
 use crate::engine::Engine;
@@ -141,7 +141,7 @@ impl Engine {
         self.catalog.note_search();
         let chosen = self.choose(settings)?;
         for (index, query) in segments.iter().enumerate() {
-            check_segment(&query.segment).map_err(|fault| {
+            validate_segment(&query.segment).map_err(|fault| {
                 let field = format!("segments[{index}].segment.{}", fault.field);
                 EngineError::invalid(field, fault.message)
             })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{Cause, Context, InlineTag, Segment, Timestamp, UnitContent};
+use crate::unit::{Context, DiagnosticCode, InlineTag, Segment, Timestamp, UnitContent};
 use crate::validate::ContentFault;
 
 /// The fields of a unit that a change names; `None` leaves one as it is.
@@ -142,7 +142,7 @@ fn with_tags(
 }
 
 fn fault(field: String, message: String) -> ContentFault {
-    ContentFault { cause: Cause::BadField, field, message }
+    ContentFault { cause: DiagnosticCode::BadField, field, message }
 }
 
 /// Bytes that two texts begin with alike, in whole characters.

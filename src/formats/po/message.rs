@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::limits::UNIT_BYTES_MAX;
-use crate::unit::Cause;
+use crate::unit::DiagnosticCode;
 
 /// The flag of a message that was guessed by a tool or has changed since its translation.
 pub(crate) const FUZZY: &str = "fuzzy";
@@ -22,7 +22,7 @@ pub(crate) struct Message {
     bytes: usize,
     /// The field that the next quoted line continues.
     field: Field,
-    pub(crate) fault: Option<(u64, Cause, String)>,
+    pub(crate) fault: Option<(u64, DiagnosticCode, String)>,
     /// The attribute that the next string of the previous text continues.
     previous: &'static str,
 }
@@ -89,7 +89,7 @@ impl Message {
                 } else {
                     let word: String = other.chars().take(40).collect();
                     let what = format!("'{word}' is not a keyword of PO");
-                    self.fault.get_or_insert((number, Cause::Malformed, what));
+                    self.fault.get_or_insert((number, DiagnosticCode::Malformed, what));
                     Field::None
                 }
             }
@@ -143,14 +143,14 @@ impl Message {
         let text = match text {
             Ok(text) => text,
             Err(what) => {
-                self.fault.get_or_insert((number, Cause::Malformed, what));
+                self.fault.get_or_insert((number, DiagnosticCode::Malformed, what));
                 return;
             }
         };
         self.bytes += text.len();
         if self.bytes > UNIT_BYTES_MAX {
             let what = format!("more than {UNIT_BYTES_MAX} bytes in one message");
-            self.fault.get_or_insert((number, Cause::Limit, what));
+            self.fault.get_or_insert((number, DiagnosticCode::Limit, what));
             return;
         }
         match self.field.clone() {

@@ -12,7 +12,7 @@ use crate::formats::format::{Format, ReadOptions, UnitReader};
 use crate::formats::io::{Lines, Source, Text};
 use crate::formats::times::parse_time;
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
-use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Place, Segment, UnitContent};
 
 use super::message::{FUZZY, Message, OBSOLETE};
 use super::plural::form_of;
@@ -144,7 +144,7 @@ impl<'r> PoReader<'r> {
                 self.queue.push_back(event);
             } else if text.is_empty() {
                 let what = "the message is not translated: its msgstr is empty".to_owned();
-                self.fault(message.line, Cause::MissingTarget, what, content);
+                self.fault(message.line, DiagnosticCode::MissingTarget, what, content);
             } else {
                 let parsed = ParsedUnit { content, place, previous_text: None, next_text: None };
                 self.queue.push_back(validated(parsed, self.options.swap));
@@ -155,13 +155,13 @@ impl<'r> PoReader<'r> {
     fn reject(&mut self, message: &Message, id: String, form: String) {
         let (line, cause, what) = message.fault.clone().unwrap_or_else(|| {
             let what = "the message has no msgstr".to_owned();
-            (message.line, Cause::MissingTarget, what)
+            (message.line, DiagnosticCode::MissingTarget, what)
         });
         let content = self.content(&id, &form, message.attributes.clone());
         self.fault(line, cause, what, content);
     }
 
-    fn fault(&mut self, line: u64, cause: Cause, message: String, content: UnitContent) {
+    fn fault(&mut self, line: u64, cause: DiagnosticCode, message: String, content: UnitContent) {
         let place = self.place(line);
         self.queue.push_back(rejected(Diagnostic { place, cause, message }, Some(content)));
     }

@@ -12,7 +12,7 @@ use crate::formats::io::{Source, Text};
 use crate::formats::script::{Script, script, script_of};
 use crate::formats::times::parse_time;
 use crate::limits::UNIT_ATTRIBUTES_MAX;
-use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, Segment, UnitContent};
 
 use super::delimited_encoder::ATTRIBUTES;
 use super::rows::{Dialect, Row, RowFault, Rows, Shape, Taken, TextRows};
@@ -111,7 +111,13 @@ impl<'r> DelimitedReader<'r> {
         Place { file: self.options.file_name.clone(), line, column: 0, unit: self.unit }
     }
 
-    fn fault(&self, line: u64, cause: Cause, message: String, content: UnitContent) -> Event {
+    fn fault(
+        &self,
+        line: u64,
+        cause: DiagnosticCode,
+        message: String,
+        content: UnitContent,
+    ) -> Event {
         rejected(Diagnostic { place: self.place(line), cause, message }, Some(content))
     }
 
@@ -134,7 +140,7 @@ impl<'r> DelimitedReader<'r> {
                         let message = format!(
                             "'{text}' is not a date: write YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"
                         );
-                        return self.fault(line, Cause::BadField, message, content);
+                        return self.fault(line, DiagnosticCode::BadField, message, content);
                     }
                     let place = match column {
                         Column::Created => &mut content.created,
@@ -165,7 +171,7 @@ impl<'r> DelimitedReader<'r> {
                 "{found} columns where the header has {wanted}, so a side is missing; is a delimiter or a quotation \
                  mark lost here?"
             );
-            return self.fault(line, Cause::MissingColumn, message, content);
+            return self.fault(line, DiagnosticCode::MissingColumn, message, content);
         }
         if self.format == Format::Xlsx {
             // A cell right of the table is in its own column, whatever comes before it.
@@ -180,7 +186,7 @@ impl<'r> DelimitedReader<'r> {
                 self.row.len(),
                 self.columns.len()
             );
-            return self.fault(line, Cause::MissingColumn, message, content);
+            return self.fault(line, DiagnosticCode::MissingColumn, message, content);
         }
         let place = self.place(line);
         validated(
@@ -295,7 +301,7 @@ impl Iterator for DelimitedReader<'_> {
         }
         if let Some(message) = self.notice.take() {
             let (place, message) = (self.place(self.row.line), message.to_owned());
-            let cause = Cause::MissingColumn;
+            let cause = DiagnosticCode::MissingColumn;
             return Some(Ok(Event::Notice(Diagnostic { place, cause, message })));
         }
         let taken = if std::mem::take(&mut self.first_is_unit) {

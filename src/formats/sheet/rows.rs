@@ -13,7 +13,7 @@ use memchr::{memchr, memchr2};
 use crate::formats::io::{Source, Text};
 use crate::formats::script::{Script, script_of};
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
-use crate::unit::Cause;
+use crate::unit::DiagnosticCode;
 
 /// The fields of one row, and the line on which it begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) enum Taken {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RowFault {
     pub(crate) line: u64,
-    pub(crate) cause: Cause,
+    pub(crate) cause: DiagnosticCode,
     pub(crate) message: String,
 }
 
@@ -227,7 +227,7 @@ impl<'r> TextRows<'r> {
              close the mark, or double it if it belongs to the text",
             mark.column + 1
         );
-        Taken::Fault(RowFault { line: mark.line, cause: Cause::Malformed, message })
+        Taken::Fault(RowFault { line: mark.line, cause: DiagnosticCode::Malformed, message })
     }
 }
 
@@ -240,7 +240,7 @@ impl Rows for TextRows<'_> {
                 let message = format!(
                     "a row longer than {DELIMITED_ROW_BYTES_MAX} bytes; it is left out, and what comes after it is read"
                 );
-                let fault = RowFault { line: line.number, cause: Cause::Limit, message };
+                let fault = RowFault { line: line.number, cause: DiagnosticCode::Limit, message };
                 self.lines.spare(line);
                 return Ok(Taken::Fault(fault));
             }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::formats::event::{Event, broken};
 use crate::formats::format::{Format, OpenError, ReadOptions, UnitReader};
 use crate::formats::io::{Archive, Source};
-use crate::unit::{Cause, Diagnostic, Place};
+use crate::unit::{Diagnostic, DiagnosticCode, Place};
 
 use super::dates::DateStyle;
 use super::delimited::DelimitedReader;
@@ -81,7 +81,7 @@ impl Workbook {
             let names = hidden.join(", ");
             let what =
                 format!("hidden sheets are not read: {names}; show them if they belong to it");
-            workbook.notice(options.file_name.clone(), Cause::NotRead, what);
+            workbook.notice(options.file_name.clone(), DiagnosticCode::NotRead, what);
         }
         // If no sheet can be read, the first error says why.
         let mut error = None;
@@ -128,13 +128,13 @@ impl Workbook {
             }
             other => {
                 let what = format!("the sheet '{name}' is not read: {other}");
-                self.notice(options.file_name, Cause::MissingColumn, what);
+                self.notice(options.file_name, DiagnosticCode::MissingColumn, what);
             }
         }
         Some(Err(error))
     }
 
-    fn notice(&mut self, file: Arc<str>, cause: Cause, message: String) {
+    fn notice(&mut self, file: Arc<str>, cause: DiagnosticCode, message: String) {
         let place = Place { file, ..Place::default() };
         self.events.push_back(Event::Notice(Diagnostic { place, cause, message }));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::formats::xml::{Document, Element, Piece, Stop};
 use crate::limits::{DELIMITED_ROW_BYTES_MAX, SEGMENT_BYTES_MAX, SHEET_COLUMNS_MAX};
-use crate::unit::Cause;
+use crate::unit::DiagnosticCode;
 
 use super::package::stopped;
 use super::rows::{Row, RowFault, Rows, Shape, Taken};
@@ -139,7 +139,7 @@ impl Rows for Sheet {
                 );
                 return Ok(Taken::Fault(RowFault {
                     line: self.line,
-                    cause: Cause::Limit,
+                    cause: DiagnosticCode::Limit,
                     message,
                 }));
             }

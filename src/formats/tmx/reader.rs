@@ -13,7 +13,7 @@ use crate::formats::xml::{
     Document, Element, Piece, Position, Repair, SegmentBuilder, Stop, TagFields, XmlFormat, inline,
 };
 use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
-use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, TagKind, UnitContent};
 
 use super::unit::{TranslationUnit, Variant};
 
@@ -119,7 +119,7 @@ impl<'r> TmxReader<'r> {
             let message = format!(
                 "more than {VARIANTS_MAX} variants or {VARIANTS_BYTES_MAX} bytes in one unit; split it"
             );
-            unit.fault.get_or_insert((self.document.position(), Cause::Limit, message));
+            unit.fault.get_or_insert((self.document.position(), DiagnosticCode::Limit, message));
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl<'r> TmxReader<'r> {
                 Piece::End if self.document.depth() < depth => {
                     if self.document.end_is_missing() {
                         let message = "the <seg> has no end tag".to_owned();
-                        builder.fail(Cause::Malformed, message);
+                        builder.fail(DiagnosticCode::Malformed, message);
                     }
                     return Ok(());
                 }
@@ -188,7 +188,7 @@ impl<'r> TmxReader<'r> {
     fn fault(
         &self,
         position: Position,
-        cause: Cause,
+        cause: DiagnosticCode,
         message: String,
         content: UnitContent,
     ) -> Event {
@@ -213,9 +213,9 @@ impl<'r> TmxReader<'r> {
         let targets = unit.indexes(target_lang, source_lang);
         if sources.is_empty() || targets.iter().all(|target| sources == [*target]) {
             let (cause, wanted) = if sources.is_empty() {
-                (Cause::MissingSource, source_lang)
+                (DiagnosticCode::MissingSource, source_lang)
             } else {
-                (Cause::MissingTarget, target_lang)
+                (DiagnosticCode::MissingTarget, target_lang)
             };
             queue.push_back(self.missing(position, cause, wanted, &unit));
             return;
@@ -245,21 +245,21 @@ impl<'r> TmxReader<'r> {
         if !matches!(stop, Stop::Input(_)) && !unit.variants.is_empty() {
             let content = unit.rest(&self.options);
             let message = "the file breaks inside this unit".to_owned();
-            queue.push_back(self.fault(position, Cause::Malformed, message, content));
+            queue.push_back(self.fault(position, DiagnosticCode::Malformed, message, content));
         }
     }
 
     fn missing(
         &self,
         position: Position,
-        cause: Cause,
+        cause: DiagnosticCode,
         wanted: &Lang,
         unit: &TranslationUnit,
     ) -> Event {
         let langs =
             if unit.langs.is_empty() { "nothing".to_owned() } else { unit.langs.join(", ") };
         let flag = match cause {
-            Cause::MissingSource => "--source-lang",
+            DiagnosticCode::MissingSource => "--source-lang",
             _ => "--target-lang",
         };
         let message =

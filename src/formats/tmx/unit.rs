@@ -9,7 +9,7 @@ use crate::formats::format::ReadOptions;
 use crate::formats::times::parse_time;
 use crate::formats::xml::{Attributes, Name, Position};
 use crate::limits::UNIT_ATTRIBUTES_MAX;
-use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
+use crate::unit::{Context, DiagnosticCode, Lang, Place, Segment, Timestamp, UnitContent};
 
 /// Properties that hold a field of the unit.
 pub(crate) mod property {
@@ -54,7 +54,7 @@ pub(crate) struct TranslationUnit {
     pub(crate) langs: Vec<Arc<str>>,
     /// Bytes of text in the variants.
     pub(crate) bytes: usize,
-    pub(crate) fault: Option<(Position, Cause, String)>,
+    pub(crate) fault: Option<(Position, DiagnosticCode, String)>,
 }
 
 /// A `tuv` being read.

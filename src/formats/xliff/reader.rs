@@ -12,7 +12,7 @@ use crate::formats::io::{Source, Text};
 use crate::formats::times::parse_time;
 use crate::formats::xml::{Document, Element, Piece, Position, Repair, Stop, XmlFormat};
 use crate::limits::{FIELD_BYTES_MAX, TAG_DEFINITIONS_MAX, VARIANTS_BYTES_MAX};
-use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Place, Segment, UnitContent};
 
 use super::pairs::{Pair, Translation, join, keep, keep_attributes, unfinished_state};
 use super::side::{self as side, Codes};
@@ -241,7 +241,7 @@ impl<'r> XliffReader<'r> {
                        others of this file";
         Some(Event::Notice(Diagnostic {
             place: self.place(position),
-            cause: Cause::MissingSource,
+            cause: DiagnosticCode::MissingSource,
             message: message.to_owned(),
         }))
     }
@@ -284,7 +284,7 @@ impl<'r> XliffReader<'r> {
         position: Position,
         (source, target): (Segment, Segment),
         attributes: BTreeMap<String, String>,
-        (unfinished, fault): (Option<String>, Option<(Cause, String)>),
+        (unfinished, fault): (Option<String>, Option<(DiagnosticCode, String)>),
     ) -> Event {
         let place = self.place(position);
         let untranslated = target.text.is_empty() && !source.text.is_empty();
@@ -300,7 +300,10 @@ impl<'r> XliffReader<'r> {
         }
         let fault = fault.or_else(|| {
             untranslated.then(|| {
-                (Cause::MissingTarget, "the unit is not translated: it has no target".to_owned())
+                (
+                    DiagnosticCode::MissingTarget,
+                    "the unit is not translated: it has no target".to_owned(),
+                )
             })
         });
         match fault {

@@ -4,7 +4,7 @@
 //! is a number, or else one assigned per id of the unit.
 
 use crate::formats::xml::{Document, Element, Piece, SegmentBuilder, Stop, TagFields, inline};
-use crate::unit::{Cause, Segment, TagKind};
+use crate::unit::{DiagnosticCode, Segment, TagKind};
 
 /// Numbers assigned to ids that are not numbers begin here.
 const NAMED_ID_MIN: u32 = 2_000_000;
@@ -16,7 +16,7 @@ pub(crate) struct Side {
     pub(crate) whole: Segment,
     /// Marked segments by their ids.
     pub(crate) marked: Vec<(String, Segment)>,
-    pub(crate) fault: Option<(Cause, String)>,
+    pub(crate) fault: Option<(DiagnosticCode, String)>,
 }
 
 /// The codes and ids of a unit.
@@ -173,7 +173,7 @@ impl SideReader<'_> {
 
     fn fail_unclosed(&mut self) {
         let message = "a segment has no end tag".to_owned();
-        self.side.fault.get_or_insert((Cause::Malformed, message));
+        self.side.fault.get_or_insert((DiagnosticCode::Malformed, message));
     }
 
     fn end(&mut self, document: &Document<'_>) {

@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_TAGS_MAX, TAG_CODE_BYTES_MAX};
-use crate::unit::{Cause, InlineTag, Segment, TagKind};
+use crate::unit::{DiagnosticCode, InlineTag, Segment, TagKind};
 
 use super::document::{Document, Element, Piece, Stop};
 use super::repair::Repair;
@@ -35,7 +35,7 @@ pub(crate) struct SegmentBuilder {
     enclosing: Vec<Enclosing>,
     assigned: u32,
     keep_tags: bool,
-    fault: Option<(Cause, String)>,
+    fault: Option<(DiagnosticCode, String)>,
 }
 
 /// An open element around text.
@@ -63,11 +63,11 @@ impl SegmentBuilder {
     }
 
     /// Notes a fault; the first one counts.
-    pub(crate) fn fail(&mut self, cause: Cause, message: String) {
+    pub(crate) fn fail(&mut self, cause: DiagnosticCode, message: String) {
         self.fault.get_or_insert((cause, message));
     }
 
-    pub(crate) fn take_fault(&mut self) -> Option<(Cause, String)> {
+    pub(crate) fn take_fault(&mut self) -> Option<(DiagnosticCode, String)> {
         self.fault.take()
     }
 
@@ -76,7 +76,7 @@ impl SegmentBuilder {
             self.segment.text.push_str(text);
         } else {
             self.fail(
-                Cause::SegmentTooLong,
+                DiagnosticCode::SegmentTooLong,
                 format!("a segment has at most {SEGMENT_BYTES_MAX} bytes; split it"),
             );
         }
@@ -89,7 +89,7 @@ impl SegmentBuilder {
         } else {
             format!("the entity &{name}; is not defined; entities of a DTD are not read")
         };
-        self.fail(Cause::Malformed, message);
+        self.fail(DiagnosticCode::Malformed, message);
         self.text("&");
         self.text(name);
         self.text(";");

@@ -7,7 +7,7 @@ use std::io;
 
 use crate::formats::event::{Event, broken};
 use crate::formats::format::{Format, UnitReader};
-use crate::unit::{Cause, Diagnostic, Place};
+use crate::unit::{Diagnostic, DiagnosticCode, Place};
 
 use super::document::{Document, Stop};
 use super::input::Position;
@@ -47,7 +47,7 @@ impl<F: XmlFormat> XmlUnits<F> {
             let message =
                 format!("{}; the same applies to the rest of this file", repair.message());
             let place = self.format.place(position);
-            let notice = Diagnostic { place, cause: Cause::Malformed, message };
+            let notice = Diagnostic { place, cause: DiagnosticCode::Malformed, message };
             self.queue.push_back(Event::Notice(notice));
         }
     }
