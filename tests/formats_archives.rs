@@ -228,6 +228,33 @@ fn formats_limit(packed: usize) -> usize {
 }
 
 #[test]
+fn the_directory_of_an_archive_has_the_declared_number_of_files_within_the_ceiling() {
+    let single = zip(&[("a.tsv", b"ar\ten\nx\ty\n")]);
+    let start = single.windows(4).position(|it| it == b"PK\x01\x02").unwrap();
+    let end = single.windows(4).position(|it| it == b"PK\x05\x06").unwrap();
+    let error = |records: usize, declared: u16| -> Option<String> {
+        let directory = single[start..end].repeat(records);
+        let mut archive = single[..start].to_vec();
+        archive.extend(&directory);
+        archive.extend(b"PK\x05\x06\0\0\0\0");
+        archive.extend([declared.to_le_bytes(), declared.to_le_bytes()].concat());
+        archive.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+        archive.extend(u32::try_from(start).unwrap().to_le_bytes());
+        archive.extend([0, 0]);
+        let opened = formats::open(Box::new(Cursor::new(archive)), &options("ar", "en"));
+        opened.err().map(|error| error.to_string())
+    };
+    assert_eq!(error(1, 1), None);
+    let too_many = dhakira::limits::ZIP_ENTRIES_MAX + 1;
+    for (records, declared, expected) in
+        [(1, 2, "damaged"), (1, 60_000, "60000 files"), (too_many, 1, "10001 files")]
+    {
+        let error = error(records, declared).unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn zstandard_in_one_frame_and_in_many() {
     let text = "ar\ten\n\u{633}\u{644}\u{627}\u{645}\tPeace\n\u{643}\u{62a}\u{627}\u{628}\tBook\n";
     let expected = read(text, &options("ar", "en")).units;
