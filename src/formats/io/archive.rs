@@ -21,7 +21,7 @@ pub(crate) const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 /// An archive in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Archive {
-    archive: ZipSliceArchive<Arc<[u8]>>,
+    zip: ZipSliceArchive<Arc<[u8]>>,
     entries: Vec<Entry>,
     /// One for all entries: there may be many, and they may overlap.
     budget: Budget,
@@ -60,14 +60,14 @@ impl Archive {
             return Err(invalid(format!("a ZIP archive of more than {most} MiB; unpack it first")));
         }
         let budget = Budget::new(Arc::new((bytes.len() as u64).into()));
-        let archive = ZipArchive::from_slice(Arc::from(bytes)).map_err(damaged)?;
-        let entries = entries(&archive)?;
-        Ok(Self { archive, entries, budget })
+        let zip = ZipArchive::from_slice(Arc::from(bytes)).map_err(damaged)?;
+        let entries = entries(&zip)?;
+        Ok(Self { zip, entries, budget })
     }
 
     /// Size of the archive.
     pub(crate) fn bytes(&self) -> u64 {
-        self.archive.get_ref().len() as u64
+        self.zip.get_ref().len() as u64
     }
 
     /// The budget that all its files share.
@@ -93,9 +93,9 @@ impl Archive {
         if entry.is_encrypted {
             return Err(refused("encrypted"));
         }
-        let found = self.archive.get_entry(entry.location).map_err(damaged)?;
+        let found = self.zip.get_entry(entry.location).map_err(damaged)?;
         let (start, end) = found.compressed_data_range();
-        let mut packed = Cursor::new(Arc::clone(self.archive.get_ref()));
+        let mut packed = Cursor::new(Arc::clone(self.zip.get_ref()));
         packed.set_position(start);
         let packed = packed.take(end - start);
         let unpacked: Box<dyn Read + Send> = match entry.compression {

@@ -148,14 +148,7 @@ impl<'r> DelimitedReader<'r> {
                     };
                     *place = time;
                 }
-                Column::Attributes => {
-                    if !text.is_empty() {
-                        match serde_json::from_str::<BTreeMap<String, String>>(&text) {
-                            Ok(attributes) => content.attributes.extend(attributes),
-                            Err(_) => drop(content.attributes.insert(ATTRIBUTES.to_owned(), text)),
-                        }
-                    }
-                }
+                Column::Attributes => add_attributes(text, &mut content.attributes),
                 Column::Attribute(_) if text.is_empty() => {}
                 Column::Attribute(name) => {
                     content.attributes.insert(name.clone(), text);
@@ -193,6 +186,17 @@ impl<'r> DelimitedReader<'r> {
             ParsedUnit { content, place, previous_text: None, next_text: None },
             self.options.swap,
         )
+    }
+}
+
+/// Adds the attributes of a JSON object; a text that is not one becomes an attribute itself.
+fn add_attributes(text: String, attributes: &mut BTreeMap<String, String>) {
+    if text.is_empty() {
+        return;
+    }
+    match serde_json::from_str::<BTreeMap<String, String>>(&text) {
+        Ok(object) => attributes.extend(object),
+        Err(_) => drop(attributes.insert(ATTRIBUTES.to_owned(), text)),
     }
 }
 
