@@ -1,7 +1,7 @@
-//! The seam between the use cases and a database: records in batches, nothing else.
+//! Defines the interface between the engine and a database: batches of records, nothing else.
 //!
-//! No type of a database, no closure and no live iterator crosses it, so an embedded engine, the in-memory one of the tests, or a
-//! distributed one can stand behind it.
+//! No type of a database, no closure over its state and no live iterator crosses it, so the database behind it can be embedded, in
+//! memory or distributed.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ use super::records::{
     Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
 };
 
-/// What only this store knows: the key of tokens that clients pass on unread.
+/// A store's random key, which authenticates the opaque tokens that clients hand back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub [u8; 32]);
 
 impl Secret {
-    /// A secret that nobody knows.
+    /// A new random secret.
     pub(super) fn random() -> Self {
         let mut bytes = [0; 32];
         // Each UUID holds 122 random bits of the operating system.
@@ -33,13 +33,13 @@ impl Secret {
 }
 
 impl fmt::Debug for Secret {
-    /// Without the secret.
+    /// Omits the secret.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Secret").finish_non_exhaustive()
     }
 }
 
-/// The process that has a data directory open, as it introduced itself.
+/// The process that has a data directory open, by the description in its lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder(pub(super) String);
 
@@ -50,7 +50,7 @@ impl fmt::Display for Holder {
 }
 
 impl Holder {
-    /// The address that the holder serves on, if it said so.
+    /// The address that the holder listens on, if it is a server.
     pub fn address(&self) -> Option<&str> {
         self.0.split_once("listening on ").map(|(_, address)| address)
     }
@@ -64,14 +64,14 @@ pub enum StoreError {
     InUse {
         /// Which directory.
         directory: PathBuf,
-        /// By whom.
+        /// The process that uses it.
         holder: Holder,
     },
     /// The store holds less than was acknowledged.
     #[error(
         "the store in {} ends at commit {}, but commit {} was acknowledged: acknowledged units are missing. Nothing was \
-         changed. Bring it back with `dhakira restore` from a backup, or put a copy of the directory back; or, to go on with what is \
-         left, start once with --accept-data-loss",
+         changed. Recover it with `dhakira restore` from a backup, or put a copy of the directory back; or, to continue with what \
+         is left, start once with --accept-data-loss",
         directory.display(), found.0, acknowledged.0
     )]
     Behind {
@@ -82,25 +82,25 @@ pub enum StoreError {
         /// The last acknowledged commit.
         acknowledged: Sequence,
     },
-    /// What is on disk is not what was written.
-    #[error("the store in {} is damaged: {what}. Nothing was changed. Bring it back with `dhakira restore` from a backup, or put a copy of the directory back{hint}", directory.display())]
+    /// The files do not hold what was written to them.
+    #[error("the store in {} is damaged: {what}. Nothing was changed. Recover it with `dhakira restore` from a backup, or put a copy of the directory back{hint}", directory.display())]
     Damaged {
         /// Which directory.
         directory: PathBuf,
         /// What was found.
         what: String,
-        /// Another way out, where there is one.
+        /// Another remedy, where there is one.
         hint: &'static str,
     },
     /// The outcome of an earlier append is unknown, so nothing is appended until the log has recovered.
     #[error(
-        "writes are paused since one failed ({0}); they resume by themselves when its cause is gone"
+        "writes are paused because one failed ({0}); they resume automatically when the cause is gone"
     )]
     WritesPaused(String),
     /// The caller cancelled.
-    #[error("it was cancelled; nothing was changed")]
+    #[error("the operation was cancelled; nothing was changed")]
     Cancelled,
-    /// This database cannot do it.
+    /// This database lacks an optional capability.
     #[error("this store does not support {0}")]
     Unsupported(&'static str),
     /// The operating system or the database failed.
@@ -108,12 +108,12 @@ pub enum StoreError {
     Io {
         /// What was being done.
         doing: String,
-        /// Its error.
+        /// The error.
         cause: String,
     },
 }
 
-/// A commit of the log, with the running checksum there: two logs that agree on a position agree on everything up to it.
+/// A commit number and the running checksum after that commit. Two logs that agree on a position agree on everything up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LogPosition {
     /// Number of the commit; 0 before the first one.
@@ -139,7 +139,7 @@ impl From<LogStart> for LogPosition {
 pub enum Appended {
     /// The commits are durable; these are their records.
     Done(Vec<LogRecord>),
-    /// Somebody else appended after the position first. Nothing was written.
+    /// Another writer appended after the position first. Nothing was written.
     Conflict,
     /// The commits may or may not be in the log, now or later. Nothing more may be appended before [`CommitLog::recover`] has
     /// succeeded.
@@ -147,10 +147,10 @@ pub enum Appended {
 }
 
 impl Appended {
-    /// The records, for a caller that knows of no other one.
+    /// The records, for a caller that expects to be the only writer.
     ///
     /// # Errors
-    /// A conflict; what the log said.
+    /// A conflict; the error of an append of unknown outcome.
     pub fn into_result(self) -> Result<Vec<LogRecord>, StoreError> {
         match self {
             Self::Done(records) => Ok(records),
@@ -163,9 +163,9 @@ impl Appended {
     }
 }
 
-/// The log of commits: the truth that everything else is made from. Several processes may append to one log. Every call blocks.
+/// The log of commits, from which everything else is derived. Several processes may append to one log. Every call blocks.
 pub trait CommitLog: Send + Sync + 'static {
-    /// Appends commits, each whole or not at all, in order, if the log ends at `after`.
+    /// Appends commits in order, each atomically, if the log ends at `after`.
     fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended;
 
     /// Records above `after`, in order, at most `limit`.
@@ -180,7 +180,7 @@ pub trait CommitLog: Send + Sync + 'static {
     /// I/O, damage.
     fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError>;
 
-    /// Blocks until the log holds a commit after this one, or until the timeout; whether it does.
+    /// Blocks until the log holds a commit after this one, or until the timeout. Returns whether it does.
     ///
     /// # Errors
     /// I/O.
@@ -192,7 +192,7 @@ pub trait CommitLog: Send + Sync + 'static {
     /// I/O.
     fn end(&self) -> Result<LogPosition, StoreError>;
 
-    /// The commit after which the log is held; what is older was truncated.
+    /// The commit after which the log begins; that commit and older ones were truncated.
     ///
     /// # Errors
     /// I/O.
@@ -215,16 +215,16 @@ pub trait CommitLog: Send + Sync + 'static {
     /// Whether other processes may append, so that a follower has to [wait](Self::wait) for their commits.
     fn is_shared(&self) -> bool;
 
-    /// Makes the log fit for appending again after [`Appended::Unknown`]: when it returns, what the log holds is durable, and every
+    /// Makes the log ready for appends again after [`Appended::Unknown`]: when it returns, what the log holds is durable, and every
     /// acknowledged commit is in it.
     ///
     /// # Errors
-    /// The cause is still there; reads go on as before.
+    /// The cause persists; reads are not affected.
     fn recover(&self) -> Result<(), StoreError>;
 }
 
-/// What the commits of a log have stored. Read only: it changes by appends to the log. It may be ahead of what a follower has
-/// applied, never behind. Every call blocks.
+/// The records that the commits of a log have stored. Read-only: it changes through appends to the log. It may be ahead of what a
+/// follower has applied, never behind. Every call blocks.
 pub trait Store: Send + Sync + 'static {
     /// Every memory, deleted ones that still hold units included, by key.
     ///
@@ -232,7 +232,7 @@ pub trait Store: Send + Sync + 'static {
     /// I/O, damage.
     fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError>;
 
-    /// The units with these numbers, in the order asked; `None` for one that does not exist.
+    /// The units with these numbers, in the order of `ids`; `None` for one that does not exist.
     ///
     /// # Errors
     /// I/O, damage.
@@ -249,7 +249,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Unit>, StoreError>;
 
-    /// A unit as it was in a revision that the log names, current or not. `None` when it is not held: its commit is before the log's
+    /// A unit at a revision that the log names, current or not. `None` when that revision is not kept: its commit is before the log's
     /// start, or it was replaced by a version of this program that kept no history.
     ///
     /// # Errors
@@ -261,26 +261,26 @@ pub trait Store: Send + Sync + 'static {
         revision: u64,
     ) -> Result<Option<Unit>, StoreError>;
 
-    /// Requests carried out before a moment, at most `limit`.
+    /// Requests carried out before a time, at most `limit`.
     ///
     /// # Errors
     /// I/O, damage.
     fn requests_before(&self, time: Timestamp, limit: usize)
     -> Result<Vec<RequestKey>, StoreError>;
 
-    /// The secret of this store, the same each time. A copy of the store may have another one.
+    /// The secret of this store, the same on every call. A copy of the store may have another one.
     fn secret(&self) -> Secret;
 
-    /// The first damage found since the store was opened: some of its content cannot be read.
+    /// The first damage found since the store was opened, after which some of its content cannot be read.
     fn damaged(&self) -> Option<String> {
         None
     }
 }
 
-/// How much of the log stays.
+/// How much of the log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Commits of this moment and later stay.
+    /// Commits of this time and later are kept.
     pub keep_from: Timestamp,
 }
 
@@ -289,35 +289,35 @@ pub struct Retention {
 pub struct Compacted {
     /// Bytes of the database before and after.
     pub bytes: (u64, u64),
-    /// Where the log begins now.
+    /// Where the log begins after it.
     pub log_start: LogStart,
 }
 
-/// Keeps a database small. Not every one needs it.
+/// Maintenance that keeps a database small; optional.
 pub trait Maintenance: Send + Sync + 'static {
-    /// Copies what is alive to a new database, truncates the log by the retention, and replaces the database by the copy; reads and
-    /// writes go on meanwhile. `progress` gets the entries done and all of them, and says whether to continue. A crash at any
-    /// moment leaves the old database or the new one, whole.
+    /// Copies live records to a new database, truncates the log to the retention, and replaces the database by the copy, while reads
+    /// and writes continue. `progress` gets the number of copied entries and the total, and returns whether to continue. A crash at
+    /// any time leaves either the old database or the new one, complete.
     ///
     /// # Errors
-    /// I/O; cancelled; the store stays as it was.
+    /// I/O; cancelled. The store is unchanged then.
     fn compact(
         &self,
         retention: Retention,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Compacted, StoreError>;
 
-    /// Removes some of the log before the retention, in place, with the versions of units that it replaced; `true` when there is
-    /// more to remove. A crash leaves a log without a gap. Called between appends, by whoever appends.
+    /// Removes some of the commits older than the retention, in place, with the versions of units that they replaced. Returns whether
+    /// there is more to remove. A crash leaves a log without a gap. The writer calls it between appends.
     ///
     /// # Errors
     /// As of [`Appended::Unknown`].
     fn truncate_log(&self, retention: Retention) -> Result<bool, StoreError>;
 }
 
-/// What a full backup reads beside the [`Store`].
+/// The reads that only a full backup needs.
 pub trait BackupSource: Send + Sync + 'static {
-    /// Requests in the order of their keys, from the first one above `after`.
+    /// Requests in key order, from the first one above `after`.
     ///
     /// # Errors
     /// I/O, damage.
@@ -328,27 +328,27 @@ pub trait BackupSource: Send + Sync + 'static {
     ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError>;
 }
 
-/// A copy of a log that lives elsewhere, with its own store: the same commits give the same checksums.
+/// A local copy of a remote log, with its own store. The same commits give the same checksums.
 #[derive(Clone)]
 pub struct LocalCopy {
-    /// The log of the copy, to which nobody else appends.
+    /// The log of the copy, to which only the follower appends.
     pub log: Arc<dyn CommitLog>,
-    /// The store of the original: it has the units of commits that others have appended.
+    /// The store of the remote log, which has the units of other processes' commits.
     pub origin: Arc<dyn Store>,
 }
 
-/// A database, by what it can do.
+/// A database, by its capabilities.
 #[derive(Clone)]
 pub struct Backend {
     /// Its commit log.
     pub log: Arc<dyn CommitLog>,
-    /// What the log has stored: that of the local copy, where there is one.
+    /// The records that the log has stored; those of the local copy, if there is one.
     pub store: Arc<dyn Store>,
-    /// Where the log lives elsewhere: what the follower copies it to.
+    /// The copy that the follower maintains of a remote log.
     pub local_copy: Option<LocalCopy>,
-    /// Compaction and truncation, where it needs them.
+    /// Compaction and log truncation, where the database needs them.
     pub maintenance: Option<Arc<dyn Maintenance>>,
-    /// What full backups read.
+    /// Reads for full backups.
     pub backup_source: Option<Arc<dyn BackupSource>>,
 }
 

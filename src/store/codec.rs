@@ -1,7 +1,7 @@
-//! How is a record written in bytes? A version byte, postcard, and a CRC over key and value.
+//! Encodes records as bytes: a version byte, postcard, and a CRC over key and value.
 //!
-//! Old versions are read for ever: a new layout gets a new version byte and a match arm here. Knows nothing of where the
-//! bytes live.
+//! Old versions stay readable for ever: a new layout gets a new version byte and a match arm here. Knows nothing of where the
+//! bytes are stored.
 
 use std::borrow::Cow;
 
@@ -17,19 +17,19 @@ use super::{
 
 /// Length of a unit's key: memory (4, big-endian), unit (8, big-endian), chunk (1).
 pub(super) const UNIT_KEY_BYTES: usize = 13;
-/// A unit's record is cut into pieces of this size, since sled wants values well under 256 KB.
+/// A unit's record is split into pieces of this size, because sled's values should stay well under 256 KB.
 pub(super) const CHUNK_BYTES: usize = 96 * 1024;
 
 const VERSION: u8 = 1;
-/// A log record that tells all of what its commit did.
+/// A log record with all effects of its commit.
 const LOG_VERSION: u8 = 2;
-/// The same with counters of memories apart from the memories, and the memories that were collected.
+/// The same with the counters of memories apart from their records, and the memories that were collected.
 const LOG_VERSION_COUNTERS: u8 = 3;
 /// The same with the penalties of memories for unfinished translations.
 const LOG_VERSION_PENALTIES: u8 = 4;
-/// Counters of a memory. A program that knows no other version than the first says so, rather than to overlook them.
+/// Counters of a memory. Not 1, so that a program that knows only the first version fails instead of overlooking them.
 const COUNTERS_VERSION: u8 = 2;
-/// A memory with a penalty of its own for unfinished translations. Not 2, so that salvage tells it from counters without the key.
+/// A memory with its own penalty for unfinished translations. Not 2, so that salvage can tell it from counters without the key.
 const MEMORY_VERSION_PENALTY: u8 = 3;
 const CRC_BYTES: usize = 4;
 
@@ -49,7 +49,7 @@ pub(super) enum CodecError {
     Layout(#[from] postcard::Error),
 }
 
-/// The bytes of a record that lives under `key`.
+/// Encodes the record stored under `key`.
 pub(super) fn encode<T: Serialize>(key: &[u8], record: &T) -> Result<Vec<u8>, CodecError> {
     encode_version(VERSION, key, record)
 }
@@ -62,14 +62,14 @@ fn encode_version<T: Serialize>(
     Ok(sealed(postcard::to_extend(record, vec![version])?, key))
 }
 
-/// Puts the checksum behind a record.
+/// Appends the checksum to a record.
 fn sealed(mut bytes: Vec<u8>, key: &[u8]) -> Vec<u8> {
     let checksum = checksum(key, &bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-/// The record in `bytes`, found under `key`.
+/// Decodes the record stored under `key`.
 pub(super) fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, CodecError> {
     match checked(key, bytes)? {
         (VERSION, payload) => Ok(postcard::from_bytes(payload)?),
@@ -77,7 +77,7 @@ pub(super) fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T,
     }
 }
 
-/// The version of a record and what follows it, its checksum compared.
+/// Verifies the checksum of a record; returns its version and payload.
 fn checked<'a>(key: &[u8], bytes: &'a [u8]) -> Result<(u8, &'a [u8]), CodecError> {
     let (body, stored) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(CodecError::Short)?;
     let (&version, payload) = body.split_first().ok_or(CodecError::Short)?;
@@ -87,7 +87,7 @@ fn checked<'a>(key: &[u8], bytes: &'a [u8]) -> Result<(u8, &'a [u8]), CodecError
     Ok((version, payload))
 }
 
-/// A log record of the first version: what changed, and nothing of memories and requests.
+/// A log record of the first version: changes of units without memories and requests.
 #[derive(Serialize, Deserialize)]
 struct LogRecordV1 {
     sequence: Sequence,
@@ -103,12 +103,12 @@ impl LogRecordV1 {
     }
 }
 
-/// A log record of the third version: what the second one says, and what it has no place for.
+/// A log record of the third version: the second one, then counters and collected memories.
 type LogRecordV3 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>);
-/// A log record of the fourth version, likewise; the penalties are in the order of the memories.
+/// A log record of the fourth version: the third one, then the penalties in the order of the memories.
 type LogRecordV4 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Score>>);
 
-/// A log record in the oldest layout that has room for it.
+/// A log record in the oldest layout that can hold it.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum LogLayout<'a> {
@@ -142,13 +142,13 @@ impl<'a> LogLayout<'a> {
     }
 }
 
-/// The bytes of a log record, in the oldest version that has room for it.
+/// Encodes a log record in the oldest version that can hold it.
 pub(super) fn encode_log(key: &[u8], record: &LogRecord) -> Result<Vec<u8>, CodecError> {
     let layout = LogLayout::of(record);
     encode_version(layout.version(), key, &layout)
 }
 
-/// The bytes of a memory, in the oldest version that has room for it.
+/// Encodes a memory in the oldest version that can hold it.
 pub(super) fn encode_memory(key: &[u8], record: &MemoryRecord) -> Result<Vec<u8>, CodecError> {
     match record.unfinished_penalty {
         None => encode(key, record),
@@ -156,7 +156,7 @@ pub(super) fn encode_memory(key: &[u8], record: &MemoryRecord) -> Result<Vec<u8>
     }
 }
 
-/// The memory in `bytes`, of any version.
+/// Decodes a memory of any version.
 pub(super) fn decode_memory(key: &[u8], bytes: &[u8]) -> Result<MemoryRecord, CodecError> {
     match checked(key, bytes)? {
         (VERSION, payload) => Ok(postcard::from_bytes(payload)?),
@@ -168,22 +168,22 @@ pub(super) fn decode_memory(key: &[u8], bytes: &[u8]) -> Result<MemoryRecord, Co
     }
 }
 
-/// Where the counters of a memory live: behind its record.
+/// The key of a memory's counters, which sorts directly after the key of its record.
 pub(super) fn counters_key(memory: MemoryKey) -> [u8; COUNTERS_KEY_BYTES] {
     let mut key = [1; COUNTERS_KEY_BYTES];
     key[..4].copy_from_slice(&memory.0.to_be_bytes());
     key
 }
 
-/// Length of the key of a memory's counters: memory (4, big-endian), and a byte more.
+/// Length of the key of a memory's counters: memory (4, big-endian) and a 1.
 pub(super) const COUNTERS_KEY_BYTES: usize = 5;
 
-/// The bytes of a memory's counters.
+/// Encodes a memory's counters.
 pub(super) fn encode_counters(counters: &MemoryCounters) -> Result<Vec<u8>, CodecError> {
     encode_version(COUNTERS_VERSION, &counters_key(counters.key), counters)
 }
 
-/// The counters in `bytes`.
+/// Decodes a memory's counters.
 pub(super) fn decode_counters(key: &[u8], bytes: &[u8]) -> Result<MemoryCounters, CodecError> {
     match checked(key, bytes)? {
         (COUNTERS_VERSION, payload) => Ok(postcard::from_bytes(payload)?),
@@ -191,7 +191,7 @@ pub(super) fn decode_counters(key: &[u8], bytes: &[u8]) -> Result<MemoryCounters
     }
 }
 
-/// The log record in `bytes`, of any version.
+/// Decodes a log record of any version.
 pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecError> {
     match checked(key, bytes)? {
         (VERSION, payload) => {
@@ -220,13 +220,13 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
 }
 
 impl LogRecord {
-    /// Whether it is the record behind one with this running checksum.
+    /// Whether it is the record after one with this running checksum.
     pub fn follows(&self, checksum_before: u32) -> bool {
-        log_checksum(checksum_before, self).is_ok_and(|chain| chain == self.checksum)
+        log_checksum(checksum_before, self).is_ok_and(|expected| expected == self.checksum)
     }
 }
 
-/// The running checksum after a record: of the one before and of the record with a `checksum` of 0.
+/// The running checksum after a record, computed from the one before and the record with a `checksum` of 0.
 pub(super) fn log_checksum(before: u32, record: &LogRecord) -> Result<u32, CodecError> {
     let record = match record.checksum {
         0 => Cow::Borrowed(record),
@@ -238,7 +238,7 @@ pub(super) fn log_checksum(before: u32, record: &LogRecord) -> Result<u32, Codec
     Ok(hasher.finalize())
 }
 
-/// Where a piece of an earlier version of a unit lives.
+/// The key of a piece of an earlier version of a unit.
 pub(super) fn history_key(
     memory: MemoryKey,
     unit: UnitId,
@@ -252,7 +252,7 @@ pub(super) fn history_key(
     key
 }
 
-/// The revision of a unit, from the first piece of its record, which was checked when it was written.
+/// Reads the revision of a unit from the first piece of its record, without verifying the checksum.
 pub(super) fn revision(first_piece: &[u8]) -> Result<u64, CodecError> {
     let (_, payload) = first_piece.split_first().ok_or(CodecError::Short)?;
     Ok(postcard::take_from_bytes::<u64>(payload)?.0)
@@ -265,7 +265,7 @@ fn checksum(key: &[u8], body: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Where a piece of a unit lives.
+/// The key of a piece of a unit.
 pub(super) fn unit_key(memory: MemoryKey, unit: UnitId, chunk: u8) -> [u8; UNIT_KEY_BYTES] {
     let mut key = [0; UNIT_KEY_BYTES];
     key[..4].copy_from_slice(&memory.0.to_be_bytes());
@@ -274,7 +274,7 @@ pub(super) fn unit_key(memory: MemoryKey, unit: UnitId, chunk: u8) -> [u8; UNIT_
     key
 }
 
-/// The unit and the chunk that a key names; `None` for a key of another length.
+/// Parses a unit key into memory, unit and chunk; `None` for a key of another length.
 pub(super) fn parse_unit_key(key: &[u8]) -> Option<(MemoryKey, UnitId, u8)> {
     let key: &[u8; UNIT_KEY_BYTES] = key.try_into().ok()?;
     let (memory, rest) = key.split_first_chunk::<4>()?;
@@ -295,32 +295,32 @@ struct UnitRecord {
     content: UnitContent,
 }
 
-/// The bytes of a unit; its number is in its key, and the checksum covers it.
+/// Encodes a unit. Its number is in the key, which the checksum covers.
 pub(super) fn encode_unit(memory: MemoryKey, unit: &Unit) -> Result<Vec<u8>, CodecError> {
     let record = UnitRecordRef { revision: unit.revision, content: &unit.content };
     let content = &unit.content;
     let texts = [&content.source.text, &content.target.text, &content.document, &content.author];
     let texts = texts.map(String::len).iter().sum::<usize>();
-    // Most units hold little else, and growing a record again and again costs more than writing it.
+    // Most units hold little else, and repeated growing of the buffer costs more than writing the record.
     let mut bytes = Vec::with_capacity(texts + UNIT_FIELDS_BYTES);
     bytes.push(VERSION);
     Ok(sealed(postcard::to_extend(&record, bytes)?, &unit_key(memory, unit.id, 0)))
 }
 
-/// Room for what a unit holds beside its texts.
+/// Initial capacity for the fields of a unit other than its texts.
 const UNIT_FIELDS_BYTES: usize = 128;
 
-/// The unit in `bytes`, all its pieces joined.
+/// Decodes a unit from its joined pieces.
 pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result<Unit, CodecError> {
     let record: UnitRecord = decode(&unit_key(memory, id, 0), bytes)?;
     Ok(Unit { id, revision: record.revision, content: record.content })
 }
 
-/// Reads whatever claims to be a record, of every kind, with and without a checksum that agrees; whether what can be read comes
-/// back when it is written: for tests that feed it anything.
+/// Decodes arbitrary bytes as every kind of record, with and without a valid checksum; returns whether each record that decodes
+/// survives a round trip. For fuzzing.
 #[doc(hidden)]
 pub fn read_any_record(bytes: &[u8]) -> bool {
-    fn comes_back<T: Serialize + DeserializeOwned + PartialEq>(bytes: &[u8]) -> bool {
+    fn round_trips<T: Serialize + DeserializeOwned + PartialEq>(bytes: &[u8]) -> bool {
         let Ok(record) = decode::<T>(b"key", bytes) else { return true };
         encode(b"key", &record)
             .is_ok_and(|it| decode::<T>(b"key", &it).is_ok_and(|it| it == record))
@@ -350,8 +350,8 @@ pub fn read_any_record(bytes: &[u8]) -> bool {
         });
         !log && !unit
             && !memory
-            && comes_back::<super::RequestRecord>(bytes)
-            && comes_back::<super::LogStart>(bytes)
+            && round_trips::<super::RequestRecord>(bytes)
+            && round_trips::<super::LogStart>(bytes)
     };
     all(bytes) && all(&sealed)
 }
@@ -361,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_survives_and_a_flipped_bit_is_seen() {
+    fn a_record_round_trips_and_every_flipped_bit_is_detected() {
         let unit = Unit { id: UnitId(7), revision: 3, content: UnitContent::default() };
         let bytes = encode_unit(MemoryKey(1), &unit).unwrap();
         assert_eq!(decode_unit(MemoryKey(1), UnitId(7), &bytes).unwrap(), unit);
@@ -411,11 +411,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_needs_a_newer_layout_gets_one_and_older_ones_are_read() {
+    fn records_use_the_oldest_layout_that_holds_them() {
         let version = |bytes: &[u8]| bytes[0];
         let old = log_record(&[None, None]);
         let effects = old.effects.as_ref().unwrap();
-        // Written as by the program before penalties.
+        // As a program without penalties writes it.
         let third: LogRecordV3 = (old.clone(), effects.counters.clone(), effects.collected.clone());
         let third = encode_version(LOG_VERSION_COUNTERS, b"k", &third).unwrap();
         assert_eq!(decode_log(b"k", &third).unwrap(), old);

@@ -1,4 +1,4 @@
-//! Implements the seam over ordered maps in memory, for tests and benches.
+//! Implements the store and the commit log on ordered maps in memory, for tests and benches.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -33,12 +33,12 @@ struct State {
 }
 
 impl InMemoryStore {
-    /// One that several engines append to.
+    /// A store that several engines may append to.
     pub fn shared() -> Self {
         Self { is_shared: true, ..Self::default() }
     }
 
-    /// Changes units without a commit, as a damaged disk would.
+    /// Changes units without a commit, to simulate a damaged disk.
     #[doc(hidden)]
     pub fn tamper(&self, change: impl FnOnce(&mut BTreeMap<(MemoryKey, UnitId), Unit>)) {
         change(&mut self.state().units);
@@ -207,8 +207,8 @@ impl Maintenance for InMemoryStore {
 
     fn truncate_log(&self, retention: Retention) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let cut = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
-        if let Some(LogRecord { sequence, checksum, time, .. }) = cut.cloned() {
+        let last = state.log.iter().take_while(|record| record.time < retention.keep_from).last();
+        if let Some(LogRecord { sequence, checksum, time, .. }) = last.cloned() {
             state.start = LogStart { sequence, checksum, time };
             state.log.retain(|record| record.sequence > sequence);
         }

@@ -1,6 +1,4 @@
-//! Stores memories, units, requests and the commit log.
-//!
-//! Knows nothing of matching, formats, protocols or who asks.
+//! Stores memories, units, requests and the commit log. Knows nothing of matching, formats, protocols or callers.
 
 mod api;
 mod codec;

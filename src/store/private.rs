@@ -1,4 +1,4 @@
-//! Who may read what is stored? Its owner alone, whatever the umask says.
+//! Creates files and directories that only their owner can read, whatever the umask is.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -9,10 +9,10 @@ use std::path::Path;
 
 pub(super) const DIRECTORY_MODE: u32 = 0o700;
 pub(super) const FILE_MODE: u32 = 0o600;
-/// What group and others may do.
+/// Permission bits of group and others.
 pub(super) const OTHERS: u32 = 0o077;
 
-/// Makes a directory, and those above it that are missing, for its owner alone.
+/// Creates a directory and its missing parents, accessible to the owner only.
 ///
 /// # Errors
 /// I/O.
@@ -20,7 +20,7 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
 }
 
-/// Makes a file for its owner alone, or empties the one that is there.
+/// Creates or truncates a file, accessible to the owner only.
 ///
 /// # Errors
 /// I/O.
@@ -31,10 +31,10 @@ pub fn create_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Takes from others what they may do with a file that was made by the umask, as far as that is ours to say.
+/// Removes the permissions of group and others from a file, if this process may change them.
 pub(super) fn restrict(file: &File) {
     let is_open = file.metadata().is_ok_and(|data| data.mode() & OTHERS != 0);
     if is_open && let Err(error) = file.set_permissions(Permissions::from_mode(FILE_MODE)) {
-        tracing::debug!(%error, "the mode of a file cannot be set");
+        tracing::debug!(%error, "cannot set the mode of a file");
     }
 }

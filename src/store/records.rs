@@ -1,4 +1,4 @@
-//! What is stored? Memories, changes, requests and commits as the seam passes them, and as the log keeps them.
+//! Defines the stored records: memories, changes, requests, commits and the log records made of them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
-/// The number of a memory inside the store: never used twice, so that a new memory never inherits records.
+/// The number of a memory inside the store. It is never reused, so that a new memory cannot inherit records.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
 )]
@@ -34,7 +34,7 @@ pub struct MemoryRecord {
     pub key: MemoryKey,
     /// Its name; free for another memory once `deleted`.
     pub name: MemoryName,
-    /// What people call it.
+    /// Its name for people.
     pub display_name: String,
     /// What it is for.
     pub description: String,
@@ -42,28 +42,28 @@ pub struct MemoryRecord {
     pub source_lang: Lang,
     /// Language of its targets.
     pub target_lang: Lang,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When its own fields were last changed.
     pub changed: Timestamp,
-    /// 1 when made, one more with each change of its own fields.
+    /// 1 at creation, incremented with each change of its own fields.
     pub revision: u64,
     /// Units it holds.
     pub unit_count: u64,
     /// The number that the next new unit gets.
     pub next_unit: UnitId,
-    /// Gone for every reader; its units may still be on their way out.
+    /// No reader sees it any more; its units may not be purged yet.
     pub deleted: bool,
-    /// What its matches lose when their translation is unfinished; `None` for the default. Stored only in layouts that have
-    /// room for it, see `codec`.
+    /// The penalty of its matches whose translation is unfinished; `None` for the default. Stored only in the layouts that can hold
+    /// it, see `codec`.
     #[serde(skip)]
     pub unfinished_penalty: Option<Score>,
 }
 
-/// What nearly every commit changes in a memory: kept apart from the names and descriptions, which may be long.
+/// The fields of a memory that nearly every commit changes, stored apart from its names and description, which may be long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryCounters {
-    /// Whose.
+    /// The memory.
     pub key: MemoryKey,
     /// Units it holds.
     pub unit_count: u64,
@@ -78,12 +78,12 @@ impl MemoryRecord {
         MemoryCounters { key, unit_count, next_unit }
     }
 
-    /// Hundredths of a point that its matches lose when their translation is unfinished.
+    /// The penalty for an unfinished translation, in hundredths of a point.
     pub fn state_penalty(&self) -> u16 {
         self.unfinished_penalty.map_or(STATE_PENALTY_HUNDREDTHS, Score::hundredths)
     }
 
-    /// Gives it other counters.
+    /// Replaces its counters.
     pub fn set_counters(&mut self, counters: &MemoryCounters) {
         (self.unit_count, self.next_unit) = (counters.unit_count, counters.next_unit);
     }
@@ -114,11 +114,11 @@ pub enum ChangeKind {
     Created,
     /// It has a new revision.
     Updated,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
 }
 
-/// One line of the commit log.
+/// A change of one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// In which memory.
@@ -127,22 +127,22 @@ pub struct Change {
     pub unit: UnitId,
     /// What happened.
     pub kind: ChangeKind,
-    /// The revision it has now (had last, for a deleted one).
+    /// Its revision after the change; for a deleted unit, its last one.
     pub revision: u64,
 }
 
-/// Names a request that may be sent again.
+/// Identifies a request that may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestKey(pub [u8; 16]);
 
-/// What is remembered of a request, in the same commit as its effect.
+/// The record of a request, stored in the same commit as its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// When it was carried out.
     pub time: Timestamp,
-    /// Hash of its content: the same key with another content is a client's mistake.
+    /// Hash of its content; the same key with another content is an error of the client.
     pub fingerprint: u128,
-    /// What was answered, in the words of the engine.
+    /// The answer, encoded by the engine.
     pub outcome: Vec<u8>,
 }
 
@@ -155,7 +155,7 @@ pub enum UnitWrite {
     Update(MemoryKey, Arc<Unit>),
     /// Delete a unit, whose last revision was this.
     Delete(MemoryKey, UnitId, u64),
-    /// Delete the remains of a unit of a deleted memory; the commit log does not list it as a change.
+    /// Delete a unit of a deleted memory; the commit log does not list it as a change.
     Purge(MemoryKey, UnitId),
 }
 
@@ -168,7 +168,7 @@ impl UnitWrite {
         }
     }
 
-    /// The change that the log tells of.
+    /// The change that the log records.
     pub(super) fn change(&self) -> Option<Change> {
         let (memory, unit, kind, revision) = match self {
             Self::Create(memory, unit) => (*memory, unit.id, ChangeKind::Created, unit.revision),
@@ -180,17 +180,17 @@ impl UnitWrite {
     }
 }
 
-/// What goes in together or not at all.
+/// Writes that are stored atomically.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
     /// When.
     pub time: Timestamp,
-    /// Memories that are new or have other fields, as they are after it.
+    /// New and changed memories, in their state after it.
     pub memories: Vec<MemoryRecord>,
-    /// Counters of memories of which nothing else has changed, as they are after it.
+    /// Counters after it, of memories of which nothing else changes.
     pub counters: Vec<MemoryCounters>,
-    /// Deleted memories without units, of which nothing is kept any more. Never the one with the greatest number: its record is
-    /// what keeps that number from being given out again.
+    /// Deleted memories without units, whose records it removes. Never the one with the greatest number: its record keeps that
+    /// number from being reused.
     pub collected: Vec<MemoryKey>,
     /// At most [`crate::limits::BATCH_UNITS_MAX`], carried out in order.
     pub units: Vec<UnitWrite>,
@@ -201,8 +201,8 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// The commit of a record, with the units that it stored in the order of the record's changes: appended to a log that ends
-    /// before it, it gives the same record. `None` when a unit is missing or the record does not tell everything.
+    /// Rebuilds the commit of a log record from the units that it stored, in the order of the record's changes. Appended to a log
+    /// that ends before it, the commit gives the same record. `None` when a unit is missing or the record has no effects.
     pub fn from_record(record: &LogRecord, units: Vec<Option<Unit>>) -> Option<Self> {
         let effects = record.effects.clone()?;
         let mut units = units.into_iter();
@@ -237,9 +237,9 @@ pub struct LogRecord {
     pub time: Timestamp,
     /// What it did to units, in order.
     pub changes: Vec<Change>,
-    /// Everything else that it did; `None` in a record of the first version of the log, which did not tell.
+    /// Everything else that it did; `None` in a record of the first version of the log, which did not record it.
     pub effects: Option<Effects>,
-    /// Running checksum: CRC-32 of the one before and of this record, so that no record can go missing unseen.
+    /// Running checksum: CRC-32 of the one before and of this record, which reveals a missing record.
     pub checksum: u32,
 }
 
@@ -266,19 +266,19 @@ impl LogRecord {
     }
 }
 
-/// What a commit did beside changing units.
+/// The effects of a commit other than its changes of units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effects {
     /// Memories as they are after it.
     pub memories: Vec<MemoryRecord>,
-    /// Units of deleted memories that went.
+    /// Units of deleted memories that it purged.
     pub purged: Vec<(MemoryKey, UnitId)>,
     /// Requests that it carried out.
     pub requests: Vec<(RequestKey, RequestRecord)>,
     /// Requests that it forgot.
     pub forgotten: Vec<RequestKey>,
-    /// Counters of memories of which nothing else changed. This field and the next are written only by the third version of the
-    /// log, see `codec`.
+    /// Counters of memories of which nothing else changed. This field and the next are written from the third version of the log on,
+    /// see `codec`.
     #[serde(skip)]
     pub counters: Vec<MemoryCounters>,
     /// Deleted memories that were collected.
@@ -286,13 +286,13 @@ pub struct Effects {
     pub collected: Vec<MemoryKey>,
 }
 
-/// The commit before the first one that the log still holds; all zero when it holds every one.
+/// The commit before the first one that the log still holds; all zeros when it holds every commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogStart {
     /// Its number.
     pub sequence: Sequence,
     /// The running checksum there.
     pub checksum: u32,
-    /// When it was.
+    /// Its time.
     pub time: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! How does a store come out of what was saved elsewhere? Its content first, in any order; then the commit that it stands at.
+//! Builds a store from a backup: its content first, in any order, then the position of its log.
 
 use std::path::Path;
 
@@ -9,18 +9,16 @@ use super::log_ends::LOG_START_KEY;
 use super::opening::OpenOptions;
 use super::store::SledStore;
 use super::tables::Table;
-use super::transaction::{collected_entries, counter_entries, memory_entries};
+use super::transaction::{Entry, collected_entries, counter_entries, memory_entries};
 use crate::store::codec::{self, CHUNK_BYTES, CodecError};
 use crate::store::{
     LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord, StoreError,
 };
 
-/// A store being made in a directory of its own. What is written twice is there once, as written last.
+/// A store under construction in its own directory. A later write of a record replaces an earlier one.
 pub struct StoreBuilder {
     store: Database,
 }
-
-type Entry = (Vec<u8>, Option<Vec<u8>>);
 
 impl StoreBuilder {
     /// Begins a store in a directory that holds none.
@@ -33,7 +31,7 @@ impl StoreBuilder {
         Ok(Self { store: Database::open(directory, &options)? })
     }
 
-    /// Writes memories as they are.
+    /// Writes memories.
     ///
     /// # Errors
     /// I/O.
@@ -49,7 +47,7 @@ impl StoreBuilder {
         self.put_entries(Table::Memories, counter_entries(counters))
     }
 
-    /// Takes memories out, with all that is kept of them.
+    /// Removes memories and their counters.
     ///
     /// # Errors
     /// I/O.
@@ -57,14 +55,14 @@ impl StoreBuilder {
         self.put_entries(Table::Memories, Ok(collected_entries(memories).collect()))
     }
 
-    /// Writes units, in place of those with the same number.
+    /// Writes units, replacing those with the same number.
     ///
     /// # Errors
     /// I/O.
     pub fn put_units(&self, memory: MemoryKey, units: &[Unit]) -> Result<(), StoreError> {
         let mut entries = Vec::with_capacity(units.len());
         for unit in units {
-            entries.extend(self.gone(memory, unit.id)?);
+            entries.extend(self.deletions(memory, unit.id)?);
             let bytes = codec::encode_unit(memory, unit);
             let bytes = bytes.map_err(|error| self.store.damage(&error))?;
             for chunk in 0..=u8::MAX {
@@ -81,15 +79,15 @@ impl StoreBuilder {
         self.put(Table::Units, entries)
     }
 
-    /// Takes a unit out, if it is there.
+    /// Removes a unit, if it exists.
     ///
     /// # Errors
     /// I/O.
     pub fn remove_unit(&self, memory: MemoryKey, id: UnitId) -> Result<(), StoreError> {
-        self.put(Table::Units, self.gone(memory, id)?)
+        self.put(Table::Units, self.deletions(memory, id)?)
     }
 
-    /// Writes what is remembered of requests; without a record, forgets one.
+    /// Writes the records of requests; a request without a record is removed.
     ///
     /// # Errors
     /// I/O.
@@ -104,7 +102,7 @@ impl StoreBuilder {
         self.put(Table::Requests, requests.iter().map(encode).collect())
     }
 
-    /// Says at which commit it stands and makes all of it durable; from here on it is a store like any other.
+    /// Sets the position of the log, makes everything durable and opens the result as a store.
     ///
     /// # Errors
     /// I/O.
@@ -114,14 +112,14 @@ impl StoreBuilder {
                 || Ok((LOG_START_KEY.to_vec(), Some(codec::encode(&LOG_START_KEY, &start)?)));
             self.put(Table::Log, vec![encode()])?;
         }
-        self.store.read_log_again()?;
+        self.store.reload_log_ends()?;
         self.store.sync_new()?;
         self.store.sync(start.sequence)?;
         Ok(self.store.into())
     }
 
-    /// Deletions of the pieces of a unit that are there.
-    fn gone(
+    /// Deletions of the existing pieces of a unit.
+    fn deletions(
         &self,
         memory: MemoryKey,
         id: UnitId,

@@ -1,8 +1,8 @@
-//! The store on sled 0.34, with every rule that makes it safe. The only file that names sled.
+//! Reads and writes one sled database, with the precautions that make sled 0.34 safe.
 //!
-//! `flush` does not fsync on Linux, so the database file is synced through an own handle, as are the files of large records
-//! (see `blobs`); only multi-tree transactions are atomic; the log may come back short or empty, so the commit log is chained and
-//! its last acknowledged number is kept outside; opening a damaged log panics, so panics are caught.
+//! `flush` does not fsync on Linux, so the database file is synced through its own handle, as are the files of large records
+//! (see `blobs`). Only multi-tree transactions are atomic. sled may reopen with a short or empty log, so the commit log has running
+//! checksums, and the number of its last durable commit is stored outside. Opening a damaged log panics, so panics are caught.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,19 +31,19 @@ use crate::store::{
 /// A data directory, open and locked until dropped.
 pub struct Database {
     pub(super) directory: PathBuf,
-    /// Where in it the database lies.
+    /// Subdirectory of the database.
     pub(super) name: String,
     pub(super) trees: Trees,
     pub(super) db: sled::Db,
-    /// An own handle of sled's log: the one that is synced.
+    /// A second handle of sled's log file, for syncing it.
     log_file: File,
     blobs: Blobs,
     pub(super) start: Mutex<LogStart>,
     /// The last durable commit.
     pub(super) end: Mutex<LogPosition>,
-    /// Why nothing is written any more.
+    /// Why writes have stopped.
     failure: OnceLock<String>,
-    /// The first damage that was found.
+    /// The first damage found.
     damage: OnceLock<String>,
     pub(super) lock: Arc<Mutex<Lock>>,
 }
@@ -59,7 +59,7 @@ pub(super) struct Trees {
 pub(super) const DATABASE_LOG: &str = "db";
 
 impl Database {
-    /// Opens the database of a name, or makes it, whatever was acknowledged.
+    /// Opens or creates the database with a name, without comparing it with the durable watermark.
     pub(super) fn open_named(
         directory: &Path,
         name: String,
@@ -92,18 +92,18 @@ impl Database {
         })
     }
 
-    /// Why nothing is written to it any more.
+    /// Why writes have stopped.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
 
-    /// Stops writing to it.
+    /// Stops writes.
     pub(super) fn fail(&self, cause: String) {
-        // Only the first cause counts.
+        // Only the first cause is kept.
         let _ = self.failure.set(cause);
     }
 
-    /// Writes, unless a write has failed before: after one that fails, what is on disk is uncertain.
+    /// Runs a write, unless one has failed before: after a failure the state on disk is unknown.
     pub(super) fn write<T>(
         &self,
         write: impl FnOnce() -> Result<T, StoreError>,
@@ -114,7 +114,7 @@ impl Database {
         write().inspect_err(|error| self.fail(error.to_string()))
     }
 
-    /// Makes everything written so far durable, then says so outside the database.
+    /// Makes everything written so far durable, then advances the durable watermark.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
         self.guard(doing, || self.db.flush())?;
@@ -125,7 +125,7 @@ impl Database {
             .map_err(|error| StoreError::Io { doing: doing(), cause: error.to_string() })
     }
 
-    /// Runs a database call: its errors and its panics become errors of ours.
+    /// Runs a database call and converts its errors and panics to store errors.
     pub(super) fn guard<T>(
         &self,
         doing: impl FnOnce() -> String,
@@ -133,16 +133,15 @@ impl Database {
     ) -> Result<T, StoreError> {
         let error = match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => said_no(&self.directory, doing(), error),
+            Ok(Err(error)) => store_error(&self.directory, doing(), error),
             Err(panic) => damaged(&self.directory, panic_message(panic.as_ref())),
         };
-        Err(self.noted(error))
+        Err(self.record_damage(error))
     }
 
-    /// Remembers that there is damage.
-    fn noted(&self, error: StoreError) -> StoreError {
+    /// Records and logs the first damage.
+    fn record_damage(&self, error: StoreError) -> StoreError {
         if let StoreError::Damaged { what, .. } = &error {
-            // Only the first one counts.
             if self.damage.set(what.clone()).is_ok() {
                 tracing::error!(directory = %self.directory.display(), "the store is damaged: {what}");
             }
@@ -155,7 +154,7 @@ impl Database {
     }
 
     pub(super) fn damage(&self, error: &CodecError) -> StoreError {
-        self.noted(damaged(&self.directory, error.to_string()))
+        self.record_damage(damaged(&self.directory, error.to_string()))
     }
 
     /// Appends commits if the log ends at `after`. Calls must not overlap.
@@ -205,7 +204,7 @@ impl Database {
     }
 }
 
-/// What [`SledStore`](super::SledStore) answers from.
+/// The reads of [`SledStore`](super::SledStore).
 impl Database {
     pub(super) fn memories(&self) -> Result<Vec<MemoryRecord>, StoreError> {
         let entries = self.read(|| self.trees.memories.iter().collect::<sled::Result<Vec<_>>>())?;
@@ -218,7 +217,7 @@ impl Database {
             }
             let counters =
                 codec::decode_counters(key, bytes).map_err(|error| self.damage(&error))?;
-            // They stand behind the record that they belong to.
+            // Their key follows that of their record.
             let record = records.last_mut().filter(|record| record.key == counters.key);
             let record = record
                 .ok_or_else(|| damaged(&self.directory, "a memory has counters but no record"))?;
@@ -290,7 +289,7 @@ impl Database {
         if current.as_ref().is_some_and(|unit| unit.revision == revision) {
             return Ok(current);
         }
-        // A version goes into the history in the very commit that replaces it.
+        // A version enters the history in the commit that replaces it.
         let get = |chunk| {
             let key = codec::history_key(memory, id, revision, chunk);
             self.read(|| self.trees.history.get(key))
@@ -308,10 +307,10 @@ impl Database {
     }
 }
 
-/// What an error of the database means: that the machine said no, or that its files are not what was written.
-fn said_no(directory: &Path, doing: String, error: sled::Error) -> StoreError {
+/// Classifies an error of sled as an I/O error or as damage.
+fn store_error(directory: &Path, doing: String, error: sled::Error) -> StoreError {
     match error {
-        sled::Error::Io(error) if !directory::is_of_content(error.kind()) => {
+        sled::Error::Io(error) if !directory::is_content_error(error.kind()) => {
             StoreError::Io { doing, cause: error.to_string() }
         }
         error => damaged(directory, format!("{doing}: {error}")),
@@ -336,7 +335,7 @@ fn open_database(directory: &Path, place: &Path) -> Result<(sled::Db, Trees), St
         Ok((database, trees))
     };
     let mut opened = catch_unwind(AssertUnwindSafe(open));
-    // Our own lock is held: what still holds sled's is a process that this one is starting, or one on its way out.
+    // This process holds the directory lock, so sled's is held by a child that has not exec'ed yet or by a process that is exiting.
     let mut pauses = 0..LOCK_PAUSES_MAX;
     while matches!(&opened, Ok(Err(sled::Error::Io(it))) if it.to_string().contains("lock"))
         && pauses.next().is_some()
@@ -346,7 +345,7 @@ fn open_database(directory: &Path, place: &Path) -> Result<(sled::Db, Trees), St
     }
     match opened {
         Ok(Ok(open)) => Ok(open),
-        Ok(Err(error)) => Err(said_no(directory, "opening the database".to_owned(), error)),
+        Ok(Err(error)) => Err(store_error(directory, "opening the database".to_owned(), error)),
         Err(panic) => Err(damaged(directory, panic_message(panic.as_ref()))),
     }
 }

@@ -1,7 +1,7 @@
-//! What state is a data directory in? Which database in it counts, what was left over, what the refusals say.
+//! Manages the databases in a data directory: finds the active one, deletes others, reports what is missing.
 //!
-//! The file `database` names the database that counts; without it that is `sled`. Compaction makes another one and then
-//! replaces that file, which is one step: before it the old database counts, after it the new one.
+//! The file `database` names the active database; without that file it is `sled`. Compaction creates another database and then
+//! replaces the file atomically, which activates the new one.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,29 +12,29 @@ use crate::store::{Sequence, StoreError};
 
 const NAME: &str = "sled";
 const POINTER: &str = "database";
-const HINT_FORMAT: &str = "; or save what is whole with `dhakira salvage DIR --output units.jsonl` and import that into another \
-                           --data directory";
+const SALVAGE_HINT: &str = "; or save its intact units with `dhakira salvage DIR --output units.jsonl` and import them into another \
+                            --data directory";
 
-/// Whether there is a store, whole or not.
+/// Whether the directory holds a store, complete or not.
 pub(super) fn is_store(directory: &Path) -> bool {
-    let told_of = [POINTER, watermark::FILE].iter().any(|file| directory.join(file).exists());
-    told_of || !names(directory).is_empty()
+    let has_file = [POINTER, watermark::FILE].iter().any(|file| directory.join(file).exists());
+    has_file || !database_names(directory).is_empty()
 }
 
-/// The database that counts.
+/// The name of the active database.
 pub(super) fn database_name(directory: &Path) -> Result<String, StoreError> {
     let io = |error: io::Error| match error.kind() {
         io::ErrorKind::InvalidData => damaged(directory, error.to_string()),
         _ => StoreError::Io {
-            doing: format!("reading which database counts in {}", directory.display()),
+            doing: format!("reading the name of the active database in {}", directory.display()),
             cause: error.to_string(),
         },
     };
     let Some(name) = watermark::read_line(directory, POINTER).map_err(io)? else {
-        let others = names(directory);
+        let others = database_names(directory);
         if !directory.join(NAME).is_dir() && !others.is_empty() {
             let what = format!(
-                "the file '{POINTER}' is missing, which says which database counts; there is {}",
+                "the file '{POINTER}', which names the active database, is missing; the directory holds {}",
                 others.join(", ")
             );
             return Err(damaged(directory, what));
@@ -42,13 +42,14 @@ pub(super) fn database_name(directory: &Path) -> Result<String, StoreError> {
         return Ok(NAME.to_owned());
     };
     if !is_name(&name) || !directory.join(&name).is_dir() {
-        let what = format!("the file '{POINTER}' names the database '{name}', which is not there");
+        let what =
+            format!("the file '{POINTER}' names the database '{name}', which does not exist");
         return Err(damaged(directory, what));
     }
     Ok(name)
 }
 
-/// The database that counts, or, where nothing says which one that is, the newest.
+/// The name of the active database, or of the newest one where that is unknown.
 pub(super) fn likely_name(directory: &Path) -> Option<String> {
     let number = |name: &String| {
         name.strip_prefix("sled-").and_then(|it| it.parse::<u64>().ok()).unwrap_or_default()
@@ -56,51 +57,52 @@ pub(super) fn likely_name(directory: &Path) -> Option<String> {
     database_name(directory)
         .ok()
         .filter(|name| directory.join(name).is_dir())
-        .or_else(|| names(directory).into_iter().max_by_key(number))
+        .or_else(|| database_names(directory).into_iter().max_by_key(number))
 }
 
-/// Whether an error of the machine says that what is in a file is wrong, and not that it cannot be read or written.
-pub(super) fn is_of_content(kind: io::ErrorKind) -> bool {
+/// Whether an I/O error means that the content of a file is wrong, and not that reading or writing failed.
+pub(super) fn is_content_error(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, Other, UnexpectedEof};
     matches!(kind, InvalidData | InvalidInput | NotFound | Other | UnexpectedEof)
 }
 
-/// A directory without a store in which something was made from one has lost it: an empty store must not take its place.
+/// Fails if the directory has no store but files derived from one: an empty store must not replace a lost one.
 pub(super) fn check_never_used(directory: &Path) -> Result<(), StoreError> {
-    let made = fs::read_dir(directory.join("checkpoints")).into_iter().flatten().flatten().next();
-    match made {
+    let checkpoint =
+        fs::read_dir(directory.join("checkpoints")).into_iter().flatten().flatten().next();
+    match checkpoint {
         None => Ok(()),
         Some(_) => Err(damaged(
             directory,
-            "there are checkpoints of memories, but no database: it was deleted or moved away",
+            "there are checkpoints of memories but no database; it was deleted or moved away",
         )),
     }
 }
 
-/// A name that no database of the directory has.
+/// An unused database name.
 pub(super) fn new_name(directory: &Path, current: &str) -> String {
     let number = |name: &str| name.strip_prefix("sled-").and_then(|it| it.parse::<u64>().ok());
-    let names = names(directory);
+    let names = database_names(directory);
     let numbers = names.iter().map(String::as_str).chain([current]).filter_map(number);
     format!("{NAME}-{}", numbers.max().unwrap_or(1) + 1)
 }
 
-/// From now on this database counts; when it returns, that is on disk.
+/// Activates a database, durably.
 pub(super) fn point_to(directory: &Path, name: &str) -> io::Result<()> {
     watermark::write_line(directory, POINTER, name)
 }
 
-/// Deletes what compactions left over.
-pub(super) fn tidy(directory: &Path, current: &str) {
-    for name in names(directory).into_iter().filter(|name| name != current) {
+/// Deletes the databases that compactions have replaced.
+pub(super) fn delete_inactive(directory: &Path, current: &str) {
+    for name in database_names(directory).into_iter().filter(|name| name != current) {
         if let Err(error) = fs::remove_dir_all(directory.join(&name)) {
-            tracing::warn!(%name, "a database that does not count any more cannot be deleted: {error}");
+            tracing::warn!(%name, "cannot delete an inactive database: {error}");
         }
     }
 }
 
-/// Databases in the directory.
-fn names(directory: &Path) -> Vec<String> {
+/// The names of the databases in the directory.
+fn database_names(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let names = entries.flatten().filter(|it| it.path().is_dir());
     let names = names.map(|it| it.file_name().to_string_lossy().into_owned());
@@ -125,16 +127,17 @@ pub(super) fn check_acknowledged(
         }
         None if found > Sequence(0) => Err(StoreError::Damaged {
             directory: directory.to_owned(),
-            what: "the file 'acknowledged' is missing, so nothing tells whether the store is whole"
-                .to_owned(),
-            hint: ", or, to go on with what is there, start once with --accept-data-loss",
+            what:
+                "the file 'acknowledged' is missing, so it is unknown whether the store is complete"
+                    .to_owned(),
+            hint: ", or, to continue with its present content, start once with --accept-data-loss",
         }),
         _ => Ok(()),
     }
 }
 
 pub(super) fn damaged(directory: &Path, what: impl Into<String>) -> StoreError {
-    StoreError::Damaged { directory: directory.to_owned(), what: what.into(), hint: HINT_FORMAT }
+    StoreError::Damaged { directory: directory.to_owned(), what: what.into(), hint: SALVAGE_HINT }
 }
 
 pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -142,10 +145,10 @@ pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("the database gave up ({})", text.as_deref().unwrap_or("no reason given"))
+    format!("the database panicked: {}", text.as_deref().unwrap_or("no message"))
 }
 
-/// Syncs every file below a directory, and the directories.
+/// Syncs all files and directories below a directory.
 pub(super) fn sync_tree(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

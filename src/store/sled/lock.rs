@@ -1,4 +1,4 @@
-//! Who has it open? One process a data directory, and its name for the others.
+//! Locks a data directory for one process, which describes itself in the lock file.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -9,20 +9,20 @@ use crate::store::Holder;
 
 const FILE: &str = "lock";
 
-/// Why there is no lock.
+/// Why the lock was not taken.
 pub(super) enum LockError {
     Held(Holder),
     Io(io::Error),
 }
 
-/// The lock; the operating system takes it back when the process ends, however it ends.
+/// The lock; the operating system releases it when the process ends, however it ends.
 pub(super) struct Lock {
     file: File,
-    what: String,
+    purpose: String,
 }
 
 impl Lock {
-    pub(super) fn take(directory: &Path, what: &str) -> Result<Self, LockError> {
+    pub(super) fn take(directory: &Path, purpose: &str) -> Result<Self, LockError> {
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -35,26 +35,26 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // What the holder wrote is a courtesy: without it the lock still holds.
+                // The lock holds without a readable description, too.
                 let _ = file.read_to_string(&mut text);
                 let text = if text.trim().is_empty() { "another process" } else { text.trim() };
                 return Err(LockError::Held(Holder(text.to_owned())));
             }
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        let mut lock = Self { file, what: what.to_owned() };
-        lock.introduce("").map_err(LockError::Io)?;
+        let mut lock = Self { file, purpose: purpose.to_owned() };
+        lock.describe("").map_err(LockError::Io)?;
         Ok(lock)
     }
 
-    /// Says where this process can be reached.
+    /// Adds the address that this process listens on to the description.
     pub(super) fn announce(&mut self, address: &str) -> io::Result<()> {
-        self.introduce(&format!(", listening on {address}"))
+        self.describe(&format!(", listening on {address}"))
     }
 
-    fn introduce(&mut self, tail: &str) -> io::Result<()> {
+    fn describe(&mut self, tail: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        writeln!(self.file, "dhakira {} (process {}){tail}", self.what, std::process::id())
+        writeln!(self.file, "dhakira {} (process {}){tail}", self.purpose, std::process::id())
     }
 }

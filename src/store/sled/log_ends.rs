@@ -1,4 +1,4 @@
-//! Reads where the commit log begins and ends, by walking all of it.
+//! Verifies the commit log when a database is opened, and finds its start and end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::store::{LogPosition, LogStart, StoreError};
 
 use super::directory::{damaged, panic_message};
 
-/// Key of what the log says of the commits that it does not hold any more.
+/// Key of the [`LogStart`] in the log's table.
 pub(super) const LOG_START_KEY: [u8; 8] = [0; 8];
 
-/// Walks the whole commit log: numbers without a gap, checksums that chain.
+/// Reads the whole commit log and verifies that its numbers have no gap and that the running checksums agree.
 pub(super) fn read_log_ends(
     directory: &Path,
     log: &Tree,

@@ -1,4 +1,4 @@
-//! The store on sled 0.34, with every rule that makes it safe. `sled::` appears in this folder only.
+//! Implements the store and the commit log on sled 0.34. No other folder uses sled.
 
 mod blobs;
 mod builder;

@@ -1,4 +1,4 @@
-//! Opens a data directory: takes its lock and compares what was acknowledged with what is there before anything is used.
+//! Opens a data directory: locks it, and compares the database with the durable watermark before anything is used.
 
 use std::io;
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::store::{Sequence, StoreError, private};
 pub struct OpenOptions {
     /// Create the directory and an empty store when there is none.
     pub create: bool,
-    /// Open a store that ends before its last acknowledged commit, and accept that the rest is lost.
+    /// Open a store that ends before its last acknowledged commit, and accept the loss of the rest.
     pub accept_data_loss: bool,
-    /// What this process does with it (`serve`, `import`): other processes that find it locked show it.
+    /// The purpose of this process (`serve`, `import`), shown by processes that find the directory locked.
     pub purpose: String,
 }
 
@@ -34,8 +34,8 @@ impl Database {
         } else if !directory::is_store(directory) {
             return Err(StoreError::Io {
                 doing: format!("opening {}", directory.display()),
-                cause: "there is no Dhakira store; `dhakira import --data DIR --memory NAME FILE` makes one, or name \
-                        another directory with --data"
+                cause: "there is no Dhakira store; create one with `dhakira import --data DIR --memory NAME FILE`, or \
+                        name another directory with --data"
                     .to_owned(),
             });
         }
@@ -51,8 +51,8 @@ impl Database {
             _ => io("reading the last acknowledged commit in")(error),
         })?;
         let name = database_name(directory)?;
-        let fresh = !directory.join(&name).join(DATABASE_LOG).exists();
-        if let Some(acknowledged) = acknowledged.filter(|_| fresh && !options.accept_data_loss)
+        let is_new = !directory.join(&name).join(DATABASE_LOG).exists();
+        if let Some(acknowledged) = acknowledged.filter(|_| is_new && !options.accept_data_loss)
             && acknowledged > Sequence(0)
         {
             return Err(StoreError::Behind {
@@ -61,14 +61,14 @@ impl Database {
                 acknowledged,
             });
         }
-        if fresh && acknowledged.is_none() && !options.accept_data_loss {
+        if is_new && acknowledged.is_none() && !options.accept_data_loss {
             directory::check_never_used(directory)?;
         }
         let lock = Arc::new(Mutex::new(lock));
         let store = if recovery::is_damaged(&directory.join(&name)) {
             tracing::warn!(
                 directory = %directory.display(),
-                "the snapshot of the database is damaged; opening a copy without it"
+                "the snapshot of the database is damaged; rebuilding the database from its log"
             );
             Self::open_copy((directory, &name), lock, acknowledged, options.accept_data_loss)?
         } else {
@@ -76,11 +76,11 @@ impl Database {
         };
         let found = store.end().sequence;
         check_acknowledged(directory, found, acknowledged, options.accept_data_loss)?;
-        if fresh {
+        if is_new {
             store.sync_new()?;
         }
         store.sync(found)?;
-        directory::tidy(directory, &store.name);
+        directory::delete_inactive(directory, &store.name);
         Ok(store)
     }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::store::private::{DIRECTORY_MODE, FILE_MODE, OTHERS};
 
-/// Takes from others what they may do with the files of a data directory, and says so where they could do something. Files of
-/// somebody else are left alone, and then so is the directory itself.
+/// Removes the permissions of group and others from the files of a data directory, and logs if there were any. Files of other
+/// programs are not changed, and neither is a directory that holds such files.
 pub(super) fn tighten(directory: &Path) {
     let mut tightened = 0;
     let mut failed = None;
@@ -29,7 +29,7 @@ pub(super) fn tighten(directory: &Path) {
         if open {
             tracing::warn!(
                 directory = %directory.display(),
-                "other users can look into the data directory; it holds other files, too, and is left as it is"
+                "other users can list the data directory; its mode was not changed, because it holds files of other programs"
             );
         }
     } else if let Err(error) = tighten_one(directory).map(|changed| tightened += changed) {
@@ -38,7 +38,7 @@ pub(super) fn tighten(directory: &Path) {
     if tightened > 0 {
         tracing::warn!(
             directory = %directory.display(), entries = tightened,
-            "other users could read the data directory; now its directories have mode 0700 and its files 0600"
+            "other users could read the data directory; its directories now have mode 0700 and its files 0600"
         );
     }
     if let Some(error) = failed {
@@ -46,18 +46,18 @@ pub(super) fn tighten(directory: &Path) {
     }
 }
 
-/// The same for the directory of a database that was just opened, which makes its files by the umask. Quietly: whether that can
-/// be done at all was told of when the data directory was opened.
+/// The same for the directory of a database that sled has just opened, creating files by the umask. Failures were already logged
+/// when the data directory was opened.
 pub(super) fn keep(database: &Path) {
     if let Err(error) = tighten_tree(database) {
-        tracing::debug!(database = %database.display(), %error, "the mode of files cannot be set");
+        tracing::debug!(database = %database.display(), %error, "cannot set the mode of files");
     }
 }
 
 fn tighten_tree(path: &Path) -> io::Result<usize> {
     let data = match fs::symlink_metadata(path) {
         Ok(data) => data,
-        // A temporary file, gone by now.
+        // A temporary file that was deleted meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(error),
     };
@@ -87,7 +87,7 @@ fn tighten_one(path: &Path) -> io::Result<usize> {
     Ok(1)
 }
 
-/// Whether an entry of a data directory was made by this program.
+/// Whether an entry of a data directory belongs to this program.
 fn is_own(name: &str) -> bool {
     const NAMES: [&str; 7] =
         ["lock", "acknowledged", "database", "secret", "checkpoints", "access", "tokens-required"];

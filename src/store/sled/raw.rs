@@ -1,8 +1,8 @@
-//! Reads the files of a sled 0.34 database without sled, and past what is damaged in them.
+//! Reads the files of a sled 0.34 database without sled, skipping damaged parts.
 //!
-//! The file `db` is a row of segments of one size. A segment has a header with its number in the log, then messages: each replaces a
-//! page of a tree, changes one key of it, or frees it. Messages in the order of the log lead to the pages as they are. Where a
-//! message fails its checksum, what can be taken from it is kept apart: each of our records has a checksum of its own.
+//! The file `db` is a sequence of segments of one size. A segment has a header with its number in the log, then messages: each
+//! replaces a page of a tree, changes one key of it, or frees it. Applying the messages in the order of the log gives the pages.
+//! Entries of a message that fails its checksum are kept apart: every record of ours has its own checksum.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -11,17 +11,17 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// sled's segment size, which is never set to another.
+/// sled's default segment size, which this program never changes.
 const SEGMENT_BYTES: usize = 512 * 1024;
 const SEGMENT_HEADER_BYTES: usize = 20;
-/// No message begins nearer to the end of a segment.
+/// Longest message header.
 const MESSAGE_HEADER_BYTES_MAX: usize = 32;
-/// Shortest header: checksum, kind, and three numbers of a byte.
+/// Shortest message header: checksum, kind, and three one-byte numbers.
 const MESSAGE_HEADER_BYTES_MIN: usize = 8;
-/// Checksum and kind at the beginning of a file of a large message.
+/// Checksum and kind at the start of the file of a large message.
 const BLOB_HEADER_BYTES: usize = 5;
 
-/// Kinds of messages, by sled's numbers.
+/// Message kinds, as numbered by sled.
 mod kind {
     pub(super) const CANCELED: u8 = 1;
     pub(super) const CAP: u8 = 2;
@@ -33,7 +33,7 @@ mod kind {
     pub(super) const BLOB_LINK: u8 = 11;
 }
 
-/// Where a value lies.
+/// The location of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     /// The number of the file of a large message; `None` for the file `db`.
@@ -42,25 +42,25 @@ pub(super) struct Place {
     pub(super) length: u32,
 }
 
-/// A database as its files have it.
+/// The content of a database's files.
 pub(super) struct RawDatabase {
     file: File,
     directory: PathBuf,
     pages: HashMap<u64, Leaf>,
-    /// Keys and values out of messages that fail their checksum, and values whose key is known in part.
+    /// Keys and values from messages that fail their checksum, and values whose key is known only in part.
     pub(super) loose: Vec<(Vec<u8>, Place)>,
-    /// Stretches of the file that could not be read.
-    pub(super) damaged_stretches: u64,
+    /// Ranges of the file that could not be read.
+    pub(super) damaged_ranges: u64,
 }
 
-/// A page of keys and values; the keys without what they begin with alike.
+/// A page of keys and values; the keys without their common prefix.
 #[derive(Default)]
 struct Leaf {
     prefix: Vec<u8>,
     entries: BTreeMap<Box<[u8]>, Place>,
 }
 
-/// A segment, its number in the log first.
+/// A segment: its number in the log, and its index in the file.
 struct Segment {
     number: u64,
     index: u64,
@@ -69,12 +69,12 @@ struct Segment {
 struct Message {
     kind: u8,
     page: u64,
-    /// In the segment.
+    /// Range within the segment.
     body: Range<usize>,
 }
 
 impl RawDatabase {
-    /// Reads the files in a directory of sled; nothing is written.
+    /// Reads the files in a sled directory, without writing to it.
     pub(super) fn read(directory: &Path) -> io::Result<Self> {
         let file = File::open(directory.join("db"))?;
         let mut database = Self {
@@ -82,7 +82,7 @@ impl RawDatabase {
             directory: directory.to_owned(),
             pages: HashMap::new(),
             loose: Vec::new(),
-            damaged_stretches: 0,
+            damaged_ranges: 0,
         };
         let mut segments = database.segments()?;
         segments.sort_by_key(|segment| segment.number);
@@ -128,7 +128,7 @@ impl RawDatabase {
                 Some(number) => segments.push(Segment { number, index }),
                 None if buffer.iter().all(|byte| *byte == 0) => {}
                 None => {
-                    self.damaged_stretches += 1;
+                    self.damaged_ranges += 1;
                     // Every message names its segment.
                     let from = SEGMENT_HEADER_BYTES.min(buffer.len());
                     let found = (from..buffer.len()).find_map(|at| message(&buffer, at, None));
@@ -148,7 +148,7 @@ impl RawDatabase {
         Ok(buffer)
     }
 
-    /// Where the last message of a segment ends, in bytes of the log.
+    /// The end of a segment's last message, as a byte position in the log.
     fn end_of(&self, segment: &Segment) -> io::Result<u64> {
         let buffer = self.buffer(segment.index)?;
         let mut end = SEGMENT_HEADER_BYTES;
@@ -161,7 +161,7 @@ impl RawDatabase {
         Ok(segment.number * SEGMENT_BYTES as u64 + end as u64)
     }
 
-    /// Brings the pages up to the end of a segment; `false` where the log ends within a transaction, which never happened then.
+    /// Applies the messages of a segment; `false` where the log ends within a transaction, which is then ignored.
     fn apply_segment(&mut self, segment: &Segment, end: u64) -> io::Result<bool> {
         let buffer = self.buffer(segment.index)?;
         let offset = segment.index * SEGMENT_BYTES as u64;
@@ -175,7 +175,7 @@ impl RawDatabase {
                 }
                 Step::Message(message) => self.apply(&buffer, offset, &message),
                 Step::Damaged(at) => {
-                    self.damaged_stretches += 1;
+                    self.damaged_ranges += 1;
                     self.take_loose(&buffer, offset, at);
                 }
             }
@@ -194,7 +194,7 @@ impl RawDatabase {
             kind::BLOB_NODE | kind::BLOB_LINK => {
                 let Some(id) = body.first_chunk().map(|id| i64::from_le_bytes(*id)) else { return };
                 let Some(content) = self.blob_content(id, message.kind) else {
-                    self.damaged_stretches += 1;
+                    self.damaged_ranges += 1;
                     return;
                 };
                 let source = Source { blob: Some(id), at: BLOB_HEADER_BYTES as u64 };
@@ -208,7 +208,7 @@ impl RawDatabase {
         }
     }
 
-    /// What a large message holds. One that fails its checksum is read all the same: its records have their own.
+    /// Reads a large message, without verifying its checksum: its records have their own.
     fn blob_content(&self, id: i64, expected: u8) -> Option<Vec<u8>> {
         let mut bytes = fs::read(self.blob(id)).ok()?;
         let kind = *bytes.get(BLOB_HEADER_BYTES - 1)?;
@@ -254,14 +254,14 @@ impl RawDatabase {
         }
     }
 
-    /// Takes what there is from a message that fails its checksum: where its body begins depends on its header, which may be what is
-    /// damaged.
+    /// Collects entries from a message that fails its checksum. Every possible start of its body is tried, since the header that
+    /// determines it may be damaged.
     fn take_loose(&mut self, buffer: &[u8], offset: u64, at: usize) {
         for start in at + MESSAGE_HEADER_BYTES_MIN..at + MESSAGE_HEADER_BYTES_MAX {
             let Some(body) = buffer.get(start..) else { return };
             let source = Source { blob: None, at: offset + start as u64 };
             let node = Node::parse(body).filter(|it| it.is_leaf && !it.values.is_empty());
-            // What is no node may look like one with a few keys.
+            // Other bytes may parse as a node with one key.
             if let Some(node) = node.filter(|it| it.is_whole || it.values.len() > 1) {
                 self.keep_loose(body, &node, source);
             }
@@ -274,7 +274,7 @@ impl RawDatabase {
     }
 }
 
-/// Where a body lies.
+/// The location of a message body.
 #[derive(Clone, Copy)]
 struct Source {
     blob: Option<i64>,
@@ -290,23 +290,23 @@ impl Source {
 
 enum Step {
     Message(Message),
-    /// Something begins here that is no message.
+    /// No valid message begins here.
     Damaged(usize),
 }
 
-/// Goes through the messages of a segment, until `show` has enough.
-fn walk(buffer: &[u8], number: u64, show: &mut dyn FnMut(Step) -> bool) {
+/// Visits the messages of a segment until `visit` returns `false`.
+fn walk(buffer: &[u8], number: u64, visit: &mut dyn FnMut(Step) -> bool) {
     let mut at = SEGMENT_HEADER_BYTES;
     while at + MESSAGE_HEADER_BYTES_MIN <= buffer.len() {
         if let Some((message, _)) = message(buffer, at, Some(number)) {
             at = message.body.end;
-            if message.kind == kind::CAP || !show(Step::Message(message)) {
+            if message.kind == kind::CAP || !visit(Step::Message(message)) {
                 return;
             }
             continue;
         }
-        // Nothing was written behind the end of the log; what an older segment left there names another number.
-        if buffer[at..].iter().all(|byte| *byte == 0) || !show(Step::Damaged(at)) {
+        // Past the end of the log are zeros, or messages of an older segment, which have another number.
+        if buffer[at..].iter().all(|byte| *byte == 0) || !visit(Step::Damaged(at)) {
             return;
         }
         let next = (at + 1..buffer.len()).find(|&at| message(buffer, at, Some(number)).is_some());
@@ -315,7 +315,7 @@ fn walk(buffer: &[u8], number: u64, show: &mut dyn FnMut(Step) -> bool) {
     }
 }
 
-/// The message at a place in a segment of a number, and that number; `None` where there is none that passes its checksum.
+/// Parses the message at a position of a segment; returns it with its segment number. `None` where no message passes its checksum.
 fn message(buffer: &[u8], at: usize, number: Option<u64>) -> Option<(Message, u64)> {
     let header = buffer.get(at..)?;
     let kind = *header.get(4)?;
@@ -340,7 +340,7 @@ fn message(buffer: &[u8], at: usize, number: Option<u64>) -> Option<(Message, u6
     Some((Message { kind, page, body: at + start..at + start + length }, found))
 }
 
-/// The number of a segment in the log, by its header.
+/// Parses the number of a segment from its header.
 fn segment_number(buffer: &[u8]) -> Option<u64> {
     let header: &[u8; SEGMENT_HEADER_BYTES] = buffer.first_chunk()?;
     let (checksum, rest) = header.split_first_chunk::<4>()?;
@@ -352,12 +352,12 @@ fn segment_number(buffer: &[u8]) -> Option<u64> {
     lsn.is_multiple_of(SEGMENT_BYTES as u64).then_some(lsn / SEGMENT_BYTES as u64)
 }
 
-/// A page as a message has it; ranges are those of the message's body.
+/// A parsed page; ranges are relative to the message's body.
 struct Node {
     prefix: Vec<u8>,
     is_leaf: bool,
     keys: Vec<Range<usize>>,
-    /// Perhaps fewer than keys.
+    /// Fewer than keys if the message is truncated.
     values: Vec<Range<usize>>,
     /// Whether each key has its value.
     is_whole: bool,
@@ -418,7 +418,7 @@ impl Reader<'_> {
         Some(byte)
     }
 
-    /// A number in as many bytes as it needs.
+    /// A variable-length integer.
     fn number(&mut self) -> Option<u64> {
         Some(match self.byte()? {
             small @ 0..=240 => small.into(),
@@ -438,7 +438,7 @@ impl Reader<'_> {
         usize::try_from(self.number()?).ok()
     }
 
-    /// A length and so many bytes.
+    /// A byte string after its length.
     fn bytes(&mut self) -> Option<Range<usize>> {
         let length = self.length()?;
         let range = self.at..self.at.checked_add(length)?;

@@ -1,7 +1,7 @@
 //! Opens a copy of a database that cannot be trusted: one whose snapshot is damaged, or to which a write has failed.
 //!
-//! A snapshot tells sled where the pages lie; without one it finds them by reading its log from the beginning, but it never opens
-//! past one that is damaged. sled repairs what it opens, so nothing may be changed until the copy has been found whole.
+//! A snapshot holds the positions of pages. Without one sled rebuilds them by reading its log from the beginning, but it refuses to
+//! open a damaged one. sled modifies what it opens, so the original stays unchanged until the copy has passed its checks.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +18,7 @@ use super::lock::Lock;
 use crate::store::private;
 use crate::store::{ChangeKind, MemoryKey, Sequence, StoreError};
 
-/// What the names of snapshots begin with.
+/// Prefix of snapshot names.
 const PREFIX: &str = "snap.";
 /// Length and checksum at the end of a snapshot.
 const TAIL_BYTES: usize = 12;
@@ -43,8 +43,8 @@ fn is_snapshot(path: &Path) -> bool {
 }
 
 impl Database {
-    /// Opens a copy of a database, made without its snapshots, and replaces the database by it if it is whole. Every byte of the copy
-    /// is written and synced anew, so it is sound where a write or a sync of the original has failed.
+    /// Copies a database without its snapshots, opens the copy, and replaces the database by it if it passes its checks. Every byte
+    /// of the copy is written and synced anew, so a failed write or sync of the original does not affect it.
     pub(super) fn open_copy(
         (directory, name): (&Path, &str),
         lock: Arc<Mutex<Lock>>,
@@ -61,13 +61,13 @@ impl Database {
             copy_without_snapshots(&directory.join(name), &place).map_err(io)?;
             let copy = Self::open_named(directory, new.clone(), lock)?;
             check_acknowledged(directory, copy.end().sequence, acknowledged, accept_data_loss)?;
-            check_whole(&copy)?;
+            check_units(&copy)?;
             copy.sync_new()?;
             directory::point_to(directory, &new).map_err(io)?;
             Ok(copy)
         };
         open().inspect_err(|_| {
-            // What cannot be deleted now is deleted by the next start that succeeds.
+            // If this fails, the next successful start deletes it.
             let _ = fs::remove_dir_all(&place);
         })
     }
@@ -88,17 +88,17 @@ fn copy_without_snapshots(database: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether everything is there: as many units of each memory as its record counts, each readable, and each as the commit log has it.
-fn check_whole(store: &Database) -> Result<(), StoreError> {
-    let mut words: HashMap<(MemoryKey, UnitId), (u64, bool)> = HashMap::new();
+/// Verifies the units: each memory holds as many as its record counts, all are readable, and they agree with the commit log.
+fn check_units(store: &Database) -> Result<(), StoreError> {
+    let mut last_changes: HashMap<(MemoryKey, UnitId), (u64, bool)> = HashMap::new();
     let mut after = store.log_start().sequence;
     loop {
         let page = store.read_log(after, LOAD_PAGE_UNITS)?;
         let Some(last) = page.last() else { break };
         after = last.sequence;
         for change in page.iter().flat_map(|record| &record.changes) {
-            let is_there = change.kind != ChangeKind::Deleted;
-            words.insert((change.memory, change.unit), (change.revision, is_there));
+            let exists = change.kind != ChangeKind::Deleted;
+            last_changes.insert((change.memory, change.unit), (change.revision, exists));
         }
     }
     let wrong = |what: String| Err(damaged(store.place().0, what));
@@ -110,17 +110,20 @@ fn check_whole(store: &Database) -> Result<(), StoreError> {
             after = Some(last.id);
             count += page.len() as u64;
             for unit in &page {
-                let word = words.remove(&(record.key, unit.id));
-                if word.is_some_and(|word| word != (unit.revision, true)) {
-                    return wrong(format!("unit {} is not as the commit log has it", unit.id));
+                let last_change = last_changes.remove(&(record.key, unit.id));
+                if last_change.is_some_and(|change| change != (unit.revision, true)) {
+                    return wrong(format!("unit {} differs from the commit log", unit.id));
                 }
             }
         }
-        let is_missed =
-            |(key, word): (&(MemoryKey, UnitId), &(u64, bool))| key.0 == record.key && word.1;
-        if count != record.unit_count || words.iter().any(is_missed) {
+        let is_missing = |(key, (_, exists)): (&(MemoryKey, UnitId), &(u64, bool))| {
+            key.0 == record.key && *exists
+        };
+        if count != record.unit_count || last_changes.iter().any(is_missing) {
             let (name, counted) = (&record.name, record.unit_count);
-            return wrong(format!("memory '{name}' holds {count} units of {counted}"));
+            return wrong(format!(
+                "memory '{name}' holds {count} units, but its record counts {counted}"
+            ));
         }
     }
     Ok(())

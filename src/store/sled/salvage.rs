@@ -1,7 +1,7 @@
-//! Saves what can be saved of a store that cannot be opened: every unit whose checksum holds, and a list of the others.
+//! Salvages a store that cannot be opened: recovers every unit whose checksum is valid, and lists the others.
 //!
-//! The files are read without the database (see `raw`) and nothing is written to them. The commit log says which revision of a unit
-//! is its last, and which units are deleted; where the log does not go back that far, the pages of the database do.
+//! The files are read without sled (see `raw`) and not written to. The commit log gives the last revision of each unit and the
+//! deletions; for units that the log no longer mentions, the pages of the database decide.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -17,52 +17,52 @@ use crate::store::{
     ChangeKind, LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, Sequence, StoreError,
 };
 
-/// What became of a store.
+/// The result of a salvage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Salvaged {
-    /// Units that were saved.
+    /// Recovered units.
     pub saved: u64,
-    /// Units that were not.
+    /// Units that could not be recovered.
     pub lost: Vec<LostUnit>,
-    /// What else is missing, for a person.
+    /// Other losses, as messages for a person.
     pub notes: Vec<String>,
 }
 
-/// A unit that is there no more.
+/// A unit that could not be recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostUnit {
-    /// The memory it was in; `memory-7` where only its number is left.
+    /// The name of its memory; `memory-7` where only the number is known.
     pub memory: String,
     /// Its number.
     pub unit: UnitId,
-    /// What is the matter with it.
+    /// Why it could not be recovered.
     pub why: String,
 }
 
-/// Where the pieces of a record of a unit may lie: in pages as they are, and in messages that fail their checksum.
+/// Possible locations of the pieces of a unit's record: in current pages, and in messages that fail their checksum.
 #[derive(Default)]
 struct Candidates {
     live: BTreeMap<u8, Vec<Place>>,
     loose: BTreeMap<u8, Vec<Place>>,
 }
 
-/// The last word of the log on a unit: revision, and whether it is there.
-type LastWord = (u64, bool);
+/// The last change of a unit in the log: its revision, and whether the unit exists after it.
+type LastChange = (u64, bool);
 type UnitKey = (MemoryKey, UnitId);
 
-/// Combinations of pieces of one unit that are tried.
+/// Most combinations of pieces of one unit that are tried.
 const COMBINATIONS_MAX: usize = 64;
-/// Pairs of a value without its key and a unit without its value that are tried.
+/// Most pairs of a value without its key and a unit without its value that are tried.
 const MATCHES_MAX: usize = 2_000_000;
 
-/// Reads the store in a directory and gives every unit that can be saved, with the name of its memory, in the order of their
-/// numbers. Nothing is written there, and no other process may write meanwhile.
+/// Reads the store in a directory and passes every recovered unit to `emit`, with the name of its memory, in the order of their
+/// numbers. Writes nothing to the directory; no other process may write to it meanwhile.
 ///
 /// # Errors
-/// I/O; there is no store; `give` fails.
+/// I/O; there is no store; `emit` fails.
 pub fn salvage(
     directory: &Path,
-    give: &mut dyn FnMut(&str, Unit) -> io::Result<()>,
+    emit: &mut dyn FnMut(&str, Unit) -> io::Result<()>,
 ) -> Result<Salvaged, StoreError> {
     let failed = |doing: &str, error: io::Error| StoreError::Io {
         doing: format!("{doing} {}", directory.display()),
@@ -73,32 +73,32 @@ pub fn salvage(
     let database = RawDatabase::read(&directory.join(name))
         .map_err(|error| failed("reading the database in", error))?;
     let acknowledged = watermark::read(directory).ok().flatten();
-    let mut work = Work::new(&database, acknowledged);
-    work.choose_units();
-    work.match_loose_values();
-    let result = work.give(give);
-    result.map_err(|error| failed("writing what was saved from", error))
+    let mut salvage = Salvage::new(&database, acknowledged);
+    salvage.choose_units();
+    salvage.match_loose_values();
+    let result = salvage.emit(emit);
+    result.map_err(|error| failed("writing the units recovered from", error))
 }
 
-struct Work<'a> {
+struct Salvage<'a> {
     database: &'a RawDatabase,
     memories: BTreeMap<MemoryKey, MemoryRecord>,
     units: BTreeMap<UnitKey, Candidates>,
-    words: HashMap<UnitKey, LastWord>,
+    last_changes: HashMap<UnitKey, LastChange>,
     /// The pieces of the records that were chosen, in order.
     chosen: BTreeMap<UnitKey, Vec<Place>>,
-    /// Values that fail their checksum under their keys, or have none.
+    /// Values that fail their checksum under their keys, or have no key.
     unplaced: Vec<Place>,
     result: Salvaged,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Salvage<'a> {
     fn new(database: &'a RawDatabase, acknowledged: Option<Sequence>) -> Self {
-        let mut work = Self {
+        let mut salvage = Self {
             database,
             memories: BTreeMap::new(),
             units: BTreeMap::new(),
-            words: HashMap::new(),
+            last_changes: HashMap::new(),
             chosen: BTreeMap::new(),
             unplaced: Vec::new(),
             result: Salvaged::default(),
@@ -109,25 +109,25 @@ impl<'a> Work<'a> {
         let loose = database.loose.iter().map(|(key, place)| (key.clone(), *place, false));
         for (key, place, is_live) in live.chain(loose) {
             if let Some((memory, unit, chunk)) = codec::parse_unit_key(&key) {
-                let candidates = work.units.entry((memory, unit)).or_default();
-                let of = if is_live { &mut candidates.live } else { &mut candidates.loose };
-                of.entry(chunk).or_default().push(place);
+                let candidates = salvage.units.entry((memory, unit)).or_default();
+                let pieces = if is_live { &mut candidates.live } else { &mut candidates.loose };
+                pieces.entry(chunk).or_default().push(place);
             } else if let Ok(key) = <[u8; 8]>::try_from(key.as_slice()) {
                 log.entry(key).or_default().push(place);
             } else if key.len() == 4 || key.len() == codec::COUNTERS_KEY_BYTES {
-                work.take_memory(&key, place, &mut counters);
+                salvage.take_memory(&key, place, &mut counters);
             } else if !is_live && key.len() < 4 {
-                // Part of a key: the page that it belongs to is lost.
-                work.unplaced.push(place);
+                // Part of a key, whose page is lost.
+                salvage.unplaced.push(place);
             }
         }
         for (key, counters) in counters {
-            if let Some(record) = work.memories.get_mut(&key) {
+            if let Some(record) = salvage.memories.get_mut(&key) {
                 record.set_counters(&counters);
             }
         }
-        work.read_log(&log, acknowledged);
-        work
+        salvage.read_log(&log, acknowledged);
+        salvage
     }
 
     fn take_memory(
@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The last word on every unit, and whether commits are missing.
+    /// Collects the last change of every unit, and notes missing commits.
     fn read_log(&mut self, log: &BTreeMap<[u8; 8], Vec<Place>>, acknowledged: Option<Sequence>) {
         let mut last = Sequence(0);
         let mut missing = 0;
@@ -166,20 +166,20 @@ impl<'a> Work<'a> {
             let Some(record) = records.next().filter(|it| it.sequence > last) else { continue };
             missing += record.sequence.0 - last.0 - 1;
             last = record.sequence;
-            self.take_words(&record);
+            self.take_changes(&record);
         }
         missing += acknowledged.map_or(0, |it| it.0.saturating_sub(last.0));
         if missing > 0 {
             self.result.notes.push(format!(
-                "commits that cannot be read: {missing}; units that they changed may be saved as they were before, or missing"
+                "commits that cannot be read: {missing}; units that they changed may be recovered in an older state, or missing"
             ));
         }
     }
 
-    fn take_words(&mut self, record: &LogRecord) {
+    fn take_changes(&mut self, record: &LogRecord) {
         for change in &record.changes {
-            let is_there = change.kind != ChangeKind::Deleted;
-            self.words.insert((change.memory, change.unit), (change.revision, is_there));
+            let exists = change.kind != ChangeKind::Deleted;
+            self.last_changes.insert((change.memory, change.unit), (change.revision, exists));
         }
         if let Some(effects) = &record.effects {
             for memory in &effects.memories {
@@ -187,7 +187,7 @@ impl<'a> Work<'a> {
                 known.deleted |= memory.deleted;
             }
             for key in &effects.purged {
-                self.words.insert(*key, (u64::MAX, false));
+                self.last_changes.insert(*key, (u64::MAX, false));
             }
         }
     }
@@ -199,27 +199,29 @@ impl<'a> Work<'a> {
     fn choose_units(&mut self) {
         let keys: Vec<UnitKey> = self.units.keys().copied().collect();
         let mut live: BTreeMap<MemoryKey, u64> = BTreeMap::new();
-        let mut doubtful = Vec::new();
+        let mut unresolved = Vec::new();
         for key in keys {
-            let word = self.words.get(&key).copied();
-            if self.is_deleted(key.0) || word.is_some_and(|(_, is_there)| !is_there) {
+            let last_change = self.last_changes.get(&key).copied();
+            if self.is_deleted(key.0) || last_change.is_some_and(|(_, exists)| !exists) {
                 continue;
             }
             let candidates = &self.units[&key].live;
             let found = self.newest(key, candidates);
             match found {
-                Some((revision, pieces)) if word.is_none_or(|(wanted, _)| revision >= wanted) => {
+                Some((revision, pieces))
+                    if last_change.is_none_or(|(wanted, _)| revision >= wanted) =>
+                {
                     *live.entry(key.0).or_default() += 1;
                     self.chosen.insert(key, pieces);
                 }
-                _ => doubtful.push(key),
+                _ => unresolved.push(key),
             }
         }
-        for key in doubtful {
-            let word = self.words.get(&key).copied();
+        for key in unresolved {
+            let last_change = self.last_changes.get(&key).copied();
             let found = self.newest(key, &self.units[&key].loose);
-            // A page that is older than its segment may hold what was deleted since: only what is missed is taken from there.
-            let is_missed = |revision: u64| match word {
+            // A page that is older than its segment may hold units that were deleted later, so only missing units are taken from it.
+            let is_missing = |revision: u64| match last_change {
                 Some((wanted, _)) => revision == wanted,
                 None => self.memories.get(&key.0).is_none_or(|record| {
                     live.get(&key.0).copied().unwrap_or_default() < record.unit_count
@@ -227,11 +229,11 @@ impl<'a> Work<'a> {
             };
             let was_live = !self.units[&key].live.is_empty();
             match found {
-                Some((revision, pieces)) if is_missed(revision) => {
+                Some((revision, pieces)) if is_missing(revision) => {
                     *live.entry(key.0).or_default() += 1;
                     self.chosen.insert(key, pieces);
                 }
-                _ if was_live || word.is_some() => {
+                _ if was_live || last_change.is_some() => {
                     let failed = self.units[&key].live.get(&0).into_iter().flatten();
                     self.unplaced
                         .extend(failed.chain(self.units[&key].loose.get(&0).into_iter().flatten()));
@@ -268,35 +270,37 @@ impl<'a> Work<'a> {
         found.max_by_key(|(revision, _)| *revision)
     }
 
-    /// The unit whose record lies in these pieces.
+    /// Decodes the unit from the pieces of its record.
     fn unit(&self, key: UnitKey, pieces: &[Place]) -> Option<Unit> {
         let pieces = pieces.iter().map(|piece| self.database.value(*piece));
         let bytes = pieces.collect::<io::Result<Vec<_>>>().ok()?.concat();
         codec::decode_unit(key.0, key.1, &bytes).ok()
     }
 
-    /// Units that must be there and were not found.
-    fn missed(&self) -> BTreeSet<UnitKey> {
-        let told = self.words.iter().filter(|(_, word)| word.1).map(|(key, _)| *key);
-        let seen = self.units.iter().filter(|(key, it)| {
-            !it.live.is_empty() && self.words.get(key).is_none_or(|word| word.1)
+    /// Units that exist by the log or the pages and were not recovered.
+    fn missing(&self) -> BTreeSet<UnitKey> {
+        let in_log =
+            self.last_changes.iter().filter(|(_, last_change)| last_change.1).map(|(key, _)| *key);
+        let in_pages = self.units.iter().filter(|(key, it)| {
+            !it.live.is_empty()
+                && self.last_changes.get(key).is_none_or(|last_change| last_change.1)
         });
-        let all = told.chain(seen.map(|(key, _)| *key));
+        let all = in_log.chain(in_pages.map(|(key, _)| *key));
         all.filter(|key| !self.chosen.contains_key(key) && !self.is_deleted(key.0)).collect()
     }
 
-    /// The checksum of a record covers its key: where a key is damaged, each one that is missed is tried.
+    /// Finds the units of values whose keys are damaged: the checksum of a record covers its key, so every missing unit is tried.
     fn match_loose_values(&mut self) {
-        let missed = self.missed();
+        let missing = self.missing();
         let mut tries = 0;
         for place in std::mem::take(&mut self.unplaced) {
             if place.length as usize >= CHUNK_BYTES || tries > MATCHES_MAX {
                 continue;
             }
             let Ok(bytes) = self.database.value(place) else { continue };
-            for key in &missed {
+            for key in &missing {
                 tries += 1;
-                let wanted = self.words.get(key).map(|word| word.0);
+                let wanted = self.last_changes.get(key).map(|last_change| last_change.0);
                 let unit = codec::decode_unit(key.0, key.1, &bytes).ok();
                 if unit.is_some_and(|unit| wanted.is_none_or(|wanted| unit.revision == wanted)) {
                     self.chosen.insert(*key, vec![place]);
@@ -305,25 +309,25 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Gives what was chosen, and says what is lost.
-    fn give(mut self, give: &mut dyn FnMut(&str, Unit) -> io::Result<()>) -> io::Result<Salvaged> {
+    /// Emits the chosen units, and lists the lost ones.
+    fn emit(mut self, emit: &mut dyn FnMut(&str, Unit) -> io::Result<()>) -> io::Result<Salvaged> {
         let chosen = std::mem::take(&mut self.chosen);
         let mut held: BTreeMap<MemoryKey, u64> = BTreeMap::new();
         for (key, pieces) in &chosen {
             let Some(unit) = self.unit(*key, pieces) else { continue };
-            give(&self.name(key.0), unit)?;
+            emit(&self.name(key.0), unit)?;
             *held.entry(key.0).or_default() += 1;
             self.result.saved += 1;
         }
         self.chosen = chosen;
-        for key in self.missed() {
+        for key in self.missing() {
             let older = self.newest(
                 key,
                 &self.units.get(&key).map_or_else(BTreeMap::new, |it| it.live.clone()),
             );
-            let why = match (older, self.words.get(&key)) {
+            let why = match (older, self.last_changes.get(&key)) {
                 (Some((found, _)), Some((wanted, _))) => {
-                    format!("revision {wanted} is damaged; there is an older one, {found}")
+                    format!("revision {wanted} is damaged; the older revision {found} was found")
                 }
                 _ => "its record is damaged".to_owned(),
             };
@@ -335,7 +339,7 @@ impl<'a> Work<'a> {
             let known = held.get(&record.key).copied().unwrap_or_default();
             if let Some(more) = record.unit_count.checked_sub(known).filter(|more| *more > 0) {
                 self.result.notes.push(format!(
-                    "units of memory '{}' that are lost with their numbers: {more} of {}",
+                    "lost units of memory '{}' whose numbers are unknown: {more} of {}",
                     record.name, record.unit_count
                 ));
             }

@@ -1,7 +1,6 @@
-//! The secret of a store, in a file beside the database.
+//! Keeps the secret of a store in a file beside the database.
 //!
-//! It authenticates the tokens that clients pass on unread. Whoever deletes the file makes those tokens worthless, and loses nothing
-//! else.
+//! The secret authenticates the opaque tokens that clients hand back. Deleting the file invalidates those tokens and nothing else.
 
 use std::io;
 use std::path::Path;
@@ -12,8 +11,8 @@ use crate::store::Secret;
 const FILE: &str = "secret";
 
 impl Secret {
-    /// The secret in a data directory, made when there is none. A directory that cannot be written gets one that lasts as long as
-    /// the process.
+    /// Reads the secret of a data directory, or creates it. In a directory that cannot be written to, the new secret lasts only as
+    /// long as the process.
     pub(super) fn of_directory(directory: &Path) -> Self {
         if let Some(secret) = Self::read(directory) {
             return secret;
@@ -23,7 +22,7 @@ impl Secret {
         let hex = format!("{first:032x}{second:032x}");
         if let Err(error) = watermark::write_line(directory, FILE, &hex) {
             tracing::warn!(
-                "page tokens will not outlast this process: the secret of the store cannot be written: {error}"
+                "cannot write the secret of the store, so page tokens become invalid when this process ends: {error}"
             );
         }
         secret
@@ -41,7 +40,7 @@ impl Secret {
             Ok(found) => found?,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return None,
             Err(error) => {
-                tracing::warn!("the secret of the store cannot be read: {error}");
+                tracing::warn!("cannot read the secret of the store: {error}");
                 return None;
             }
         };

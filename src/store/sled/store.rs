@@ -1,4 +1,4 @@
-//! The store in a data directory: a database that a compaction or a recovery can replace while it is used.
+//! Implements the store's traits for a data directory, whose database a compaction or a recovery can replace while it is in use.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::store::{
 };
 use crate::unit::{Timestamp, Unit, UnitId};
 
-use super::compaction::Copying;
+use super::compaction::Compaction;
 use super::database::Database;
 use super::directory::{self, new_name, point_to};
 use super::opening::OpenOptions;
@@ -28,20 +28,20 @@ pub struct SledStore {
     replacing: Mutex<()>,
 }
 
-/// How long the last reader of a replaced database is waited for.
+/// Longest wait for the last reader of a replaced database.
 const LAST_READER_WAIT: Duration = Duration::from_secs(30);
 
 impl SledStore {
     /// Opens the store in a directory.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another process has it; [`StoreError::Behind`] and [`StoreError::Damaged`] when it does not hold
-    /// what was acknowledged; I/O.
+    /// [`StoreError::InUse`] when another process has it open; [`StoreError::Behind`] and [`StoreError::Damaged`] when acknowledged
+    /// commits are missing or unreadable; I/O.
     pub fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
         Database::open(directory, options).map(Self::from)
     }
 
-    /// Writes where this process can be reached into the lock file, for other processes that find the directory locked.
+    /// Writes the address of this process into the lock file, for other processes that find the directory locked.
     ///
     /// # Errors
     /// I/O.
@@ -66,13 +66,13 @@ impl SledStore {
         progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<(), StoreError> {
         let directory = original.place().0;
-        let mut copying = Copying::begin(original, name.to_owned(), retention)?;
-        copying.copy(progress)?;
-        copying.catch_up(progress)?;
+        let mut compaction = Compaction::begin(original, name.to_owned(), retention)?;
+        compaction.copy(progress)?;
+        compaction.catch_up(progress)?;
         let _no_appends = self.append_gate();
-        // What a failed append left is not durable; a copy must not make it look so.
+        // A failed append may have left records that are not durable; the copy must not include them.
         check_usable(original)?;
-        let copy = copying.finish(progress)?;
+        let copy = compaction.finish(progress)?;
         if let Err(error) = point_to(directory, name) {
             let doing = format!("activating the compacted database in {}", directory.display());
             if is_active(directory, name) {

@@ -1,4 +1,4 @@
-//! What do the tables of the database hold, as they are? For whoever copies them, and for the walk through the log at the start.
+//! Reads and writes the tables of a database as raw entries.
 
 use std::io;
 use std::path::Path;
@@ -8,23 +8,24 @@ use super::database::Database;
 use super::directory::{damaged, sync_tree};
 use super::log_ends::read_log_ends;
 use super::permissions;
+use super::transaction::Entry;
 use super::watermark;
 use crate::store::codec;
 use crate::store::{RequestKey, RequestRecord, StoreError};
 use sled::{Batch, IVec, Tree};
 
-/// One of the tables, for whoever copies them as they are.
+/// A table of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Memories,
     Units,
     Log,
     Requests,
-    /// Versions of units that have newer ones, or are gone.
+    /// Superseded versions of units, and last versions of deleted ones.
     History,
 }
 
-/// A key and what is stored under it.
+/// A key and its value.
 pub(super) type Raw = (Vec<u8>, Vec<u8>);
 
 fn raw((key, value): (IVec, IVec)) -> Raw {
@@ -32,12 +33,12 @@ fn raw((key, value): (IVec, IVec)) -> Raw {
 }
 
 impl Database {
-    /// Another database in the same directory, under the same lock.
+    /// Creates another database in the same directory, under the same lock.
     pub(super) fn sibling(&self, name: String) -> Result<Self, StoreError> {
         Self::open_named(&self.directory, name, Arc::clone(&self.lock))
     }
 
-    /// Makes the files of a new database durable, and their names.
+    /// Makes the files of a new database and their directory entries durable.
     pub(super) fn sync_new(&self) -> Result<(), StoreError> {
         let sync = || {
             self.db.flush().map_err(io::Error::other)?;
@@ -71,7 +72,7 @@ impl Database {
         }
     }
 
-    /// The keys of a table from one to another, both among them.
+    /// The keys of a table in an inclusive range.
     pub(super) fn keys(
         &self,
         table: Table,
@@ -82,12 +83,12 @@ impl Database {
         self.read(|| keys().map(|it| it.map(|key| key.to_vec())).collect())
     }
 
-    /// What a table holds under keys with a beginning, as it is.
+    /// The entries of a table whose keys have a prefix.
     pub(super) fn scan_prefix(&self, table: Table, prefix: &[u8]) -> Result<Vec<Raw>, StoreError> {
         self.read(|| self.tree(table).scan_prefix(prefix).map(|it| it.map(raw)).collect())
     }
 
-    /// What a table holds from a key on, as it is.
+    /// The entries of a table from a key on, at most `limit`.
     pub(super) fn scan(
         &self,
         table: Table,
@@ -101,13 +102,13 @@ impl Database {
         self.read(read)
     }
 
-    /// Requests in the order of their keys, from the first one above `after`.
+    /// Requests in key order, from the first one above `after`.
     pub(super) fn requests_after(
         &self,
         after: Option<RequestKey>,
         limit: usize,
     ) -> Result<Vec<(RequestKey, RequestRecord)>, StoreError> {
-        // The key behind another one is that with a zero byte more.
+        // The next key after another is that key with a zero byte appended.
         let from = after.map_or_else(Vec::new, |key| [&key.0[..], &[0]].concat());
         let request = |(key, bytes): Raw| {
             let record = codec::decode(&key, &bytes).map_err(|error| self.damage(&error))?;
@@ -118,13 +119,9 @@ impl Database {
         self.scan(Table::Requests, &from, limit)?.into_iter().map(request).collect()
     }
 
-    /// Writes entries as they are; without a value, deletes them. Not durable before the next commit or
-    /// [`sync_new`](Self::sync_new), and not one whole: for a database that nobody relies on yet.
-    pub(super) fn put_raw(
-        &self,
-        table: Table,
-        entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    ) -> Result<(), StoreError> {
+    /// Writes entries; without a value, deletes them. Neither atomic nor durable before the next commit or
+    /// [`sync_new`](Self::sync_new), so only for a database that is not in use yet.
+    pub(super) fn put_raw(&self, table: Table, entries: Vec<Entry>) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for (key, value) in entries {
             match value {
@@ -136,8 +133,8 @@ impl Database {
         self.guard(doing, || self.tree(table).apply_batch(batch))
     }
 
-    /// Reads the log again, after it was written to as it is.
-    pub(super) fn read_log_again(&self) -> Result<(), StoreError> {
+    /// Reads start and end of the log again, after raw writes to it.
+    pub(super) fn reload_log_ends(&self) -> Result<(), StoreError> {
         let (start, end) = read_log_ends(&self.directory, &self.trees.log)?;
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = start;
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;

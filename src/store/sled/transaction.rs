@@ -1,4 +1,4 @@
-//! What does a commit write? Its records, encoded, and the versions that they replace.
+//! Encodes a commit and writes it in a transaction, together with the versions of units that it replaces.
 
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::UnitId;
@@ -10,7 +10,7 @@ use crate::store::{
 use sled::IVec;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 
-/// Never made: our transactions do not abort.
+/// The abort type of transactions that never abort.
 pub(super) enum Never {}
 
 /// Our transactions do not abort.
@@ -21,10 +21,10 @@ pub(super) fn storage_error(error: TransactionError<Never>) -> sled::Error {
     }
 }
 
-/// A commit, encoded: a transaction may run more than once.
+/// An encoded commit; encoded once, because a transaction may run more than once.
 pub(super) struct Prepared {
-    /// Entries of the table of memories; without a value for one that goes.
-    memories: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Entries of the table of memories.
+    memories: Vec<Entry>,
     units: Vec<PreparedUnit>,
     log: ([u8; 8], Vec<u8>),
     requests: Vec<(RequestKey, Option<Vec<u8>>)>,
@@ -87,9 +87,10 @@ impl Prepared {
     }
 }
 
-type Entry = (Vec<u8>, Option<Vec<u8>>);
+/// A key and its new value; `None` deletes it.
+pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
 
-/// Entries of memories: their records, and their counters, which count where both are there.
+/// Entries of memories: their records and their counters. Where both exist, the counters take precedence.
 pub(super) fn memory_entries(memories: &[MemoryRecord]) -> Result<Vec<Entry>, CodecError> {
     let mut entries = Vec::with_capacity(2 * memories.len());
     for memory in memories {
@@ -108,7 +109,7 @@ pub(super) fn counter_entries(counters: &[MemoryCounters]) -> Result<Vec<Entry>,
     counters.iter().map(entry).collect()
 }
 
-/// Deletions of all that is kept of memories.
+/// Deletions of the records and counters of memories.
 pub(super) fn collected_entries(collected: &[MemoryKey]) -> impl Iterator<Item = Entry> {
     collected.iter().flat_map(|memory| {
         let keys = [memory.0.to_be_bytes().to_vec(), codec::counters_key(*memory).to_vec()];
@@ -132,7 +133,7 @@ impl PreparedUnit {
         Ok(Self { memory, id, bytes, is_new })
     }
 
-    /// Writes the pieces of the unit; those of the version before it become history.
+    /// Writes the pieces of the unit, and moves those of the previous version to the history.
     fn apply(
         &self,
         units: &TransactionalTree,
@@ -141,11 +142,11 @@ impl PreparedUnit {
         let mut chunk = 0_u8;
         let mut before = None;
         let mut keep = |chunk, piece: IVec| {
-            // What cannot be read now cannot be read later: it is left to `verify` to say so.
+            // An unreadable revision is not an error here; `verify` reports it.
             let revision = *before.get_or_insert_with(|| codec::revision(&piece).unwrap_or(0));
             history.insert(&codec::history_key(self.memory, self.id, revision, chunk), piece)
         };
-        // A piece of exactly the full size means "more follows", so a record of such a length ends in an empty piece.
+        // A piece of the full size means that another one follows, so a record that fills its last piece ends in an empty one.
         let pieces = if self.bytes.is_empty() { 0 } else { self.bytes.len() / CHUNK_BYTES + 1 };
         for piece in 0..pieces {
             let start = piece * CHUNK_BYTES;
@@ -160,7 +161,7 @@ impl PreparedUnit {
             }
             chunk += 1;
         }
-        // What is left of a longer record that was here before.
+        // Remaining pieces of a longer previous version.
         while !self.is_new
             && let Some(old) = units.remove(&codec::unit_key(self.memory, self.id, chunk))?
         {

@@ -1,7 +1,7 @@
-//! How does the log stay short? Its oldest commits go, a few in a transaction, with the versions that they replaced.
+//! Truncates the commit log: removes its oldest commits, a few in each transaction, with the versions of units that they replaced.
 //!
-//! sled uses the room again, so a store that is written to for years does not grow with the writes, though its file never gets
-//! shorter (that is what `compaction` is for).
+//! sled reuses the space, so a store that is written to for years does not grow with the writes, though its file never shrinks
+//! (see `compaction` for that).
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -22,13 +22,13 @@ use sled::transaction::{ConflictableTransactionError, Transactional as _};
 /// Commits that are read at a time.
 const PAGE_COMMITS: usize = 8;
 
-/// What leaves the database in one transaction.
-struct Cut {
-    /// Where the log begins then, as a record.
+/// The changes of one truncating transaction.
+struct Truncation {
+    /// The new start of the log, encoded.
     start: Vec<u8>,
-    /// Commits that go.
+    /// Commits to remove.
     commits: RangeInclusive<u64>,
-    /// Keys of the pieces of versions that go.
+    /// Keys of the pieces of versions to remove.
     history: Vec<Vec<u8>>,
 }
 
@@ -38,80 +38,80 @@ impl Database {
         self.write(|| self.truncate_some(retention))
     }
 
-    /// Gives up some of the log; `true` when there is more to give up. Nothing may be committed meanwhile.
+    /// Removes some of the log; returns whether there is more to remove. Nothing may be committed meanwhile.
     ///
-    /// Synced at once, although nobody waits for it: the room that it frees is written over by what comes next, and until the cut
-    /// is on disk the database still needs what lies there.
+    /// Synced at once, although no caller waits for it: later writes reuse the freed space, which the database on disk still
+    /// refers to until the truncation is durable.
     fn truncate_some(&self, retention: Retention) -> Result<bool, StoreError> {
         let start = self.log_start();
-        let (gone, more) = self.oldest(start.sequence, retention)?;
-        let Some(last) = gone.last() else { return Ok(false) };
+        let (expired, more) = self.oldest(start.sequence, retention)?;
+        let Some(last) = expired.last() else { return Ok(false) };
         let new = LogStart { sequence: last.sequence, checksum: last.checksum, time: last.time };
         let mut history = Vec::new();
-        for ((memory, unit), revision) in superseded(&gone) {
+        for ((memory, unit), revision) in superseded(&expired) {
             let from = codec::history_key(memory, unit, 0, 0);
             let to = codec::history_key(memory, unit, revision, u8::MAX);
             history.extend(self.keys(Table::History, &from, &to)?);
         }
         let record = codec::encode(&LOG_START_KEY, &new);
-        let cut = Cut {
+        let truncation = Truncation {
             start: record.map_err(|error| self.damage(&error))?,
             commits: start.sequence.next().0..=last.sequence.0,
             history,
         };
-        // First: whoever reads the log looks at its start afterwards, and must not take what is missing for a gap.
+        // Before the transaction: readers check the start after reading the log, and must not take removed commits for a gap.
         *self.start.lock().unwrap_or_else(PoisonError::into_inner) = new;
-        self.carry_out_cut(&cut)?;
+        self.remove_commits(&truncation)?;
         self.sync(self.end().sequence)?;
         Ok(more)
     }
 
-    /// Commits behind one that may go, as many as one transaction may carry out; and whether there are, or may be, others.
+    /// Expired commits after `after`, as many as one transaction may remove, and whether there may be more.
     fn oldest(
         &self,
         mut after: Sequence,
         retention: Retention,
     ) -> Result<(Vec<LogRecord>, bool), StoreError> {
         let last = self.end().sequence;
-        let (mut gone, mut units) = (Vec::new(), 0);
-        while gone.len() < LOG_TRUNCATION_COMMITS {
-            // Commits of imports are as large as a transaction may be: few at a time, so that none is read for nothing.
+        let (mut expired, mut units) = (Vec::new(), 0);
+        while expired.len() < LOG_TRUNCATION_COMMITS {
+            // Commits of imports are as large as a transaction may be, so few are read at a time.
             let page = self.read_log(after, PAGE_COMMITS)?;
-            let Some(end) = page.last() else { return Ok((gone, false)) };
+            let Some(end) = page.last() else { return Ok((expired, false)) };
             after = end.sequence;
             for record in page {
                 if record.time >= retention.keep_from || record.sequence > last {
-                    return Ok((gone, false));
+                    return Ok((expired, false));
                 }
                 units += touched(&record).count();
-                if units > BATCH_UNITS_MAX && !gone.is_empty() {
-                    return Ok((gone, true));
+                if units > BATCH_UNITS_MAX && !expired.is_empty() {
+                    return Ok((expired, true));
                 }
-                gone.push(record);
+                expired.push(record);
             }
         }
-        Ok((gone, true))
+        Ok((expired, true))
     }
 
-    fn carry_out_cut(&self, cut: &Cut) -> Result<(), StoreError> {
-        let doing = || format!("cutting the commit log in {}", self.place().0.display());
-        let cut = || {
+    fn remove_commits(&self, truncation: &Truncation) -> Result<(), StoreError> {
+        let doing = || format!("truncating the commit log in {}", self.place().0.display());
+        let remove = || {
             (&self.trees.log, &self.trees.history).transaction(|(log, history)| {
-                log.insert(&LOG_START_KEY, cut.start.as_slice())?;
-                for number in cut.commits.clone() {
+                log.insert(&LOG_START_KEY, truncation.start.as_slice())?;
+                for number in truncation.commits.clone() {
                     log.remove(&number.to_be_bytes())?;
                 }
-                for key in &cut.history {
+                for key in &truncation.history {
                     history.remove(key.as_slice())?;
                 }
                 Ok::<(), ConflictableTransactionError<Never>>(())
             })
         };
-        self.guard(doing, || cut().map_err(storage_error))
+        self.guard(doing, || remove().map_err(storage_error))
     }
 }
 
-/// Units that a commit touched, and up to which revision their versions were replaced by it or before.
+/// Units that a commit touched, each with its last revision that this commit or an earlier one replaced.
 fn touched(record: &LogRecord) -> impl Iterator<Item = ((MemoryKey, UnitId), u64)> {
     let changed = record.changes.iter().map(|it| {
         let replaced = match it.kind {
@@ -124,11 +124,11 @@ fn touched(record: &LogRecord) -> impl Iterator<Item = ((MemoryKey, UnitId), u64
     changed.chain(purged)
 }
 
-/// The versions that go with these commits: each unit, and the last revision that goes. A version stays until the commit goes that
+/// The versions that these commits replaced: each unit, and its last such revision. A version is kept as long as the commit that
 /// replaced it.
-fn superseded(gone: &[LogRecord]) -> BTreeMap<(MemoryKey, UnitId), u64> {
+fn superseded(expired: &[LogRecord]) -> BTreeMap<(MemoryKey, UnitId), u64> {
     let mut last = BTreeMap::new();
-    for (unit, revision) in gone.iter().flat_map(touched).filter(|it| it.1 > 0) {
+    for (unit, revision) in expired.iter().flat_map(touched).filter(|it| it.1 > 0) {
         let known = last.entry(unit).or_insert(revision);
         *known = revision.max(*known);
     }

@@ -1,4 +1,4 @@
-//! How are units read from the database? A record may lie there in several pieces, which are joined here.
+//! Reads units from the database, joining the pieces of large records.
 
 use crate::unit::{Unit, UnitId};
 
@@ -14,7 +14,7 @@ impl Database {
         self.join(memory, id, get)
     }
 
-    /// The unit whose pieces `get` gives.
+    /// Reads the unit whose pieces `get` returns.
     pub(super) fn join(
         &self,
         memory: MemoryKey,
@@ -56,7 +56,7 @@ impl Database {
         let to = codec::unit_key(memory, UnitId(u64::MAX), u8::MAX);
         let mut units = Vec::with_capacity(limit.min(1_000));
         let mut pieces = self.trees.units.range(from..=to);
-        // The record that may go on in the next piece: its first piece, and all of them where there are more.
+        // The record that the next piece may continue: its first piece, and the joined pieces if there are several.
         let mut current: Option<(UnitId, IVec, Vec<u8>)> = None;
         let decode = |(id, first, joined): (UnitId, IVec, Vec<u8>)| {
             let bytes = if joined.is_empty() { &first[..] } else { &joined };

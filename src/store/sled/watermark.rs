@@ -1,6 +1,6 @@
-//! What was promised? The last acknowledged commit, in a small file outside the database.
+//! Stores the durable watermark, the number of the last acknowledged commit, in a small file outside the database.
 //!
-//! sled opens silently empty or short when its log is cut off; this file is how that is noticed.
+//! sled opens silently with a short or empty log when its file was truncated; this file reveals that.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,21 +15,21 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Writes the sequence; when it returns, it is on disk.
+/// Writes the watermark durably.
 pub(super) fn write(directory: &Path, sequence: Sequence) -> io::Result<()> {
     write_line(directory, FILE, &sequence.0.to_string())
 }
 
-/// The sequence; `None` when the file does not exist.
+/// Reads the watermark; `None` when the file does not exist.
 ///
 /// # Errors
-/// `InvalidData` when the file is there and says nothing that can be trusted.
+/// `InvalidData` when the file is damaged.
 pub(super) fn read(directory: &Path) -> io::Result<Option<Sequence>> {
     let Some(digits) = read_line(directory, FILE)? else { return Ok(None) };
-    digits.parse().map(|number| Some(Sequence(number))).map_err(|_| untrusted(FILE))
+    digits.parse().map(|number| Some(Sequence(number))).map_err(|_| damaged(FILE))
 }
 
-/// Writes a word with its checksum in place of what the file said; when it returns, it is on disk.
+/// Replaces the content of a file by a word and its checksum, durably.
 pub(super) fn write_line(directory: &Path, file: &str, word: &str) -> io::Result<()> {
     let temporary = directory.join(format!("{file}.new"));
     let mut out = private::create_file(&temporary)?;
@@ -39,10 +39,10 @@ pub(super) fn write_line(directory: &Path, file: &str, word: &str) -> io::Result
     sync_directory(directory)
 }
 
-/// The word in a file; `None` when the file does not exist.
+/// Reads the word in a file; `None` when the file does not exist.
 ///
 /// # Errors
-/// `InvalidData` when the file is there and says nothing that can be trusted.
+/// `InvalidData` when the file is damaged.
 pub(super) fn read_line(directory: &Path, file: &str) -> io::Result<Option<String>> {
     let bytes = match fs::read(directory.join(file)) {
         Ok(bytes) => bytes,
@@ -55,9 +55,9 @@ pub(super) fn read_line(directory: &Path, file: &str) -> io::Result<Option<Strin
             let expected = u32::from_str_radix(checksum, 16).ok()?;
             (crc32fast::hash(word.as_bytes()) == expected).then(|| word.to_owned())
         });
-    word.map(Some).ok_or_else(|| untrusted(file))
+    word.map(Some).ok_or_else(|| damaged(file))
 }
 
-fn untrusted(file: &str) -> io::Error {
+fn damaged(file: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the file '{file}' is damaged"))
 }
