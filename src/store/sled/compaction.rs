@@ -186,7 +186,7 @@ impl<'a> Compaction<'a> {
             after = last.sequence;
             for record in &page {
                 units.extend(record.changes.iter().map(|it| (it.memory, it.unit)));
-                for effects in &record.effects {
+                if let Some(effects) = &record.effects {
                     units.extend(&effects.purged);
                     self.copy_requests(effects, progress)?;
                 }

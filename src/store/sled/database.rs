@@ -141,10 +141,10 @@ impl Database {
 
     /// Records and logs the first damage.
     fn record_damage(&self, error: StoreError) -> StoreError {
-        if let StoreError::Damaged { what, .. } = &error {
-            if self.damage.set(what.clone()).is_ok() {
-                tracing::error!(directory = %self.directory.display(), "the store is damaged: {what}");
-            }
+        if let StoreError::Damaged { what, .. } = &error
+            && self.damage.set(what.clone()).is_ok()
+        {
+            tracing::error!(directory = %self.directory.display(), "the store is damaged: {what}");
         }
         error
     }

@@ -68,7 +68,7 @@ impl Database {
         let store = if recovery::is_damaged(&directory.join(&name)) {
             tracing::warn!(
                 directory = %directory.display(),
-                "the snapshot of the database is damaged; rebuilding the database from its log"
+                "the snapshot of the database is damaged; opening a copy without it"
             );
             Self::open_copy((directory, &name), lock, acknowledged, options.accept_data_loss)?
         } else {

@@ -13,7 +13,7 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 /// The abort type of transactions that never abort.
 pub(super) enum Never {}
 
-/// Our transactions do not abort.
+/// The sled error of a transaction that never aborts.
 pub(super) fn storage_error(error: TransactionError<Never>) -> sled::Error {
     match error {
         TransactionError::Storage(error) => error,
