@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
-    /// When the work is cancelled without anybody setting the flag.
+    /// When the work is cancelled even if the flag is not set.
     deadline: Option<Instant>,
 }
 

@@ -1,9 +1,9 @@
-//! What can a use case answer instead of a result? One enum, each variant saying whose fault it is.
+//! Defines the errors of the use cases: one enum, whose variants separate faults of the caller from faults of the server.
 
 use crate::store::{Sequence, StoreError};
 use crate::unit::{MemoryName, UnitId, ValidationError};
 
-/// Why a use case was not carried out.
+/// Why a use case failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
     /// The request breaks a rule; the field is named as in the protocol.
@@ -25,24 +25,24 @@ pub enum EngineError {
     MemoryExists(MemoryName),
     /// The request id was used for a request with another content.
     #[error(
-        "this {0} was used before, for a request with another content or for another memory of the same name; take a new one"
+        "this {0} was used before, for a request with another content or for another memory of the same name; choose a new one"
     )]
     RequestReused(&'static str),
-    /// The request was carried out, and what it answered cannot be given again.
+    /// The request was carried out earlier, and its answer is no longer available.
     #[error(
-        "the request with this {0} was carried out before, and its answer is not kept any more; nothing was done again"
+        "the request with this {0} was carried out before, and its answer is no longer available; nothing was changed"
     )]
     RequestDone(&'static str),
     /// The import has stored another batch under this number.
     #[error(
-        "batch {0} of this import_id is stored already, with another content; take a new import_id for another import"
+        "batch {0} of this import_id is stored already, with another content; choose a new import_id for another import"
     )]
     BatchReused(u64),
-    /// The memory holds units and the request did not say that they may go.
+    /// The memory holds units and the request did not allow their deletion.
     #[error("memory '{0}' holds {1} units; delete it with force to delete them too")]
     MemoryNotEmpty(MemoryName, u64),
-    /// Somebody else changed it first.
-    #[error("{what} is at revision {current}, not {expected}; read it again and repeat the change")]
+    /// It was changed since the given revision.
+    #[error("{what} is at revision {current}, not {expected}; read it again and retry the change")]
     RevisionMismatch {
         /// Resource name.
         what: String,
@@ -54,21 +54,21 @@ pub enum EngineError {
     /// The caller went away or ran out of time; the work was stopped.
     #[error("the call was cancelled")]
     Cancelled,
-    /// The log does not go back that far any more.
+    /// The log no longer holds the requested commits.
     #[error(
-        "the commit log is held from commit {} on, and {asked} is before it: begin again with everything, from there",
+        "commit {asked} was truncated from the commit log, which begins at commit {}: read everything again and continue from there",
         oldest.0 + 1
     )]
     LogTruncated {
-        /// After which commit was asked.
+        /// The first requested commit.
         asked: u64,
-        /// After this one everything is held.
+        /// The log holds every commit after this one.
         oldest: Sequence,
     },
-    /// More is asked for at once than is served.
+    /// The server is too busy.
     #[error("{0}")]
     TooMuch(String),
-    /// The store did not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A fault of this program.
@@ -76,11 +76,11 @@ pub enum EngineError {
     Internal(String),
 }
 
-/// Why nothing is written when the commit loop has panicked.
-pub(crate) const WRITER_ENDED: &str = "the thread that writes has panicked; restart the server";
+/// Why writes are paused when the commit loop has panicked.
+pub(crate) const WRITER_ENDED: &str = "the commit thread has panicked; restart the server";
 
 impl EngineError {
-    /// The commit loop has panicked.
+    /// The error when the commit loop has panicked.
     pub(crate) fn writer_ended() -> Self {
         Self::Store(StoreError::WritesPaused(WRITER_ENDED.to_owned()))
     }
@@ -90,7 +90,7 @@ impl EngineError {
         Self::InvalidArgument { field: field.into(), message: message.to_string() }
     }
 
-    /// Units have changed between search and reading, again and again.
+    /// The error when units kept changing between the search and their reading.
     pub(crate) fn changing() -> Self {
         Self::TooMuch(
             "the units changed faster than they could be read; try again in a moment".to_owned(),
@@ -99,7 +99,7 @@ impl EngineError {
 }
 
 impl ValidationError {
-    /// The fault as an engine error about a field.
+    /// Converts the fault to an engine error about a field.
     pub fn at(self, field: impl Into<String>) -> EngineError {
         EngineError::invalid(field, self)
     }

@@ -1,4 +1,4 @@
-//! The engine: one database, opened, and what every use case needs of it.
+//! Opens a database as an [`Engine`], and holds what all use cases share.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::store::{Backend, LogRecord, RequestKey, Secret, Sequence};
 use crate::unit::MemoryName;
 
-use super::commit::idempotency::{Idempotency, Remembered, fingerprint};
+use super::commit::idempotency::{EarlierRequest, Idempotency, fingerprint};
 use super::commit::outcome::Reply;
 use super::commit::queue::WriteQueue;
 use super::commit::work::Work;
@@ -21,7 +21,7 @@ use super::replica::changes::check_held;
 use super::replica::follower::Follower;
 use super::replica::load::{LoadProgress, Loaded};
 
-/// Everything that can be done with one store. Calls block; share it behind an `Arc`.
+/// All use cases on one store. Calls block; share it behind an `Arc`.
 pub struct Engine {
     pub(crate) backend: Backend,
     pub(crate) catalog: Arc<Catalog>,
@@ -31,20 +31,20 @@ pub struct Engine {
     pub(crate) derived: Option<PathBuf>,
     pub(crate) bulk: rayon::ThreadPool,
     secret: Secret,
-    /// Held by an update of a unit that came too late once, so that others like it cannot make it come too late again.
-    pub(crate) second_try: Mutex<()>,
+    /// Held by an update that has met a newer revision once, so that concurrent updates of its kind cannot outrun it again.
+    pub(crate) update_retry: Mutex<()>,
     /// Threads that analyse the large texts of updates.
     pub(crate) large_texts: rayon::ThreadPool,
     pub(crate) writer: WriteQueue,
 }
 
-/// A request id, and which field of the protocol it came in.
+/// The id of a request that may be repeated.
 pub type RequestId = Option<RequestKey>;
 
 impl Engine {
-    /// Opens an engine on a database: loads every memory into its index, from its checkpoint in `checkpoints` and what was committed
-    /// since, or from its units where there is no checkpoint that can be trusted. Later checkpoints go there too; without a directory
-    /// there are none, which costs only time.
+    /// Opens an engine on a database: loads the index of every memory from its checkpoint in `checkpoints` and the commits since, or
+    /// from its units if there is no valid checkpoint. Later checkpoints are written to the same directory; without one there are no
+    /// checkpoints, and starts take longer.
     ///
     /// # Errors
     /// The store; a memory that holds more or fewer units than its record counts.
@@ -56,7 +56,7 @@ impl Engine {
         Self::open_keeping(backend, checkpoints, None, progress)
     }
 
-    /// The same; commits older than `keep_log` leave the log by themselves, at once and then every hour or so.
+    /// The same; commits older than `keep_log` are truncated from the log at once and then about every hour.
     ///
     /// # Errors
     /// As of [`open`](Self::open).
@@ -87,18 +87,18 @@ impl Engine {
             derived,
             bulk: pool("bulk")?,
             secret,
-            second_try: Mutex::default(),
+            update_retry: Mutex::default(),
             large_texts: pool("update")?,
             writer,
         })
     }
 
-    /// The secret of its store.
+    /// The secret of the store.
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
 
-    /// What it took to load the memories.
+    /// Statistics of loading the memories.
     pub fn loaded(&self) -> Loaded {
         self.loaded
     }
@@ -113,23 +113,23 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<LogRecord>, EngineError> {
         let records = self.backend.log.read(after, limit)?;
-        // Looked at after reading: a compaction may have cut the log in between.
+        // Checked after reading: the log may have been truncated in between.
         check_held(self.backend.log.as_ref(), after)?;
         Ok(records)
     }
 
-    /// Tells of every commit that readers see; its value is the last one.
+    /// Watches the last commit that is visible to readers.
     pub fn watch_sequence(&self) -> watch::Receiver<Sequence> {
         self.sequence.clone()
     }
 
-    /// Why writes are refused for now.
+    /// Why writes are paused; `None` if they are not.
     pub fn writes_paused(&self) -> Option<String> {
         let writer_ended = || self.sequence.has_changed().is_err().then(|| WRITER_ENDED.to_owned());
         self.writer.paused().or_else(writer_ended)
     }
 
-    /// The first damage that was met: some of what was stored cannot be read.
+    /// The first damage found in the store, some of which cannot be read.
     pub fn damaged(&self) -> Option<String> {
         self.backend.store.damaged()
     }
@@ -146,7 +146,7 @@ impl Engine {
         receive(self.writer.submit(work, idempotency)?.blocking_recv())
     }
 
-    /// The answer to a request for a memory that is not there: that of the first time if this very request came before.
+    /// Answers a request for a memory that does not exist: with the earlier answer if the request was carried out before.
     pub(crate) fn repeat(
         &self,
         idempotency: Option<Idempotency>,
@@ -155,7 +155,7 @@ impl Engine {
         let missing = || EngineError::NoMemory(name.clone());
         let idempotency = idempotency.ok_or_else(missing)?;
         let record = self.backend.log.request(idempotency.key)?;
-        let earlier = Remembered::read(record, idempotency)?.ok_or_else(missing)?;
+        let earlier = EarlierRequest::read(record, idempotency)?.ok_or_else(missing)?;
         let version =
             |memory, id, revision| Ok(self.backend.store.version(memory, id, revision)?);
         earlier.replay(idempotency, version, |_| None)

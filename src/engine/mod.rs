@@ -1,7 +1,7 @@
-//! The use cases: write, look up, import, align, watch; ties the pure core to the store.
+//! Implements the use cases (write, look up, import, align, watch) on top of the store, the indexes and the aligner.
 //!
-//! The commit log is the truth, everything else is made from it: a write is planned, appended to the log, applied by the follower,
-//! then answered. Knows no protocol, no flags, no files but what it is handed.
+//! Everything is derived from the commit log: a write is planned, appended to the log, applied by the follower, then answered. Knows
+//! no protocol, no flags, and no files other than those it is handed.
 
 mod cancel;
 mod commit;

@@ -1,8 +1,8 @@
-//! Who may wait? Work in bulk, which takes every core it is given, steps back for those who want an answer now.
+//! Runs bulk work, which uses every core, at a lower priority than interactive calls.
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Threads for work in bulk, as many as there are cores.
+/// A pool of low-priority threads, as many as there are cores.
 pub(crate) fn pool(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
         .thread_name(move |number| format!("{name}-{number}"))
@@ -10,16 +10,15 @@ pub(crate) fn pool(name: &'static str) -> Result<ThreadPool, ThreadPoolBuildErro
         .build()
 }
 
-/// Makes this thread, and those that it starts from now on, give way to others.
+/// Lowers the priority of this thread and of those that it starts later.
 #[cfg(target_os = "linux")]
 pub fn lower_priority() {
-    /// A tenth of the time of a thread that has not stepped back, when both want all of it.
+    /// Gives about a tenth of the CPU time that a thread of normal priority gets when both are busy.
     const NICENESS: i32 = 10;
-    // For this thread alone: here, what other systems do to the process is done to the thread. Without the right to do it
-    // everything works as well, only less evenly.
+    // On Linux this affects the calling thread only. If it is not permitted, everything still works, with less even latency.
     let _ = rustix::process::nice(NICENESS);
 }
 
-/// Makes this thread give way to others; on this system it does not.
+/// Does nothing on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn lower_priority() {}

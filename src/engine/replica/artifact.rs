@@ -1,5 +1,5 @@
-//! How are files kept that are made from the store, and can be deleted at any time? Whole or not at all, under a magic, with a
-//! checksum at their end.
+//! Writes and opens files that are derived from the store and can be deleted at any time: atomically replaced, with a magic number
+//! at the start and a checksum at the end.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::matching::{ArrayReader, ArrayWriter};
 use crate::store::private;
 
-/// Writes a file past its magic; the one before it stays until the new one is on disk.
+/// Writes a magic number and the content to a file. An existing file is replaced when the new one is durable.
 pub(crate) fn write(
     path: &Path,
     magic: &[u8],
@@ -16,7 +16,7 @@ pub(crate) fn write(
 ) -> io::Result<()> {
     let directory = path.parent().ok_or_else(|| unfit("no directory to write it to"))?;
     private::create_directory(directory)?;
-    // Files of one memory are written at the same time.
+    // The checkpoint and the lexicon of a memory may be written at the same time.
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     let temporary = path.with_extension(format!("{ending}-new"));
     let mut out = ArrayWriter::new(BufWriter::new(private::create_file(&temporary)?));
@@ -29,7 +29,7 @@ pub(crate) fn write(
     File::open(directory)?.sync_all()
 }
 
-/// Opens a file that was made from the store, past its magic; `None` when there is none.
+/// Opens a file and checks its magic number; `None` when there is no file.
 pub(crate) fn open(path: &Path, magic: &[u8]) -> io::Result<Option<ArrayReader<File>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -42,18 +42,18 @@ pub(crate) fn open(path: &Path, magic: &[u8]) -> io::Result<Option<ArrayReader<F
     if found == magic {
         return Ok(Some(input));
     }
-    // Only the number at the end of a magic ever changes.
+    // Versions of a file differ only in the number at the end of the magic.
     let name = |magic: &[u8]| {
         magic.iter().rposition(|it| !it.is_ascii_digit()).map(|end| magic[..=end].to_vec())
     };
     Err(unfit(if name(&found) == name(magic) {
-        "it was written in the layout of another version"
+        "it has the layout of another version"
     } else {
-        "it is damaged: it does not begin as such a file begins"
+        "it is damaged: its magic number is wrong"
     }))
 }
 
-/// What is in the file is of no use here.
+/// The error of a file whose content cannot be used.
 pub(crate) fn unfit(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -1,4 +1,4 @@
-//! Which memories are there, as readers see them? The published side of what the writer decides.
+//! Publishes the memories to readers: the state of the last applied commit.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use super::encoding::Analyzers;
 use super::lexicon::LexiconSlot;
 use crate::engine::priority::lower_priority;
 
-/// A memory, open for reading.
+/// A memory as readers see it.
 pub(crate) struct Memory {
     pub(crate) key: MemoryKey,
     pub(crate) analyzers: Analyzers,
@@ -30,24 +30,24 @@ impl Memory {
                 source: Analyzer::new(&record.source_lang),
                 target: Analyzer::new(&record.target_lang),
             },
-            // Lookups go before merging.
+            // Merging gives way to lookups.
             index: index.at_thread_start(lower_priority),
             lexicon: LexiconSlot::default(),
             record: RwLock::new(record),
         }
     }
 
-    /// As of the last commit.
+    /// The record as of the last applied commit.
     pub(crate) fn record(&self) -> MemoryRecord {
         self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The live memories by name and by key.
+/// The memories that are not deleted, by name and by key.
 #[derive(Default)]
 pub(crate) struct Catalog {
     memories: RwLock<Memories>,
-    /// Searches so far.
+    /// Number of searches so far.
     searches: AtomicU64,
 }
 
@@ -81,17 +81,17 @@ impl Catalog {
         above.take(limit).map(|(_, memory)| Arc::clone(memory)).collect()
     }
 
-    /// Notes that somebody searches, and reads what was found from the store.
-    pub(crate) fn note_search(&self) {
+    /// Counts a search.
+    pub(crate) fn count_search(&self) {
         self.searches.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often somebody has searched.
+    /// Number of searches so far.
     pub(crate) fn searches(&self) -> u64 {
         self.searches.load(Ordering::Relaxed)
     }
 
-    /// Shows readers a memory as it is now; one that is deleted disappears.
+    /// Publishes a memory, or removes it if it is deleted.
     pub(crate) fn publish(&self, record: &MemoryRecord) {
         let mut memories = self.memories.write().unwrap_or_else(PoisonError::into_inner);
         if record.deleted {
@@ -107,7 +107,7 @@ impl Catalog {
         memories.insert(Memory::new(record.clone(), MemoryIndex::new()));
     }
 
-    /// Shows readers the counters of a memory as they are now.
+    /// Publishes the counters of a memory.
     pub(crate) fn publish_counters(&self, counters: &MemoryCounters) {
         if let Some(memory) = self.by_key(counters.key) {
             let mut record = memory.record.write().unwrap_or_else(PoisonError::into_inner);
@@ -115,7 +115,7 @@ impl Catalog {
         }
     }
 
-    /// Shows readers a memory whose index is made already.
+    /// Publishes a memory whose index is already built.
     pub(crate) fn add(&self, memory: Memory) {
         self.memories.write().unwrap_or_else(PoisonError::into_inner).insert(memory);
     }

@@ -1,4 +1,4 @@
-//! Reads from the commit log what has changed, and from the store what it changed to.
+//! Finds changed units in the commit log and applies their current state from the store to an index.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::unit::UnitId;
 use super::catalog::Memory;
 use super::encoding;
 
-/// Units of a memory that commits after this one have changed.
+/// Units of a memory that have changed after a commit.
 pub(crate) fn changed_since(
     log: &dyn CommitLog,
     memory: MemoryKey,
@@ -29,7 +29,7 @@ pub(crate) fn changed_since(
     }
 }
 
-/// Brings units of an index to their state in the store.
+/// Updates units in an index to their state in the store.
 pub(crate) fn apply_from_store(
     store: &dyn Store,
     memory: &Memory,
@@ -48,7 +48,7 @@ pub(crate) fn apply_from_store(
     Ok(())
 }
 
-/// Whether the log holds every commit after this one.
+/// Checks that the log holds every commit after this one.
 ///
 /// # Errors
 /// [`EngineError::LogTruncated`].

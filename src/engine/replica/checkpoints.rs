@@ -1,8 +1,8 @@
-//! Where do indexes wait for the next start? In files beside the store, one a memory, that can be deleted at any time.
+//! Writes and reads checkpoints: files beside the store, one for each memory, that hold its index and can be deleted at any time.
 //!
-//! A checkpoint is trusted only when everything agrees: checksum, versions of text and score, the memory it was made of,
-//! and the commit it stands at, which must be in the log with the same running checksum. What was committed since is read
-//! from the log. Whatever does not agree is logged, and the index is built from the store (see `load`).
+//! A checkpoint is used only if everything agrees: its checksum, the versions of the text and score rules, the memory, and its
+//! commit, which must be in the log with the same running checksum. Later commits are replayed from the log. If anything disagrees,
+//! the reason is logged and the index is built from the store (see `load`).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,11 +23,11 @@ use super::catalog::{Catalog, Memory};
 use super::lexicon;
 use crate::engine::priority::lower_priority;
 
-/// What the file is, and in which version of its layout.
+/// The magic number, which ends in the version of the layout.
 const MAGIC: &[u8] = b"dhakira index 3";
 const ENDING: &str = "index";
 
-/// What a checkpoint was made of.
+/// What a checkpoint was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Header {
     text_version: u32,
@@ -35,7 +35,7 @@ struct Header {
     memory: MemoryKey,
     source_lang: String,
     target_lang: String,
-    /// When the memory was made: another store may use the same key.
+    /// Creation time of the memory: another store may use the same key.
     created_micros: i64,
     sequence: Sequence,
     /// Running checksum of the log at that sequence.
@@ -56,7 +56,7 @@ impl Header {
         }
     }
 
-    /// Whether this program can use what was made of this, for this memory; the error names what does not agree.
+    /// Checks that this program can use the checkpoint for this memory; the error names what disagrees.
     fn check(&self, record: &MemoryRecord, log: &dyn CommitLog) -> io::Result<()> {
         let versions = [
             ("text", self.text_version, TEXT_VERSION),
@@ -65,7 +65,7 @@ impl Header {
         for (rules, found, current) in versions {
             if found != current {
                 return Err(unfit(&format!(
-                    "it was made with version {found} of the {rules} rules, and this is version {current}"
+                    "it was made by version {found} of the {rules} rules; the current version is {current}"
                 )));
             }
         }
@@ -80,7 +80,7 @@ impl Header {
         }
         let Some(position) = log.position_of(sequence).map_err(io::Error::other)? else {
             return Err(unfit(&format!(
-                "it is of commit {}, and the log begins behind commit {}",
+                "it is of commit {}, but the log begins after commit {}",
                 sequence.0, start.0
             )));
         };
@@ -106,10 +106,10 @@ impl Checkpoints {
         directory.join(format!("{}.{ENDING}", memory.0))
     }
 
-    /// The index of a memory, and the commit it stands at; `None` when there is no checkpoint.
+    /// Reads the index of a memory and its commit; `None` when there is no checkpoint.
     ///
     /// # Errors
-    /// Why the checkpoint cannot be used, in words that go after "the checkpoint is not used:".
+    /// Why the checkpoint cannot be used, as a clause that follows "the checkpoint is not used:".
     pub(crate) fn read(
         &self,
         record: &MemoryRecord,
@@ -119,7 +119,7 @@ impl Checkpoints {
         read(&Self::path(directory, record.key), record, log)
     }
 
-    /// Writes the index of a memory as it was at a position of the log; the checkpoint before it stays until the new one is on disk.
+    /// Writes the index of a memory at a position of the log. The previous checkpoint is replaced when the new one is durable.
     pub(crate) fn write(
         &self,
         record: &MemoryRecord,
@@ -135,36 +135,36 @@ impl Checkpoints {
         })
     }
 
-    /// The commit that the index of a memory was written at; `None` when it was not, or that cannot be told.
-    fn stands_at(&self, memory: MemoryKey) -> Option<Sequence> {
+    /// The commit of a memory's checkpoint; `None` when there is none or its header cannot be read.
+    fn commit_of(&self, memory: MemoryKey) -> Option<Sequence> {
         let path = Self::path(self.directory.as_deref()?, memory);
         let (header, _) = read_header(&path).ok()??;
         Some(header.sequence)
     }
 
-    /// How long ago the index of a memory was written; `None` when it was not, or that cannot be told.
+    /// The age of a memory's checkpoint; `None` when there is none or its age is unknown.
     fn age(&self, memory: MemoryKey) -> Option<Duration> {
         let path = Self::path(self.directory.as_deref()?, memory);
         fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
     }
 
-    /// Deletes the checkpoints of memories that are not there any more.
-    pub(crate) fn tidy(&self, is_there: impl Fn(MemoryKey) -> bool) {
+    /// Deletes the checkpoints and lexicons of memories that no longer exist.
+    pub(crate) fn delete_stale(&self, exists: impl Fn(MemoryKey) -> bool) {
         let Some(directory) = &self.directory else { return };
         let Ok(entries) = fs::read_dir(directory) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             let Some(key) = stem.and_then(|stem| stem.parse().ok()) else { continue };
             let whole = path.extension().is_some_and(|it| it == ENDING || it == lexicon::ENDING);
-            if !(whole && is_there(MemoryKey(key))) {
-                // Left over, and no harm if it stays.
+            if !(whole && exists(MemoryKey(key))) {
+                // Harmless if it cannot be deleted.
                 let _ = fs::remove_file(&path);
             }
         }
     }
 }
 
-/// Decides when checkpoints are written, and sees to it.
+/// Schedules and writes checkpoints.
 pub(crate) struct CheckpointScheduler {
     checkpoints: Checkpoints,
     catalog: Arc<Catalog>,
@@ -173,12 +173,12 @@ pub(crate) struct CheckpointScheduler {
     writing: Option<JoinHandle<()>>,
 }
 
-/// How long nothing is written before an index is: long enough for an import to be over.
+/// Time without writes after which checkpoints are written: long enough that an import has probably ended.
 pub(crate) const CHECKPOINT_IDLE: Duration = Duration::from_secs(1);
-/// Fewer changed units than this, or this share of a memory, are read from the log in no time.
+/// Changed units below which no checkpoint is due, as a number and as a share of the memory: replaying them is fast.
 const CHANGED_UNITS_MIN: u64 = 2_000;
 const CHANGED_SHARE: u64 = 50;
-/// So many changed units, and as many as the rest of the memory, are worth a checkpoint even while more come in.
+/// Changed units from which a checkpoint is due even during writes, if they are also at least as many as the unchanged units.
 const OVERDUE_UNITS_MIN: u64 = 250_000;
 
 impl CheckpointScheduler {
@@ -190,14 +190,13 @@ impl CheckpointScheduler {
         Self { checkpoints, catalog, changed, writing: None }
     }
 
-    /// So many units of a memory have changed.
+    /// Counts changed units of a memory.
     pub(crate) fn note(&mut self, memory: MemoryKey, units: usize) {
         let changed = self.changed.entry(memory).or_default();
         *changed = changed.saturating_add(units as u64);
     }
 
-    /// Has indexes written again that were written so long ago, though nothing has changed in their memories: the commit
-    /// that they stand at is about to leave the log.
+    /// Schedules checkpoints of at least this age, even of unchanged memories: their commits are about to leave the log.
     pub(crate) fn renew(&mut self, age: Duration) {
         for memory in self.catalog.page(None, usize::MAX) {
             if self.checkpoints.age(memory.key).is_some_and(|it| it >= age) {
@@ -206,21 +205,21 @@ impl CheckpointScheduler {
         }
     }
 
-    /// Has indexes written again that stand before the beginning of the log: the next start could not use them.
+    /// Schedules checkpoints whose commits are before the start of the log: the next start could not use them.
     pub(crate) fn renew_before(&mut self, start: Sequence) {
         for memory in self.catalog.page(None, usize::MAX) {
-            if self.checkpoints.stands_at(memory.key).is_some_and(|it| it < start) {
+            if self.checkpoints.commit_of(memory.key).is_some_and(|it| it < start) {
                 self.changed.insert(memory.key, u64::MAX);
             }
         }
     }
 
-    /// Whether there is something to write when there is time.
+    /// Whether a checkpoint should be written when there are no writes.
     pub(crate) fn is_due(&self) -> bool {
         !self.is_writing() && self.memories(Self::due).next().is_some()
     }
 
-    /// Whether something must be written although there is no time.
+    /// Whether a checkpoint should be written even during writes.
     pub(crate) fn is_overdue(&self) -> bool {
         !self.is_writing() && self.memories(Self::overdue).next().is_some()
     }
@@ -246,8 +245,8 @@ impl CheckpointScheduler {
         })
     }
 
-    /// Writes what is due on a thread of its own. To be called where nothing is applied at the same time: the indexes are frozen
-    /// as they are now, at `position`.
+    /// Writes the checkpoints that are due on a separate thread. Nothing may be applied concurrently: the indexes are frozen in their
+    /// current state, which is that of `position`.
     pub(crate) fn start(&mut self, position: LogPosition) {
         if position == LogPosition::default() {
             return;
@@ -266,7 +265,7 @@ impl CheckpointScheduler {
                 if let Err(error) = checkpoints.write(&record, &index, position) {
                     tracing::warn!(
                         memory = %record.name,
-                        "no checkpoint of the index was written: {error}; the next start takes longer"
+                        "cannot write a checkpoint of the index: {error}; the next start takes longer"
                     );
                 }
             }
@@ -274,18 +273,18 @@ impl CheckpointScheduler {
         self.writing = std::thread::Builder::new().name("checkpoint".into()).spawn(write).ok();
     }
 
-    /// Writes what is due and waits for it: the last thing before the end.
+    /// Writes the checkpoints that are due and waits for them, at shutdown.
     pub(crate) fn finish(&mut self, position: LogPosition) {
         // A panic of the thread was reported when it happened.
         self.writing.take().map(JoinHandle::join);
-        // Now is the time for what waited for it: after the next start somebody searches.
+        // Deferred merging happens now, so that searches after the next start do not pay for it.
         self.memories(Self::due).for_each(|memory| memory.index.settle());
         self.start(position);
         self.writing.take().map(JoinHandle::join);
     }
 }
 
-/// What a file was made of, and the file past that.
+/// Reads the header of a file; returns it with a reader of the rest.
 fn read_header(path: &Path) -> io::Result<Option<(Header, ArrayReader<File>)>> {
     let Some(mut input) = artifact::open(path, MAGIC)? else { return Ok(None) };
     let header = input.bytes()?;

@@ -10,24 +10,24 @@ use crate::text::{Analysis, Analyzer, Scan, canonical};
 use crate::unit::{Segment, Unit, UnitContent};
 
 thread_local! {
-    /// Millions of units are prepared one after the other.
+    /// Reused, because millions of units may be prepared in a row.
     static SCRATCH: RefCell<Analysis> = RefCell::default();
     static SCANNED: RefCell<Scan> = RefCell::default();
 }
 
-/// What reads the texts of a memory.
+/// The analyzers of a memory's texts.
 pub(crate) struct Analyzers {
     pub(crate) source: Analyzer,
     pub(crate) target: Analyzer,
 }
 
-/// A revision as the index keeps it: enough to tell one from those before and after it.
+/// A revision as the index stores it, which is enough to distinguish nearby revisions.
 #[expect(clippy::cast_possible_truncation)]
 pub(crate) fn short_revision(revision: u64) -> u32 {
     revision as u32
 }
 
-/// What the index wants of a unit that passed its checks.
+/// Encodes a valid unit as an index entry.
 pub(crate) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
     let content = &unit.content;
     SCRATCH.with_borrow_mut(|analysis| {
@@ -45,7 +45,7 @@ pub(crate) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
     })
 }
 
-/// The same in the numbers of an index.
+/// Encodes a valid unit with the term numbers of an index.
 pub(crate) fn encode(
     content: &UnitContent,
     analyzers: &Analyzers,
@@ -62,7 +62,7 @@ pub(crate) fn encode(
     })
 }
 
-/// What the index keeps of a unit beside its words; its names are left out.
+/// The facts that the index stores of a unit, without its names.
 fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
     let unfinished = content.attributes.contains_key(UNFINISHED_ATTRIBUTE);
     Facts {
@@ -75,26 +75,26 @@ fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
     }
 }
 
-/// How a neighbour's source text is remembered: XXH3 of its canonical form.
+/// Hash of a neighbour's source text: XXH3 of its canonical form.
 pub fn context_hash(text: &str) -> u64 {
     xxh3_64(canonical(text).as_bytes())
 }
 
-/// What makes two sources the same: canonical text and tags.
+/// Hash that is equal for sources with the same canonical text and tags.
 fn source_hash(source: &Scan, tags: u64) -> u64 {
     let mut hasher = Xxh3::with_seed(tags);
     hasher.update(source.canonical().as_bytes());
     hasher.digest()
 }
 
-/// What the tags of a segment are, and between which words they stand; 0 without tags. Their native codes do not count:
-/// the same bold is written differently by every tool.
+/// Hash of a segment's tags and their positions between words; 0 without tags. Native codes are left out, because every tool
+/// writes the same formatting differently.
 pub(crate) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
     if segment.tags.is_empty() {
         return 0;
     }
     let mut hasher = Xxh3::new();
-    // Worked out once: a segment may have as many tags as words.
+    // Computed once: a segment may have as many tags as words.
     let starts: Vec<usize> = scan.words().map(|word| scan.span(word).start).collect();
     for tag in &segment.tags {
         let offset = tag.offset_bytes as usize;
@@ -107,8 +107,8 @@ pub(crate) fn tag_signature(segment: &Segment, scan: &Scan) -> u64 {
     hasher.digest().max(1)
 }
 
-/// What makes two units the same for the duplicate check, but their neighbours: texts and tags of both sides, to the byte,
-/// the key of the context, and whether the translation is finished.
+/// Hash that is equal for duplicate units, neighbours aside: the exact texts and tags of both sides, the context key, and whether
+/// the translation is finished.
 pub(crate) fn content_hash(content: &UnitContent, unfinished: bool) -> ContentHash {
     let mut hasher = Xxh3::new();
     for segment in [&content.source, &content.target] {
@@ -120,7 +120,7 @@ pub(crate) fn content_hash(content: &UnitContent, unfinished: bool) -> ContentHa
             hasher.update(tag.code.as_bytes());
         }
     }
-    // A finished translation is not left out because the same one is there unfinished.
+    // An unfinished translation does not make the same finished one a duplicate.
     if unfinished {
         hasher.update(UNFINISHED_ATTRIBUTE.as_bytes());
     }

@@ -1,5 +1,5 @@
-//! Applies commits of the log, this process's own and those of others, to everything that is made from them: the local copy, catalog,
-//! indexes, checkpoints, watchers. It is the only code that does, at the start, after a restore and while the engine runs.
+//! Applies commits of the log, those of this process and of others, to everything derived from them: the local copy, catalog,
+//! indexes, checkpoints, watchers. No other code does so, neither at start-up, nor after a restore, nor while the engine runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,21 +24,21 @@ use super::load::{LoadProgress, Loaded, Loading};
 /// Changes of indexes by memory.
 pub(crate) type IndexChanges = BTreeMap<MemoryKey, Vec<IndexChange>>;
 
-/// The state of this process: the log up to a position, applied.
+/// The state of this process, with the log applied up to a position.
 pub(crate) struct Follower {
     backend: Backend,
     catalog: Arc<Catalog>,
-    /// Every memory at the position, deleted ones included.
+    /// All memories at the position, including deleted ones.
     memories: BTreeMap<MemoryKey, MemoryRecord>,
     position: LogPosition,
-    /// When the commit at the position was made.
+    /// Time of the commit at the position.
     time: Timestamp,
     /// Publishes the position.
     sequence: watch::Sender<Sequence>,
     pub(crate) checkpoints: CheckpointScheduler,
 }
 
-/// How often counts are compared while others append, before they are left for `verify` to compare.
+/// How often counts are compared while others append; after that, comparing them is left to `verify`.
 const COUNTS_TRIES: usize = 10;
 
 impl Follower {
@@ -60,7 +60,7 @@ impl Follower {
         let live = || memories.iter().filter(|record| !record.deleted);
         let total_units = live().map(|record| record.unit_count).sum();
         let checkpoints = Checkpoints::new(directory);
-        checkpoints.tidy(|key| live().any(|record| record.key == key));
+        checkpoints.delete_stale(|key| live().any(|record| record.key == key));
         let mut loading = Loading {
             backend: &backend,
             checkpoints: &checkpoints,
@@ -145,7 +145,7 @@ impl Follower {
     /// Applies commits that this process has just appended after the position, with the index changes that it planned for them.
     ///
     /// # Errors
-    /// The local copy; the commits are in the log, and [`catch_up`](Self::catch_up) applies them later.
+    /// The local copy failed; the commits are in the log, and [`catch_up`](Self::catch_up) applies them later.
     pub(crate) fn apply_own(
         &mut self,
         (records, commits): (&[LogRecord], &[Commit]),
@@ -153,9 +153,9 @@ impl Follower {
         in_bulk: bool,
     ) -> Result<(), EngineError> {
         self.copy(records, Some(commits))?;
-        // A memory that is new here has no index before it is published.
+        // A new memory has no index before it is published.
         self.publish_memories(records);
-        // One change of an index for all commits: many small ones cost more.
+        // One index change for all commits is cheaper than many small ones.
         for (memory, changes) in changes {
             if let Some(memory) = self.catalog.by_key(*memory) {
                 if in_bulk {
@@ -170,8 +170,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Appends commits after the position to the local copy, where there is one; without the commits, they are read from the
-    /// original.
+    /// Appends commits after the position to the local copy, if there is one; commits that are not given are read from the remote
+    /// store.
     fn copy(&self, records: &[LogRecord], commits: Option<&[Commit]>) -> Result<(), EngineError> {
         let Some(copy) = &self.backend.local_copy else { return Ok(()) };
         let read;
@@ -211,8 +211,8 @@ impl Follower {
         }
     }
 
-    /// Compares the size of each index with the count of its memory. While others append, the store is ahead of the position and
-    /// so may be the index.
+    /// Compares the size of each index with the count of its memory. While others append, the store and so the index may be ahead of
+    /// the position.
     fn check_counts(&mut self) -> Result<(), EngineError> {
         for _ in 0..COUNTS_TRIES {
             let fault =
@@ -224,7 +224,7 @@ impl Follower {
             let Some((name, found, counted)) = fault else { return Ok(()) };
             if self.backend.log.end()? == self.position {
                 return Err(EngineError::Internal(format!(
-                    "the store is damaged: memory '{name}' holds {found} units, but its record counts {counted}. Bring it back with \
+                    "the store is damaged: memory '{name}' holds {found} units, but its record counts {counted}. Recover it with \
                      `dhakira restore` from a backup, or put a copy of the directory back"
                 )));
             }
@@ -242,7 +242,7 @@ fn changed_units(records: &[LogRecord]) -> BTreeMap<MemoryKey, BTreeSet<UnitId>>
     units
 }
 
-/// The commits of records, with the units that they stored.
+/// Rebuilds the commits of records, with the units that they stored.
 fn read_commits(store: &dyn Store, records: &[LogRecord]) -> Result<Vec<Commit>, EngineError> {
     let commit = |record: &LogRecord| {
         let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
@@ -250,14 +250,14 @@ fn read_commits(store: &dyn Store, records: &[LogRecord]) -> Result<Vec<Commit>,
         Commit::from_record(record, units.collect::<Result<_, _>>()?).ok_or_else(|| {
             let sequence = record.sequence.0;
             EngineError::Internal(format!(
-                "commit {sequence} stored units that are not held any more"
+                "commit {sequence} stored units that are no longer held"
             ))
         })
     };
     records.iter().map(commit).collect()
 }
 
-/// When the commit at a position was made; the epoch before the first one.
+/// Time of the commit at a position; the epoch before the first one.
 fn time_at(backend: &Backend, position: LogPosition) -> Result<Timestamp, StoreError> {
     let start = backend.log.start()?;
     let Some(before) = position.sequence.0.checked_sub(1) else { return Ok(start.time) };

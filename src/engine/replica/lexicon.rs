@@ -1,7 +1,7 @@
-//! Trained lexicons: the translation probabilities learned from a memory's own units, kept in a file beside the store that can be
-//! deleted at any time.
+//! Holds trained lexicons, the translation probabilities learned from a memory's units, and stores them in files beside the store.
 //!
-//! Trusted like a checkpoint: only when versions, memory and log agree. Training again costs time and nothing else.
+//! A file is used only if versions, memory and log agree, like a checkpoint. It can be deleted at any time: training again costs
+//! only time.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::artifact::{self, unfit};
 const MAGIC: &[u8] = b"dhakira lexicon 2";
 pub(crate) const ENDING: &str = "lexicon";
 
-/// The lexicon of a memory: trained on all of its units at one time, and on those that have changed since.
+/// The lexicon of a memory: one part trained on all of its units at some commit, one on those that have changed since.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TrainedLexicon {
     pub(crate) provenance: Provenance,
@@ -56,34 +56,34 @@ impl TrainedLexicon {
         }
     }
 
-    /// Whether nothing was trained yet.
+    /// Whether it was never trained.
     pub(crate) fn is_empty(&self) -> bool {
         self.provenance == Provenance::default()
     }
 
-    /// The parts that are fit for use: trained on enough units.
+    /// The parts that were trained on enough units to be used.
     fn parts(&self) -> impl Iterator<Item = &Lexicon> {
         let enough = self.units >= PAIRS_MIN as u64;
         [&self.whole, &self.recent].into_iter().filter(move |it| enough && !it.is_empty())
     }
 
-    /// Terms of both languages that it knows.
+    /// Numbers of source and target terms.
     pub fn terms(&self) -> (usize, usize) {
         let ((a, b), (c, d)) = (self.whole.len(), self.recent.len());
         (a.max(c), b.max(d))
     }
 }
 
-/// The lexicon of a memory while the memory is open.
+/// The cached lexicon of an open memory.
 #[derive(Debug, Default)]
 pub(crate) struct LexiconSlot {
     lexicon: Mutex<Option<Arc<TrainedLexicon>>>,
-    /// Held while training, so that two callers train once.
+    /// Held while training, so that concurrent callers train only once.
     pub(crate) training: Mutex<()>,
 }
 
 impl LexiconSlot {
-    /// The lexicon; the first caller gets what `read` gives, or an empty one.
+    /// The cached lexicon; the first call caches the result of `read`, or an empty one.
     pub(crate) fn get_or_read(
         &self,
         read: impl FnOnce() -> Option<TrainedLexicon>,
@@ -122,7 +122,7 @@ pub(crate) fn lexicons<'a>(
     lexicons
 }
 
-/// Writes a lexicon to a file; the one before it stays until the new one is on disk.
+/// Writes a lexicon to a file. The previous one is replaced when the new one is durable.
 pub(crate) fn write(path: &Path, lexicon: &TrainedLexicon) -> io::Result<()> {
     let bytes = postcard::to_stdvec(lexicon).map_err(io::Error::other)?;
     artifact::write(path, MAGIC, |out| out.bytes(&bytes))
@@ -131,7 +131,7 @@ pub(crate) fn write(path: &Path, lexicon: &TrainedLexicon) -> io::Result<()> {
 /// Reads a lexicon from a file; `None` when there is none.
 ///
 /// # Errors
-/// Why the lexicon cannot be used, in words that go after "the lexicon is not used:".
+/// Why the lexicon cannot be used, as a clause that follows "the lexicon is not used:".
 pub(crate) fn read(
     path: &Path,
     record: &MemoryRecord,
@@ -148,7 +148,7 @@ pub(crate) fn read(
     let in_log = position.is_some_and(|it| it.checksum == provenance.whole.1);
     let end = log.end().map_err(io::Error::other)?;
     if *provenance != expected || !in_log || provenance.recent > end.sequence {
-        return Err(unfit("it was trained on other texts, by other rules or from another store"));
+        return Err(unfit("it was trained from other texts, by other rules or in another store"));
     }
     Ok(Some(lexicon))
 }

@@ -1,4 +1,4 @@
-//! Loads the indexes of memories: from checkpoints and the log since, or else from the store, unit by unit.
+//! Loads the indexes of memories: from checkpoints and later commits, or else from the units in the store.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,31 +16,31 @@ use super::checkpoints::Checkpoints;
 use super::encoding;
 use crate::engine::error::EngineError;
 
-/// How far loading is, for whoever shows it.
+/// Progress of loading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadProgress {
-    /// Units in the index so far.
+    /// Units loaded so far.
     pub loaded_units: u64,
     /// Units in the store.
     pub total_units: u64,
 }
 
-/// What a start had to do.
+/// Statistics of a start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Units of all memories.
     pub units: u64,
-    /// Of those, the ones that came with a checkpoint.
+    /// Of those, units loaded from a checkpoint.
     pub from_checkpoints: u64,
-    /// Units that had changed since their checkpoint.
+    /// Units that had changed since the checkpoint.
     pub replayed: u64,
 }
 
 /// Why an index is built from the store.
 enum Reason {
-    /// There is no checkpoint: the memory is new or small, or none are kept.
+    /// There is no checkpoint: the memory is new or small, or checkpoints are disabled.
     NoCheckpoint,
-    /// The checkpoint is sound, but building is faster than bringing it up to date.
+    /// The checkpoint is valid, but building the index is faster than updating it.
     Outdated(String),
     /// The checkpoint cannot be used.
     Unusable(String),
@@ -66,12 +66,12 @@ pub(crate) struct Loading<'a> {
     pub(crate) backend: &'a Backend,
     pub(crate) checkpoints: &'a Checkpoints,
     pub(crate) loaded: Loaded,
-    /// Units of each memory that no checkpoint holds.
+    /// Units of each memory that are in no checkpoint.
     pub(crate) unwritten: BTreeMap<MemoryKey, u64>,
 }
 
 impl Loading<'_> {
-    /// The memory of a record.
+    /// Loads the memory of a record.
     pub(crate) fn memory(
         &mut self,
         record: &MemoryRecord,
@@ -97,8 +97,8 @@ impl Loading<'_> {
         Ok(memory)
     }
 
-    /// The memory from its checkpoint and the log, with how many of its units came from the log; or why its index has to
-    /// be built from the store.
+    /// Loads a memory from its checkpoint and the log, and counts the replayed units; or returns why its index must be built from
+    /// the store.
     fn read_checkpoint(
         &self,
         record: &MemoryRecord,
@@ -111,7 +111,7 @@ impl Loading<'_> {
         let memory = Memory::new(record.clone(), index);
         let changed = changed_since(self.backend.log.as_ref(), record.key, sequence)?;
         let replayed = changed.len() as u64;
-        // When most of it is new, reading it in one go is faster.
+        // If most units are new, reading all of them in sequence is faster.
         if replayed > record.unit_count / 2 {
             let (commit, units) = (sequence.0, record.unit_count);
             return Ok(Err(Reason::Outdated(format!(
@@ -127,7 +127,7 @@ impl Loading<'_> {
         Ok(Ok((memory, replayed)))
     }
 
-    /// Reads a memory page by page; analyses each page in parallel. How many units there were.
+    /// Builds the index of a memory from its units, a page at a time, each analysed in parallel; returns their number.
     fn read_all(&self, memory: &Memory, progress: &mut dyn FnMut(u64)) -> Result<u64, EngineError> {
         let mut loader = memory.index.loader();
         let mut units = 0;
@@ -135,7 +135,7 @@ impl Loading<'_> {
             |after: Option<UnitId>| self.backend.store.page(memory.key, after, LOAD_PAGE_UNITS);
         let mut page = read(None)?;
         while let Some(last) = page.last().map(|unit| unit.id) {
-            // The store is read while what it gave before is analysed.
+            // The next page is read while this one is analysed.
             let analyzers = &memory.analyzers;
             let ready = std::mem::take(&mut page).into_par_iter().map_init(
                 || loader.encoder(),

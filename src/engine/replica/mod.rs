@@ -1,4 +1,4 @@
-//! Keeps what a process derives from the commit log: catalog, indexes, lexicons, checkpoints.
+//! Maintains what a process derives from the commit log: catalog, indexes, lexicons, checkpoints.
 
 pub(crate) mod artifact;
 pub(crate) mod catalog;
