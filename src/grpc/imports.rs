@@ -217,7 +217,7 @@ pub(crate) async fn run<T>(
         let mut ack = ack(stored.progress);
         acked = acked.max(ack.acked_through);
         (ack.batch, ack.acked_through, ack.rejected) = (done.number, acked, done.rejected);
-        ack.verdicts = stored.verdicts;
+        ack.verdicts = stored.unit_outcomes;
         if answers.send(Ok(answer(ack))).await.is_err() {
             return Ok(());
         }
@@ -289,7 +289,7 @@ fn hand_in(engine: &Engine, course: &Course, batch: Incoming) -> Result<InFlight
         }
     }
     if course.check != CheckAction::None {
-        let doubts = engine.doubts(memory, &contents)?;
+        let doubts = engine.check_contents(memory, &contents)?;
         let checked = contents.into_iter().zip(places).zip(doubts);
         (contents, places) = checked
             .filter_map(|((mut content, index), verdict)| {

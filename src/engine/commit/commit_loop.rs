@@ -1,8 +1,8 @@
-//! Commits writes in groups: one thread, one append and one sync for all writes that wait.
+//! Commits writes in groups: one thread, with one append and one sync for all writes in the queue.
 //!
 //! A group is planned on top of what the follower has applied, appended to the log, applied by the follower, and only then
-//! answered: an answer means durable and visible to lookups. Others may append to the same log; a group that comes too late is
-//! planned again.
+//! answered: an answered write is durable and visible to lookups. Other processes may append to the same log; a group whose append
+//! conflicts with theirs is planned again.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -28,7 +28,7 @@ use super::outcome::Reply;
 use super::plan::{Basis, Plan, Planner};
 use super::work::Work;
 
-/// What travels through the queue.
+/// A message in the queue.
 pub(super) enum Message {
     Job(Job),
     /// Other processes have appended to the log.
@@ -41,7 +41,7 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Result<Reply, EngineError>>,
 }
 
-/// Why writes are refused for now; shared with those who ask.
+/// Why writes are paused; shared with the callers.
 #[derive(Default)]
 pub(crate) struct WritePause {
     cause: Mutex<Option<String>>,
@@ -60,7 +60,7 @@ impl WritePause {
 /// The answers to a group, in its order.
 type Replies = Vec<Result<Reply, EngineError>>;
 
-/// An attempt to make the log fit for appends again.
+/// The recovery of the log while writes are paused.
 struct Recovery {
     next_try: Instant,
     wait: Duration,
@@ -74,27 +74,27 @@ pub(super) struct CommitLoop {
     /// While writes are paused.
     recovery: Option<Recovery>,
     keep_log: Option<Duration>,
-    /// The start of the log when it was last looked at.
+    /// The start of the log when it was last read.
     log_start: Option<Sequence>,
     searches: SearchActivity,
 }
 
-/// Whether somebody searches meanwhile: a search waits for the end of the transaction that is under way.
+/// Tracks whether there are concurrent searches, which wait for the end of the current transaction.
 struct SearchActivity {
     /// Searches when the last group was committed.
     count: u64,
-    /// When the last of them was noticed.
+    /// When the last search was noticed.
     noticed: Option<Instant>,
 }
 
-/// How long after the last search an index takes its time to seal what comes: a search between two groups says that more will come.
+/// Time after the last search for which index changes are applied in the way that is fast for searches.
 const SEARCHED_LATELY: Duration = Duration::from_secs(2);
 
-/// How often old requests and old commits are looked for.
+/// How often old requests and old commits are collected.
 const GC_EVERY: Duration = Duration::from_secs(3_600);
-/// How long the loop is idle before it continues a collection that has more to do.
+/// Idle time before the next step of an unfinished collection.
 const GC_STEP: Duration = Duration::from_millis(2);
-/// How often a running recovery is looked at.
+/// How often a running recovery is polled.
 const RECOVERY_POLL: Duration = Duration::from_millis(20);
 
 impl CommitLoop {
@@ -109,22 +109,22 @@ impl CommitLoop {
         Self { backend, follower, pause, recovery: None, keep_log, log_start, searches }
     }
 
-    /// Runs until nobody can queue anything any more.
+    /// Runs until the queue is closed.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let mut next_gc = Instant::now() + GC_STEP;
         loop {
-            // Looked at between writes, too: refused ones may come without a break.
+            // Also between writes: while writes are paused, refused ones may arrive without a break.
             self.recover();
             match messages.recv_timeout(self.idle_time(next_gc)) {
                 Ok(Message::Follow) => self.follow(),
                 Ok(Message::Job(first)) => {
-                    let group = group(first, messages);
+                    let group = take_group(first, messages);
                     let has_garbage = group.iter().any(|job| job.work.leaves_garbage());
                     self.commit_group(group);
                     if has_garbage {
                         next_gc = Instant::now() + GC_STEP;
                     }
-                    // Those who write without a break must not keep old commits from leaving.
+                    // Continuous writes must not prevent the collection of old commits.
                     if Instant::now() >= next_gc {
                         next_gc = self.collect_garbage();
                     }
@@ -160,7 +160,7 @@ impl CommitLoop {
 
     fn finish(mut self) {
         if let Some(running) = self.recovery.take().and_then(|recovery| recovery.running) {
-            // Its outcome is the next start's concern.
+            // The next start opens the log, whatever the outcome.
             let _ = running.join();
         }
         self.renew_checkpoints();
@@ -168,14 +168,14 @@ impl CommitLoop {
         self.follower.checkpoints.finish(position);
     }
 
-    /// Applies what others have appended.
+    /// Applies commits of other processes.
     fn follow(&mut self) {
         if let Err(error) = self.follower.catch_up() {
-            tracing::warn!(%error, "commits of others could not be applied; trying again with the next one");
+            tracing::warn!(%error, "cannot apply the commits of other processes; retrying with the next one");
         }
     }
 
-    /// One step of garbage collection; when the next one is due.
+    /// Runs one step of garbage collection; returns when the next one is due.
     fn collect_garbage(&mut self) -> Instant {
         if self.recovery.is_some() {
             return Instant::now() + GC_EVERY;
@@ -187,7 +187,7 @@ impl CommitLoop {
         Instant::now() + if more { GC_STEP } else { GC_EVERY }
     }
 
-    /// Has indexes written again whose checkpoints are older than the start of the log.
+    /// Schedules the checkpoints that are older than the start of the log.
     fn renew_checkpoints(&mut self) {
         let Ok(start) = self.backend.log.start() else { return };
         if Some(start.sequence) > self.log_start.replace(start.sequence) {
@@ -195,24 +195,24 @@ impl CommitLoop {
         }
     }
 
-    /// Removes some commits that are older than is wanted; whether there are more.
+    /// Removes some commits that are older than the retention; returns whether there are more.
     fn truncate_log(&mut self) -> bool {
         let (Some(time), Some(maintenance)) = (self.keep_log, &self.backend.maintenance) else {
             return false;
         };
-        // A checkpoint is of a commit; what came after is younger than the checkpoint, and so in the log for as long again.
+        // Commits after a checkpoint are younger than it, so a checkpoint of at most half the retention is always usable.
         self.follower.checkpoints.renew(time / 2);
         match maintenance.truncate_log(Retention { keep_from: ago(time) }) {
             Ok(more) => more,
             Err(error) => {
-                tracing::error!(%error, "the commit log could not be truncated");
+                tracing::error!(%error, "cannot truncate the commit log");
                 self.pause_writes(error.to_string());
                 false
             }
         }
     }
 
-    /// Removes some requests that nobody will repeat any more, and units of deleted memories; whether there are more.
+    /// Removes some expired requests and units of deleted memories; returns whether there are more.
     fn remove_old_requests(&mut self) -> bool {
         let days = i64::from(REQUEST_MEMORY_DAYS);
         let before = Timestamp { micros: now().micros - days * 24 * 3_600 * 1_000_000 };
@@ -222,7 +222,7 @@ impl CommitLoop {
         match receiver.try_recv() {
             Ok(Ok(Reply { outcome: Outcome::Collected { more }, .. })) => more,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "collecting garbage failed");
+                tracing::warn!(%error, "garbage collection failed");
                 false
             }
             _ => false,
@@ -231,7 +231,7 @@ impl CommitLoop {
 
     fn commit_group(&mut self, mut group: Vec<Job>) {
         let outcome = match self.pause.cause() {
-            // What a failed append left can be read and may not be durable: not even a repeated request is answered from it.
+            // Records of a failed append can be read but may not be durable, so not even a repeated request is answered from them.
             Some(cause) => Err(StoreError::WritesPaused(cause).into()),
             None => self.commit(&mut group),
         };
@@ -240,16 +240,16 @@ impl CommitLoop {
         });
         let mut works = Vec::with_capacity(group.len());
         for (Job { work, answer, .. }, reply) in group.into_iter().zip(replies) {
-            // The caller may have gone; the write is committed all the same.
+            // The caller may be gone; the write is committed anyway.
             let _ = answer.send(reply);
             works.push(work);
         }
-        // Freeing them takes as long as a commit, and nobody waits for it.
+        // Freeing them takes as long as a commit, so it happens on another thread.
         rayon::spawn(move || drop(works));
     }
 
-    /// Plans a group, appends it and applies it; planned again for as long as others append first. An error is that of the whole
-    /// group: nothing of it was acknowledged.
+    /// Plans, appends and applies a group, and plans it again while others append first. An error applies to the whole group, none
+    /// of which was acknowledged then.
     fn commit(&mut self, group: &mut [Job]) -> Result<Replies, EngineError> {
         let joins_batches = self.searches.is_quiet(self.follower.catalog().searches());
         let in_bulk = self.searches.is_over();
@@ -257,7 +257,7 @@ impl CommitLoop {
             self.follower.catch_up().map_err(|error| self.paused_by(error))?;
             let (replies, Plan { commits, index_changes }) = self.plan(group, joins_batches);
             if commits.is_empty() {
-                // Answered from what is there, which has to be what was applied.
+                // Answers are read from the store, which must not be ahead of what was applied.
                 let end = self.backend.log.end().map_err(|error| self.paused_by(error.into()))?;
                 if end == self.follower.position() {
                     return Ok(replies);
@@ -278,13 +278,13 @@ impl CommitLoop {
             }
         }
         Err(EngineError::TooMuch(
-            "other processes append to the log all the time; try again in a moment".to_owned(),
+            "other processes keep appending to the log; try again in a moment".to_owned(),
         ))
     }
 
-    /// Plans each write of a group. A write that fails midway has left traces in the plan, so the others are planned again without it.
+    /// Plans each write of a group. A write that fails midway leaves traces in the plan, so the others are planned again without it.
     fn plan(&self, group: &mut [Job], joins_batches: bool) -> (Replies, Plan) {
-        // Time never runs backwards in the log, whatever the clock does.
+        // Times in the log increase, whatever the clock does.
         let earliest = Timestamp { micros: self.follower.time().micros + 1 };
         let basis = Basis {
             backend: &self.backend,
@@ -316,7 +316,7 @@ impl CommitLoop {
         }
     }
 
-    /// Pauses writes because of an error of the log, and gives the error for those who wait.
+    /// Pauses writes because of an error of the log; returns the error for the waiting callers.
     fn paused_by(&mut self, error: EngineError) -> EngineError {
         let cause = error.to_string();
         self.pause_writes(cause.clone());
@@ -330,8 +330,8 @@ impl CommitLoop {
         self.recovery = Some(Recovery { next_try: Instant::now() + wait, wait, running: None });
     }
 
-    /// While writes are paused: has the log recover on a thread of its own, when the next try is due, so that writes are refused
-    /// meanwhile instead of waiting; resumes them when it has.
+    /// While writes are paused: starts a recovery of the log when one is due, and resumes writes when it has succeeded. The recovery
+    /// runs on its own thread, so that writes are refused meanwhile instead of blocking.
     fn recover(&mut self) {
         let Some(mut recovery) = self.recovery.take() else { return };
         match recovery.running.take() {
@@ -354,7 +354,7 @@ impl CommitLoop {
                 };
                 match recovered.and_then(|()| self.follower.catch_up()) {
                     Ok(()) => {
-                        tracing::info!("writes are resumed");
+                        tracing::info!("writes resumed");
                         self.pause.set(None);
                     }
                     Err(error) => {
@@ -370,7 +370,7 @@ impl CommitLoop {
 }
 
 impl SearchActivity {
-    /// Whether nobody has searched since the last group; notes the searches so far.
+    /// Whether there was no search since the last group; records the searches so far.
     fn is_quiet(&mut self, count: u64) -> bool {
         let is_quiet = std::mem::replace(&mut self.count, count) == count;
         if !is_quiet {
@@ -379,21 +379,21 @@ impl SearchActivity {
         is_quiet
     }
 
-    /// Whether nobody has searched lately.
+    /// Whether there was no recent search.
     fn is_over(&self) -> bool {
         self.noticed.is_none_or(|it| it.elapsed() > SEARCHED_LATELY)
     }
 }
 
-/// What waits, up to the size of a group. A message to follow is left out: a group catches up in any case.
-fn group(first: Job, messages: &Receiver<Message>) -> Vec<Job> {
+/// Takes jobs from the queue, up to the size of a group. Skips messages to follow, because a group catches up anyway.
+fn take_group(first: Job, messages: &Receiver<Message>) -> Vec<Job> {
     let mut units = first.work.units();
     let mut group = vec![first];
     while units < GROUP_COMMIT_UNITS_MAX
         && let Ok(message) = messages.try_recv()
     {
         let Message::Job(job) = message else { continue };
-        // A write of no unit costs about as much.
+        // A write without units costs about as much as one unit.
         units += job.work.units().max(1);
         group.push(job);
     }
@@ -404,7 +404,7 @@ fn now() -> Timestamp {
     ago(Duration::ZERO)
 }
 
-/// The moment so long before now.
+/// The time this long before now.
 pub(crate) fn ago(time: Duration) -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);

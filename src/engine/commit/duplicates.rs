@@ -1,15 +1,15 @@
-//! Which units of an import are in the memory already? The rules of repetition and replacement.
+//! Defines when an imported unit duplicates a stored one, and when it replaces one.
 //!
-//! Context is part of what a unit is: one pair of texts between other neighbours, or under another key, is another unit. A
-//! unit that carried a list of contexts would take less room, but author, document, dates and attributes belong to one
-//! occurrence each, and so do deletion, export and revision. What it costs is measured in the README. A lookup answers a
-//! pair once, in the context that fits best, however many units it has.
+//! Context is part of a unit's identity: the same pair of texts between other neighbours, or under another key, is another unit.
+//! One unit with a list of contexts would take less space, but author, document, dates and attributes belong to a single
+//! occurrence, and so do deletion, export and revision. The README gives the measured cost. A lookup returns a pair once, in the
+//! context that fits best, however many units it has.
 
 use crate::unit::UnitContent;
 
-/// Whether a unit repeats a stored one: same texts and tags, and nothing known of its context that is not known of the
-/// stored one's. Every query that `new` would answer in context, `stored` answers in context, so nothing is lost with it:
-/// a file without contexts adds nothing to one that had them.
+/// Whether a unit duplicates a stored one: it has the same texts and tags, and its context is a part of the stored one's. Every
+/// context match of `new` is also one of `stored`, so nothing is lost: a file without contexts adds nothing to the same file with
+/// contexts.
 pub(crate) fn repeats(new: &UnitContent, stored: &UnitContent) -> bool {
     fn covered<T: PartialEq>((new, stored): (Option<T>, Option<T>)) -> bool {
         new.is_none() || new == stored
@@ -22,8 +22,8 @@ pub(crate) fn repeats(new: &UnitContent, stored: &UnitContent) -> bool {
         && covered((new.context_key(), stored.context_key()))
 }
 
-/// What the contexts of two translations of one source have in common; `None` when the sources differ, or something is
-/// known of both contexts and differs. A new translation replaces the one of its own place, and leaves those of others.
+/// Number of context fields on which two translations of one source agree; `None` when the sources differ, or a known field of
+/// both contexts does. A new translation replaces the one in its own context, and keeps those in others.
 pub(crate) fn agreement(new: &UnitContent, stored: &UnitContent) -> Option<usize> {
     fn compare<T: PartialEq>(pair: (Option<T>, Option<T>)) -> Option<usize> {
         match pair {
@@ -39,7 +39,7 @@ pub(crate) fn agreement(new: &UnitContent, stored: &UnitContent) -> Option<usize
     Some(compare(previous)? + compare(next)? + key)
 }
 
-/// What came before and after, of both.
+/// The previous and next neighbours of both.
 fn neighbours(new: &UnitContent, stored: &UnitContent) -> [(Option<u64>, Option<u64>); 2] {
     let (new, stored) = (new.context, stored.context);
     [(new.previous, stored.previous), (new.next, stored.next)]

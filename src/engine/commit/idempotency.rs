@@ -1,8 +1,8 @@
-//! What is remembered of a request that may be repeated, and what answers the repetition.
+//! Reads the records of requests that may be repeated, and answers repetitions.
 //!
-//! A request id stands for one request: for its content, by a fingerprint, and for its memory, by the number that no other memory
-//! ever gets. The same request again is answered as it was the first time, whatever has become of what it made; anything
-//! else under the same id is refused. Knows nothing of the writer's plan.
+//! A request id identifies one request: its content, by a fingerprint, and its memory, by a number that is never reused. A repeated
+//! request gets its first answer, even if what it created has changed since; any other request with the same id is refused. Knows
+//! nothing of the planner.
 
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
@@ -18,27 +18,27 @@ use crate::engine::error::EngineError;
 pub(crate) struct Idempotency {
     pub(crate) key: RequestKey,
     pub(crate) fingerprint: u128,
-    /// Name of the field it came in.
+    /// Name of the field that held the key.
     pub(crate) field: &'static str,
 }
 
-/// What tells two requests with one id apart.
+/// Hash that distinguishes two requests with one id.
 pub(crate) fn fingerprint<T: Serialize>(request: &T) -> Result<u128, postcard::Error> {
     Ok(xxh3_128(&postcard::to_stdvec(request)?))
 }
 
 /// A request that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remembered {
+pub(crate) struct EarlierRequest {
     time: Timestamp,
     pub(crate) outcome: Outcome,
 }
 
-impl Remembered {
-    /// What a record says of a request.
+impl EarlierRequest {
+    /// Decodes the record of a request.
     ///
     /// # Errors
-    /// It is of a request with another content.
+    /// The record is of a request with another content.
     pub(crate) fn read(
         record: Option<RequestRecord>,
         idempotency: Idempotency,
@@ -66,17 +66,17 @@ impl Remembered {
         if is_same { Ok(()) } else { Err(EngineError::RequestReused(idempotency.field)) }
     }
 
-    /// Answers the request as the first time. `version` gives a unit in a revision, `current` a memory as it is now.
+    /// Returns the first answer again. `version` reads a unit at a revision, `current` the current state of a memory.
     ///
     /// # Errors
-    /// [`EngineError::RequestDone`] when what was answered is not kept any more.
+    /// [`EngineError::RequestDone`] when the answer is no longer available.
     pub(crate) fn replay(
         self,
         idempotency: Idempotency,
         version: impl Fn(MemoryKey, UnitId, u64) -> Result<Option<Unit>, EngineError>,
         current: impl Fn(MemoryKey) -> Option<MemoryRecord>,
     ) -> Result<Reply, EngineError> {
-        let gone = || EngineError::RequestDone(idempotency.field);
+        let unavailable = || EngineError::RequestDone(idempotency.field);
         let mut reply = Reply::of(self.outcome);
         match &reply.outcome {
             Outcome::MemoryVersion(answered) => {
@@ -88,17 +88,17 @@ impl Remembered {
             }
             Outcome::UnitVersions(key, versions) => {
                 for &(id, revision) in versions {
-                    reply.units.push(version(*key, id, revision)?.ok_or_else(gone)?);
+                    reply.units.push(version(*key, id, revision)?.ok_or_else(unavailable)?);
                 }
             }
-            // Earlier versions did not record the revision: only the first one is certain to be what was answered.
+            // Earlier versions did not record the revision, so only revision 1 is certain to be the first answer.
             Outcome::Memory(key) => {
                 let first = current(*key).filter(|it| it.revision == 1 && !it.deleted);
-                reply.memory = Some(first.ok_or_else(gone)?);
+                reply.memory = Some(first.ok_or_else(unavailable)?);
             }
             Outcome::Units(key, ids) => {
                 for &id in ids {
-                    reply.units.push(version(*key, id, 1)?.ok_or_else(gone)?);
+                    reply.units.push(version(*key, id, 1)?.ok_or_else(unavailable)?);
                 }
             }
             Outcome::Deleted

@@ -1,4 +1,4 @@
-//! The outcomes of writes, as they are answered and as they are stored for repeated requests.
+//! Defines the outcomes of writes, which are answered and stored for repeated requests.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -10,10 +10,10 @@ use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
 use super::progress::{ImportProgress, UnitOutcome};
 
-/// What is remembered of a write that may be repeated.
+/// The stored outcome of a write that may be repeated.
 ///
-/// New variants go to the end. The first ones were written by earlier versions, which did not record the memory or the revision;
-/// they are still read.
+/// New variants are appended. The first ones were written by earlier versions, which did not record the memory or the revision;
+/// they stay readable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Memory(MemoryKey),
@@ -34,13 +34,13 @@ pub(crate) enum Outcome {
     ImportInto(Box<ImportState>),
     /// Digests of a full block of batches of an import.
     BatchDigests(Vec<u64>),
-    /// The unit has changed since its update was prepared: nothing was done; never stored.
+    /// The unit has changed since its update was prepared, and nothing was written; never stored.
     Outdated,
     /// A memory as it was answered, with its penalty for unfinished translations.
     PenalizedMemoryVersion(Box<MemoryVersion>, Score),
 }
 
-/// A memory as it was answered. A layout of its own: that of a stored memory may change while requests are remembered.
+/// A memory as it was answered. Its layout is separate from that of a stored memory, which may change while requests are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MemoryVersion {
     key: MemoryKey,
@@ -94,7 +94,7 @@ impl From<MemoryVersion> for MemoryRecord {
     }
 }
 
-/// How far an import is, and what its batches held.
+/// The progress of an import, and digests of its batches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportState {
     pub(crate) memory: MemoryKey,
@@ -102,9 +102,9 @@ pub(crate) struct ImportState {
     pub(crate) complete: bool,
     /// Batches up to this one were stored by a version that kept no digests.
     unverified_through: u64,
-    /// Digests of the batches up to the last one that have not filled a block yet.
+    /// Digests of the latest batches, which have not filled a block yet.
     recent: Vec<u64>,
-    /// Digest of the last batch that is on disk.
+    /// Digest of the last stored batch.
     last: Option<u64>,
 }
 
@@ -120,12 +120,12 @@ impl ImportState {
         }
     }
 
-    /// How far it is, for those who resume it.
+    /// The progress, as answered to clients.
     pub(crate) fn progress(&self) -> ImportProgress {
         ImportProgress { complete: self.complete, ..self.progress }
     }
 
-    /// Notes the digest of the next batch; gives a block of digests when it is full, with its number.
+    /// Records the digest of the next batch; returns a block of digests with its number when one is full.
     pub(crate) fn push(&mut self, digest: u64) -> Option<(u64, Vec<u64>)> {
         self.progress.acked_through += 1;
         self.recent.push(digest);
@@ -134,7 +134,7 @@ impl ImportState {
         is_full.then(|| (block_of(self.progress.acked_through), std::mem::take(&mut self.recent)))
     }
 
-    /// Where the digest of a batch that is on disk is to be found.
+    /// Where the digest of a stored batch is kept.
     pub(crate) fn place_of(&self, number: u64) -> DigestPlace {
         let last = self.progress.acked_through;
         if number <= self.unverified_through {
@@ -151,13 +151,13 @@ impl ImportState {
     }
 }
 
-/// Where the digest of a batch is to be found.
+/// Where the digest of a batch is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DigestPlace {
     Here(u64),
     /// In the record of this block.
     Block(u64),
-    /// Nowhere: the version that stored the batch kept none.
+    /// Nowhere: the version of the program that stored the batch kept no digests.
     Unknown,
 }
 
@@ -176,14 +176,14 @@ pub(crate) fn end_of_block(block: u64) -> u64 {
     (block + 1) * IMPORT_BLOCK_BATCHES
 }
 
-/// Where a block of digests of an import is remembered.
+/// The key under which a block of an import's digests is stored.
 pub(crate) fn block_key(import: RequestKey, block: u64) -> RequestKey {
     let bytes = [&import.0[..], &block.to_be_bytes(), b"batch digests"].concat();
     RequestKey(xxh3_128(&bytes).to_be_bytes())
 }
 
 impl Outcome {
-    /// A memory that is answered.
+    /// The outcome that answers a memory.
     pub(crate) fn of_memory(record: &MemoryRecord) -> Self {
         let version = Box::new(record.into());
         match record.unfinished_penalty {
@@ -192,7 +192,7 @@ impl Outcome {
         }
     }
 
-    /// How far an import into a memory is, if it is one.
+    /// The state of an import into a memory, if this is the outcome of one.
     pub(crate) fn import(&self, memory: MemoryKey) -> Option<ImportState> {
         let legacy = |progress: &ImportProgress, complete| ImportState {
             progress: *progress,
@@ -212,7 +212,7 @@ impl Outcome {
         matches!(self, Self::Import(_) | Self::Imported(_) | Self::ImportInto(_))
     }
 
-    /// The memory that it is about; `None` where that was not recorded.
+    /// The memory of the write; `None` where it was not recorded.
     pub(super) fn memory(&self) -> Option<MemoryKey> {
         match self {
             Self::Memory(key)
@@ -242,18 +242,18 @@ impl Outcome {
     }
 }
 
-/// What a write answers.
+/// The answer to a write.
 pub(crate) struct Reply {
     pub(crate) outcome: Outcome,
     pub(crate) memory: Option<MemoryRecord>,
     pub(crate) units: Vec<Unit>,
-    /// Of the units of a batch of an import.
-    pub(crate) verdicts: Vec<UnitOutcome>,
+    /// Outcomes of the units of an import's batch.
+    pub(crate) unit_outcomes: Vec<UnitOutcome>,
 }
 
 impl Reply {
     pub(crate) fn of(outcome: Outcome) -> Self {
-        Self { outcome, memory: None, units: Vec::new(), verdicts: Vec::new() }
+        Self { outcome, memory: None, units: Vec::new(), unit_outcomes: Vec::new() }
     }
 }
 

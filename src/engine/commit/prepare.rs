@@ -1,4 +1,4 @@
-//! What is computed once for a unit on its way in? Its checks, its forms, its hashes: before the writer, in parallel.
+//! Prepares units for the commit loop: validates and encodes them once, in parallel, on the caller's side of the queue.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ use crate::engine::replica::encoding::{content_hash, encode, key_hash, short_rev
 
 /// A unit that passed its checks, encoded for the index of its memory.
 ///
-/// A plan fills in what only it knows, in place: a plan that is thrown away leaves a unit that the next one fills in again. Clones
-/// share the unit until one of them is changed.
+/// A plan fills in number, revision and times in place; a later plan of the same write overwrites them. Clones share the unit until
+/// one of them is changed.
 #[derive(Clone)]
 pub struct Prepared {
     unit: Arc<Unit>,
     /// The times that came with the content.
     created: Option<Timestamp>,
     changed: Option<Timestamp>,
-    /// Whose index has encoded it.
+    /// The memory whose index has encoded it.
     pub(crate) memory: MemoryKey,
     entry: EncodedEntry,
 }
 
 impl Prepared {
-    /// Checks and analyses.
+    /// Validates and encodes a unit.
     ///
     /// # Errors
     /// The first rule that the content breaks.
@@ -50,18 +50,18 @@ impl Prepared {
         &self.unit.content
     }
 
-    /// What tells it from other units.
+    /// Hashes that identify duplicates of it.
     pub(crate) fn identity(&self) -> Identity {
         self.entry.identity()
     }
 
-    /// What would tell it from other units if it were finished, or, if it is, were not.
+    /// The same if it were unfinished instead of finished, or finished instead of unfinished.
     pub(crate) fn identity_in_other_state(&self) -> Identity {
         let unfinished = self.content().attributes.contains_key(UNFINISHED_ATTRIBUTE);
         self.identity().with_content(content_hash(self.content(), !unfinished))
     }
 
-    /// Takes over what is known of the context of the unit that it replaces and not of its own.
+    /// Fills the unknown fields of its context from the unit that it replaces.
     pub(crate) fn complete_context(&mut self, replaced: &UnitContent) {
         let Context { previous, next } = replaced.context;
         let unit = Arc::make_mut(&mut self.unit);
@@ -75,7 +75,7 @@ impl Prepared {
         self.entry.set_context(unit.content.context, key_hash(&unit.content));
     }
 
-    /// The unit as it is stored, and its index entry, with the number, the revision and the times that a plan gives it.
+    /// The unit and its index entry, with the number, revision and times that the plan assigns.
     pub(crate) fn finish(
         &mut self,
         (id, revision): (UnitId, u64),
@@ -92,11 +92,10 @@ impl Prepared {
     }
 }
 
-/// What tells two batches of an import apart: everything that came in, before anything is made of it. A unit that could not be
-/// read counts with the reason.
+/// Digest of an import's batch as it was received, before processing. A unit that could not be read is represented by the reason.
 ///
 /// # Errors
-/// None that is to be expected: units can always be written.
+/// Encoding fails, which is not expected.
 pub fn batch_digest<'a>(
     units: impl Iterator<Item = Result<&'a UnitContent, &'a str>>,
     (rejected, last): (u64, bool),

@@ -1,50 +1,64 @@
-//! How far an import is, and what became of its units.
+//! Defines the progress of an import and the outcomes of its units.
 
 use serde::{Deserialize, Serialize};
 
 /// Sums over a whole import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportCounts {
-    /// Units that came.
+    /// Units received.
     pub read: u64,
-    /// Units that are in the store because of it.
+    /// Units stored.
     pub stored: u64,
-    /// Of those, the ones that took the place of an older unit.
+    /// Of those, units that replaced an older one.
     pub replaced: u64,
-    /// Units that were there already.
+    /// Units that were stored already.
     pub duplicates: u64,
-    /// Units that were not stored because something is wrong with them.
+    /// Units rejected as invalid.
     pub rejected: u64,
 }
 
-/// How far an import is on disk.
+impl ImportCounts {
+    /// Counts a unit that passed its checks; `read` is counted for whole batches.
+    pub(crate) fn add(&mut self, outcome: UnitOutcome) {
+        match outcome {
+            UnitOutcome::Stored => self.stored += 1,
+            UnitOutcome::Replaced => {
+                self.stored += 1;
+                self.replaced += 1;
+            }
+            UnitOutcome::Duplicate => self.duplicates += 1,
+        }
+    }
+}
+
+/// The durable progress of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProgress {
     /// Batches 1 to this are stored.
     pub acked_through: u64,
-    /// What became of their units.
+    /// Totals of their units.
     pub counts: ImportCounts,
     /// Whether its last batch is among them.
     #[serde(skip)]
     pub complete: bool,
 }
 
-/// What became of a unit of an import that passed its checks.
+/// The outcome of a valid unit of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnitOutcome {
-    /// It is a new unit.
+    /// It was stored as a new unit.
     Stored,
-    /// It took the place of an older unit.
+    /// It replaced an older unit.
     Replaced,
-    /// It was there already.
+    /// It was stored already.
     Duplicate,
 }
 
-/// A batch of an import that is on disk.
+/// A durable batch of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBatch {
-    /// How far the import is with it, at least.
+    /// The progress of the import, at least through this batch.
     pub progress: ImportProgress,
-    /// What became of its units, in their order; empty when it was on disk before.
-    pub verdicts: Vec<UnitOutcome>,
+    /// Outcomes of its units in their order; empty when the batch was already stored.
+    pub unit_outcomes: Vec<UnitOutcome>,
 }

@@ -1,4 +1,4 @@
-//! Queues writes for the commit loop and gives each its answer.
+//! Queues writes for the commit loop and returns their answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,11 +27,11 @@ pub(crate) struct WriteQueue {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The answer to a write, when it comes.
+/// The pending answer to a write.
 pub(crate) type Answer = oneshot::Receiver<Result<Reply, EngineError>>;
 
 impl WriteQueue {
-    /// Starts the commit loop. Commits older than `keep_log` leave the log.
+    /// Starts the commit loop. Commits older than `keep_log` are truncated from the log.
     pub(crate) fn start(
         backend: Backend,
         follower: Follower,
@@ -43,14 +43,14 @@ impl WriteQueue {
         let tail = is_shared.then(|| Tail::watch(Arc::clone(&backend.log), &follower, &queue));
         let commit_loop = CommitLoop::new(backend, follower, Arc::clone(&pause), keep_log);
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            // A write waits for the disk in any case; a lookup does not.
+            // Lookups have priority: a write waits for the disk anyway.
             lower_priority();
             commit_loop.run(&messages);
         })?;
         Ok(Self { queue: Some(queue), pause, tail: tail.transpose()?, thread: Some(thread) })
     }
 
-    /// Why writes are refused for now.
+    /// Why writes are paused; `None` if they are not.
     pub(crate) fn paused(&self) -> Option<String> {
         self.pause.cause()
     }
@@ -74,7 +74,7 @@ impl WriteQueue {
         Ok(receiver)
     }
 
-    /// Queues a write and waits for room in the queue, which slows a fast sender down.
+    /// Queues a write, waiting for space in the queue, which slows down a fast sender.
     ///
     /// # Errors
     /// The commit loop has ended.
@@ -94,7 +94,7 @@ impl WriteQueue {
 }
 
 impl Drop for WriteQueue {
-    /// Commits everything queued first.
+    /// Waits until everything queued is committed.
     fn drop(&mut self) {
         drop(self.tail.take());
         drop(self.queue.take());
@@ -110,13 +110,13 @@ fn message(work: Work, idempotency: Option<Idempotency>) -> (Message, Answer) {
     (Message::Job(Job { work, idempotency, answer }), receiver)
 }
 
-/// Waits for commits of other processes and tells the commit loop.
+/// Waits for commits of other processes and notifies the commit loop.
 struct Tail {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How long one wait takes at most: an engine that closes waits for it.
+/// Longest single wait, which closing the engine may have to wait for.
 const TAIL_WAIT: Duration = Duration::from_millis(50);
 
 impl Tail {
@@ -135,12 +135,12 @@ impl Tail {
                 match log.wait(applied.max(seen), TAIL_WAIT) {
                     Ok(false) => {}
                     Ok(true) => {
-                        // Where the queue is full the next group catches up in any case.
+                        // If the queue is full, the next group catches up anyway.
                         let _ = queue.try_send(Message::Follow);
                         seen = log.end().map_or(seen, |end| end.sequence);
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the commit log cannot be watched; trying again");
+                        tracing::warn!(%error, "cannot watch the commit log; retrying");
                         std::thread::sleep(TAIL_WAIT);
                     }
                 }

@@ -1,4 +1,4 @@
-//! What can be asked of the writer, and what does it answer? The types that travel through its queue.
+//! Defines the writes that the commit loop accepts.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,25 +8,25 @@ use crate::validate::ContentFault;
 
 use super::prepare::Prepared;
 
-/// What to do with an imported unit that the memory has already.
+/// How an import treats units that the memory already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DuplicatePolicy {
     /// Store every unit.
     KeepAll,
-    /// Leave out a unit whose source and target (texts and tags) are stored already, with the same context or with more of it.
+    /// Skip a unit whose source and target (texts and tags) are already stored with the same or a more complete context.
     #[default]
     SkipIdentical,
-    /// A unit whose source is stored already replaces the unit with that source in the same context, or else the newest whose
-    /// context is not known to be another; identical ones are left out.
+    /// A unit whose source is already stored replaces the unit with that source in the same context, or else the newest one whose
+    /// context is not known to differ; identical units are skipped.
     ReplaceSameSource,
 }
 
-/// The fields of a memory that its maker decides.
+/// The fields of a new memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMemory {
     /// Its name.
     pub name: MemoryName,
-    /// What people call it.
+    /// Its name for people.
     pub display_name: String,
     /// What it is for.
     pub description: String,
@@ -34,25 +34,25 @@ pub struct NewMemory {
     pub source_lang: Lang,
     /// Language of its targets.
     pub target_lang: Lang,
-    /// What its matches lose when their translation is unfinished; `None` for the default. Left out of the fingerprints of
-    /// requests when absent, so that those of earlier versions are still known.
+    /// The penalty of its matches whose translation is unfinished; `None` for the default. Left out of request fingerprints when
+    /// absent, so that those of earlier versions still agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished_penalty: Option<Score>,
 }
 
-/// The fields of a memory that can change; `None` leaves one as it is.
+/// Changes to the fields of a memory; `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPatch {
-    /// What people call it.
+    /// Its name for people.
     pub display_name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
-    /// What its matches lose when their translation is unfinished; `Some(None)` brings the default back.
+    /// The penalty of its matches whose translation is unfinished; `Some(None)` restores the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished_penalty: Option<Option<Score>>,
 }
 
-/// A write, its texts analysed already.
+/// A write, with its texts already analysed.
 pub(crate) enum Work {
     CreateMemory(NewMemory),
     UpdateMemory {
@@ -71,7 +71,7 @@ pub(crate) enum Work {
     UpdateUnit {
         memory: MemoryKey,
         id: UnitId,
-        /// `None` when there was no such unit to prepare it from.
+        /// `None` when the unit did not exist when the update was prepared.
         update: Option<Box<PreparedUpdate>>,
         expected: Option<u64>,
     },
@@ -81,20 +81,20 @@ pub(crate) enum Work {
         expected: Option<u64>,
     },
     ImportBatch(ImportBatch),
-    /// Nothing to write: how far an import is, once everything before is on disk.
+    /// Writes nothing: reads the progress of an import once earlier writes are durable.
     ImportProgress {
         memory: MemoryKey,
     },
-    /// Remove requests carried out before a moment, and what deleted memories still hold: one step of it.
+    /// One step of removing requests carried out before a time, and units of deleted memories.
     CollectGarbage {
         before: Timestamp,
     },
-    /// Nothing to write: a compaction has truncated the log, so checkpoints may be older than its start.
+    /// Writes nothing: a compaction has truncated the log, so checkpoints may be older than its start.
     LogTruncated,
 }
 
 impl Work {
-    /// The memory that it is for; `None` when that is still to be made.
+    /// The memory that it writes to; `None` when that is not created yet.
     pub(crate) fn memory(&self) -> Option<MemoryKey> {
         match self {
             Self::UpdateMemory { memory, .. }
@@ -108,7 +108,7 @@ impl Work {
         }
     }
 
-    /// Whether there is something to clean up after it.
+    /// Whether garbage collection has work after it.
     pub(crate) fn leaves_garbage(&self) -> bool {
         matches!(self, Self::DeleteMemory { .. } | Self::LogTruncated)
     }
@@ -123,7 +123,7 @@ impl Work {
     }
 }
 
-/// A changed unit, made from a revision of it.
+/// A changed unit, prepared from a revision of it.
 pub(crate) struct PreparedUpdate {
     pub(crate) from_revision: u64,
     pub(crate) unit: Result<Prepared, ContentFault>,
@@ -140,13 +140,12 @@ pub(crate) struct ImportBatch {
 pub struct PreparedBatch {
     /// 1, 2, 3, ….
     pub number: u64,
-    /// Those that passed their checks.
+    /// The valid units.
     pub units: Vec<Prepared>,
-    /// How many did not, or could not be read; they are counted.
+    /// Number of units that were invalid or could not be read.
     pub rejected: u64,
-    /// None comes after it.
+    /// Whether it is the last batch.
     pub last: bool,
-    /// What it held when it came in: a batch of the same number with another digest is another batch. See
-    /// [`crate::engine::batch_digest`].
+    /// Digest of the batch as received, which reveals another batch under the same number. See [`crate::engine::batch_digest`].
     pub digest: u64,
 }

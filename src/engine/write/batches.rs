@@ -1,6 +1,6 @@
-//! How does a file become batches? Gives each unit its neighbours and cuts the stream into pieces that fit a transaction.
+//! Groups the units of a file into batches that fit a transaction, and records the neighbours of each unit.
 //!
-//! Knows nothing of where the batches go: into this process's engine or over the wire.
+//! Knows nothing of where the batches go: to the engine of this process or over the network.
 
 use std::io;
 
@@ -10,36 +10,36 @@ use crate::unit::{Diagnostic, InlineTag, Place, UnitContent};
 
 use crate::engine::replica::encoding::context_hash;
 
-/// A unit and where it stood in its file.
+/// A unit and its place in the file.
 #[derive(Debug)]
 pub struct PlacedUnit {
-    /// What it holds.
+    /// Its content.
     pub content: UnitContent,
-    /// Where it stood.
+    /// Its place in the file.
     pub place: Place,
 }
 
-/// The attribute that says, in a file of rejected units, why one was rejected. It is not stored when the mended file is
+/// The attribute that holds the reason of a rejection in a file of rejected units. It is not stored when the corrected file is
 /// imported.
 pub const REJECTED_ATTRIBUTE: &str = "dhakira-rejected";
 
-/// What fits one transaction, and what was wrong on the way.
+/// Units that fit one transaction, and the diagnostics met while reading them.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// At most as many as [`Batches`] was told.
+    /// At most the maximum of [`Batches`].
     pub units: Vec<PlacedUnit>,
-    /// What was no good, in the order of the file; the place where a file breaks is one of them.
+    /// Rejected units in the order of the file; the error that ends a broken file is one of them.
     pub rejected: Vec<Rejected>,
-    /// Units that are left out because the file calls them unfinished.
+    /// Units left out because the file marks them as unfinished.
     pub unfinished: Vec<Diagnostic>,
-    /// What a person should know, and costs no unit.
+    /// Warnings that concern no unit.
     pub notices: Vec<Diagnostic>,
-    /// Bytes of the file read so far, compressed as it is.
+    /// Bytes of the file read so far, as stored (compressed or not).
     pub bytes_read: u64,
 }
 
 impl Batch {
-    /// Everything that was noted beside the units.
+    /// Number of diagnostics.
     fn faults(&self) -> usize {
         self.rejected.len() + self.unfinished.len() + self.notices.len()
     }
@@ -47,7 +47,7 @@ impl Batch {
 
 /// The batches of one file.
 ///
-/// Units that follow one another in one document are neighbours, unless the file says itself what stood beside them.
+/// Consecutive units of one document are neighbours, unless the file names other ones.
 pub struct Batches<'r> {
     reader: Box<dyn UnitReader + Send + 'r>,
     /// The last unit, waiting for its successor.
@@ -63,12 +63,12 @@ struct Waiting {
 }
 
 impl<'r> Batches<'r> {
-    /// Cuts what the reader gives.
+    /// Batches of the reader's units, of the default size.
     pub fn new(reader: Box<dyn UnitReader + Send + 'r>) -> Self {
         Self { reader, waiting: None, ended: false, units_max: IMPORT_BATCH_UNITS }
     }
 
-    /// With so many units in a batch.
+    /// Sets the maximum number of units in a batch.
     #[must_use]
     pub fn of(self, units_max: usize) -> Self {
         Self { units_max, ..self }
@@ -76,7 +76,7 @@ impl<'r> Batches<'r> {
 
     fn place(&mut self, parsed: ParsedUnit) -> Option<PlacedUnit> {
         let ParsedUnit { mut content, place, previous_text, next_text } = parsed;
-        // A file that says only when a unit was made says when it was last touched, too.
+        // A creation time without a change time is also the time of the last change.
         content.changed = content.changed.or(content.created);
         content.attributes.remove(REJECTED_ATTRIBUTE);
         let given = |text: Option<String>| text.as_deref().map(context_hash);
@@ -99,7 +99,7 @@ impl<'r> Batches<'r> {
     }
 }
 
-/// About how much memory a unit takes.
+/// Approximate size of a unit in memory.
 fn bytes_of(content: &UnitContent) -> usize {
     let tags = [&content.source, &content.target].into_iter().flat_map(|segment| &segment.tags);
     let attributes = content.attributes.iter().map(|(name, value)| name.len() + value.len());
@@ -137,7 +137,7 @@ impl Iterator for Batches<'_> {
                 Some(Ok(Event::Rejected(rejected))) => {
                     bytes += rejected.content.as_ref().map_or(0, bytes_of);
                     batch.rejected.push(*rejected);
-                    // What was between is unknown, so the units around it are not neighbours.
+                    // A unit is missing here, so the units around it are not neighbours.
                     self.waiting.take().map(|it| it.unit)
                 }
                 Some(Ok(Event::Broken(diagnostic))) => {

@@ -1,4 +1,4 @@
-//! How do units in bulk get to the writer? In numbered batches, each acknowledged when it is on disk.
+//! Imports units in bulk: numbered batches, each acknowledged when it is durable.
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
@@ -7,20 +7,17 @@ use crate::unit::{MemoryName, UnitContent};
 use crate::validate::ContentFault;
 
 use crate::engine::Engine;
-use crate::engine::commit::idempotency::Idempotency;
-use crate::engine::commit::idempotency::fingerprint;
-use crate::engine::commit::outcome::Reply;
-use crate::engine::commit::outcome::{ImportState, Outcome};
+use crate::engine::commit::idempotency::{Idempotency, fingerprint};
+use crate::engine::commit::outcome::{ImportState, Outcome, Reply};
 use crate::engine::commit::prepare::Prepared;
 use crate::engine::commit::progress::{ImportProgress, StoredBatch};
 use crate::engine::commit::queue::Answer;
 use crate::engine::commit::work::{DuplicatePolicy, ImportBatch, PreparedBatch, Work};
 use crate::engine::error::EngineError;
-use crate::engine::handle::internal;
-use crate::engine::handle::receive;
+use crate::engine::handle::{internal, receive};
 
 impl Engine {
-    /// How far an import is on disk; nothing when it is new.
+    /// The durable progress of an import; zero for a new one.
     ///
     /// # Errors
     /// No such memory; the id belongs to another import or request; the store.
@@ -28,7 +25,7 @@ impl Engine {
         Ok(self.import_state(import)?.progress())
     }
 
-    /// The same, with what its batches held. Answered by the writer: what is read past it may not be on disk yet.
+    /// The same with the digests of its batches. The commit loop answers, because records read directly may not be durable yet.
     pub(crate) fn import_state(&self, import: &Import) -> Result<ImportState, EngineError> {
         let memory = self.named(&import.memory)?.key;
         let idempotency = Some(import.idempotency()?);
@@ -36,7 +33,7 @@ impl Engine {
         receive(answer.blocking_recv())?.outcome.import(memory).ok_or_else(not_an_import)
     }
 
-    /// Checks and analyses the units of a batch, in parallel.
+    /// Validates and analyses the units of a batch in parallel.
     ///
     /// # Errors
     /// No such memory.
@@ -53,18 +50,17 @@ impl Engine {
         Ok(self.bulk.install(|| prepared.collect()))
     }
 
-    /// Hands one batch of an import in and waits for a place in the queue, not for the disk. After the `last` batch the import
-    /// is complete.
+    /// Queues a batch of an import, waiting for space in the queue but not for the commit. The `last` batch completes the import.
     ///
     /// # Errors
-    /// No such memory; the engine stops.
+    /// No such memory; the commit loop has ended.
     pub fn import(
         &self,
         import: &Import,
         content: PreparedBatch,
     ) -> Result<ImportAnswer, EngineError> {
         let memory = self.named(&import.memory)?.key;
-        // Deleted and made again since the units were prepared: their numbers are those of the old one.
+        // The memory was deleted and created again since the units were encoded for the old one.
         if content.units.iter().any(|unit| unit.memory != memory) {
             return Err(EngineError::NoMemory(import.memory.clone()));
         }
@@ -75,21 +71,21 @@ impl Engine {
     }
 }
 
-/// What an import is: the same values name the same import when it is resumed.
+/// Identifies an import; the same values resume it.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// The client's name for it.
+    /// Chosen by the client.
     pub id: RequestKey,
-    /// Where the units go.
+    /// The memory that it writes to.
     pub memory: MemoryName,
-    /// What to do with units that are there already.
+    /// How to treat units that the memory already holds.
     pub policy: DuplicatePolicy,
-    /// Of a document whose beads are stored: what it holds and how it is stored.
+    /// Fingerprint of the aligned document whose beads are stored, and of the options.
     pub(crate) document: Option<u128>,
 }
 
 impl Import {
-    /// An import of units as they come.
+    /// An import of units.
     pub fn new(id: RequestKey, memory: MemoryName, policy: DuplicatePolicy) -> Self {
         Self { id, memory, policy, document: None }
     }
@@ -105,14 +101,14 @@ impl Import {
     }
 }
 
-/// The acknowledgement of a batch, when it comes.
+/// The pending acknowledgement of a batch.
 pub struct ImportAnswer {
     answer: Answer,
     received: Option<Result<Reply, EngineError>>,
 }
 
 impl ImportAnswer {
-    /// Waits until it is there; may be abandoned and called again.
+    /// Waits for it; cancel-safe.
     pub async fn ready(&mut self) {
         if self.received.is_none() {
             self.received = Some(receive((&mut self.answer).await));
@@ -131,7 +127,7 @@ impl ImportAnswer {
         Ok(stored_batch(reply)?.progress)
     }
 
-    /// How far the import is on disk, at least through this batch, and what became of its units.
+    /// The durable progress of the import, at least through this batch, and the outcomes of the batch's units.
     ///
     /// # Errors
     /// A gap in the numbers; the id used for something else; the store.
@@ -144,7 +140,7 @@ impl ImportAnswer {
 fn stored_batch(reply: Reply) -> Result<StoredBatch, EngineError> {
     match reply.outcome {
         Outcome::ImportInto(state) => {
-            Ok(StoredBatch { progress: state.progress(), verdicts: reply.verdicts })
+            Ok(StoredBatch { progress: state.progress(), unit_outcomes: reply.unit_outcomes })
         }
         _ => Err(not_an_import()),
     }

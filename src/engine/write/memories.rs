@@ -8,7 +8,7 @@ use crate::store::{MemoryKey, MemoryRecord};
 use crate::unit::MemoryName;
 
 impl Engine {
-    /// Makes a memory.
+    /// Creates a memory.
     ///
     /// # Errors
     /// The name is taken; [`EngineError::RequestReused`]; the store.
@@ -43,7 +43,7 @@ impl Engine {
         answered_memory(reply)
     }
 
-    /// Deletes a memory, with its units only when `force` says so.
+    /// Deletes a memory; one that holds units only with `force`.
     ///
     /// # Errors
     /// No such memory; it holds units; [`EngineError::RequestReused`]; the store.
@@ -79,7 +79,7 @@ impl Engine {
         self.catalog.by_key(key).map(|memory| memory.record().name)
     }
 
-    /// The key of a memory, for sorting out its changes.
+    /// The key of a memory, which identifies its changes in the log.
     ///
     /// # Errors
     /// No such memory.

@@ -1,4 +1,4 @@
-//! What does an update change? The fields that it names, and what becomes of the tags of a text that changes.
+//! Applies partial updates to units, and moves the tags of texts that change.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::unit::{Context, DiagnosticCode, InlineTag, Segment, Timestamp, UnitContent};
 use crate::validate::ContentFault;
 
-/// The fields of a unit that a change names; `None` leaves one as it is.
+/// Changes to the fields of a unit; `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitPatch {
     /// The text that was translated.
@@ -22,22 +22,22 @@ pub struct UnitPatch {
     pub author: Option<String>,
     /// When it was first translated.
     pub created: Option<Timestamp>,
-    /// When it was last changed; the store's clock when the change does not say.
+    /// When it was last changed; `None` for the time of the commit.
     pub changed: Option<Timestamp>,
     /// All attributes.
     pub attributes: Option<BTreeMap<String, String>>,
-    /// Single attributes; `None` takes one away.
+    /// Single attributes; `None` removes one.
     pub attribute: BTreeMap<String, Option<String>>,
 }
 
-/// What changes of a segment.
+/// A change of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SegmentPatch {
     /// Text and tags.
     Whole(Segment),
-    /// The text; the tags keep their places in what is left of the old one.
+    /// The text; tags keep their places in the parts of the old text that remain.
     Text(String),
-    /// The tags, each with its place in code points of the stored text.
+    /// The tags, each with its offset in code points of the stored text.
     Tags(Vec<(u32, InlineTag)>),
 }
 
@@ -51,7 +51,7 @@ impl UnitPatch {
     /// The content after the change.
     ///
     /// # Errors
-    /// A tag has no place in the text, or no certain one.
+    /// A tag has no place in the text, or an ambiguous one.
     pub(crate) fn apply(self, mut content: UnitContent) -> Result<UnitContent, ContentFault> {
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
@@ -90,8 +90,8 @@ impl SegmentPatch {
     }
 }
 
-/// A segment with another text. A tag keeps its place where the text before it is the same, or the text behind it; where
-/// neither is, or where both are and lead to different places, nobody knows where it belongs.
+/// Replaces the text of a segment. A tag keeps its place if the text before it is unchanged, or the text after it; if neither is,
+/// or both are and give different places, its place is unknown.
 fn with_text(field: &str, old: Segment, text: String) -> Result<Segment, ContentFault> {
     let (prefix, suffix) = (common_prefix(&old.text, &text), common_suffix(&old.text, &text));
     let old_bytes = old.text.len();
@@ -99,17 +99,17 @@ fn with_text(field: &str, old: Segment, text: String) -> Result<Segment, Content
     let mut last = 0;
     for (index, tag) in tags.iter_mut().enumerate() {
         let before = tag.offset_bytes as usize;
-        let behind = old_bytes.saturating_sub(before);
-        let place = match (before <= prefix, behind <= suffix) {
+        let after = old_bytes.saturating_sub(before);
+        let place = match (before <= prefix, after <= suffix) {
             (true, false) => Some(before),
-            (false, true) => Some(text.len() - behind),
+            (false, true) => Some(text.len() - after),
             (true, true) if text.len() == old_bytes => Some(before),
             (true, true) | (false, false) => None,
         };
         let place = place.filter(|place| *place >= last).and_then(|it| u32::try_from(it).ok());
         let Some(place) = place else {
             let message = format!(
-                "tag {} ({}) stands where the text changes; name `{field}` in the update mask, and give text and tags together",
+                "tag {} ({}) is in the part of the text that changes; name `{field}` in the update mask, and send text and tags together",
                 index + 1,
                 if tag.label.is_empty() { "without a label" } else { &tag.label }
             );
@@ -132,7 +132,7 @@ fn with_tags(
         let offset = starts.get(points as usize).and_then(|it| u32::try_from(*it).ok());
         let offset_bytes = offset.ok_or_else(|| {
             let message =
-                format!("{points} is outside of a text of {} code points", starts.len() - 1);
+                format!("{points} is outside the text, which has {} code points", starts.len() - 1);
             fault(format!("{field}.tags[{index}].offset"), message)
         })?;
         Ok(InlineTag { offset_bytes, ..tag })
@@ -145,13 +145,13 @@ fn fault(field: String, message: String) -> ContentFault {
     ContentFault { cause: DiagnosticCode::BadField, field, message }
 }
 
-/// Bytes that two texts begin with alike, in whole characters.
+/// Length of the common prefix of two texts in bytes, in whole characters.
 fn common_prefix(a: &str, b: &str) -> usize {
     let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
     same.map(|(character, _)| character.len_utf8()).sum()
 }
 
-/// Bytes that two texts end with alike, in whole characters.
+/// Length of the common suffix of two texts in bytes, in whole characters.
 fn common_suffix(a: &str, b: &str) -> usize {
     let same = a.chars().rev().zip(b.chars().rev()).take_while(|(a, b)| a == b);
     same.map(|(character, _)| character.len_utf8()).sum()

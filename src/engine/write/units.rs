@@ -7,10 +7,10 @@ use crate::engine::handle::{Engine, RequestId, idempotency};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 impl Engine {
-    /// Stores new units, all or none, at most [`crate::limits::BATCH_UNITS_MAX`].
+    /// Creates units atomically, at most [`crate::limits::BATCH_UNITS_MAX`].
     ///
     /// # Errors
-    /// No such memory; a unit that breaks a rule (index and fault); [`EngineError::RequestReused`]; the store.
+    /// No such memory; an invalid unit, named by its index; [`EngineError::RequestReused`]; the store.
     pub fn create_units(
         &self,
         name: &MemoryName,
@@ -36,7 +36,7 @@ impl Engine {
         Ok(self.write(work, idempotency)?.units)
     }
 
-    /// One unit.
+    /// Reads a unit.
     ///
     /// # Errors
     /// No such memory or unit; the store.
@@ -46,7 +46,7 @@ impl Engine {
         unit.ok_or_else(|| EngineError::NoUnit(name.clone(), id))
     }
 
-    /// Units in rising order of number, from the first one above `after`.
+    /// Reads units in increasing order of number, from the first one above `after`.
     ///
     /// # Errors
     /// No such memory; the store.
@@ -59,7 +59,7 @@ impl Engine {
         Ok(self.backend.store.page(self.named(name)?.key, after, limit)?)
     }
 
-    /// Deletes a unit; `expected` is the revision that the caller saw.
+    /// Deletes a unit; `expected` is the revision that the caller has seen.
     ///
     /// # Errors
     /// No such memory or unit; another revision; [`EngineError::RequestReused`]; the store.

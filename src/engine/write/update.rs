@@ -1,5 +1,5 @@
-//! Changes a unit: its new content is checked and analysed on the caller's side of the queue, so that the writer, for whom everybody
-//! waits, only compares revisions.
+//! Updates units: the new content is validated and analysed on the caller's side of the queue, so that the commit loop, which
+//! serializes all writes, only compares revisions.
 
 use std::sync::PoisonError;
 
@@ -15,14 +15,14 @@ use crate::engine::error::EngineError;
 use crate::engine::handle::idempotency;
 use crate::engine::replica::catalog::Memory;
 
-/// Texts from this size on are analysed by threads of lower priority, of which there are no more than cores.
+/// Texts from this size on are analysed in the pool of low-priority threads.
 const LARGE_TEXT_BYTES: usize = 16 * 1024;
 
 impl Engine {
-    /// Changes a unit; `expected` is the revision that the change was made for.
+    /// Updates a unit; `expected` is the revision that the change was made for.
     ///
     /// # Errors
-    /// No such memory or unit; another revision; a rule broken; [`EngineError::RequestReused`]; the store.
+    /// No such memory or unit; another revision; an invalid content; [`EngineError::RequestReused`]; the store.
     pub fn update_unit(
         &self,
         name: &MemoryName,
@@ -36,14 +36,14 @@ impl Engine {
             let repeated = self.repeat(idempotency, name)?.units.into_iter().next();
             return repeated.ok_or_else(|| EngineError::NoUnit(name.clone(), id));
         };
-        let mut turn = None;
+        let mut retry_turn = None;
         loop {
             let update = self.prepared_update(&memory, id, &patch)?;
             let work = Work::UpdateUnit { memory: memory.key, id, update, expected };
             let reply = self.write(work, idempotency)?;
             if reply.outcome == Outcome::Outdated {
-                let lock = || self.second_try.lock().unwrap_or_else(PoisonError::into_inner);
-                turn.get_or_insert_with(lock);
+                let lock = || self.update_retry.lock().unwrap_or_else(PoisonError::into_inner);
+                retry_turn.get_or_insert_with(lock);
                 continue;
             }
             let unit = reply.units.into_iter().next();
@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// The unit as it is now, with the change.
+    /// Applies the change to the current revision of the unit.
     fn prepared_update(
         &self,
         memory: &Memory,

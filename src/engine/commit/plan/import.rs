@@ -1,4 +1,4 @@
-//! What does a batch of an import write? Its units that are new or take the place of others, and how far the import is.
+//! Plans a batch of an import: its new and replaced units, and the progress of the import.
 
 use std::sync::Arc;
 
@@ -10,9 +10,8 @@ use super::planned::Planned;
 use super::{OpenMemory, Planner};
 use crate::engine::commit::duplicates::{agreement, repeats};
 use crate::engine::commit::idempotency::Idempotency;
-use crate::engine::commit::outcome::Reply;
 use crate::engine::commit::outcome::{
-    DigestPlace, ImportState, Outcome, block_key, digest_at, end_of_block, import_reply,
+    DigestPlace, ImportState, Outcome, Reply, block_key, digest_at, end_of_block, import_reply,
 };
 use crate::engine::commit::prepare::Prepared;
 use crate::engine::commit::progress::UnitOutcome;
@@ -30,52 +29,20 @@ impl Planner<'_> {
         let ImportBatch { memory, policy, content } = batch;
         let PreparedBatch { number, units, rejected, last, digest } = content;
         let (number, digest) = (*number, *digest);
-        let acked_through = state.progress.acked_through;
-        if number <= acked_through {
+        if number <= state.progress.acked_through {
             self.check_same_batch(&state, number, digest, idempotency)?;
             return Ok(import_reply(state));
         }
-        if number != acked_through + 1 {
-            return Err(EngineError::invalid(
-                "batch.number",
-                format!(
-                    "batch {number} came, but {} is next: send the batches in order without gaps",
-                    acked_through + 1
-                ),
-            ));
-        }
-        if state.complete {
-            let what = "this import ended with an earlier batch; take a new import_id";
-            return Err(EngineError::invalid("batch.number", what));
-        }
+        check_next_batch(&state, number)?;
         let mut memory = OpenMemory::new(self.record(*memory)?);
-        let mut verdicts = Vec::with_capacity(units.len());
+        let mut unit_outcomes = Vec::with_capacity(units.len());
         let counts = &mut state.progress.counts;
         counts.read += units.len() as u64 + *rejected;
         counts.rejected += *rejected;
         for prepared in units {
-            match self.deduplicate(memory.record.key, prepared, *policy)? {
-                Verdict::New => {
-                    self.create(&mut memory, prepared, commit);
-                    counts.stored += 1;
-                    verdicts.push(UnitOutcome::Stored);
-                }
-                Verdict::Replace(old) => {
-                    let (id, revision) = (old.id, old.revision + 1);
-                    let mut prepared = prepared.clone();
-                    prepared.complete_context(&old.content);
-                    let unit =
-                        self.put(&mut memory, id, revision, old.content.created, &mut prepared);
-                    commit.units.push(UnitWrite::Update(memory.record.key, unit));
-                    counts.stored += 1;
-                    counts.replaced += 1;
-                    verdicts.push(UnitOutcome::Replaced);
-                }
-                Verdict::Duplicate => {
-                    counts.duplicates += 1;
-                    verdicts.push(UnitOutcome::Duplicate);
-                }
-            }
+            let outcome = self.import_unit(&mut memory, prepared, *policy, commit)?;
+            counts.add(outcome);
+            unit_outcomes.push(outcome);
         }
         self.close(memory, commit);
         state.complete = *last;
@@ -85,10 +52,34 @@ impl Planner<'_> {
             let key = block_key(idempotency.key, block);
             self.remember(key, idempotency, &Outcome::BatchDigests(digests), commit)?;
         }
-        Ok(Reply { verdicts, ..import_reply(state) })
+        Ok(Reply { unit_outcomes, ..import_reply(state) })
     }
 
-    /// Refuses a batch whose number is on disk with another content.
+    fn import_unit(
+        &mut self,
+        memory: &mut OpenMemory,
+        prepared: &mut Prepared,
+        policy: DuplicatePolicy,
+        commit: &mut Commit,
+    ) -> Result<UnitOutcome, EngineError> {
+        Ok(match self.deduplicate(memory.record.key, prepared, policy)? {
+            UnitAction::Create => {
+                self.create(memory, prepared, commit);
+                UnitOutcome::Stored
+            }
+            UnitAction::Replace(old) => {
+                let (id, revision) = (old.id, old.revision + 1);
+                let mut prepared = prepared.clone();
+                prepared.complete_context(&old.content);
+                let unit = self.put(memory, id, revision, old.content.created, &mut prepared);
+                commit.units.push(UnitWrite::Update(memory.record.key, unit));
+                UnitOutcome::Replaced
+            }
+            UnitAction::Skip => UnitOutcome::Duplicate,
+        })
+    }
+
+    /// Refuses a batch whose number is stored with another content.
     fn check_same_batch(
         &self,
         state: &ImportState,
@@ -107,7 +98,7 @@ impl Planner<'_> {
                     Some(Outcome::BatchDigests(digests)) => {
                         digest_at(&digests, end_of_block(block), number)
                     }
-                    // Forgotten by now: that it is the same cannot be said.
+                    // The digests have expired, so it cannot be verified that the batch is the same.
                     _ => None,
                 }
             }
@@ -118,40 +109,44 @@ impl Planner<'_> {
         }
     }
 
-    /// What to do with an imported unit.
+    /// Decides what to do with an imported unit.
     fn deduplicate(
         &self,
         key: MemoryKey,
         prepared: &Prepared,
         policy: DuplicatePolicy,
-    ) -> Result<Verdict, EngineError> {
+    ) -> Result<UnitAction, EngineError> {
         if policy == DuplicatePolicy::KeepAll {
-            return Ok(Verdict::New);
+            return Ok(UnitAction::Create);
         }
         let identity = prepared.identity();
         let memory = self.basis.catalog.by_key(key);
         let stored = memory.and_then(|memory| memory.index.same_source(identity.source_hash));
         let planned = self.by_source.get(&(key, identity.source_hash));
         if stored.is_none() && planned.is_none() {
-            return Ok(Verdict::New);
+            return Ok(UnitAction::Create);
         }
-        let same = Same { key, new: prepared.content(), stored, planned };
-        if self.repeated(&same, identity)? {
-            return Ok(Verdict::Duplicate);
+        let same = SameSourceUnits { key, new: prepared.content(), stored, planned };
+        if self.is_duplicate(&same, identity)? {
+            return Ok(UnitAction::Skip);
         }
         if policy != DuplicatePolicy::ReplaceSameSource {
-            return Ok(Verdict::New);
+            return Ok(UnitAction::Create);
         }
-        // That it is finished now, or not any more, is no reason to replace a translation by itself.
-        if self.repeated(&same, prepared.identity_in_other_state())? {
-            return Ok(Verdict::Duplicate);
+        // A translation does not replace itself only because it is finished now, or no longer.
+        if self.is_duplicate(&same, prepared.identity_in_other_state())? {
+            return Ok(UnitAction::Skip);
         }
-        let place = self.best_place(&same, identity)?;
-        Ok(place.map_or(Verdict::New, Verdict::Replace))
+        let replaced = self.unit_to_replace(&same, identity)?;
+        Ok(replaced.map_or(UnitAction::Create, UnitAction::Replace))
     }
 
-    /// Whether a unit of the store or of the plan makes a new one a repetition.
-    fn repeated(&self, same: &Same<'_>, identity: Identity) -> Result<bool, EngineError> {
+    /// Whether a new unit duplicates one of the store or of the plan.
+    fn is_duplicate(
+        &self,
+        same: &SameSourceUnits<'_>,
+        identity: Identity,
+    ) -> Result<bool, EngineError> {
         let mut found = false;
         if let Some(planned) = same.planned {
             planned.candidates(identity, Question::Repeats, &mut |it| {
@@ -169,9 +164,9 @@ impl Planner<'_> {
     }
 
     /// The unit that a new one replaces: the one whose context agrees best, then the newest.
-    fn best_place(
+    fn unit_to_replace(
         &self,
-        same: &Same<'_>,
+        same: &SameSourceUnits<'_>,
         identity: Identity,
     ) -> Result<Option<Arc<Unit>>, EngineError> {
         let mut best: Option<Rank> = None;
@@ -185,22 +180,21 @@ impl Planner<'_> {
                 fits
             });
         }
-        // Of what the plan has changed, the index knows only what it was.
+        // The index has the old state of units that the plan has changed.
         let as_indexed = |id: UnitId| !self.units.contains_key(&(same.key, id));
         let stored = same.stored.as_ref();
         let best = best.max(stored.and_then(|it| it.best_place(identity, as_indexed)));
         let Some((.., id)) = best else { return Ok(None) };
         match self.unit(same.key, id)? {
             Some(unit) if agreement(same.new, &unit.content).is_some() => Ok(Some(unit)),
-            _ => self.best_of_all(same, identity),
+            _ => self.best_by_content(same, identity),
         }
     }
 
-    /// The same by reading all that may do: where the best by its hashes has another source to the byte, or another context
-    /// with the same hash.
-    fn best_of_all(
+    /// The same by reading all candidates, for when the best one by its hashes has another source or context with the same hash.
+    fn best_by_content(
         &self,
-        same: &Same<'_>,
+        same: &SameSourceUnits<'_>,
         identity: Identity,
     ) -> Result<Option<Arc<Unit>>, EngineError> {
         let stored = same.stored.iter().flat_map(SameSource::all);
@@ -221,7 +215,7 @@ impl Planner<'_> {
         Ok(best.map(|(_, unit)| unit))
     }
 
-    /// Whether a planned unit is still as the plan has it.
+    /// Whether a planned unit is still the latest revision in the plan.
     fn is_current(&self, key: MemoryKey, unit: &Arc<Unit>) -> bool {
         let current = self.units.get(&(key, unit.id)).and_then(Option::as_ref);
         current.is_some_and(|current| Arc::ptr_eq(current, unit))
@@ -229,7 +223,7 @@ impl Planner<'_> {
 }
 
 /// A new unit, and the units of its memory with its source.
-struct Same<'a> {
+struct SameSourceUnits<'a> {
     key: MemoryKey,
     new: &'a UnitContent,
     stored: Option<SameSource>,
@@ -240,8 +234,26 @@ fn rank(agreement: usize, unit: &Unit) -> Rank {
     (agreement, unit.content.changed.unwrap_or_default(), unit.id)
 }
 
-enum Verdict {
-    New,
+/// What to do with an imported unit.
+enum UnitAction {
+    Create,
     Replace(Arc<Unit>),
-    Duplicate,
+    /// It is a duplicate.
+    Skip,
+}
+
+/// Checks that a batch is the next one of its import.
+fn check_next_batch(state: &ImportState, number: u64) -> Result<(), EngineError> {
+    let next = state.progress.acked_through + 1;
+    if number != next {
+        let what = format!(
+            "batch {number} came, but {next} is next: send the batches in order without gaps"
+        );
+        return Err(EngineError::invalid("batch.number", what));
+    }
+    if state.complete {
+        let what = "this import ended with an earlier batch; choose a new import_id";
+        return Err(EngineError::invalid("batch.number", what));
+    }
+    Ok(())
 }

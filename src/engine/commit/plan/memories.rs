@@ -4,8 +4,7 @@ use crate::store::{Commit, MemoryKey, MemoryRecord};
 use crate::unit::UnitId;
 
 use super::{Planner, check_revision};
-use crate::engine::commit::outcome::Outcome;
-use crate::engine::commit::outcome::Reply;
+use crate::engine::commit::outcome::{Outcome, Reply};
 use crate::engine::commit::work::{MemoryPatch, NewMemory};
 use crate::engine::error::EngineError;
 
@@ -74,7 +73,7 @@ impl Planner<'_> {
         }
         record.deleted = true;
         record.changed = self.basis.now;
-        // What is left of it is small, and is kept for as long as requests are remembered that may name it.
+        // The small rest of the record is kept as long as requests that may name it.
         record.display_name.clear();
         record.description.clear();
         self.put_record(record, commit);

@@ -1,7 +1,7 @@
-//! Plans writes: turns accepted work into commits and index changes, on top of what the follower has applied.
+//! Plans writes: turns them into commits and index changes, on top of what the follower has applied.
 //!
-//! A plan changes nothing outside itself, so a group whose append meets a conflict is planned again. Knows nothing of threads,
-//! queues or fsync.
+//! A plan changes nothing outside itself, so a group whose append conflicts can be planned again. Knows nothing of threads, queues
+//! or fsync.
 
 mod gc;
 mod import;
@@ -22,21 +22,21 @@ use crate::store::{
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
 use self::planned::Planned;
-use crate::engine::commit::idempotency::{Idempotency, Remembered};
+use crate::engine::commit::idempotency::{EarlierRequest, Idempotency};
 use crate::engine::commit::outcome::{Outcome, Reply, import_reply, import_state};
 use crate::engine::commit::work::Work;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Catalog;
 use crate::engine::replica::follower::IndexChanges;
 
-/// What a group of writes does.
+/// The commits and index changes of a group of writes.
 pub(crate) struct Plan {
-    /// In order.
+    /// In log order.
     pub(crate) commits: Vec<Commit>,
     pub(crate) index_changes: IndexChanges,
 }
 
-/// Where a plan starts: what the follower has applied.
+/// The state that a plan starts from: what the follower has applied.
 #[derive(Clone, Copy)]
 pub(crate) struct Basis<'a> {
     pub(crate) backend: &'a Backend,
@@ -44,14 +44,14 @@ pub(crate) struct Basis<'a> {
     pub(crate) memories: &'a BTreeMap<MemoryKey, MemoryRecord>,
     /// The time of the commits.
     pub(crate) now: Timestamp,
-    /// Whether several batches of one import may be one commit.
+    /// Whether several batches of one import may share a commit.
     pub(crate) joins_batches: bool,
 }
 
-/// Plans writes one after the other, each on top of those before it.
+/// Plans writes in order, each on top of the previous ones.
 pub(crate) struct Planner<'a> {
     basis: Basis<'a>,
-    /// Memories that the plan has changed; `None` for those that it has removed.
+    /// Memories that the plan changes; `None` for those that it removes.
     memories: BTreeMap<MemoryKey, Option<MemoryRecord>>,
     units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
     /// Units planned in this group by memory and source hash.
@@ -128,7 +128,7 @@ impl<'a> Planner<'a> {
         Ok(reply)
     }
 
-    /// Adds what is remembered of a request to its commit.
+    /// Adds the record of a request to its commit.
     fn remember(
         &mut self,
         key: RequestKey,
@@ -143,12 +143,12 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Adds a commit to the plan: a batch of an import to the transaction of the batch before it, where that is wanted and
-    /// there is room, so that what costs the same for any number of units is paid less often.
-    fn add(&mut self, commit: Commit, imports: bool) {
+    /// Adds a commit to the plan. A batch of an import joins the commit of the previous batch, if that is wanted and fits, to save
+    /// the fixed cost of a commit.
+    fn add(&mut self, commit: Commit, is_import: bool) {
         // The record of an import is the last request of its commit.
         if let Some(last) = self.plan.commits.last_mut()
-            && imports
+            && is_import
             && self.basis.joins_batches
             && last.units.len() + commit.units.len() <= BATCH_UNITS_MAX
             && last.requests.last().map(|it| it.0) == commit.requests.last().map(|it| it.0)
@@ -165,14 +165,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is remembered of this request, if it came before.
+    /// The earlier execution of this request, if there was one.
     fn earlier(
         &self,
         work: &Work,
         idempotency: Idempotency,
-    ) -> Result<Option<Remembered>, EngineError> {
+    ) -> Result<Option<EarlierRequest>, EngineError> {
         let record = self.request(idempotency.key)?;
-        let Some(earlier) = Remembered::read(record, idempotency)? else { return Ok(None) };
+        let Some(earlier) = EarlierRequest::read(record, idempotency)? else { return Ok(None) };
         let memory = match work {
             Work::CreateMemory(new) => self.named(&new.name),
             _ => work.memory().and_then(|key| self.current(key)),
@@ -190,13 +190,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Answers a repeated request as the first time.
-    fn repeat(&self, earlier: Remembered, by: Idempotency) -> Result<Reply, EngineError> {
+    /// Returns the first answer of a repeated request.
+    fn repeat(&self, earlier: EarlierRequest, by: Idempotency) -> Result<Reply, EngineError> {
         let version = |memory, id, revision| self.version(memory, id, revision);
         earlier.replay(by, version, |key| self.current(key).cloned())
     }
 
-    /// A unit as it was in a revision.
+    /// A unit at a revision.
     fn version(
         &self,
         memory: MemoryKey,
@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
         Ok(self.basis.backend.store.units(memory, &[id])?.pop().flatten().map(Arc::new))
     }
 
-    /// A memory that has not been deleted since the caller looked it up.
+    /// The record of a memory, unless it was deleted since the caller looked it up.
     fn record(&self, key: MemoryKey) -> Result<MemoryRecord, EngineError> {
         let record = self
             .current(key)
@@ -236,13 +236,13 @@ impl<'a> Planner<'a> {
         Ok(record.clone())
     }
 
-    /// Plans a memory with other fields.
+    /// Plans the new record of a memory.
     fn put_record(&mut self, record: MemoryRecord, commit: &mut Commit) {
         commit.memories.push(record.clone());
         self.set_record(record.key, Some(record));
     }
 
-    /// Plans a memory of which only the counters are others: the rest, which may be long, is not written again.
+    /// Plans new counters of a memory, without writing the rest of its record again, which may be long.
     fn put_counters(&mut self, record: MemoryRecord, commit: &mut Commit) {
         commit.counters.push(record.counters());
         self.set_record(record.key, Some(record));
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
         self.memories.insert(key, record);
     }
 
-    /// A memory as the plan leaves it, deleted or not.
+    /// A memory in the state after the plan, deleted or not.
     fn current(&self, key: MemoryKey) -> Option<&MemoryRecord> {
         match self.memories.get(&key) {
             Some(planned) => planned.as_ref(),
@@ -260,14 +260,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Every memory as the plan leaves it, deleted ones included.
+    /// All memories in the state after the plan, including deleted ones.
     fn all_memories(&self) -> impl Iterator<Item = &MemoryRecord> {
         let untouched = self.basis.memories.values();
         let untouched = untouched.filter(|record| !self.memories.contains_key(&record.key));
         untouched.chain(self.memories.values().flatten())
     }
 
-    /// The greatest number that a memory has.
+    /// The greatest number of a memory.
     fn greatest_key(&self) -> Option<MemoryKey> {
         self.all_memories().map(|record| record.key).max()
     }

@@ -1,5 +1,4 @@
-//! Which units with one source does the plan hold already? The counterpart, for what is not in an index yet, of
-//! [`SameSource`](crate::matching::SameSource).
+//! Finds planned units by their source, as [`SameSource`](crate::matching::SameSource) does for units in an index.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,11 +6,11 @@ use std::sync::Arc;
 use crate::matching::{CONTEXT_INDEX_UNITS_MIN, Identity, Question};
 use crate::unit::{Timestamp, Unit, UnitId};
 
-/// Planned units with one source, also in revisions that the plan has replaced since.
+/// Planned units with one source, including revisions that the plan has replaced since.
 #[derive(Default)]
 pub(super) struct Planned {
     units: Vec<PlannedUnit>,
-    /// Of every unit, once they are many.
+    /// Keys of all units, once there are many.
     keys: Option<Box<Keys>>,
 }
 
@@ -20,7 +19,7 @@ pub(super) struct PlannedUnit {
     pub(super) unit: Arc<Unit>,
 }
 
-/// Under a key in order of change; where the unit is in the list.
+/// A key, then the order of change, then the index of the unit in the list.
 type Key = (u64, Option<Timestamp>, UnitId, usize);
 
 #[derive(Default)]
@@ -42,8 +41,8 @@ impl Planned {
         }
     }
 
-    /// Shows units, among them all that answer a question about `new`, until one is taken; in a crowd, of those that may be
-    /// replaced, until one of each key is taken, the one that was changed last first.
+    /// Passes candidates to `take`, among them every unit that answers a question about `new`. Duplicates are passed until one is
+    /// taken. Units to replace are all passed while there are few; with keys, until one of each key is taken, latest change first.
     pub(super) fn candidates<'a>(
         &'a self,
         new: Identity,
@@ -80,7 +79,7 @@ impl Keys {
     }
 }
 
-/// The one that was changed last first.
+/// The units with a key, latest change first.
 fn with_key(keys: &BTreeSet<Key>, key: u64) -> impl Iterator<Item = usize> {
     let first = (key, None, UnitId(0), 0);
     let last = (key, Some(Timestamp { micros: i64::MAX }), UnitId(u64::MAX), usize::MAX);

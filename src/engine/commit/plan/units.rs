@@ -7,8 +7,7 @@ use crate::store::{Commit, MemoryKey, MemoryRecord, UnitWrite};
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::{OpenMemory, Planner, check_revision};
-use crate::engine::commit::outcome::Outcome;
-use crate::engine::commit::outcome::Reply;
+use crate::engine::commit::outcome::{Outcome, Reply};
 use crate::engine::commit::prepare::Prepared;
 use crate::engine::commit::work::PreparedUpdate;
 use crate::engine::error::EngineError;
@@ -44,7 +43,7 @@ impl Planner<'_> {
         commit.units.push(UnitWrite::Create(memory.record.key, unit));
     }
 
-    /// Makes a unit visible to the rest of the plan and to the index.
+    /// Adds a revision of a unit to the plan and to the index changes.
     pub(super) fn put(
         &mut self,
         memory: &mut OpenMemory,
