@@ -121,8 +121,7 @@ impl Api {
                     Err(_) => {}
                 }
                 let (api, cancel) = (self.clone(), cancel.clone());
-                let learn =
-                    move || api.engine.get().map(|engine| engine.train_what_changed(&cancel));
+                let learn = move || api.engine.get().map(|engine| engine.train_outdated(&cancel));
                 // A fault was told to the log; the memories work without.
                 let _ = tokio::task::spawn_blocking(learn).await;
                 if sequence.changed().await.is_err() {

@@ -1,5 +1,4 @@
-//! What translates what, with everything the memories have taught? Documents sentence by sentence, stored if wanted; pairs of
-//! texts word by word.
+//! Aligns documents by sentences and pairs of texts by words, with the lexicons of memories, and stores aligned sentences.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::engine::cancel::Cancel;
 use crate::engine::commit::idempotency::fingerprint;
 use crate::engine::error::EngineError;
 use crate::engine::jobs::train::TrainingProgress;
+use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::context_hash;
 use crate::engine::replica::lexicon::{TrainedLexicon, lexicons};
 use crate::engine::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
@@ -29,38 +29,38 @@ pub struct DocumentPair {
     pub source: Vec<String>,
     /// Sentences of the translation in order.
     pub target: Vec<String>,
-    /// Memories whose lexicons help, all of these languages.
+    /// Memories whose lexicons are used, all of these languages.
     pub memories: Vec<MemoryName>,
 }
 
 /// How beads become units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreOptions {
-    /// Where they go.
+    /// The memory that they are stored in.
     pub memory: MemoryName,
-    /// The document they are said to come from.
+    /// Document name of the units.
     pub document: String,
-    /// Least confidence of a bead that is stored as it is.
+    /// Least confidence of a bead that is stored as confirmed.
     pub min_confidence: f32,
-    /// Store the others too, as unconfirmed.
+    /// Also store the others, as unconfirmed.
     pub unconfirmed: bool,
-    /// The client's name for it: sent again it does nothing.
+    /// Request id chosen by the client: a repeated request changes nothing.
     pub id: RequestKey,
 }
 
 impl StoreOptions {
-    /// The units that beads become, and how many beads are unsure; nothing is counted as stored yet.
+    /// Converts beads to units, and counts the uncertain beads; nothing is counted as stored yet.
     pub fn units(&self, pair: &DocumentPair, beads: &[Bead]) -> (StoredBeads, Vec<UnitContent>) {
         let mut stored = StoredBeads::default();
         let mut units: Vec<UnitContent> = Vec::new();
         for bead in beads.iter().filter(|it| !it.source.is_empty() && !it.target.is_empty()) {
-            let is_sure = bead.confidence >= self.min_confidence;
-            if !is_sure && !self.unconfirmed {
+            let is_certain = bead.confidence >= self.min_confidence;
+            if !is_certain && !self.unconfirmed {
                 stored.left_out += 1;
                 continue;
             }
             let mut unit = pair.content(bead, self.document.clone());
-            if !is_sure {
+            if !is_certain {
                 unit.attributes.insert("status".to_owned(), "unconfirmed".to_owned());
                 stored.unconfirmed += 1;
             }
@@ -74,7 +74,7 @@ impl StoreOptions {
         (stored, units)
     }
 
-    /// The import that stores them: of this very document, stored in this very way.
+    /// The import that stores the beads; its identity includes the document and these options.
     fn import(&self, pair: &DocumentPair) -> Result<Import, EngineError> {
         let DocumentPair { source_lang, target_lang, source, target, memories } = pair;
         let what = (source_lang, target_lang, source, target, memories);
@@ -86,37 +86,37 @@ impl StoreOptions {
     }
 }
 
-/// Beads that may be stored, and how far that is already.
+/// A started import of beads, and its progress.
 pub struct StoringBeads {
     import: Import,
-    /// Of all the beads.
+    /// Digest of all beads.
     digest: u64,
     done: ImportProgress,
-    /// Whether what is stored already comes from the same beads.
+    /// Whether the stored batches come from the same beads.
     same: bool,
 }
 
-/// What became of the beads.
+/// The result of storing beads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoredBeads {
-    /// As by an import.
+    /// The counts of the import.
     pub counts: ImportCounts,
-    /// Of the beads that were handed in, the unsure ones.
+    /// Uncertain beads among those imported.
     pub unconfirmed: u64,
-    /// Beads with both sides that were left out because they are unsure.
+    /// Beads with both sides that were left out as uncertain.
     pub left_out: u64,
 }
 
 /// A text and its translation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextPair {
-    /// Given.
+    /// The texts themselves.
     Texts(String, String),
-    /// Of a unit.
+    /// The texts of a stored unit.
     Unit(MemoryName, UnitId),
 }
 
-/// The words of a pair that stand for each other.
+/// A pair of texts with its word links.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlignedWords {
     /// The text.
@@ -127,22 +127,22 @@ pub struct AlignedWords {
     pub links: Vec<AlignedPair>,
 }
 
-/// Two words that stand for each other.
+/// A word and its translation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlignedPair {
     /// Bytes of the source.
     pub source: Range<usize>,
     /// Bytes of the target.
     pub target: Range<usize>,
-    /// How sure it is, from 0 to 1.
+    /// Confidence, from 0 to 1.
     pub confidence: f32,
 }
 
 impl DocumentPair {
-    /// Both sides, ready to be aligned.
+    /// Analyses both sides.
     ///
     /// # Errors
-    /// [`Cancelled`] when `stop` says so.
+    /// [`Cancelled`] when `stop` returns `true`.
     pub fn sides(&self, stop: Stop<'_>) -> Result<(Side, Side), Cancelled> {
         let side = |sentences: &[String], lang| {
             let mut sentences = sentences.iter();
@@ -163,7 +163,7 @@ impl DocumentPair {
         (text(&self.source, &bead.source), text(&self.target, &bead.target))
     }
 
-    /// A bead as what a unit holds.
+    /// Converts a bead to the content of a unit.
     pub fn content(&self, bead: &Bead, document: String) -> UnitContent {
         let segment = |text| Segment { text, tags: Vec::new() };
         let (source, target) = self.texts(bead);
@@ -179,8 +179,8 @@ impl DocumentPair {
 }
 
 impl Engine {
-    /// Aligns the sentences of a document. Learns the lexicons first, if they are far behind; `progress` is told how far that
-    /// is, then how far aligning is, each from 0 to 1.
+    /// Aligns the sentences of a document, after training outdated lexicons. `training` and `aligning` receive the progress of each
+    /// stage, from 0 to 1.
     ///
     /// # Errors
     /// No such memory; a memory of other languages; cancelled; the store.
@@ -188,12 +188,12 @@ impl Engine {
         &self,
         pair: &DocumentPair,
         cancel: &Cancel,
-        learning: TrainingProgress<'_>,
+        training: TrainingProgress<'_>,
         aligning: TrainingProgress<'_>,
     ) -> Result<Vec<Bead>, EngineError> {
         let langs = (&pair.source_lang, &pair.target_lang);
-        let taught = self.taught(&pair.memories, langs, cancel, learning)?;
-        let lexicons = lexicons(langs, &taught);
+        let trained = self.trained_lexicons(&pair.memories, langs, cancel, training)?;
+        let lexicons = lexicons(langs, &trained);
         let stop = || cancel.is_cancelled();
         let (source, target) = pair.sides(&stop).map_err(|Cancelled| EngineError::Cancelled)?;
         self.bulk
@@ -201,7 +201,7 @@ impl Engine {
             .map_err(|Cancelled| EngineError::Cancelled)
     }
 
-    /// Looks whether beads may be stored, before anything is said of them.
+    /// Starts storing beads: checks that they may be stored, before they are answered.
     ///
     /// # Errors
     /// No such memory; a memory of other languages; an id used before for something else, or with other beads.
@@ -215,7 +215,7 @@ impl Engine {
         let import = store.import(pair)?;
         let state = self.import_state(&import)?;
         let digest = fingerprint(&beads.iter().map(bead_numbers).collect::<Vec<_>>());
-        // Half of 128 bits tells beads apart as well.
+        // 64 bits are enough here.
         #[expect(clippy::cast_possible_truncation)]
         let digest = digest.map_err(|error| EngineError::Internal(error.to_string()))? as u64;
         let begun = state.progress.acked_through;
@@ -226,10 +226,10 @@ impl Engine {
         Ok(StoringBeads { import, digest, done: state.progress(), same })
     }
 
-    /// Refuses a document under an id that was used before for something else: before the work of aligning it.
+    /// Checks, before the document is aligned, that the request id was not used for something else.
     ///
     /// # Errors
-    /// As said; no such memory.
+    /// It was; no such memory.
     pub fn check_storing(
         &self,
         pair: &DocumentPair,
@@ -255,7 +255,8 @@ impl Engine {
         if done.complete {
             return Ok(stored);
         }
-        // Where the same beads broke off they go on; other ones are stored as a whole, and what is there already is skipped.
+        // The same beads resume after the last stored batch. Others are imported from the start; stored units are skipped as
+        // duplicates.
         let skipped = if *same { done.acked_through } else { 0 };
         let mut number = done.acked_through - skipped;
         let mut units = units.into_iter().peekable();
@@ -288,8 +289,8 @@ impl Engine {
         pairs: Vec<TextPair>,
         cancel: &Cancel,
     ) -> Result<Vec<AlignedWords>, EngineError> {
-        let taught = self.taught(memories, langs, cancel, &|_| ())?;
-        let lexicons = lexicons(langs, &taught);
+        let trained = self.trained_lexicons(memories, langs, cancel, &|_| ())?;
+        let lexicons = lexicons(langs, &trained);
         let analyzers = (Analyzer::new(langs.0), Analyzer::new(langs.1));
         let mut aligned = Vec::with_capacity(pairs.len());
         for pair in pairs {
@@ -313,17 +314,17 @@ impl Engine {
         Ok(aligned)
     }
 
-    /// What memories have taught, brought up to date.
-    fn taught(
+    /// The lexicons of memories, trained if outdated.
+    fn trained_lexicons(
         &self,
         memories: &[MemoryName],
         langs: (&Lang, &Lang),
         cancel: &Cancel,
-        learning: TrainingProgress<'_>,
+        training: TrainingProgress<'_>,
     ) -> Result<Vec<Arc<TrainedLexicon>>, EngineError> {
         let of = |(index, name): (usize, &MemoryName)| {
             self.accepts(&format!("memories[{index}]"), name, langs)?;
-            self.ensure_trained(name, cancel, learning)
+            self.ensure_trained(name, cancel, training)
         };
         memories.iter().enumerate().map(of).collect()
     }
@@ -345,10 +346,10 @@ impl Engine {
         Err(EngineError::invalid(field, what))
     }
 
-    /// Spans of the target, in bytes, that are aligned with the marked tokens of the source: what to edit when those change.
+    /// Byte ranges of the target that are aligned to the marked tokens of the source.
     pub(crate) fn aligned_target_spans(
         &self,
-        memory: &crate::engine::replica::catalog::Memory,
+        memory: &Memory,
         (source, target): (&Analysis, &Analysis),
         tokens: &[bool],
         cancel: &Cancel,
@@ -357,16 +358,17 @@ impl Engine {
         let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
         let links = link_words(source, target, &lexicons, &|| cancel.is_cancelled());
         let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
-        let mut aligned = vec![false; target.tokens().len()];
+        let mut is_aligned = vec![false; target.tokens().len()];
         for link in links.iter().filter(|link| tokens[link.source]) {
-            aligned[link.target] = true;
+            is_aligned[link.target] = true;
         }
         let mut spans: Vec<Range<usize>> = Vec::new();
         let mut last = None;
-        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| aligned[*at]) {
+        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| is_aligned[*at])
+        {
             let span = target.span(token);
             match spans.last_mut() {
-                // Words that follow each other are one stretch.
+                // Consecutive words form one range.
                 Some(before) if last.is_some_and(|last| last + 1 == number) => {
                     before.end = span.end;
                 }
@@ -378,7 +380,7 @@ impl Engine {
     }
 }
 
-/// What tells beads apart.
+/// The numbers that identify a bead.
 fn bead_numbers(bead: &Bead) -> ([usize; 4], u32) {
     let Bead { source, target, confidence, .. } = bead;
     ([source.start, source.end, target.start, target.end], confidence.to_bits())

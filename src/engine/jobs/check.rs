@@ -1,4 +1,4 @@
-//! Which units of a memory are no good? Judges each by what the memory itself has taught.
+//! Checks the quality of a memory's units with the lexicon trained on the memory.
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
@@ -13,42 +13,42 @@ use crate::engine::jobs::train::{TrainingProgress, Units};
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::lexicon::lexicons;
 
-/// What to list.
+/// Which units a quality check lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CheckSettings {
     /// Least suspicion of a unit that is listed, from 0 to 1.
     pub min_suspicion: f32,
-    /// Most units, the worst ones; 0 is all.
+    /// Most units listed, the worst first; 0 for all.
     pub max_units: usize,
 }
 
-/// A unit that is probably no good.
+/// A unit with quality issues.
 #[derive(Debug, Clone)]
 pub struct SuspectUnit {
     /// The unit.
     pub unit: Unit,
-    /// What speaks against it.
+    /// Its quality issues.
     pub verdict: Verdict,
 }
 
-/// What an import does with units that are probably no good.
+/// How an import treats units with quality issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CheckAction {
-    /// Does not look.
+    /// Skips the check.
     #[default]
     None,
-    /// Stores them with an attribute that says what speaks against them.
+    /// Stores them with an attribute that lists the issues.
     Tag,
-    /// Rejects grave ones, tags the others.
+    /// Rejects units with grave issues, tags the others.
     Reject,
 }
 
-/// The attribute that says of a stored unit what speaks against it.
+/// The attribute of a stored unit that lists its quality issues.
 pub const CHECK_ATTRIBUTE: &str = "check";
 
 impl Engine {
-    /// The units of a memory that are probably no good, worst first, and how many were looked at. Learns the lexicon of the
-    /// memory first, if it is far behind. `learning` and `checking` are told the part that is done, from 0 to 1.
+    /// Lists the units of a memory that have quality issues, worst first, and counts the checked units. Trains the lexicon first, if
+    /// it is outdated. `training` and `checking` receive the progress of each stage, from 0 to 1.
     ///
     /// # Errors
     /// No such memory; cancelled; the store.
@@ -57,13 +57,13 @@ impl Engine {
         name: &MemoryName,
         settings: CheckSettings,
         cancel: &Cancel,
-        learning: TrainingProgress<'_>,
+        training: TrainingProgress<'_>,
         checking: TrainingProgress<'_>,
     ) -> Result<(Vec<SuspectUnit>, u64), EngineError> {
-        let taught = self.ensure_trained(name, cancel, learning)?;
+        let trained = self.ensure_trained(name, cancel, training)?;
         let memory = self.named(name)?;
         let record = memory.record();
-        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&taught]);
+        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&trained]);
         let mut suspects: Vec<(UnitId, Verdict)> = Vec::new();
         let mut checked = 0;
         self.pages(&memory, Units::All, cancel, |page| {
@@ -87,25 +87,25 @@ impl Engine {
         let ids: Vec<UnitId> = suspects.iter().map(|it| it.0).collect();
         let units = self.backend.store.units(memory.key, &ids)?;
         let suspects = units.into_iter().zip(suspects).filter_map(|(unit, (_, verdict))| {
-            // One that was deleted meanwhile is no trouble any more.
+            // Units deleted meanwhile are left out.
             Some(SuspectUnit { unit: unit?, verdict })
         });
         Ok((suspects.collect(), checked))
     }
 
-    /// What speaks against units on their way into a memory, by what it has taught so far; `None` for those that are fine.
+    /// Checks units before they are imported into a memory, with its present lexicon; `None` for units without issues.
     ///
     /// # Errors
     /// No such memory.
-    pub fn doubts(
+    pub fn check_contents(
         &self,
         name: &MemoryName,
         contents: &[UnitContent],
     ) -> Result<Vec<Option<Verdict>>, EngineError> {
         let memory = self.named(name)?;
         let record = memory.record();
-        let taught = self.cached_lexicon(&memory);
-        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&taught]);
+        let trained = self.cached_lexicon(&memory);
+        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&trained]);
         let judge = |content: &UnitContent| {
             let verdict = verdict(&memory, &record, content, &lexicons);
             (!verdict.doubts.is_empty()).then_some(verdict)
@@ -125,7 +125,7 @@ fn verdict(
     judge((&source, &record.source_lang), (&target, &record.target_lang), lexicons)
 }
 
-/// Worst first; of equals the older first.
+/// Sorts by suspicion, then by number, and keeps the worst.
 fn keep_worst(suspects: &mut Vec<(UnitId, Verdict)>, most: usize) {
     suspects.sort_by(|a, b| b.1.suspicion.total_cmp(&a.1.suspicion).then(a.0.cmp(&b.0)));
     suspects.truncate(most);

@@ -1,4 +1,4 @@
-//! Compacts the store, and says which part of the commit log is held.
+//! Compacts the store, and reports which part of the commit log it holds.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::engine::error::EngineError;
 use crate::engine::replica::changes::check_held;
 
 impl Engine {
-    /// Gives disk back, and gives up the part of the commit log that is older than `keep_log`. Lookups and writes go on; writes
-    /// wait for the last moment of it. Blocks.
+    /// Compacts the database, and truncates commits older than `keep_log` from the log. Lookups and writes continue; writes wait
+    /// during the last step. Blocks.
     ///
     /// # Errors
-    /// Cancelled; the store, which goes on as it was.
+    /// Cancelled; the store. The database is unchanged then.
     pub fn compact(
         &self,
         keep_log: Duration,
@@ -24,20 +24,20 @@ impl Engine {
         progress: &dyn Fn(f32),
     ) -> Result<Compacted, EngineError> {
         let keep_from = ago(keep_log);
-        let mut tell = |done: u64, total: u64| {
+        let mut report = |done: u64, total: u64| {
             #[expect(clippy::cast_precision_loss)]
             progress(done as f32 / total.max(1) as f32);
             !cancel.is_cancelled()
         };
         let maintenance = self.backend.maintenance.as_ref();
         let maintenance = maintenance.ok_or(StoreError::Unsupported("compaction"))?;
-        let compacted = maintenance.compact(Retention { keep_from }, &mut tell)?;
-        // When too many writes wait, the writer comes to it by itself, later.
+        let compacted = maintenance.compact(Retention { keep_from }, &mut report)?;
+        // If the queue is full, the commit loop notices the truncation itself, later.
         let _ = self.writer.submit(Work::LogTruncated, None);
         Ok(compacted)
     }
 
-    /// Whether every commit after this one is still held.
+    /// Checks that the log holds every commit after this one.
     ///
     /// # Errors
     /// [`EngineError::LogTruncated`].

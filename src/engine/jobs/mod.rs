@@ -1,4 +1,4 @@
-//! Long work on whole memories or the whole store: alignment, checks, backup, verification, maintenance.
+//! Runs long jobs on whole memories or the whole store: alignment, training, quality checks, backup, verification, maintenance.
 
 pub(crate) mod align;
 pub mod backup;

@@ -1,4 +1,4 @@
-//! Trains the lexicons of memories: on all units once in a while, and on those that have changed since as they come.
+//! Trains the lexicons of memories: on all units from time to time, and on units that have changed since.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,18 +19,18 @@ use crate::store::{LogPosition, MemoryRecord, Sequence};
 use crate::text::Analysis;
 use crate::unit::{MemoryName, Unit, UnitId};
 
-/// Up to so many units, a lexicon is trained anew whenever it is asked for: it takes no time.
+/// Largest memory whose lexicon is trained on all units whenever it is used: that is fast enough.
 const UNITS_AT_ONCE: u64 = 2_000;
-/// New units, in hundredths of the memory, that a lexicon may not know: they hardly change it.
+/// Changed units, in hundredths of the memory, below which a lexicon is not trained again: they hardly affect it.
 const UNKNOWN_HUNDREDTHS: u64 = 2;
-/// New units, in hundredths of the memory, above which a lexicon is trained on everything again.
+/// Changed units, in hundredths of the memory, above which a lexicon is trained on all units again.
 const RECENT_HUNDREDTHS: u64 = 25;
 
-/// Gets the part of the training that is done, from 0 to 1.
+/// Receives the progress of a training, from 0 to 1.
 pub type TrainingProgress<'a> = &'a (dyn Fn(f32) + Sync);
 
 impl Engine {
-    /// The lexicon of a memory as it is: read from its file, but not trained.
+    /// The present lexicon of a memory, from memory or its file, without training.
     pub(crate) fn cached_lexicon(&self, memory: &Memory) -> Arc<TrainedLexicon> {
         memory.lexicon.get_or_read(|| {
             let record = memory.record();
@@ -45,7 +45,7 @@ impl Engine {
         })
     }
 
-    /// The lexicon of a memory, trained on what has changed if much has. Blocks for a while.
+    /// The lexicon of a memory, trained again if much has changed. Blocks.
     ///
     /// # Errors
     /// No such memory; cancelled; the store.
@@ -81,7 +81,7 @@ impl Engine {
         let memory = self.named(name)?;
         let _one_at_a_time = memory.lexicon.training.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.cached_lexicon(&memory);
-        // Changes that the log does not hold any more cannot be told from what it was trained on.
+        // If the log was truncated after its commit, the changes since are unknown.
         let is_held = known.provenance.whole.0 >= self.backend.log.start()?.sequence;
         let known = (!known.is_empty() && is_held && !anew).then_some(known);
         let record = memory.record();
@@ -118,7 +118,7 @@ impl Engine {
         if let Some(path) = self.lexicon_path(&record)
             && let Err(error) = lexicon::write(&path, &trained)
         {
-            tracing::warn!(memory = %record.name, "the lexicon was not written: {error}");
+            tracing::warn!(memory = %record.name, "cannot write the lexicon: {error}");
         }
         Ok(trained)
     }
@@ -144,7 +144,7 @@ impl Engine {
         cancel: &Cancel,
         progress: TrainingProgress<'_>,
     ) -> Result<Lexicon, EngineError> {
-        /// The part of the work that reading is.
+        /// The share of reading in the progress.
         const READING: f32 = 0.2;
         let mut corpus = Corpus::default();
         let all = match &units {
@@ -191,7 +191,7 @@ impl Engine {
                         return Err(EngineError::Cancelled);
                     }
                     let page = self.backend.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
-                    // The memory was deleted meanwhile; what is left of it is not the memory.
+                    // The memory was deleted meanwhile, and its units may be partly purged.
                     if self.catalog.by_key(memory.key).is_none() {
                         return Err(EngineError::NoMemory(memory.record().name));
                     }
@@ -220,22 +220,22 @@ impl Engine {
         Some(directory.join(format!("{}.{}", record.key.0, lexicon::ENDING)))
     }
 
-    /// Trains the lexicon of every memory that has changed much. Blocks; meant for a thread of its own, whose priority it lowers.
-    pub fn train_what_changed(&self, cancel: &Cancel) {
+    /// Trains the lexicon of every memory that has changed much. Blocks; lowers the priority of its thread.
+    pub fn train_outdated(&self, cancel: &Cancel) {
         lower_priority();
         for record in self.memories(None, usize::MAX) {
-            // The lexicon of a few units is trained when it is asked for.
+            // The lexicon of a small memory is trained when it is used.
             if record.unit_count > UNITS_AT_ONCE
                 && let Err(error) = self.ensure_trained(&record.name, cancel, &|_| ())
                 && !matches!(error, EngineError::Cancelled | EngineError::NoMemory(_))
             {
-                tracing::warn!(memory = %record.name, "no lexicon was trained: {error}");
+                tracing::warn!(memory = %record.name, "cannot train the lexicon: {error}");
             }
         }
     }
 }
 
-/// Which units of a memory.
+/// A selection of a memory's units.
 pub(crate) enum Units {
     All,
     Some(BTreeSet<UnitId>),

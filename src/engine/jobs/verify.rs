@@ -1,7 +1,7 @@
-//! Does everything agree? Records with their checksums, the commit log with its chain and with the units it tells of, counts, the
-//! index with the store, and the files made from the store with it.
+//! Verifies the store: checksums of records, the running checksum of the commit log, units against the log, counts, indexes against
+//! the store, and the files derived from it.
 //!
-//! Others may write meanwhile: what does not agree is looked at again before it is reported.
+//! Others may write meanwhile, so a disagreement is checked again before it is reported.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -18,155 +18,152 @@ use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::changes::changed_since;
 use crate::engine::replica::checkpoints::Checkpoints;
-use crate::engine::replica::encoding;
-use crate::engine::replica::encoding::Analyzers;
+use crate::engine::replica::encoding::{self, Analyzers};
 use crate::engine::replica::lexicon;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// What was stored is not what is there: restore.
+    /// Stored data is lost or changed; restore a backup.
     Damage,
-    /// What is made from the store is not right: it is made anew by a restart, and nothing is lost.
+    /// Derived data is wrong; a restart rebuilds it, and nothing is lost.
     Derived,
 }
 
-/// Something that does not agree.
+/// A disagreement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What it is, for a person.
+    /// A description for a person.
     pub what: String,
 }
 
-/// What a verification saw.
+/// The result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Memories that are alive.
+    /// Memories that are not deleted.
     pub memories: u64,
     /// Their units.
     pub units: u64,
     /// Commits in the log.
     pub commits: u64,
-    /// Checkpoints and lexicons that are there.
+    /// Checkpoint and lexicon files.
     pub files: u64,
-    /// What does not agree; at most [`FINDINGS_MAX`] are listed.
+    /// Disagreements; at most [`FINDINGS_MAX`] are listed.
     pub findings: Vec<Finding>,
 }
 
-/// Often enough for whatever was being written to be over.
-const LOOKS: usize = 10;
-/// How often counts must be seen again, with no commit between, before they are believed.
-const LOOKS_ALIKE: usize = 4;
+/// Attempts before a disagreement is reported: enough for concurrent writes to finish.
+const ATTEMPTS_MAX: usize = 10;
+/// How often wrong counts must repeat without a commit in between before they are reported.
+const REPETITIONS_MIN: usize = 4;
 
 impl Engine {
-    /// Reads everything and compares it. Blocks.
+    /// Reads and compares everything. Blocks.
     ///
     /// # Errors
     /// Cancelled; the store cannot be read at all.
     pub fn verify(&self, cancel: &Cancel, progress: &dyn Fn(f32)) -> Result<Verified, EngineError> {
-        let mut look =
-            Look { engine: self, cancel, progress, seen: Verified::default(), done: 0, all: 0 };
-        look.everything()?;
-        Ok(look.seen)
+        let result = Verified::default();
+        let mut verification =
+            Verification { engine: self, cancel, progress, result, done: 0, total: 0 };
+        verification.run()?;
+        Ok(verification.result)
     }
 }
 
-struct Look<'a> {
+struct Verification<'a> {
     engine: &'a Engine,
     cancel: &'a Cancel,
     progress: &'a dyn Fn(f32),
-    seen: Verified,
+    result: Verified,
     done: u64,
-    all: u64,
+    total: u64,
 }
 
-/// The last word of the log on a unit: revision, and whether it is there.
-type LastWord = (u64, bool);
+/// The last change of a unit in the log: its revision, and whether the unit exists after it.
+type LastChange = (u64, bool);
 
-impl Look<'_> {
-    fn everything(&mut self) -> Result<(), EngineError> {
+impl Verification<'_> {
+    fn run(&mut self) -> Result<(), EngineError> {
         let Backend { store, log, .. } = &self.engine.backend;
         let records = store.memories()?;
         let units: u64 = records.iter().map(|record| record.unit_count).sum();
-        self.all = 2 * units + log.end()?.sequence.0 - log.start()?.sequence.0;
-        let last_words = self.log()?;
+        self.total = 2 * units + log.end()?.sequence.0 - log.start()?.sequence.0;
+        let last_changes = self.check_log()?;
         for record in records.iter().filter(|record| !record.deleted) {
-            self.seen.memories += 1;
+            self.result.memories += 1;
             let Some(memory) = self.engine.catalog.by_key(record.key) else { continue };
-            self.units(&memory, &last_words)?;
-            self.files(&memory)?;
+            self.check_units(&memory, &last_changes)?;
+            self.check_files(&memory)?;
         }
         Ok(())
     }
 
     fn report(&mut self, severity: Severity, what: String) {
-        if self.seen.findings.len() < FINDINGS_MAX {
-            self.seen.findings.push(Finding { severity, what });
+        if self.result.findings.len() < FINDINGS_MAX {
+            self.result.findings.push(Finding { severity, what });
         }
     }
 
     fn step(&mut self, done: u64) -> Result<(), EngineError> {
         self.done += done;
         #[expect(clippy::cast_precision_loss)]
-        (self.progress)((self.done as f32 / self.all.max(1) as f32).min(1.0));
+        (self.progress)((self.done as f32 / self.total.max(1) as f32).min(1.0));
         if self.cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
     }
 
-    /// Walks the log: numbers without a gap, a chain without a break, earlier versions that are held; the last word on each unit.
-    fn log(&mut self) -> Result<HashMap<(MemoryKey, UnitId), LastWord>, EngineError> {
+    /// Verifies the numbers and checksums of the log, and that the versions it names are held; returns the last change of each unit.
+    fn check_log(&mut self) -> Result<HashMap<(MemoryKey, UnitId), LastChange>, EngineError> {
         let Backend { store, log, .. } = &self.engine.backend;
-        let mut last_words: HashMap<(MemoryKey, UnitId), LastWord> = HashMap::new();
+        let mut last_changes: HashMap<(MemoryKey, UnitId), LastChange> = HashMap::new();
         let mut at = log.start()?;
         loop {
             let page = log.read(at.sequence, COMPACTION_PAGE_RECORDS)?;
             if page.is_empty() {
-                return Ok(last_words);
+                return Ok(last_changes);
             }
             for record in &page {
                 if record.sequence != at.sequence.next() {
-                    // Compacted in the middle of it: the rest of the log is whole by itself.
+                    // After a truncation during the verification, the rest of the log is verified from its new start.
                     if log.start()?.sequence <= at.sequence {
                         let what = format!("the commit log lacks commit {}", at.sequence.0 + 1);
                         self.report(Severity::Damage, what);
                     }
                 } else if !record.follows(at.checksum) {
-                    let what = format!(
-                        "the chain of the commit log breaks at commit {}",
-                        record.sequence.0
-                    );
+                    let what = format!("the commit log breaks at commit {}", record.sequence.0);
                     self.report(Severity::Damage, what);
                 }
                 (at.sequence, at.checksum) = (record.sequence, record.checksum);
                 for change in &record.changes {
-                    let word = (change.revision, change.kind != ChangeKind::Deleted);
-                    let before = last_words.insert((change.memory, change.unit), word);
+                    let last = (change.revision, change.kind != ChangeKind::Deleted);
+                    let before = last_changes.insert((change.memory, change.unit), last);
                     let is_held = record.effects.is_some();
                     if let Some((revision, true)) = before.filter(|_| is_held)
                         && store.version(change.memory, change.unit, revision)?.is_none()
                         && log.start()?.sequence < record.sequence
                     {
                         let what = format!(
-                            "revision {revision} of unit {} of memory number {} is in the log, but not in the history",
+                            "revision {revision} of unit {} of memory number {} is in the log but not in the history",
                             change.unit, change.memory.0
                         );
                         self.report(Severity::Damage, what);
                     }
                 }
             }
-            self.seen.commits += page.len() as u64;
+            self.result.commits += page.len() as u64;
             self.step(page.len() as u64)?;
         }
     }
 
     /// Compares the units of a memory with its count, with the log, and with its index.
-    fn units(
+    fn check_units(
         &mut self,
         memory: &Memory,
-        last_words: &HashMap<(MemoryKey, UnitId), LastWord>,
+        last_changes: &HashMap<(MemoryKey, UnitId), LastChange>,
     ) -> Result<(), EngineError> {
-        let mut doubtful: BTreeSet<UnitId> = BTreeSet::new();
+        let mut suspects: BTreeSet<UnitId> = BTreeSet::new();
         let mut seen: HashSet<UnitId> = HashSet::new();
         let mut after = None;
         loop {
@@ -183,59 +180,60 @@ impl Look<'_> {
             after = Some(last.id);
             let count = page.len() as u64;
             seen.extend(page.iter().map(|unit| unit.id));
-            let word = |unit: &Unit| last_words.get(&(memory.key, unit.id));
-            let disagrees =
-                |unit: &Unit| word(unit).is_some_and(|word| *word != (unit.revision, true));
-            doubtful.extend(page.iter().filter(|unit| disagrees(unit)).map(|unit| unit.id));
-            doubtful.extend(missing_in(&memory.index, &memory.analyzers, page, self.engine));
+            let disagrees = |unit: &Unit| {
+                let last = last_changes.get(&(memory.key, unit.id));
+                last.is_some_and(|last| *last != (unit.revision, true))
+            };
+            suspects.extend(page.iter().filter(|unit| disagrees(unit)).map(|unit| unit.id));
+            suspects.extend(missing_in(&memory.index, &memory.analyzers, page, self.engine));
             self.step(2 * count)?;
         }
-        self.seen.units += seen.len() as u64;
-        let told = last_words.iter().filter(|((key, _), word)| *key == memory.key && word.1);
-        doubtful.extend(told.map(|((_, id), _)| *id).filter(|id| !seen.contains(id)));
-        self.look_again(memory, doubtful)?;
-        self.counts(memory)
+        self.result.units += seen.len() as u64;
+        let in_log = last_changes.iter().filter(|((key, _), last)| *key == memory.key && last.1);
+        suspects.extend(in_log.map(|((_, id), _)| *id).filter(|id| !seen.contains(id)));
+        self.recheck_units(memory, suspects)?;
+        self.check_counts(memory)
     }
 
-    /// Looks at single units until what is being written to them is over.
-    fn look_again(
+    /// Checks suspect units again until concurrent writes to them have finished, and reports those that still disagree.
+    fn recheck_units(
         &mut self,
         memory: &Memory,
-        mut doubtful: BTreeSet<UnitId>,
+        mut suspects: BTreeSet<UnitId>,
     ) -> Result<(), EngineError> {
         let mut faults = Vec::new();
-        for look in 0..LOOKS {
-            if doubtful.is_empty() {
+        for attempt in 0..ATTEMPTS_MAX {
+            if suspects.is_empty() {
                 return Ok(());
             }
-            if look > 0 {
+            if attempt > 0 {
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
             let mut still = BTreeSet::new();
             faults.clear();
-            let words = self.last_words_of(memory.key, &doubtful)?;
-            for &id in &doubtful {
+            let last_changes = self.last_changes_of(memory.key, &suspects)?;
+            for &id in &suspects {
                 let unit = self.engine.backend.store.units(memory.key, &[id])?.pop().flatten();
-                let fault = match (words.get(&id), unit) {
+                let fault = match (last_changes.get(&id), unit) {
                     (Some((revision, true)), None) => Some((
                         Severity::Damage,
                         format!("unit {id} is missing; the log has its revision {revision}"),
                     )),
-                    (Some((revision, there)), Some(unit))
-                        if (*revision, *there) != (unit.revision, true) =>
+                    (Some((revision, exists)), Some(unit))
+                        if (*revision, *exists) != (unit.revision, true) =>
                     {
                         let what = format!(
-                            "unit {id} is there in revision {}; the log has revision {revision}{}",
+                            "unit {id} is stored in revision {}; the log has revision {revision}{}",
                             unit.revision,
-                            if *there { "" } else { ", deleted" }
+                            if *exists { "" } else { ", deleted" }
                         );
                         Some((Severity::Damage, what))
                     }
                     (_, Some(unit)) => {
-                        let pages = vec![unit];
-                        let lost = missing_in(&memory.index, &memory.analyzers, pages, self.engine);
+                        let page = vec![unit];
+                        let lost = missing_in(&memory.index, &memory.analyzers, page, self.engine);
                         let what =
-                            || format!("unit {id} is not in the index as it is in the store");
+                            || format!("the index entry of unit {id} differs from the store");
                         (!lost.is_empty()).then(|| (Severity::Derived, what()))
                     }
                     (_, None) => None,
@@ -245,7 +243,7 @@ impl Look<'_> {
                     faults.push(fault);
                 }
             }
-            doubtful = still;
+            suspects = still;
         }
         let name = memory.record().name;
         for (severity, what) in faults {
@@ -254,34 +252,34 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn last_words_of(
+    fn last_changes_of(
         &self,
         memory: MemoryKey,
         ids: &BTreeSet<UnitId>,
-    ) -> Result<HashMap<UnitId, LastWord>, EngineError> {
+    ) -> Result<HashMap<UnitId, LastChange>, EngineError> {
         let log = &self.engine.backend.log;
-        let mut words = HashMap::new();
+        let mut last_changes = HashMap::new();
         let mut after = log.start()?.sequence;
         loop {
             let page = log.read(after, COMPACTION_PAGE_RECORDS)?;
-            let Some(last) = page.last() else { return Ok(words) };
+            let Some(last) = page.last() else { return Ok(last_changes) };
             after = last.sequence;
             for change in page.iter().flat_map(|record| &record.changes) {
                 if change.memory == memory && ids.contains(&change.unit) {
-                    words
+                    last_changes
                         .insert(change.unit, (change.revision, change.kind != ChangeKind::Deleted));
                 }
             }
         }
     }
 
-    /// Whether as many units are there as the memory's record counts, and as many in the index.
-    fn counts(&mut self, memory: &Memory) -> Result<(), EngineError> {
+    /// Compares the numbers of stored and indexed units with the count in the memory's record.
+    fn check_counts(&mut self, memory: &Memory) -> Result<(), EngineError> {
         let mut fault = None;
-        // What is written can be read a moment before it counts as committed: only what stays as it is, is a fault.
-        let mut seen = 0;
-        for look in 0..LOOKS {
-            if look > 0 {
+        // Writes can be read shortly before they are committed, so only a disagreement that persists is a fault.
+        let mut repetitions = 0;
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
             let before = *self.engine.sequence.borrow();
@@ -296,7 +294,7 @@ impl Look<'_> {
                 stored += page.len() as u64;
                 if last.id >= record.next_unit && self.engine.backend.log.end()?.sequence == before
                 {
-                    let what = format!("unit {} has a number that was never given", last.id);
+                    let what = format!("unit {} has a number that was never assigned", last.id);
                     self.report(Severity::Damage, what);
                 }
             }
@@ -305,13 +303,15 @@ impl Look<'_> {
                 return Ok(());
             }
             let found = Some((before, record, stored, indexed));
-            seen = if found == fault && self.is_settled(before)? { seen + 1 } else { 0 };
+            let is_repeated = found == fault && self.is_settled(before)?;
+            repetitions = if is_repeated { repetitions + 1 } else { 0 };
             fault = found;
-            if seen == LOOKS_ALIKE {
+            if repetitions == REPETITIONS_MIN {
                 break;
             }
         }
-        let Some((_, record, stored, indexed)) = fault.filter(|_| seen == LOOKS_ALIKE) else {
+        let Some((_, record, stored, indexed)) = fault.filter(|_| repetitions == REPETITIONS_MIN)
+        else {
             return Ok(());
         };
         if stored == record.unit_count {
@@ -328,7 +328,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Whether nothing was committed since a commit, and the indexes know all that was.
+    /// Whether there was no commit after this one, and the indexes are up to date.
     fn is_settled(&self, since: Sequence) -> Result<bool, EngineError> {
         let end = self.engine.backend.log.end()?.sequence;
         Ok(end == since && *self.engine.sequence.borrow() == since)
@@ -338,8 +338,8 @@ impl Look<'_> {
         Ok(self.engine.backend.store.memories()?.into_iter().find(|record| record.key == key))
     }
 
-    /// The checkpoint and the lexicon of a memory, as the next start would read them.
-    fn files(&mut self, memory: &Memory) -> Result<(), EngineError> {
+    /// Checks that the next start can read the checkpoint and the lexicon of a memory.
+    fn check_files(&mut self, memory: &Memory) -> Result<(), EngineError> {
         let log = self.engine.backend.log.as_ref();
         let Some(record) = self.record(memory.key)? else { return Ok(()) };
         let name = record.name.clone();
@@ -347,7 +347,7 @@ impl Look<'_> {
         match checkpoints.read(&record, log) {
             Ok(None) => {}
             Ok(Some((index, sequence))) => {
-                self.seen.files += 1;
+                self.result.files += 1;
                 let lost = self.lost_from(memory, &index, sequence)?;
                 if lost > 0 {
                     let what = format!(
@@ -358,25 +358,25 @@ impl Look<'_> {
                 }
             }
             Err(error) => {
-                self.seen.files += 1;
-                let what = format!("the checkpoint of memory '{name}' is of no use: {error}");
+                self.result.files += 1;
+                let what = format!("the checkpoint of memory '{name}' cannot be used: {error}");
                 self.report(Severity::Derived, what);
             }
         }
         let Some(path) = self.engine.lexicon_path(&record) else { return Ok(()) };
         match lexicon::read(&path, &record, log) {
             Ok(None) => {}
-            Ok(Some(_)) => self.seen.files += 1,
+            Ok(Some(_)) => self.result.files += 1,
             Err(error) => {
-                self.seen.files += 1;
-                let what = format!("the lexicon of memory '{name}' is of no use: {error}");
+                self.result.files += 1;
+                let what = format!("the lexicon of memory '{name}' cannot be used: {error}");
                 self.report(Severity::Derived, what);
             }
         }
         Ok(())
     }
 
-    /// Units that have not changed since a commit, and are not in an index that stands there.
+    /// Counts the units that have not changed since a commit but are missing in an index of that commit.
     fn lost_from(
         &mut self,
         memory: &Memory,
@@ -392,13 +392,13 @@ impl Look<'_> {
             missing.extend(missing_in(index, &memory.analyzers, page, self.engine));
             self.step(0)?;
         }
-        // Afterwards: what changed while it was being read is not lost either.
+        // Read last, to include units that changed during the comparison.
         let changed = changed_since(self.engine.backend.log.as_ref(), memory.key, sequence)?;
         Ok(missing.iter().filter(|id| !changed.contains(id)).count())
     }
 }
 
-/// Units that an index does not hold as they are.
+/// Units that are missing in an index or differ there.
 fn missing_in(
     index: &MemoryIndex,
     analyzers: &Analyzers,

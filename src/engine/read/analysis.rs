@@ -1,4 +1,4 @@
-//! How much of a job is in the memories? Segments and words by match band, as translators are paid.
+//! Analyses a job: counts its segments and words by match band, the basis of translators' pay.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
 
-/// What a segment finds in the memories.
+/// A range of match quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Band {
     /// The same text between the same neighbours.
@@ -74,7 +74,7 @@ impl Band {
         match kind {
             MatchKind::Context if score == Score::FULL => return Self::Context,
             MatchKind::Exact if score == Score::FULL => return Self::Exact,
-            // What a penalty was taken from is no better than a fuzzy match of that score.
+            // With a penalty it counts as a fuzzy match of its score.
             MatchKind::Context | MatchKind::Exact | MatchKind::Fuzzy => {}
         }
         let floor = Self::FLOORS.iter().find(|(floor, _)| score.hundredths() >= *floor);
@@ -86,12 +86,12 @@ impl Band {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BandCounts([BandCount; Band::ALL.len()]);
 
-/// How much of a band there is.
+/// The counts of a band.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BandCount {
     /// Segments.
     pub segments: u64,
-    /// Words: what stands between spaces and holds a letter or a digit.
+    /// Words: texts between spaces that contain a letter or a digit.
     pub words: u64,
 }
 
@@ -118,18 +118,18 @@ impl std::ops::AddAssign for BandCounts {
     }
 }
 
-/// A job on its way through the memories: file by file, segments in their order.
+/// A running analysis of a job, file by file, with segments in order.
 pub struct JobAnalysis {
     settings: LookupSettings,
     seen: HashSet<u128>,
-    /// The segment before the waiting one, and the one that waits for its successor.
+    /// The segment before the waiting one, and the one waiting for its successor.
     previous: Option<String>,
     waiting: Option<Segment>,
     counts: BandCounts,
 }
 
 impl JobAnalysis {
-    /// With the memories and penalties of settings; their least score and number of matches do not count.
+    /// Uses the memories and penalties of the settings; ignores their least score and number of matches.
     pub fn new(mut settings: LookupSettings) -> Self {
         let lowest =
             Band::FLOORS.last().and_then(|(floor, _)| Score::from_hundredths((*floor).into()));
@@ -144,10 +144,10 @@ impl JobAnalysis {
         }
     }
 
-    /// Takes the next segments of a file; those without any text are left out.
+    /// Adds the next segments of a file; empty ones are skipped.
     ///
     /// # Errors
-    /// A segment that no memory can hold; cancelled; the store.
+    /// An invalid segment; cancelled; the store.
     pub fn add(
         &mut self,
         engine: &Engine,
@@ -164,7 +164,7 @@ impl JobAnalysis {
         self.count(engine, &queries, cancel)
     }
 
-    /// Ends a file: its counts.
+    /// Ends a file and returns its counts.
     ///
     /// # Errors
     /// As for [`add`](Self::add).
@@ -199,7 +199,7 @@ impl JobAnalysis {
 }
 
 impl Engine {
-    /// What each segment finds at best.
+    /// The band of each segment's best match.
     fn bands(
         &self,
         settings: &LookupSettings,
@@ -216,7 +216,7 @@ impl Engine {
     }
 }
 
-/// Words as they are paid: what stands between spaces, or tags in their place, and holds a letter or a digit.
+/// Counts words as they are paid: texts between spaces or tags that contain a letter or a digit.
 fn words(segment: &Segment) -> u64 {
     let is_word = |word: &&str| word.contains(char::is_alphanumeric);
     let words = |text: &str| text.split_whitespace().filter(is_word).count() as u64;

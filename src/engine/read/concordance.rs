@@ -1,4 +1,4 @@
-//! Where does this expression stand in the memories? Pages of units, with what was found marked in their texts.
+//! Searches memories for an expression; returns pages of units with the found words highlighted.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::short_revision;
 
-/// What to look for, and where.
+/// A concordance query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConcordanceSettings {
-    /// At least one, none twice. Results come memory by memory.
+    /// At least one, without duplicates. Results are ordered by memory.
     pub memories: Vec<MemoryName>,
     /// The expression.
     pub text: String,
-    /// In which text of the units.
+    /// Which side of the units is searched.
     pub side: Side,
     /// How its words belong together.
     pub mode: ConcordanceMode,
@@ -34,40 +34,40 @@ pub struct ConcordanceSettings {
     pub filter: UnitFilter,
 }
 
-/// Where a page ended: the next one begins behind it.
+/// The end of a page, after which the next one begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConcordancePlace {
-    /// Number of the memory in the settings.
+    /// Index of the memory in the settings.
     pub memory: usize,
-    /// In that memory.
+    /// The place in that memory.
     pub place: Place,
 }
 
-/// A unit in which the expression stands.
+/// A unit that contains the expression.
 #[derive(Debug, Clone)]
 pub struct FoundPassage {
-    /// In which memory.
+    /// Its memory.
     pub memory: MemoryName,
     /// The unit.
     pub unit: Unit,
-    /// Where, in bytes of the text that was searched.
+    /// Byte ranges of the found words in the searched text.
     pub highlights: Vec<Range<usize>>,
 }
 
-/// Some of what was found.
+/// A page of results.
 #[derive(Debug, Clone)]
 pub struct ConcordancePage {
     /// In order.
     pub passages: Vec<FoundPassage>,
-    /// Where to go on; `None` when there is no more.
+    /// Where the next page begins; `None` after the last one.
     pub next: Option<ConcordancePlace>,
 }
 
 impl Engine {
-    /// A page of the units in which an expression stands: memory by memory, the shortest sources first.
+    /// Finds a page of the units that contain an expression, by memory and then by length of the source, shortest first.
     ///
     /// # Errors
-    /// No such memory; no word to look for; cancelled; the store.
+    /// No such memory; an expression without a word; cancelled; the store.
     pub fn concordance(
         &self,
         settings: &ConcordanceSettings,
@@ -79,7 +79,8 @@ impl Engine {
             .map_err(|fault| EngineError::invalid("text", fault.message))?;
         let mut passages = Vec::new();
         let mut next = None;
-        let memories = self.each_once(&settings.memories, |index| format!("memories[{index}]"))?;
+        let memories =
+            self.distinct_memories(&settings.memories, |index| format!("memories[{index}]"))?;
         for (number, memory) in memories.iter().enumerate() {
             if after.is_some_and(|after| number < after.memory) {
                 continue;
@@ -98,8 +99,8 @@ impl Engine {
         Ok(ConcordancePage { passages, next: None })
     }
 
-    /// The memories of these names, of which there must be one, and none twice.
-    fn each_once(
+    /// The memories with these names; at least one, without duplicates.
+    fn distinct_memories(
         &self,
         names: &[MemoryName],
         field: impl Fn(usize) -> String,
@@ -118,7 +119,7 @@ impl Engine {
         Ok(memories)
     }
 
-    /// What one memory holds, and whether it holds more.
+    /// The results in one memory, and whether there are more.
     fn concordance_in(
         &self,
         memory: &Memory,
@@ -134,8 +135,8 @@ impl Engine {
         };
         let expression = Expression::new(&analyzer.analyze(&settings.text), side, mode, word_form)
             .ok_or_else(|| {
-                EngineError::invalid("text", "there is no word in it; punctuation is not searched")
-            })?;
+            EngineError::invalid("text", "it contains no word; punctuation is not searched")
+        })?;
         check_words("text", &expression)?;
         let cancelled = || cancel.is_cancelled();
         for _ in 0..RETRIES_MAX {
@@ -154,7 +155,7 @@ impl Engine {
         Err(EngineError::changing())
     }
 
-    /// The units of passages; `None` when one of them is not what was found any more.
+    /// Reads the units of passages; `None` when one of them has changed since the search.
     fn read_passages(
         &self,
         memory: &Memory,
@@ -163,7 +164,7 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Option<Vec<(Place, FoundPassage)>>, EngineError> {
         let name = memory.record().name;
-        // Places are all that is wanted of a text: its forms are in the index.
+        // Only positions of words are needed here.
         let mut scan = Scan::default();
         let read = found.into_iter().map(|passage| {
             if cancel.is_cancelled() {
@@ -192,14 +193,14 @@ impl Engine {
     }
 }
 
-/// A query of many words would be compared with every word of every segment.
+/// Limits the words of an expression, each of which is compared with every word of every segment.
 pub(crate) fn check_words(field: &str, expression: &Expression) -> Result<(), EngineError> {
     let words = expression.words_len();
     if words <= CONCORDANCE_WORDS_MAX {
         return Ok(());
     }
     let what = format!(
-        "{words} words; at most {CONCORDANCE_WORDS_MAX} are searched, and a longer text is looked up instead"
+        "it has {words} words; at most {CONCORDANCE_WORDS_MAX} are searched; use a lookup for longer texts"
     );
     Err(EngineError::invalid(field, what))
 }

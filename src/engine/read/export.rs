@@ -1,6 +1,6 @@
-//! What goes out of a memory? Its units in the order of their numbers, all or those that are wanted, page by page.
+//! Exports the units of a memory in the order of their numbers, all or a selection, page by page.
 //!
-//! A page is found again by the number of the unit before it, so an export that broke goes on where it was.
+//! A page begins after a unit number, so an interrupted export can be resumed.
 
 use std::sync::Arc;
 
@@ -15,27 +15,27 @@ use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 
-/// Which units are wanted.
+/// Which units to export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExportQuery {
-    /// Only those that it lets through.
+    /// Only units that it accepts.
     pub filter: UnitFilter,
-    /// Only those with all its words in the source or in the target, anywhere; empty for all.
+    /// Only units with all of its words in the source or all in the target; empty for all units.
     pub text: String,
 }
 
-/// Units on their way out.
+/// An export in progress.
 pub struct Export {
     memory: Arc<Memory>,
     filter: UnitFilter,
-    /// The numbers of the units with the text that is wanted, in order.
+    /// The numbers of the units that match the text, in order.
     found: Option<Vec<UnitId>>,
     after: Option<UnitId>,
     ended: bool,
 }
 
 impl Export {
-    /// The last unit that was looked at: where to go on behind.
+    /// The last unit that was examined, after which the export can be resumed.
     pub fn after(&self) -> Option<UnitId> {
         self.after
     }
@@ -49,20 +49,20 @@ impl Engine {
     pub fn export(
         &self,
         name: &MemoryName,
-        wanted: ExportQuery,
+        query: ExportQuery,
         after: Option<UnitId>,
         cancel: &Cancel,
     ) -> Result<Export, EngineError> {
         let memory = self.named(name)?;
-        let found = match wanted.text.trim() {
+        let found = match query.text.trim() {
             "" => None,
             text => Some(units_with(&memory, text, cancel)?),
         };
-        Ok(Export { memory, filter: wanted.filter, found, after, ended: false })
+        Ok(Export { memory, filter: query.filter, found, after, ended: false })
     }
 
-    /// The next units, at most `limit`; `None` after the last. A page may be empty where many units in a row are not
-    /// wanted: there is a chance to stop between pages.
+    /// The next units, at most `limit`; `None` after the last. A page may be empty if many consecutive units do not match, so that
+    /// the caller can stop between pages.
     ///
     /// # Errors
     /// The memory was deleted; the store.
@@ -73,8 +73,8 @@ impl Engine {
     ) -> Result<Option<Vec<Unit>>, EngineError> {
         let limit = limit.min(UNIT_PAGE_MAX);
         let mut page = Vec::new();
-        let mut looked = 0;
-        while !export.ended && page.len() < limit && looked < EXPORT_LOOK_UNITS {
+        let mut examined = 0;
+        while !export.ended && page.len() < limit && examined < EXPORT_LOOK_UNITS {
             let left = limit - page.len();
             let units = match &export.found {
                 None => self.backend.store.page(export.memory.key, export.after, left)?,
@@ -95,11 +95,11 @@ impl Engine {
                 export.ended = units.len() < left;
                 export.after = units.last().map(|unit| unit.id).or(export.after);
             }
-            // Its units leave one after the other: what is left of them is not what was asked for.
+            // The memory was deleted meanwhile, and its units may be partly purged.
             if self.catalog.by_key(export.memory.key).is_none() {
                 return Err(EngineError::NoMemory(export.memory.record().name));
             }
-            looked += left;
+            examined += left;
             page.extend(units.into_iter().filter(|unit| export.filter.accepts(unit)));
         }
         Ok((!page.is_empty() || !export.ended).then_some(page))
@@ -131,7 +131,7 @@ fn units_with(memory: &Memory, text: &str, cancel: &Cancel) -> Result<Vec<UnitId
         units.extend(found.into_iter().map(|passage| passage.place.unit));
     }
     if !searched {
-        let what = "there is no word in it; punctuation is not searched";
+        let what = "it contains no word; punctuation is not searched";
         return Err(EngineError::invalid("query", what));
     }
     units.sort_unstable();

@@ -1,4 +1,4 @@
-//! Which units may be found? What a caller asks of document, author, date and attributes, inside the search.
+//! Filters units by document, author, date and attributes, during a search.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -7,23 +7,23 @@ use crate::matching::Filter;
 use crate::store::{MemoryKey, Store, StoreError};
 use crate::unit::{Timestamp, Unit, UnitId};
 
-/// Everything that is asked of a unit beside its text; what is empty asks nothing.
+/// Conditions on a unit other than its text; empty ones accept every unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitFilter {
     /// Its document is one of these.
     pub documents: BTreeSet<String>,
     /// Its author is one of these.
     pub authors: BTreeSet<String>,
-    /// It was changed at this moment or later.
+    /// It was changed at this time or later.
     pub changed_from: Option<Timestamp>,
-    /// It was changed before this moment.
+    /// It was changed before this time.
     pub changed_before: Option<Timestamp>,
     /// It has every one of these attributes, with this value.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl UnitFilter {
-    /// Whether a unit may be found.
+    /// Whether a unit meets all conditions.
     pub fn accepts(&self, unit: &Unit) -> bool {
         let content = &unit.content;
         let among = |names: &BTreeSet<String>, name| names.is_empty() || names.contains(name);
@@ -36,8 +36,8 @@ impl UnitFilter {
             && self.attributes.iter().all(|(key, value)| stored.get(key) == Some(value))
     }
 
-    /// Runs a search of a memory under this filter. Attributes are read from the store, and only of units that would be
-    /// found otherwise.
+    /// Runs a search of a memory with this filter. Attributes are read from the store, only for units that meet the other
+    /// conditions.
     ///
     /// # Errors
     /// The store's.

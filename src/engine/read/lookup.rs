@@ -1,4 +1,4 @@
-//! Which stored translations fit? Searches the memories of a query, reads the winners, shows where they differ.
+//! Looks up segments: searches memories for similar sources, reads the best units, and explains their differences.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -26,22 +26,22 @@ use crate::engine::replica::encoding::{Analyzers, context_hash, short_revision, 
 /// A memory to search in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryChoice {
-    /// Which.
+    /// Its name.
     pub memory: MemoryName,
-    /// Taken off every match of it.
+    /// Subtracted from the score of each of its matches.
     pub penalty: Score,
 }
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupSettings {
-    /// At least one, none twice, all from and to the same languages.
+    /// At least one, without duplicates, all with the same languages.
     pub memories: Vec<MemoryChoice>,
     /// Least score of a match.
     pub min_score: Score,
-    /// Most matches a segment.
+    /// Most matches for each segment.
     pub max_matches: usize,
-    /// Look at every unit instead of asking the index.
+    /// Compare every unit instead of searching the index.
     pub exhaustive: bool,
     /// Which units may be found.
     pub filter: UnitFilter,
@@ -58,28 +58,28 @@ pub struct QuerySegment {
     pub next: Option<String>,
 }
 
-/// A stored unit that fits.
+/// A match: a stored unit whose source resembles the query.
 #[derive(Debug, Clone)]
 pub struct FoundMatch {
-    /// In which memory.
+    /// Its memory.
     pub memory: MemoryName,
     /// The unit.
     pub unit: Unit,
-    /// How it fits.
+    /// The kind of match.
     pub kind: MatchKind,
-    /// How well.
+    /// Its score.
     pub score: Score,
-    /// What lost how many points.
+    /// Why the score is below 100.
     pub deductions: Deductions,
     /// Where query and stored source differ.
     pub edits: Vec<Edit>,
-    /// The target with numbers and other placeables of the query, where they are others.
+    /// The target with the numbers and other placeables of the query, if they differ.
     pub adapted: Option<Adapted>,
-    /// Where words of the target stand for words of the source that the query does not have: bytes, in order.
+    /// Byte ranges of the target that translate words of the source which the query lacks, in order.
     pub spans_to_edit: Vec<Range<usize>>,
 }
 
-/// How often a query is asked again because a unit changed between the search and its reading.
+/// Most searches for one query when units change between the search and their reading.
 pub(crate) const RETRIES_MAX: usize = 8;
 
 impl Engine {
@@ -94,14 +94,14 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Vec<Vec<FoundMatch>>, EngineError> {
         let search = self.searcher(settings, segments, cancel)?;
-        // One alone is done sooner than it is handed to another thread.
+        // A single segment is faster without another thread.
         match segments {
             [segment] => Ok(vec![search.one(segment)?]),
             _ => segments.par_iter().map(|segment| search.one(segment)).collect(),
         }
     }
 
-    /// Searches the indexes for one segment, and reads nothing from the store: short work, unless the filter is by attributes.
+    /// Searches the indexes for one segment without reading units, which is fast unless the filter has attributes.
     ///
     /// # Errors
     /// As of [`lookup`](Self::lookup).
@@ -117,7 +117,7 @@ impl Engine {
         Ok(Hits { chosen: search.chosen, analysis, query, ranked })
     }
 
-    /// The matches that a search of the indexes found.
+    /// Reads the matches that a search of the indexes has found.
     ///
     /// # Errors
     /// Cancelled; the store.
@@ -131,14 +131,14 @@ impl Engine {
         Search { engine: self, settings, chosen, cancel }.matches(&analysis, &query, ranked)
     }
 
-    /// What looks these segments up, which may all be stored.
+    /// Prepares the lookup of segments, after validating them.
     pub(crate) fn searcher<'a>(
         &'a self,
         settings: &'a LookupSettings,
         segments: &[QuerySegment],
         cancel: &'a Cancel,
     ) -> Result<Search<'a>, EngineError> {
-        self.catalog.note_search();
+        self.catalog.count_search();
         let chosen = self.choose(settings)?;
         for (index, query) in segments.iter().enumerate() {
             validate_segment(&query.segment).map_err(|fault| {
@@ -149,10 +149,10 @@ impl Engine {
         Ok(Search { engine: self, settings, chosen, cancel })
     }
 
-    /// The memories that settings name.
+    /// Checks the memories of the settings.
     ///
     /// # Errors
-    /// None, or one twice, or no such memory, or memories of different languages.
+    /// No memory, one twice, or one that does not exist; memories of different languages.
     pub fn check_settings(&self, settings: &LookupSettings) -> Result<(), EngineError> {
         self.choose(settings).map(drop)
     }
@@ -195,17 +195,17 @@ fn go_together(a: &MemoryRecord, b: &MemoryRecord) -> bool {
     a.source_lang.accepts(&b.source_lang) && a.target_lang.accepts(&b.target_lang)
 }
 
-/// What a search of the indexes found for one segment: units that are still to be read.
+/// The hits of a segment in the indexes, whose units are not read yet.
 pub struct Hits {
     chosen: Vec<Chosen>,
     analysis: Analysis,
     query: Query,
-    /// Best first, with the numbers of their memories.
+    /// Best first, with the index of their memory.
     ranked: Vec<(usize, Hit)>,
 }
 
 impl Hits {
-    /// Whether there is nothing to read.
+    /// Whether there are no hits.
     pub fn is_empty(&self) -> bool {
         self.ranked.is_empty()
     }
@@ -215,11 +215,11 @@ struct Chosen {
     memory: Arc<Memory>,
     name: MemoryName,
     penalty: Score,
-    /// Hundredths of a point that matches of the memory lose when their translation is unfinished.
+    /// Penalty for an unfinished translation, in hundredths of a point.
     state_penalty: u16,
 }
 
-/// Looks segments up by the same settings.
+/// Looks up segments with the same settings.
 pub(crate) struct Search<'a> {
     engine: &'a Engine,
     settings: &'a LookupSettings,
@@ -234,19 +234,19 @@ impl Search<'_> {
         &self,
         segment: &QuerySegment,
     ) -> Result<Option<(MatchKind, Score)>, EngineError> {
-        self.go_on()?;
+        self.check_cancelled()?;
         let hits = self.search(&self.query(segment).1)?;
         Ok(hits.first().map(|(_, hit)| (hit.kind, hit.score)))
     }
 
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
-        self.go_on()?;
+        self.check_cancelled()?;
         let (analysis, query) = self.query(segment);
         let hits = self.search(&query)?;
         self.matches(&analysis, &query, hits)
     }
 
-    /// Reads the units of hits, and searches again where one of them has changed meanwhile.
+    /// Reads the units of hits, and searches again if one of them has changed meanwhile.
     fn matches(
         &self,
         analysis: &Analysis,
@@ -262,12 +262,12 @@ impl Search<'_> {
         Err(EngineError::changing())
     }
 
-    /// Fails when the caller has given up.
-    fn go_on(&self) -> Result<(), EngineError> {
+    /// Fails when the call was cancelled.
+    fn check_cancelled(&self) -> Result<(), EngineError> {
         if self.cancel.is_cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
     }
 
-    /// All chosen memories have the same languages, so one analysis serves them all.
+    /// The analyzers of every chosen memory, since all have the same languages.
     fn analyzers(&self) -> &Analyzers {
         &self.chosen[0].memory.analyzers
     }
@@ -283,7 +283,7 @@ impl Search<'_> {
         (analysis, query)
     }
 
-    /// The hits of all memories, best first, with the number of their memory.
+    /// The hits of all memories, best first, with the index of their memory.
     fn search(&self, query: &Query) -> Result<Vec<(usize, Hit)>, EngineError> {
         let cancelled = || self.cancel.is_cancelled();
         let mut hits = Vec::with_capacity(self.chosen.len());
@@ -311,7 +311,7 @@ impl Search<'_> {
         Ok(merge(&hits, self.settings.max_matches))
     }
 
-    /// The units of the hits; `None` when one of them is not what was found any more.
+    /// Reads the units of hits; `None` when one of them has changed since the search.
     fn read(
         &self,
         hits: &[(usize, Hit)],
@@ -321,8 +321,8 @@ impl Search<'_> {
         for (number, chosen) in self.chosen.iter().enumerate() {
             let of_memory = hits.iter().filter(|(memory, _)| *memory == number);
             let ids: Vec<UnitId> = of_memory.map(|(_, hit)| hit.unit).collect();
-            for some in ids.chunks(UNITS_PER_LOOK) {
-                self.go_on()?;
+            for some in ids.chunks(UNITS_PER_READ) {
+                self.check_cancelled()?;
                 for unit in
                     self.engine.backend.store.units(chosen.memory.key, some)?.into_iter().flatten()
                 {
@@ -332,19 +332,19 @@ impl Search<'_> {
         }
         let mut found = Vec::with_capacity(hits.len());
         for (number, hit) in hits {
-            // The time of its change says nothing: clients set it as they like.
+            // The time of change is set by clients, so only the revision is compared.
             let unit = units.remove(&(*number, hit.unit));
             let Some(unit) = unit.filter(|unit| short_revision(unit.revision) == hit.revision)
             else {
                 return Ok(None);
             };
-            self.go_on()?;
+            self.check_cancelled()?;
             found.push(self.explain(*number, hit, unit, query)?);
         }
         Ok(Some(found))
     }
 
-    /// A match with its edits and what they mean for its target.
+    /// Explains a match: its edits, and their consequences for the target.
     fn explain(
         &self,
         number: usize,
@@ -358,7 +358,7 @@ impl Search<'_> {
         let changed = changed_placeables(query, &source, &comparison.pairs);
         let (mut adapted, mut spans_to_edit) = (None, Vec::new());
         if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
-            self.go_on()?;
+            self.check_cancelled()?;
             let text = &unit.content.target.text;
             let target = self.analyzers().target.analyze_segment(&unit.content.target);
             if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
@@ -386,10 +386,10 @@ impl Search<'_> {
     }
 }
 
-/// Units read from the store between two looks at whether the caller has given up.
-const UNITS_PER_LOOK: usize = 16;
+/// Units read from the store between two checks for cancellation.
+const UNITS_PER_READ: usize = 16;
 
-/// Which tokens are edited, from the numbers of those that count.
+/// Which tokens are edited, from the indexes of edited tokens among those that count.
 fn edited(source: &Analysis, numbers: &[usize]) -> Vec<bool> {
     let mut counted = 0..;
     let tokens = source.tokens().iter().map(|token| {

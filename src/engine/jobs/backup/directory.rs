@@ -1,7 +1,7 @@
-//! Where do the parts of a backup lie? In a directory with a manifest that names each with its length and checksum.
+//! Stores the parts of a backup in a directory, with a manifest that lists each with its length and checksum.
 //!
-//! A part counts when the manifest names it; the manifest is replaced in one step, after the part is on disk. Whatever else is in
-//! the directory was left over by a crash.
+//! A part belongs to the backup once the manifest lists it; the manifest is replaced atomically, after the part is durable. Other
+//! files in the directory were left over by a crash.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read as _, Write};
@@ -28,12 +28,12 @@ pub struct BackupDirectory {
     _lock: Option<File>,
 }
 
-/// A part as the manifest names it.
+/// A part as listed in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its file.
     pub file: String,
-    /// Whether it holds everything.
+    /// Whether it is a full part.
     pub full: bool,
     /// The commit before its first one.
     #[serde(with = "mark_as_json")]
@@ -77,12 +77,12 @@ impl BackupDirectory {
         Ok(Self { path: path.to_owned(), manifest, _lock: None })
     }
 
-    /// Opens a backup to add to it; makes it where there is none.
+    /// Opens a backup for adding parts, and creates it if there is none.
     ///
     /// # Errors
     /// The directory holds something else; another process adds to it; its manifest is damaged; I/O.
     pub fn create(path: &Path) -> Result<Self, BackupError> {
-        let doing = || format!("making the backup directory {}", path.display());
+        let doing = || format!("creating the backup directory {}", path.display());
         private::create_directory(path)
             .map_err(|cause| BackupError::Io { doing: doing(), cause })?;
         let lock = private::create_file(&path.join(LOCK));
@@ -99,8 +99,9 @@ impl BackupDirectory {
             && let Some(other) =
                 foreign(path).map_err(|cause| BackupError::Io { doing: doing(), cause })?
         {
-            let what =
-                format!("there is no {MANIFEST}, but there is {other}: give an empty directory");
+            let what = format!(
+                "there is no {MANIFEST}, but the directory holds {other}; name an empty directory"
+            );
             return Err(BackupError::Damaged { file: path.join(MANIFEST), what });
         }
         let manifest = manifest.unwrap_or_default();
@@ -127,7 +128,7 @@ impl BackupDirectory {
             return Ok(());
         }
         let manifest = Manifest { tokens_required, ..self.manifest.clone() };
-        // Without a part there is no backup yet: the first part brings it along.
+        // Without a part there is no manifest yet; it is written with the first part.
         if !manifest.parts.is_empty() {
             let doing = format!("writing {}", self.path.join(MANIFEST).display());
             write_manifest(&self.path, &manifest)
@@ -137,17 +138,17 @@ impl BackupDirectory {
         Ok(())
     }
 
-    /// Where it lies.
+    /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The mark that the next part goes on from; `None` when there is nothing yet.
+    /// The mark that the next part continues from; `None` for an empty backup.
     pub fn last(&self) -> Option<Mark> {
         self.parts().last().map(|part| part.through)
     }
 
-    /// Begins a part. It counts when it is [added](Self::add).
+    /// Begins a part, which belongs to the backup once it is [added](Self::add).
     ///
     /// # Errors
     /// I/O.
@@ -160,16 +161,16 @@ impl BackupDirectory {
         Ok(NewPart { path, out: BufWriter::new(file), bytes: 0, checksum: Xxh3::new() })
     }
 
-    /// Adds a part that was written to its end; when it returns, it is on disk and counts.
+    /// Adds a complete part, durably.
     ///
     /// # Errors
-    /// It does not go on from the last one; I/O.
+    /// It does not continue from the last one; I/O.
     pub fn add(&mut self, new: NewPart, summary: PartSummary) -> Result<&Part, BackupError> {
         let number = self.parts().len() + 1;
         let kind = if summary.full { "full" } else { "commits" };
         let name = format!("{number:06}-{kind}-{}.part", summary.through.sequence.0);
         if !summary.full && self.last() != Some(summary.after) {
-            let what = "the new part does not go on from the last one".to_owned();
+            let what = "the new part does not continue from the last one".to_owned();
             return Err(BackupError::Damaged { file: self.path.join(name), what });
         }
         let doing = format!("adding {name} to the backup in {}", self.path.display());
@@ -228,7 +229,7 @@ impl BackupDirectory {
             return Err(damaged(format!("it has {bytes} bytes instead of {}", part.bytes)));
         }
         if format!("{checksum:016x}") != part.xxh3 {
-            return Err(damaged("its checksum is another one than the manifest says".to_owned()));
+            return Err(damaged("its checksum differs from the manifest".to_owned()));
         }
         File::open(&path).map_err(|cause| BackupError::Io { doing, cause })
     }
@@ -243,9 +244,9 @@ pub struct NewPart {
 }
 
 impl NewPart {
-    /// Takes back what was written.
+    /// Deletes the part.
     pub fn discard(self) {
-        // Written over the next time, and not counted before.
+        // If this fails, the next part overwrites the file.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -263,12 +264,12 @@ impl Write for NewPart {
     }
 }
 
-/// Something in the directory that no backup puts there.
+/// A file in the directory that does not belong to a backup.
 fn foreign(path: &Path) -> io::Result<Option<String>> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let ours = name == LOCK || name == "part.new" || name.starts_with(MANIFEST);
-        // The first part, renamed, but not named by a manifest when the machine went down.
+        // The first part may have been renamed but not listed in a manifest when the machine crashed.
         if !ours && !name.starts_with("000001-full-") {
             return Ok(Some(name));
         }
@@ -295,11 +296,11 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, &'static str> {
     let (json, checksum) =
         text.trim_end().rsplit_once('\n').ok_or("it has no line with a checksum")?;
     if checksum != checksum_line(json) {
-        return Err("its checksum does not agree");
+        return Err("it fails its checksum");
     }
     let manifest: Manifest = serde_json::from_str(json).map_err(|_| "it cannot be read")?;
     if manifest.format != FORMAT {
-        return Err("it is of a version that this program does not know; use a newer one");
+        return Err("its version is unknown to this program; use a newer one");
     }
     Ok(manifest)
 }
@@ -318,7 +319,7 @@ fn checksum_line(json: &str) -> String {
     format!("xxh3 {:016x}", xxhash_rust::xxh3::xxh3_64(json.as_bytes()))
 }
 
-/// Times as people read them.
+/// Serializes marks with readable times.
 mod mark_as_json {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
 

@@ -1,9 +1,8 @@
-//! How are memories saved from the loss of their disk? As parts of a backup: one with everything, then one with each stretch of
-//! commits since.
+//! Backs up all memories: a full part, then incremental parts with the commits since the previous one.
 //!
-//! A part is made while others write. The one with everything reads the store as it comes and then adds what was committed in the
-//! meantime, so that it stands at its last commit; the others hold each commit with the units as that commit stored them. So a
-//! backup gives back any commit from the end of its first part on.
+//! Writes may continue meanwhile. A full part holds records read from the store and then the commits made while they were read,
+//! which bring it to the state of its last commit. An incremental part holds each commit with the units that it stored. So any
+//! commit from the end of the first part on can be restored.
 
 mod directory;
 mod part;
@@ -29,10 +28,10 @@ pub use restore::{
     Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify, write_token_mark,
 };
 
-/// What a part of a backup holds.
+/// The content of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartSummary {
-    /// Whether it holds everything.
+    /// Whether it is a full part.
     pub full: bool,
     /// The commit before its first one.
     pub after: Mark,
@@ -47,15 +46,15 @@ pub struct PartSummary {
 /// Why a backup could not be made, read or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The machine said no.
+    /// An I/O error.
     #[error("{doing}: {cause}")]
     Io {
         /// What was being done.
         doing: String,
-        /// What it said.
+        /// The error.
         cause: io::Error,
     },
-    /// A file of the backup is not what was written.
+    /// A file of the backup is damaged.
     #[error("the backup is damaged: {}: {what}", file.display())]
     Damaged {
         /// Which file.
@@ -69,26 +68,26 @@ pub enum BackupError {
     /// Another process writes to it.
     #[error("{} is being written to by another process", .0.display())]
     InUse(PathBuf),
-    /// The backup does not go that far.
+    /// The backup does not hold the requested commit.
     #[error("{0}")]
     OutOfReach(String),
-    /// Something is where the store is to be made.
+    /// The directory to restore to is not empty.
     #[error(
-        "{} is there and not empty: a store is only restored into a directory that is new or empty, never over another one",
+        "{} is not empty: a store is only restored into a new or empty directory",
         .0.display()
     )]
     Occupied(PathBuf),
-    /// The store that is being made.
+    /// The restored store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Engine {
-    /// Writes a part of a backup: the commits after a mark of an earlier part, or everything and those commits. Without a mark there
-    /// is no earlier part. Others may write meanwhile. Blocks.
+    /// Writes a part of a backup: incremental after the mark of an earlier part, or full. Without a mark it is full. Writes may
+    /// continue meanwhile. Blocks.
     ///
     /// # Errors
-    /// [`EngineError::LogTruncated`] when the commits are not held any more; a mark of another store; cancelled; the store; the output.
+    /// [`EngineError::LogTruncated`] when the log no longer holds the commits; a mark of another store; cancelled; the store; the output.
     pub fn backup(
         &self,
         (full, after): (bool, Option<Mark>),
@@ -98,7 +97,7 @@ impl Engine {
     ) -> Result<PartSummary, EngineError> {
         let backend = &self.backend;
         let log = backend.log.as_ref();
-        let writing = PartWriter::new(out).map_err(output)?;
+        let part = PartWriter::new(out).map_err(output)?;
         let last = log.end()?.sequence;
         let full = full || after.is_none();
         let after = match after {
@@ -108,42 +107,42 @@ impl Engine {
             }
             None => mark_at(log, last)?,
         };
-        let mut work = Work { backend, writing, cancel, progress, units: 0, commits: 0 };
-        work.put(&Frame::Begin(Begin { full, after }))?;
+        let mut writer = BackupWriter { backend, part, cancel, progress, units: 0, commits: 0 };
+        writer.put(&Frame::Begin(Begin { full, after }))?;
         let through = if full {
-            work.put_everything()?;
+            writer.put_store()?;
             log.end()?.sequence
         } else {
             last
         };
-        let through = work.put_commits(after, through, !full)?;
-        work.put(&Frame::End(through))?;
-        let Work { writing, units, commits, .. } = work;
-        writing.finish().and_then(Write::flush).map_err(output)?;
+        let through = writer.put_commits(after, through, !full)?;
+        writer.put(&Frame::End(through))?;
+        let BackupWriter { part, units, commits, .. } = writer;
+        part.finish().and_then(Write::flush).map_err(output)?;
         Ok(PartSummary { full, after, through, units, commits })
     }
 }
 
-/// A part that is being written.
-struct Work<'a, W: Write> {
+/// Writes a part from the store.
+struct BackupWriter<'a, W: Write> {
     backend: &'a Backend,
-    writing: PartWriter<W>,
+    part: PartWriter<W>,
     cancel: &'a Cancel,
     progress: &'a dyn Fn(f32),
     units: u64,
     commits: u64,
 }
 
-impl<W: Write> Work<'_, W> {
+impl<W: Write> BackupWriter<'_, W> {
     fn put(&mut self, frame: &Frame) -> Result<(), EngineError> {
         if self.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        self.writing.put(frame).map_err(output)
+        self.part.put(frame).map_err(output)
     }
 
-    /// Everything that is alive, as it comes: the commits since the part began make it whole.
-    fn put_everything(&mut self) -> Result<(), EngineError> {
+    /// Writes all live records; the commits since the part began make them consistent.
+    fn put_store(&mut self) -> Result<(), EngineError> {
         let memories = self.backend.store.memories()?;
         let live = || memories.iter().filter(|record| !record.deleted);
         let total: u64 = live().map(|record| record.unit_count).sum();
@@ -170,19 +169,19 @@ impl<W: Write> Work<'_, W> {
         }
     }
 
-    /// The commits above a mark, up to one; the mark of the last one.
+    /// Writes the commits after a mark, through `until`; returns the mark of the last one.
     fn put_commits(
         &mut self,
         mut at: Mark,
         until: Sequence,
-        tell: bool,
+        reports_progress: bool,
     ) -> Result<Mark, EngineError> {
         let (first, all) = (at.sequence.0, until.0.saturating_sub(at.sequence.0));
         while at.sequence < until {
             let page = self.backend.log.read(at.sequence, EXPORT_PAGE_UNITS)?;
             let gap = || EngineError::Internal(format!("no commit follows {}", at.sequence.0));
             if page.first().is_none_or(|record| record.sequence != at.sequence.next()) {
-                // Compacted in the middle of it, unless something is wrong.
+                // The log was truncated meanwhile, unless it is damaged.
                 return check_held(self.backend.log.as_ref(), at.sequence).and(Err(gap()));
             }
             for record in page.into_iter().take_while(|record| record.sequence <= until) {
@@ -196,14 +195,14 @@ impl<W: Write> Work<'_, W> {
                 self.put(&Frame::Commit(record, units))?;
             }
             check_held(self.backend.log.as_ref(), at.sequence)?;
-            if tell {
+            if reports_progress {
                 (self.progress)(part_of(at.sequence.0 - first, all));
             }
         }
         Ok(at)
     }
 
-    /// The units that a commit stored, as it stored them.
+    /// The units that a commit stored, at the revisions that it stored.
     fn units_of(&mut self, record: &LogRecord) -> Result<Vec<Option<Unit>>, EngineError> {
         let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
         let units: Vec<_> = stored
@@ -219,7 +218,7 @@ fn part_of(done: u64, all: u64) -> f32 {
     (done as f32 / all.max(1) as f32).min(1.0)
 }
 
-/// The mark of a commit that the log holds, or begins behind.
+/// The mark of a commit that the log holds, or of the log's start.
 fn mark_at(log: &dyn CommitLog, sequence: Sequence) -> Result<Mark, EngineError> {
     let start = log.start()?;
     if sequence <= start.sequence {
@@ -235,7 +234,7 @@ fn mark_at(log: &dyn CommitLog, sequence: Sequence) -> Result<Mark, EngineError>
     Ok(Mark { sequence, checksum, time })
 }
 
-/// Whether a backup that ends at a mark is of this store.
+/// Checks that a backup which ends at a mark is of this store.
 fn check_lineage(log: &dyn CommitLog, mark: Mark) -> Result<(), EngineError> {
     check_held(log, mark.sequence)?;
     let ours = mark.sequence <= log.end()?.sequence
@@ -246,8 +245,8 @@ fn check_lineage(log: &dyn CommitLog, mark: Mark) -> Result<(), EngineError> {
     Err(EngineError::invalid(
         "after",
         format!(
-            "commit {} of the backup is not a commit of this store: it is of another one, or this one was restored to an \
-             earlier commit; back it up into another directory",
+            "commit {} of the backup is not a commit of this store: the backup is of another store, or this one was restored to an \
+             earlier commit; back up to another directory",
             mark.sequence.0
         ),
     ))

@@ -1,5 +1,5 @@
-//! How is a part of a backup written in bytes? A line that says what it is, then frames, compressed; each with a checksum that
-//! runs on from the one before, so that none can be changed, missing or in another place unseen.
+//! Encodes a part of a backup: a magic line, then compressed frames. Each frame has a running checksum, which reveals changed,
+//! missing and reordered frames.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
@@ -15,31 +15,30 @@ use crate::store::{
 };
 use crate::unit::{Score, Unit};
 
-/// What the file is, and in which version of its layout.
+/// The magic line, which ends in the version of the layout.
 const MAGIC: &[u8] = b"dhakira backup 3\n";
 /// Earlier versions: without counted commits; without penalties of memories.
 const MAGIC_EARLIER: [&[u8]; 2] = [b"dhakira backup 1\n", b"dhakira backup 2\n"];
 
-/// A commit of a store; the backup goes from one to another.
+/// A commit of a store; a part begins after one and ends at another.
 pub type Mark = LogStart;
 
-/// One piece of a part.
+/// A frame of a part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Frame {
-    /// The first one.
+    /// The first frame.
     Begin(Begin),
-    /// Memories as they were at some moment after the part began.
+    /// Memories as of some time after the part began.
     Memories(Vec<MemoryRecord>),
     /// Units of a memory, likewise.
     Units(MemoryKey, Vec<Unit>),
     /// Requests, likewise.
     Requests(Vec<(RequestKey, RequestRecord)>),
-    /// A commit, and the units that it stored as it stored them, one for each change that is no deletion; `None` for one that
-    /// was not held any more.
+    /// A commit, and the units that it stored, one for each change other than a deletion; `None` for one that was no longer held.
     Commit(LogRecord, Vec<Option<Unit>>),
-    /// The last one: where the part ends.
+    /// The last frame, with the end of the part.
     End(Mark),
-    /// A commit with what the other kind of frame has no room for. Only in the file: whoever reads gets [`Frame::Commit`].
+    /// A commit with the fields that [`Frame::Commit`] cannot hold. Only in the file: reading gives a [`Frame::Commit`].
     Counted(LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Unit>>),
     /// The same, and the penalties of its memories for unfinished translations, in the order of the memories.
     PenalizedCommit(
@@ -49,12 +48,12 @@ pub(super) enum Frame {
         Vec<Option<Score>>,
         Vec<Option<Unit>>,
     ),
-    /// [`Frame::Memories`] with their penalties. Only in the file, too.
+    /// [`Frame::Memories`] with their penalties. Only in the file: reading gives [`Frame::Memories`].
     PenalizedMemories(Vec<MemoryRecord>, Vec<Option<Score>>),
 }
 
 impl Frame {
-    /// As it is written.
+    /// The form in the file.
     fn to_file(&self) -> Cow<'_, Self> {
         match self {
             Self::Memories(memories) => {
@@ -83,7 +82,7 @@ impl Frame {
         }
     }
 
-    /// As it was before it was written.
+    /// The form in memory.
     fn into_read(self) -> Self {
         let (mut record, counters, collected, penalties, units) = match self {
             Self::Counted(record, counters, collected, units) => {
@@ -106,12 +105,12 @@ impl Frame {
     }
 }
 
-/// What a part holds.
+/// The content of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begin {
-    /// Whether memories, units and requests are in it, and not only commits.
+    /// Whether it holds memories, units and requests in addition to commits.
     pub(super) full: bool,
-    /// Commits above this one are in it.
+    /// It holds the commits after this one.
     pub(super) after: Mark,
 }
 
@@ -131,7 +130,7 @@ impl<W: Write> PartWriter<W> {
     pub(super) fn put(&mut self, frame: &Frame) -> io::Result<()> {
         let bytes = postcard::to_stdvec(frame.to_file().as_ref()).map_err(io::Error::other)?;
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        self.checksum = chained(self.checksum, &bytes);
+        self.checksum = running_checksum(self.checksum, &bytes);
         self.out.write_all(&length.to_le_bytes())?;
         self.out.write_all(&self.checksum.to_le_bytes())?;
         self.out.write_all(&bytes)
@@ -154,23 +153,23 @@ impl<R: Read> PartReader<R> {
         input.read_exact(&mut magic)?;
         if magic != MAGIC && !MAGIC_EARLIER.contains(&&magic[..]) {
             return Err(unreadable(
-                "it is no part of a backup, or of a version that this program does not know",
+                "it is not a part of a backup, or its version is unknown to this program",
             ));
         }
         Ok(Self { input: DeflateDecoder::new(input), checksum: 0 })
     }
 
-    /// The next frame. Whoever reads stops at [`Frame::End`]: a part without it is cut off.
+    /// Reads the next frame. The caller stops at [`Frame::End`]; a part without it is truncated.
     pub(super) fn next(&mut self) -> io::Result<Frame> {
-        let (length, chain) = (self.number()?, self.number()?);
+        let (length, expected) = (self.number()?, self.number()?);
         let mut bytes = Vec::new();
-        // Grows with what is there, whatever the length says.
+        // Grows with the input, because the length may be wrong.
         (&mut self.input).take(length.into()).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != u64::from(length) {
-            return Err(unreadable("it is cut off"));
+            return Err(unreadable("it is truncated"));
         }
-        self.checksum = chained(self.checksum, &bytes);
-        if self.checksum != chain {
+        self.checksum = running_checksum(self.checksum, &bytes);
+        if self.checksum != expected {
             return Err(unreadable("a frame fails its checksum"));
         }
         postcard::from_bytes(&bytes)
@@ -181,14 +180,14 @@ impl<R: Read> PartReader<R> {
     fn number(&mut self) -> io::Result<u32> {
         let mut bytes = [0; 4];
         self.input.read_exact(&mut bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => unreadable("it is cut off"),
+            io::ErrorKind::UnexpectedEof => unreadable("it is truncated"),
             _ => error,
         })?;
         Ok(u32::from_le_bytes(bytes))
     }
 }
 
-fn chained(before: u32, bytes: &[u8]) -> u32 {
+fn running_checksum(before: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&before.to_le_bytes());
     hasher.update(bytes);
@@ -199,7 +198,7 @@ fn unreadable(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Reads whatever claims to be a part, to its end: for tests that feed it anything.
+/// Reads arbitrary bytes as a part, to its end; returns the number of frames. For fuzzing.
 #[doc(hidden)]
 pub fn read_any(bytes: &[u8]) -> io::Result<usize> {
     let mut reader = PartReader::new(bytes)?;

@@ -1,5 +1,5 @@
-//! How does a backup become a store again, as it was at a commit or a moment? The last part with everything before it, then each
-//! commit as it was made then, which leads to the same running checksum or is refused.
+//! Restores a store from a backup at a commit or a time: builds the last full part before it, then appends each later commit, which
+//! must lead to the same running checksum.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write as _};
@@ -15,18 +15,18 @@ use super::directory::{BackupDirectory, Part};
 use super::part::{Frame, Mark, PartReader};
 use super::{BackupError, part_of};
 
-/// Up to where a store is restored.
+/// The commit to restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Everything that the backup holds.
+    /// The last commit of the backup.
     Latest,
-    /// A commit and all before it.
+    /// This commit.
     Sequence(Sequence),
-    /// All commits of a moment and before.
+    /// The last commit at this time or before.
     Time(Timestamp),
 }
 
-/// What a restored store holds.
+/// A restored store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
     /// Its last commit.
@@ -37,7 +37,7 @@ pub struct Restored {
     pub tokens_required: Option<bool>,
 }
 
-/// What a look through a backup saw.
+/// The result of verifying a backup.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Parts.
@@ -46,22 +46,21 @@ pub struct Checked {
     pub commits: u64,
     /// Units, each version counted.
     pub units: u64,
-    /// Versions of units that were not held any more when the part was made: a commit that one of them is the last word of
-    /// cannot be restored.
+    /// Versions of units that were no longer held when the part was made. A commit where one of them is current cannot be restored.
     pub units_missing: u64,
     /// First and last commit that can be restored.
     pub reach: Option<(Mark, Mark)>,
 }
 
-/// A file in a data directory which says that calls to its memories need a token, so that losing the file of tokens opens nothing.
+/// A file in a data directory which requires tokens for calls, so that losing the token file does not grant access.
 pub const TOKENS_REQUIRED_FILE: &str = "tokens-required";
 /// Commits that share one fsync while restoring.
 const COMMITS_AT_ONCE: usize = 64;
 
-/// Makes a store in a directory that is new or empty. Until the store is whole it is made beside it, under another name.
+/// Restores a store into a new or empty directory. It is built beside the directory under another name, and renamed when complete.
 ///
 /// # Errors
-/// Damage; the target is out of reach; the directory holds something; the store; I/O.
+/// Damage; the target is out of reach; the directory is not empty; the store; I/O.
 pub fn restore(
     backup: &Path,
     data: &Path,
@@ -77,22 +76,22 @@ pub fn restore(
     if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) || data.is_file() {
         return Err(BackupError::Occupied(data.to_owned()));
     }
-    let making = beside(data);
-    if making.exists() {
-        // A restore that was killed; it is ours by its name.
-        fs::remove_dir_all(&making).map_err(io("deleting", &making))?;
+    let building = beside(data);
+    if building.exists() {
+        // Left over by a restore that was killed.
+        fs::remove_dir_all(&building).map_err(io("deleting", &building))?;
     }
-    let restored = replay(&backup, &parts, &making, target, progress);
+    let restored = replay(&backup, &parts, &building, target, progress);
     let restored = restored.inspect_err(|_| {
-        // What is left is deleted by the next restore.
-        let _ = fs::remove_dir_all(&making);
+        // If this fails, the next restore deletes it.
+        let _ = fs::remove_dir_all(&building);
     })?;
     if backup.tokens_required() == Some(true) {
-        let mark = making.join(TOKENS_REQUIRED_FILE);
+        let mark = building.join(TOKENS_REQUIRED_FILE);
         let text = "Calls to these memories needed a token when the backup was made.";
         write_token_mark(&mark, text).map_err(io("writing", &mark))?;
     }
-    fs::rename(&making, data).map_err(io("moving the restored store to", data))?;
+    fs::rename(&building, data).map_err(io("moving the restored store to", data))?;
     let parent = data.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     if let Some(parent) = parent {
         let synced = File::open(&parent).and_then(|it| it.sync_all());
@@ -101,7 +100,7 @@ pub fn restore(
     Ok(restored)
 }
 
-/// Writes the file that keeps a server from opening to everybody memories that were not open before, and syncs it.
+/// Writes the file that makes a server require tokens, durably.
 ///
 /// # Errors
 /// I/O.
@@ -114,7 +113,7 @@ pub fn write_token_mark(path: &Path, text: &str) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Reads a backup from end to end: every checksum, every record, and that each part goes on from the one before.
+/// Verifies a backup: all checksums and records, and that each part continues the previous one.
 ///
 /// # Errors
 /// The first damage; I/O.
@@ -126,7 +125,7 @@ pub fn verify(backup: &Path, progress: &dyn Fn(f32)) -> Result<Checked, BackupEr
     for part in backup.parts() {
         let damaged = |what: &str| damaged(&backup, part, what);
         if !part.full && before != Some(part.after) {
-            return Err(damaged("it does not go on from the part before it"));
+            return Err(damaged("it does not continue the part before it"));
         }
         read_part(&backup, part, |frame| {
             match frame {
@@ -149,7 +148,7 @@ pub fn verify(backup: &Path, progress: &dyn Fn(f32)) -> Result<Checked, BackupEr
     Ok(checked)
 }
 
-/// The parts that lead to a target: one with everything, and those that follow it.
+/// The parts that lead to a target: a full one, and those that follow it.
 fn parts_to(backup: &BackupDirectory, target: Target) -> Result<Vec<&Part>, BackupError> {
     let parts = backup.parts();
     let is_before = |mark: Mark| match target {
@@ -164,7 +163,7 @@ fn parts_to(backup: &BackupDirectory, target: Target) -> Result<Vec<&Part>, Back
         };
         let (first, last) = (show(first.through), show(last.through));
         BackupError::OutOfReach(format!(
-            "the backup in {} goes from commit {first} to commit {last}; what was asked for is not in it",
+            "the backup in {} holds commits {first} to {last}, not the requested one",
             backup.path().display()
         ))
     };
@@ -174,7 +173,7 @@ fn parts_to(backup: &BackupDirectory, target: Target) -> Result<Vec<&Part>, Back
     let from = parts.iter().rposition(|part| part.full && is_before(part.through));
     let from = from.ok_or_else(|| reach(oldest, newest))?;
     let mut chosen = vec![&parts[from]];
-    // Of a later part with everything, its commits.
+    // Only the commits of a later full part are used.
     for pair in parts[from..].windows(2) {
         if pair[1].after != pair[0].through || !is_before(pair[1].after) {
             break;
@@ -189,7 +188,7 @@ fn parts_to(backup: &BackupDirectory, target: Target) -> Result<Vec<&Part>, Back
     Ok(chosen)
 }
 
-/// A name for the store while it is made.
+/// The directory of the store while it is built.
 fn beside(data: &Path) -> PathBuf {
     let mut name = data.file_name().unwrap_or_default().to_owned();
     name.push(".restoring");
@@ -199,13 +198,13 @@ fn beside(data: &Path) -> PathBuf {
 fn replay(
     backup: &BackupDirectory,
     parts: &[&Part],
-    making: &Path,
+    building: &Path,
     target: Target,
     progress: &dyn Fn(f32),
 ) -> Result<Restored, BackupError> {
     let all: u64 = parts.iter().map(|part| part.units + part.commits).sum();
     let mut done = 0;
-    let mut tell = |frame: &Frame| {
+    let mut report = |frame: &Frame| {
         done += match frame {
             Frame::Units(_, units) => units.len() as u64,
             Frame::Commit(_, units) => units.len() as u64 + 1,
@@ -216,17 +215,17 @@ fn replay(
     let Some((full, rest)) = parts.split_first() else {
         return Err(BackupError::NoBackup(backup.path().to_owned()));
     };
-    let builder = StoreBuilder::new(making, "restore")?;
+    let builder = StoreBuilder::new(building, "restore")?;
     read_part(backup, full, |frame| {
-        tell(&frame);
+        report(&frame);
         build(&builder, frame, backup, full).map(|()| true)
     })?;
     let store = builder.finish(full.through)?;
-    let mut replaying = Replaying { store, at: full.through, waiting: Vec::new() };
+    let mut replay = Replay { store, mark: full.through, pending: Vec::new() };
     for part in rest {
         let mut more = true;
         read_part(backup, part, |frame| {
-            tell(&frame);
+            report(&frame);
             if let Frame::Commit(record, units) = frame {
                 let wanted = match target {
                     Target::Latest => true,
@@ -237,7 +236,7 @@ fn replay(
                     more = false;
                     return Ok(false);
                 }
-                replaying.take(&record, units, backup, part)?;
+                replay.take(&record, units, backup, part)?;
             }
             Ok(true)
         })?;
@@ -245,15 +244,14 @@ fn replay(
             break;
         }
     }
-    replaying.write()?;
-    let live = |store: &SledStore| store.memories();
-    let records = live(&replaying.store)?;
+    replay.write()?;
+    let records = replay.store.memories()?;
     let units = records.iter().filter(|it| !it.deleted).map(|it| it.unit_count).sum();
     let tokens_required = backup.tokens_required();
-    Ok(Restored { mark: replaying.at, units, tokens_required })
+    Ok(Restored { mark: replay.mark, units, tokens_required })
 }
 
-/// Writes a frame of a part with everything.
+/// Writes a frame of a full part to the store.
 fn build(
     builder: &StoreBuilder,
     frame: Frame,
@@ -261,7 +259,7 @@ fn build(
     part: &Part,
 ) -> Result<(), BackupError> {
     match frame {
-        // The last three are read as commits and memories.
+        // Reading converts the last three to commits and memories.
         Frame::Begin(_)
         | Frame::End(_)
         | Frame::Counted(..)
@@ -300,14 +298,15 @@ fn build(
     Ok(())
 }
 
-/// Commits made again.
-struct Replaying {
+/// Appends the commits of a backup to the restored store.
+struct Replay {
     store: SledStore,
-    at: Mark,
-    waiting: Vec<Commit>,
+    /// The last commit, appended or pending.
+    mark: Mark,
+    pending: Vec<Commit>,
 }
 
-impl Replaying {
+impl Replay {
     fn take(
         &mut self,
         record: &LogRecord,
@@ -316,42 +315,43 @@ impl Replaying {
         part: &Part,
     ) -> Result<(), BackupError> {
         let commit = Commit::from_record(record, units);
-        self.waiting.push(commit.ok_or_else(|| lost(backup, part, record))?);
-        self.at = Mark { sequence: record.sequence, checksum: record.checksum, time: record.time };
-        if self.waiting.len() >= COMMITS_AT_ONCE { self.write() } else { Ok(()) }
+        self.pending.push(commit.ok_or_else(|| lost(backup, part, record))?);
+        self.mark =
+            Mark { sequence: record.sequence, checksum: record.checksum, time: record.time };
+        if self.pending.len() >= COMMITS_AT_ONCE { self.write() } else { Ok(()) }
     }
 
     fn write(&mut self) -> Result<(), BackupError> {
-        let commits = std::mem::take(&mut self.waiting);
+        let commits = std::mem::take(&mut self.pending);
         if commits.is_empty() {
             return Ok(());
         }
         let records = self.store.append(self.store.end()?, &commits).into_result()?;
-        if records.last().map(LogPosition::from) != Some(self.at.into()) {
+        if records.last().map(LogPosition::from) != Some(self.mark.into()) {
             return Err(BackupError::OutOfReach(format!(
-                "commit {} does not come out as it was made; the backup does not fit together",
-                self.at.sequence.0
+                "commit {} has another checksum after replaying; the parts of the backup are inconsistent",
+                self.mark.sequence.0
             )));
         }
         Ok(())
     }
 }
 
-/// Tells the frames of a part, after its checksum was compared, until there are no more or no more are wanted.
+/// Verifies the checksum of a part and passes its frames to `visit`, until the end or until it returns `false`.
 fn read_part(
     backup: &BackupDirectory,
     part: &Part,
-    mut tell: impl FnMut(Frame) -> Result<bool, BackupError>,
+    mut visit: impl FnMut(Frame) -> Result<bool, BackupError>,
 ) -> Result<(), BackupError> {
     let file = backup.read(part)?;
     let bad = |error: std::io::Error| damaged(backup, part, &error.to_string());
     let mut reader = PartReader::new(BufReader::new(file)).map_err(bad)?;
     let Frame::Begin(begin) = reader.next().map_err(bad)? else {
-        return Err(damaged(backup, part, "it does not begin with what it holds"));
+        return Err(damaged(backup, part, "its first frame is wrong"));
     };
     let mut at = begin.after;
     if (begin.full, begin.after) != (part.full, part.after) {
-        return Err(damaged(backup, part, "it holds something else than the manifest says"));
+        return Err(damaged(backup, part, "its first frame differs from the manifest"));
     }
     loop {
         let frame = reader.next().map_err(bad)?;
@@ -368,11 +368,11 @@ fn read_part(
             }
             Frame::End(end) if *end == part.through && *end == at => return Ok(()),
             Frame::End(_) => {
-                return Err(damaged(backup, part, "it ends at another commit than it says"));
+                return Err(damaged(backup, part, "it ends at a commit other than the stated one"));
             }
             _ => {}
         }
-        if !tell(frame)? {
+        if !visit(frame)? {
             return Ok(());
         }
     }
@@ -385,8 +385,8 @@ fn damaged(backup: &BackupDirectory, part: &Part, what: &str) -> BackupError {
 fn lost(backup: &BackupDirectory, part: &Part, record: &LogRecord) -> BackupError {
     let (first, last) = (part.after.sequence.0, part.through.sequence.0);
     let what = format!(
-        "commit {} holds units that were not kept by the version of this program that made them; restore to a commit outside \
-         of {first} to {last}, or make a new full backup",
+        "commit {} stored units whose versions were not kept by the program that made it; restore a commit outside {first} to \
+         {last}, or make a new full backup",
         record.sequence.0
     );
     damaged(backup, part, &what)
