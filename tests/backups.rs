@@ -1,6 +1,6 @@
-//! Does a backup give back any commit, exactly, and is a damaged or foreign one refused?
+//! Backups: any commit is restored exactly, and a damaged or foreign backup is refused.
 //!
-//! The oracle is the model of `upkeep`: what the memory held after each commit, written down as it was acknowledged.
+//! The oracle is the model of `upkeep`: the content of the memory after each commit, recorded when it was acknowledged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::upkeep::{
 };
 
 #[test]
-fn any_commit_of_a_backup_comes_back_as_it_was() {
+fn any_commit_of_a_backup_can_be_restored() {
     let directory = tempfile::tempdir().unwrap();
     let (data, saved) = (directory.path().join("data"), directory.path().join("backup"));
     let engine = open(&data);
@@ -24,7 +24,7 @@ fn any_commit_of_a_backup_comes_back_as_it_was() {
     let mut first_saved = None;
     for step in 0..60 {
         if step == 33 {
-            // The history is given up after it was saved.
+            // The history is truncated after it was backed up.
             add_part(&engine, &saved, false).unwrap();
             engine.compact(Duration::ZERO, &Cancel::default(), &|_| ()).unwrap();
             assert_whole(&engine, "after a compaction");
@@ -52,7 +52,7 @@ fn any_commit_of_a_backup_comes_back_as_it_was() {
         let engine = open(&target);
         assert_eq!(&held(&engine), expected, "as of commit {sequence}");
         assert_whole(&engine, "a restored store");
-        // It goes on, and gives out no number twice.
+        // It accepts writes, and reuses no number.
         write(&engine, &mut expected.clone(), &mut dice);
         drop(engine);
         std::fs::remove_dir_all(target).unwrap();
@@ -67,7 +67,7 @@ fn any_commit_of_a_backup_comes_back_as_it_was() {
     let before = dhakira::unit::Timestamp { micros: last.time.micros - 1 };
     let done = backup::restore(&saved, &target, Target::Time(before), &|_| ()).unwrap();
     assert_eq!(done.mark.sequence.0, last.sequence.0 - 1);
-    // Not over anything, and not what is not there.
+    // Neither over existing files nor to a commit outside the backup.
     let over = backup::restore(&saved, &data, Target::Latest, &|_| ());
     assert!(matches!(over, Err(BackupError::Occupied(_))));
     let far = Target::Sequence(Sequence(last.sequence.0 + 1));
@@ -92,7 +92,7 @@ fn a_deleted_memory_comes_back_although_it_was_purged_and_compacted() {
     }
     let before = engine.watch_sequence().borrow().0;
     engine.delete_memory(&name(), true, None).unwrap();
-    // Its units go on their way out, or are still there: both must do.
+    // Its units may or may not be purged yet.
     std::thread::sleep(Duration::from_millis(300));
     engine.compact(Duration::from_secs(3_600), &Cancel::default(), &|_| ()).unwrap();
     add_part(&engine, &saved, false).unwrap();
@@ -108,7 +108,7 @@ fn a_deleted_memory_comes_back_although_it_was_purged_and_compacted() {
 }
 
 #[test]
-fn an_increment_of_another_store_or_of_a_cut_log_is_refused() {
+fn an_increment_of_another_store_or_of_a_truncated_log_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let saved = directory.path().join("backup");
     let (one, other) = (open(&directory.path().join("1")), open(&directory.path().join("2")));

@@ -1,4 +1,4 @@
-//! Does an index that waited in a file answer as one made anew? And is a file that lies never believed?
+//! Checkpoints: a loaded index answers like a rebuilt one, and an invalid checkpoint is never used.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -92,7 +92,7 @@ fn file(directory: &Path) -> PathBuf {
 }
 
 #[test]
-fn an_index_comes_back_with_everything_that_was_written_since() {
+fn a_loaded_index_includes_later_writes() {
     let directory = tempfile::tempdir().unwrap();
     let store = filled(directory.path());
     file(directory.path());
@@ -100,7 +100,7 @@ fn an_index_comes_back_with_everything_that_was_written_since() {
     let expected = Loaded { units: UNITS, from_checkpoints: UNITS, replayed: 0 };
     assert_eq!(engine.loaded(), expected);
     assert_eq!(answers(&engine), answers(&open(&store, None)));
-    // Too little for another checkpoint: it is in the log alone.
+    // Too few changes for another checkpoint: they are only in the log.
     create(&engine, UNITS..UNITS + 100);
     for id in 1..=50 {
         engine.delete_unit(&name(), UnitId(id), None, None).unwrap();
@@ -115,14 +115,14 @@ fn an_index_comes_back_with_everything_that_was_written_since() {
     assert_eq!(engine.loaded().units, UNITS + 50);
     assert_eq!(answers(&engine), before);
     assert_eq!(answers(&open(&store, None)), before);
-    // Most of the memory anew: it is read from the store, and written again.
+    // Most units are new: the index is built from the store, and its checkpoint written again.
     create(&engine, UNITS + 100..4 * UNITS);
     drop(engine);
     assert_eq!(open(&store, Some(directory.path())).loaded().replayed, 0);
 }
 
 #[test]
-fn a_checkpoint_that_lies_is_not_believed() {
+fn an_invalid_checkpoint_is_not_used() {
     let directory = tempfile::tempdir().unwrap();
     let store = filled(directory.path());
     let path = file(directory.path());
@@ -144,7 +144,7 @@ fn a_checkpoint_that_lies_is_not_believed() {
     }
     std::fs::remove_file(&path).unwrap();
     check("gone");
-    // What was rebuilt was written again.
+    // The rebuilt index was written again.
     assert_eq!(open(&store, Some(directory.path())).loaded().from_checkpoints, UNITS);
     // The same key, the same number of units, the same commit: but another store.
     let elsewhere = tempfile::tempdir().unwrap();
@@ -154,7 +154,7 @@ fn a_checkpoint_that_lies_is_not_believed() {
 }
 
 #[test]
-fn checkpoints_of_deleted_memories_go() {
+fn checkpoints_of_deleted_memories_are_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let store = filled(directory.path());
     open(&store, Some(directory.path())).delete_memory(&name(), true, None).unwrap();
@@ -163,7 +163,7 @@ fn checkpoints_of_deleted_memories_go() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_costs_only_time() {
+fn an_unwritable_directory_costs_only_time() {
     let directory = tempfile::tempdir().unwrap();
     let taken = directory.path().join("file");
     std::fs::write(&taken, "not a directory").unwrap();
@@ -227,12 +227,12 @@ fn the_log_says_why_an_index_was_built_and_how_long_it_took() {
         assert_eq!(said.lines().count(), 1, "{said:?}");
     };
     let other_version = |rules: &str, current: u32| {
-        format!("version {} of the {rules} rules, and this is version {current}", current ^ 1)
+        format!("version {} of the {rules} rules; the current version is {current}", current ^ 1)
     };
     for (place, why) in [
         (7, "longer than the file"),
-        (8, "it is damaged: it does not begin as such a file begins"),
-        (LAYOUT_AT, "in the layout of another version"),
+        (8, "it is damaged: its magic number is wrong"),
+        (LAYOUT_AT, "it has the layout of another version"),
         (HEADER_AT, other_version("text", TEXT_VERSION).as_str()),
         (HEADER_AT + 1, other_version("score", SCORE_VERSION).as_str()),
         (good.len() - 1, "checksum"),
@@ -251,8 +251,8 @@ fn the_log_says_why_an_index_was_built_and_how_long_it_took() {
     // Older than the log.
     std::fs::write(&path, &good).unwrap();
     while store.truncate_log(Retention { keep_from: Timestamp { micros: i64::MAX } }).unwrap() {}
-    check(Level::WARN, 3 * UNITS, "and the log begins behind commit");
-    // Of a store that went further, and of another one at the same commit.
+    check(Level::WARN, 3 * UNITS, "but the log begins after commit");
+    // Of a store with more commits, and of another one at the same commit.
     let later = std::fs::read(&path).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let shorter = filled(elsewhere.path());

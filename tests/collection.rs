@@ -1,5 +1,5 @@
-//! Do the records of deleted memories go when nobody can ask for them any more, without a number being given out twice, and
-//! does everything that reads the store go on without them?
+//! Collection of deleted memories: their records are removed once no request can refer to them, no number is reused, and every reader
+//! of the store works without them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -106,7 +106,7 @@ impl World {
 }
 
 #[test]
-fn numbers_of_collected_memories_are_not_given_out_again() {
+fn numbers_of_collected_memories_are_not_reused() {
     let directory = tempfile::tempdir().unwrap();
     let mut world = World::open(directory.path());
     let (mut model, mut dice) = (Live::new(), Dice(5));
@@ -126,7 +126,7 @@ fn numbers_of_collected_memories_are_not_given_out_again() {
             }
             (_, None) => {
                 let key = world.create(&name, None).unwrap();
-                assert!(key.0 > highest, "{key:?} was given out before");
+                assert!(key.0 > highest, "{key:?} was used before");
                 highest = key.0;
                 model.insert(name, (key, 0, 1));
             }

@@ -1,4 +1,4 @@
-//! kill −9 at random moments of an import: what was acknowledged is there whole, nothing is half there.
+//! kill −9 at random moments of an import: every acknowledged batch is stored, and none in part.
 //!
 //! A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for more.
 
@@ -124,7 +124,7 @@ async fn import_until_killed(url: &str, round: usize, fuse: Duration, process: &
             },
             () = &mut deadline => {
                 process.signal("-KILL");
-                // What is on its way still counts as acknowledged.
+                // Acknowledgements that are still in transit count.
                 while let Some(Ok(answer)) = answers.next().await {
                     acked = answer.acked_through;
                 }
@@ -159,7 +159,7 @@ async fn killed_imports_lose_nothing_that_was_acknowledged() {
     let (mut batches, mut unacknowledged, mut lost, mut torn) = (0, 0, 0, 0);
     for round in 0..rounds {
         if round % 10 == 0 {
-            // Fresh stores die in other places than grown ones.
+            // New stores crash in other places than old ones.
             directory = tempfile::tempdir().unwrap();
             acked.clear();
         }

@@ -1,4 +1,4 @@
-//! What must be there after a crash? A model of what was acknowledged, and writes at random to carry out on it and on a server.
+//! Models the acknowledged writes that must survive a crash, and generates random writes for the model and a server.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::upkeep::Dice;
 /// Number → (revision, target).
 pub(crate) type Units = BTreeMap<u64, (u64, String)>;
 
-/// What was acknowledged, and what was asked for and not answered.
+/// The acknowledged units, and the pending write.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) there: bool,
@@ -24,7 +24,7 @@ pub(crate) enum Write {
 }
 
 impl Model {
-    pub(crate) fn carry_out(&mut self, write: Write) {
+    pub(crate) fn apply(&mut self, write: Write) {
         match write {
             Write::Create(targets) => {
                 for target in targets {
@@ -42,11 +42,11 @@ impl Model {
         }
     }
 
-    /// The model with the write that was on its way carried out.
+    /// The model after the pending write.
     fn with_pending(&self) -> Option<Self> {
         let mut after = self.clone();
         let write = after.pending.take()?;
-        after.carry_out(write);
+        after.apply(write);
         Some(after)
     }
 

@@ -1,7 +1,6 @@
 //! kill -9, lost writes and failing writes in every phase of a server's life: writing, checkpoint, compaction, backup, restore.
 //!
-//! The oracle is a model of what was acknowledged: after the crash exactly that is there, or that and the one write which was on its
-//! way. A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for so many of each case, `DHAKIRA_CRASH_CASE=power`
+//! The oracle is a model of acknowledged writes: after the crash exactly these are stored, with or without the one pending write. A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for so many of each case, `DHAKIRA_CRASH_CASE=power`
 //! for those with a word in their name. Prints a table at the end.
 
 mod rounds;
@@ -51,7 +50,7 @@ async fn send(clients: &mut Clients, model: &mut Model, write: Write) -> bool {
     };
     if done.is_ok() {
         model.pending = None;
-        model.carry_out(write);
+        model.apply(write);
     }
     done.is_ok()
 }
@@ -139,8 +138,8 @@ async fn killed_compacting() -> Row {
     row
 }
 
-/// The log of the rounds before is given up while others write.
-async fn killed_cutting_the_log() -> Row {
+/// The log of earlier rounds is truncated during writes.
+async fn killed_truncating_the_log() -> Row {
     let (mut row, mut place) = (Row::default(), Place::new());
     row.outdated_checkpoints = true;
     for round in 0..rounds() {
@@ -178,7 +177,7 @@ fn command(arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Server or client is killed while a backup is made; what the backup holds then is whole, and it goes on from there.
+/// Server or client is killed during a backup; the backup stays intact, and the next part continues it.
 async fn killed_backing_up() -> Row {
     let (mut row, mut place) = (Row::default(), Place::new());
     let mut saved = tempfile::tempdir().unwrap();
@@ -209,7 +208,7 @@ async fn killed_backing_up() -> Row {
             Err(error) => panic!("killed backing up: {error}"),
         }
         row.check(&place.data(), &mut place.model, "killed backing up");
-        // The next one goes on, and what it gives back is what is there.
+        // The next part continues it, and restores the present content.
         let engine = open(&place.data()).unwrap();
         let mut backup = BackupDirectory::create(saved.path()).unwrap();
         let mut part = backup.begin().unwrap();
@@ -225,7 +224,7 @@ async fn killed_backing_up() -> Row {
     row
 }
 
-/// A restore is killed: the data directory is not there, or whole; the next restore makes it whole.
+/// A restore is killed: the data directory is missing or complete; the next restore completes it.
 async fn killed_restoring() -> Row {
     let (mut row, mut place) = (Row::default(), Place::new());
     let process = Process::start(&place.data());
@@ -257,10 +256,10 @@ async fn killed_restoring() -> Row {
 
 /// The power goes: of what was not synced anything may be missing. Fresh stores and grown ones, while they are
 /// compacted and not, or, for itself, while their log is cut.
-async fn lost_unsynced_writes(cut_log: bool) -> Option<Row> {
+async fn lost_unsynced_writes(truncates_log: bool) -> Option<Row> {
     let library = disk::library()?;
     let (mut row, mut place) = (Row::default(), Place::new());
-    row.outdated_checkpoints = cut_log;
+    row.outdated_checkpoints = truncates_log;
     std::fs::create_dir_all(place.data()).unwrap();
     for round in 0..rounds() {
         if round % 7 == 6 {
@@ -269,14 +268,14 @@ async fn lost_unsynced_writes(cut_log: bool) -> Option<Row> {
         }
         let disk = Disk::new(place.directory.path());
         let mut variables = disk.variables(library);
-        if cut_log {
+        if truncates_log {
             variables.extend(CUT_LOG.map(owned));
         }
         let process = Process::start_with(&place.data(), &variables);
         let mut dice = Dice(400 + round as u64);
         let mut admin = Client::connect(&process.url).await.unwrap();
         let compacting = async {
-            while !cut_log && round % 3 == 1 && admin.compact(0, &mut |_| ()).await.is_ok() {}
+            while !truncates_log && round % 3 == 1 && admin.compact(0, &mut |_| ()).await.is_ok() {}
         };
         let fuse = Duration::from_millis(30) + fuse(round, 600);
         let writing = write_until_killed(&process, &mut place.model, &mut dice, fuse);
@@ -290,7 +289,7 @@ async fn lost_unsynced_writes(cut_log: bool) -> Option<Row> {
             disk.image(&data, &mut || dice.below(256) < chance);
             let mut model = place.model.clone();
             let what = format!(
-                "unsynced writes lost (log cut: {cut_log}), round {round}, chance {chance}"
+                "unsynced writes lost (log cut: {truncates_log}), round {round}, chance {chance}"
             );
             row.check(&data.join("data"), &mut model, &what);
             last = Some((image, model));
@@ -408,7 +407,7 @@ async fn no_phase_loses_what_was_acknowledged() {
             "kill -9 while writing" => Some(killed_writing().await),
             "kill -9 at a checkpoint" => Some(killed_writing_a_checkpoint().await),
             "kill -9 while compacting" => Some(killed_compacting().await),
-            "kill -9 while the log is cut" => Some(killed_cutting_the_log().await),
+            "kill -9 while the log is cut" => Some(killed_truncating_the_log().await),
             "kill -9 while backing up" => Some(killed_backing_up().await),
             "kill -9 while restoring" => Some(killed_restoring().await),
             "power lost, unsynced writes gone" => lost_unsynced_writes(false).await,

@@ -1,5 +1,5 @@
-//! Files that were cut, zeroed, flipped or deleted; a full disk, a disk that takes no writes: never another answer, never an empty
-//! memory; a refusal that says what is wrong and what to do, or everything.
+//! Truncated, zeroed, flipped and deleted files, a full disk, a read-only disk: either everything works, or an error names the fault
+//! and the remedy; never a wrong answer, never an empty memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ fn files(directory: &Path, below: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What a damaged file says instead; `None` when it is gone.
+/// Damaged contents of a file; `None` for a deleted one.
 fn damages(whole: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
     let used = whole.iter().rposition(|&byte| byte != 0).unwrap_or(0) + 1;
     let mut damages = vec![
@@ -152,7 +152,7 @@ fn damaged_files_are_refused_or_do_not_matter() {
             }
         }
     }
-    // The database gone with all that tells of it, but for what was made from it.
+    // The database and its pointers deleted, but not the derived files.
     for gone in ["sled-2", "acknowledged", "database"] {
         let path = data.join(gone);
         let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
@@ -164,7 +164,7 @@ fn damaged_files_are_refused_or_do_not_matter() {
 
 #[test]
 fn a_full_disk_loses_nothing_and_says_so() {
-    // The second time, room is made while the engine runs.
+    // In the second round, space is freed while the engine runs.
     (0..2).for_each(full_disk);
 }
 
@@ -183,7 +183,7 @@ fn full_disk(round: usize) {
     };
     assert!(acknowledged > 0);
     assert!(engine.writes_paused().is_some(), "{error}");
-    // Reads go on as far as the database still reads; never with another answer.
+    // Reads work or fail, but never return a wrong answer.
     match all(&engine) {
         Ok(seen) => assert!(seen.len() >= acknowledged),
         Err(error) => assert!(error.contains("No space left"), "{error}"),
@@ -219,7 +219,7 @@ fn full_disk(round: usize) {
 }
 
 #[test]
-fn a_disk_too_full_to_compact_leaves_the_store_as_it_was() {
+fn a_disk_too_full_to_compact_leaves_the_store_unchanged() {
     let Some(disk) = SmallDisk::new(16) else { return };
     let data = disk.path.path().join("data");
     let engine = try_open(&data, true).unwrap();
@@ -247,7 +247,7 @@ fn a_disk_too_full_to_compact_leaves_the_store_as_it_was() {
 }
 
 #[test]
-fn a_disk_that_takes_no_writes_is_refused_by_name() {
+fn a_read_only_disk_is_refused_by_name() {
     let Some(disk) = SmallDisk::new(16) else { return };
     let data = disk.path.path().join("data");
     let engine = try_open(&data, true).unwrap();

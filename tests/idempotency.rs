@@ -1,5 +1,5 @@
-//! Requests that are sent again: every write, with the same and with other content, across restarts and across memories that are
-//! deleted and created again under their name. A slow model says what each must answer.
+//! Repeated requests: every write, with the same and with other content, across restarts and across memories that are deleted and
+//! created again under their name. A slow model gives the expected answers.
 
 mod world;
 
@@ -60,7 +60,7 @@ struct Request {
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Send(Request),
-    /// The last request once more, as it was.
+    /// The last request again, unchanged.
     Again,
     Restart,
 }
@@ -221,7 +221,7 @@ fn every_write_is_repeated_after_a_restart_and_after_its_memory_was_replaced() {
     }
 }
 
-/// A client that uses one import id for two files is told so, however many batches the first one had.
+/// Using one import id for two files is an error, however many batches the first one had.
 #[tokio::test]
 async fn every_batch_of_an_import_is_checked_when_it_comes_again() {
     let world = World::open(Arc::new(InMemoryStore::default()));
@@ -255,9 +255,9 @@ async fn every_batch_of_an_import_is_checked_when_it_comes_again() {
     assert_eq!(world.memory().await.unwrap().1, 151);
 }
 
-/// A compaction that gives up what was answered does not make up another answer.
+/// After a compaction has removed the answered version, no other answer is invented.
 #[tokio::test]
-async fn a_version_that_is_not_kept_any_more_is_not_made_up() {
+async fn a_removed_version_is_not_invented() {
     let directory = tempfile::tempdir().unwrap();
     let options =
         OpenOptions { create: true, accept_data_loss: false, purpose: "testing".to_owned() };

@@ -1,4 +1,4 @@
-//! One suite for every commit log: conflicts, waiting, several appenders, what a failed append leaves.
+//! Conformance suite for every commit log: conflicts, waiting, concurrent appends, failed appends.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn an_append_elsewhere_than_at_the_end_is_a_conflict_and_writes_nothing() {
 }
 
 #[test]
-fn a_waiter_learns_of_an_append() {
+fn a_waiter_is_woken_by_an_append() {
     each_engine(|store| {
         let (none, long) = (Duration::from_millis(1), Duration::from_secs(60));
         assert!(!store.wait(Sequence(0), none).unwrap(), "nothing was appended");
@@ -125,8 +125,8 @@ fn a_database_whose_append_failed_recovers_by_a_copy() {
     ));
     let compacted = store.compact(Retention { keep_from: Timestamp::default() }, &mut |_, _| true);
     assert!(matches!(compacted, Err(StoreError::WritesPaused(_))));
-    assert!(store.recover().is_err(), "the cause is still there");
-    assert_eq!(store.units(M, &[UnitId(1)]).unwrap().len(), 1, "reads go on");
+    assert!(store.recover().is_err(), "the cause persists");
+    assert_eq!(store.units(M, &[UnitId(1)]).unwrap().len(), 1, "reads continue");
     std::fs::remove_dir(&obstacle).unwrap();
     store.recover().unwrap();
     let recovered = store.end().unwrap();

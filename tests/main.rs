@@ -47,7 +47,7 @@ mod idempotency;
 mod import_files;
 mod layering;
 mod log_conformance;
-mod log_cut;
+mod log_truncation;
 mod matching;
 mod message_memory;
 mod old_stores;

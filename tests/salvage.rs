@@ -1,4 +1,4 @@
-//! What can be saved of a store whose files are damaged: every unit whose bytes are whole, and never a wrong one.
+//! Salvage of damaged stores: every intact unit is recovered, and never a wrong one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,7 +67,7 @@ fn all(engine: &Engine) -> BTreeMap<UnitId, Unit> {
     units.into_iter().map(|unit| (unit.id, unit)).collect()
 }
 
-/// What is saved; each unit once.
+/// The salvaged units, each once.
 pub(crate) fn saved(directory: &Path) -> (BTreeMap<UnitId, Unit>, Salvaged) {
     let mut units = BTreeMap::new();
     let salvaged = salvage(directory, &mut |memory, unit| {
@@ -81,7 +81,7 @@ pub(crate) fn saved(directory: &Path) -> (BTreeMap<UnitId, Unit>, Salvaged) {
 }
 
 #[test]
-fn a_whole_store_is_saved_as_it_is() {
+fn an_intact_store_is_salvaged_completely() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path());
     fill(&engine);
@@ -93,7 +93,7 @@ fn a_whole_store_is_saved_as_it_is() {
 }
 
 #[test]
-fn what_was_deleted_stays_so_when_the_log_does_not_say_it_any_more() {
+fn deleted_units_stay_deleted_after_their_commits_were_truncated() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path());
     fill(&engine);
@@ -180,7 +180,7 @@ fn a_store_with_a_damaged_snapshot_opens() {
         engine.create_units(&name(), vec![content_of_one()], None, |_| String::new()).unwrap();
         drop(engine);
         assert_eq!(all(&open(&place)).len(), expected.len() + 1);
-        // Where the log is damaged too, nothing is made of it.
+        // If the log is damaged too, opening fails.
         let place = directory.path().join(format!("both-{damage}"));
         copy(&data, &place);
         fs::write(place.join(snapshot.strip_prefix(&data).unwrap()), b"x").unwrap();
@@ -219,7 +219,7 @@ fn the_command_saves_lists_and_says_by_its_exit_code() {
     let lines = fs::read_to_string(directory.path().join("whole.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), expected);
     let again = dhakira(&["salvage", "data", "--output", "whole.jsonl"]);
-    assert_eq!(again.status.code(), Some(1), "a file that is there is not written over");
+    assert_eq!(again.status.code(), Some(1), "an existing file is not overwritten");
     let imported = dhakira(&[
         "import",
         "--data",

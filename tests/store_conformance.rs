@@ -1,4 +1,4 @@
-//! One suite for every engine behind the store's seam, and a random model of it.
+//! Conformance suite for every implementation of the store, with a random model.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) fn open(directory: &Path) -> SledStore {
     SledStore::open(directory, &options(true)).unwrap()
 }
 
-/// Runs a test against every engine.
+/// Runs a test against every implementation.
 pub(crate) fn each_engine(test: impl Fn(&dyn Database)) {
     test(&InMemoryStore::default());
     let directory = tempfile::tempdir().unwrap();
@@ -93,7 +93,7 @@ fn units_come_back_as_they_went_in() {
 }
 
 #[test]
-fn the_log_tells_what_happened() {
+fn the_log_records_every_change() {
     each_engine(|store| {
         let commits = [
             Commit {
@@ -195,7 +195,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever is written in whatever order, every engine holds what an ordered map holds.
+    /// After any sequence of writes, every implementation holds what an ordered map holds.
     #[test]
     fn an_engine_behaves_like_a_map(steps in steps()) {
         let directory = tempfile::tempdir().unwrap();
@@ -232,7 +232,7 @@ proptest! {
     }
 }
 
-/// Turns (delete?, unit, length) into writes that fit the model, and carries them out on it.
+/// Converts (delete?, unit, length) to writes that are valid for the model, and applies them to it.
 fn plan(model: &mut BTreeMap<UnitId, Unit>, writes: Vec<(bool, u64, u16)>) -> Commit {
     let mut commit = Commit::default();
     for (delete, id, length) in writes {
@@ -284,7 +284,7 @@ fn a_directory_in_use_names_its_holder() {
 }
 
 #[test]
-fn a_store_behind_its_acknowledgements_is_refused_and_says_what_to_do() {
+fn a_store_behind_its_watermark_is_refused_with_a_remedy() {
     let directory = tempfile::tempdir().unwrap();
     write_units(directory.path(), 3);
     let database = directory.path().join("sled");
@@ -300,7 +300,7 @@ fn a_store_behind_its_acknowledgements_is_refused_and_says_what_to_do() {
 }
 
 #[test]
-fn a_log_cut_short_is_noticed() {
+fn a_truncated_database_file_is_detected() {
     let directory = tempfile::tempdir().unwrap();
     write_units(directory.path(), 50);
     let log = directory.path().join("sled/db");
@@ -317,7 +317,7 @@ fn a_log_cut_short_is_noticed() {
     for tenths in 0..10 {
         std::fs::write(&log, &whole[..whole.len() * tenths / 10]).unwrap();
         match SledStore::open(directory.path(), &options(false)) {
-            // What was cut off was empty space.
+            // The removed bytes were empty.
             Ok(store) => assert_eq!(store.last_sequence(), Sequence(50)),
             Err(StoreError::Behind { .. } | StoreError::Damaged { .. } | StoreError::Io { .. }) => {
                 refused += 1;

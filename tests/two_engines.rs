@@ -21,7 +21,7 @@ use dhakira::unit::{MemoryName, Score, Segment, UnitId};
 
 use crate::upkeep::{Dice, content};
 
-/// An acknowledgement that a client got.
+/// A write that was acknowledged to a client.
 #[derive(Debug, Clone)]
 enum Acked {
     Created { memory: MemoryName, units: Vec<(UnitId, u64)> },
@@ -71,7 +71,7 @@ fn source(dice: &mut Dice) -> String {
     words.join(" ")
 }
 
-/// Sends a request until it is answered with something else than "try again", each time to either engine.
+/// Sends a request to a random engine until the answer is not "try again".
 fn send<T>(
     engines: &[Arc<Engine>; 2],
     dice: &mut Dice,
@@ -142,7 +142,7 @@ fn write(engines: &[Arc<Engine>; 2], history: &History, dice: &mut Dice) {
     }
 }
 
-/// Sends a request several times; each answer must be the first one. `None` when the unit is not there.
+/// Sends a request several times; each answer must equal the first one. `None` when the unit does not exist.
 fn repeated<T: PartialEq + std::fmt::Debug>(
     engines: &[Arc<Engine>; 2],
     dice: &mut Dice,
@@ -160,7 +160,7 @@ fn repeated<T: PartialEq + std::fmt::Debug>(
     Some(first)
 }
 
-/// The unit of a memory: revision, or that it is gone.
+/// The state of a unit: its revision, or deleted.
 type State = BTreeMap<(MemoryKey, UnitId), Option<u64>>;
 
 /// Reads the log from its beginning and checks it.

@@ -1,7 +1,7 @@
-//! Does compaction lose nothing, while others write and when it is asked for what it gave up? Does verification see what is wrong
-//! and nothing else?
+//! Compaction, backup and verification during concurrent writes: nothing is lost, and verification reports every fault and nothing
+//! else.
 //!
-//! The oracle is a model: what the memory held after each commit, written down as it was acknowledged.
+//! The oracle is a model: the content of the memory after each commit, recorded when it was acknowledged.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,7 +62,7 @@ pub(crate) fn held(engine: &Engine) -> Model {
     units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect()
 }
 
-/// Numbers that look random, the same each time.
+/// Deterministic pseudo-random numbers.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
@@ -73,7 +73,7 @@ impl Dice {
     }
 }
 
-/// One write, on the memory and on the model.
+/// One random write, to the memory and the model.
 pub(crate) fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
     let ids: Vec<u64> = model.keys().copied().collect();
     let id = |dice: &mut Dice| ids.get(dice.below(ids.len().max(1) as u64) as usize).copied();
@@ -144,8 +144,8 @@ pub(crate) fn findings(engine: &Engine) -> Vec<Finding> {
 }
 
 #[test]
-fn compaction_and_backup_go_on_while_others_write_and_look() {
-    /// A failure ends the others too, so that it is seen.
+fn compaction_and_backup_run_during_writes_and_reads() {
+    /// Stops the other threads on a failure, so that it is reported.
     struct Stop<'a>(&'a AtomicBool);
     impl Drop for Stop<'_> {
         fn drop(&mut self) {
@@ -164,12 +164,12 @@ fn compaction_and_backup_go_on_while_others_write_and_look() {
             let mut model = Model::new();
             let mut states = BTreeMap::new();
             while !stop.load(Ordering::Relaxed) {
-                // Enough to be in the way of everything, and an end on a machine that is busy with other things.
+                // Enough writes to interfere with everything; bounded for busy machines.
                 if states.len() < 200 {
                     write(&engine, &mut model, &mut dice);
                     states.insert(engine.watch_sequence().borrow().0, model.clone());
                 }
-                // Whoever wrote something sees it.
+                // A writer sees its own writes.
                 assert_eq!(held(&engine), model);
             }
             (model, states)
@@ -177,7 +177,7 @@ fn compaction_and_backup_go_on_while_others_write_and_look() {
         let ended = Stop(&stop);
         for round in 0..4 {
             let added = match add_part(&engine, &saved, round == 2) {
-                // Others wrote between the last part and a compaction that keeps no log: everything is saved anew.
+                // There were writes between the last part and a compaction that keeps no log, so a full part is needed.
                 Err(EngineError::LogTruncated { .. }) => {
                     add_part_after(&engine, &saved, (true, None))
                 }
@@ -208,11 +208,11 @@ fn compaction_and_backup_go_on_while_others_write_and_look() {
         .map(|it| it.unwrap().file_name().to_string_lossy().into_owned())
         .filter(|it| it.starts_with("sled"))
         .collect();
-    assert_eq!(left, ["sled-5"], "what does not count is deleted");
+    assert_eq!(left, ["sled-5"], "inactive databases are deleted");
 }
 
 #[test]
-fn compaction_gives_disk_back_and_a_cancelled_one_changes_nothing() {
+fn compaction_frees_disk_and_a_cancelled_one_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let engine = open(directory.path());
     create_memory(&engine, &name());
@@ -244,14 +244,14 @@ fn compaction_gives_disk_back_and_a_cancelled_one_changes_nothing() {
 }
 
 #[test]
-fn verification_sees_units_that_are_gone_changed_or_not_counted() {
+fn verification_finds_missing_changed_and_uncounted_units() {
     let store = Arc::new(InMemoryStore::default());
     let engine = Engine::open(store.clone(), None, &mut |_| ()).unwrap();
     create_memory(&engine, &name());
     let contents = (0..5).map(|it| content(&format!("\u{646} {it}"), "n")).collect();
     engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
     assert_whole(&engine, "before");
-    // Behind the engine's back: the log and the index do not know.
+    // Changes that bypass the log and the index.
     let memory = store.memories().unwrap()[0].clone();
     store.tamper(|units| {
         units.remove(&(memory.key, UnitId(2)));
@@ -263,8 +263,8 @@ fn verification_sees_units_that_are_gone_changed_or_not_counted() {
         verified.findings.iter().map(|it| (it.severity, it.what.as_str())).collect();
     let expected = [
         (Severity::Damage, "unit 2 is missing"),
-        (Severity::Damage, "unit 3 is there in revision 9; the log has revision 1"),
-        (Severity::Derived, "unit 4 is not in the index as it is in the store"),
+        (Severity::Damage, "unit 3 is stored in revision 9; the log has revision 1"),
+        (Severity::Derived, "the index entry of unit 4 differs from the store"),
         (Severity::Damage, "holds 4 units, but its record counts 5"),
     ];
     assert_eq!(findings.len(), expected.len(), "{findings:?}");
@@ -274,7 +274,7 @@ fn verification_sees_units_that_are_gone_changed_or_not_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_of_commits_that_are_given_up_is_told_so() {
+async fn watching_truncated_commits_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let server = TestServer::with(Api::ready(open(directory.path()))).await;
     let mut clients = server.clients().await;
@@ -291,7 +291,7 @@ async fn a_watcher_of_commits_that_are_given_up_is_told_so() {
     let info = client.compact(0, &mut |_| ()).await.unwrap();
     assert_eq!(info.oldest_sequence, 4);
     clients.create_unit("m", "\u{646}\u{646}", "new").await;
-    // Who was there before goes on; who comes later begins where the log begins.
+    // An existing watcher continues; a new one must begin at the start of the log.
     assert_eq!(watching.next().await.unwrap().unwrap().sequence, 5);
     let refused = clients.units.watch_units(request(3)).await.err().unwrap();
     assert_eq!(refused.code(), Code::OutOfRange);
@@ -339,7 +339,7 @@ fn the_commands_save_restore_compare_and_compact() {
     let (_, out, _) = run(&["memories", "--data", &restored]);
     assert!(out.contains('m') && !out.contains("later"), "{out}");
     let (code, _, error) = run(&["restore", &saved, "--data", &restored]);
-    assert!(code == 1 && error.contains("never over another one"), "{error}");
+    assert!(code == 1 && error.contains("only restored into a new or empty directory"), "{error}");
     let (code, _, error) = run(&["restore", &saved, "--data", &path("x"), "--to-time", "noon"]);
     assert!(code == 1 && error.contains("2025-03-01T12:00:00Z"), "{error}");
     let (code, out, error) =
@@ -347,7 +347,7 @@ fn the_commands_save_restore_compare_and_compact() {
     assert_eq!((code, json(&out)["oldest_sequence"].to_string()), (0, first), "{error}");
     let (code, out, error) = run(&["verify", "--data", &restored, "--json"]);
     assert_eq!((code, json(&out)["findings"].as_u64()), (0, Some(0)), "{error}");
-    // A store that is gone is not taken for an empty one.
+    // A missing database is not taken for an empty store.
     std::fs::remove_dir_all(directory.path().join("restored/sled-2")).unwrap();
     let (code, _, error) = run(&["memories", "--data", &restored]);
     assert!(code == 1 && error.contains("dhakira restore"), "{error}");

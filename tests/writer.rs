@@ -36,7 +36,7 @@ async fn a_writer_that_has_ended_is_told_of_and_stops_nothing_else() {
         // What is there is still read, and whoever asks is told how it stands.
         assert_eq!(engine.unit(&name(), UnitId(1)).unwrap().content.target.text, "b");
         assert!(engine.writes_paused().is_some());
-        engine.train_what_changed(&Cancel::default());
+        engine.train_outdated(&Cancel::default());
         engine
     });
     let api = Api::ready(engine.await.unwrap());

@@ -1,4 +1,4 @@
-//! Does the commit log stay short, and is nothing missed that it gives up? The oracle is a compaction with the same retention.
+//! Truncation of the commit log: it keeps the log short and loses nothing else. The oracle is a compaction with the same retention.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn log(store: &dyn Database) -> (Vec<LogRecord>, Vec<Option<Unit>>) {
 }
 
 #[test]
-fn what_is_left_of_a_log_is_what_a_compaction_leaves() {
+fn truncation_leaves_the_log_that_a_compaction_leaves() {
     let mut dice = Dice(7);
     for round in 0..6 {
         let directory = tempfile::tempdir().unwrap();
@@ -49,10 +49,10 @@ fn what_is_left_of_a_log_is_what_a_compaction_leaves() {
         let keep_from = before.get(at).map_or(Timestamp { micros: i64::MAX }, |it| it.time);
         while store.truncate_log(Retention { keep_from }).unwrap() {}
         assert_eq!(store.log_start().sequence, Sequence(at as u64), "round {round}");
-        let cut = log(store.as_ref());
-        assert_eq!(cut.0, before[at..]);
-        assert!(cut.1.iter().all(Option::is_some));
-        // What was replaced by a commit that is gone is gone as well.
+        let truncated = log(store.as_ref());
+        assert_eq!(truncated.0, before[at..]);
+        assert!(truncated.1.iter().all(Option::is_some));
+        // Versions that a truncated commit replaced are gone as well.
         let gone: Vec<_> = before[..at].iter().flat_map(|it| &it.changes).collect();
         for change in &gone {
             let replaced = gone.iter().any(|it| {
@@ -62,19 +62,19 @@ fn what_is_left_of_a_log_is_what_a_compaction_leaves() {
             let version = store.version(change.memory, change.unit, change.revision).unwrap();
             assert_eq!(version.is_none(), replaced, "round {round}: {change:?}");
         }
-        assert_whole(&engine, "after the cut");
+        assert_whole(&engine, "after the truncation");
         assert_eq!(held(&engine), model);
-        // It goes on, also after it was opened again, and a compaction finds nothing more to give up.
+        // Writes continue, also after a restart, and a compaction has nothing more to truncate.
         write(&engine, &mut model, &mut dice);
         drop((engine, store));
         let store = Arc::new(open_store(directory.path()));
         assert_eq!(store.log_start().sequence, Sequence(at as u64));
-        let (cut, engine) = (log(store.as_ref()), open(&store, directory.path(), None));
+        let (truncated, engine) = (log(store.as_ref()), open(&store, directory.path(), None));
         store.compact(Retention { keep_from }, &mut |_, _| true).unwrap();
         if at < before.len() {
-            assert_eq!(log(store.as_ref()), cut);
+            assert_eq!(log(store.as_ref()), truncated);
         }
-        assert_whole(&engine, "compacted after the cut");
+        assert_whole(&engine, "compacted after the truncation");
         assert_eq!(held(&engine), model);
     }
 }
@@ -89,7 +89,7 @@ fn a_purged_memory_leaves_no_versions_behind() {
     let contents = (0..50).map(|it| content(&format!("{it}"), "t")).collect();
     engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
     engine.delete_memory(&name(), true, None).unwrap();
-    // The engine ends when it has carried out what it was given; the purge goes on at the next start.
+    // The engine closes when the queue is empty; the next start continues the purge.
     drop(engine);
     let engine = open(&store, directory.path(), Some(Duration::ZERO));
     let since = std::time::Instant::now();
@@ -101,9 +101,9 @@ fn a_purged_memory_leaves_no_versions_behind() {
     assert_whole(&engine, "after the purge");
 }
 
-/// A server that keeps nothing of its log: what was left of the one before is given up at the start.
+/// A server with a retention of zero truncates the existing log at its start.
 #[test]
-fn watchers_and_backups_of_a_cut_log_are_told_so() {
+fn watchers_and_backups_of_a_truncated_log_get_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let saved = tempfile::tempdir().unwrap();
     let store = Arc::new(open_store(directory.path()));
@@ -120,13 +120,13 @@ fn watchers_and_backups_of_a_cut_log_are_told_so() {
     while store.log_start().sequence < last && since.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let asked = engine.changes_since(Sequence(last.0 - 1), 10);
-    let told = matches!(asked, Err(EngineError::LogTruncated { asked, oldest }) if (asked, oldest) == (last.0, last));
-    assert!(told, "{asked:?}");
+    let changes = engine.changes_since(Sequence(last.0 - 1), 10);
+    let is_truncated = matches!(changes, Err(EngineError::LogTruncated { asked, oldest }) if (asked, oldest) == (last.0, last));
+    assert!(is_truncated, "{changes:?}");
     assert_eq!(engine.changes_since(last, 10).unwrap(), []);
     let increment = add_part(&engine, saved.path(), false);
     assert!(matches!(increment, Err(EngineError::LogTruncated { .. })), "{increment:?}");
-    // A whole one, as of no earlier part, and then the increments of it.
+    // A full part without an earlier one, then increments of it.
     assert!(add_part_after(&engine, saved.path(), (true, None)).unwrap());
     write(&engine, &mut model, &mut dice);
     add_part(&engine, saved.path(), false).unwrap();
@@ -137,7 +137,7 @@ fn watchers_and_backups_of_a_cut_log_are_told_so() {
     assert_eq!(held(&open(&restored, &target, None)), model);
 }
 
-/// As many units as are worth a checkpoint: 2,200.
+/// Creates 2,200 units, which are enough for a checkpoint.
 fn fill(engine: &Engine, memory: &MemoryName) {
     for part in 0..11 {
         let contents = (0..200).map(|it| content(&format!("{part} {it}"), "t")).collect();
@@ -145,9 +145,9 @@ fn fill(engine: &Engine, memory: &MemoryName) {
     }
 }
 
-/// The index of a memory that nobody writes to does not fall behind the log that others write and the server cuts.
+/// The checkpoint of a memory without writes does not fall behind the start of the log, which other writes and truncation advance.
 #[test]
-fn checkpoints_of_idle_memories_keep_up_with_a_log_that_is_cut() {
+fn checkpoints_of_idle_memories_keep_up_with_truncation() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let store = Arc::new(open_store(at));
@@ -162,14 +162,14 @@ fn checkpoints_of_idle_memories_keep_up_with_a_log_that_is_cut() {
         assert_eq!(engine.loaded().from_checkpoints, 2_200);
         let (last, since) = (store.last_sequence(), std::time::Instant::now());
         while store.log_start().sequence < last {
-            assert!(since.elapsed() < Duration::from_secs(60), "the log is not cut");
+            assert!(since.elapsed() < Duration::from_secs(60), "the log is not truncated");
             std::thread::sleep(Duration::from_millis(5));
         }
         (0..5).for_each(|_| write(&engine, &mut model, &mut dice));
     }
 }
 
-/// Nor behind one that a compaction gives up: while it goes on, or at its end if that comes before.
+/// Nor behind a log that a compaction truncates, whether or not the engine is closed before the checkpoints are written.
 #[test]
 fn checkpoints_of_all_memories_survive_a_compaction() {
     let directory = tempfile::tempdir().unwrap();
@@ -198,9 +198,9 @@ fn checkpoints_of_all_memories_survive_a_compaction() {
     }
 }
 
-/// Years of changes to the same units: the database does not grow with them.
+/// Repeated changes of the same units do not make the database grow.
 #[test]
-fn changes_without_end_take_disk_with_an_end() {
+fn endless_changes_take_bounded_disk() {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(open_store(directory.path()));
     let engine = open(&store, directory.path(), None);
