@@ -135,8 +135,8 @@ impl Engine {
         };
         let expression = Expression::new(&analyzer.analyze(&settings.text), side, mode, word_form)
             .ok_or_else(|| {
-            EngineError::invalid("text", "it contains no word; punctuation is not searched")
-        })?;
+                EngineError::invalid("text", "it contains no word; punctuation is not searched")
+            })?;
         check_words("text", &expression)?;
         let cancelled = || cancel.is_cancelled();
         for _ in 0..RETRIES_MAX {

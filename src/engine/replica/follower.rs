@@ -249,9 +249,7 @@ fn read_commits(store: &dyn Store, records: &[LogRecord]) -> Result<Vec<Commit>,
         let units = stored.map(|it| store.version(it.memory, it.unit, it.revision));
         Commit::from_record(record, units.collect::<Result<_, _>>()?).ok_or_else(|| {
             let sequence = record.sequence.0;
-            EngineError::Internal(format!(
-                "commit {sequence} stored units that are no longer held"
-            ))
+            EngineError::Internal(format!("commit {sequence} stored units that are no longer held"))
         })
     };
     records.iter().map(commit).collect()
