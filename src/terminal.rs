@@ -1,6 +1,6 @@
-//! How is something shown? Tables, progress, and right-to-left text that stays in its place.
+//! Prints tables, JSON lines and progress bars, with right-to-left text isolated from its surroundings.
 
-/// Writes a line to standard error. One that nobody can read is not missed.
+/// Writes a line to standard error; a failure is ignored.
 macro_rules! note {
     ($($text:tt)*) => { $crate::terminal::note(format_args!($($text)*)) };
 }
@@ -24,7 +24,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::engine::LoadProgress;
 
-/// FIRST STRONG ISOLATE: what stands between it and [`ISOLATE_END`] is laid out by itself and does not move its neighbours.
+/// FIRST STRONG ISOLATE: text between it and [`ISOLATE_END`] is laid out by itself and does not move its neighbours.
 const ISOLATE_BEGIN: char = '\u{2068}';
 /// POP DIRECTIONAL ISOLATE.
 const ISOLATE_END: char = '\u{2069}';
@@ -34,17 +34,17 @@ pub(crate) fn isolate(text: &str) -> String {
     format!("{ISOLATE_BEGIN}{text}{ISOLATE_END}")
 }
 
-/// Standard output for answers that go on and on: when its reader goes away, as `head` does, writing fails with
-/// [`Closed`], which ends the command quietly.
+/// Standard output for long answers: when its reader goes away, as `head` does, writing fails with [`Closed`], which ends
+/// the command quietly.
 #[derive(Debug)]
 pub(crate) struct Stdout(io::Stdout);
 
-/// Standard output, until its reader goes away.
+/// Standard output for long answers.
 pub(crate) fn stdout() -> Stdout {
     Stdout(io::stdout())
 }
 
-/// The reader of standard output went away. An error of its own: a pipe elsewhere that breaks is a failure.
+/// The reader of standard output went away. A broken pipe elsewhere is a failure.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output is closed")]
 struct Closed;
@@ -74,8 +74,8 @@ pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_closed)
 }
 
-/// Writes text to standard output. When its reader has gone away nothing is written and nothing fails: the work goes on, and the
-/// exit code says what came of it.
+/// Writes text to standard output. When its reader has gone away nothing is written and nothing fails: the work continues, and
+/// the exit code reports its outcome.
 pub(crate) fn show(text: fmt::Arguments<'_>) -> anyhow::Result<()> {
     quietly(stdout().write_fmt(text))
 }
@@ -84,7 +84,7 @@ fn quietly(written: io::Result<()>) -> anyhow::Result<()> {
     unless_closed(written.map_err(Into::into)).context("writing to standard output")
 }
 
-/// What came of writing, where a reader that went away is no failure.
+/// The result of writing, where a reader that went away is not a failure.
 pub(crate) fn unless_closed(written: anyhow::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if is_closed(&error) => Ok(()),
@@ -92,12 +92,12 @@ pub(crate) fn unless_closed(written: anyhow::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a line to standard error, if somebody reads it.
+/// Writes a line to standard error; a failure is ignored.
 pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Writes out what standard output still holds: at the end of the process it would be lost without a word.
+/// Flushes standard output: at the end of the process, a failure would go unnoticed.
 pub(crate) fn finish() -> anyhow::Result<()> {
     quietly(stdout().flush())
 }
@@ -140,6 +140,17 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A count with its noun: `1 file`, `127,292 files`, `2 memories`.
+pub(crate) fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let shown = grouped(number);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{shown} {noun}"),
+        Some(stem) => format!("{shown} {stem}ies"),
+        None => format!("{shown} {noun}s"),
+    }
+}
+
 /// A number with its thousands apart: `127,292`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -153,7 +164,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// How long loading takes; shown on a terminal only when it takes long enough to wonder.
+/// The progress of loading; shown on a terminal when it takes more than half a second.
 pub(crate) struct LoadBar {
     bar: ProgressBar,
     since: std::time::Instant,
@@ -181,7 +192,7 @@ impl Drop for LoadBar {
     }
 }
 
-/// How far long work is; shown on a terminal only when it takes long enough to wonder.
+/// The progress of long work; shown on a terminal when it takes more than half a second.
 pub(crate) struct WorkBar {
     bar: ProgressBar,
     since: std::time::Instant,
@@ -194,7 +205,7 @@ impl WorkBar {
         Self { bar, since: std::time::Instant::now() }
     }
 
-    /// `done` is the part of what is being done, from 0 to 1.
+    /// `done` is the completed share, from 0 to 1.
     pub(crate) fn show(&self, doing: &'static str, done: f64) {
         if self.since.elapsed() > Duration::from_millis(500) && io::stderr().is_terminal() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -237,6 +248,8 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!([counted(0_u64, "unit"), counted(1_u64, "memory")], ["0 units", "1 memory"]);
+        assert_eq!(counted(2_usize, "memory"), "2 memories");
     }
 
     #[test]

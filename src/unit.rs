@@ -3,6 +3,7 @@
 //! A type with a rule has private fields and one fallible constructor, so that every value is valid. Knows nothing of
 //! text rules, storage, files or protocols.
 
+mod code_points;
 mod content;
 mod diagnostics;
 mod names;
@@ -10,6 +11,7 @@ mod score;
 mod segment;
 mod white_space;
 
+pub use code_points::CodePoints;
 pub use content::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
 pub use diagnostics::{Diagnostic, DiagnosticCode, Place, ValidationError};
 pub use names::{Lang, MemoryName};

@@ -298,12 +298,12 @@ fn every_name_in_a_request_is_in_the_table() {
                 let rule = RULES.iter().find(|rule| rule.method == path).unwrap();
                 let mut found = Vec::new();
                 walk(method.input_type(), (Vec::new(), Vec::new()), &messages, &mut found);
-                for place in rule.places {
+                for place in rule.fields {
                     let there = found.iter().any(|(numbers, _)| numbers == place.path);
                     assert!(there, "{path}: there is no string at {:?}", place.path);
                 }
                 for (numbers, name) in found {
-                    let is_place = rule.places.iter().any(|place| place.path == numbers);
+                    let is_place = rule.fields.iter().any(|place| place.path == numbers);
                     let last = name.rsplit('.').next().unwrap();
                     let is_ignored = IGNORED.contains(&&*format!("{} {name}", method.name()));
                     assert!(

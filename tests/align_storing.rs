@@ -45,8 +45,11 @@ fn nothing_to_store_makes_no_memory() {
     let directory = tempfile::tempdir().unwrap();
     let (beads, said) = align(directory.path(), "port", &["--store-min-confidence=1"]);
     assert_eq!(beads.len(), 7);
-    assert!(said.contains("memory 'port' was not made"), "{said}");
-    assert!(said.contains("stored 0 units") && said.contains("left out as unsure"), "{said}");
+    assert!(said.contains("memory 'port' was not created"), "{said}");
+    assert!(
+        said.contains("stored 0 units") && said.contains("skipped for low confidence"),
+        "{said}"
+    );
     assert_eq!(memories(directory.path()), [""; 0]);
 }
 
@@ -71,7 +74,7 @@ fn a_new_memory_holds_what_one_that_was_there_would() {
         assert_eq!(beads, new_beads);
         let stored = |said: &str| said.lines().find(|it| it.contains("stored ")).map(str::to_owned);
         assert!(stored(&said).is_some() && stored(&said) == stored(&new_said), "{new_said}");
-        assert!(new_said.contains(&format!("made memory '{new}'")), "{new_said}");
+        assert!(new_said.contains(&format!("created memory '{new}'")), "{new_said}");
         let in_new = units(directory.path(), &new);
         assert!(in_new.len() >= 5);
         assert_eq!(units(directory.path(), &old), in_new);

@@ -128,7 +128,7 @@ fn a_search_shows_where_an_expression_stands() {
     assert_eq!(stdout(&filtered).lines().count(), 1);
     let none = run(directory.path(), &["search", "--memory", "m", "zzz"]);
     assert_eq!((code(&none), stdout(&none).as_str()), (0, ""));
-    assert!(stderr(&none).contains("no unit holds it"));
+    assert!(stderr(&none).contains("no unit contains it"));
     let bad = run(directory.path(), &["search", "--memory", "m", "--changed-from", "soon", "x"]);
     assert_eq!(code(&bad), 2);
 }

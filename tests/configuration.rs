@@ -85,7 +85,7 @@ fn strangers_are_not_let_in_by_accident() {
     let output = run(directory.path(), &["serve", "--listen", "0.0.0.0:0"], &[]);
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
-    for way in ["dhakira tokens create", "--tls-client-ca", "--insecure-no-auth"] {
+    for way in ["dhakira access-tokens create", "--tls-client-ca", "--insecure-no-auth"] {
         assert!(error.contains(way), "{error}");
     }
     assert!(!directory.path().join("dhakira-data").exists(), "nothing was begun");
@@ -104,7 +104,7 @@ fn a_server_whose_tokens_are_gone_opens_nothing_unless_told() {
     std::fs::remove_file(&tokens).unwrap();
     let refused = |data: &Path| {
         let said = Process::try_start_with(data, &[]).err().expect("it started");
-        for way in ["put it back", "dhakira tokens create", "--without-tokens"] {
+        for way in ["restore it", "dhakira access-tokens create", "--without-tokens"] {
             assert!(said.contains(way), "{said}");
         }
     };
@@ -118,7 +118,7 @@ fn a_server_whose_tokens_are_gone_opens_nothing_unless_told() {
     // So are none, when that is what is wanted; it has to be said once.
     let told = ["serve", "--without-tokens", "--until-stdin-ends", "--listen", "127.0.0.1:0"];
     let there = run(directory.path(), &told, &[]);
-    assert!(!there.status.success() && text(&there.stderr).contains("move that file away"));
+    assert!(!there.status.success() && text(&there.stderr).contains("move it away"));
     std::fs::rename(&tokens, directory.path().join("kept.json")).unwrap();
     refused(&data);
     let ended = run(directory.path(), &told, &[]);
@@ -235,7 +235,7 @@ fn restored_memories_ask_for_tokens_where_the_original_did() {
     };
     let refused = |data: &Path| {
         let said = Process::try_start_with(data, &[]).err().expect("it started");
-        assert!(said.contains("dhakira tokens create"), "{said}");
+        assert!(said.contains("dhakira access-tokens create"), "{said}");
     };
 
     // Without tokens: as open as before.
@@ -251,7 +251,7 @@ fn restored_memories_ask_for_tokens_where_the_original_did() {
     assert!(text(&nothing.stderr).contains("nothing new"));
     let (required, said, restored) = restore("saved", "guarded");
     assert_eq!(required, Some(true));
-    assert!(said.contains("dhakira tokens create"), "{said}");
+    assert!(said.contains("dhakira access-tokens create"), "{said}");
     refused(&restored);
     let data_of = restored.to_string_lossy();
     run(&["tokens", "create", "bert", "--grant", "admin:*", "--data", &data_of]);

@@ -164,7 +164,7 @@ fn a_killed_import_goes_on_and_stores_every_unit_once() {
 
     let output = run(at, &arguments);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(stderr(&output).contains("going on"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("resuming"), "{}", stderr(&output));
     let sums = json(&output);
     let expected = UNITS as u64;
     assert_eq!((number(&sums, "read"), number(&sums, "stored")), (expected, expected), "{sums}");
@@ -176,7 +176,7 @@ fn a_killed_import_goes_on_and_stores_every_unit_once() {
     // The whole file once more: nothing is stored, and that is said.
     let output = run(at, &arguments);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(stderr(&output).contains("imported completely before"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("completely imported before"), "{}", stderr(&output));
     let sums = json(&output);
     assert_eq!((number(&sums, "stored"), number(&sums, "imported_before")), (0, 1), "{sums}");
     // Unless it is wanted.

@@ -59,7 +59,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 16] = [
 const CIRCLES_ALLOWED: [(&[&str], &str); 0] = [];
 
 /// Folders whose circles are still being broken: nothing is checked there. Take yours out when it has none.
-const CIRCLES_UNCHECKED: [&str; 4] = ["bench/", "cli/", "client/", "grpc/"];
+const CIRCLES_UNCHECKED: [&str; 3] = ["alignment/", "cli/", "formats/"];
 
 /// Paths that lead out of the crate, and the folders or files in which alone they may stand.
 const CONFINED: [(&str, &[&str]); 4] = [
@@ -76,7 +76,7 @@ const IMPURE: [&str; 6] =
 
 const FILE_LINES_MAX: usize = 450;
 /// Longer files, by the end of their paths.
-const LONG_FILES: [&str; 2] = ["/access.rs", "/soak_clients.rs"];
+const LONG_FILES: [&str; 1] = ["/train.rs"];
 
 const FUNCTION_LINES_MAX: usize = 70;
 /// Longer functions.

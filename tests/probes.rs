@@ -7,7 +7,7 @@ use std::io::Cursor;
 use dhakira::engine::backup;
 use dhakira::formats::{self, Event, Format, ReadOptions};
 use dhakira::grpc::access::RULES;
-use dhakira::grpc::decoded::measure;
+use dhakira::grpc::decoded_size::measure;
 use dhakira::grpc::read_any_page_token;
 use dhakira::limits::{DECODED_FACTOR_MAX, DECODED_FREE_BYTES};
 use dhakira::matching::{ArrayReader, MemoryIndex};
@@ -50,7 +50,7 @@ pub(crate) fn message(bytes: &[u8]) {
     for (number, rule) in RULES.iter().enumerate() {
         let most = bytes.len() * DECODED_FACTOR_MAX + DECODED_FREE_BYTES;
         assert!(measure(number, bytes).map_or(true, |decoded| decoded <= most));
-        let _ = rule.memories(bytes);
+        let _ = rule.resources(bytes);
     }
 }
 

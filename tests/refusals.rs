@@ -296,7 +296,7 @@ fn readiness_names_no_file() {
     }));
     engine.delete_memory(&name(), true, None).unwrap_err();
     let api = Api::ready(engine);
-    let trouble = api.standing().trouble.unwrap();
+    let trouble = api.serving_status().trouble.unwrap();
     assert!(trouble.contains("writes are paused") && !trouble.contains(DIRECTORY), "{trouble}");
     store.set(None);
 }

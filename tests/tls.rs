@@ -188,7 +188,7 @@ async fn tokens_go_over_tls() {
     let url = format!("https://{}", server.address());
     let mut credentials = Credentials { ca: Some(authority.pem()), ..Credentials::default() };
     let refused = works(&url, &credentials).await.unwrap_err();
-    assert!(refused.contains("wants a token"), "{refused}");
+    assert!(refused.contains("requires a token"), "{refused}");
     credentials.token = Some(token);
     works(&url, &credentials).await.unwrap();
 }
@@ -230,12 +230,12 @@ async fn a_certificate_is_somebody_with_a_role() {
     };
     works(&url, &with(known.clone(), None)).await.unwrap();
     let nobody = works(&url, &with(other.clone(), None)).await.unwrap_err();
-    assert!(nobody.contains("wants a token"), "{nobody}");
+    assert!(nobody.contains("requires a token"), "{nobody}");
     works(&url, &with(other, Some(&token))).await.unwrap();
     // It may do what its role may, and no more.
     let mut client = Client::connect_with(&url, &with(known.clone(), None)).await.unwrap();
     let denied = client.compact(0, &mut |_| ()).await.unwrap_err();
-    assert!(format!("{denied} {denied:?}").contains("takes the role admin"), "{denied:?}");
+    assert!(format!("{denied} {denied:?}").contains("requires the role admin"), "{denied:?}");
     file.revoke("box").unwrap();
     let begin = Instant::now();
     while works(&url, &with(known.clone(), None)).await.is_ok() {

@@ -40,9 +40,9 @@ async fn a_writer_that_has_ended_is_told_of_and_stops_nothing_else() {
         engine
     });
     let api = Api::ready(engine.await.unwrap());
-    assert!(api.standing().trouble.is_some_and(|it| it.contains("writes are paused")));
+    assert!(api.serving_status().trouble.is_some_and(|it| it.contains("writes are paused")));
     // It waits for changes; there will be none.
-    let learning = api.learn_when_idle(Duration::from_millis(1));
+    let learning = api.train_when_idle(Duration::from_millis(1));
     tokio::time::timeout(Duration::from_secs(60), learning).await.unwrap();
     tokio::task::spawn_blocking(move || drop(api)).await.unwrap();
 }

@@ -10,7 +10,6 @@ mod measure;
 mod search;
 mod served;
 mod soak;
-mod soak_clients;
 
 use clap::{Args, Subcommand};
 

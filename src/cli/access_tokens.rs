@@ -1,6 +1,6 @@
-//! `dhakira tokens create`, `list`, `revoke`: who may call a server.
+//! `dhakira access-tokens`: creates, lists and revokes the access tokens of a server.
 //!
-//! Works on the file of tokens, not on the memories: a server that runs sees a change within a second.
+//! Works on the token file, not on the memories: a running server sees a change within a second.
 
 use std::path::PathBuf;
 
@@ -17,17 +17,17 @@ use crate::server::{TokenFile, TokenMark, TokenRecord};
 use super::Outcome;
 use crate::terminal::{json_line, table};
 
-/// Where the tokens of a data directory are.
+/// The token file of a data directory.
 pub(super) fn tokens_path(data: &std::path::Path) -> PathBuf {
     data.join("access").join("tokens.json")
 }
 
 #[derive(Debug, Clone, Args)]
-pub(super) struct Place {
+pub(super) struct TokenPlace {
     /// Directory that holds the memories.
     #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
     data: PathBuf,
-    /// File of tokens, when it is not DIR/access/tokens.json.
+    /// Token file, when it is not DIR/access/tokens.json.
     #[arg(long, value_name = "FILE", env = "DHAKIRA_TOKENS_FILE")]
     tokens_file: Option<PathBuf>,
     /// One JSON object a token, one a line.
@@ -35,43 +35,44 @@ pub(super) struct Place {
     json: bool,
 }
 
-impl Place {
+impl TokenPlace {
     fn file(&self) -> TokenFile {
         TokenFile::new(self.tokens_file.clone().unwrap_or_else(|| tokens_path(&self.data)))
     }
 }
 
+/// Create, list and revoke access tokens.
 #[derive(Debug, Clone, Subcommand)]
 pub(super) enum AccessTokens {
-    /// Make an access token and show it, once. From the first one on, a server of these memories asks for tokens.
+    /// Create an access token and show it, once. From the first one on, a server of these memories requires tokens.
     Create {
-        /// Who or what gets it, such as `anna` or `cat-tool`; stands in the audit lines.
+        /// Who or what uses it, such as `anna` or `cat-tool`; appears in the audit lines.
         name: String,
         /// What it allows: reader, translator, manager or admin, and a memory: `reader:news`, `manager:client-*`,
         /// `admin:*`. Several times for several memories.
         #[arg(long, value_name = "ROLE:MEMORY", required = true)]
         grant: Vec<Grant>,
-        /// How long it works, such as `90d`, `12h`, `2w`, or `never`.
+        /// How long it is valid, such as `90d`, `12h`, `2w`, or `never`.
         #[arg(long, value_name = "TIME", default_value = "365d")]
         expires_in: String,
-        /// No token, but a client certificate (PEM): who has its key may do this without a token. Takes a server with
-        /// --tls-client-ca that vouches for it.
+        /// Grant the role to a client certificate (PEM) instead of a token. Requires a server with --tls-client-ca of its
+        /// authority.
         #[arg(long, value_name = "FILE")]
         certificate: Option<PathBuf>,
         #[command(flatten)]
-        place: Place,
+        place: TokenPlace,
     },
     /// Show the access tokens: never the tokens themselves, which are not stored.
     List {
         #[command(flatten)]
-        place: Place,
+        place: TokenPlace,
     },
-    /// Take an access token back; calls under way with it end.
+    /// Revoke an access token; calls in flight with it end.
     Revoke {
         /// Its id, or its name.
         token: String,
         #[command(flatten)]
-        place: Place,
+        place: TokenPlace,
     },
 }
 
@@ -84,7 +85,7 @@ struct Shown<'a> {
     created: Timestamp,
     expires: Option<Timestamp>,
     revoked: Option<Timestamp>,
-    /// SHA-256 of the client certificate that it is.
+    /// SHA-256 of the client certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_sha256: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +112,7 @@ impl AccessTokens {
             Self::Create { name, grant, expires_in, certificate, place } => {
                 let file = place.file();
                 let first = file.read()?.is_none();
-                let (grants, expires) = (Grants(grant), end(&expires_in)?);
+                let (grants, expires) = (Grants(grant), expiry(&expires_in)?);
                 let certificate = certificate.map(|it| first_certificate(&it)).transpose()?;
                 let (token, record) = match certificate {
                     None => {
@@ -132,11 +133,13 @@ impl AccessTokens {
                 if token.is_some() {
                     note!("dhakira: token {id} for {name}; it is not shown again");
                 } else {
-                    note!("dhakira: the certificate stands for {name} ({id} in `tokens list`)");
+                    note!(
+                        "dhakira: the certificate authenticates {name} ({id} in `access-tokens list`)"
+                    );
                 }
                 if first {
                     note!(
-                        "dhakira: from now on a server of these memories asks every call for a token"
+                        "dhakira: from now on a server of these memories requires a token for every call"
                     );
                 }
             }
@@ -154,11 +157,11 @@ impl AccessTokens {
     }
 }
 
-fn list(place: &Place) -> anyhow::Result<()> {
+fn list(place: &TokenPlace) -> anyhow::Result<()> {
     let file = place.file();
     let Some(records) = file.read()? else {
         note!(
-            "dhakira: there are no tokens in {}: a server of these memories lets everybody in who reaches it",
+            "dhakira: there are no tokens in {}: a server of these memories requires no authentication",
             file.path().display()
         );
         return Ok(());
@@ -189,12 +192,12 @@ fn first_certificate(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     Ok(der.to_vec())
 }
 
-/// When a token ends that works for so long from now.
-fn end(text: &str) -> anyhow::Result<Option<Timestamp>> {
+/// When a token expires that is valid for so long from now.
+fn expiry(text: &str) -> anyhow::Result<Option<Timestamp>> {
     if text == "never" {
         return Ok(None);
     }
-    let wrong = || format!("'{text}' is not a time such as 90d, 12h, 2w, or never");
+    let wrong = || format!("'{text}' is not a duration such as 90d, 12h, 2w, or never");
     let span: Span = text.parse().with_context(wrong)?;
     anyhow::ensure!(span.is_positive(), wrong());
     Ok(Some(ZonedDateTime::now().checked_add(span).with_context(wrong)?.timestamp()))

@@ -1,4 +1,4 @@
-//! `dhakira analyze`: how much of a job is in the memories.
+//! `dhakira analyze`: counts how much of a job is in the memories.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,31 +9,31 @@ use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::JobReport;
-use crate::engine::{Band, LookupSettings};
+use crate::engine::{Band, BandCount, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
 use crate::validate::validate_text;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
 use super::input::document;
 use super::lookup::Choice;
+use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
 
 /// Count the words and segments of files by what the memories have for them, as translators are paid.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Bands: context (same text between the same neighbours), repetition (same text as an earlier segment of \
-    these files), exact, 95-99, 85-94, 75-84, 70-74, none. A word is what stands between spaces and holds a letter or a \
+    these files), exact, 95-99, 85-94, 75-84, 70-74, none. A word is text between spaces with a letter or a \
     digit. TMX, TSV and CSV files (by their names) are counted by their source segments; every other file is a text, \
     which is split into sentences."
 )]
 pub(super) struct Analyze {
     #[command(flatten)]
-    place: Where,
-    /// A memory to compare with, with points to take off its matches if it is trusted less; may be repeated.
+    place: Place,
+    /// A memory to compare with, with points to deduct from its matches if it is trusted less; may be repeated.
     #[arg(long, short, value_name = "NAME[:POINTS]", required = true)]
     memory: Vec<Choice>,
     /// Texts have one segment a line already.
@@ -86,7 +86,7 @@ const MESSAGE_SEGMENTS: usize = 500;
 
 impl Analyze {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("analyze", Missing::Refuse).await?;
+        let mut client = self.place.client("analyze", MissingData::Refuse).await?;
         let settings = LookupSettings {
             memories: self.memory.iter().map(|choice| choice.0.clone()).collect(),
             min_score: Score::ZERO,
@@ -170,17 +170,17 @@ fn is_bilingual(file: &Path) -> bool {
 }
 
 fn sums(report: &JobReport) -> (u64, u64) {
-    let add = |(segments, words), (_, count): &(Band, crate::engine::BandCount)| {
+    let add = |(segments, words), (_, count): (Band, BandCount)| {
         (segments + count.segments, words + count.words)
     };
-    report.bands.iter().fold((0, 0), add)
+    report.counts.iter().fold((0, 0), add)
 }
 
 fn show_json(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
     let mut out = stdout();
     let line = |report: &'_ JobReport| {
         let (segments, words) = sums(report);
-        let bands = report.bands.iter().map(|(band, count)| BandLine {
+        let bands = report.counts.iter().map(|(band, count)| BandLine {
             band: band.name(),
             segments: count.segments,
             words: count.words,
@@ -200,7 +200,7 @@ fn show_csv(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
     out.write_record(["file", "band", "segments", "words"]).map_err(io::Error::from)?;
     for report in files.iter().chain([total]) {
         let file = if report.file.is_empty() { "total" } else { &report.file };
-        for (band, count) in &report.bands {
+        for (band, count) in report.counts.iter() {
             let (segments, words) = (count.segments.to_string(), count.words.to_string());
             out.write_record([file, band.name(), &segments, &words]).map_err(io::Error::from)?;
         }
@@ -239,7 +239,7 @@ fn band_table(report: &JobReport) -> String {
     let mut head = vec![format!("  {:<10}", "match")];
     head.extend(["segments", "words", "of words"].iter().map(|name| format!("{name:>12}")));
     let mut rows = vec![head];
-    let bands = report.bands.iter();
+    let bands = report.counts.iter();
     rows.extend(bands.map(|(band, count)| row(band.name(), count.segments, count.words)));
     rows.push(row("total", all_segments, all_words));
     table(&rows)

@@ -11,22 +11,22 @@ use crate::server::{TokenFile, TokenMark};
 
 use super::Outcome;
 use super::access_tokens::tokens_path;
-use super::backend::{Missing, Where};
-use crate::terminal::{WorkBar, grouped, json_line};
+use super::place::{MissingData, Place};
+use crate::terminal::{WorkBar, counted, json_line};
 
 /// Save all memories into a backup directory.
 ///
-/// The first time everything is saved, afterwards what was committed since, each commit with its units as they were then: `restore`
-/// gives back any commit or moment from the end of the first part on. Others may write meanwhile. Where the commit log does not go
-/// back to the last backup any more, everything is saved again. Access tokens are not saved, only whether they are in use.
+/// The first time everything is saved, afterwards the commits since then, each with its units at that time: `restore` can return to
+/// any commit or moment after the first backup. Writes may continue meanwhile. When the commit log does not reach back to the
+/// last backup, everything is saved again. Access tokens are not saved, only whether they are in use.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
     #[command(flatten)]
-    place: Where,
-    /// The backup directory; made when it is not there.
+    place: Place,
+    /// The backup directory; created when missing.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Save everything, even if what is new would do.
+    /// Save everything, even if the new commits would suffice.
     #[arg(long)]
     full: bool,
     /// One JSON object on standard output, nothing else there.
@@ -47,7 +47,7 @@ struct Line<'a> {
 
 impl Backup {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("backup", Missing::Refuse).await?;
+        let mut client = self.place.client("backup", MissingData::Refuse).await?;
         let mut backup = BackupDirectory::create(&self.directory)?;
         let bar = WorkBar::new();
         let after = backup.last();
@@ -56,7 +56,7 @@ impl Backup {
         let mut result = client.backup((self.full, after), &mut part, &mut tell).await;
         if result.as_ref().is_err_and(|error| after.is_some() && error.is_out_of_range()) {
             note!(
-                "dhakira: the commit log does not go back to the last backup any more; saving everything"
+                "dhakira: the commit log does not reach back to the last backup; saving everything"
             );
             part = backup.begin()?;
             result = client.backup((true, None), &mut part, &mut tell).await;
@@ -105,14 +105,14 @@ impl Backup {
                 bytes: part.bytes,
             })?;
         } else {
-            let what = if part.full { "everything" } else { "what is new" };
+            let what = if part.full { "everything" } else { "new commits" };
             say!(
-                "{}: {what} up to commit {}: {} units, {} commits, {} bytes",
+                "{}: {what} up to commit {}: {}, {}, {}",
                 part.file,
                 part.through.sequence.0,
-                grouped(part.units),
-                grouped(part.commits),
-                grouped(part.bytes)
+                counted(part.units, "unit"),
+                counted(part.commits, "commit"),
+                counted(part.bytes, "byte")
             )?;
         }
         Ok(())

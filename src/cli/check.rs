@@ -1,4 +1,4 @@
-//! `dhakira check`: which units of a memory are probably no good.
+//! `dhakira check`: lists the suspect units of a memory.
 
 use clap::Args;
 use serde::Serialize;
@@ -7,21 +7,21 @@ use crate::limits::SUSPECTS_MAX;
 use crate::unit::MemoryName;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
-use crate::terminal::{WorkBar, grouped, isolate, json_line};
+use super::place::{MissingData, Place};
+use crate::terminal::{WorkBar, counted, grouped, isolate, json_line};
 
 /// List the units of a memory that are probably misaligned, not translated, in the wrong language, or that lost numbers or
 /// placeholders; worst first.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reasons: misaligned (the texts have too little to do with each other), wrong-language, untranslated (the \
+    after_help = "Reasons: misaligned (the texts hardly correspond), wrong-language, untranslated (the \
     same on both sides), placeables (a placeholder, tag or address on one side only), numbers (a number or date on one side \
     only), length (one text is far too long). Suspicion is from 0 to 1; above 0.5 are the misaligned ones. Nothing is changed."
 )]
 pub(super) struct Check {
     #[command(flatten)]
-    place: Where,
-    /// The memory to look at.
+    place: Place,
+    /// The memory to check.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
     /// Least suspicion of a unit that is listed, from 0 to 1.
@@ -46,7 +46,7 @@ struct Line<'a> {
 
 impl Check {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("check", Missing::Refuse).await?;
+        let mut client = self.place.client("check", MissingData::Refuse).await?;
         let bar = WorkBar::new();
         let least = Some(self.min_suspicion);
         let (suspects, checked) = client
@@ -66,9 +66,9 @@ impl Check {
             }
         }
         note!(
-            "dhakira: {} of {} units listed{}",
+            "dhakira: {} of {} listed{}",
             grouped(suspects.len() as u64),
-            grouped(checked),
+            counted(checked, "unit"),
             if i32::try_from(suspects.len()) == Ok(self.max) { "; --max lists more" } else { "" },
         );
         Ok(Outcome::Done)

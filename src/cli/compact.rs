@@ -1,4 +1,4 @@
-//! `dhakira compact`: gives disk back, and gives up old commits.
+//! `dhakira compact`: frees disk space and truncates the commit log.
 
 use clap::Args;
 use serde::Serialize;
@@ -6,17 +6,18 @@ use serde::Serialize;
 use crate::limits::LOG_RETENTION_DAYS;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
+use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, grouped, json_line};
 
-/// Give disk back: copies what is alive to a new database, which then takes the place of the old one.
+/// Free disk space: copy live data to a new database, which then replaces the old one.
 ///
-/// Needs room for the copy. Lookups and writes of a server go on meanwhile; a crash at any moment leaves the old database or the new
-/// one. Commits older than --keep-log-days leave the commit log: watchers and incremental backups cannot resume from them any more.
+/// Needs space for the copy. Lookups and writes of a server continue meanwhile; a crash at any moment leaves the old or the new
+/// database. Commits older than --keep-log-days are removed from the commit log: watchers and incremental backups cannot resume from
+/// them.
 #[derive(Debug, Args)]
 pub(super) struct Compact {
     #[command(flatten)]
-    place: Where,
+    place: Place,
     /// Days for which commits stay in the log.
     #[arg(long, value_name = "DAYS", default_value_t = LOG_RETENTION_DAYS)]
     keep_log_days: u32,
@@ -34,7 +35,7 @@ struct Line {
 
 impl Compact {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("compact", Missing::Refuse).await?;
+        let mut client = self.place.client("compact", MissingData::Refuse).await?;
         let bar = WorkBar::new();
         let mut told = |done| bar.show("compacting", done);
         let info = client.compact(self.keep_log_days, &mut told).await?;

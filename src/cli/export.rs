@@ -16,9 +16,9 @@ use crate::formats::Format;
 use crate::unit::MemoryName;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
 use super::filter::{FilterFlags, SOME_UNITS};
-use crate::terminal::{grouped, stdout};
+use super::place::{MissingData, Place};
+use crate::terminal::{counted, stdout};
 
 /// Write a memory, or some of it, as a file: TMX 1.4, TSV, CSV, JSON lines or XLIFF 2.1.
 ///
@@ -26,7 +26,7 @@ use crate::terminal::{grouped, stdout};
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    place: Where,
+    place: Place,
     /// The memory to write.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
@@ -50,7 +50,7 @@ pub(super) struct Export {
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let (format, compression) = self.format()?;
-        let mut client = self.place.client("export", Missing::Refuse).await?;
+        let mut client = self.place.client("export", MissingData::Refuse).await?;
         let memory = client.memory(&self.memory).await?;
         let wanted = ExportQuery { filter: self.filter.filter(), text: self.query.clone() };
         let Some(path) = &self.output else {
@@ -78,7 +78,7 @@ impl Export {
             let _ = std::fs::remove_file(&partial);
         }
         let units = renamed.with_context(doing)?;
-        note!("dhakira: {} units written to {}", grouped(units), path.display());
+        note!("dhakira: {} written to {}", counted(units, "unit"), path.display());
         Ok(Outcome::Done)
     }
 

@@ -1,4 +1,4 @@
-//! Which units may be found? The flags of every command that searches.
+//! The flags that select units, of every command that searches.
 
 use clap::Args;
 
@@ -6,10 +6,10 @@ use crate::engine::UnitFilter;
 use crate::formats::parse_time;
 use crate::unit::Timestamp;
 
-/// Heading of these flags. Set for each of them: a heading of a group would go on for what follows it.
+/// Heading of these flags. Set for each, because the heading of a group would extend to what follows it.
 pub(super) const SOME_UNITS: &str = "Only some of the units";
 
-/// Only some of the units; everything given must hold.
+/// Only some of the units; all given conditions must match.
 #[derive(Debug, Clone, Args)]
 pub(super) struct FilterFlags {
     /// Of this document; may be repeated for one of several.

@@ -1,4 +1,4 @@
-//! What does the user hand in as text? Lines of standard input, whole files.
+//! Text input: lines of standard input, whole files.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _};
@@ -31,7 +31,7 @@ pub(super) fn stdin_lines() -> impl Iterator<Item = anyhow::Result<String>> {
     })
 }
 
-/// The text of a file, or of standard input for `-`: of any encoding that can be told, compressed or not.
+/// The text of a file, or of standard input for `-`: in any encoding that can be detected, compressed or not.
 pub(super) fn document(path: &Path) -> anyhow::Result<String> {
     let (name, input): (_, Box<dyn io::Read + Send>) = if path.as_os_str() == "-" {
         ("standard input".to_owned(), Box::new(io::stdin()))
@@ -52,7 +52,7 @@ pub(super) fn document(path: &Path) -> anyhow::Result<String> {
     }
     if let Some(place) = text.find(formats::ILLEGAL) {
         let line = text[..place].matches('\n').count() + 1;
-        bail!("{name}, line {line}: bytes that are no text in its encoding; save it as UTF-8");
+        bail!("{name}, line {line}: invalid bytes for its encoding; save it as UTF-8");
     }
     Ok(text)
 }

@@ -1,4 +1,4 @@
-//! `dhakira links`: which words of sentences and their translations stand for each other.
+//! `dhakira links`: links the words of sentences with those of their translations.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
@@ -13,20 +13,20 @@ use crate::unit::{Lang, MemoryName};
 use crate::validate::validate_text;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
 use super::input::stdin_lines;
+use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, stdout};
 
 /// Link the words of sentence pairs, one `source ||| target` a line on standard input.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Answers a line for each line: `0-0 1-2 …`, numbers of the words between spaces, from 0, source first: the \
-    form of fast_align. With --memory, by what that memory has taught; without, by what the lines themselves teach, so that \
-    many lines at once are linked better than few."
+    form of fast_align. With --memory, the lexicon of that memory is used; without, one is trained from the lines \
+    themselves, so that many lines are linked better than few."
 )]
 pub(super) struct Links {
     #[command(flatten)]
-    place: Where,
+    place: Place,
     /// A memory whose lexicon helps; may be repeated.
     #[arg(long, short, value_name = "NAME")]
     memory: Vec<MemoryName>,
@@ -36,7 +36,7 @@ pub(super) struct Links {
     /// Language of the targets.
     #[arg(long, value_name = "LANG", default_value = "en")]
     target_lang: Lang,
-    /// Leave links out that are less sure, from 0 to 1.
+    /// Least confidence of a link, from 0 to 1.
     #[arg(long, value_name = "CONFIDENCE", default_value_t = 0.0)]
     min_confidence: f64,
 }
@@ -53,44 +53,45 @@ impl Links {
             .map(|(number, line)| pair(number, &line?))
             .collect::<anyhow::Result<_>>()?;
         if self.memory.is_empty() {
-            return self.by_themselves(&pairs);
+            return self.without_memory(&pairs);
         }
-        let mut client = self.place.client("links", Missing::Refuse).await?;
+        let mut client = self.place.client("links", MissingData::Refuse).await?;
         let mut out = BufWriter::new(stdout());
         for pairs in pairs.chunks(WORD_PAIRS_MAX) {
             let langs = (&self.source_lang, &self.target_lang);
             let linked = client.align_words(langs, &self.memory, pairs.to_vec()).await?;
-            for (pair, links) in pairs.iter().zip(linked) {
-                let sure = links.iter().filter(|link| link.confidence >= self.min_confidence);
-                write_links(&mut out, pair, sure.map(|link| (link.source.0, link.target.0)))?;
+            for (pair, linked) in pairs.iter().zip(linked) {
+                let links = linked.links.iter();
+                let sure = links.filter(|it| f64::from(it.confidence) >= self.min_confidence);
+                write_links(&mut out, pair, sure.map(|it| (it.source.start, it.target.start)))?;
             }
             out.flush()?;
         }
         Ok(Outcome::Done)
     }
 
-    fn by_themselves(&self, pairs: &[Texts]) -> anyhow::Result<Outcome> {
+    fn without_memory(&self, pairs: &[Texts]) -> anyhow::Result<Outcome> {
         let analyzers = (Analyzer::new(&self.source_lang), Analyzer::new(&self.target_lang));
         let mut corpus = Corpus::default();
         for (source, target) in pairs {
             corpus.add(&analyzers.0.analyze(source), &analyzers.1.analyze(target));
         }
         let bar = WorkBar::new();
-        let learnt: Lexicon = corpus.train(&|| false, &|done| bar.show("learning", done.into()))?;
+        let trained: Lexicon =
+            corpus.train(&|| false, &|done| bar.show("training", done.into()))?;
         drop(bar);
         let mut lexicons = vec![builtin(&self.source_lang, &self.target_lang)];
-        lexicons.extend((pairs.len() >= PAIRS_MIN).then_some(&learnt));
+        lexicons.extend((pairs.len() >= PAIRS_MIN).then_some(&trained));
         let mut out = BufWriter::new(stdout());
         for pair in pairs {
             let (source, target) = (analyzers.0.analyze(&pair.0), analyzers.1.analyze(&pair.1));
-            let points = |text: &str, bytes: usize| text[..bytes].chars().count();
             let links = link_words(&source, &target, &lexicons, &|| false)?;
             let sure =
                 links.iter().filter(|link| f64::from(link.confidence) >= self.min_confidence);
             let starts = sure.map(|link| {
                 let here = source.span(&source.tokens()[link.source]).start;
                 let there = target.span(&target.tokens()[link.target]).start;
-                (points(&pair.0, here), points(&pair.1, there))
+                (here, there)
             });
             write_links(&mut out, pair, starts)?;
         }
@@ -104,7 +105,7 @@ fn pair(number: usize, line: &str) -> anyhow::Result<Texts> {
         .split_once(BETWEEN)
         .with_context(|| format!("line {number} has no `{BETWEEN}` between source and target"))?;
     for text in [source, target] {
-        // Nothing to link is no fault: the answer is an empty line.
+        // Nothing to link is not an error: the answer is an empty line.
         if !text.trim().is_empty() {
             validate_text(text)
                 .map_err(|fault| anyhow::anyhow!("line {number}: {}", fault.message))?;
@@ -113,7 +114,7 @@ fn pair(number: usize, line: &str) -> anyhow::Result<Texts> {
     Ok((source.trim().to_owned(), target.trim().to_owned()))
 }
 
-/// Writes the links between words that stand between spaces, from where their tokens begin, in code points.
+/// Writes the links between words separated by white space, given the bytes at which their tokens start.
 fn write_links(
     out: &mut impl io::Write,
     (source, target): &Texts,
@@ -127,17 +128,17 @@ fn write_links(
     writeln!(out, "{}", links.join(" "))
 }
 
-/// For each code point, the number of the word between spaces that it stands in.
+/// For each byte of a text, the number of the word between spaces that it belongs to.
 fn word_numbers(text: &str) -> Vec<usize> {
     let (mut number, mut inside) = (0, false);
-    let of_point = |letter: char| {
+    let bytes = text.chars().flat_map(|letter| {
         if letter.is_whitespace() {
             number += usize::from(inside);
         }
         inside = !letter.is_whitespace();
-        number
-    };
-    text.chars().map(of_point).collect()
+        std::iter::repeat_n(number, letter.len_utf8())
+    });
+    bytes.collect()
 }
 
 #[cfg(test)]
@@ -146,6 +147,6 @@ mod tests {
 
     #[test]
     fn words_are_counted_as_they_stand_between_spaces() {
-        assert_eq!(word_numbers("ab  c d"), [0, 0, 1, 1, 1, 2, 2]);
+        assert_eq!(word_numbers("a\u{e9}  c d"), [0, 0, 0, 1, 1, 1, 2, 2]);
     }
 }

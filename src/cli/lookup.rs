@@ -1,28 +1,29 @@
-//! `dhakira lookup`: stored translations for segments.
+//! `dhakira lookup`: finds stored translations for segments.
 
 use std::io::Write as _;
+use std::ops::Range;
 use std::str::FromStr;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::client::{Client, EditInfo, MatchInfo, SubstitutionInfo};
-use crate::engine::{LookupSettings, MemoryChoice, QuerySegment};
-use crate::unit::{MemoryName, Score, Segment, Timestamp};
+use crate::client::Client;
+use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
+use crate::unit::{CodePoints, MemoryName, Score, Segment, Timestamp};
 use crate::validate::validate_text;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
 use super::input::stdin_lines;
+use super::place::{MissingData, Place};
 use crate::terminal::{isolate, json_to, stdout};
 
 /// Find stored translations for segments: the arguments, or standard input, one segment a line.
 #[derive(Debug, Args)]
 pub(super) struct Lookup {
     #[command(flatten)]
-    place: Where,
-    /// A memory to search in, with points to take off its matches if it is trusted less; may be repeated.
+    place: Place,
+    /// A memory to search in, with points to deduct from its matches if it is trusted less; may be repeated.
     #[arg(long, short, value_name = "NAME[:POINTS]", required = true)]
     memory: Vec<Choice>,
     /// Least score of a match, 0 to 100.
@@ -87,12 +88,12 @@ struct MatchLine<'a> {
     target: &'a str,
     deductions: Vec<DeductionLine<'a>>,
     edits: Vec<EditLine>,
-    /// The target with the numbers and other placeables of the query, where they are others.
+    /// The target with the numbers and other placeables of the query, where they differ.
     #[serde(skip_serializing_if = "str::is_empty")]
     adapted_target: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     substitutions: Vec<SubstitutionLine>,
-    /// Words of the target that stand for words of the source that the query does not have.
+    /// Words of the target that translate words of the source which the query does not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     to_change: Vec<[usize; 2]>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -133,7 +134,7 @@ impl Lookup {
         } else {
             self.segments.clone()
         };
-        let mut client = self.place.client("lookup", Missing::Refuse).await?;
+        let mut client = self.place.client("lookup", MissingData::Refuse).await?;
         let settings = LookupSettings {
             memories: self.memory.iter().map(|choice| choice.0.clone()).collect(),
             min_score: self.min_score,
@@ -159,7 +160,7 @@ impl Lookup {
         Ok(outcome)
     }
 
-    /// Looks up a range of the segments; those that no memory can hold are not sent.
+    /// Looks up a range of the segments; invalid ones are not sent.
     async fn call(
         &self,
         client: &mut Client,
@@ -195,18 +196,20 @@ impl Lookup {
     }
 }
 
-/// What became of one segment.
+/// The result of one segment.
 enum Found {
-    Matches(Vec<MatchInfo>),
-    /// It is no segment: empty, too long, not text.
+    Matches(Vec<FoundMatch>),
+    /// It is not a valid segment: empty, too long, not text.
     Refused(String),
 }
 
 fn print_json(query: &str, found: &Found) -> anyhow::Result<()> {
     let line = match found {
-        Found::Matches(matches) => {
-            Line { query, matches: matches.iter().map(match_line).collect(), error: None }
-        }
+        Found::Matches(matches) => Line {
+            query,
+            matches: matches.iter().map(|found| match_line(query, found)).collect(),
+            error: None,
+        },
         Found::Refused(_) if query.trim().is_empty() => {
             Line { query, matches: Vec::new(), error: None }
         }
@@ -215,23 +218,40 @@ fn print_json(query: &str, found: &Found) -> anyhow::Result<()> {
     json_to(&mut stdout(), &line)
 }
 
-fn match_line(found: &MatchInfo) -> MatchLine<'_> {
+fn match_line<'a>(query: &str, found: &'a FoundMatch) -> MatchLine<'a> {
     let content = &found.unit.content;
+    let adapted_target = found.adapted.as_ref().map_or("", |adapted| &adapted.text);
+    let query = CodePoints::new(query);
+    let source = CodePoints::new(&content.source.text);
+    let target = CodePoints::new(&content.target.text);
+    let adapted = CodePoints::new(adapted_target);
+    let deductions = found.deductions.iter().map(|(reason, hundredths)| DeductionLine {
+        reason: reason.name(),
+        points: f64::from(hundredths) / 100.0,
+    });
+    let edits = found.edits.iter().map(|edit| EditLine {
+        kind: edit.kind.name(),
+        query: span(&query, &edit.query),
+        source: span(&source, &edit.source),
+    });
+    let substitutions = found.adapted.iter().flat_map(|adapted| &adapted.substitutions);
+    let substitutions = substitutions.map(|it| SubstitutionLine {
+        query: span(&query, &it.query),
+        source: span(&source, &it.source),
+        target: span(&target, &it.target),
+        adapted: span(&adapted, &it.adapted),
+    });
     MatchLine {
-        score: found.score,
-        kind: found.kind,
+        score: found.score.points(),
+        kind: found.kind.name(),
         unit: format!("{}/units/{}", found.memory.resource(), found.unit.id),
         source: &content.source.text,
         target: &content.target.text,
-        deductions: found
-            .deductions
-            .iter()
-            .map(|(reason, points)| DeductionLine { reason, points: *points })
-            .collect(),
-        edits: found.edits.iter().map(edit_line).collect(),
-        adapted_target: &found.adapted_target,
-        substitutions: found.substitutions.iter().map(substitution_line).collect(),
-        to_change: found.spans_to_edit.iter().map(|&(start, end)| [start, end]).collect(),
+        deductions: deductions.collect(),
+        edits: edits.collect(),
+        adapted_target,
+        substitutions: substitutions.collect(),
+        to_change: found.spans_to_edit.iter().map(|bytes| span(&target, bytes)).collect(),
         document: &content.document,
         author: &content.author,
         changed: content.changed.and_then(rfc3339),
@@ -239,18 +259,10 @@ fn match_line(found: &MatchInfo) -> MatchLine<'_> {
     }
 }
 
-fn edit_line(edit: &EditInfo) -> EditLine {
-    EditLine {
-        kind: edit.kind,
-        query: [edit.query.0, edit.query.1],
-        source: [edit.source.0, edit.source.1],
-    }
-}
-
-fn substitution_line(it: &SubstitutionInfo) -> SubstitutionLine {
-    let [query, source, target, adapted] =
-        [it.query, it.source, it.target, it.adapted].map(|(start, end)| [start, end]);
-    SubstitutionLine { query, source, target, adapted }
+/// A span of bytes in code points, as JSON shows it.
+pub(super) fn span(points: &CodePoints<'_>, bytes: &Range<usize>) -> [usize; 2] {
+    let span = points.span(bytes);
+    [span.start, span.end]
 }
 
 fn rfc3339(time: Timestamp) -> Option<String> {
@@ -273,17 +285,15 @@ fn print_table(query: &str, found: &Found) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A match on three lines: what it is worth and why, its source, its translation; on a fourth the translation with the
-/// numbers of the query, where they are others.
-pub(super) fn match_block(found: &MatchInfo) -> String {
-    let adapted = match found.adapted_target.as_str() {
-        "" => String::new(),
-        text => format!("{:>16}: {}\n", "adapted", isolate(text)),
-    };
+/// A match on three lines: score and deductions, source, translation; on a fourth the adapted translation, if there is one.
+pub(super) fn match_block(found: &FoundMatch) -> String {
+    let adapted = found.adapted.as_ref().map_or_else(String::new, |adapted| {
+        format!("{:>16}: {}\n", "adapted", isolate(&adapted.text))
+    });
     format!(
         "  {:>6.2} {:<7}  {}\n{:18}{}\n{:18}{}\n{adapted}",
-        found.score,
-        found.kind,
+        found.score.points(),
+        found.kind.name(),
         reasons(found),
         "",
         isolate(&found.unit.content.source.text),
@@ -292,9 +302,11 @@ pub(super) fn match_block(found: &MatchInfo) -> String {
     )
 }
 
-/// The lost points in words: `edited -8.33, marks -1`.
-pub(super) fn reasons(found: &MatchInfo) -> String {
-    let parts: Vec<String> =
-        found.deductions.iter().map(|(reason, points)| format!("{reason} -{points}")).collect();
+/// The deductions in words: `edited -8.33, marks -1`.
+pub(super) fn reasons(found: &FoundMatch) -> String {
+    let parts = found.deductions.iter().map(|(reason, hundredths)| {
+        format!("{} -{}", reason.name(), f64::from(hundredths) / 100.0)
+    });
+    let parts: Vec<String> = parts.collect();
     if parts.is_empty() { "the same text".to_owned() } else { parts.join(", ") }
 }

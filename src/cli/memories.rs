@@ -10,14 +10,14 @@ use crate::unit::{Lang, MemoryName, Score, ValidationError};
 use crate::validate::parse_language;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
+use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_line, table};
 
-/// List, create, change and delete memories; lists them when nothing else is said.
+/// List, create, change and delete memories; lists them by default.
 #[derive(Debug, Args)]
 pub(super) struct Memories {
     #[command(flatten)]
-    place: Where,
+    place: Place,
     /// One JSON object a memory, one a line.
     #[arg(long, global = true)]
     json: bool,
@@ -34,7 +34,7 @@ enum Action {
         /// Its name.
         name: MemoryName,
     },
-    /// Make an empty memory.
+    /// Create an empty memory.
     Create {
         /// Its name: letters, digits, '-', '_', '.'.
         name: MemoryName,
@@ -44,28 +44,28 @@ enum Action {
         /// Language of the targets.
         #[arg(long, value_name = "LANG", default_value = "en", value_parser = parse_language)]
         target_lang: Lang,
-        /// What people call it.
+        /// Display name.
         #[arg(long, value_name = "TEXT", default_value = "")]
         display_name: String,
-        /// What it is for.
+        /// Description.
         #[arg(long, value_name = "TEXT", default_value = "")]
         description: String,
-        /// Points that a match loses when its file called the translation unfinished, from 0 to 100; `default` is 10.
+        /// Points that a match loses when its file marks the translation as unfinished, from 0 to 100; `default` is 10.
         #[arg(long, value_name = "POINTS", default_value = "default", value_parser = penalty)]
         unfinished_penalty: Penalty,
     },
-    /// Change what people call a memory, what it is for, and what unfinished translations lose.
+    /// Change the display name, the description, and the penalty of unfinished translations.
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Update {
         /// Its name.
         name: MemoryName,
-        /// What people call it.
+        /// Display name.
         #[arg(long, value_name = "TEXT", group = "change")]
         display_name: Option<String>,
-        /// What it is for.
+        /// Description.
         #[arg(long, value_name = "TEXT", group = "change")]
         description: Option<String>,
-        /// Points that a match loses when its file called the translation unfinished, from 0 to 100; `default` is 10.
+        /// Points that a match loses when its file marks the translation as unfinished, from 0 to 100; `default` is 10.
         #[arg(long, value_name = "POINTS", group = "change", value_parser = penalty)]
         unfinished_penalty: Option<Penalty>,
     },
@@ -107,8 +107,8 @@ struct Line<'a> {
 impl Memories {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let missing = match self.action {
-            Some(Action::Create { .. }) => Missing::Create,
-            _ => Missing::Refuse,
+            Some(Action::Create { .. }) => MissingData::Create,
+            _ => MissingData::Refuse,
         };
         let mut client = self.place.client("memories", missing).await?;
         let shown = act(&mut client, self.action.unwrap_or(Action::List)).await?;
@@ -123,7 +123,7 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             let memories = client.list_memories().await?;
             if memories.is_empty() {
                 note!(
-                    "dhakira: no memories yet; `dhakira import --memory NAME FILE` makes one from a file"
+                    "dhakira: no memories yet; `dhakira import --memory NAME FILE` creates one from a file"
                 );
             }
             memories
@@ -194,8 +194,8 @@ fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a memory that another command needs, and says so.
-pub(super) async fn make_memory(
+/// Creates a memory that another command needs, and reports it.
+pub(super) async fn create_memory(
     client: &mut Client,
     name: &MemoryName,
     (source_lang, target_lang): (Lang, Lang),
@@ -209,6 +209,6 @@ pub(super) async fn make_memory(
         unfinished_penalty: None,
     };
     let made = client.create_memory(new).await?;
-    note!("dhakira: made memory '{}' ({} to {})", made.name, made.source_lang, made.target_lang);
+    note!("dhakira: created memory '{}' ({} to {})", made.name, made.source_lang, made.target_lang);
     Ok(())
 }

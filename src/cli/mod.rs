@@ -1,14 +1,11 @@
-//! What did the user say, and what is he shown? Flags to calls, answers to tables or JSON lines.
+//! Parses the command line, runs the commands, and prints their answers as tables or JSON lines.
 //!
-//! Each data command is written once, against a client: the server's, or one of the engine in this process. Standard
-//! output holds the answer and nothing else; everything about the work goes to standard error.
+//! Each data command is written once, against a client: of a server, or of the engine in this process. Standard output holds
+//! the answer and nothing else; messages about the work go to standard error.
 
 mod access_tokens;
 mod align;
-mod align_page;
-mod align_store;
 mod analyze;
-mod backend;
 mod backup;
 mod check;
 mod compact;
@@ -17,18 +14,15 @@ mod demo;
 mod export;
 mod filter;
 mod import;
-mod import_course;
-mod import_report;
-mod import_sources;
 mod input;
 mod links;
 mod lookup;
 mod memories;
+mod place;
 mod restore;
 mod salvage;
 mod search;
 mod serve;
-mod settings;
 mod split;
 mod tokens;
 mod train;
@@ -40,15 +34,15 @@ use clap::{Parser, Subcommand};
 
 use crate::terminal;
 
-/// How a command ended well.
+/// How a command succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Done,
-    /// Done, but some units of the input were not taken: exit code 3.
+    /// Done, but some units of the input were rejected: exit code 3.
     DoneWithRejects,
 }
 
-/// Translation memory for Arabic and English: stores translations, finds them again, tells why they fit.
+/// Translation memory for Arabic and English: stores translations, finds them again, and says why they fit.
 #[derive(Debug, Parser)]
 #[command(name = "dhakira", version, max_term_width = 100)]
 #[command(after_help = "New here? `dhakira demo` shows everything in half a minute.\n\n\
@@ -56,7 +50,7 @@ enum Outcome {
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// More about the work on standard error; twice for still more.
+    /// More messages on standard error; twice for even more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 998)]
     verbose: u8,
 }
@@ -67,7 +61,7 @@ enum Command {
     Serve(serve::Serve),
     /// Show the settings of a server, and where each comes from.
     Config(config::Config),
-    /// See it work: a sample memory, a server, ten lookups.
+    /// Show a tour: a sample memory, a server, ten lookups.
     Demo(demo::Demo),
     /// Read translations from files of any exchange format into a memory.
     Import(import::Import),
@@ -75,7 +69,7 @@ enum Command {
     Export(export::Export),
     /// Find stored translations for segments, one a line on standard input.
     Lookup(lookup::Lookup),
-    /// Find the units in which an expression stands: a concordance.
+    /// Find the units in which an expression occurs: a concordance.
     Search(search::Search),
     /// Count words and segments of files by what the memories have for them.
     Analyze(analyze::Analyze),
@@ -83,23 +77,26 @@ enum Command {
     Align(align::Align),
     /// Link the words of sentence pairs: `0-0 1-2 …`.
     Links(links::Links),
-    /// Learn from a memory which words stand for each other.
+    /// Train the lexicon of a memory, which links words.
     Train(train::Train),
-    /// List the units of a memory that are probably no good.
+    /// List the units of a memory that are suspect.
     Check(check::Check),
     /// Split text into sentences, one a line.
     Split(split::Split),
-    /// Show the tokens of segments: what a lookup compares. `create`, `list`, `revoke`: access tokens.
+    /// Show the tokens of segments: what a lookup compares.
     Tokens(tokens::Tokens),
+    /// Create, list and revoke the access tokens of a server.
+    #[command(subcommand)]
+    AccessTokens(access_tokens::AccessTokens),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
     /// Save all memories into a backup directory: everything the first time, then what is new.
     Backup(backup::Backup),
-    /// Make a data directory from a backup, as it was at any commit or moment.
+    /// Create a data directory from a backup, as of any commit or moment.
     Restore(restore::Restore),
-    /// Compare everything in a store, or in a backup, with everything else.
+    /// Check a store or a backup for consistency.
     Verify(verify::Verify),
-    /// Give disk back, and give up old commits.
+    /// Free disk space, and truncate the commit log.
     Compact(compact::Compact),
     /// Save the units of a damaged store that cannot be opened.
     Salvage(salvage::Salvage),
@@ -116,7 +113,7 @@ pub fn main() -> ExitCode {
     };
     start_log(arguments.verbose, log);
     if matches!(arguments.command, Command::Import(_)) {
-        // A job in bulk: on the machine of a server it gives way to those who wait for an answer.
+        // A bulk job yields to a server on the same machine.
         crate::engine::lower_priority();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -128,7 +125,7 @@ pub fn main() -> ExitCode {
     };
     let result = runtime.block_on(run(arguments.command));
     let result = result.and_then(|outcome| terminal::finish().map(|()| outcome));
-    // Work that nobody waits for any more must not hold up the end.
+    // Abandoned work must not delay the exit.
     runtime.shutdown_background();
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -157,6 +154,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Check(command) => command.run().await,
         Command::Split(command) => command.run(),
         Command::Tokens(command) => command.run(),
+        Command::AccessTokens(command) => command.run(),
         Command::Memories(command) => command.run().await,
         Command::Backup(command) => command.run().await,
         Command::Restore(command) => command.run().await,
@@ -183,7 +181,7 @@ fn start_log(verbose: u8, log: Log) {
     let given = log.filter.or_else(|| std::env::var("DHAKIRA_LOG").ok());
     let given = given.and_then(|it| tracing_subscriber::EnvFilter::try_new(it).ok());
     let filter = given.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(level));
-    // The subscriber would panic where it cannot say that it cannot write.
+    // Reporting a failed write could panic when standard error is closed.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,4 +1,4 @@
-//! `dhakira restore`: makes a data directory from a backup.
+//! `dhakira restore`: creates a data directory from a backup.
 
 use std::path::PathBuf;
 
@@ -11,18 +11,18 @@ use crate::store::Sequence;
 use crate::unit::Timestamp;
 
 use super::Outcome;
-use crate::terminal::{WorkBar, grouped, json_line};
+use crate::terminal::{WorkBar, counted, json_line};
 
-/// Make a data directory from a backup, as it was at a commit or a moment.
+/// Create a data directory from a backup, as of a commit or a moment.
 ///
-/// The directory must be new or empty: a store is never restored over another one. It appears under its name when it is whole. Access
-/// tokens are not in a backup: where they were in use, `dhakira serve` asks for new ones.
+/// The directory must be new or empty: a store is never restored over another one. It appears under its name when it is complete.
+/// Access tokens are not in a backup: where they were in use, `dhakira serve` requires new ones.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     /// The backup directory.
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
-    /// The data directory to make.
+    /// The data directory to create.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Restore this commit and all before it, instead of everything.
@@ -69,21 +69,21 @@ impl Restore {
             json_line(&Line { last_commit, commit_time: time, units, tokens_required })?;
         } else {
             say!(
-                "{}: restored to commit {} of {time}: {} units",
+                "{}: restored to commit {} of {time}: {}",
                 data.display(),
                 restored.mark.sequence.0,
-                grouped(restored.units)
+                counted(restored.units, "unit")
             )?;
         }
         let data = data.display();
         match restored.tokens_required {
             Some(true) => note!(
-                "dhakira: calls to these memories needed tokens, which are not in a backup: before you serve them, make one with \
-                 `dhakira tokens create NAME --grant admin:* --data {data}`, or copy the old file to {data}/access/tokens.json"
+                "dhakira: calls to these memories required tokens, which are not in a backup: before you serve them, create one with \
+                 `dhakira access-tokens create NAME --grant admin:* --data {data}`, or copy the old file to {data}/access/tokens.json"
             ),
             Some(false) => {}
             None => note!(
-                "dhakira: the backup does not say whether calls needed tokens; if they did, make one before you serve {data}"
+                "dhakira: the backup does not say whether calls required tokens; if they did, create one before you serve {data}"
             ),
         }
         Ok(Outcome::Done)

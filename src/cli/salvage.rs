@@ -15,21 +15,21 @@ use crate::unit::Unit;
 use super::Outcome;
 use crate::terminal::{grouped, json_line};
 
-/// Save the units of a damaged store: every one whose checksum holds goes to a file of JSON lines, the others are listed.
+/// Save the units of a damaged store: those with a valid checksum are written to a file of JSON lines, the others are listed.
 ///
-/// Reads the files of the database by itself, page by page, and writes nothing in the data directory: it works on a copy, on a
-/// read-only disk and where the database refuses to open. Stop the server first. Where there are several memories, each unit names its
-/// own in the attribute `memory`; --memory saves one alone. `dhakira import` reads the file. The exit code is 0 when every unit was
+/// Reads the files of the database directly, page by page, and writes nothing in the data directory: it works on a copy, on a
+/// read-only disk and when the database refuses to open. Stop the server first. With several memories, each unit names its own in the
+/// attribute `memory`; --memory saves one only. `dhakira import` reads the file. The exit code is 0 when every unit was
 /// saved and 3 when some are lost.
 #[derive(Debug, Args)]
 pub(super) struct Salvage {
     /// Data directory of the damaged store.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Where the units go; the file must not be there yet.
+    /// The output file, which must not exist yet.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Save this memory alone.
+    /// Save only this memory.
     #[arg(long, value_name = "MEMORY")]
     memory: Option<String>,
     /// One JSON object on standard output for each lost unit, and one at the end.

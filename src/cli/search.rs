@@ -1,34 +1,35 @@
-//! `dhakira search`: where an expression stands in the memories.
+//! `dhakira search`: finds the units in which an expression occurs.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::Range;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::client::PassageInfo;
-use crate::engine::ConcordanceSettings;
+use crate::engine::{ConcordanceSettings, FoundPassage};
 use crate::limits::PAGE_SIZE_MAX;
 use crate::matching::{ConcordanceMode, Side, WordForm};
-use crate::unit::MemoryName;
+use crate::unit::{CodePoints, MemoryName};
 
 use super::Outcome;
-use super::backend::{Missing, Where};
 use super::filter::FilterFlags;
-use crate::terminal::{isolate, json_to, stdout};
+use super::lookup::span;
+use super::place::{MissingData, Place};
+use crate::terminal::{counted, isolate, json_to, stdout};
 
-/// Find the units in which an expression stands, in sources or targets; the shortest sources first.
+/// Find the units in which an expression occurs, in sources or targets; the shortest sources first.
 #[derive(Debug, Args)]
 #[command(after_help = "Vowel marks, letter variants, case and digit script never matter.")]
 pub(super) struct Search {
     #[command(flatten)]
-    place: Where,
+    place: Place,
     /// A memory to search in; may be repeated.
     #[arg(long, short, value_name = "NAME", required = true)]
     memory: Vec<MemoryName>,
     /// In which text of the units.
     #[arg(long, value_enum, default_value_t = SideFlag::Source)]
     side: SideFlag,
-    /// How the words belong together.
+    /// How the words must occur.
     #[arg(long, value_enum, default_value_t = ModeFlag::Phrase)]
     mode: ModeFlag,
     /// A word finds every word with its stem: clitics and endings do not matter either.
@@ -64,7 +65,7 @@ enum ModeFlag {
     Words,
     /// The words side by side, in this order.
     Phrase,
-    /// A phrase whose last word may go on.
+    /// A phrase whose last word may be the start of a longer one.
     Prefix,
 }
 
@@ -83,7 +84,7 @@ struct Line<'a> {
 
 impl Search {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("search", Missing::Refuse).await?;
+        let mut client = self.place.client("search", MissingData::Refuse).await?;
         let settings = ConcordanceSettings {
             memories: self.memory.clone(),
             text: self.text.join(" "),
@@ -116,18 +117,25 @@ impl Search {
             }
         }
         if !token.is_empty() {
-            note!("dhakira: {shown} units shown, there are more; --max COUNT or --all shows them");
+            note!(
+                "dhakira: {} shown, there are more; --max COUNT or --all shows them",
+                counted(shown, "unit")
+            );
         } else if shown == 0 && !self.json {
-            note!("dhakira: no unit holds it; --mode words, --stems or --mode prefix find more");
+            note!("dhakira: no unit contains it; --mode words, --stems or --mode prefix find more");
         }
         Ok(Outcome::Done)
     }
 
-    fn show(&self, passage: &PassageInfo) -> anyhow::Result<()> {
+    fn show(&self, passage: &FoundPassage) -> anyhow::Result<()> {
         let content = &passage.unit.content;
         let unit = format!("{}/units/{}", passage.memory.resource(), passage.unit.id);
-        let (source, target) = (&content.source.text, &content.target.text);
+        let (source, target) = (content.source.text.as_str(), content.target.text.as_str());
         if self.json {
+            let points = CodePoints::new(match self.side {
+                SideFlag::Source => source,
+                SideFlag::Target => target,
+            });
             return json_to(
                 &mut stdout(),
                 &Line {
@@ -138,11 +146,7 @@ impl Search {
                         SideFlag::Source => "source",
                         SideFlag::Target => "target",
                     },
-                    highlights: passage
-                        .highlights
-                        .iter()
-                        .map(|&(start, end)| [start, end])
-                        .collect(),
+                    highlights: passage.highlights.iter().map(|it| span(&points, it)).collect(),
                     document: &content.document,
                     author: &content.author,
                 },
@@ -152,8 +156,8 @@ impl Search {
         let mark =
             |text: &str| if colour { bold(text, &passage.highlights) } else { text.to_owned() };
         let (source, target) = match self.side {
-            SideFlag::Source => (mark(source), target.clone()),
-            SideFlag::Target => (source.clone(), mark(target)),
+            SideFlag::Source => (mark(source), target.to_owned()),
+            SideFlag::Target => (source.to_owned(), mark(target)),
         };
         let mut out = stdout();
         writeln!(out, "{unit}\n  {}\n  {}\n", isolate(&source), isolate(&target))?;
@@ -161,17 +165,16 @@ impl Search {
     }
 }
 
-/// A text with stretches of it, in code points, in bold on a terminal.
-fn bold(text: &str, stretches: &[(usize, usize)]) -> String {
-    let mut marked = String::with_capacity(text.len() + 8 * stretches.len());
-    for (place, character) in text.chars().enumerate() {
-        if stretches.iter().any(|&(start, end)| start == place && end > place) {
-            marked.push_str("\u{1b}[1m");
-        }
-        marked.push(character);
-        if stretches.iter().any(|&(_, end)| end == place + 1) {
-            marked.push_str("\u{1b}[0m");
-        }
+/// A text with spans of its bytes in bold on a terminal.
+fn bold(text: &str, spans: &[Range<usize>]) -> String {
+    let mut marked = String::with_capacity(text.len() + 8 * spans.len());
+    let mut written = 0;
+    for span in spans {
+        let (before, inside) = (text.get(written..span.start), text.get(span.clone()));
+        let (Some(before), Some(inside)) = (before, inside) else { continue };
+        marked.extend([before, "\u{1b}[1m", inside, "\u{1b}[0m"]);
+        written = span.end;
     }
+    marked.push_str(&text[written..]);
     marked
 }

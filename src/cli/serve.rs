@@ -1,4 +1,4 @@
-//! `dhakira serve`: the memories of a data directory over gRPC.
+//! `dhakira serve`: serves the memories of a data directory over gRPC.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,37 +19,36 @@ use crate::server::{
     TokenMark, Tokens,
 };
 
-use super::backend::{Missing, Where};
 use super::config::{Flags, Settings};
+use super::place::{MissingData, Place};
 use super::{Log, Outcome};
-use crate::terminal::LoadBar;
+use crate::terminal::{LoadBar, counted};
 
 /// Serve the memories of a data directory over gRPC, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without settings it listens on this machine only, for everybody on it. For others: `dhakira tokens \
-    create`, --tls-cert and --tls-key, and --listen. SIGHUP reads certificates and tokens again and opens the audit file anew."
+    after_help = "By default it listens on this machine only and requires no authentication. To serve others: `dhakira access-tokens \
+    create`, --tls-cert and --tls-key, and --listen. SIGHUP reloads certificates and tokens and reopens the audit file."
 )]
 pub(super) struct Serve {
     #[command(flatten)]
     flags: Flags,
-    /// Open a store that ends before its last acknowledged write, giving up what is missing.
+    /// Open a store that ends before its last acknowledged write; what is missing is lost.
     #[arg(long)]
     accept_data_loss: bool,
-    /// Serve although calls needed tokens before and their file is gone: from now on everybody who reaches the server is let in.
+    /// Serve although calls required tokens before and the token file is missing: from now on no authentication is required.
     #[arg(long)]
     without_tokens: bool,
-    /// End, as after SIGTERM, when standard input does: for programs that start a server of their own, which is not to
-    /// outlive them.
+    /// Stop, as after SIGTERM, when standard input ends: for programs that start a server which must not outlive them.
     #[arg(long)]
     until_stdin_ends: bool,
 }
 
-/// How long nothing is written before lexicons are learnt: longer than between the files of an import.
-const LEARN_IDLE: Duration = Duration::from_secs(20);
+/// How long nothing is written before lexicons are trained: longer than the pause between the files of an import.
+const TRAIN_IDLE: Duration = Duration::from_secs(20);
 
 impl Serve {
-    /// What is to be logged; settings that are no good are told of when it runs.
+    /// The log settings; invalid settings are reported when the command runs.
     pub(super) fn log(&self) -> Log {
         let Ok(settings) = Settings::resolve(&self.flags) else { return Log::default() };
         Log {
@@ -60,13 +59,13 @@ impl Serve {
 
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let settings = Settings::resolve(&self.flags)?;
-        let place = Where::directory(settings.get("data")?, self.accept_data_loss);
+        let place = Place::directory(settings.get("data")?, self.accept_data_loss);
         let listen: SocketAddr = settings.get("listen")?;
         let mut options = tokio::task::block_in_place(|| options(&settings, self.without_tokens))?;
         check_exposure(&settings, listen, &options)?;
         let store = {
             let place = place.clone();
-            tokio::task::spawn_blocking(move || place.open_store("serve", Missing::Create))
+            tokio::task::spawn_blocking(move || place.open_store("serve", MissingData::Create))
                 .await??
         };
         let store = Arc::new(store);
@@ -96,17 +95,18 @@ impl Serve {
         let loading = load(api.clone(), store, place.checkpoints(), settings.keep_log()?);
         let serving = bound.serve_with(api.clone(), shutdown, options);
         tokio::pin!(serving);
-        // While the memories load, the server answers that they do.
+        // While the memories load, calls are answered with UNAVAILABLE.
         tokio::select! {
             result = &mut serving => result?,
             loaded = loading => {
                 let Loaded { units, from_checkpoints, .. } = loaded?;
                 note!(
-                    "dhakira: ready, {units} units loaded, {from_checkpoints} of them from checkpoints"
+                    "dhakira: ready, {} loaded, {from_checkpoints} of them from checkpoints",
+                    counted(units, "unit")
                 );
                 tokio::select! {
                     result = &mut serving => result?,
-                    () = api.learn_when_idle(LEARN_IDLE) => serving.await?,
+                    () = api.train_when_idle(TRAIN_IDLE) => serving.await?,
                 }
             }
         }
@@ -122,9 +122,9 @@ fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOpt
         (None, None, None) => None,
         (Some(certificate), Some(key), client_ca) => {
             let tls = Tls::open(TlsFiles { certificate, key, client_ca });
-            Some(Arc::new(tls.context("cannot speak TLS")?))
+            Some(Arc::new(tls.context("cannot use TLS")?))
         }
-        _ => anyhow::bail!("TLS takes both tls_cert and tls_key"),
+        _ => anyhow::bail!("TLS requires both tls_cert and tls_key"),
     };
     let data: PathBuf = settings.get("data")?;
     let tokens = TokenFile::new(settings.tokens_file()?);
@@ -148,7 +148,7 @@ fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOpt
     Ok(ServeOptions { tls, tokens, limits, audit, ..ServeOptions::default() })
 }
 
-/// Refuses to let everybody on a network do everything, unless told to.
+/// Refuses to serve other machines without authentication, unless told to.
 fn check_exposure(
     settings: &Settings,
     listen: SocketAddr,
@@ -158,29 +158,29 @@ fn check_exposure(
         return Ok(());
     }
     let tokens = options.tokens.as_ref().is_some_and(|tokens| tokens.required());
-    let certificates = options.tls.as_ref().is_some_and(|tls| tls.knows_clients());
+    let certificates = options.tls.as_ref().is_some_and(|tls| tls.requires_client_certificates());
     if !tokens && !certificates {
         if settings.get("insecure_no_auth")? {
             note!(
-                "dhakira: warning: whoever reaches {listen} reads, changes and deletes everything"
+                "dhakira: warning: whoever reaches {listen} can read, change and delete everything"
             );
             return Ok(());
         }
         anyhow::bail!(
-            "{listen} can be reached from other machines, and nobody would be asked who he is: whoever reaches it could \
-             read, change and delete everything. Make a token first (`dhakira tokens create NAME --grant admin:*`), or ask \
-             for client certificates (--tls-client-ca), or, where something else keeps strangers out, say --insecure-no-auth"
+            "{listen} can be reached from other machines, and the server requires no authentication: whoever reaches it could \
+             read, change and delete everything. Create a token first (`dhakira access-tokens create NAME --grant admin:*`), or \
+             require client certificates (--tls-client-ca), or, where access is restricted otherwise, use --insecure-no-auth"
         );
     }
     if options.tls.is_none() {
         note!(
-            "dhakira: warning: without --tls-cert, tokens and texts cross the network for everybody to read"
+            "dhakira: warning: without --tls-cert, tokens and texts cross the network unencrypted"
         );
     }
     Ok(())
 }
 
-/// Loads the memories and puts them behind the API; returns what it took.
+/// Loads the memories and makes the API ready.
 async fn load(
     api: Api,
     store: Arc<crate::store::SledStore>,
@@ -198,17 +198,16 @@ async fn load(
     .await?
 }
 
-/// Asks the server to stop when standard input ends. On a thread that nobody waits for: it may read for as long as the process
-/// lives.
+/// Stops the server when standard input ends. On a detached thread, because it may read for as long as the process lives.
 fn end_with_stdin(shutdown: Shutdown) {
     std::thread::spawn(move || {
-        // An input that cannot be read has ended, too.
+        // An input that cannot be read has ended as well.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         shutdown.request();
     });
 }
 
-/// Asks the server to stop at the first signal, and to stop at once at the second.
+/// Stops the server gracefully at the first signal, and at once at the second.
 fn listen_for_signals(
     shutdown: Shutdown,
     reload: Arc<Notify>,
@@ -229,7 +228,7 @@ fn listen_for_signals(
             }
             if first {
                 note!(
-                    "dhakira: stopping; calls in flight get {DRAIN_SECONDS} s to end (a second signal ends at once)"
+                    "dhakira: stopping; calls in flight get {DRAIN_SECONDS} s to finish (a second signal stops at once)"
                 );
             }
             first = false;

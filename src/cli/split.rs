@@ -1,4 +1,4 @@
-//! `dhakira split`: the sentences of a text.
+//! `dhakira split`: splits text into sentences.
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use crate::terminal::{json_to, stdout};
     a sentence, rarely do, open one with a time, open a clause)."
 )]
 pub(super) struct Split {
-    /// Language of the text: ar or en; others get the rules that all languages share.
+    /// Language of the text: ar or en; others use the shared rules.
     #[arg(long, short, value_name = "LANG")]
     lang: Lang,
     /// Semicolons end sentences too.

@@ -1,4 +1,4 @@
-//! `dhakira tokens`: what matching sees in segments, so that a score can be recomputed outside.
+//! `dhakira tokens`: shows the tokens of segments, so that a score can be recomputed outside.
 
 use std::io::{self, BufWriter, Write as _};
 
@@ -13,9 +13,12 @@ use super::access_tokens::AccessTokens;
 use super::input::stdin_lines;
 use crate::terminal::{isolate, json_to, stdout, table};
 
-/// Show the tokens of segments, one segment a line: what a lookup compares. Or make, list and revoke access tokens.
+/// Show the tokens of segments, one segment a line: what a lookup compares.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "The same as `dhakira access-tokens`"
+)]
 #[command(after_help = format!("Offsets are code points of the line. Tokens are equal for the score when their folded forms are, \
     alike when only their classes are. Version of the rules: {TEXT_VERSION}."))]
 pub(super) struct Tokens {

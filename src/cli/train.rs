@@ -1,4 +1,4 @@
-//! `dhakira train`: learns the lexicon of a memory now.
+//! `dhakira train`: trains the lexicon of a memory now.
 
 use std::time::Instant;
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 use crate::unit::MemoryName;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
-use crate::terminal::{WorkBar, grouped, json_line};
+use super::place::{MissingData, Place};
+use crate::terminal::{WorkBar, counted, grouped, json_line};
 
-/// Learn from all units of a memory which words stand for each other.
+/// Train the lexicon of a memory, which links words, from all of its units.
 ///
 /// Alignment, word links and `check` use it. It is learnt by itself when it is needed or when nothing else is to be done; this
 /// does it now, and from all units.
 #[derive(Debug, Args)]
 pub(super) struct Train {
     #[command(flatten)]
-    place: Where,
-    /// The memory to learn from.
+    place: Place,
+    /// The memory to train on.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
     /// One JSON object on standard output, nothing else there.
@@ -38,7 +38,7 @@ struct Line<'a> {
 
 impl Train {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("train", Missing::Refuse).await?;
+        let mut client = self.place.client("train", MissingData::Refuse).await?;
         let since = Instant::now();
         let bar = WorkBar::new();
         let info = client.train(&self.memory, &mut |doing, done| bar.show(doing, done)).await?;
@@ -50,9 +50,9 @@ impl Train {
             json_line(&Line { memory, units: info.units, source_terms, target_terms, seconds })?;
         } else {
             say!(
-                "{}: learnt from {} units in {seconds:.1} s: {} source and {} target terms",
+                "{}: trained on {} in {seconds:.1} s: {} source and {} target terms",
                 self.memory,
-                grouped(info.units),
+                counted(info.units, "unit"),
                 grouped(source_terms),
                 grouped(target_terms)
             )?;

@@ -1,4 +1,4 @@
-//! `dhakira verify`: compares everything in a store, or in a backup, with everything else.
+//! `dhakira verify`: checks a store or a backup for consistency.
 
 use std::path::PathBuf;
 
@@ -9,17 +9,17 @@ use crate::engine::Severity;
 use crate::engine::backup;
 
 use super::Outcome;
-use super::backend::{Missing, Where};
-use crate::terminal::{WorkBar, grouped, json_line};
+use super::place::{MissingData, Place};
+use crate::terminal::{WorkBar, counted, json_line};
 
-/// Compare everything in a store with everything else: records, commit log, units, counts, index, checkpoints, lexicons.
+/// Check a store for consistency: records, commit log, units, counts, index, checkpoints, lexicons.
 ///
-/// With --backup, read a backup from end to end instead. What does not agree is listed and makes the command fail.
+/// With --backup, check a backup instead. Inconsistencies are listed and make the command fail.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    place: Where,
-    /// A backup directory to look through instead of a store.
+    place: Place,
+    /// A backup directory to check instead of a store.
     #[arg(long, value_name = "BACKUP", conflicts_with_all = ["server", "accept_data_loss"])]
     backup: Option<PathBuf>,
     /// JSON objects on standard output, nothing else there: one a finding, then a summary.
@@ -55,13 +55,13 @@ struct BackupLine {
 impl Verify {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         match self.backup.clone() {
-            Some(path) => self.look_through(path).await,
+            Some(path) => self.verify_backup(path).await,
             None => self.compare().await,
         }
     }
 
     async fn compare(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("verify", Missing::Refuse).await?;
+        let mut client = self.place.client("verify", MissingData::Refuse).await?;
         let bar = WorkBar::new();
         let verified = client.verify(&mut |done| bar.show("comparing", done)).await?;
         drop(bar);
@@ -82,30 +82,31 @@ impl Verify {
             json_line(&StoreLine { memories, units, commits, files: verified.files, findings })?;
         } else {
             say!(
-                "{} memories, {} units, {} commits, {} files made from them: {}",
-                grouped(memories),
-                grouped(units),
-                grouped(commits),
-                verified.files,
-                if findings == 0 { "all agree".to_owned() } else { format!("{findings} findings") }
+                "{}, {}, {}, {}: {}",
+                counted(memories, "memory"),
+                counted(units, "unit"),
+                counted(commits, "commit"),
+                counted(verified.files, "derived file"),
+                if findings == 0 { "all agree".to_owned() } else { counted(findings, "finding") }
             )?;
         }
         let damages = verified.findings.iter().filter(|it| it.severity == Severity::Damage).count();
         if damages > 0 {
             anyhow::bail!(
-                "the store is damaged in {damages} places; bring it back with `dhakira restore` from a backup, into another directory"
+                "the store is damaged in {}; restore a backup with `dhakira restore` into another directory",
+                counted(damages, "place")
             );
         }
         if findings > 0 {
             anyhow::bail!(
-                "what is made from the store does not agree with it; delete `checkpoints` in the data directory and start again: \
+                "derived data does not match the store; delete `checkpoints` in the data directory and start again: \
                  nothing is lost"
             );
         }
         Ok(Outcome::Done)
     }
 
-    async fn look_through(self, path: PathBuf) -> anyhow::Result<Outcome> {
+    async fn verify_backup(self, path: PathBuf) -> anyhow::Result<Outcome> {
         let checked = tokio::task::spawn_blocking(move || {
             let bar = WorkBar::new();
             backup::verify(&path, &|done| bar.show("reading", done.into()))
@@ -124,10 +125,10 @@ impl Verify {
             })?;
         } else {
             say!(
-                "{} parts, {} units, {} commits: all agree; any commit from {first} to {last} can be restored",
-                checked.parts,
-                grouped(checked.units),
-                grouped(checked.commits)
+                "{}, {}, {}: all agree; any commit from {first} to {last} can be restored",
+                counted(checked.parts, "part"),
+                counted(checked.units, "unit"),
+                counted(checked.commits, "commit")
             )?;
         }
         Ok(Outcome::Done)

@@ -3,20 +3,17 @@
 use std::io::Write;
 
 use tokio_stream::StreamExt as _;
-use tonic::Status;
 
+use crate::engine::Verified;
 use crate::engine::backup::{Mark, PartSummary};
-use crate::engine::{Finding, Severity, Verified};
 
-use super::{Client, ClientError};
-use crate::grpc::admin::{mark_to_wire, summary_of};
+use super::connection::Client;
+use super::error::ClientError;
 use crate::grpc::proto::backup_store_response::Message as BackupMessage;
 use crate::grpc::proto::compact_store_response::Message as CompactMessage;
 use crate::grpc::proto::verify_store_response::Message as VerifyMessage;
-use crate::grpc::proto::{
-    BackupStoreRequest, CompactStoreRequest, FindingSeverity, VerifyStoreRequest,
-};
-use crate::grpc::status;
+use crate::grpc::proto::{BackupStoreRequest, CompactStoreRequest, VerifyStoreRequest};
+use crate::grpc::{convert::unsigned, truncated_stream};
 
 /// A part of a backup that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,23 +44,23 @@ impl Client {
         out: &mut impl Write,
         told: &mut dyn FnMut(f64),
     ) -> Result<BackupInfo, ClientError> {
-        let request = BackupStoreRequest { after: after.map(mark_to_wire), full };
+        let request = BackupStoreRequest { after: after.map(Into::into), full };
         let mut answers = self.admin.backup_store(request).await?.into_inner();
         let mut summary = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
                 Some(BackupMessage::Progress(done)) => told(done),
-                Some(BackupMessage::Content(bytes)) => out
-                    .write_all(&bytes)
-                    .map_err(|error| Status::aborted(format!("writing the backup: {error}")))?,
+                Some(BackupMessage::Content(bytes)) => {
+                    out.write_all(&bytes).map_err(ClientError::Output)?;
+                }
                 Some(BackupMessage::Summary(it)) => {
                     let tokens_required = it.tokens_required;
-                    summary = Some(BackupInfo { part: summary_of(it)?, tokens_required });
+                    summary = Some(BackupInfo { part: it.try_into()?, tokens_required });
                 }
                 None => {}
             }
         }
-        Ok(summary.ok_or_else(status::cut_off)?)
+        Ok(summary.ok_or_else(truncated_stream)?)
     }
 
     /// Compares everything with everything.
@@ -77,23 +74,16 @@ impl Client {
         while let Some(answer) = answers.next().await {
             match answer?.message {
                 Some(VerifyMessage::Progress(done)) => told(done),
-                Some(VerifyMessage::Finding(finding)) => {
-                    let severity = match finding.severity() {
-                        FindingSeverity::Derived => Severity::Derived,
-                        _ => Severity::Damage,
-                    };
-                    verified.findings.push(Finding { severity, what: finding.what });
-                }
+                Some(VerifyMessage::Finding(finding)) => verified.findings.push(finding.into()),
                 Some(VerifyMessage::Summary(it)) => summary = Some(it),
                 None => {}
             }
         }
-        let summary = summary.ok_or_else(status::cut_off)?;
-        let number = |number| u64::try_from(number).unwrap_or_default();
-        verified.memories = number(summary.memories);
-        verified.units = number(summary.units);
-        verified.commits = number(summary.commits);
-        verified.files = number(summary.files);
+        let summary = summary.ok_or_else(truncated_stream)?;
+        verified.memories = unsigned(summary.memories);
+        verified.units = unsigned(summary.units);
+        verified.commits = unsigned(summary.commits);
+        verified.files = unsigned(summary.files);
         Ok(verified)
     }
 
@@ -114,14 +104,13 @@ impl Client {
             match answer?.message {
                 Some(CompactMessage::Progress(done)) => told(done),
                 Some(CompactMessage::Summary(it)) => {
-                    let number = |number| u64::try_from(number).unwrap_or_default();
-                    let bytes = (number(it.bytes_before), number(it.bytes_after));
-                    let oldest_sequence = number(it.oldest_sequence);
+                    let bytes = (unsigned(it.bytes_before), unsigned(it.bytes_after));
+                    let oldest_sequence = unsigned(it.oldest_sequence);
                     info = Some(CompactInfo { bytes, oldest_sequence });
                 }
                 None => {}
             }
         }
-        Ok(info.ok_or_else(status::cut_off)?)
+        Ok(info.ok_or_else(truncated_stream)?)
     }
 }

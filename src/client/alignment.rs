@@ -1,22 +1,23 @@
 //! The calls of `AlignmentService` from the client's side.
 
 use tokio_stream::StreamExt as _;
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 use crate::alignment::Bead;
-use crate::engine::{DocumentPair, StoreOptions};
+use crate::engine::{AlignedWords, DocumentPair, StoreOptions};
 use crate::unit::{Lang, MemoryName, Unit};
 
-use super::{Client, ClientError};
-use crate::grpc::convert::{span_info, stored_unit};
+use super::connection::{Client, stored_unit};
+use super::error::ClientError;
+use crate::grpc::convert::unsigned;
 use crate::grpc::proto;
 use crate::grpc::proto::align_documents_response::Message as AlignMessage;
 use crate::grpc::proto::check_units_response::Message as CheckMessage;
 use crate::grpc::proto::train_lexicon_response::Message as TrainMessage;
 use crate::grpc::proto::{AlignSummary, WorkProgress, WorkStage};
 
-/// Told what a long call is doing, and the part of it that is done, from 0 to 1.
-pub type Told<'a> = &'a mut dyn FnMut(&'static str, f64);
+/// Progress what a long call is doing, and the part of it that is done, from 0 to 1.
+pub type Progress<'a> = &'a mut dyn FnMut(&'static str, f64);
 
 /// What became of a document.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,17 +30,6 @@ pub struct AlignReport {
     pub stored: (u64, u64),
     /// Beads not stored: there already, unsure, wrong.
     pub not_stored: [u64; 3],
-}
-
-/// Words that stand for each other, as spans of code points of source and target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LinkInfo {
-    /// Start and end in the source.
-    pub source: (usize, usize),
-    /// Start and end in the target.
-    pub target: (usize, usize),
-    /// From 0 to 1.
-    pub confidence: f64,
 }
 
 /// What a memory has taught.
@@ -71,33 +61,26 @@ impl Client {
         &mut self,
         pair: &DocumentPair,
         store: Option<StoreOptions>,
-        told: Told<'_>,
+        told: Progress<'_>,
     ) -> Result<AlignReport, ClientError> {
         let side = |sentences: &[String]| {
             let sentences = sentences.to_vec();
             Some(proto::DocumentSide { sentences, ..proto::DocumentSide::default() })
         };
-        let store = store.map(|store| proto::StoreIn {
-            memory: store.memory.resource(),
-            document: store.document,
-            min_confidence: Some(store.min_confidence.into()),
-            store_unconfirmed: store.unconfirmed,
-            request_id: uuid::Uuid::from_bytes(store.id.0).to_string(),
-        });
         let request = proto::AlignDocumentsRequest {
             source_lang: pair.source_lang.to_string(),
             target_lang: pair.target_lang.to_string(),
             source: side(&pair.source),
             target: side(&pair.target),
             memories: pair.memories.iter().map(MemoryName::resource).collect(),
-            store_in: store,
+            store_in: store.map(Into::into),
         };
         let answers = self.alignment.align_documents(request).await?.into_inner();
         let mut report = AlignReport::default();
         each(answers, |answer| {
             match answer.message {
                 Some(AlignMessage::Progress(progress)) => tell(&progress, told),
-                Some(AlignMessage::Bead(bead)) => report.beads.push(bead_of(&bead)),
+                Some(AlignMessage::Bead(bead)) => report.beads.push(bead.into()),
                 Some(AlignMessage::Summary(summary)) => summarise(&mut report, summary),
                 Some(AlignMessage::Sentences(_)) | None => {}
             }
@@ -116,7 +99,7 @@ impl Client {
         langs: (&Lang, &Lang),
         memories: &[MemoryName],
         pairs: Vec<(String, String)>,
-    ) -> Result<Vec<Vec<LinkInfo>>, ClientError> {
+    ) -> Result<Vec<AlignedWords>, ClientError> {
         let pair = |(source, target)| proto::WordPair { source, target, unit: String::new() };
         let request = proto::AlignWordsRequest {
             source_lang: langs.0.to_string(),
@@ -125,12 +108,7 @@ impl Client {
             pairs: pairs.into_iter().map(pair).collect(),
         };
         let response = self.alignment.align_words(request).await?.into_inner();
-        let link = |link: proto::WordLink| LinkInfo {
-            source: span_info(link.source),
-            target: span_info(link.target),
-            confidence: link.confidence,
-        };
-        Ok(response.pairs.into_iter().map(|it| it.links.into_iter().map(link).collect()).collect())
+        Ok(response.pairs.into_iter().map(Into::into).collect())
     }
 
     /// Learns the lexicon of a memory.
@@ -140,7 +118,7 @@ impl Client {
     pub async fn train(
         &mut self,
         memory: &MemoryName,
-        told: Told<'_>,
+        told: Progress<'_>,
     ) -> Result<LexiconInfo, ClientError> {
         let request = proto::TrainLexiconRequest { memory: memory.resource() };
         let answers = self.alignment.train_lexicon(request).await?.into_inner();
@@ -169,7 +147,7 @@ impl Client {
         memory: &MemoryName,
         min_suspicion: Option<f64>,
         max_units: i32,
-        told: Told<'_>,
+        told: Progress<'_>,
     ) -> Result<(Vec<SuspectInfo>, u64), ClientError> {
         let memory = memory.resource();
         let request = proto::CheckUnitsRequest { memory, min_suspicion, max_units };
@@ -196,7 +174,7 @@ impl Client {
 /// Takes a stream in to its end, which must be a whole one.
 async fn each<T>(
     mut answers: Streaming<T>,
-    mut take: impl FnMut(T) -> Result<(), Status>,
+    mut take: impl FnMut(T) -> Result<(), ClientError>,
 ) -> Result<(), ClientError> {
     while let Some(answer) = answers.next().await {
         take(answer?)?;
@@ -215,23 +193,9 @@ fn tell(progress: &WorkProgress, told: &mut dyn FnMut(&'static str, f64)) {
     told(doing, progress.done);
 }
 
-fn bead_of(bead: &proto::Bead) -> Bead {
-    let number = |number| usize::try_from(number).unwrap_or_default();
-    #[expect(clippy::cast_possible_truncation)]
-    Bead {
-        source: number(bead.source_start)..number(bead.source_end),
-        target: number(bead.target_start)..number(bead.target_end),
-        confidence: bead.confidence as f32,
-    }
-}
-
 fn summarise(report: &mut AlignReport, summary: AlignSummary) {
     report.warnings = summary.warnings;
     report.stored = (unsigned(summary.units_stored), unsigned(summary.units_unconfirmed));
     let not_stored = [summary.units_duplicate, summary.beads_left_out, summary.units_rejected];
     report.not_stored = not_stored.map(unsigned);
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Writes the units of a memory to a file of an exchange format.
+//! Exports: the units of a memory, in pages or as a file of an exchange format.
 
 use std::io::Write;
 
@@ -7,9 +7,37 @@ use tokio_stream::StreamExt as _;
 use crate::engine::ExportQuery;
 use crate::formats::{self, FileHeader, Format};
 
-use super::{Client, ClientError, MemoryInfo};
+use crate::grpc::proto;
+use crate::unit::{MemoryName, Unit};
+
+use super::connection::{Client, ClientStream, stored_unit};
+use super::error::ClientError;
+use super::memory::MemoryInfo;
 
 impl Client {
+    /// The units of a memory that are wanted, in pages.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn export(
+        &mut self,
+        memory: &MemoryName,
+        wanted: ExportQuery,
+    ) -> Result<ClientStream<Vec<Unit>>, ClientError> {
+        if let Some(api) = &self.local {
+            let pages = api.export_units(memory.clone(), wanted)?;
+            return Ok(Box::pin(pages.map(|page| Ok(page?))));
+        }
+        let request = proto::ExportUnitsRequest {
+            parent: memory.resource(),
+            cursor: String::new(),
+            filter: Some((&wanted.filter).into()),
+            query: wanted.text,
+        };
+        let answers = self.units.export_units(request).await?.into_inner();
+        Ok(Box::pin(answers.map(|answer| answer?.units.into_iter().map(stored_unit).collect())))
+    }
+
     /// Writes the units that are wanted, and returns the output and their number.
     ///
     /// # Errors

@@ -1,15 +1,15 @@
 //! The client's calls for searching memories: lookup, concordance and analysis.
 
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::Status;
 
-use crate::engine::{ConcordanceSettings, LookupSettings, QuerySegment};
+use crate::engine::{ConcordanceSettings, FoundMatch, FoundPassage, LookupSettings, QuerySegment};
 use crate::unit::Segment;
 
-use super::{Client, ClientError};
+use super::connection::Client;
+use super::error::ClientError;
+use crate::grpc::JobReport;
 use crate::grpc::proto;
 use crate::grpc::proto::analyze_segments_request::Message as AnalyzeMessage;
-use crate::grpc::{JobReport, MatchInfo, PassageInfo, analysis, concordance, convert, lookups};
 
 impl Client {
     /// Looks segments up; results in their order.
@@ -20,16 +20,18 @@ impl Client {
         &mut self,
         settings: &LookupSettings,
         segments: Vec<QuerySegment>,
-    ) -> Result<Vec<Vec<MatchInfo>>, ClientError> {
+    ) -> Result<Vec<Vec<FoundMatch>>, ClientError> {
+        let texts: Vec<String> = segments.iter().map(|it| it.segment.text.clone()).collect();
         let request = proto::LookupSegmentsRequest {
-            settings: Some(lookups::settings_to_wire(settings)),
-            segments: segments.into_iter().map(lookups::query_to_wire).collect(),
+            settings: Some(settings.into()),
+            segments: segments.into_iter().map(Into::into).collect(),
         };
         let response = self.lookups.lookup_segments(request).await?.into_inner();
-        let results = response.results.into_iter().map(|result| {
-            result.matches.into_iter().map(lookups::match_info).collect::<Result<Vec<_>, _>>()
+        let results = texts.iter().zip(response.results).map(|(text, result)| {
+            let found = result.matches.into_iter();
+            found.map(|found| Ok(FoundMatch::try_from((text.as_str(), found))?)).collect()
         });
-        Ok(results.collect::<Result<_, Status>>()?)
+        results.collect()
     }
 
     /// A page of the units in which an expression stands, and the token of the next one; empty after the last.
@@ -41,11 +43,16 @@ impl Client {
         settings: &ConcordanceSettings,
         page_size: usize,
         page_token: String,
-    ) -> Result<(Vec<PassageInfo>, String), ClientError> {
-        let request = concordance::request(settings, page_size, page_token);
+    ) -> Result<(Vec<FoundPassage>, String), ClientError> {
+        let request = proto::SearchConcordanceRequest {
+            page_size: i32::try_from(page_size).unwrap_or(i32::MAX),
+            page_token,
+            ..settings.into()
+        };
         let response = self.lookups.search_concordance(request).await?.into_inner();
-        let hits = response.hits.into_iter().map(concordance::passage_info);
-        Ok((hits.collect::<Result<_, Status>>()?, response.next_page_token))
+        let hits = response.hits.into_iter();
+        let hits = hits.map(|hit| Ok(FoundPassage::try_from((settings.side, hit))?));
+        Ok((hits.collect::<Result<_, ClientError>>()?, response.next_page_token))
     }
 
     /// Analyses a job: pieces of files, in their order, as (file, segments). The reports of the files, and of all.
@@ -58,15 +65,15 @@ impl Client {
         pieces: impl Stream<Item = (String, Vec<Segment>)> + Send + 'static,
     ) -> Result<(Vec<JobReport>, JobReport), ClientError> {
         let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
-        let settings = AnalyzeMessage::Settings(lookups::settings_to_wire(settings));
+        let settings = AnalyzeMessage::Settings(settings.into());
         let pieces = pieces.map(|(file, segments)| {
-            let segments = segments.into_iter().map(convert::segment_to_wire).collect();
+            let segments = segments.into_iter().map(Into::into).collect();
             proto::FileSegments { file, texts: Vec::new(), segments }
         });
         let first = tokio_stream::once(message(settings));
         let requests = first.chain(pieces.map(move |it| message(AnalyzeMessage::Segments(it))));
         let response = self.lookups.analyze_segments(requests).await?.into_inner();
-        let files = response.files.into_iter().map(|it| analysis::report(it.file, &it.bands));
-        Ok((files.collect(), analysis::report(String::new(), &response.total)))
+        let files = response.files.into_iter().map(|it| (it.file, it.bands).into());
+        Ok((files.collect(), (String::new(), response.total).into()))
     }
 }

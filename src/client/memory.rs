@@ -5,8 +5,11 @@ use uuid::Uuid;
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::unit::{Lang, MemoryName, Score, Timestamp};
 
-use super::{Client, ClientError};
-use crate::grpc::convert;
+use super::connection::Client;
+use super::error::ClientError;
+use crate::grpc::convert::{
+    FieldViolation, Within as _, memory_name, parse, unfinished_penalty, unsigned,
+};
 use crate::grpc::proto;
 
 /// A memory as the server shows it.
@@ -131,16 +134,23 @@ impl Client {
 }
 
 fn memory_info(memory: Option<proto::Memory>) -> Result<MemoryInfo, ClientError> {
-    let memory = memory.unwrap_or_default();
-    let created = memory.create_time.unwrap_or_default();
-    Ok(MemoryInfo {
-        name: convert::memory_name("memory.name", &memory.name)?,
-        display_name: memory.display_name,
-        description: memory.description,
-        source_lang: convert::parse("memory.source_lang", &memory.source_lang)?,
-        target_lang: convert::parse("memory.target_lang", &memory.target_lang)?,
-        created: convert::timestamp("memory.create_time", created)?,
-        unit_count: u64::try_from(memory.unit_count).unwrap_or_default(),
-        unfinished_penalty: convert::unfinished_penalty(memory.unfinished_penalty)?,
-    })
+    Ok(MemoryInfo::try_from(memory.unwrap_or_default()).within("memory")?)
+}
+
+impl TryFrom<proto::Memory> for MemoryInfo {
+    type Error = FieldViolation;
+
+    fn try_from(memory: proto::Memory) -> Result<Self, FieldViolation> {
+        let created = Timestamp::try_from(memory.create_time.unwrap_or_default());
+        Ok(Self {
+            name: memory_name("name", &memory.name)?,
+            display_name: memory.display_name,
+            description: memory.description,
+            source_lang: parse("source_lang", &memory.source_lang)?,
+            target_lang: parse("target_lang", &memory.target_lang)?,
+            created: created.within("create_time")?,
+            unit_count: unsigned(memory.unit_count),
+            unfinished_penalty: unfinished_penalty(memory.unfinished_penalty)?,
+        })
+    }
 }

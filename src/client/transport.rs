@@ -13,7 +13,7 @@ use tonic::service::Routes;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tower::Service;
 
-use super::ClientError;
+use super::error::ClientError;
 
 /// What a client shows of itself, and what it wants to see of the server.
 #[derive(Clone, Default, PartialEq, Eq)]

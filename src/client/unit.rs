@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::engine::ImportCounts;
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
-use super::{Client, ClientError};
+use super::connection::{Client, stored_unit};
+use super::error::ClientError;
 use crate::grpc::convert;
 use crate::grpc::proto;
 
@@ -55,11 +56,11 @@ impl Client {
     ) -> Result<Vec<Unit>, ClientError> {
         let request = proto::BatchCreateUnitsRequest {
             parent: memory.resource(),
-            units: contents.into_iter().map(convert::content_to_wire).collect(),
+            units: contents.into_iter().map(Into::into).collect(),
             request_id: request_id.to_string(),
         };
         let units = self.units.batch_create_units(request).await?.into_inner().units;
-        Ok(units.into_iter().map(convert::stored_unit).collect::<Result<_, Status>>()?)
+        units.into_iter().map(stored_unit).collect()
     }
 
     /// Gives a unit other texts, if it is still at that revision.
@@ -78,13 +79,13 @@ impl Client {
             unit: Some(proto::Unit {
                 name: convert::unit_resource(memory, unit.0),
                 revision: convert::signed(unit.1),
-                ..convert::content_to_wire(content)
+                ..content.into()
             }),
             update_mask: Some(FieldMask { paths }),
             request_id: request_id.to_string(),
         };
         let unit = self.units.update_unit(request).await?.into_inner().unit;
-        Ok(convert::stored_unit(unit.unwrap_or_default())?)
+        stored_unit(unit.unwrap_or_default())
     }
 
     /// Imports a file of any exchange format as it is, which the server reads; what is in the memory of it at the end. With a
@@ -113,7 +114,7 @@ impl Client {
         let mut answers = self.units.import_file(requests).await?.into_inner();
         let mut counts = ImportCounts::default();
         while let Some(answer) = answers.next().await {
-            counts = convert::counts(answer?.counts.unwrap_or_default());
+            counts = answer?.counts.unwrap_or_default().into();
         }
         match reading.await {
             Ok(Err(error)) => Err(Status::aborted(format!("reading the file: {error}")).into()),
@@ -156,7 +157,7 @@ impl Client {
         let answers = self.units.watch_units(request).await?.into_inner();
         Ok(answers.map(|answer| {
             let answer = answer?;
-            let sequence = u64::try_from(answer.sequence).unwrap_or_default();
+            let sequence = convert::unsigned(answer.sequence);
             Ok(CommitInfo { sequence, changes: answer.changes.len() })
         }))
     }

@@ -1,10 +1,10 @@
-//! How does it go in there? Counts for metrics, and whether the memories are fit to be used.
+//! Serving status and lookup counters.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::proto::{Match, MatchKind, SegmentMatches};
 
-/// What is told of segments that were looked up, by the kind of their best match.
+/// The kinds of best matches, as metrics name them.
 const STAGES: [&str; 4] = ["context", "exact", "fuzzy", "none"];
 
 /// Segments looked up, by the kind of their best match.
@@ -12,7 +12,7 @@ const STAGES: [&str; 4] = ["context", "exact", "fuzzy", "none"];
 pub struct LookupCounts([AtomicU64; STAGES.len()]);
 
 impl LookupCounts {
-    /// Counts what was found.
+    /// Counts the results of a lookup.
     pub(super) fn count(&self, found: &[SegmentMatches]) {
         for segment in found {
             let stage = match segment.matches.first().map(Match::kind) {
@@ -31,14 +31,14 @@ impl LookupCounts {
     }
 }
 
-/// How the memories stand.
+/// Whether the memories can be used, and how much they hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Why they are not fit to be used, if they are not.
+pub struct ServingStatus {
+    /// Why they cannot be used; `None` when they can.
     pub trouble: Option<String>,
-    /// How many there are.
+    /// Number of memories.
     pub memories: usize,
-    /// What they hold.
+    /// Units of all memories.
     pub units: u64,
     /// Number of the last commit.
     pub sequence: u64,

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 pub const ERROR_DOMAIN: &str = "dhakira.v1";
 
 /// The answer to an error of the engine.
-pub(crate) fn from_engine(error: EngineError) -> Status {
+pub(super) fn from_engine(error: EngineError) -> Status {
     let message = error.to_string();
     match error {
         EngineError::InvalidArgument { field, message: what } => invalid(&field, &what),
@@ -97,11 +97,11 @@ fn from_store(error: &StoreError) -> Status {
 }
 
 /// Answer to writes while they are paused; the cause may name files of this machine.
-pub(crate) const WRITES_PAUSED: &str = "writes are paused since one failed; the log of the server says why. They resume by themselves when the \
+pub(super) const WRITES_PAUSED: &str = "writes are paused since one failed; the log of the server says why. They resume by themselves when the \
     cause is gone";
 
 /// INVALID_ARGUMENT that names the field.
-pub(crate) fn invalid(field: &str, what: &str) -> Status {
+pub(super) fn invalid(field: &str, what: &str) -> Status {
     let message = format!("{field}: {what}");
     let mut details = info("INVALID_FIELD", &[("field", field)]);
     details.add_bad_request_violation(field, what);
@@ -109,7 +109,7 @@ pub(crate) fn invalid(field: &str, what: &str) -> Status {
 }
 
 /// `RESOURCE_EXHAUSTED` for a message that would take more memory than its length allows; names the field that made it so.
-pub(crate) fn oversized(field: &str, length: usize, bytes_max: usize) -> Status {
+pub(super) fn oversized(field: &str, length: usize, bytes_max: usize) -> Status {
     let message = format!(
         "{field}: the elements of this message of {length} bytes would take more than {bytes_max} bytes of memory; send fewer \
          at a time"
@@ -129,14 +129,14 @@ pub fn undecodable(cause: &str) -> Status {
 }
 
 /// UNAVAILABLE while the memories are being loaded.
-pub(crate) fn loading() -> Status {
+pub(super) fn loading() -> Status {
     let mut details = info("LOADING", &[]);
     details.set_retry_info(Some(Duration::from_secs(1)));
     Status::with_error_details(Code::Unavailable, "the memories are still being loaded", details)
 }
 
 /// UNAVAILABLE because the server is going away.
-pub(crate) fn stopping() -> Status {
+pub(super) fn stopping() -> Status {
     unavailable("STOPPING", "the server is shutting down")
 }
 
@@ -183,7 +183,7 @@ pub fn with_info(status: Status) -> Status {
 }
 
 /// UNAVAILABLE because a stream ended before its last message.
-pub(crate) fn cut_off() -> Status {
+pub(crate) fn truncated_stream() -> Status {
     unavailable("CUT_OFF", "the server ended the call before it was done")
 }
 
@@ -192,12 +192,12 @@ fn unavailable(reason: &str, message: &str) -> Status {
 }
 
 /// More is asked for at once than is served.
-pub(crate) fn too_much(what: &str) -> Status {
+pub(super) fn too_much(what: &str) -> Status {
     from_engine(EngineError::TooMuch(what.to_owned()))
 }
 
 /// INTERNAL. What went wrong is logged here, the only place that sees it: it may name files of this machine.
-pub(crate) fn internal(message: &str) -> Status {
+pub(super) fn internal(message: &str) -> Status {
     tracing::error!(message, "internal error");
     let message = "internal error; the log of the server says more";
     Status::with_error_details(Code::Internal, message, info("INTERNAL", &[]))

@@ -1,11 +1,10 @@
-//! What goes on beside the calls? Files read again, queues probed, readers watched, pages for operators.
+//! Background tasks: files read again, the queue probed, readers watched, pages for operators.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::grpc::Api;
 use crate::http::{self, Pages};
@@ -16,17 +15,16 @@ use super::tls::Tls;
 /// How soon a changed file is seen.
 const FILE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The work beside the calls.
-pub(super) struct Operators {
+/// The tasks that run beside the calls.
+pub(super) struct BackgroundTasks {
     pub(super) api: Api,
     pub(super) shared: Arc<Shared>,
     pub(super) tls: Option<Arc<Tls>>,
-    pub(super) draining: CancellationToken,
 }
 
-impl Operators {
-    /// Works; never ends.
-    pub(super) async fn work(self, listener: Option<TcpListener>, reload: Arc<Notify>) {
+impl BackgroundTasks {
+    /// Runs them; never ends.
+    pub(super) async fn run(self, listener: Option<TcpListener>, reload: Arc<Notify>) {
         let (shared, tls) = (self.shared.clone(), self.tls.clone());
         let limits = &shared.admission.limits;
         let pages = async {
@@ -37,15 +35,16 @@ impl Operators {
         };
         tokio::join!(
             pages,
-            files(&shared, tls, &reload),
+            reload_files(&shared, tls, &reload),
             shared.admission.probe(),
+            shared.metrics.upkeep(),
             shared.readers.watch(&shared.metrics, limits.stalled_time),
         );
     }
 }
 
-/// Reads tokens and certificates again when their files change, or when told to.
-async fn files(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, reload: &Notify) {
+/// Reads tokens and certificates again when their files change, or on request.
+async fn reload_files(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, reload: &Notify) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(FILE_PAUSE) => {}
@@ -54,16 +53,16 @@ async fn files(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, reload: &Notify) {
         let (tokens, tls) = (shared.tokens.clone(), tls.clone());
         let read = move || {
             match tokens.map(|tokens| tokens.reload_if_changed()) {
-                Some(Ok(true)) => tracing::info!("the tokens were read again"),
+                Some(Ok(true)) => tracing::info!("reloaded the tokens"),
                 Some(Err(error)) => {
-                    tracing::error!(%error, "the tokens cannot be read again; those from before go on");
+                    tracing::error!(%error, "the tokens cannot be reloaded; the old ones stay in use");
                 }
                 Some(Ok(false)) | None => {}
             }
             match tls.map(|tls| tls.reload_if_changed()) {
-                Some(Ok(true)) => tracing::info!("the certificates were read again"),
+                Some(Ok(true)) => tracing::info!("reloaded the certificates"),
                 Some(Err(error)) => {
-                    tracing::error!(%error, "the new certificates are no good; those from before go on");
+                    tracing::error!(%error, "the new certificates are invalid; the old ones stay in use");
                 }
                 Some(Ok(false)) | None => {}
             }
@@ -73,17 +72,17 @@ async fn files(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, reload: &Notify) {
     }
 }
 
-impl Pages for Operators {
+impl Pages for BackgroundTasks {
     fn trouble(&self) -> Option<String> {
-        if self.draining.is_cancelled() {
+        if self.shared.draining.is_cancelled() {
             return Some("the server is shutting down".to_owned());
         }
-        self.api.standing().trouble
+        self.api.serving_status().trouble
     }
 
     fn metrics(&self) -> String {
         let (calls, bytes, waited) = self.shared.admission.now();
         let now = (calls, self.shared.connections.len(), bytes, waited);
-        self.shared.metrics.text(now, self.api.lookup_counts(), &self.api.standing())
+        self.shared.metrics.text(now, self.api.lookup_counts(), &self.api.serving_status())
     }
 }

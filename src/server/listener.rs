@@ -1,6 +1,6 @@
-//! How do connections come in, and how are they kept honest? Accepting, TLS, first bytes, HTTP/2, closing.
+//! Accepts connections and serves them: TLS, HTTP/2 preface, calls, closing.
 //!
-//! Each step has its time: who connects and says nothing, or says it one byte at a time, holds a connection for seconds.
+//! Each step has a time limit: a client that sends nothing, or one byte at a time, holds a connection for seconds only.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,29 +30,29 @@ use crate::limits::{
 
 use super::auth::fingerprint;
 use super::calls::{Peer, Shared};
-use super::limits::{Admitted, Line};
-use super::telemetry::Turned;
+use super::limits::{Admitted, Connection};
+use super::telemetry::Rejection;
 use super::tls::Tls;
 
-/// What every HTTP/2 connection begins with.
+/// The start of every HTTP/2 connection.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// What somebody is told who speaks HTTP/1.1.
+/// The answer to a client that speaks HTTP/1.1.
 const NOT_GRPC: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
     This port speaks gRPC (HTTP/2 without upgrade). Health and metrics over HTTP/1.1: dhakira serve --http-listen.\n";
 
-/// Takes connections and serves them.
+/// Accepts connections and serves them.
 #[derive(Clone)]
-pub(super) struct Connections<S> {
+pub(super) struct Listener<S> {
     pub(super) shared: Arc<Shared>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) service: S,
-    /// Connections take no new calls and close when theirs are over.
+    /// Cancelled when connections take no new calls and close after their last one.
     pub(super) closing: CancellationToken,
-    /// Connections close.
+    /// Cancelled when connections close at once.
     pub(super) kill: CancellationToken,
 }
 
-impl<S> Connections<S>
+impl<S> Listener<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -61,7 +61,7 @@ where
         + 'static,
     S::Future: Send + 'static,
 {
-    /// Takes connections until they are to close, then waits until they have.
+    /// Accepts connections until `closing`, then waits until they are closed.
     pub(super) async fn serve(self, listener: TcpListener) {
         let open = TaskTracker::new();
         loop {
@@ -70,10 +70,10 @@ where
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => self.take(&open, stream, address),
+                Ok((stream, address)) => self.accept(&open, stream, address),
                 Err(error) => {
-                    // Out of file descriptors, most of all: trying at once would only burn time.
-                    tracing::warn!(%error, "a connection could not be taken");
+                    // Usually out of file descriptors: trying again at once would only burn time.
+                    tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -83,40 +83,45 @@ where
         open.wait().await;
     }
 
-    fn take(&self, open: &TaskTracker, stream: TcpStream, address: SocketAddr) {
+    fn accept(&self, open: &TaskTracker, stream: TcpStream, address: SocketAddr) {
         let shared = &self.shared;
         let (limits, kill) = (&shared.admission.limits, self.kill.child_token());
         let guarded = shared.guarded();
         let permit = match shared.connections.admit(address.ip(), limits, guarded, kill.clone()) {
             Admitted::Free(permit) => permit,
-            Admitted::InPlaceOfAnother(permit) => {
-                shared.metrics.turned(Turned::Evicted);
-                tracing::debug!(%address, "a connection without a token makes room for another one");
+            Admitted::Evicting(permit) => {
+                shared.metrics.rejected(Rejection::Evicted);
+                tracing::debug!(%address, "closed a connection without a token to make room for another");
                 permit
             }
             Admitted::Full => {
-                shared.metrics.turned(Turned::ConnectionFull);
-                tracing::debug!(%address, "a connection too many is closed");
+                shared.metrics.rejected(Rejection::ConnectionFull);
+                tracing::debug!(%address, "closed a connection over the limit");
                 return;
             }
         };
         shared.metrics.connected();
-        let connections = self.clone();
+        let listener = self.clone();
         open.spawn(async move {
-            let whole = connections.whole(stream, address, permit.0.clone());
+            let served = listener.serve_connection(stream, address, permit.0.clone());
             tokio::select! {
-                () = whole => {}
+                () = served => {}
                 () = kill.cancelled() => {}
             }
             drop(permit);
         });
     }
 
-    /// One connection from its first byte to its last.
-    async fn whole(&self, stream: TcpStream, address: SocketAddr, line: Arc<Line>) {
+    /// Serves one connection from its first byte to its last.
+    async fn serve_connection(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        connection: Arc<Connection>,
+    ) {
         let name = address.ip().to_string().into();
-        let mut peer = Peer { name, certificate: None, line };
-        // Answers are small; waiting for more of them to fill a packet costs more than it saves.
+        let mut peer = Peer { name, certificate: None, connection };
+        // Answers are small: waiting for more of them to fill a packet costs more than it saves.
         let _ = stream.set_nodelay(true);
         match &self.tls {
             None => self.after_tls(stream, address, peer).await,
@@ -130,15 +135,15 @@ where
                         peer.certificate = shown.map(|it| fingerprint(it));
                         self.after_tls(stream, address, peer).await;
                     }
-                    Ok(Err(error)) => self.no_handshake(address, &error.to_string()),
-                    Err(_) => self.no_handshake(address, "it takes too long"),
+                    Ok(Err(error)) => self.handshake_failed(address, &error.to_string()),
+                    Err(_) => self.handshake_failed(address, "timed out"),
                 }
             }
         }
     }
 
-    fn no_handshake(&self, address: SocketAddr, cause: &str) {
-        self.shared.metrics.turned(Turned::Handshake);
+    fn handshake_failed(&self, address: SocketAddr, cause: &str) {
+        self.shared.metrics.rejected(Rejection::Handshake);
         tracing::info!(%address, cause, "a TLS handshake failed");
     }
 
@@ -151,10 +156,10 @@ where
         match tokio::time::timeout(time, read_preface(&mut io, &mut first)).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => {
-                self.shared.metrics.turned(Turned::NotGrpc);
+                self.shared.metrics.rejected(Rejection::NotGrpc);
                 tracing::info!(%address, "a client does not speak HTTP/2");
                 if first.is_ascii() {
-                    // A courtesy; who is gone misses nothing.
+                    // A courtesy: failing to send it does not matter.
                     let _ = tokio::time::timeout(time, io.write_all(NOT_GRPC)).await;
                     let _ = tokio::time::timeout(time, io.shutdown()).await;
                 }
@@ -162,12 +167,12 @@ where
             }
             Ok(Err(_)) => return,
             Err(_) => {
-                self.shared.metrics.turned(Turned::Handshake);
-                tracing::info!(%address, "a client connected and said nothing");
+                self.shared.metrics.rejected(Rejection::Handshake);
+                tracing::info!(%address, "a client connected and sent nothing");
                 return;
             }
         }
-        let io = TokioIo::new(Begun { first, read: 0, io });
+        let io = TokioIo::new(Replayed { first, read: 0, io });
         self.http2(io, address, peer).await;
     }
 
@@ -175,7 +180,7 @@ where
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let line = peer.line.clone();
+        let connection = peer.connection.clone();
         let service = self.service.clone().map_request(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
@@ -192,46 +197,46 @@ where
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .max_local_error_reset_streams(FAULTY_STREAMS_MAX);
-        let connection = builder.serve_connection(io, TowerToHyperService::new(service));
-        tokio::pin!(connection);
+        let http = builder.serve_connection(io, TowerToHyperService::new(service));
+        tokio::pin!(http);
         let ended = tokio::select! {
-            ended = &mut connection => ended,
+            ended = &mut http => ended,
             () = self.closing.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                http.as_mut().graceful_shutdown();
+                http.await
             }
-            () = line.idle(|known| self.shared.idle_time(known)) => {
-                self.shared.metrics.turned(Turned::Idle);
-                tracing::debug!(%address, "a connection without calls is closed");
-                connection.as_mut().graceful_shutdown();
-                // Calls that were begun before the client heard of it still end; who only holds the line does not.
-                let end = self.end_of_idle(&line);
+            () = connection.idle(|authenticated| self.shared.idle_time(authenticated)) => {
+                self.shared.metrics.rejected(Rejection::Idle);
+                tracing::debug!(%address, "closed a connection without calls");
+                http.as_mut().graceful_shutdown();
+                // Calls that were sent before the client saw the shutdown still finish; a connection without calls is closed.
+                let end = self.end_of_idle(&connection);
                 tokio::select! {
-                    ended = &mut connection => ended,
+                    ended = &mut http => ended,
                     () = end => return,
                 }
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%address, %error, "a connection ended with a fault");
+            tracing::debug!(%address, %error, "a connection failed");
         }
     }
 }
 
-impl<S> Connections<S> {
-    /// Returns when a connection that is to close has had its time and has no call under way.
-    async fn end_of_idle(&self, line: &Line) {
+impl<S> Listener<S> {
+    /// Returns when a closing connection has had its time and has no call in flight.
+    async fn end_of_idle(&self, connection: &Connection) {
         let time = self.shared.admission.limits.handshake_time;
         loop {
             tokio::time::sleep(time).await;
-            if !line.is_used() {
+            if !connection.is_used() {
                 return;
             }
         }
     }
 }
 
-/// Reads what HTTP/2 begins with; stops at the first byte that is another.
+/// Reads the HTTP/2 preface; stops at the first byte that differs.
 async fn read_preface(io: &mut (impl AsyncRead + Unpin), first: &mut [u8; 24]) -> io::Result<bool> {
     let mut read = 0;
     while read < first.len() {
@@ -247,14 +252,14 @@ async fn read_preface(io: &mut (impl AsyncRead + Unpin), first: &mut [u8; 24]) -
     Ok(true)
 }
 
-/// A connection whose first bytes were read already; they are read again.
-struct Begun<I> {
+/// A connection whose first bytes were read already, and are read again.
+struct Replayed<I> {
     first: [u8; 24],
     read: usize,
     io: I,
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Begun<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for Replayed<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -271,7 +276,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Begun<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Begun<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for Replayed<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Is the line private, and who is at the other end? Certificates and their files, read again when they change.
+//! TLS: certificates and keys from files that are read again when they change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -9,20 +9,20 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::auth::Stamp;
+use super::auth::FileStamp;
 
 /// The files of a TLS server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate and those that vouch for it, PEM.
+    /// The certificate and its chain, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// Certificates of those who may vouch for clients, PEM. With it, a client without a certificate is turned away.
+    /// Certificates of the authorities that sign client certificates, PEM. With it, clients need a certificate.
     pub client_ca: Option<PathBuf>,
 }
 
-/// Why TLS cannot be spoken.
+/// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause}")]
 pub struct TlsError {
@@ -41,8 +41,8 @@ impl TlsFiles {
         [&self.certificate, &self.key].into_iter().chain(&self.client_ca)
     }
 
-    fn stamps(&self) -> Vec<Option<Stamp>> {
-        self.all().map(|path| Stamp::of(path)).collect()
+    fn stamps(&self) -> Vec<Option<FileStamp>> {
+        self.all().map(|path| FileStamp::of(path)).collect()
     }
 
     /// Reads the files. Blocks.
@@ -79,7 +79,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let found = read.map_err(|error| TlsError::new(path, pem_fault(&error, "certificate")))?;
     if found.is_empty() {
-        return Err(TlsError::new(path, "there is no certificate in it (PEM is expected)"));
+        return Err(TlsError::new(path, "it holds no certificate (PEM is expected)"));
     }
     Ok(found)
 }
@@ -87,7 +87,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn pem_fault(error: &rustls_pki_types::pem::Error, what: &str) -> String {
     use rustls_pki_types::pem::Error;
     match error {
-        Error::NoItemsFound => format!("there is no {what} in it (PEM is expected)"),
+        Error::NoItemsFound => format!("it holds no {what} (PEM is expected)"),
         Error::Io(cause) => cause.to_string(),
         other => format!("it cannot be read as PEM: {other:?}"),
     }
@@ -98,31 +98,31 @@ fn pem_fault(error: &rustls_pki_types::pem::Error, what: &str) -> String {
 pub struct Tls {
     files: TlsFiles,
     config: RwLock<Arc<ServerConfig>>,
-    stamps: Mutex<Vec<Option<Stamp>>>,
+    stamps: Mutex<Vec<Option<FileStamp>>>,
 }
 
 impl Tls {
     /// Reads the files. Blocks.
     ///
     /// # Errors
-    /// A file that is not there, holds something else, or does not go with the others.
+    /// A file is missing, holds something else, or does not match the others.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         let stamps = files.stamps();
         let config = files.config()?;
         Ok(Self { files, config: RwLock::new(Arc::new(config)), stamps: Mutex::new(stamps) })
     }
 
-    /// Whether clients must have a certificate.
-    pub fn knows_clients(&self) -> bool {
+    /// Whether clients need a certificate.
+    pub fn requires_client_certificates(&self) -> bool {
         self.files.client_ca.is_some()
     }
 
-    /// What new connections are made with.
+    /// The configuration of new connections.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the files again if one changed; on an error everything stays as it is. Blocks.
+    /// Reads the files again if one changed; on an error the old certificates stay in use. Blocks.
     pub(super) fn reload_if_changed(&self) -> Result<bool, TlsError> {
         let now = self.files.stamps();
         {

@@ -1,4 +1,4 @@
-//! `dhakira demo`: the whole way once, with a sample memory: store, import, serve, look up over gRPC.
+//! `dhakira demo`: a tour with a sample memory: store, import, serve, look up over gRPC.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,18 +19,16 @@ use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
 use super::Outcome;
-use super::import_course::{Job, TargetMemory, import_source};
-use super::import_report::{Report, Summary};
-use super::import_sources::Source;
+use super::import::{Job, Report, Source, Summary, TargetMemory, import_source};
 use super::lookup::match_block;
-use crate::terminal::{grouped, isolate};
+use crate::terminal::{counted, grouped, isolate};
 
 /// The sample memory, written for this project.
 const SAMPLE: &[u8] = include_bytes!("sample.tsv");
 const QUERIES: &str = include_str!("queries.txt");
 const MEMORY: &str = "sample";
 
-/// Show it working: a sample memory in an embedded store, a server on a free port, ten lookups through it.
+/// Show a tour: a sample memory in an embedded store, a server on a free port, ten lookups through it.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Keep the store in this directory; a temporary one is used, and removed, when not given.
@@ -58,8 +56,8 @@ impl Demo {
 
         let summary = import_sample(&mut client).await?;
         say!(
-            "3. Importing the sample memory: {} units stored, {} there already\n",
-            grouped(summary.stored),
+            "3. Importing the sample memory: {} stored, {} already there\n",
+            counted(summary.stored, "unit"),
             grouped(summary.duplicates)
         )?;
         look_up(&mut client).await?;
@@ -143,7 +141,7 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Goes away with its content.
+/// Removed with its content when dropped.
 struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {
@@ -154,7 +152,7 @@ impl TemporaryDirectory {
 
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        // It may never have been made; what is left of it is the system's to clean up.
+        // It may not exist; the system cleans up what is left.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -102,18 +102,31 @@ impl BandCounts {
     }
 
     fn add(&mut self, band: Band, words: u64) {
-        if let Some(place) = Band::ALL.iter().position(|it| *it == band) {
-            self.0[place].segments += 1;
-            self.0[place].words += words;
+        self.0[band as usize] += BandCount { segments: 1, words };
+    }
+}
+
+impl FromIterator<(Band, BandCount)> for BandCounts {
+    fn from_iter<T: IntoIterator<Item = (Band, BandCount)>>(counted: T) -> Self {
+        let mut counts = Self::default();
+        for (band, count) in counted {
+            counts.0[band as usize] += count;
         }
+        counts
+    }
+}
+
+impl std::ops::AddAssign for BandCount {
+    fn add_assign(&mut self, other: Self) {
+        self.segments += other.segments;
+        self.words += other.words;
     }
 }
 
 impl std::ops::AddAssign for BandCounts {
     fn add_assign(&mut self, other: Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            mine.segments += theirs.segments;
-            mine.words += theirs.words;
+            *mine += theirs;
         }
     }
 }

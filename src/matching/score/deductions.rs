@@ -145,7 +145,17 @@ impl Deductions {
     }
 }
 
-/// What the deductions of a match are computed from.
+impl FromIterator<(Reason, u16)> for Deductions {
+    fn from_iter<T: IntoIterator<Item = (Reason, u16)>>(taken: T) -> Self {
+        let mut deductions = Self::default();
+        for (reason, hundredths) in taken {
+            deductions.take(reason, hundredths);
+        }
+        deductions
+    }
+}
+
+/// What is known of a match when its score is worked out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Findings {
     /// What the edits leave, in hundredths.

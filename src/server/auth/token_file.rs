@@ -1,11 +1,11 @@
-//! What is known of the tokens? A file of hashes, replaced as a whole under a lock, and a mark that there was one.
+//! The token file: hashes of access tokens, replaced as a whole under a lock, and a mark that there was such a file.
 //!
 //! A token is `dhk_ID_SECRET`: the id finds the record, the secret is 256 random bits, so that a plain SHA-256 of the whole
-//! token is as hard to turn round as the secret is to guess.
+//! token is as hard to invert as the secret is to guess.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,15 +13,17 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::grpc::access::{Grants, TOKENS_REQUIRED_FILE, write_token_mark};
+use super::file_stamp::FileStamp;
+use crate::engine::backup::{TOKENS_REQUIRED_FILE, write_token_mark};
+use crate::grpc::access::Grants;
 use crate::limits::{TOKEN_NAME_BYTES_MAX, TOKENS_MAX};
 
-/// What a token begins with, so that people and scanners know it when they see it.
+/// The start of every token, so that people and secret scanners recognize it.
 pub(in crate::server) const PREFIX: &str = "dhk_";
 /// Version of the file.
 const VERSION: u32 = 1;
 
-/// Why the file of tokens is not what it should be.
+/// Why the token file cannot be used or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// It cannot be read or written.
@@ -32,30 +34,32 @@ pub enum TokenError {
         /// What the system said.
         cause: io::Error,
     },
-    /// It says nothing that can be trusted.
-    #[error("{path} is no file of tokens: {cause}; mend it, or move it away and make new tokens")]
+    /// It is not a valid token file.
+    #[error(
+        "{path} is not a valid token file: {cause}; repair it, or move it away and create new tokens"
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         cause: String,
     },
-    /// It is gone, and with it the reason to ask callers for tokens.
+    /// It is missing, although calls needed a token.
     #[error(
-        "calls to these memories needed a token, and the file of tokens {path} is gone: put it back, or make new tokens with \
-         `dhakira tokens create`; to let everybody in from now on, start once with --without-tokens"
+        "calls to these memories require a token, and the token file {path} is missing: restore it, or create new tokens with \
+         `dhakira access-tokens create`; to serve without tokens from now on, start once with --without-tokens"
     )]
     Gone {
         /// Which file.
         path: PathBuf,
     },
-    /// What is asked for breaks a rule.
+    /// The request breaks a rule.
     #[error("{0}")]
     Refused(String),
 }
 
-/// A file in a data directory which says that calls to its memories need a token, so that losing the file of tokens opens
-/// nothing.
+/// A file in a data directory which says that calls to its memories need a token, so that losing the token file does not
+/// open the server.
 #[derive(Debug, Clone)]
 pub struct TokenMark {
     path: PathBuf,
@@ -81,7 +85,7 @@ impl TokenMark {
             .map_err(|cause| TokenError::Io { path: self.path.clone(), cause })
     }
 
-    /// Takes it away, and what else tells that there were tokens. Blocks.
+    /// Removes it, and whatever else says that there were tokens. Blocks.
     ///
     /// # Errors
     /// I/O.
@@ -97,7 +101,7 @@ impl TokenMark {
         Ok(())
     }
 
-    /// Whether calls needed tokens: it was set, or tokens were made in that place.
+    /// Whether calls needed tokens: it was set, or tokens were created in that file.
     pub fn is_set(&self, tokens: &TokenFile) -> bool {
         self.path.exists() || tokens.lock_path().exists()
     }
@@ -110,26 +114,26 @@ fn private() -> fs::OpenOptions {
     options
 }
 
-/// What is known of a token: everything but the token.
+/// What is stored about a token: everything but the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRecord {
     /// Part of the token; no secret.
     pub id: String,
-    /// Who or what has it; stands in the audit lines.
+    /// Who or what uses it; appears in the audit lines.
     pub name: String,
     /// SHA-256 of the token, or of the certificate (DER), in hex.
     pub sha256: String,
-    /// Whether it is a client certificate, which stands for itself without a token.
+    /// Whether it is a client certificate, which authenticates without a token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub certificate: bool,
     /// What it allows.
     pub grants: Grants,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// When it ends.
+    /// When it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// When it was taken back.
+    /// When it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Timestamp>,
 }
@@ -153,19 +157,19 @@ struct Contents {
     tokens: Vec<TokenRecord>,
 }
 
-/// The file of tokens. Everything here blocks.
+/// The token file. All methods block.
 #[derive(Debug, Clone)]
 pub struct TokenFile {
     path: PathBuf,
 }
 
 impl TokenFile {
-    /// The file at a path, which need not be there yet.
+    /// The file at a path, which need not exist.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -192,7 +196,7 @@ impl TokenFile {
         Ok(Some(contents.tokens))
     }
 
-    /// Makes a token; returns it, for the only time, and its record.
+    /// Creates a token; returns it, for the only time, and its record.
     ///
     /// # Errors
     /// A name that is empty, too long or taken by an active token; no grant; too many tokens; the file.
@@ -207,10 +211,10 @@ impl TokenFile {
         Ok((token, record))
     }
 
-    /// Lets whoever has a client certificate (DER) do something, without a token.
+    /// Grants roles to a client certificate (DER), which needs no token.
     ///
     /// # Errors
-    /// As of [`create`](Self::create); the certificate is known already.
+    /// As [`create`](Self::create); the certificate has a record already.
     pub fn admit_certificate(
         &self,
         name: &str,
@@ -231,7 +235,7 @@ impl TokenFile {
     ) -> Result<TokenRecord, TokenError> {
         let name = check_name(name)?;
         if grants.0.is_empty() {
-            let what = "say what it allows, such as --grant reader:news or --grant admin:*";
+            let what = "a token needs a grant, such as --grant reader:news or --grant admin:*";
             return Err(TokenError::Refused(what.to_owned()));
         }
         let created = Timestamp::now();
@@ -250,10 +254,9 @@ impl TokenFile {
                 return Err(TokenError::Refused(what));
             }
             if records.len() >= TOKENS_MAX {
-                // Those that can never be used again make room, the oldest first.
+                // Expired and revoked tokens make room, the oldest first.
                 let Some(dead) = records.iter().position(|it| !is_active(it)) else {
-                    let what =
-                        format!("there are {TOKENS_MAX} active tokens, the most there may be");
+                    let what = format!("there are {TOKENS_MAX} active tokens, which is the limit");
                     return Err(TokenError::Refused(what));
                 };
                 records.remove(dead);
@@ -264,7 +267,7 @@ impl TokenFile {
         Ok(record)
     }
 
-    /// Takes a token back, by its id or the name of an active one.
+    /// Revokes a token, by its id or the name of an active one.
     ///
     /// # Errors
     /// No such token; the file.
@@ -276,7 +279,8 @@ impl TokenFile {
                 .iter_mut()
                 .find(|it| it.id == which || (it.name == which && it.state(now) == "active"));
             let Some(record) = found else {
-                let what = format!("there is no token '{which}'; `dhakira tokens list` shows them");
+                let what =
+                    format!("there is no token '{which}'; `dhakira access-tokens list` shows them");
                 return Err(TokenError::Refused(what));
             };
             record.revoked.get_or_insert(now);
@@ -286,8 +290,8 @@ impl TokenFile {
         revoked.ok_or_else(|| TokenError::Refused(format!("there is no token '{which}'")))
     }
 
-    /// Reads, changes and replaces the file under a lock: a reader sees the old one or the new one, whole, and of two
-    /// writers neither loses what the other did.
+    /// Reads, changes and replaces the file under a lock: a reader sees the old or the new content, and no writer loses the
+    /// change of another.
     fn change(
         &self,
         change: impl FnOnce(&mut Vec<TokenRecord>) -> Result<(), TokenError>,
@@ -309,7 +313,7 @@ impl TokenFile {
         File::open(directory).and_then(|it| it.sync_all()).map_err(io)
     }
 
-    /// What writers hold while they change it.
+    /// The lock file that writers hold.
     fn lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
     }
@@ -319,24 +323,8 @@ impl TokenFile {
     }
 
     /// What tells whether the file was replaced; `None` when there is none.
-    pub(in crate::server) fn stamp(&self) -> Option<Stamp> {
-        Stamp::of(&self.path)
-    }
-}
-
-/// What tells whether a file was replaced or written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) struct Stamp {
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(in crate::server) fn of(path: &Path) -> Option<Self> {
-        let data = fs::metadata(path).ok()?;
-        let changed = (data.mtime(), data.mtime_nsec());
-        Some(Self { inode: data.ino(), bytes: data.len(), changed })
+    pub(in crate::server) fn stamp(&self) -> Option<FileStamp> {
+        FileStamp::of(&self.path)
     }
 }
 
@@ -353,7 +341,7 @@ fn new_token() -> Result<(String, String), TokenError> {
     let mut random = [0_u8; 38];
     SystemRandom::new()
         .fill(&mut random)
-        .map_err(|_| TokenError::Refused("the system gives no random numbers".to_owned()))?;
+        .map_err(|_| TokenError::Refused("the system provides no random numbers".to_owned()))?;
     let (id, secret) = random.split_at(6);
     let id = hex(id);
     Ok((format!("{PREFIX}{id}_{}", hex(secret)), id))
@@ -363,7 +351,7 @@ pub(in crate::server) fn hash(token: &str) -> [u8; 32] {
     fingerprint(token.as_bytes())
 }
 
-/// What a certificate is known by: the SHA-256 of its DER.
+/// Identifies a certificate: the SHA-256 of its DER.
 pub(in crate::server) fn fingerprint(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, bytes).as_ref());

@@ -1,4 +1,4 @@
-//! Who is calling? The tokens and certificates of a running server, looked at again when their file changes.
+//! Checks the token or certificate of a call, against a token file that is read again when it changes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,25 +10,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::grpc::access::Grants;
 
-use super::token_file::{
-    PREFIX, Stamp, TokenError, TokenFile, TokenMark, TokenRecord, hash, hash_of_hex,
-};
+use super::file_stamp::FileStamp;
+use super::token_file::{PREFIX, TokenError, TokenFile, TokenMark, TokenRecord, hash, hash_of_hex};
 
-/// Why a caller is nobody.
+/// Why authentication failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Stranger {
+pub(in crate::server) enum AuthError {
     NoToken,
     Unknown,
     Expired,
     Revoked,
 }
 
-/// A token in use.
+/// Who a token or certificate stands for, and what it allows.
 #[derive(Debug)]
-pub(in crate::server) struct Caller {
+pub(in crate::server) struct Principal {
     pub(in crate::server) record: TokenRecord,
     pub(in crate::server) grants: Arc<Grants>,
-    /// What its calls are counted under.
+    /// The client that its calls are counted for.
     pub(in crate::server) client: Arc<str>,
     hash: [u8; 32],
     /// Cancelled when the token is revoked or changed.
@@ -40,10 +39,10 @@ pub(in crate::server) struct Caller {
 pub struct Tokens {
     file: TokenFile,
     mark: Option<TokenMark>,
-    callers: RwLock<HashMap<String, Arc<Caller>>>,
-    /// Whether calls need a token: since there was a file. It stays so when the file goes away.
+    principals: RwLock<HashMap<String, Arc<Principal>>>,
+    /// Whether calls need a token: true once there was a file, also when it is removed.
     required: AtomicBool,
-    stamp: Mutex<Option<Stamp>>,
+    stamp: Mutex<Option<FileStamp>>,
 }
 
 impl Tokens {
@@ -55,7 +54,7 @@ impl Tokens {
         let tokens = Self {
             file,
             mark: None,
-            callers: RwLock::default(),
+            principals: RwLock::default(),
             required: AtomicBool::new(false),
             stamp: Mutex::default(),
         };
@@ -66,7 +65,7 @@ impl Tokens {
     /// As [`open`](Self::open), for a data directory in which tokens may have been in use before. Blocks.
     ///
     /// # Errors
-    /// As of [`open`](Self::open); [`TokenError::Gone`]; `without_tokens` is told and there are some.
+    /// As [`open`](Self::open); [`TokenError::Gone`]; `without_tokens` although there are tokens.
     pub fn open_marked(
         file: TokenFile,
         mark: TokenMark,
@@ -77,7 +76,7 @@ impl Tokens {
         if without_tokens {
             if tokens.required() {
                 let what = format!(
-                    "--without-tokens is for a server whose tokens are gone, but they are in {}; move that file away first",
+                    "--without-tokens is for a server whose token file is missing, but {} exists; move it away first",
                     file.path().display()
                 );
                 return Err(TokenError::Refused(what));
@@ -89,7 +88,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// Keeps in the data directory that calls need tokens, if they do. Blocks.
+    /// Marks the data directory as one that requires tokens, if it does. Blocks.
     ///
     /// # Errors
     /// I/O.
@@ -105,10 +104,10 @@ impl Tokens {
         self.required.load(Ordering::Acquire)
     }
 
-    /// Reads the file again if it changed; on an error everything stays as it is. Blocks.
+    /// Reads the file again if it changed; on an error the tokens in use stay. Blocks.
     ///
     /// # Errors
-    /// As [`TokenFile::read`]; the file was there and is gone.
+    /// As [`TokenFile::read`]; the file was removed.
     pub(in crate::server) fn reload_if_changed(&self) -> Result<bool, TokenError> {
         let stamp = self.file.stamp();
         if stamp == *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -121,26 +120,26 @@ impl Tokens {
 
     fn reload(&self) -> Result<(), TokenError> {
         let stamp = self.file.stamp();
-        // What was looked at is not looked at again before it changes, whether it was good or not.
+        // A version of the file is read once, whether it is valid or not.
         *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
         let Some(records) = self.file.read()? else {
             if self.required() {
-                let what = "the file of tokens is gone; the tokens that were in it go on, and are asked for";
+                let what = "the token file was removed; its tokens stay in use";
                 return Err(TokenError::Refused(what.to_owned()));
             }
             return Ok(());
         };
-        let mut callers = self.callers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut principals = self.principals.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = HashMap::with_capacity(records.len());
         for record in records {
             let Some(hash) = hash_of_hex(&record.sha256) else { continue };
-            let caller = match callers.remove(&record.id) {
-                Some(caller) if caller.record == record => caller,
+            let principal = match principals.remove(&record.id) {
+                Some(principal) if principal.record == record => principal,
                 other => {
                     if let Some(changed) = other {
                         changed.gone.cancel();
                     }
-                    Arc::new(Caller {
+                    Arc::new(Principal {
                         grants: Arc::new(record.grants.clone()),
                         client: format!("token {}", record.id).into(),
                         hash,
@@ -149,57 +148,58 @@ impl Tokens {
                     })
                 }
             };
-            next.insert(caller.record.id.clone(), caller);
+            next.insert(principal.record.id.clone(), principal);
         }
-        for left in callers.values() {
+        for left in principals.values() {
             left.gone.cancel();
         }
-        *callers = next;
+        *principals = next;
         self.required.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Whose token an `authorization` header carries; without one, whose certificate the connection was made with.
-    pub(in crate::server) fn caller(
+    /// The principal of the token in an `authorization` header, or else of the certificate of the connection.
+    pub(in crate::server) fn authenticate(
         &self,
         header: Option<&[u8]>,
         certificate: Option<&[u8; 32]>,
-    ) -> Result<Arc<Caller>, Stranger> {
+    ) -> Result<Arc<Principal>, AuthError> {
         let Some(header) = header else {
-            let found = certificate.and_then(|it| self.of_certificate(it));
-            return found.ok_or(Stranger::NoToken).and_then(still_good);
+            let found = certificate.and_then(|it| self.by_certificate(it));
+            return found.ok_or(AuthError::NoToken).and_then(check_state);
         };
-        let text = std::str::from_utf8(header).map_err(|_| Stranger::Unknown)?;
-        let (scheme, token) = text.split_once(' ').ok_or(Stranger::Unknown)?;
+        let text = std::str::from_utf8(header).map_err(|_| AuthError::Unknown)?;
+        let (scheme, token) = text.split_once(' ').ok_or(AuthError::Unknown)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Stranger::Unknown);
+            return Err(AuthError::Unknown);
         }
         let token = token.trim();
         let id = token.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).map(|(id, _)| id);
         let found = {
-            let callers = self.callers.read().unwrap_or_else(PoisonError::into_inner);
-            id.and_then(|id| callers.get(id).cloned())
+            let principals = self.principals.read().unwrap_or_else(PoisonError::into_inner);
+            id.and_then(|id| principals.get(id).cloned())
         };
-        let caller = found.ok_or(Stranger::Unknown)?;
-        if !bool::from(hash(token).ct_eq(&caller.hash)) {
-            return Err(Stranger::Unknown);
+        let principal = found.ok_or(AuthError::Unknown)?;
+        if !bool::from(hash(token).ct_eq(&principal.hash)) {
+            return Err(AuthError::Unknown);
         }
-        still_good(caller)
+        check_state(principal)
     }
 
-    /// The newest record of a certificate: there may be revoked ones before it.
-    fn of_certificate(&self, certificate: &[u8; 32]) -> Option<Arc<Caller>> {
-        let callers = self.callers.read().unwrap_or_else(PoisonError::into_inner);
-        let of_it = callers.values().filter(|it| it.record.certificate && it.hash == *certificate);
-        of_it.max_by_key(|it| (it.record.revoked.is_none(), it.record.created)).cloned()
+    /// The newest record of a certificate, which may have older, revoked ones.
+    fn by_certificate(&self, certificate: &[u8; 32]) -> Option<Arc<Principal>> {
+        let principals = self.principals.read().unwrap_or_else(PoisonError::into_inner);
+        let records =
+            principals.values().filter(|it| it.record.certificate && it.hash == *certificate);
+        records.max_by_key(|it| (it.record.revoked.is_none(), it.record.created)).cloned()
     }
 }
 
-fn still_good(caller: Arc<Caller>) -> Result<Arc<Caller>, Stranger> {
-    match caller.record.state(Timestamp::now()) {
-        "active" => Ok(caller),
-        "expired" => Err(Stranger::Expired),
-        _ => Err(Stranger::Revoked),
+fn check_state(principal: Arc<Principal>) -> Result<Arc<Principal>, AuthError> {
+    match principal.record.state(Timestamp::now()) {
+        "active" => Ok(principal),
+        "expired" => Err(AuthError::Expired),
+        _ => Err(AuthError::Revoked),
     }
 }
 
@@ -234,17 +234,23 @@ mod tests {
         assert!(!fs::read_to_string(file.path()).unwrap().contains(&token));
         assert_eq!(fs::metadata(file.path()).unwrap().mode() & 0o777, 0o600);
         assert!(tokens.reload_if_changed().unwrap() && tokens.required());
-        let caller = tokens.caller(Some(&header(&token)), None).unwrap();
-        assert_eq!(caller.record.name, "cat tool");
-        assert_eq!(tokens.caller(None, None).unwrap_err(), Stranger::NoToken);
-        // One digit of the secret changed: nobody, not somebody with a wrong password.
+        let principal = tokens.authenticate(Some(&header(&token)), None).unwrap();
+        assert_eq!(principal.record.name, "cat tool");
+        assert_eq!(tokens.authenticate(None, None).unwrap_err(), AuthError::NoToken);
+        // A token with one wrong digit is unknown.
         let last = if token.ends_with('0') { "1" } else { "0" };
         let wrong = format!("{}{last}", &token[..token.len() - 1]);
-        assert_eq!(tokens.caller(Some(&header(&wrong)), None).unwrap_err(), Stranger::Unknown);
+        assert_eq!(
+            tokens.authenticate(Some(&header(&wrong)), None).unwrap_err(),
+            AuthError::Unknown
+        );
         file.revoke(&record.id).unwrap();
         tokens.reload_if_changed().unwrap();
-        assert_eq!(tokens.caller(Some(&header(&token)), None).unwrap_err(), Stranger::Revoked);
-        assert!(caller.gone.is_cancelled(), "calls under way end");
+        assert_eq!(
+            tokens.authenticate(Some(&header(&token)), None).unwrap_err(),
+            AuthError::Revoked
+        );
+        assert!(principal.gone.is_cancelled(), "calls in flight end");
     }
 
     #[test]
@@ -254,11 +260,11 @@ mod tests {
         let tokens = Tokens::open(file.clone()).unwrap();
         fs::write(file.path(), "{").unwrap();
         assert!(matches!(tokens.reload_if_changed(), Err(TokenError::Damaged { .. })));
-        assert!(tokens.caller(Some(&header(&token)), None).is_ok());
+        assert!(tokens.authenticate(Some(&header(&token)), None).is_ok());
         fs::remove_file(file.path()).unwrap();
         assert!(tokens.reload_if_changed().is_err());
         assert!(tokens.required());
-        assert!(tokens.caller(Some(&header(&token)), None).is_ok());
+        assert!(tokens.authenticate(Some(&header(&token)), None).is_ok());
     }
 
     #[test]
@@ -273,7 +279,10 @@ mod tests {
         let ended = Some(Timestamp::UNIX_EPOCH);
         let (token, _) = file.create("old", grants("reader:*"), ended).unwrap();
         let tokens = Tokens::open(file).unwrap();
-        assert_eq!(tokens.caller(Some(&header(&token)), None).unwrap_err(), Stranger::Expired);
+        assert_eq!(
+            tokens.authenticate(Some(&header(&token)), None).unwrap_err(),
+            AuthError::Expired
+        );
     }
 
     #[test]
@@ -285,18 +294,18 @@ mod tests {
         assert!(again.is_err(), "one certificate, one identity");
         let tokens = Tokens::open(file.clone()).unwrap();
         let (known, other) = (fingerprint(b"der"), fingerprint(b"other"));
-        assert_eq!(tokens.caller(None, Some(&known)).unwrap().record.name, "box");
-        assert_eq!(tokens.caller(None, Some(&other)).unwrap_err(), Stranger::NoToken);
-        // A token goes before the certificate, also one that is no good.
-        let caller = tokens.caller(Some(&header(&token)), Some(&known)).unwrap();
-        assert_eq!(caller.record.name, "a");
-        let wrong = tokens.caller(Some(&header("dhk_0_0")), Some(&known));
-        assert_eq!(wrong.unwrap_err(), Stranger::Unknown);
+        assert_eq!(tokens.authenticate(None, Some(&known)).unwrap().record.name, "box");
+        assert_eq!(tokens.authenticate(None, Some(&other)).unwrap_err(), AuthError::NoToken);
+        // A token takes precedence over the certificate, even an invalid one.
+        let principal = tokens.authenticate(Some(&header(&token)), Some(&known)).unwrap();
+        assert_eq!(principal.record.name, "a");
+        let wrong = tokens.authenticate(Some(&header("dhk_0_0")), Some(&known));
+        assert_eq!(wrong.unwrap_err(), AuthError::Unknown);
         file.revoke(&record.id).unwrap();
         tokens.reload_if_changed().unwrap();
-        assert_eq!(tokens.caller(None, Some(&known)).unwrap_err(), Stranger::Revoked);
+        assert_eq!(tokens.authenticate(None, Some(&known)).unwrap_err(), AuthError::Revoked);
         file.admit_certificate("box", grants("reader:*"), None, b"der").unwrap();
         tokens.reload_if_changed().unwrap();
-        assert!(tokens.caller(None, Some(&known)).is_ok());
+        assert!(tokens.authenticate(None, Some(&known)).is_ok());
     }
 }

@@ -1,6 +1,4 @@
-//! What is missing in refusals of others? The machinery of gRPC refuses calls without an `ErrorInfo`; here they get one.
-//!
-//! Looks at headers and trailers on their way out, of answers that end with an error.
+//! Adds an `ErrorInfo` to errors that have none: those of the gRPC machinery, and calls that panicked.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,10 +6,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
-use crate::grpc::with_info;
+use crate::grpc::{refusal, with_info};
 
 /// An answer whose errors all carry an `ErrorInfo`.
 pub(in crate::server) fn with_error_info(answer: Response<Body>) -> Response<Body> {
@@ -48,7 +46,7 @@ impl HttpBody for Completed {
     }
 }
 
-/// Adds what is missing to the headers of an error.
+/// Adds the details to the headers of an error.
 fn complete(headers: &mut HeaderMap) {
     const DETAILS: &str = "grpc-status-details-bin";
     let is_error = headers.get("grpc-status").is_some_and(|code| code != "0");
@@ -56,14 +54,22 @@ fn complete(headers: &mut HeaderMap) {
         return;
     }
     if let Some(status) = Status::from_header_map(headers) {
-        // What cannot be written as a header stays as it was.
+        // Details that cannot be written as a header are left out.
         let _ = with_info(status).add_header(headers);
     }
 }
 
+/// The answer to a call whose handler panicked; the connection and its other calls continue.
+pub(in crate::server) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    tracing::error!(panic = text, "a call panicked");
+    let message = "internal error: the call panicked; see the log of the server";
+    refusal(Code::Internal, "INTERNAL", message, None).into_http()
+}
+
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
     use tonic_types::StatusExt as _;
 
     use super::*;
@@ -86,5 +92,14 @@ mod tests {
         good.insert("grpc-status", http::HeaderValue::from_static("0"));
         complete(&mut good);
         assert_eq!(good.len(), 1);
+    }
+
+    #[test]
+    fn a_call_that_panics_is_answered_with_a_reason_and_without_its_words() {
+        let answer = panicked(Box::new("at /srv/data"));
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "INTERNAL");
+        assert!(!status.message().contains("/srv/data"));
     }
 }

@@ -1,4 +1,4 @@
-//! Who comes in, and to what? The one place that every call passes: identity, role, room, time.
+//! The layer that every call passes: it authenticates the caller, checks the role, admits the call, and sets its deadline.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,15 +17,15 @@ use tracing::Instrument as _;
 use crate::grpc::access::{Streams, Visible, number_of, streams_of};
 use crate::grpc::refusal;
 
-use super::super::auth::{Caller, Stranger};
-use super::super::limits::{CallPermit, Full, Room};
-use super::super::telemetry::Turned;
-use super::call::{Call, Ending, Ids, OPEN_TO_ALL, Peer, Shared, client_timeout};
-use super::request_body::Messages;
-use super::response_body::{Answer, code_of};
+use super::super::auth::{AuthError, Principal};
+use super::super::limits::{CallPermit, Deadline, Overload, Room, client_timeout};
+use super::super::telemetry::{CallIds, Rejection};
+use super::call::{Call, HEALTH_WATCH, OPEN_TO_ALL, Peer, Shared};
+use super::request_body::RequestBody;
+use super::response_body::{ResponseBody, code_of};
 
-/// What the server can do is for those who may do something.
-const OPEN_TO_CALLERS: &str = "/grpc.reflection.";
+/// Reflection is open to every principal with a grant.
+const OPEN_TO_PRINCIPALS: &str = "/grpc.reflection.";
 
 #[derive(Debug, Clone)]
 pub(in crate::server) struct GateLayer(pub(in crate::server) Arc<Shared>);
@@ -44,50 +44,66 @@ pub(in crate::server) struct Gate<S> {
     shared: Arc<Shared>,
 }
 
-/// A call that is let in.
+/// A call that may run.
 struct Admitted {
     call: Arc<Call>,
     permit: Arc<CallPermit>,
     time: Duration,
 }
 
+/// Calls that last as long as their client likes, and carry nothing that it must not miss.
+fn is_endless_probe(path: &str) -> bool {
+    path == HEALTH_WATCH || path.starts_with(OPEN_TO_PRINCIPALS)
+}
+
 impl Shared {
+    /// The refusal of a call while the server shuts down; health checks are still answered, with NOT_SERVING.
+    fn refuse_while_draining(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        let is_refused =
+            self.draining.is_cancelled() && !request.uri().path().starts_with(OPEN_TO_ALL);
+        let message = "the server is shutting down";
+        is_refused.then(|| refusal(Code::Unavailable, "STOPPING", message, None).into_http())
+    }
+
     fn admit(
         self: &Arc<Self>,
         request: &Request<Body>,
         peer: &Peer,
-        ids: Ids,
+        ids: CallIds,
     ) -> Result<Admitted, (Arc<Call>, Status)> {
         let method = request.uri().path();
         let rule = number_of(method);
-        let (caller, stranger) = match self.who(method, request.headers(), peer) {
-            Ok(caller) => (caller, None),
-            Err(stranger) => (None, Some(stranger)),
+        let (principal, failure) = match self.authenticate(method, request.headers(), peer) {
+            Ok(principal) => (principal, None),
+            Err(failure) => (None, Some(failure)),
         };
-        if caller.is_some() {
-            peer.line.know();
+        if principal.is_some() {
+            peer.connection.authenticate();
         }
-        let call = Call::new(self.clone(), (method, rule, ids), caller, peer);
+        let call = Call::new(self.clone(), (method, rule, ids), principal, peer);
         let call = Arc::new(call);
-        if let Some(stranger) = stranger {
-            self.metrics.turned(Turned::Stranger);
-            return Err((call, unauthenticated(stranger)));
+        if let Some(failure) = failure {
+            self.metrics.rejected(Rejection::Unauthenticated);
+            return Err((call, unauthenticated(failure)));
         }
         if let Some(denied) = Self::role_too_low(&call, method) {
             return Err((call, denied));
         }
-        let client = call.caller.as_ref().map_or(&peer.name, |caller| &caller.client);
+        let client = call.principal.as_ref().map_or(&peer.name, |it| &it.client);
         let permit = match self.admission.call(client, call.room()) {
-            Ok(permit) => Arc::new(permit),
-            Err(full) => {
-                self.metrics.turned(match full {
-                    Full::Memory => Turned::MemoryFull,
-                    Full::Queue => Turned::Overloaded,
-                    Full::AnonymousCalls => Turned::AnonymousFull,
-                    Full::Calls | Full::ClientCalls | Full::HeavyCalls => Turned::CallsFull,
+            Ok(permit) if is_endless_probe(method) => Arc::new(permit),
+            Ok(permit) => Arc::new(permit.awaited()),
+            Err(overload) => {
+                self.metrics.rejected(match overload {
+                    Overload::Memory => Rejection::MemoryFull,
+                    Overload::Queue => Rejection::Overloaded,
+                    Overload::AnonymousCalls => Rejection::AnonymousFull,
+                    Overload::Calls | Overload::ClientCalls | Overload::HeavyCalls => {
+                        Rejection::CallsFull
+                    }
                 });
-                let (reason, retry) = (full.reason(), Some(full.retry_after()));
-                let status = refusal(Code::ResourceExhausted, reason, full.message(), retry);
+                let (reason, retry) = (overload.reason(), Some(overload.retry_after()));
+                let status = refusal(Code::ResourceExhausted, reason, overload.message(), retry);
                 return Err((call, status));
             }
         };
@@ -100,49 +116,49 @@ impl Shared {
         Ok(Admitted { call, permit, time })
     }
 
-    /// Who calls; `None` where everybody may do everything.
-    fn who(
+    /// The principal that calls; `None` where no authentication is required.
+    fn authenticate(
         &self,
         method: &str,
         headers: &HeaderMap,
         peer: &Peer,
-    ) -> Result<Option<Arc<Caller>>, Stranger> {
+    ) -> Result<Option<Arc<Principal>>, AuthError> {
         let Some(tokens) = self.tokens.as_ref().filter(|tokens| tokens.required()) else {
             return Ok(None);
         };
         let header = headers.get(http::header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
-        let caller = tokens.caller(header, peer.certificate.as_ref());
+        let principal = tokens.authenticate(header, peer.certificate.as_ref());
         if method.starts_with(OPEN_TO_ALL) {
-            return Ok(caller.ok());
+            return Ok(principal.ok());
         }
-        caller.map(Some)
+        principal.map(Some)
     }
 
-    /// What can be said before anything of the request is read.
+    /// The refusal of a call whose caller has too low a role, before anything of the request is read.
     fn role_too_low(call: &Call, method: &str) -> Option<Status> {
         let grants = call.grants()?;
         let Some(rule) = call.rule() else {
             let open = method.starts_with(OPEN_TO_ALL)
-                || (method.starts_with(OPEN_TO_CALLERS) && grants.highest().is_some());
-            return (!open).then(|| call.denied("there is no such method, or nobody may call it"));
+                || (method.starts_with(OPEN_TO_PRINCIPALS) && grants.highest().is_some());
+            return (!open).then(|| call.denied("there is no such method, or no role allows it"));
         };
         if rule.admits(grants) {
             return None;
         }
         let what = if rule.every_memory { " for all memories" } else { "" };
-        Some(call.denied(&format!("{} takes the role {}{what}", rule.name(), rule.role)))
+        Some(call.denied(&format!("{} requires the role {}{what}", rule.name(), rule.role)))
     }
 }
 
-fn unauthenticated(stranger: Stranger) -> Status {
-    let (reason, message) = match stranger {
-        Stranger::NoToken => (
+fn unauthenticated(failure: AuthError) -> Status {
+    let (reason, message) = match failure {
+        AuthError::NoToken => (
             "TOKEN_MISSING",
-            "this server wants a token: header `authorization: Bearer TOKEN`, or --token with the commands of dhakira",
+            "this server requires a token: header `authorization: Bearer TOKEN`, or --token with the commands of dhakira",
         ),
-        Stranger::Unknown => ("TOKEN_UNKNOWN", "this server does not know the token"),
-        Stranger::Expired => ("TOKEN_EXPIRED", "the token has expired"),
-        Stranger::Revoked => ("TOKEN_REVOKED", "the token was revoked"),
+        AuthError::Unknown => ("TOKEN_UNKNOWN", "this server does not know the token"),
+        AuthError::Expired => ("TOKEN_EXPIRED", "the token has expired"),
+        AuthError::Revoked => ("TOKEN_REVOKED", "the token was revoked"),
     };
     refusal(Code::Unauthenticated, reason, message, None)
 }
@@ -161,13 +177,16 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let ids = Ids::of(request.headers());
+        let ids = CallIds::of(request.headers());
+        if let Some(refusal) = self.shared.refuse_while_draining(&request) {
+            return Box::pin(async move { Ok(refusal) });
+        }
         if let Some(answer) = not_grpc(&request) {
-            self.shared.metrics.turned(Turned::NotGrpc);
+            self.shared.metrics.rejected(Rejection::NotGrpc);
             return Box::pin(async move { Ok(answer) });
         }
         let Some(peer) = request.extensions().get::<Peer>().cloned() else {
-            let message = "a call came from nowhere";
+            let message = "the call has no connection";
             let status = refusal(Code::Internal, "INTERNAL", message, None);
             return Box::pin(async move { Ok(status.into_http()) });
         };
@@ -178,7 +197,7 @@ where
                     call.audit_room().await;
                     call.end(status.code());
                     let mut answer = status.into_http();
-                    call.ids.tell(answer.headers_mut());
+                    call.ids.add_to(answer.headers_mut());
                     Ok(answer)
                 });
             }
@@ -197,18 +216,18 @@ where
         };
         let (of_call, room) = (call.clone(), permit.clone());
         let mut request =
-            request.map(|body| Body::new(Messages::new(body, of_call, room, message_time)));
+            request.map(|body| Body::new(RequestBody::new(body, of_call, room, message_time)));
         if let Some(grants) = call.grants() {
             request.extensions_mut().insert(Visible(grants.clone()));
         }
-        // Told by this layer from here on, and not a second time by a handler.
+        // This layer enforces the deadline; a handler must not do so a second time.
         request.headers_mut().remove("grpc-timeout");
         let inner = self.inner.call(request);
-        let reader = self.shared.readers.add(peer.line.kill.clone());
+        let reader = self.shared.readers.add(peer.connection.kill.clone());
         let unanswered = Unanswered(Some(call.clone()));
         Box::pin(
             async move {
-                let mut ending = Ending::new(time, call.caller.as_ref());
+                let mut deadline = Deadline::new(time, call.principal.as_ref());
                 let answer = async {
                     call.audit_room().await;
                     inner.await
@@ -216,15 +235,15 @@ where
                 let answer = tokio::select! {
                     biased;
                     answer = answer => answer?,
-                    status = &mut ending => status.into_http(),
+                    status = &mut deadline => status.into_http(),
                 };
                 unanswered.answered();
                 let (mut parts, body) = answer.into_parts();
-                call.ids.tell(&mut parts.headers);
+                call.ids.add_to(&mut parts.headers);
                 if body.is_end_stream() {
                     call.end(code_of(&parts.headers).unwrap_or(Code::Unknown));
                 }
-                let body = Answer::new(body, call, permit, ending, reader);
+                let body = ResponseBody::new(body, call, permit, deadline, reader);
                 Ok(Response::from_parts(parts, Body::new(body)))
             }
             .instrument(span),
@@ -232,8 +251,8 @@ where
     }
 }
 
-/// The answer to what is no call of gRPC. A web page can have a browser send other methods and content types anywhere, with the
-/// certificate of its user; those of gRPC take a permission that this server never gives.
+/// The answer to a request that is not a gRPC call. A web page can make a browser send other methods and content types anywhere,
+/// with the certificate of its user; those of gRPC need a CORS permission that this server never gives.
 fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
     let (status, text) = if request.method() != http::Method::POST {
         (StatusCode::METHOD_NOT_ALLOWED, "gRPC calls are POST requests\n")
@@ -253,7 +272,7 @@ fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
     Some(answer)
 }
 
-/// Whether messages are what this server decodes: protocol buffers, not JSON, not those of gRPC-Web.
+/// Whether the messages are protocol buffers, not JSON or gRPC-Web.
 fn is_grpc(content_type: &HeaderValue) -> bool {
     let kind = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     let kind = kind.trim_ascii();
@@ -262,7 +281,7 @@ fn is_grpc(content_type: &HeaderValue) -> bool {
         .any(|it| kind.eq_ignore_ascii_case(it))
 }
 
-/// Notes that a call was given up before it was answered.
+/// Records a call that was cancelled before it was answered.
 struct Unanswered(Option<Arc<Call>>);
 
 impl Unanswered {

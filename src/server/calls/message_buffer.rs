@@ -1,5 +1,5 @@
-//! How far has a message come? Its bytes in blocks of their own, so that it is held once however small the frames are in which
-//! it comes, and given on without being copied together.
+//! Buffers the messages of a request in blocks, however small the frames are in which they arrive, and passes them on without
+//! copying them together.
 
 use std::collections::VecDeque;
 
@@ -10,40 +10,40 @@ pub(in crate::server) const HEADER_BYTES: usize = 5;
 /// Longest block.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// What is said before a message.
+/// The prefix of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) struct Header {
     pub(in crate::server) compressed: bool,
     pub(in crate::server) length: usize,
 }
 
-/// Messages on their way in, with their headers.
+/// Messages that are arriving, with their headers.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Arrival {
-    /// Whole messages first, then the one that is coming.
+pub(in crate::server) struct MessageBuffer {
+    /// Complete messages first, then the one that is arriving.
     blocks: VecDeque<Bytes>,
     /// The block that is being filled.
     tail: BytesMut,
-    /// Bytes of whole messages that were looked at.
+    /// Bytes of complete messages that were checked.
     released: usize,
-    /// Bytes of the message that is coming, its header included.
-    come: usize,
+    /// Bytes so far of the message that is arriving, its header included.
+    arrived: usize,
     header: Option<Header>,
 }
 
-impl Arrival {
-    /// Whether part of a message has come, or of its header.
+impl MessageBuffer {
+    /// Whether part of a message or of its header has arrived.
     pub(in crate::server) fn is_partial(&self) -> bool {
-        self.come > 0
+        self.arrived > 0
     }
 
-    /// Takes bytes up to the end of a header or of a message. Returns the header that became known thereby.
+    /// Takes bytes up to the end of a header or of a message. Returns the header if it is complete now.
     pub(in crate::server) fn take(&mut self, data: &mut Bytes) -> Option<Header> {
         let Some(header) = self.header else {
-            let missing = (HEADER_BYTES - self.come).min(data.len());
+            let missing = (HEADER_BYTES - self.arrived).min(data.len());
             self.tail.extend_from_slice(&data.split_to(missing));
-            self.come += missing;
-            if self.come == HEADER_BYTES {
+            self.arrived += missing;
+            if self.arrived == HEADER_BYTES {
                 let mut bytes = &self.tail[self.tail.len() - HEADER_BYTES..];
                 let compressed = bytes.get_u8() != 0;
                 let length = usize::try_from(bytes.get_u32()).unwrap_or(usize::MAX);
@@ -51,11 +51,11 @@ impl Arrival {
             }
             return self.header;
         };
-        let missing = HEADER_BYTES + header.length - self.come;
+        let missing = HEADER_BYTES + header.length - self.arrived;
         let mut part = data.split_to(missing.min(data.len()));
-        self.come += part.len();
-        if self.come == HEADER_BYTES + part.len() && part.len() == header.length {
-            // All of it in one frame: it is given on at once and need not be copied.
+        self.arrived += part.len();
+        if self.arrived == HEADER_BYTES + part.len() && part.len() == header.length {
+            // The whole message is in one frame: it is passed on without a copy.
             self.seal();
             self.blocks.push_back(part);
             return None;
@@ -78,35 +78,35 @@ impl Arrival {
         }
     }
 
-    /// Whether nothing is here.
+    /// Whether nothing is buffered.
     pub(in crate::server) fn is_empty(&self) -> bool {
         self.blocks.is_empty() && self.tail.is_empty()
     }
 
-    /// Whether a message is whole and has not been looked at.
-    pub(in crate::server) fn is_whole(&self) -> bool {
-        self.header.is_some_and(|header| self.come == HEADER_BYTES + header.length)
+    /// Whether a message is complete and not released.
+    pub(in crate::server) fn is_complete(&self) -> bool {
+        self.header.is_some_and(|header| self.arrived == HEADER_BYTES + header.length)
     }
 
-    /// The message that is whole, to be looked at.
-    pub(in crate::server) fn message(&mut self) -> Reading<'_> {
+    /// The content of the complete message.
+    pub(in crate::server) fn message(&mut self) -> MessageReader<'_> {
         self.seal();
         let length = self.header.map_or(0, |header| header.length);
-        let mut reading = Reading { blocks: &self.blocks, block: 0, at: 0, left: usize::MAX };
+        let mut reading = MessageReader { blocks: &self.blocks, block: 0, at: 0, left: usize::MAX };
         reading.advance(self.released + HEADER_BYTES);
         reading.left = length;
         reading
     }
 
-    /// Lets the message that is whole go on, or what has come of it when no more will.
+    /// Releases the complete message, or what has arrived of it when no more will.
     pub(in crate::server) fn release(&mut self) {
         self.seal();
-        self.released += self.come;
-        self.come = 0;
+        self.released += self.arrived;
+        self.arrived = 0;
         self.header = None;
     }
 
-    /// Bytes that may go on.
+    /// The next released bytes.
     pub(in crate::server) fn next(&mut self) -> Option<Bytes> {
         if self.released == 0 {
             return None;
@@ -121,9 +121,9 @@ impl Arrival {
     }
 }
 
-/// Bytes of one message, read where they lie.
+/// Reads the bytes of one message in place.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::server) struct Reading<'a> {
+pub(in crate::server) struct MessageReader<'a> {
     blocks: &'a VecDeque<Bytes>,
     block: usize,
     /// Where in the block.
@@ -131,7 +131,7 @@ pub(in crate::server) struct Reading<'a> {
     left: usize,
 }
 
-impl Buf for Reading<'_> {
+impl Buf for MessageReader<'_> {
     fn remaining(&self) -> usize {
         self.left
     }
@@ -172,7 +172,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn messages_come_out_as_they_came_in_however_they_were_cut(
+        fn messages_come_out_unchanged_however_they_are_split_into_frames(
             lengths in proptest::collection::vec(0..300_000_usize, 1..5),
             cuts in proptest::collection::vec(1..200_000_usize, 1..8),
         ) {
@@ -182,29 +182,29 @@ mod tests {
                 .map(|(number, length)| (0..*length).map(|at| (at * 31 + number) as u8).collect())
                 .collect();
             let bytes = framed(&messages);
-            let (mut arrival, mut out, mut seen) = (Arrival::default(), Vec::new(), Vec::new());
+            let (mut buffer, mut out, mut seen) = (MessageBuffer::default(), Vec::new(), Vec::new());
             let mut rest = &bytes[..];
             for cut in cuts.iter().cycle() {
                 let (frame, later) = rest.split_at((*cut).min(rest.len()));
                 rest = later;
                 let mut frame = Bytes::copy_from_slice(frame);
                 while !frame.is_empty() {
-                    arrival.take(&mut frame);
-                    while arrival.is_whole() {
-                        let mut message = arrival.message();
+                    buffer.take(&mut frame);
+                    while buffer.is_complete() {
+                        let mut message = buffer.message();
                         let length = message.remaining();
                         seen.push(message.copy_to_bytes(length).to_vec());
-                        arrival.release();
+                        buffer.release();
                     }
                 }
-                while let Some(data) = arrival.next() {
+                while let Some(data) = buffer.next() {
                     out.extend_from_slice(&data);
                 }
                 if rest.is_empty() {
                     break;
                 }
             }
-            assert!(!arrival.is_partial());
+            assert!(!buffer.is_partial());
             assert_eq!(seen, messages);
             assert_eq!(out, bytes);
         }

@@ -1,4 +1,4 @@
-//! Leads every call from its request to the end of its answer: authentication, admission, deadline, messages in and out.
+//! Guides every call from its request to the end of its answer: authentication, admission, deadline, messages in and out.
 
 mod call;
 mod error_info;
@@ -7,6 +7,6 @@ mod message_buffer;
 mod request_body;
 mod response_body;
 
-pub(super) use call::{Peer, Readers, Shared};
-pub(super) use error_info::with_error_info;
+pub(super) use call::{Peer, Shared};
+pub(super) use error_info::{panicked, with_error_info};
 pub(super) use gate::GateLayer;

@@ -1,4 +1,4 @@
-//! What goes out, how fast, and until when? Answers in pieces, each of which is counted until it is sent.
+//! Sends answers in pieces, each of which is counted until the client has it, and ends them at the deadline of the call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::super::limits::{BytesPermit, CallPermit};
-use super::call::{Call, Ending, Reader};
+use super::super::limits::{BytesPermit, CallPermit, Deadline, Reader};
+use super::call::Call;
 
-/// Bytes that are handed to the connection at a time: what a reader that stops has in it, beside its window.
+/// Bytes passed to the connection at a time: what a stalled reader holds, beside its flow-control window.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// The answer of a call.
-pub(in crate::server) struct Answer {
+/// The body of an answer.
+pub(in crate::server) struct ResponseBody {
     inner: Body,
     call: Arc<Call>,
     permit: Arc<CallPermit>,
-    ending: Ending,
+    deadline: Deadline,
     reader: Arc<Reader>,
-    /// Whether the connection has a piece and has not asked for the next one yet.
+    /// Whether the connection has a piece and has not asked for the next one.
     owed: bool,
     /// The rest of a long frame, counted.
     rest: Option<(Bytes, BytesPermit)>,
     ended: bool,
 }
 
-impl Answer {
+impl ResponseBody {
     pub(in crate::server) fn new(
         inner: Body,
         call: Arc<Call>,
         permit: Arc<CallPermit>,
-        ending: Ending,
+        deadline: Deadline,
         reader: Arc<Reader>,
     ) -> Self {
         let ended = inner.is_end_stream();
-        Self { inner, call, permit, ending, reader, owed: false, rest: None, ended }
+        Self { inner, call, permit, deadline, reader, owed: false, rest: None, ended }
     }
 
     fn end(&mut self, code: Code) {
@@ -47,7 +47,7 @@ impl Answer {
         self.call.end(code);
     }
 
-    /// A piece of a frame, and the rest for later.
+    /// Splits a piece from a frame and keeps the rest.
     fn piece(&mut self, mut data: Bytes) -> Bytes {
         let piece = data.split_to(data.len().min(PIECE_BYTES));
         self.rest = None;
@@ -55,9 +55,9 @@ impl Answer {
             let permit = self.permit.bytes_anyway(data.len());
             self.rest = Some((data, permit));
         }
-        self.reader.more();
+        self.reader.queued();
         self.owed = true;
-        self.reader.more();
+        self.reader.queued();
         Bytes::from_owner(Piece {
             _counted: self.permit.bytes_anyway(piece.len()),
             bytes: piece,
@@ -67,7 +67,7 @@ impl Answer {
     }
 }
 
-/// Bytes that are on their way to the client; dropped when they were sent.
+/// Bytes that are being sent; dropped when they were.
 struct Piece {
     bytes: Bytes,
     reader: Arc<Reader>,
@@ -83,16 +83,16 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.reader.less();
+        self.reader.sent();
     }
 }
 
-/// The code that headers or trailers tell.
+/// The status code in headers or trailers.
 pub(in crate::server) fn code_of(headers: &HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -101,12 +101,12 @@ impl HttpBody for Answer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if std::mem::take(&mut self.owed) {
-            self.reader.less();
+            self.reader.sent();
         }
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(status) = Pin::new(&mut self.ending).poll(context) {
+        if let Poll::Ready(status) = Pin::new(&mut self.deadline).poll(context) {
             self.inner = Body::empty();
             self.rest = None;
             self.end(status.code());
@@ -150,12 +150,12 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         if std::mem::take(&mut self.owed) {
-            self.reader.less();
+            self.reader.sent();
         }
-        // The client went away before the end; after the end this says nothing new.
+        // Without an end, the client went away; after an end this has no effect.
         self.call.end(Code::Cancelled);
     }
 }

@@ -1,11 +1,13 @@
-//! Is there room for one more call? Counts of calls and bytes, all and by client; what is too much is refused at once.
+//! Admits calls by count and by bytes of messages, for all clients and for each; calls over a limit are refused at once.
 //!
-//! Where tokens are in use, callers without one have a budget of their own: they take nothing of what others need.
+//! Where tokens are in use, callers without one have a budget of their own, so that they take nothing from the others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use crate::grpc::access::Weight;
 use crate::limits::{
@@ -15,14 +17,14 @@ use crate::limits::{
     PEER_CONNECTIONS_MAX, QUEUE_MILLIS_MAX, STALLED_READER_SECONDS, STREAM_SECONDS_MAX,
 };
 
-/// How much is served at a time.
+/// How much the server handles at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls under way.
+    /// Calls in flight.
     pub calls: usize,
-    /// Calls under way of one client.
+    /// Calls in flight of one client.
     pub client_calls: usize,
-    /// Calls under way that keep a core busy.
+    /// Calls in flight that keep a core busy.
     pub heavy_calls: usize,
     /// Of those, the calls of one client.
     pub client_heavy_calls: usize,
@@ -30,11 +32,11 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one address.
     pub peer_connections: usize,
-    /// Calls under way of callers without a token, where tokens are in use.
+    /// Calls in flight without a token, where tokens are in use.
     pub anonymous_calls: usize,
-    /// Connections on which no token was shown, where tokens are in use.
+    /// Connections on which no token was presented, where tokens are in use.
     pub anonymous_connections: usize,
-    /// Bytes of messages that are held.
+    /// Bytes of messages held in memory.
     pub message_bytes: usize,
     /// Longest call with one answer.
     pub call_time: Duration,
@@ -46,7 +48,7 @@ pub struct Limits {
     pub message_time: Duration,
     /// Longest time of a connection without a call.
     pub idle_time: Duration,
-    /// The same for a connection on which no token was shown, where tokens are in use.
+    /// The same for a connection on which no token was presented, where tokens are in use.
     pub anonymous_idle_time: Duration,
     /// Longest pause of a reader.
     pub stalled_time: Duration,
@@ -79,38 +81,38 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bytes of messages that one client's calls may hold: half of them all, so that none takes what the others need.
+    /// Bytes of messages that the calls of one client may hold: half of all, so that no client takes what the others need.
     fn client_bytes(&self) -> usize {
         self.message_bytes / 2
     }
 
-    /// Calls without a token that one address may have under way: a quarter, so that it does not silence the health checks of
-    /// the others.
+    /// Calls without a token that one address may have in flight: a quarter, so that it does not block the health checks of
+    /// others.
     fn anonymous_client_calls(&self) -> usize {
         self.anonymous_calls.div_ceil(4)
     }
 
-    /// Calls without a token that last, as `Health/Watch` does: half of them, so that there is room for a `Health/Check`.
+    /// Endless calls without a token (`Health/Watch`): half, so that there is room for a `Health/Check`.
     fn anonymous_lasting_calls(&self) -> usize {
         self.anonymous_calls.div_ceil(2)
     }
 }
 
-/// What a call takes room of.
+/// The budget that a call is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum Room {
-    /// What there is for those who may call.
+    /// That of authenticated callers, and of all callers where no tokens are in use.
     Known(Weight),
-    /// What there is for callers without a token where tokens are in use.
+    /// That of callers without a token where tokens are in use.
     Anonymous {
-        /// Whether the call lasts as long as its client likes.
+        /// Whether the call is endless.
         lasting: bool,
     },
 }
 
-/// Why there is no room.
+/// The limit that a call exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Full {
+pub(in crate::server) enum Overload {
     Calls,
     ClientCalls,
     HeavyCalls,
@@ -119,8 +121,8 @@ pub(in crate::server) enum Full {
     Queue,
 }
 
-impl Full {
-    /// For a client and for metrics.
+impl Overload {
+    /// The reason of the `ErrorInfo`.
     pub(in crate::server) fn reason(self) -> &'static str {
         match self {
             Self::Calls => "TOO_MANY_CALLS",
@@ -134,15 +136,13 @@ impl Full {
 
     pub(in crate::server) fn message(self) -> &'static str {
         match self {
-            Self::Calls => "the server has as many calls under way as it takes",
-            Self::ClientCalls => "this client has as many calls under way as it may have",
-            Self::HeavyCalls => "as many long calls are under way as the server takes",
+            Self::Calls => "the server has as many calls in flight as it accepts",
+            Self::ClientCalls => "this client has as many calls in flight as it may have",
+            Self::HeavyCalls => "the server has as many long calls in flight as it accepts",
             Self::AnonymousCalls => {
-                "as many calls without a token are under way as the server takes; calls with a token have room of their own"
+                "the server has as many calls without a token in flight as it accepts; calls with a token have a limit of their own"
             }
-            Self::Memory => {
-                "the messages of the calls under way fill the memory that there is for them"
-            }
+            Self::Memory => "the messages of the calls in flight fill the memory reserved for them",
             Self::Queue => "the server is overloaded",
         }
     }
@@ -165,7 +165,7 @@ struct Counts {
     clients: HashMap<Arc<str>, OfClient>,
 }
 
-/// What one client has under way.
+/// What one client has in flight.
 #[derive(Debug, Default)]
 struct OfClient {
     calls: usize,
@@ -173,12 +173,14 @@ struct OfClient {
     bytes: Arc<AtomicUsize>,
 }
 
-/// Counts what is under way.
+/// Counts what is in flight.
 #[derive(Debug)]
 pub(in crate::server) struct Admission {
     pub(in crate::server) limits: Limits,
     counts: Mutex<Counts>,
     bytes: AtomicUsize,
+    /// Calls that a shutdown waits for.
+    awaited: watch::Sender<usize>,
     /// Milliseconds that the last probe waited for a thread.
     waited: AtomicU64,
 }
@@ -189,6 +191,7 @@ impl Admission {
             limits,
             counts: Mutex::default(),
             bytes: AtomicUsize::new(0),
+            awaited: watch::Sender::new(0),
             waited: AtomicU64::new(0),
         })
     }
@@ -197,12 +200,12 @@ impl Admission {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a call in.
+    /// Admits a call.
     pub(in crate::server) fn call(
         self: &Arc<Self>,
         client: &Arc<str>,
         room: Room,
-    ) -> Result<CallPermit, Full> {
+    ) -> Result<CallPermit, Overload> {
         let mut counts = self.counts();
         let heavy = match room {
             Room::Known(weight) => self.check_known(&counts, client, weight)?,
@@ -221,7 +224,8 @@ impl Admission {
         of_client.heavy += heavy;
         let bytes = of_client.bytes.clone();
         let (admission, client) = (self.clone(), client.clone());
-        Ok(CallPermit { admission, client, room, heavy, bytes, kept: Mutex::default() })
+        let (awaited, kept) = (false, Mutex::default());
+        Ok(CallPermit { admission, client, room, heavy, awaited, bytes, kept })
     }
 
     fn check_known(
@@ -229,63 +233,69 @@ impl Admission {
         counts: &Counts,
         client: &Arc<str>,
         weight: Weight,
-    ) -> Result<usize, Full> {
+    ) -> Result<usize, Overload> {
         if self.bytes.load(Ordering::Relaxed) >= self.limits.message_bytes {
-            return Err(Full::Memory);
+            return Err(Overload::Memory);
         }
         if u128::from(self.waited.load(Ordering::Relaxed)) > self.limits.queue_time.as_millis() {
-            return Err(Full::Queue);
+            return Err(Overload::Queue);
         }
         let heavy = usize::from(weight == Weight::Heavy);
         let before = counts.clients.get(client);
         let (of_client, heavy_of_client) = before.map_or((0, 0), |it| (it.calls, it.heavy));
         if before.is_some_and(|it| it.bytes.load(Ordering::Relaxed) >= self.limits.client_bytes()) {
-            return Err(Full::Memory);
+            return Err(Overload::Memory);
         }
         if counts.calls >= self.limits.calls {
-            return Err(Full::Calls);
+            return Err(Overload::Calls);
         }
         if of_client >= self.limits.client_calls {
-            return Err(Full::ClientCalls);
+            return Err(Overload::ClientCalls);
         }
         if heavy == 1
             && (counts.heavy >= self.limits.heavy_calls
                 || heavy_of_client >= self.limits.client_heavy_calls)
         {
-            return Err(Full::HeavyCalls);
+            return Err(Overload::HeavyCalls);
         }
         Ok(heavy)
     }
 
-    /// No memory is asked for: as few and as short messages as these may be fit beside everything else.
+    /// Memory is not checked: so few and so short messages fit beside everything else.
     fn check_anonymous(
         &self,
         counts: &Counts,
         client: &Arc<str>,
         lasting: bool,
-    ) -> Result<usize, Full> {
+    ) -> Result<usize, Overload> {
         let of_client = counts.clients.get(client).map_or(0, |it| it.calls);
         let full = counts.anonymous >= self.limits.anonymous_calls
             || of_client >= self.limits.anonymous_client_calls()
             || (lasting && counts.lasting >= self.limits.anonymous_lasting_calls());
-        if full { Err(Full::AnonymousCalls) } else { Ok(0) }
+        if full { Err(Overload::AnonymousCalls) } else { Ok(0) }
     }
 
-    /// Calls and bytes of messages now, and the milliseconds that new work waits.
+    /// Calls in flight, bytes of messages held, and the milliseconds that new work waits for a thread.
     pub(in crate::server) fn now(&self) -> (usize, usize, u64) {
         let counts = self.counts();
         let waited = self.waited.load(Ordering::Relaxed);
         (counts.calls + counts.anonymous, self.bytes.load(Ordering::Relaxed), waited)
     }
 
-    /// Asks for a thread now and then, as calls do, and keeps in mind how long it takes to get one. Never ends.
+    /// Waits until no call is in flight, endless ones aside.
+    pub(in crate::server) async fn drained(&self) {
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = self.awaited.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Measures, again and again, how long new work waits for a thread. Never ends.
     pub(in crate::server) async fn probe(&self) {
         const PAUSE: Duration = Duration::from_millis(250);
         loop {
             let since = Instant::now();
             let thread = tokio::task::spawn_blocking(|| ());
             tokio::pin!(thread);
-            // While it waits, the wait is already known to be as long as it has been so far.
+            // The wait so far counts while the probe is still waiting.
             while tokio::time::timeout(PAUSE, &mut thread).await.is_err() {
                 self.waited.store(millis(since), Ordering::Relaxed);
             }
@@ -299,13 +309,15 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The right of a call to be under way.
+/// The place of a call in flight; free again when dropped.
 #[derive(Debug)]
 pub(in crate::server) struct CallPermit {
     admission: Arc<Admission>,
     client: Arc<str>,
     room: Room,
     heavy: usize,
+    /// Whether a shutdown waits for the call.
+    awaited: bool,
     /// Bytes of all calls of the client.
     bytes: Arc<AtomicUsize>,
     /// Bytes that the call holds until it is over.
@@ -313,8 +325,15 @@ pub(in crate::server) struct CallPermit {
 }
 
 impl CallPermit {
-    /// Lets bytes of a message in.
-    pub(in crate::server) fn bytes(&self, bytes: usize) -> Result<BytesPermit, Full> {
+    /// The same permit, of a call that a shutdown waits for.
+    pub(in crate::server) fn awaited(mut self) -> Self {
+        self.admission.awaited.send_modify(|count| *count += 1);
+        self.awaited = true;
+        self
+    }
+
+    /// Counts bytes of a message, unless they exceed a limit.
+    pub(in crate::server) fn bytes(&self, bytes: usize) -> Result<BytesPermit, Overload> {
         let permit = self.bytes_anyway(bytes);
         if matches!(self.room, Room::Anonymous { .. }) {
             return Ok(permit);
@@ -322,18 +341,16 @@ impl CallPermit {
         let limits = &self.admission.limits;
         let too_much = self.admission.bytes.load(Ordering::Relaxed) > limits.message_bytes
             || self.bytes.load(Ordering::Relaxed) > limits.client_bytes();
-        if too_much { Err(Full::Memory) } else { Ok(permit) }
+        if too_much { Err(Overload::Memory) } else { Ok(permit) }
     }
 
-    /// Counts bytes that are there already, whatever the limit.
+    /// Counts bytes that are held already, whatever the limit.
     pub(in crate::server) fn bytes_anyway(&self, bytes: usize) -> BytesPermit {
         self.admission.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         BytesPermit { admission: self.admission.clone(), of_client: self.bytes.clone(), bytes }
     }
-}
 
-impl CallPermit {
     /// Holds bytes until the call is over.
     pub(in crate::server) fn keep(&self, bytes: BytesPermit) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
@@ -342,6 +359,9 @@ impl CallPermit {
 
 impl Drop for CallPermit {
     fn drop(&mut self) {
+        if self.awaited {
+            self.admission.awaited.send_modify(|count| *count -= 1);
+        }
         let mut counts = self.admission.counts();
         match self.room {
             Room::Known(_) => counts.calls -= 1,
@@ -362,7 +382,7 @@ impl Drop for CallPermit {
     }
 }
 
-/// The right to hold bytes of a message.
+/// Bytes of a message that are counted until dropped.
 #[derive(Debug)]
 pub(in crate::server) struct BytesPermit {
     admission: Arc<Admission>,
@@ -390,11 +410,11 @@ mod tests {
         let admission = Admission::new(limits);
         let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
         let first = admission.call(&one, HEAVY).unwrap();
-        assert_eq!(admission.call(&other, HEAVY).unwrap_err(), Full::HeavyCalls);
+        assert_eq!(admission.call(&other, HEAVY).unwrap_err(), Overload::HeavyCalls);
         let second = admission.call(&one, LIGHT).unwrap();
-        assert_eq!(admission.call(&one, LIGHT).unwrap_err(), Full::ClientCalls);
+        assert_eq!(admission.call(&one, LIGHT).unwrap_err(), Overload::ClientCalls);
         let third = admission.call(&other, LIGHT).unwrap();
-        assert_eq!(admission.call(&other, LIGHT).unwrap_err(), Full::Calls);
+        assert_eq!(admission.call(&other, LIGHT).unwrap_err(), Overload::Calls);
         drop((first, second, third));
         assert_eq!(admission.now(), (0, 0, 0));
         assert!(admission.counts().clients.is_empty());
@@ -409,11 +429,15 @@ mod tests {
         let peers: Vec<Arc<str>> = (0..5).map(|number| format!("peer {number}").into()).collect();
         let call = |peer: usize, room| admission.call(&peers[peer], room);
         let first = [call(0, watch).unwrap(), call(0, watch).unwrap()];
-        assert_eq!(call(0, check).unwrap_err(), Full::AnonymousCalls, "one address has a quarter");
+        assert_eq!(
+            call(0, check).unwrap_err(),
+            Overload::AnonymousCalls,
+            "one address has a quarter"
+        );
         let more = [call(1, watch).unwrap(), call(1, watch).unwrap()];
-        assert_eq!(call(2, watch).unwrap_err(), Full::AnonymousCalls, "watches have half");
+        assert_eq!(call(2, watch).unwrap_err(), Overload::AnonymousCalls, "watches have half");
         let checks: Vec<_> = (0..4).map(|number| call(2 + number / 2, check).unwrap()).collect();
-        assert_eq!(call(4, check).unwrap_err(), Full::AnonymousCalls);
+        assert_eq!(call(4, check).unwrap_err(), Overload::AnonymousCalls);
         let one = "one".into();
         let known = [admission.call(&one, LIGHT).unwrap(), admission.call(&one, LIGHT).unwrap()];
         drop((first, more, checks, known));
@@ -432,8 +456,8 @@ mod tests {
         let of_other = admission.call(&other, LIGHT).unwrap();
         let others = of_other.bytes(8).unwrap();
         let more = of_other.bytes_anyway(4);
-        assert_eq!(admission.call(&other, LIGHT).unwrap_err(), Full::Memory);
-        assert_eq!(admission.call(&one, LIGHT).unwrap_err(), Full::Memory, "all is full");
+        assert_eq!(admission.call(&other, LIGHT).unwrap_err(), Overload::Memory);
+        assert_eq!(admission.call(&one, LIGHT).unwrap_err(), Overload::Memory, "all is full");
         drop(more);
         assert!(admission.call(&one, LIGHT).is_ok());
         call.keep(held);

@@ -1,10 +1,12 @@
-//! Bounds what is served at a time: calls, bytes of messages, connections.
+//! Limits what is served at a time: calls, bytes of messages, connections, time.
 
 mod admission;
 mod connections;
-mod in_flight;
+mod deadline;
+mod readers;
 
 pub use admission::Limits;
-pub(super) use admission::{Admission, BytesPermit, CallPermit, Full, Room};
-pub(super) use connections::{Admitted, Line, OnLine, Table};
-pub(super) use in_flight::InFlight;
+pub(super) use admission::{Admission, BytesPermit, CallPermit, Overload, Room};
+pub(super) use connections::{ActiveCall, Admitted, Connection, ConnectionTable};
+pub(super) use deadline::{Deadline, client_timeout};
+pub(super) use readers::{Reader, Readers};

@@ -1,6 +1,6 @@
-//! Who did what, when, and how did it end? A line for each call that writes, and for each that was not allowed to.
+//! Audit lines: one for each call that writes, and for each that was denied.
 //!
-//! A thread of its own writes the lines to their file. When it falls behind, calls wait before they begin: no line is lost.
+//! A thread writes the lines to their file. When it falls behind, calls wait before they start, so that no line is lost.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
@@ -15,11 +15,11 @@ use tokio::sync::watch;
 
 use crate::limits::{AUDIT_FILE_BYTES_MAX, AUDIT_FILES_MAX, AUDIT_QUEUE_LINES_MAX};
 
-/// What one line says.
+/// The content of a line.
 #[derive(Debug, Serialize)]
 pub(in crate::server) struct Entry<'a> {
     pub(in crate::server) time: Timestamp,
-    /// Name of the token, or where the call came from.
+    /// Name of the token, or the address of the client.
     pub(in crate::server) who: &'a str,
     pub(in crate::server) peer: &'a str,
     pub(in crate::server) method: &'a str,
@@ -40,25 +40,26 @@ pub enum Audit {
     Log,
     /// To a file, one JSON object a line.
     File(AuditFile),
-    /// To a file, as long as calls need a token: without, there is nobody to name.
+    /// To a file while calls need a token: without tokens there are no names.
     FileWithTokens(AuditFile),
 }
 
-/// A file that is only added to, made with its first line; when it is long enough it becomes `NAME.1`, that `NAME.2`, and so on.
+/// A file that is appended to, created with its first line; when it is long enough it is renamed to `NAME.1`, that to `NAME.2`,
+/// and so on.
 #[derive(Debug)]
 pub struct AuditFile {
     lines: Arc<Lines>,
     queue: OnceLock<Sender<Vec<u8>>>,
-    /// Lines that wait for the thread, the one that it is writing included.
+    /// Lines that wait for the thread, the one being written included.
     waiting: Arc<watch::Sender<usize>>,
 }
 
-/// How much of the lines is kept.
+/// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditKeeping {
-    /// Bytes of a file after which the next one begins.
+    /// Size after which a new file is started.
     pub bytes_max: u64,
-    /// Files kept beside the one that is written to.
+    /// Files kept beside the current one.
     pub files_max: u32,
 }
 
@@ -89,7 +90,7 @@ impl AuditFile {
         Self { lines, queue: OnceLock::new(), waiting: Arc::new(watch::Sender::new(0)) }
     }
 
-    /// Hands a line to the thread, which begins with the first one.
+    /// Passes a line to the thread, which starts with the first one.
     fn send(&self, line: Vec<u8>) {
         let queue = self.queue.get_or_init(|| {
             let (queue, lines) = channel();
@@ -103,21 +104,21 @@ impl AuditFile {
         });
         self.waiting.send_modify(|waiting| *waiting += 1);
         if let Err(lost) = queue.send(line) {
-            // Without a thread, the one that made the line writes it.
+            // Without the thread, the line is written here.
             self.lines.write(&lost.0);
             self.waiting.send_modify(|waiting| *waiting -= 1);
         }
     }
 
-    /// Waits until no more than so many lines wait.
-    async fn until(&self, most: usize) {
+    /// Waits until at most so many lines are waiting.
+    async fn wait_for(&self, most: usize) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.waiting.subscribe().wait_for(|waiting| *waiting <= most).await;
     }
 }
 
 impl Lines {
-    /// Writes lines as they come; returns when no more will.
+    /// Writes lines as they arrive, until the sender is dropped.
     fn write_all(&self, lines: &Receiver<Vec<u8>>, waiting: &watch::Sender<usize>) {
         while let Ok(line) = lines.recv() {
             self.write(&line);
@@ -125,7 +126,7 @@ impl Lines {
         }
     }
 
-    /// Writes a line to the file, or to the log where that fails.
+    /// Writes a line to the file, or to the log when that fails.
     fn write(&self, line: &[u8]) {
         if let Err(error) = self.add(line) {
             let (path, line) = (self.path.display(), String::from_utf8_lossy(line));
@@ -142,11 +143,11 @@ impl Lines {
         };
         let length = line.len() as u64;
         if open.bytes > 0 && open.bytes + length > self.keeping.bytes_max {
-            match self.turn() {
+            match self.rotate() {
                 Ok(()) => open = self.open()?,
-                // A file that is too long is better than lines that are lost.
+                // A file that is too long is better than lost lines.
                 Err(error) => {
-                    tracing::error!(%error, path = %self.path.display(), "the audit file could not be put aside");
+                    tracing::error!(%error, path = %self.path.display(), "the audit file could not be rotated");
                 }
             }
         }
@@ -164,8 +165,8 @@ impl Lines {
         Ok(Open { file, bytes })
     }
 
-    /// Each file takes the next number; the one behind the last number goes.
-    fn turn(&self) -> io::Result<()> {
+    /// Renames each file to the next number; the last one is overwritten.
+    fn rotate(&self) -> io::Result<()> {
         let numbered = |number: u32| {
             let mut name = self.path.clone().into_os_string();
             name.push(format!(".{number}"));
@@ -183,7 +184,7 @@ impl Lines {
 }
 
 impl Audit {
-    /// Whether lines are written, when calls need tokens and when they do not.
+    /// Whether lines are written, given whether calls need tokens.
     pub(in crate::server) fn is_on(&self, with_tokens: bool) -> bool {
         match self {
             Self::Off => false,
@@ -192,7 +193,7 @@ impl Audit {
         }
     }
 
-    /// Tries whether lines can be written, so that it is not the first write that finds out. Blocks.
+    /// Checks that lines can be written, before the first write. Blocks.
     ///
     /// # Errors
     /// The system's, and the path.
@@ -204,17 +205,17 @@ impl Audit {
         })
     }
 
-    /// Waits until another line would not have too many before it.
+    /// Waits until the queue has room for another line.
     pub(in crate::server) async fn room(&self) {
         if let Self::File(file) | Self::FileWithTokens(file) = self {
-            file.until(AUDIT_QUEUE_LINES_MAX).await;
+            file.wait_for(AUDIT_QUEUE_LINES_MAX).await;
         }
     }
 
     /// Waits until every line is written.
     pub(in crate::server) async fn written(&self) {
         if let Self::File(file) | Self::FileWithTokens(file) = self {
-            file.until(0).await;
+            file.wait_for(0).await;
         }
     }
 
@@ -242,7 +243,7 @@ impl Audit {
         }
     }
 
-    /// Opens the file anew with the next line, after it was moved away.
+    /// Reopens the file with the next line, after it was moved away.
     pub(in crate::server) fn reopen(&self) {
         if let Self::File(file) | Self::FileWithTokens(file) = self {
             *file.lines.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -275,7 +276,7 @@ mod tests {
         let path = directory.path().join("audit.jsonl");
         let audit = Audit::File(AuditFile::new(path.clone(), AuditKeeping::default()));
         let Audit::File(file) = &audit else { unreachable!() };
-        // The disk: whoever has the file open keeps the thread from it.
+        // A disk that blocks: the test holds the lock of the file.
         let (lines, (release, released)) = (file.lines.clone(), channel::<()>());
         let (locked, is_locked) = channel();
         let disk = std::thread::spawn(move || {

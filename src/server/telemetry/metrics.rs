@@ -1,23 +1,27 @@
-//! How does it go? Counts and times of calls, in the text form that Prometheus reads.
+//! Metrics for Prometheus: counts and times of calls, what was refused, and the state of the server.
+//!
+//! Each server records into a recorder of its own. What the engine measures (see [`ENGINE_HISTOGRAMS`]) goes to the recorder of the
+//! process, which is installed with the first server; without one it costs next to nothing.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use metrics::{
+    counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    with_local_recorder,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tonic::Code;
 
 use crate::grpc::access::RULES;
-use crate::grpc::{LookupCounts, Standing};
+use crate::grpc::{LookupCounts, ServingStatus};
 
-/// Upper ends of the buckets of call times, in microseconds.
-const BUCKETS_US: [u64; 14] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
-    10_000_000, 60_000_000,
-];
-/// Codes of gRPC, OK included.
-const CODES: usize = 17;
-/// Names of the codes, by their numbers.
-const CODE_NAMES: [&str; CODES] = [
+/// Upper bounds of the buckets of times, in seconds.
+const BUCKETS_SECONDS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0, 60.0];
+
+/// Names of the gRPC codes, by number.
+const CODE_NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",
@@ -37,24 +41,16 @@ const CODE_NAMES: [&str; CODES] = [
     "UNAUTHENTICATED",
 ];
 
-/// The name of a code, as the protocol has it.
+/// The name of a code, as the protocol writes it.
 pub(in crate::server) fn code_name(code: Code) -> &'static str {
     CODE_NAMES[code as usize]
 }
 
-#[derive(Debug, Default)]
-struct Method {
-    codes: [AtomicU64; CODES],
-    /// Calls by time; the last bucket has no upper end.
-    buckets: [AtomicU64; BUCKETS_US.len() + 1],
-    micros: AtomicU64,
-}
-
-/// Connections that came to nothing, and calls that were not let in.
+/// Why a connection or a call was refused or cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Turned {
+pub(in crate::server) enum Rejection {
     ConnectionFull,
-    /// A connection without a token made room for another one.
+    /// A connection without a token was closed for another one.
     Evicted,
     /// A connection without calls was closed.
     Idle,
@@ -66,192 +62,194 @@ pub(in crate::server) enum Turned {
     AnonymousFull,
     MemoryFull,
     Overloaded,
-    Stranger,
+    Unauthenticated,
     Denied,
 }
 
-const TURNED: [(Turned, &str); 13] = [
-    (Turned::ConnectionFull, "connections_full"),
-    (Turned::Evicted, "connections_evicted"),
-    (Turned::Idle, "connections_idle"),
-    (Turned::Handshake, "handshake"),
-    (Turned::NotGrpc, "not_grpc"),
-    (Turned::Stalled, "stalled_reader"),
-    (Turned::SlowMessage, "slow_message"),
-    (Turned::CallsFull, "calls_full"),
-    (Turned::AnonymousFull, "anonymous_calls_full"),
-    (Turned::MemoryFull, "memory_full"),
-    (Turned::Overloaded, "overloaded"),
-    (Turned::Stranger, "unauthenticated"),
-    (Turned::Denied, "permission_denied"),
+impl Rejection {
+    const ALL: [Self; 13] = [
+        Self::ConnectionFull,
+        Self::Evicted,
+        Self::Idle,
+        Self::Handshake,
+        Self::NotGrpc,
+        Self::Stalled,
+        Self::SlowMessage,
+        Self::CallsFull,
+        Self::AnonymousFull,
+        Self::MemoryFull,
+        Self::Overloaded,
+        Self::Unauthenticated,
+        Self::Denied,
+    ];
+
+    fn cause(self) -> &'static str {
+        match self {
+            Self::ConnectionFull => "connections_full",
+            Self::Evicted => "connections_evicted",
+            Self::Idle => "connections_idle",
+            Self::Handshake => "handshake",
+            Self::NotGrpc => "not_grpc",
+            Self::Stalled => "stalled_reader",
+            Self::SlowMessage => "slow_message",
+            Self::CallsFull => "calls_full",
+            Self::AnonymousFull => "anonymous_calls_full",
+            Self::MemoryFull => "memory_full",
+            Self::Overloaded => "overloaded",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Denied => "permission_denied",
+        }
+    }
+}
+
+/// Histograms that the engine records with `metrics::histogram!`, and what they measure.
+const ENGINE_HISTOGRAMS: [(&str, &str); 3] = [
+    ("dhakira_commit_sync_seconds", "Time to bring a group of commits to the disk."),
+    ("dhakira_write_queue_seconds", "Time that a write waits for its group of commits."),
+    ("dhakira_index_search_seconds", "Time of a search in the indexes, for one segment."),
 ];
 
-/// What is counted.
+/// The recorder of the process, for what the engine measures.
+static ENGINE: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    let recorder = recorder();
+    let handle = recorder.handle();
+    // When a program that embeds this library has installed its own recorder, the engine records there.
+    let _ = metrics::set_global_recorder(recorder);
+    handle
+});
+
+fn recorder() -> PrometheusRecorder {
+    let builder = PrometheusBuilder::new();
+    // It fails only without buckets.
+    let builder =
+        builder.set_buckets(&BUCKETS_SECONDS).unwrap_or_else(|_| PrometheusBuilder::new());
+    builder.build_recorder()
+}
+
+/// The metrics of one server.
 #[derive(Debug)]
 pub(in crate::server) struct Metrics {
-    /// By number of the rule; the last one is for everything else.
-    methods: Vec<Method>,
-    turned: [AtomicU64; TURNED.len()],
-    connections: AtomicU64,
+    recorder: PrometheusRecorder,
     started: SystemTime,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
-            methods: (0..=RULES.len()).map(|_| Method::default()).collect(),
-            turned: Default::default(),
-            connections: AtomicU64::new(0),
-            started: SystemTime::now(),
+        let recorder = recorder();
+        with_local_recorder(&recorder, || {
+            describe();
+            counter!("dhakira_connections_total").increment(0);
+            for rejection in Rejection::ALL {
+                counter!("dhakira_turned_away_total", "cause" => rejection.cause()).increment(0);
+            }
+        });
+        LazyLock::force(&ENGINE);
+        for (name, help) in ENGINE_HISTOGRAMS {
+            describe_histogram!(name, help);
         }
+        Self { recorder, started: SystemTime::now() }
     }
 }
 
+/// The help texts of `/metrics`.
+fn describe() {
+    describe_counter!("dhakira_calls_total", "Calls that ended, by method and code.");
+    describe_histogram!(
+        "dhakira_call_seconds",
+        "Time of calls, from the request to the end of the answer."
+    );
+    describe_counter!("dhakira_turned_away_total", "Calls and connections refused, by cause.");
+    describe_counter!(
+        "dhakira_lookup_segments_total",
+        "Segments looked up, by the kind of their best match."
+    );
+    describe_counter!("dhakira_connections_total", "Connections accepted.");
+    describe_gauge!("dhakira_calls_in_flight", "Calls in flight.");
+    describe_gauge!("dhakira_connections", "Open connections.");
+    describe_gauge!(
+        "dhakira_message_bytes",
+        "Bytes of messages held in memory, arriving or waiting to be read."
+    );
+    describe_gauge!(
+        "dhakira_queue_milliseconds",
+        "How long new work waited for a thread at the last probe."
+    );
+    describe_gauge!("dhakira_ready", "1 when the memories are loaded and accept writes, else 0.");
+    describe_gauge!("dhakira_memories", "Memories.");
+    describe_gauge!("dhakira_units", "Units of all memories.");
+    describe_counter!("dhakira_commit_sequence", "Number of the last commit.");
+    describe_gauge!("process_start_time_seconds", "When the server started.");
+    describe_gauge!("process_resident_memory_bytes", "Resident memory of the process.");
+}
+
 impl Metrics {
-    /// A call ended.
+    /// Records a call that ended.
     pub(in crate::server) fn called(&self, rule: Option<usize>, code: Code, time: Duration) {
-        let Some(method) = self.methods.get(rule.unwrap_or(RULES.len())) else { return };
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        method.codes[code as usize].fetch_add(1, Relaxed);
-        method.micros.fetch_add(micros, Relaxed);
-        let bucket = BUCKETS_US.partition_point(|end| *end < micros);
-        method.buckets[bucket].fetch_add(1, Relaxed);
+        let rule = rule.and_then(|number| RULES.get(number));
+        let method = rule.map_or("other", |rule| rule.method.trim_start_matches('/'));
+        with_local_recorder(&self.recorder, || {
+            counter!("dhakira_calls_total", "method" => method, "code" => code_name(code))
+                .increment(1);
+            histogram!("dhakira_call_seconds", "method" => method).record(time);
+        });
     }
 
-    /// Something was not let in.
-    pub(in crate::server) fn turned(&self, what: Turned) {
-        if let Some(place) = TURNED.iter().position(|(it, _)| *it == what) {
-            self.turned[place].fetch_add(1, Relaxed);
+    /// Records a refusal.
+    pub(in crate::server) fn rejected(&self, rejection: Rejection) {
+        with_local_recorder(&self.recorder, || {
+            counter!("dhakira_turned_away_total", "cause" => rejection.cause()).increment(1);
+        });
+    }
+
+    /// Records an accepted connection.
+    pub(in crate::server) fn connected(&self) {
+        with_local_recorder(&self.recorder, || counter!("dhakira_connections_total").increment(1));
+    }
+
+    /// Sorts the recorded times into their buckets, every few seconds, so that they do not pile up between two scrapes. Never ends.
+    pub(in crate::server) async fn upkeep(&self) {
+        const PAUSE: Duration = Duration::from_secs(5);
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            self.recorder.handle().run_upkeep();
+            ENGINE.run_upkeep();
         }
     }
 
-    /// A connection was taken.
-    pub(in crate::server) fn connected(&self) {
-        self.connections.fetch_add(1, Relaxed);
-    }
-
-    /// Everything, for Prometheus.
+    /// All metrics in the text format of Prometheus.
     pub(in crate::server) fn text(
         &self,
         (calls, connections, bytes, waited): (usize, usize, usize, u64),
         lookups: &LookupCounts,
-        standing: &Standing,
+        serving: &ServingStatus,
     ) -> String {
-        let mut out = Page(String::with_capacity(16 * 1024));
-        self.methods(&mut out);
-        out.family(
-            "dhakira_turned_away_total",
-            "counter",
-            "Calls and connections not let in, by cause.",
-        );
-        for ((_, cause), count) in TURNED.iter().zip(&self.turned) {
-            out.line("dhakira_turned_away_total", &[("cause", cause)], count.load(Relaxed));
-        }
-        out.family(
-            "dhakira_lookup_segments_total",
-            "counter",
-            "Segments looked up, by the kind of their best match.",
-        );
-        for (stage, count) in lookups.read() {
-            out.line("dhakira_lookup_segments_total", &[("stage", stage)], count);
-        }
-        out.gauge("dhakira_calls_in_flight", "Calls under way.", calls);
-        out.gauge("dhakira_connections", "Connections open.", connections);
-        out.family("dhakira_connections_total", "counter", "Connections taken.");
-        out.line("dhakira_connections_total", &[], self.connections.load(Relaxed));
-        out.gauge(
-            "dhakira_message_bytes",
-            "Bytes of messages held, coming in or waiting to be read.",
-            bytes,
-        );
-        out.gauge(
-            "dhakira_queue_milliseconds",
-            "How long new work waited for a thread at the last try.",
-            waited,
-        );
-        out.gauge(
-            "dhakira_ready",
-            "1 when the memories are loaded and may be written to.",
-            u8::from(standing.trouble.is_none()),
-        );
-        out.gauge("dhakira_memories", "Memories.", standing.memories);
-        out.gauge("dhakira_units", "Units of all memories.", standing.units);
-        out.family("dhakira_commit_sequence", "counter", "Number of the last commit.");
-        out.line("dhakira_commit_sequence", &[], standing.sequence);
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        out.gauge("process_start_time_seconds", "When the server started.", started);
-        out.gauge("process_resident_memory_bytes", "Memory of the process.", resident_bytes());
-        out.0
-    }
-
-    fn methods(&self, out: &mut Page) {
-        let named = || {
-            let names = RULES.iter().map(|rule| rule.method.trim_start_matches('/'));
-            names.chain(["other"]).zip(&self.methods)
-        };
-        out.family("dhakira_calls_total", "counter", "Calls that ended, by method and code.");
-        for (name, method) in named() {
-            for (code, count) in CODE_NAMES.iter().zip(&method.codes) {
-                let count = count.load(Relaxed);
-                if count > 0 {
-                    out.line("dhakira_calls_total", &[("method", name), ("code", code)], count);
-                }
+        let gauges = [
+            ("dhakira_calls_in_flight", calls as u64),
+            ("dhakira_connections", connections as u64),
+            ("dhakira_message_bytes", bytes as u64),
+            ("dhakira_queue_milliseconds", waited),
+            ("dhakira_ready", u64::from(serving.trouble.is_none())),
+            ("dhakira_memories", serving.memories as u64),
+            ("dhakira_units", serving.units),
+            ("process_start_time_seconds", started),
+            ("process_resident_memory_bytes", resident_bytes()),
+        ];
+        with_local_recorder(&self.recorder, || {
+            for (name, value) in gauges {
+                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+                gauge!(name).set(value as f64);
             }
-        }
-        out.family(
-            "dhakira_call_seconds",
-            "histogram",
-            "Time of calls, from the request to the end of the answer.",
-        );
-        for (name, method) in named() {
-            let counts: Vec<u64> = method.buckets.iter().map(|it| it.load(Relaxed)).collect();
-            let total: u64 = counts.iter().sum();
-            if total == 0 {
-                continue;
+            for (stage, count) in lookups.read() {
+                counter!("dhakira_lookup_segments_total", "stage" => stage).absolute(count);
             }
-            let mut below = 0;
-            for (end, count) in BUCKETS_US.iter().zip(&counts) {
-                below += count;
-                let end = seconds(*end);
-                out.line("dhakira_call_seconds_bucket", &[("method", name), ("le", &end)], below);
-            }
-            out.line("dhakira_call_seconds_bucket", &[("method", name), ("le", "+Inf")], total);
-            let sum = seconds(method.micros.load(Relaxed));
-            out.line("dhakira_call_seconds_sum", &[("method", name)], sum);
-            out.line("dhakira_call_seconds_count", &[("method", name)], total);
-        }
+            counter!("dhakira_commit_sequence").absolute(serving.sequence);
+        });
+        self.recorder.handle().render() + &ENGINE.render()
     }
 }
 
-/// Seconds with as many decimals as they have, exactly.
-fn seconds(micros: u64) -> String {
-    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let labels: Vec<String> =
-            labels.iter().map(|(key, it)| format!("{key}=\"{it}\"")).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let _ = writeln!(self.0, "{name}{labels} {value}");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
-        self.family(name, "gauge", help);
-        self.line(name, &[], value);
-    }
-}
-
-/// The memory that this process has resident; 0 where the system does not tell.
+/// The resident memory of this process; 0 where the system does not say.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -264,22 +262,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_add_up_and_seconds_are_exact() {
+    fn calls_are_counted_by_code_and_their_times_in_buckets() {
         let metrics = Metrics::default();
         metrics.called(Some(0), Code::Ok, Duration::from_micros(100));
-        metrics.called(Some(0), Code::NotFound, Duration::from_micros(101));
+        metrics.called(Some(0), Code::NotFound, Duration::from_micros(200));
         metrics.called(None, Code::Ok, Duration::from_secs(1_000));
-        let text = metrics.text((0, 0, 0, 0), &LookupCounts::default(), &Standing::default());
+        metrics.rejected(Rejection::Stalled);
+        let serving = ServingStatus { units: 127_292, ..ServingStatus::default() };
+        let text = metrics.text((3, 0, 0, 0), &LookupCounts::default(), &serving);
         let method = RULES[0].method.trim_start_matches('/');
         for line in [
+            "# TYPE dhakira_calls_total counter".to_owned(),
             format!("dhakira_calls_total{{method=\"{method}\",code=\"NOT_FOUND\"}} 1"),
+            "# TYPE dhakira_call_seconds histogram".to_owned(),
             format!("dhakira_call_seconds_bucket{{method=\"{method}\",le=\"0.0001\"}} 1"),
             format!("dhakira_call_seconds_bucket{{method=\"{method}\",le=\"0.00025\"}} 2"),
-            format!("dhakira_call_seconds_sum{{method=\"{method}\"}} 0.000201"),
+            format!("dhakira_call_seconds_count{{method=\"{method}\"}} 2"),
             "dhakira_call_seconds_bucket{method=\"other\",le=\"60\"} 0".to_owned(),
             "dhakira_call_seconds_bucket{method=\"other\",le=\"+Inf\"} 1".to_owned(),
+            "dhakira_turned_away_total{cause=\"stalled_reader\"} 1".to_owned(),
+            "dhakira_turned_away_total{cause=\"handshake\"} 0".to_owned(),
+            "dhakira_lookup_segments_total{stage=\"none\"} 0".to_owned(),
+            "dhakira_calls_in_flight 3".to_owned(),
+            "dhakira_units 127292".to_owned(),
         ] {
             assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_engine_measures_is_shown_by_every_server() {
+        let metrics = Metrics::default();
+        for (name, _) in ENGINE_HISTOGRAMS {
+            histogram!(name).record(Duration::from_millis(3));
+        }
+        let text = metrics.text((0, 0, 0, 0), &LookupCounts::default(), &ServingStatus::default());
+        for (name, _) in ENGINE_HISTOGRAMS {
+            assert!(
+                text.contains(&format!("\n{name}_bucket{{le=\"0.005\"}} ")),
+                "{name} in\n{text}"
+            );
         }
     }
 }

@@ -1,0 +1,81 @@
+//! The client: its connection, and the services that it calls.
+
+use std::pin::Pin;
+
+use tokio_stream::Stream;
+
+use crate::grpc::Api;
+use crate::grpc::convert::Within as _;
+use crate::grpc::proto;
+use crate::grpc::proto::admin_service_client::AdminServiceClient;
+use crate::grpc::proto::alignment_service_client::AlignmentServiceClient;
+use crate::grpc::proto::lookup_service_client::LookupServiceClient;
+use crate::grpc::proto::memory_service_client::MemoryServiceClient;
+use crate::grpc::proto::unit_service_client::UnitServiceClient;
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::unit::{MemoryName, Unit};
+
+use super::error::ClientError;
+use super::transport::{Credentials, Transport};
+
+/// What a streaming call answers.
+pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>;
+
+/// Calls the services.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) memories: MemoryServiceClient<Transport>,
+    pub(super) units: UnitServiceClient<Transport>,
+    pub(super) lookups: LookupServiceClient<Transport>,
+    pub(super) alignment: AlignmentServiceClient<Transport>,
+    pub(super) admin: AdminServiceClient<Transport>,
+    /// The services themselves, where they are in this process: units in bulk go there without being written as messages.
+    pub(super) local: Option<Api>,
+}
+
+impl Client {
+    /// A client of a server at a URL such as `http://127.0.0.1:50051`; a bare `host:port` will do.
+    ///
+    /// # Errors
+    /// Not a URL; nobody answers there.
+    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+        Self::connect_with(url, &Credentials::default()).await
+    }
+
+    /// As [`Self::connect`], with what the server wants to see and what it is to show.
+    ///
+    /// # Errors
+    /// Not a URL; certificates that are none; nobody answers there.
+    pub async fn connect_with(url: &str, credentials: &Credentials) -> Result<Self, ClientError> {
+        Ok(Self::over(Transport::connect(url, credentials).await?, None))
+    }
+
+    /// A client of the services in this process: the same answers without a socket.
+    pub fn local(api: &Api) -> Self {
+        Self::over(Transport::Local(api.routes()), Some(api.clone()))
+    }
+
+    /// Whether the services are in this process.
+    pub fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    fn over(transport: Transport, local: Option<Api>) -> Self {
+        let limit = MESSAGE_BYTES_MAX;
+        Self {
+            memories: MemoryServiceClient::new(transport.clone()).max_decoding_message_size(limit),
+            units: UnitServiceClient::new(transport.clone()).max_decoding_message_size(limit),
+            lookups: LookupServiceClient::new(transport.clone()).max_decoding_message_size(limit),
+            alignment: AlignmentServiceClient::new(transport.clone())
+                .max_decoding_message_size(limit),
+            admin: AdminServiceClient::new(transport).max_decoding_message_size(limit),
+            local,
+        }
+    }
+}
+
+/// A unit as the server sent it.
+pub(super) fn stored_unit(unit: proto::Unit) -> Result<Unit, ClientError> {
+    let (_, unit) = <(MemoryName, Unit)>::try_from(unit).within("unit")?;
+    Ok(unit)
+}

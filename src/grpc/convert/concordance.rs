@@ -1,0 +1,103 @@
+//! Concordances: the expression that is searched for, and the units found.
+
+use crate::engine::{ConcordanceSettings, FoundPassage, UnitFilter};
+use crate::limits::LOOKUP_MEMORIES_MAX;
+use crate::matching::{ConcordanceMode, Side, WordForm};
+use crate::unit::{CodePoints, MemoryName, Unit, UnitContent};
+
+use super::super::proto::{self, ConcordanceHit, SearchConcordanceRequest, TextSide};
+use super::{FieldViolation, Within as _, memory_names, span_of, span_to_wire};
+
+impl TryFrom<&SearchConcordanceRequest> for ConcordanceSettings {
+    type Error = FieldViolation;
+
+    fn try_from(request: &SearchConcordanceRequest) -> Result<Self, FieldViolation> {
+        if request.memories.len() > LOOKUP_MEMORIES_MAX {
+            let what = format!("at most {LOOKUP_MEMORIES_MAX} memories in one call");
+            return Err(FieldViolation::new("memories", what));
+        }
+        let unknown = |field: &str, number: i32| {
+            FieldViolation::new(field, format!("there is no value {number}"))
+        };
+        Ok(Self {
+            memories: memory_names("memories", &request.memories)?,
+            text: request.text.clone(),
+            side: match TextSide::try_from(request.side) {
+                Ok(TextSide::Unspecified | TextSide::Source) => Side::Source,
+                Ok(TextSide::Target) => Side::Target,
+                Err(_) => return Err(unknown("side", request.side)),
+            },
+            mode: match proto::ConcordanceMode::try_from(request.mode) {
+                Ok(proto::ConcordanceMode::Unspecified | proto::ConcordanceMode::Phrase) => {
+                    ConcordanceMode::Phrase
+                }
+                Ok(proto::ConcordanceMode::Words) => ConcordanceMode::Words,
+                Ok(proto::ConcordanceMode::Prefix) => ConcordanceMode::Prefix,
+                Err(_) => return Err(unknown("mode", request.mode)),
+            },
+            word_form: match proto::WordForm::try_from(request.word_form) {
+                Ok(proto::WordForm::Unspecified | proto::WordForm::Folded) => WordForm::Folded,
+                Ok(proto::WordForm::Class) => WordForm::Class,
+                Err(_) => return Err(unknown("word_form", request.word_form)),
+            },
+            filter: UnitFilter::try_from(request.filter.clone().unwrap_or_default())
+                .within("filter")?,
+        })
+    }
+}
+
+/// Without page size and token.
+impl From<&ConcordanceSettings> for SearchConcordanceRequest {
+    fn from(settings: &ConcordanceSettings) -> Self {
+        let side = match settings.side {
+            Side::Source => TextSide::Source,
+            Side::Target => TextSide::Target,
+        };
+        let mode = match settings.mode {
+            ConcordanceMode::Words => proto::ConcordanceMode::Words,
+            ConcordanceMode::Phrase => proto::ConcordanceMode::Phrase,
+            ConcordanceMode::Prefix => proto::ConcordanceMode::Prefix,
+        };
+        let word_form = match settings.word_form {
+            WordForm::Folded => proto::WordForm::Folded,
+            WordForm::Class => proto::WordForm::Class,
+        };
+        Self {
+            memories: settings.memories.iter().map(MemoryName::resource).collect(),
+            text: settings.text.clone(),
+            side: side.into(),
+            mode: mode.into(),
+            word_form: word_form.into(),
+            filter: Some((&settings.filter).into()),
+            ..Self::default()
+        }
+    }
+}
+
+fn searched(content: &UnitContent, side: Side) -> CodePoints<'_> {
+    CodePoints::new(match side {
+        Side::Source => &content.source.text,
+        Side::Target => &content.target.text,
+    })
+}
+
+/// A unit found by a search in the texts of one side.
+impl From<(Side, FoundPassage)> for ConcordanceHit {
+    fn from((side, passage): (Side, FoundPassage)) -> Self {
+        let points = searched(&passage.unit.content, side);
+        let highlights = passage.highlights.iter().map(|it| span_to_wire(&points, it)).collect();
+        Self { highlights, unit: Some((&passage.memory, passage.unit).into()) }
+    }
+}
+
+impl TryFrom<(Side, ConcordanceHit)> for FoundPassage {
+    type Error = FieldViolation;
+
+    fn try_from((side, hit): (Side, ConcordanceHit)) -> Result<Self, FieldViolation> {
+        let unit = hit.unit.unwrap_or_default();
+        let (memory, unit) = <(MemoryName, Unit)>::try_from(unit).within("hit.unit")?;
+        let points = searched(&unit.content, side);
+        let highlights = hit.highlights.into_iter().map(|it| span_of(&points, Some(it))).collect();
+        Ok(Self { memory, unit, highlights })
+    }
+}

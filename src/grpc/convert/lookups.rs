@@ -1,0 +1,228 @@
+//! Lookups: settings, query segments, and matches.
+
+use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter};
+use crate::limits::{LOOKUP_MATCHES_DEFAULT, LOOKUP_MATCHES_MAX, LOOKUP_MEMORIES_MAX};
+use crate::matching::{Adapted, Deductions, Edit, EditKind, MatchKind, Reason, Substitution};
+use crate::unit::{CodePoints, MemoryName, Score, Segment, Unit};
+
+use super::super::proto;
+use super::{FieldViolation, Within as _, memory_name, span_of, span_to_wire};
+
+/// Points that a match needs when the request does not say.
+const MIN_SCORE_DEFAULT: f64 = 70.0;
+
+fn score(field: &str, points: f64) -> Result<Score, FieldViolation> {
+    Score::from_points(points).map_err(|error| FieldViolation::new(field, error.0))
+}
+
+impl TryFrom<&proto::LookupSettings> for LookupSettings {
+    type Error = FieldViolation;
+
+    fn try_from(settings: &proto::LookupSettings) -> Result<Self, FieldViolation> {
+        if settings.memories.len() > LOOKUP_MEMORIES_MAX {
+            let what = format!("at most {LOOKUP_MEMORIES_MAX} memories in one call");
+            return Err(FieldViolation::new("memories", what));
+        }
+        let choice = |(index, choice): (usize, &proto::MemoryChoice)| {
+            MemoryChoice::try_from(choice).within(format_args!("memories[{index}]"))
+        };
+        let memories =
+            settings.memories.iter().enumerate().map(choice).collect::<Result<_, _>>()?;
+        let max_matches = match usize::try_from(settings.max_matches) {
+            Ok(0) => LOOKUP_MATCHES_DEFAULT,
+            Ok(max) if max <= LOOKUP_MATCHES_MAX => max,
+            _ => {
+                let what =
+                    format!("{} is not from 0 to {LOOKUP_MATCHES_MAX}", settings.max_matches);
+                return Err(FieldViolation::new("max_matches", what));
+            }
+        };
+        Ok(Self {
+            memories,
+            min_score: score("min_score", settings.min_score.unwrap_or(MIN_SCORE_DEFAULT))?,
+            max_matches,
+            exhaustive: settings.exhaustive,
+            filter: UnitFilter::try_from(settings.filter.clone().unwrap_or_default())
+                .within("filter")?,
+        })
+    }
+}
+
+impl TryFrom<&proto::MemoryChoice> for MemoryChoice {
+    type Error = FieldViolation;
+
+    fn try_from(choice: &proto::MemoryChoice) -> Result<Self, FieldViolation> {
+        let memory = memory_name("name", &choice.name)?;
+        Ok(Self { memory, penalty: score("penalty", choice.penalty)? })
+    }
+}
+
+impl From<&LookupSettings> for proto::LookupSettings {
+    fn from(settings: &LookupSettings) -> Self {
+        let choices = settings.memories.iter().map(|choice| proto::MemoryChoice {
+            name: choice.memory.resource(),
+            penalty: choice.penalty.points(),
+        });
+        Self {
+            memories: choices.collect(),
+            min_score: Some(settings.min_score.points()),
+            max_matches: i32::try_from(settings.max_matches).unwrap_or(i32::MAX),
+            exhaustive: settings.exhaustive,
+            filter: Some((&settings.filter).into()),
+            ..Self::default()
+        }
+    }
+}
+
+impl TryFrom<proto::QuerySegment> for QuerySegment {
+    type Error = FieldViolation;
+
+    fn try_from(query: proto::QuerySegment) -> Result<Self, FieldViolation> {
+        Ok(Self {
+            segment: Segment::try_from(query.segment.unwrap_or_default()).within("segment")?,
+            previous: query.previous_text,
+            next: query.next_text,
+        })
+    }
+}
+
+impl From<QuerySegment> for proto::QuerySegment {
+    fn from(query: QuerySegment) -> Self {
+        Self {
+            segment: Some(query.segment.into()),
+            previous_text: query.previous,
+            next_text: query.next,
+        }
+    }
+}
+
+impl From<MatchKind> for proto::MatchKind {
+    fn from(kind: MatchKind) -> Self {
+        match kind {
+            MatchKind::Context => Self::Context,
+            MatchKind::Exact => Self::Exact,
+            MatchKind::Fuzzy => Self::Fuzzy,
+        }
+    }
+}
+
+/// A kind that this version does not know is a fuzzy match.
+impl From<proto::MatchKind> for MatchKind {
+    fn from(kind: proto::MatchKind) -> Self {
+        match kind {
+            proto::MatchKind::Context => Self::Context,
+            proto::MatchKind::Exact => Self::Exact,
+            proto::MatchKind::Fuzzy | proto::MatchKind::Unspecified => Self::Fuzzy,
+        }
+    }
+}
+
+impl From<EditKind> for proto::EditKind {
+    fn from(kind: EditKind) -> Self {
+        match kind {
+            EditKind::Changed => Self::Changed,
+            EditKind::Replaced => Self::Replaced,
+            EditKind::Inserted => Self::Inserted,
+            EditKind::Deleted => Self::Deleted,
+        }
+    }
+}
+
+/// A kind that this version does not know is a replacement.
+impl From<proto::EditKind> for EditKind {
+    fn from(kind: proto::EditKind) -> Self {
+        match kind {
+            proto::EditKind::Inserted => Self::Inserted,
+            proto::EditKind::Deleted => Self::Deleted,
+            proto::EditKind::Changed => Self::Changed,
+            proto::EditKind::Replaced | proto::EditKind::Unspecified => Self::Replaced,
+        }
+    }
+}
+
+/// A match as the answer to the text of a query.
+impl From<(&str, FoundMatch)> for proto::Match {
+    fn from((query, found): (&str, FoundMatch)) -> Self {
+        let content = &found.unit.content;
+        let query = CodePoints::new(query);
+        let source = CodePoints::new(&content.source.text);
+        let target = CodePoints::new(&content.target.text);
+        let edits = found.edits.iter().map(|edit| proto::Edit {
+            kind: proto::EditKind::from(edit.kind).into(),
+            query: Some(span_to_wire(&query, &edit.query)),
+            source: Some(span_to_wire(&source, &edit.source)),
+        });
+        let adapted_text = found.adapted.as_ref().map_or("", |adapted| &adapted.text);
+        let adapted = CodePoints::new(adapted_text);
+        let substitutions = found.adapted.iter().flat_map(|adapted| &adapted.substitutions);
+        let substitutions = substitutions.map(|it| proto::Substitution {
+            query: Some(span_to_wire(&query, &it.query)),
+            source: Some(span_to_wire(&source, &it.source)),
+            target: Some(span_to_wire(&target, &it.target)),
+            adapted: Some(span_to_wire(&adapted, &it.adapted)),
+        });
+        let deductions = found.deductions.iter().map(|(reason, hundredths)| proto::Deduction {
+            reason: reason.name().to_owned(),
+            points: f64::from(hundredths) / 100.0,
+        });
+        Self {
+            score: found.score.points(),
+            kind: proto::MatchKind::from(found.kind).into(),
+            deductions: deductions.collect(),
+            edits: edits.collect(),
+            substitutions: substitutions.collect(),
+            adapted_target: adapted_text.to_owned(),
+            to_change: found.spans_to_edit.iter().map(|it| span_to_wire(&target, it)).collect(),
+            unit: Some((&found.memory, found.unit).into()),
+        }
+    }
+}
+
+/// A match as a server sent it for the text of a query.
+impl TryFrom<(&str, proto::Match)> for FoundMatch {
+    type Error = FieldViolation;
+
+    fn try_from((query, found): (&str, proto::Match)) -> Result<Self, FieldViolation> {
+        let kind = found.kind().into();
+        let unit = found.unit.unwrap_or_default();
+        let (memory, unit) = <(MemoryName, Unit)>::try_from(unit).within("match.unit")?;
+        let query = CodePoints::new(query);
+        let source = CodePoints::new(&unit.content.source.text);
+        let target = CodePoints::new(&unit.content.target.text);
+        let adapted = CodePoints::new(&found.adapted_target);
+        let edits = found.edits.into_iter().map(|edit| Edit {
+            kind: edit.kind().into(),
+            query: span_of(&query, edit.query),
+            source: span_of(&source, edit.source),
+        });
+        let edits = edits.collect();
+        let substitutions = found.substitutions.into_iter().map(|it| Substitution {
+            query: span_of(&query, it.query),
+            source: span_of(&source, it.source),
+            target: span_of(&target, it.target),
+            adapted: span_of(&adapted, it.adapted),
+        });
+        let substitutions: Vec<_> = substitutions.collect();
+        let to_change = found.to_change.into_iter().map(|it| span_of(&target, Some(it)));
+        let to_change = to_change.collect();
+        let deductions = found.deductions.iter().filter_map(|it| {
+            let reason = Reason::ALL.into_iter().find(|reason| reason.name() == it.reason);
+            Some((
+                reason.unwrap_or(Reason::Other),
+                Score::from_points(it.points).ok()?.hundredths(),
+            ))
+        });
+        let deductions: Deductions = deductions.collect();
+        let has_adapted = !found.adapted_target.is_empty();
+        Ok(Self {
+            kind,
+            score: score("match.score", found.score)?,
+            deductions,
+            memory,
+            edits,
+            spans_to_edit: to_change,
+            unit,
+            adapted: has_adapted.then_some(Adapted { text: found.adapted_target, substitutions }),
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Converts between messages and the types of the engine, and checks every rule of the wire.
+//!
+//! Conversions are `From` and `TryFrom` on the messages. One that fails names the field by its path inside the message; whoever
+//! converts a message inside another one puts the outer field in front with [`Within`].
+
+mod alignment;
+mod analysis;
+mod concordance;
+mod imports;
+mod lookups;
+mod memories;
+mod page_token;
+mod store;
+mod units;
+mod update_mask;
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::str::FromStr;
+
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::store::RequestKey;
+use crate::unit::{CodePoints, MemoryName, UnitId, ValidationError};
+
+use super::{proto, status};
+
+pub(super) use alignment::{at_most, count, share};
+pub use analysis::JobReport;
+pub(super) use imports::{check_action, duplicate_policy, unfinished};
+pub(super) use memories::free_text;
+pub(crate) use memories::unfinished_penalty;
+pub(super) use page_token::PageToken;
+pub use page_token::read_any_page_token;
+pub(super) use update_mask::{is_everything, memory_patch, unit_patch};
+
+/// A field that breaks a rule: its path inside the message, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {what}")]
+pub struct FieldViolation {
+    path: String,
+    what: String,
+}
+
+impl FieldViolation {
+    pub(super) fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { path: path.into(), what: what.into() }
+    }
+
+    /// The same violation, seen from the message that holds this one in a field.
+    pub(crate) fn within(self, outer: impl Display) -> Self {
+        let path =
+            if self.path.is_empty() { outer.to_string() } else { format!("{outer}.{}", self.path) };
+        Self { path, ..self }
+    }
+}
+
+impl From<FieldViolation> for Status {
+    fn from(violation: FieldViolation) -> Self {
+        status::invalid(&violation.path, &violation.what)
+    }
+}
+
+/// Names the field that holds the message whose conversion failed.
+pub(crate) trait Within<T> {
+    /// Puts a field in front of the path of the violation.
+    fn within(self, outer: impl Display) -> Result<T, FieldViolation>;
+}
+
+impl<T> Within<T> for Result<T, FieldViolation> {
+    fn within(self, outer: impl Display) -> Self {
+        self.map_err(|violation| violation.within(outer))
+    }
+}
+
+/// Parses a field by the rule of its type.
+pub(crate) fn parse<T: FromStr<Err = ValidationError>>(
+    field: &str,
+    text: &str,
+) -> Result<T, FieldViolation> {
+    text.parse().map_err(|error: ValidationError| FieldViolation::new(field, error.0))
+}
+
+/// A memory's resource name, `memories/news`.
+pub(crate) fn memory_name(field: &str, name: &str) -> Result<MemoryName, FieldViolation> {
+    if !name.starts_with("memories/") {
+        let what = format!("'{name}' is not the name of a memory, such as memories/news");
+        return Err(FieldViolation::new(field, what));
+    }
+    parse(field, name)
+}
+
+/// The resource names of a repeated field.
+pub(super) fn memory_names(
+    field: &str,
+    names: &[String],
+) -> Result<Vec<MemoryName>, FieldViolation> {
+    let name = |(index, name): (usize, &String)| {
+        memory_name("", name).within(format_args!("{field}[{index}]"))
+    };
+    names.iter().enumerate().map(name).collect()
+}
+
+/// A unit's resource name, `memories/news/units/42`.
+pub(crate) fn unit_name(field: &str, name: &str) -> Result<(MemoryName, UnitId), FieldViolation> {
+    let wrong = || {
+        let what = format!("'{name}' is not the name of a unit, such as memories/news/units/42");
+        FieldViolation::new(field, what)
+    };
+    let (memory, id) = name.split_once("/units/").ok_or_else(wrong)?;
+    let id = id.parse().map_err(|_| wrong())?;
+    Ok((memory_name(field, memory)?, UnitId(id)))
+}
+
+/// The resource name of a unit.
+pub(crate) fn unit_resource(memory: &MemoryName, id: UnitId) -> String {
+    format!("{}/units/{id}", memory.resource())
+}
+
+/// A UUID; `None` when the field is empty.
+pub(super) fn request_id(field: &str, text: &str) -> Result<Option<RequestKey>, FieldViolation> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match Uuid::parse_str(text) {
+        Ok(uuid) if !uuid.is_nil() => Ok(Some(RequestKey(uuid.into_bytes()))),
+        _ => Err(FieldViolation::new(
+            field,
+            format!("'{text}' is not a UUID (and not the nil UUID)"),
+        )),
+    }
+}
+
+/// The revision that an update was made for; 0 is "any".
+pub(super) fn expected_revision(field: &str, revision: i64) -> Result<Option<u64>, FieldViolation> {
+    match u64::try_from(revision) {
+        Ok(0) => Ok(None),
+        Ok(revision) => Ok(Some(revision)),
+        Err(_) => Err(FieldViolation::new(field, "a revision is not negative")),
+    }
+}
+
+/// The entries of a page.
+pub(super) fn page_size(size: i32) -> Result<usize, FieldViolation> {
+    match usize::try_from(size) {
+        Ok(0) => Ok(PAGE_SIZE_DEFAULT),
+        Ok(size) => Ok(size.min(PAGE_SIZE_MAX)),
+        Err(_) => Err(FieldViolation::new("page_size", "a page size is not negative")),
+    }
+}
+
+/// A number for the wire; those of this server never reach the end of the type.
+pub(crate) fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// A number of the wire that is never negative.
+pub(crate) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+/// A span of bytes as one of code points.
+pub(super) fn span_to_wire(points: &CodePoints<'_>, bytes: &Range<usize>) -> proto::Span {
+    let number = |number| i32::try_from(number).unwrap_or(i32::MAX);
+    let span = points.span(bytes);
+    proto::Span { start: number(span.start), end: number(span.end) }
+}
+
+/// A span of code points as one of bytes; what is outside of the text ends with it.
+fn span_of(points: &CodePoints<'_>, span: Option<proto::Span>) -> Range<usize> {
+    let span = span.unwrap_or_default();
+    let byte = |point: i32| {
+        let byte = usize::try_from(point).ok().and_then(|point| points.byte(point));
+        byte.unwrap_or_else(|| points.len())
+    };
+    byte(span.start)..byte(span.end)
+}

@@ -1,0 +1,217 @@
+//! Units and their parts: segments, tags, contexts, times; and the filter that selects units.
+
+use crate::engine::{UnitFilter, context_hash};
+use crate::limits::FILTER_NAMES_MAX;
+use crate::unit::{
+    CodePoints, Context, InlineTag, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent,
+};
+
+use super::super::proto;
+use super::{FieldViolation, Within as _, signed, unit_name, unit_resource, unsigned};
+
+impl From<Timestamp> for prost_types::Timestamp {
+    fn from(time: Timestamp) -> Self {
+        let nanos = time.micros.rem_euclid(1_000_000) * 1_000;
+        Self {
+            seconds: time.micros.div_euclid(1_000_000),
+            nanos: i32::try_from(nanos).unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<prost_types::Timestamp> for Timestamp {
+    type Error = FieldViolation;
+
+    fn try_from(time: prost_types::Timestamp) -> Result<Self, FieldViolation> {
+        // 0001-01-01 to 9999-12-31, what google.protobuf.Timestamp allows.
+        let legal = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
+            && (0..1_000_000_000).contains(&time.nanos);
+        if !legal {
+            return Err(FieldViolation::new("", "not a time from year 1 to year 9999"));
+        }
+        Ok(Self { micros: time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000 })
+    }
+}
+
+/// A time that need not be set.
+pub(super) fn optional_time(
+    field: &str,
+    time: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, FieldViolation> {
+    time.map(|time| Timestamp::try_from(time).within(field)).transpose()
+}
+
+impl TryFrom<proto::UnitFilter> for UnitFilter {
+    type Error = FieldViolation;
+
+    fn try_from(filter: proto::UnitFilter) -> Result<Self, FieldViolation> {
+        let names = filter.documents.len() + filter.authors.len() + filter.attributes.len();
+        if names > FILTER_NAMES_MAX {
+            let what =
+                format!("{names} documents, authors and attributes; at most {FILTER_NAMES_MAX}");
+            return Err(FieldViolation::new("", what));
+        }
+        Ok(Self {
+            documents: filter.documents.into_iter().collect(),
+            authors: filter.authors.into_iter().collect(),
+            changed_from: optional_time("changed_from", filter.changed_from)?,
+            changed_before: optional_time("changed_before", filter.changed_before)?,
+            attributes: filter.attributes.into_iter().collect(),
+        })
+    }
+}
+
+impl From<&UnitFilter> for proto::UnitFilter {
+    fn from(filter: &UnitFilter) -> Self {
+        Self {
+            documents: filter.documents.iter().cloned().collect(),
+            authors: filter.authors.iter().cloned().collect(),
+            changed_from: filter.changed_from.map(Into::into),
+            changed_before: filter.changed_before.map(Into::into),
+            attributes: filter.attributes.clone().into_iter().collect(),
+        }
+    }
+}
+
+impl From<TagKind> for proto::TagKind {
+    fn from(kind: TagKind) -> Self {
+        match kind {
+            TagKind::Open => Self::Open,
+            TagKind::Close => Self::Close,
+            TagKind::Standalone => Self::Standalone,
+            TagKind::IsolatedOpen => Self::IsolatedOpen,
+            TagKind::IsolatedClose => Self::IsolatedClose,
+        }
+    }
+}
+
+impl From<Segment> for proto::Segment {
+    fn from(segment: Segment) -> Self {
+        if segment.tags.is_empty() {
+            return Self { text: segment.text, tags: Vec::new() };
+        }
+        let points = CodePoints::new(&segment.text);
+        let tags = segment.tags.into_iter().map(|tag| proto::InlineTag {
+            offset: i32::try_from(points.at(tag.offset_bytes as usize)).unwrap_or(i32::MAX),
+            kind: proto::TagKind::from(tag.kind).into(),
+            pair: tag.pair,
+            match_id: tag.match_id,
+            label: tag.label,
+            code: tag.code,
+        });
+        let tags = tags.collect();
+        Self { text: segment.text, tags }
+    }
+}
+
+/// The rules of a segment's content (length, characters) are checked where units are stored.
+impl TryFrom<proto::Segment> for Segment {
+    type Error = FieldViolation;
+
+    fn try_from(segment: proto::Segment) -> Result<Self, FieldViolation> {
+        if segment.tags.is_empty() {
+            return Ok(Self::plain(segment.text));
+        }
+        let points = CodePoints::new(&segment.text);
+        let tag = |(index, tag)| inline_tag(tag, &points).within(format_args!("tags[{index}]"));
+        let tags = segment.tags.into_iter().enumerate().map(tag).collect::<Result<_, _>>()?;
+        Ok(Self { text: segment.text, tags })
+    }
+}
+
+fn inline_tag(tag: proto::InlineTag, points: &CodePoints<'_>) -> Result<InlineTag, FieldViolation> {
+    let offset = usize::try_from(tag.offset).ok().and_then(|offset| points.byte(offset));
+    let Some(offset_bytes) = offset.and_then(|offset| u32::try_from(offset).ok()) else {
+        let count = points.at(points.len());
+        let what = format!("{} is outside of a text of {count} code points", tag.offset);
+        return Err(FieldViolation::new("offset", what));
+    };
+    Ok(InlineTag { offset_bytes, ..tag_without_offset(tag)? })
+}
+
+/// A tag as it would stand at the beginning of a text.
+pub(super) fn tag_without_offset(tag: proto::InlineTag) -> Result<InlineTag, FieldViolation> {
+    let kind = match tag.kind() {
+        proto::TagKind::Open => TagKind::Open,
+        proto::TagKind::Close => TagKind::Close,
+        proto::TagKind::Standalone => TagKind::Standalone,
+        proto::TagKind::IsolatedOpen => TagKind::IsolatedOpen,
+        proto::TagKind::IsolatedClose => TagKind::IsolatedClose,
+        proto::TagKind::Unspecified => {
+            return Err(FieldViolation::new("kind", "say which kind of tag this is"));
+        }
+    };
+    let proto::InlineTag { pair, match_id, label, code, .. } = tag;
+    Ok(InlineTag { offset_bytes: 0, kind, pair, match_id, label, code })
+}
+
+impl From<proto::Context> for Context {
+    fn from(context: proto::Context) -> Self {
+        Self {
+            previous: context.previous_text.as_deref().map(context_hash).or(context.previous_hash),
+            next: context.next_text.as_deref().map(context_hash).or(context.next_hash),
+        }
+    }
+}
+
+impl From<Context> for proto::Context {
+    fn from(context: Context) -> Self {
+        Self { previous_hash: context.previous, next_hash: context.next, ..Self::default() }
+    }
+}
+
+/// Without name and revision.
+impl From<UnitContent> for proto::Unit {
+    fn from(content: UnitContent) -> Self {
+        Self {
+            name: String::new(),
+            source: Some(content.source.into()),
+            target: Some(content.target.into()),
+            context: (content.context != Context::default()).then(|| content.context.into()),
+            document: content.document,
+            author: content.author,
+            create_time: content.created.map(Into::into),
+            update_time: content.changed.map(Into::into),
+            attributes: content.attributes.into_iter().collect(),
+            revision: 0,
+        }
+    }
+}
+
+impl From<(&MemoryName, Unit)> for proto::Unit {
+    fn from((memory, unit): (&MemoryName, Unit)) -> Self {
+        Self {
+            name: unit_resource(memory, unit.id),
+            revision: signed(unit.revision),
+            ..unit.content.into()
+        }
+    }
+}
+
+impl TryFrom<proto::Unit> for UnitContent {
+    type Error = FieldViolation;
+
+    fn try_from(unit: proto::Unit) -> Result<Self, FieldViolation> {
+        Ok(Self {
+            source: Segment::try_from(unit.source.unwrap_or_default()).within("source")?,
+            target: Segment::try_from(unit.target.unwrap_or_default()).within("target")?,
+            context: unit.context.map(Into::into).unwrap_or_default(),
+            document: unit.document,
+            author: unit.author,
+            created: optional_time("create_time", unit.create_time)?,
+            changed: optional_time("update_time", unit.update_time)?,
+            attributes: unit.attributes.into_iter().collect(),
+        })
+    }
+}
+
+/// A unit as a server sent it, and its memory.
+impl TryFrom<proto::Unit> for (MemoryName, Unit) {
+    type Error = FieldViolation;
+
+    fn try_from(unit: proto::Unit) -> Result<Self, FieldViolation> {
+        let (memory, id) = unit_name("name", &unit.name)?;
+        let revision = unsigned(unit.revision);
+        Ok((memory, Unit { id, revision, content: unit.try_into()? }))
+    }
+}

@@ -1,0 +1,197 @@
+//! The calls of `LookupService`.
+
+use tokio_stream::StreamExt as _;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::engine::{Cancel, Engine, EngineError, FoundMatch, LookupSettings, QuerySegment};
+use crate::limits::LOOKUP_SEGMENTS_MAX;
+use crate::matching::SCORE_VERSION;
+use crate::text::TEXT_VERSION;
+
+use super::super::api::{Answers, Api, CancelOnDrop, Lifetime, SHORT_TIME, Sender};
+use super::super::convert::Within as _;
+use super::super::proto::lookup_service_server::LookupService;
+use super::super::proto::stream_lookup_request::Message as StreamMessage;
+use super::super::proto::{
+    AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, LookupSegmentsRequest, LookupSegmentsResponse,
+    SearchConcordanceRequest, SearchConcordanceResponse, SegmentMatches, StreamLookupRequest,
+    StreamLookupResponse,
+};
+use super::super::status::invalid;
+use super::super::{proto, status};
+use super::import_units::check_lang;
+
+#[tonic::async_trait]
+impl LookupService for Api {
+    async fn lookup_segments(
+        &self,
+        request: Request<LookupSegmentsRequest>,
+    ) -> Result<Response<LookupSegmentsResponse>, Status> {
+        let request = request.into_inner();
+        let settings = self.settings(request.settings)?;
+        if request.segments.len() > LOOKUP_SEGMENTS_MAX {
+            let what = format!(
+                "{} segments; a call takes at most {LOOKUP_SEGMENTS_MAX} (StreamLookup takes any number)",
+                request.segments.len()
+            );
+            return Err(invalid("segments", &what));
+        }
+        let segments = request
+            .segments
+            .into_iter()
+            .enumerate()
+            .map(|(index, query)| {
+                QuerySegment::try_from(query).within(format_args!("segments[{index}]"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let results = self.look_up(settings, segments).await?;
+        Ok(Response::new(LookupSegmentsResponse {
+            results,
+            score_version: i32::try_from(SCORE_VERSION).unwrap_or(i32::MAX),
+            text_version: i32::try_from(TEXT_VERSION).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn search_concordance(
+        &self,
+        request: Request<SearchConcordanceRequest>,
+    ) -> Result<Response<SearchConcordanceResponse>, Status> {
+        self.concordance(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn analyze_segments(
+        &self,
+        request: Request<Streaming<AnalyzeSegmentsRequest>>,
+    ) -> Result<Response<AnalyzeSegmentsResponse>, Status> {
+        self.analyze_job(request.into_inner()).await.map(Response::new)
+    }
+
+    type StreamLookupStream = Answers<StreamLookupResponse>;
+
+    async fn stream_lookup(
+        &self,
+        request: Request<Streaming<StreamLookupRequest>>,
+    ) -> Result<Response<Self::StreamLookupStream>, Status> {
+        let requests = request.into_inner();
+        let task = |api, answers| stream_lookup(api, requests, answers);
+        Ok(Response::new(self.stream(Lifetime::Endless, task)?))
+    }
+}
+
+impl Api {
+    /// What a client says of how to search.
+    pub(super) fn settings(
+        &self,
+        settings: Option<proto::LookupSettings>,
+    ) -> Result<LookupSettings, Status> {
+        let settings = settings
+            .ok_or_else(|| invalid("settings", "name at least the memories to search in"))?;
+        let parsed = LookupSettings::try_from(&settings).within("settings")?;
+        let engine = self.engine()?;
+        engine.check_settings(&parsed).map_err(status::from_engine)?;
+        if let Some(first) = parsed.memories.first() {
+            let record = engine.memory(&first.memory).map_err(status::from_engine)?;
+            check_lang("settings.source_lang", &settings.source_lang, &record.source_lang)?;
+            check_lang("settings.target_lang", &settings.target_lang, &record.target_lang)?;
+        }
+        Ok(parsed)
+    }
+
+    /// Looks segments up, and counts how well they were found.
+    async fn look_up(
+        &self,
+        settings: LookupSettings,
+        segments: Vec<QuerySegment>,
+    ) -> Result<Vec<SegmentMatches>, Status> {
+        let found = self.find(settings, segments).await?;
+        self.lookups.count(&found);
+        Ok(found)
+    }
+
+    /// Looks segments up; stops when the caller goes away.
+    async fn find(
+        &self,
+        settings: LookupSettings,
+        segments: Vec<QuerySegment>,
+    ) -> Result<Vec<SegmentMatches>, Status> {
+        let cancel = Cancel::default();
+        let _stop_when_dropped = CancelOnDrop(cancel.clone());
+        if let [segment] = segments.as_slice()
+            && is_short(&settings, segment)
+        {
+            // Most segments have no match, and the indexes are in memory.
+            match self.engine()?.search_indexes(&settings, segment, &Cancel::after(SHORT_TIME)) {
+                Ok(hits) if hits.is_empty() => return Ok(vec![SegmentMatches::default()]),
+                Ok(hits) => {
+                    let read =
+                        |engine: &Engine, time: &Cancel| engine.read_matches(&settings, hits, time);
+                    if let Some(found) = self.run_short(read)? {
+                        return Ok(matches_to_wire(&segments, vec![found]));
+                    }
+                }
+                Err(EngineError::Cancelled) => {}
+                Err(error) => return Err(status::from_engine(error)),
+            }
+        }
+        self.run(move |engine| found(engine, &settings, &segments, &cancel)).await
+    }
+}
+
+/// Most matches of a lookup that is short.
+const SHORT_MATCHES_MAX: usize = 10;
+/// Most text of a segment whose lookup is short.
+const SHORT_BYTES_MAX: usize = 4 * 1024;
+
+/// Whether a lookup usually takes microseconds, and reads nothing from the store but its matches.
+fn is_short(settings: &LookupSettings, segment: &QuerySegment) -> bool {
+    segment.segment.text.len() <= SHORT_BYTES_MAX
+        && settings.max_matches <= SHORT_MATCHES_MAX
+        && settings.filter.attributes.is_empty()
+        && !settings.exhaustive
+}
+
+/// Looks segments up. Blocks.
+fn found(
+    engine: &Engine,
+    settings: &LookupSettings,
+    segments: &[QuerySegment],
+    cancel: &Cancel,
+) -> Result<Vec<SegmentMatches>, EngineError> {
+    Ok(matches_to_wire(segments, engine.lookup(settings, segments, cancel)?))
+}
+
+fn matches_to_wire(segments: &[QuerySegment], found: Vec<Vec<FoundMatch>>) -> Vec<SegmentMatches> {
+    let results = found.into_iter().zip(segments).map(|(found, query)| SegmentMatches {
+        matches: found
+            .into_iter()
+            .map(|found| (query.segment.text.as_str(), found).into())
+            .collect(),
+    });
+    results.collect()
+}
+
+async fn stream_lookup(
+    api: Api,
+    mut requests: Streaming<StreamLookupRequest>,
+    answers: Sender<StreamLookupResponse>,
+) -> Result<(), Status> {
+    let settings = match requests.next().await.transpose()?.and_then(|request| request.message) {
+        Some(StreamMessage::Settings(settings)) => api.settings(Some(settings))?,
+        _ => {
+            return Err(invalid("message", "a stream of lookups begins with its settings"));
+        }
+    };
+    let mut index = 0;
+    while let Some(request) = requests.next().await.transpose()? {
+        let Some(StreamMessage::Segment(query)) = request.message else {
+            return Err(invalid("message", "after the settings every message is a segment"));
+        };
+        let query = QuerySegment::try_from(query).within("segment")?;
+        let result = api.look_up(settings.clone(), vec![query]).await?.pop();
+        if answers.send(Ok(StreamLookupResponse { index, result })).await.is_err() {
+            return Ok(());
+        }
+        index += 1;
+    }
+    Ok(())
+}
