@@ -1,4 +1,4 @@
-//! `dhakira bench adapt`: how many adapted targets are what a translator wrote?
+//! `dhakira bench adapt`: compares adapted targets with known translations.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl BenchAdapt {
     }
 }
 
-/// What is counted: adapted targets by kind, and of those the ones that equal the known translation.
+/// Counts of adapted targets by kind, and of those that equal the known translation.
 struct Tally {
     analyzer: Analyzer,
     figures: Figures,
@@ -154,7 +154,7 @@ fn differ_only_in_notation(one: &str, other: &str) -> bool {
         && [true, false].iter().any(|&it| without_notation(one, it) == without_notation(other, it))
 }
 
-/// A text with its numbers cut down to what they are worth in one reading: all digits, or those that count.
+/// A text with its numbers reduced to their value, in one reading: all digits, or the significant ones.
 fn without_notation(text: &str, keep_precision: bool) -> String {
     let ascii = |it: char| match it {
         '\u{660}'..='\u{669}' | '\u{6f0}'..='\u{6f9}' => {

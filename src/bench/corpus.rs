@@ -1,4 +1,4 @@
-//! What is measured with? Units of a file, grown to a size, and queries spread over another.
+//! The data of benchmarks: units of a file, grown to a size, and queries spread over another file.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(super) fn sample_units() -> anyhow::Result<Vec<UnitContent>> {
     units_of(Box::new(SAMPLE), "sample", usize::MAX)
 }
 
-/// The good units of a file.
+/// The valid units of a file.
 pub(super) fn read_units(file: &Path, limit: usize) -> anyhow::Result<Vec<UnitContent>> {
     units_of(Box::new(std::fs::File::open(file)?), &file.display().to_string(), limit)
 }
@@ -53,14 +53,14 @@ pub(super) fn queries(file: &Path, count: usize) -> anyhow::Result<Vec<QuerySegm
     Ok(units.map(query).collect())
 }
 
-/// The units of a file, then copies of them with changed sources, without end.
+/// The units of a file, then endless copies of them with changed sources.
 pub(super) fn grown(file: &Path) -> anyhow::Result<impl Iterator<Item = UnitContent> + use<>> {
     let real = read_units(file, usize::MAX)?;
     anyhow::ensure!(!real.is_empty(), "{} holds no unit", file.display());
     Ok(grown_from(real))
 }
 
-/// Some units, then copies of them with changed sources, without end.
+/// Some units, then endless copies of them with changed sources.
 pub(super) fn grown_from(real: Vec<UnitContent>) -> impl Iterator<Item = UnitContent> {
     let mut grower = Grower::new(real.iter().map(|unit| unit.source.text.clone()).collect(), 1);
     (0..).map(move |number| match real.get(number) {
@@ -72,7 +72,7 @@ pub(super) fn grown_from(real: Vec<UnitContent>) -> impl Iterator<Item = UnitCon
     })
 }
 
-/// Phrases of two words that stand in the units, from sources and targets by turns.
+/// Phrases of two words that occur in the units, alternately from sources and targets.
 pub(super) fn phrases(units: &[UnitContent], count: usize) -> Vec<(String, bool)> {
     let mut random = super::grow::Random::new(2);
     let mut phrases = Vec::with_capacity(count);

@@ -1,6 +1,6 @@
-//! Where does a memory of a million come from? Grown from a real one, the same every time.
+//! Grows a memory of any size from a real one, the same every time.
 //!
-//! Copies of real segments with one to six words replaced, taken out or put in; words are drawn as often as they stand in
+//! Copies of real segments with one to six words replaced, taken out or put in; words are drawn by their frequency in
 //! the real segments.
 
 /// Sources of a grown memory: the real ones first, then copies with changes.
@@ -20,7 +20,7 @@ impl Grower {
         Self { words: words.collect(), real, random: Random::new(seed) }
     }
 
-    /// The segment of a number, to be asked for in order.
+    /// The segment of a number; numbers must be requested in order.
     pub(super) fn segment(&mut self, number: usize) -> String {
         if let Some(real) = self.real.get(number) {
             return real.clone();

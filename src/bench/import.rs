@@ -1,4 +1,4 @@
-//! `dhakira bench import`.
+//! `dhakira bench import`: measures imports and exports, embedded and through a server.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -64,7 +64,7 @@ enum Part {
     Grpc,
     /// TMX through a server, read by the server.
     File,
-    /// Out of a store.
+    /// From a store.
     Export,
     /// Units to the store alone.
     Store,
@@ -151,7 +151,7 @@ impl BenchImport {
         Ok(usize::try_from(units)?)
     }
 
-    /// Writes it as TSV of the plain kind that everybody has: document, source, target.
+    /// Writes it as plain TSV: document, source, target.
     fn write_tsv(&self, path: &Path) -> anyhow::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
         writeln!(out, "document\t{}\t{}", self.source_lang, self.target_lang)?;
@@ -277,11 +277,11 @@ fn open_options() -> OpenOptions {
     OpenOptions { create: true, accept_data_loss: false, purpose: "bench".to_owned() }
 }
 
-/// What an import took.
+/// The cost of an import.
 struct Run {
     units_per_second: f64,
     stored: f64,
-    /// With the start of the program, and the checkpoint at its end.
+    /// Including the start of the program and the final checkpoint.
     wall: Duration,
     peak_resident_mb: f64,
 }
@@ -346,8 +346,7 @@ async fn upload(
     Ok(client.import_file(&name, uuid::Uuid::new_v4(), (file, size_bytes)).await?)
 }
 
-/// How often memory is looked at. The kernel keeps the highest value, so looking rarely misses only what the last moments
-/// add.
+/// How often memory is sampled. The kernel keeps the peak, so a rare sample misses only the last moments.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn import(

@@ -1,4 +1,4 @@
-//! `dhakira bench lookup`.
+//! `dhakira bench lookup`: measures lookups and concordances, in the engine and through a server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) struct BenchLookup {
     /// Segments in each call of the batched part.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     batch: u16,
-    /// Calls under way at the same time in the parts that load the server.
+    /// Calls in flight at the same time in the parts that load the server.
     #[arg(long, default_value_t = 8)]
     clients: usize,
     /// Least score of a match.
@@ -108,7 +108,7 @@ impl BenchLookup {
         Ok(figures)
     }
 
-    /// What a client of a server finds.
+    /// Measures the client of a server.
     async fn served(
         &self,
         data: &Path,

@@ -1,4 +1,4 @@
-//! What is a figure? Medians and percentiles of runs, memory of the process, bytes on disk.
+//! Figures: medians and percentiles of runs, memory of the process, bytes on disk.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -80,7 +80,7 @@ pub(super) fn number(count: usize) -> f64 {
     number
 }
 
-/// The most memory that this process has had resident so far, in MB; 0 where the system does not tell.
+/// The peak resident memory of this process, in MB; 0 where the system does not say.
 pub(super) fn peak_resident_mb() -> f64 {
     status_mb("self", "VmHWM:")
 }
@@ -90,12 +90,12 @@ pub(super) fn peak_resident_mb_of(process: &str) -> f64 {
     status_mb(process, "VmHWM:")
 }
 
-/// The memory that this process has resident, in MB; 0 where the system does not tell.
+/// The resident memory of this process, in MB; 0 where the system does not say.
 pub(super) fn resident_mb() -> f64 {
     resident_mb_of("self")
 }
 
-/// The memory that a process has resident, in MB; 0 where the system does not tell.
+/// The resident memory of a process, in MB; 0 where the system does not say.
 pub(super) fn resident_mb_of(process: &str) -> f64 {
     status_mb(process, "VmRSS:")
 }

@@ -1,4 +1,4 @@
-//! `dhakira bench`: measures what the product promises, the same way for everybody.
+//! `dhakira bench`: measures imports, lookups, alignment and mixed loads, with every figure by name.
 
 mod adapt;
 mod align;
@@ -22,9 +22,9 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// How many adapted targets are what a translator wrote, and whether one only writes a number otherwise.
+    /// How many adapted targets equal the translation of a translator, and whether one differs only in how a number is written.
     Adapt(adapt::BenchAdapt),
-    /// How right alignments are, and how sure they should be, against known answers.
+    /// Accuracy and calibration of alignments against known answers.
     Align(align::BenchAlign),
     /// Units a second into an empty store, with durable acknowledgements, embedded and over gRPC.
     Import(import::BenchImport),
@@ -32,7 +32,7 @@ enum What {
     Lookup(lookup::BenchLookup),
     /// Time of a search in the index alone, on one core, at any size of memory.
     Search(search::BenchSearch),
-    /// Many clients that mix everything for minutes; at the end the store is compared with what was written.
+    /// A mixed load of many clients for minutes; at the end the store is compared with what was written.
     Soak(soak::BenchSoak),
 }
 

@@ -191,8 +191,8 @@ fn put(figures: &mut Figures, name: &str, runs: Vec<Run>) {
     figures.median_percentiles(name, runs.into_iter().map(|run| run.times).collect());
 }
 
-/// How long a full scan takes that compares whole words, the way one would without an index: one core, ready numbers for
-/// words, the distance bounded by the score.
+/// Measures a full scan that compares whole words, as one would without an index: one core, words as numbers, the distance
+/// bounded by the score.
 #[cfg(feature = "rapidfuzz")]
 #[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
 fn scan_by_words(

@@ -1,4 +1,4 @@
-//! How long does it take over the wire? A server in a process of its own, and clients on the same cores.
+//! Measures over the wire: a server in a process of its own, and clients on the same cores.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 use super::measure::{Figures, number, resident_mb_of};
 
-/// A server process; ends with its value.
+/// A server process, stopped when dropped.
 pub(super) struct Server {
     child: Child,
     pub(super) url: String,
@@ -42,12 +42,12 @@ impl Server {
         Ok(server)
     }
 
-    /// The number of its process.
+    /// Its process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks it to end and waits until it has; whether it ended well. Blocks.
+    /// Stops it and waits; returns whether it exited successfully. Blocks.
     pub(super) fn stop(mut self) -> anyhow::Result<bool> {
         let process = self.child.id().to_string();
         anyhow::ensure!(Command::new("kill").args(["-TERM", &process]).status()?.success());
@@ -83,7 +83,7 @@ pub(super) async fn one_by_one(
     Ok(times)
 }
 
-/// Calls that do nothing but cross the wire.
+/// Calls without work, which measure the wire.
 pub(super) async fn empty_calls(
     client: &mut Client,
     memory: &MemoryName,
@@ -111,7 +111,7 @@ pub(super) async fn batched(
     Ok(number(queries.len()) / seconds)
 }
 
-/// Carries calls out, so many at a time over one connection; how long it took.
+/// Makes calls, so many at a time over one connection; returns the time it took.
 async fn calls_of(
     client: &Client,
     settings: &LookupSettings,

@@ -14,7 +14,8 @@ use serde::Serialize;
 use crate::grpc::access::{Grant, Grants};
 use crate::server::{TokenFile, TokenMark, TokenRecord};
 
-use super::Outcome;
+use super::outcome::Outcome;
+use super::place::DATA_DEFAULT;
 use crate::terminal::{json_line, table};
 
 /// The token file of a data directory.
@@ -25,7 +26,7 @@ pub(super) fn tokens_path(data: &std::path::Path) -> PathBuf {
 #[derive(Debug, Clone, Args)]
 pub(super) struct TokenPlace {
     /// Directory that holds the memories.
-    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
+    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = DATA_DEFAULT)]
     data: PathBuf,
     /// Token file, when it is not DIR/access/tokens.json.
     #[arg(long, value_name = "FILE", env = "DHAKIRA_TOKENS_FILE")]

@@ -15,10 +15,10 @@ use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
 use crate::validate::validate_text;
 
-use super::Outcome;
 use super::filter::FilterFlags;
 use super::input::document;
 use super::lookup::Choice;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
 

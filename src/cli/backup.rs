@@ -9,8 +9,8 @@ use crate::client::BackupInfo;
 use crate::engine::backup::{BackupDirectory, NewPart, PartSummary};
 use crate::server::{TokenFile, TokenMark};
 
-use super::Outcome;
 use super::access_tokens::tokens_path;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, counted, json_line};
 

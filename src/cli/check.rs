@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::limits::SUSPECTS_MAX;
 use crate::unit::MemoryName;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, counted, grouped, isolate, json_line};
 

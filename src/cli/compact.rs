@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::limits::LOG_RETENTION_DAYS;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, grouped, json_line};
 

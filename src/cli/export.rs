@@ -15,8 +15,8 @@ use crate::engine::ExportQuery;
 use crate::formats::Format;
 use crate::unit::MemoryName;
 
-use super::Outcome;
 use super::filter::{FilterFlags, SOME_UNITS};
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{counted, stdout};
 

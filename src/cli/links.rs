@@ -12,8 +12,8 @@ use crate::text::Analyzer;
 use crate::unit::{Lang, MemoryName};
 use crate::validate::validate_text;
 
-use super::Outcome;
 use super::input::stdin_lines;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, stdout};
 

@@ -12,9 +12,9 @@ use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
 use crate::unit::{CodePoints, MemoryName, Score, Segment, Timestamp};
 use crate::validate::validate_text;
 
-use super::Outcome;
 use super::filter::FilterFlags;
 use super::input::stdin_lines;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{isolate, json_to, stdout};
 

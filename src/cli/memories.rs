@@ -9,7 +9,7 @@ use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::unit::{Lang, MemoryName, Score, ValidationError};
 use crate::validate::parse_language;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_line, table};
 

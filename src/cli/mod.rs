@@ -16,8 +16,10 @@ mod filter;
 mod import;
 mod input;
 mod links;
+mod log;
 mod lookup;
 mod memories;
+mod outcome;
 mod place;
 mod restore;
 mod salvage;
@@ -34,13 +36,8 @@ use clap::{Parser, Subcommand};
 
 use crate::terminal;
 
-/// How a command succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    /// Done, but some units of the input were rejected: exit code 3.
-    DoneWithRejects,
-}
+use log::{Log, start_log};
+use outcome::Outcome;
 
 /// Translation memory for Arabic and English: stores translations, finds them again, and says why they fit.
 #[derive(Debug, Parser)]
@@ -162,34 +159,6 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Compact(command) => command.run().await,
         Command::Salvage(command) => command.run(),
         Command::Bench(command) => command.run().await.map(|()| Outcome::Done),
-    }
-}
-
-/// What is logged, and how.
-#[derive(Debug, Default)]
-struct Log {
-    filter: Option<String>,
-    json: bool,
-}
-
-fn start_log(verbose: u8, log: Log) {
-    let level = match verbose {
-        0 => "warn,sled=error",
-        1 => "info,sled=warn",
-        _ => "debug",
-    };
-    let given = log.filter.or_else(|| std::env::var("DHAKIRA_LOG").ok());
-    let given = given.and_then(|it| tracing_subscriber::EnvFilter::try_new(it).ok());
-    let filter = given.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(level));
-    // Reporting a failed write could panic when standard error is closed.
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .log_internal_errors(false);
-    if log.json {
-        lines.json().flatten_event(true).init();
-    } else {
-        lines.init();
     }
 }
 

@@ -13,11 +13,14 @@ use crate::store::{OpenOptions, SledStore, StoreError};
 
 use crate::terminal::LoadBar;
 
+/// The default data directory.
+pub(super) const DATA_DEFAULT: &str = "./dhakira-data";
+
 /// Which memories a command works on.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Place {
     /// Directory that holds the memories; no other process may have it open.
-    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = "./dhakira-data")]
+    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = DATA_DEFAULT)]
     pub(super) data: PathBuf,
     /// A running server to use instead, such as <http://127.0.0.1:50051>.
     #[arg(long, value_name = "URL", env = "DHAKIRA_SERVER")]

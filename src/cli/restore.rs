@@ -10,7 +10,7 @@ use crate::engine::backup::{Restored, Target, restore};
 use crate::store::Sequence;
 use crate::unit::Timestamp;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::terminal::{WorkBar, counted, json_line};
 
 /// Create a data directory from a backup, as of a commit or a moment.

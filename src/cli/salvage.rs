@@ -12,7 +12,7 @@ use crate::formats::{FileHeader, Format, create};
 use crate::store::{LostUnit, salvage};
 use crate::unit::Unit;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::terminal::{grouped, json_line};
 
 /// Save the units of a damaged store: those with a valid checksum are written to a file of JSON lines, the others are listed.

@@ -11,9 +11,9 @@ use crate::limits::PAGE_SIZE_MAX;
 use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::unit::{CodePoints, MemoryName};
 
-use super::Outcome;
 use super::filter::FilterFlags;
 use super::lookup::span;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{counted, isolate, json_to, stdout};
 

@@ -20,8 +20,9 @@ use crate::server::{
 };
 
 use super::config::{Flags, Settings};
+use super::log::Log;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use super::{Log, Outcome};
 use crate::terminal::{LoadBar, counted};
 
 /// Serve the memories of a data directory over gRPC, until SIGTERM or Ctrl-C.

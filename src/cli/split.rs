@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::Lang;
 
-use super::Outcome;
 use super::input::document;
+use super::outcome::Outcome;
 use crate::terminal::{json_to, stdout};
 
 /// Split text into sentences, one a line.

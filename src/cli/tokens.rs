@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::text::{Analysis, Analyzer, TEXT_VERSION, TokenKind};
 use crate::unit::Lang;
 
-use super::Outcome;
 use super::access_tokens::AccessTokens;
 use super::input::stdin_lines;
+use super::outcome::Outcome;
 use crate::terminal::{isolate, json_to, stdout, table};
 
 /// Show the tokens of segments, one segment a line: what a lookup compares.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::unit::MemoryName;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, counted, grouped, json_line};
 

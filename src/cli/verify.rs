@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::engine::Severity;
 use crate::engine::backup;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, counted, json_line};
 

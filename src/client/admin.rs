@@ -1,4 +1,4 @@
-//! The calls of `AdminService` from the client's side.
+//! Backup, verification and compaction.
 
 use std::io::Write;
 
@@ -15,16 +15,16 @@ use crate::grpc::proto::verify_store_response::Message as VerifyMessage;
 use crate::grpc::proto::{BackupStoreRequest, CompactStoreRequest, VerifyStoreRequest};
 use crate::grpc::{convert::unsigned, truncated_stream};
 
-/// A part of a backup that was made.
+/// A part of a backup that was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackupInfo {
     /// What it holds.
     pub part: PartSummary,
-    /// Whether calls to the server need a token; `None` where it does not say. Of services in this process always `false`.
+    /// Whether calls to the server require a token; `None` when it does not say. Always `false` for services in this process.
     pub tokens_required: Option<bool>,
 }
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CompactInfo {
     /// Bytes of the database on disk, before and after.
@@ -34,7 +34,7 @@ pub struct CompactInfo {
 }
 
 impl Client {
-    /// Writes a part of a backup; it is whole only when this returns well.
+    /// Writes a part of a backup; it is complete only when this succeeds.
     ///
     /// # Errors
     /// The server's, at once or in the stream; the output's.
@@ -42,14 +42,14 @@ impl Client {
         &mut self,
         (full, after): (bool, Option<Mark>),
         out: &mut impl Write,
-        told: &mut dyn FnMut(f64),
+        progress: &mut dyn FnMut(f64),
     ) -> Result<BackupInfo, ClientError> {
         let request = BackupStoreRequest { after: after.map(Into::into), full };
         let mut answers = self.admin.backup_store(request).await?.into_inner();
         let mut summary = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
-                Some(BackupMessage::Progress(done)) => told(done),
+                Some(BackupMessage::Progress(done)) => progress(done),
                 Some(BackupMessage::Content(bytes)) => {
                     out.write_all(&bytes).map_err(ClientError::Output)?;
                 }
@@ -63,17 +63,17 @@ impl Client {
         Ok(summary.ok_or_else(truncated_stream)?)
     }
 
-    /// Compares everything with everything.
+    /// Checks the store for consistency.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
-    pub async fn verify(&mut self, told: &mut dyn FnMut(f64)) -> Result<Verified, ClientError> {
+    pub async fn verify(&mut self, progress: &mut dyn FnMut(f64)) -> Result<Verified, ClientError> {
         let mut answers = self.admin.verify_store(VerifyStoreRequest {}).await?.into_inner();
         let mut verified = Verified::default();
         let mut summary = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
-                Some(VerifyMessage::Progress(done)) => told(done),
+                Some(VerifyMessage::Progress(done)) => progress(done),
                 Some(VerifyMessage::Finding(finding)) => verified.findings.push(finding.into()),
                 Some(VerifyMessage::Summary(it)) => summary = Some(it),
                 None => {}
@@ -87,14 +87,14 @@ impl Client {
         Ok(verified)
     }
 
-    /// Gives disk back, and gives up commits that are older.
+    /// Frees disk space and truncates the commit log.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
     pub async fn compact(
         &mut self,
         keep_log_days: u32,
-        told: &mut dyn FnMut(f64),
+        progress: &mut dyn FnMut(f64),
     ) -> Result<CompactInfo, ClientError> {
         let keep_log_days = Some(i32::try_from(keep_log_days).unwrap_or(i32::MAX));
         let request = CompactStoreRequest { keep_log_days };
@@ -102,7 +102,7 @@ impl Client {
         let mut info = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
-                Some(CompactMessage::Progress(done)) => told(done),
+                Some(CompactMessage::Progress(done)) => progress(done),
                 Some(CompactMessage::Summary(it)) => {
                     let bytes = (unsigned(it.bytes_before), unsigned(it.bytes_after));
                     let oldest_sequence = unsigned(it.oldest_sequence);

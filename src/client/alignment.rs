@@ -1,4 +1,4 @@
-//! The calls of `AlignmentService` from the client's side.
+//! Alignment of documents and words, training, quality checks.
 
 use tokio_stream::StreamExt as _;
 use tonic::Streaming;
@@ -16,32 +16,32 @@ use crate::grpc::proto::check_units_response::Message as CheckMessage;
 use crate::grpc::proto::train_lexicon_response::Message as TrainMessage;
 use crate::grpc::proto::{AlignSummary, WorkProgress, WorkStage};
 
-/// Progress what a long call is doing, and the part of it that is done, from 0 to 1.
+/// Receives the stage of a long call and its completed share, from 0 to 1.
 pub type Progress<'a> = &'a mut dyn FnMut(&'static str, f64);
 
-/// What became of a document.
+/// The result of aligning a document.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AlignReport {
     /// Every sentence is in exactly one.
     pub beads: Vec<Bead>,
-    /// What looks wrong with the documents.
+    /// Warnings about the documents.
     pub warnings: Vec<String>,
     /// Units stored, and of those the unconfirmed ones.
     pub stored: (u64, u64),
-    /// Beads not stored: there already, unsure, wrong.
+    /// Beads not stored: duplicates, low confidence, rejected.
     pub not_stored: [u64; 3],
 }
 
-/// What a memory has taught.
+/// The trained lexicon of a memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LexiconInfo {
-    /// Units that were learnt from.
+    /// Units it was trained on.
     pub units: u64,
     /// Terms of the source and of the target.
     pub terms: (u64, u64),
 }
 
-/// A unit that is probably no good.
+/// A suspect unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuspectInfo {
     /// The unit.
@@ -53,7 +53,7 @@ pub struct SuspectInfo {
 }
 
 impl Client {
-    /// Aligns the sentences of a document, and stores the beads if wanted.
+    /// Aligns the sentences of a document, and optionally stores the beads.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
@@ -61,7 +61,7 @@ impl Client {
         &mut self,
         pair: &DocumentPair,
         store: Option<StoreOptions>,
-        told: Progress<'_>,
+        report_progress: Progress<'_>,
     ) -> Result<AlignReport, ClientError> {
         let side = |sentences: &[String]| {
             let sentences = sentences.to_vec();
@@ -76,18 +76,18 @@ impl Client {
             store_in: store.map(Into::into),
         };
         let answers = self.alignment.align_documents(request).await?.into_inner();
-        let mut report = AlignReport::default();
+        let mut aligned = AlignReport::default();
         each(answers, |answer| {
             match answer.message {
-                Some(AlignMessage::Progress(progress)) => tell(&progress, told),
-                Some(AlignMessage::Bead(bead)) => report.beads.push(bead.into()),
-                Some(AlignMessage::Summary(summary)) => summarise(&mut report, summary),
+                Some(AlignMessage::Progress(progress)) => report(&progress, report_progress),
+                Some(AlignMessage::Bead(bead)) => aligned.beads.push(bead.into()),
+                Some(AlignMessage::Summary(summary)) => summarize(&mut aligned, summary),
                 Some(AlignMessage::Sentences(_)) | None => {}
             }
             Ok(())
         })
         .await?;
-        Ok(report)
+        Ok(aligned)
     }
 
     /// Links the words of texts and their translations; results in their order.
@@ -111,21 +111,21 @@ impl Client {
         Ok(response.pairs.into_iter().map(Into::into).collect())
     }
 
-    /// Learns the lexicon of a memory.
+    /// Trains the lexicon of a memory.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
     pub async fn train(
         &mut self,
         memory: &MemoryName,
-        told: Progress<'_>,
+        report_progress: Progress<'_>,
     ) -> Result<LexiconInfo, ClientError> {
         let request = proto::TrainLexiconRequest { memory: memory.resource() };
         let answers = self.alignment.train_lexicon(request).await?.into_inner();
         let mut info = LexiconInfo::default();
         each(answers, |answer| {
             match answer.message {
-                Some(TrainMessage::Progress(progress)) => tell(&progress, told),
+                Some(TrainMessage::Progress(progress)) => report(&progress, report_progress),
                 Some(TrainMessage::Lexicon(it)) => {
                     let terms = (unsigned(it.source_terms), unsigned(it.target_terms));
                     info = LexiconInfo { units: unsigned(it.units), terms };
@@ -138,7 +138,7 @@ impl Client {
         Ok(info)
     }
 
-    /// The units of a memory that are probably no good, worst first, and how many were looked at.
+    /// The suspect units of a memory, worst first, and the number of units checked.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
@@ -147,7 +147,7 @@ impl Client {
         memory: &MemoryName,
         min_suspicion: Option<f64>,
         max_units: i32,
-        told: Progress<'_>,
+        report_progress: Progress<'_>,
     ) -> Result<(Vec<SuspectInfo>, u64), ClientError> {
         let memory = memory.resource();
         let request = proto::CheckUnitsRequest { memory, min_suspicion, max_units };
@@ -155,7 +155,7 @@ impl Client {
         let (mut suspects, mut checked) = (Vec::new(), 0);
         each(answers, |answer| {
             match answer.message {
-                Some(CheckMessage::Progress(progress)) => tell(&progress, told),
+                Some(CheckMessage::Progress(progress)) => report(&progress, report_progress),
                 Some(CheckMessage::Suspect(suspect)) => suspects.push(SuspectInfo {
                     unit: stored_unit(suspect.unit.unwrap_or_default())?,
                     suspicion: suspect.suspicion,
@@ -171,7 +171,7 @@ impl Client {
     }
 }
 
-/// Takes a stream in to its end, which must be a whole one.
+/// Reads a stream to its end.
 async fn each<T>(
     mut answers: Streaming<T>,
     mut take: impl FnMut(T) -> Result<(), ClientError>,
@@ -182,18 +182,18 @@ async fn each<T>(
     Ok(())
 }
 
-fn tell(progress: &WorkProgress, told: &mut dyn FnMut(&'static str, f64)) {
+fn report(progress: &WorkProgress, report_progress: &mut dyn FnMut(&'static str, f64)) {
     let doing = match progress.stage() {
-        WorkStage::Learning => "learning",
+        WorkStage::Learning => "training",
         WorkStage::Aligning => "aligning",
         WorkStage::Storing => "storing",
         WorkStage::Checking => "checking",
         WorkStage::Unspecified => "working",
     };
-    told(doing, progress.done);
+    report_progress(doing, progress.done);
 }
 
-fn summarise(report: &mut AlignReport, summary: AlignSummary) {
+fn summarize(report: &mut AlignReport, summary: AlignSummary) {
     report.warnings = summary.warnings;
     report.stored = (unsigned(summary.units_stored), unsigned(summary.units_unconfirmed));
     let not_stored = [summary.units_duplicate, summary.beads_left_out, summary.units_rejected];

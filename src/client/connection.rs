@@ -18,7 +18,7 @@ use crate::unit::{MemoryName, Unit};
 use super::error::ClientError;
 use super::transport::{Credentials, Transport};
 
-/// What a streaming call answers.
+/// The answers of a streaming call.
 pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>;
 
 /// Calls the services.
@@ -29,7 +29,7 @@ pub struct Client {
     pub(super) lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
     pub(super) admin: AdminServiceClient<Transport>,
-    /// The services themselves, where they are in this process: units in bulk go there without being written as messages.
+    /// The services, when they are in this process: units in bulk are passed without messages.
     pub(super) local: Option<Api>,
 }
 

@@ -15,7 +15,7 @@ use super::error::ClientError;
 use super::memory::MemoryInfo;
 
 impl Client {
-    /// The units of a memory that are wanted, in pages.
+    /// The selected units of a memory, in pages.
     ///
     /// # Errors
     /// The server's, at once or in the stream.
@@ -38,7 +38,7 @@ impl Client {
         Ok(Box::pin(answers.map(|answer| answer?.units.into_iter().map(stored_unit).collect())))
     }
 
-    /// Writes the units that are wanted, and returns the output and their number.
+    /// Writes the selected units; returns the output and their number.
     ///
     /// # Errors
     /// The server's, at once or in the stream; the output's.

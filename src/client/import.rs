@@ -14,18 +14,18 @@ use crate::unit::{MemoryName, UnitContent};
 use super::connection::{Client, ClientStream};
 use super::error::ClientError;
 
-/// What an import is to do.
+/// The options of an import.
 #[derive(Debug, Clone)]
 pub struct ImportOrder {
-    /// Where the units go.
+    /// The memory to import into.
     pub memory: MemoryName,
-    /// Names the import when it is resumed.
+    /// Identifies the import when it is resumed.
     pub id: Uuid,
-    /// What to do with units that are there already.
+    /// What to do with duplicates.
     pub policy: DuplicatePolicy,
-    /// What to do with those that are probably no good.
+    /// What to do with suspect units.
     pub check: CheckAction,
-    /// Whether to be told what became of each unit.
+    /// Whether answers report the outcome of each unit.
     pub verdicts: bool,
 }
 
@@ -36,12 +36,12 @@ pub struct NumberedBatch {
     pub number: u64,
     /// At most [`crate::limits::BATCH_UNITS_MAX`].
     pub units: Vec<UnitContent>,
-    /// None comes after it.
+    /// Whether it is the last one.
     pub last: bool,
 }
 
 impl NumberedBatch {
-    /// All batches of units that are at hand.
+    /// Splits units into batches.
     pub fn all(
         units: &[UnitContent],
         batch_units: usize,
@@ -57,7 +57,7 @@ impl NumberedBatch {
 }
 
 impl Client {
-    /// Imports batches; the first answer tells what is there already.
+    /// Imports batches; the first answer says what was stored before.
     ///
     /// # Errors
     /// The server's, at once or in the stream.

@@ -1,4 +1,4 @@
-//! The client's calls for searching memories: lookup, concordance and analysis.
+//! Lookup, concordance and analysis.
 
 use tokio_stream::{Stream, StreamExt as _};
 
@@ -34,7 +34,7 @@ impl Client {
         results.collect()
     }
 
-    /// A page of the units in which an expression stands, and the token of the next one; empty after the last.
+    /// A page of the units in which an expression occurs, and the token of the next page; empty after the last.
     ///
     /// # Errors
     /// The server's.

@@ -1,4 +1,4 @@
-//! The client's calls for memories: making, reading, changing and deleting them.
+//! Memories: creating, reading, changing and deleting them.
 
 use uuid::Uuid;
 
@@ -12,29 +12,29 @@ use crate::grpc::convert::{
 };
 use crate::grpc::proto;
 
-/// A memory as the server shows it.
+/// A memory as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryInfo {
     /// Its name.
     pub name: MemoryName,
-    /// What people call it.
+    /// The display name.
     pub display_name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
     /// Language of its sources.
     pub source_lang: Lang,
     /// Language of its targets.
     pub target_lang: Lang,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Units it holds.
     pub unit_count: u64,
-    /// What its matches lose when their translation is unfinished; `None` for the default.
+    /// Penalty of matches with unfinished translations; `None` for the default.
     pub unfinished_penalty: Option<Score>,
 }
 
 impl Client {
-    /// Makes a memory.
+    /// Creates a memory.
     ///
     /// # Errors
     /// The server's.

@@ -1,4 +1,4 @@
-//! How does a client reach the services? Over the network, with TLS and a token where wanted, or in this very process.
+//! Connects a client to the services: over the network, with TLS and a token, or in this process.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -15,12 +15,12 @@ use tower::Service;
 
 use super::error::ClientError;
 
-/// What a client shows of itself, and what it wants to see of the server.
+/// What a client authenticates with, and how it verifies the server.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// A bearer token.
     pub token: Option<String>,
-    /// Certificates, PEM, one of which must vouch for the server; those of the system when absent.
+    /// Certificates, PEM, of the authority of the server; those of the system when absent.
     pub ca: Option<Vec<u8>>,
     /// Certificate and private key of the client, PEM.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
@@ -70,11 +70,11 @@ impl Transport {
             }
             endpoint = endpoint.tls_config(tls).map_err(|error| failed(&error))?;
         } else if secure {
-            return Err(refused("certificates are of no use without https:// in the URL"));
+            return Err(refused("certificates require https:// in the URL"));
         }
         let header = with.token.as_deref().map(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-                .map_err(|_| refused("the token holds characters that no token has"))?;
+                .map_err(|_| refused("the token holds invalid characters"))?;
             value.set_sensitive(true);
             Ok::<_, ClientError>(value)
         });

@@ -1,4 +1,4 @@
-//! The client's calls for single units, and for following changes.
+//! Single units, imports of whole files, and the feed of changes.
 
 use std::io::Read;
 
@@ -20,7 +20,7 @@ use crate::grpc::proto;
 /// A commit as a watcher sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitInfo {
-    /// Its number; what to go on from.
+    /// Its number, from which to resume.
     pub sequence: u64,
     /// Changes in it.
     pub changes: usize,
@@ -31,7 +31,7 @@ const PIECE_BYTES: u64 = 64 * 1024;
 /// Pieces that wait to be sent.
 const PIECES_WAITING: usize = 4;
 
-/// Ends with the file, or when nobody takes what it holds.
+/// Sends a file in pieces, until its end or until the receiver is gone.
 fn send_pieces(file: impl Read, pieces: &mpsc::Sender<Vec<u8>>) -> std::io::Result<()> {
     let mut file = file;
     loop {
@@ -44,7 +44,7 @@ fn send_pieces(file: impl Read, pieces: &mpsc::Sender<Vec<u8>>) -> std::io::Resu
 }
 
 impl Client {
-    /// Makes units, all or none; with the same request id a second time, none, and the answer of the first time.
+    /// Creates units, all or none; a repeated request id creates none and returns the first answer.
     ///
     /// # Errors
     /// The server's.
@@ -63,7 +63,7 @@ impl Client {
         units.into_iter().map(stored_unit).collect()
     }
 
-    /// Gives a unit other texts, if it is still at that revision.
+    /// Changes the texts of a unit, if it is still at that revision.
     ///
     /// # Errors
     /// The server's.
@@ -88,11 +88,11 @@ impl Client {
         stored_unit(unit.unwrap_or_default())
     }
 
-    /// Imports a file of any exchange format as it is, which the server reads; what is in the memory of it at the end. With a
-    /// size of 0 the end of the file is believed wherever it comes.
+    /// Imports a file of any exchange format, which the server parses; returns the counts at the end. With a size of 0, a
+    /// truncated file is not noticed.
     ///
     /// # Errors
-    /// The server's; that of the file ends the stream, and the server keeps what came before it.
+    /// The server's; an error of the file ends the stream, and the server keeps what came before it.
     pub async fn import_file(
         &mut self,
         memory: &MemoryName,
@@ -141,7 +141,7 @@ impl Client {
         Ok(())
     }
 
-    /// Commits that change a memory, after a sequence, and then as they happen.
+    /// The commits that change a memory, after a sequence, then as they happen.
     ///
     /// # Errors
     /// The server's, at once or in the stream.

@@ -1,5 +1,4 @@
-//! How do messages become bytes? As everywhere, but for one thing: a message that cannot be decoded (text that is not
-//! UTF-8, a cut-off field) is the client's fault and answers INVALID_ARGUMENT, not INTERNAL.
+//! The codec of all calls: protocol buffers, with INVALID_ARGUMENT instead of INTERNAL for a message that cannot be decoded.
 
 use std::marker::PhantomData;
 
@@ -43,7 +42,7 @@ where
     }
 }
 
-/// A decoder that says whose fault it is.
+/// A decoder that blames the client for malformed messages.
 #[derive(Debug)]
 pub struct BlamingDecoder<D>(D);
 

@@ -1,4 +1,4 @@
-//! What does a client see of an error? One exhaustive mapping, each answer with its machine-readable details.
+//! Maps errors to gRPC statuses, exhaustively, with machine-readable details.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(super) fn from_engine(error: EngineError) -> Status {
     }
 }
 
-/// The answer to an error of the store. Its own words name files of this machine: they are for the log.
+/// The answer to an error of the store, whose own message may name files of this machine and goes to the log only.
 fn from_store(error: &StoreError) -> Status {
     match error {
         StoreError::WritesPaused(_) => {
@@ -119,7 +119,7 @@ pub(super) fn oversized(field: &str, length: usize, bytes_max: usize) -> Status 
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
-/// INVALID_ARGUMENT for bytes that are no message; prost names message and field in its text.
+/// INVALID_ARGUMENT for bytes that are not a valid message; prost names message and field in its text.
 pub fn undecodable(cause: &str) -> Status {
     let path = cause
         .split(": ")
@@ -135,12 +135,12 @@ pub(super) fn loading() -> Status {
     Status::with_error_details(Code::Unavailable, "the memories are still being loaded", details)
 }
 
-/// UNAVAILABLE because the server is going away.
+/// UNAVAILABLE because the server is shutting down.
 pub(super) fn stopping() -> Status {
     unavailable("STOPPING", "the server is shutting down")
 }
 
-/// The answer to a call that is not let in: a stable reason, and when to try again, if that helps.
+/// The refusal of a call: a stable reason, and when to retry, if that helps.
 pub fn refusal(code: Code, reason: &str, message: &str, retry: Option<Duration>) -> Status {
     let mut details = info(reason, &[]);
     if retry.is_some() {
@@ -149,8 +149,8 @@ pub fn refusal(code: Code, reason: &str, message: &str, retry: Option<Duration>)
     Status::with_error_details(code, message, details)
 }
 
-/// A status with an `ErrorInfo`, whoever made it: what the protocol's own machinery refuses (an unknown method, a message that
-/// breaks off, a compression) comes without one, and in part with a code that blames the server.
+/// Adds an `ErrorInfo` to a status that has none: those of the gRPC machinery (an unknown method, a truncated message, a
+/// compression), whose code may blame the server wrongly.
 pub fn with_info(status: Status) -> Status {
     if status.get_details_error_info().is_some() {
         return status;
@@ -191,12 +191,12 @@ fn unavailable(reason: &str, message: &str) -> Status {
     Status::with_error_details(Code::Unavailable, message, info(reason, &[]))
 }
 
-/// More is asked for at once than is served.
+/// RESOURCE_EXHAUSTED because too much is requested at once.
 pub(super) fn too_much(what: &str) -> Status {
     from_engine(EngineError::TooMuch(what.to_owned()))
 }
 
-/// INTERNAL. What went wrong is logged here, the only place that sees it: it may name files of this machine.
+/// INTERNAL. The cause is logged here and not sent: it may name files of this machine.
 pub(super) fn internal(message: &str) -> Status {
     tracing::error!(message, "internal error");
     let message = "internal error; the log of the server says more";

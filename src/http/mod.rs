@@ -1,6 +1,6 @@
-//! How do operators look in? `/healthz`, `/readyz` and `/metrics` over HTTP/1.1, on an address of their own.
+//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP/1.1, on an address of their own.
 //!
-//! Knows nothing of what it shows: it is handed the pages.
+//! Knows nothing of the content of the pages.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,15 +19,15 @@ use tonic::body::Body;
 
 use crate::limits::{HANDSHAKE_SECONDS_MAX, HTTP_CONNECTIONS_MAX};
 
-/// What is shown.
+/// The content of the pages.
 pub trait Pages: Send + Sync + 'static {
-    /// Why the server takes no calls, if it does not.
+    /// Why the server accepts no calls; `None` when it does.
     fn trouble(&self) -> Option<String>;
-    /// Everything that is counted, as Prometheus reads it.
+    /// All metrics, in the text format of Prometheus.
     fn metrics(&self) -> String;
 }
 
-/// Longest time a connection stays open: long enough for a slow scrape.
+/// Time limit of a connection: long enough for a slow scrape.
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
 
 /// Serves the pages; never ends.
@@ -38,7 +38,7 @@ pub async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection for metrics could not be taken");
+                tracing::warn!(%error, "a connection for metrics could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
@@ -54,17 +54,17 @@ pub async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
                 .header_read_timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX))
                 .max_buf_size(16 * 1024)
                 .serve_connection(TokioIo::new(stream), answer);
-            // Whatever became of it: the next scrape comes.
+            // A failure does not matter: the next scrape comes.
             let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
             drop(permit);
         });
     }
 }
 
-/// Takes the address.
+/// Binds to the address.
 ///
 /// # Errors
-/// The system's.
+/// The error of the system.
 pub async fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
@@ -74,7 +74,6 @@ fn page(request: &Request<Incoming>, pages: &impl Pages) -> Response<Body> {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
     }
     match request.uri().path() {
-        // Alive is who answers.
         "/healthz" => text(StatusCode::OK, "alive\n".to_owned()),
         "/readyz" => match pages.trouble() {
             None => text(StatusCode::OK, "ready\n".to_owned()),

@@ -1,5 +1,5 @@
-//! Documents as a free translator leaves them: target sentences broken at clauses, and a part of the words replaced by other words of
-//! the same documents, so that a lexicon finds little and some of it wrong. The true beads follow. The same for the same share.
+//! Simulates free translations: target sentences are broken at clauses, and a share of the words is replaced by other words of the
+//! same documents, so that a lexicon finds little and some of it wrong. Deterministic for a given share.
 
 use super::gold::{Document, Numbers};
 use crate::bench::grow::Random;

@@ -1,4 +1,4 @@
-//! What is right? Documents with known alignment, and how well beads agree with it.
+//! Documents with a known alignment, and how well beads agree with it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

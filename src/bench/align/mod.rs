@@ -1,4 +1,4 @@
-//! `dhakira bench align`: how right are beads, their confidence, word links and the search for bad units?
+//! `dhakira bench align`: measures beads, their confidence, word links and quality checks against known answers.
 
 mod free;
 mod gold;
@@ -25,8 +25,8 @@ use super::corpus::read_units;
 use super::grow::Random;
 use super::measure::{Figures, number, peak_resident_mb};
 
-/// Measures alignment against known answers: cold, by what every installation knows; warm, each half of the documents after
-/// learning from memories and the other half.
+/// Measures alignment against known answers: cold, with the built-in lexicon; warm, each half of the documents after training on
+/// memories and the other half.
 #[derive(Debug, Args)]
 #[command(
     after_help = "DOCS holds NAME.ar, NAME.en (one sentence a line) and NAME.gold (`[0]:[0, 1]` a line) for each name in \
@@ -43,7 +43,7 @@ pub(super) struct BenchAlign {
     /// One more document, by its path without ending; its wrong beads are counted; may be repeated.
     #[arg(long, value_name = "BASE")]
     article: Vec<PathBuf>,
-    /// A file of units to learn from; may be repeated. Without any, nothing warm is measured.
+    /// A file of units to train on; may be repeated. Without any, only cold alignment is measured.
     #[arg(long, value_name = "FILE")]
     memory: Vec<PathBuf>,
     /// Sentence pairs whose words were linked by hand, `ar ||| en ||| 0-0 1-2` a line.

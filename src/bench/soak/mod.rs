@@ -26,7 +26,7 @@ use crate::bench::served::Server;
 use clients::{Load, Worker, Written};
 use tally::Tally;
 
-/// Many clients on a server of its own: lookups, writes, imports, watches, and calls that are given up half-way.
+/// Many clients on a server of its own: lookups, writes, imports, watches, and cancelled calls.
 #[derive(Debug, Args)]
 pub(super) struct BenchSoak {
     /// Units of the memory that is searched.
@@ -41,14 +41,13 @@ pub(super) struct BenchSoak {
     /// Milliseconds that a client thinks between its calls.
     #[arg(long, default_value_t = 10)]
     pause_ms: u64,
-    /// When half of the time is over, compacts the store under the load and gives up its commit log, as an operator would at
-    /// night: what only grows with the versions that are kept is gone then.
+    /// After half of the time, compact the store under the load and truncate its commit log, as an operator would at night.
     #[arg(long)]
     compact: bool,
     /// File whose units are grown to the memory; the sample memory when not given.
     #[arg(long)]
     corpus: Option<PathBuf>,
-    /// Directory of the memories, kept; without it one is made and removed.
+    /// Directory of the memories, which is kept; a temporary one when not given.
     #[arg(long)]
     data: Option<PathBuf>,
     /// One JSON object with all figures.
@@ -136,21 +135,21 @@ impl BenchSoak {
         }
         tally.show(&mut figures, begin.elapsed());
 
-        // What was acknowledged must be there after a stop and a start, and nothing else.
+        // After a restart, the store must hold what was acknowledged, and nothing else.
         let ended = tokio::task::spawn_blocking(move || server.stop()).await??;
-        anyhow::ensure!(ended, "the server did not end well");
+        anyhow::ensure!(ended, "the server did not exit successfully");
         let server = start(data).await?;
         let mut client = Client::connect(&server.url).await?;
-        // What the store alone has grown by shows after a start, too: it keeps every version that the log names.
+        // Growth of the store remains after a restart: it keeps every version that the log names.
         figures.put("rss_after_restart_mb", server.resident_mb());
         figures.put("disk_mb", number(usize::try_from(bytes_on_disk(data)?)?) / 1e6);
         let after = fingerprint(&mut client, &searched).await?;
         figures.put("searched_changed", f64::from(u8::from(before != after)));
-        reckon(&mut figures, &mut client, model).await?;
+        compare(&mut figures, &mut client, model).await?;
         Ok(figures)
     }
 
-    /// Notes the memory of the server at the end of each minute.
+    /// Records the memory of the server at the end of each minute.
     async fn watch_memory(&self, figures: &mut Figures, server: &Server, begin: Instant) {
         for minute in 1..=u64::from(self.minutes) {
             tokio::time::sleep_until((begin + Duration::from_secs(60 * minute)).into()).await;
@@ -161,7 +160,7 @@ impl BenchSoak {
     }
 }
 
-/// Waits for the moment, then compacts; how many seconds it took, and the megabytes before and after.
+/// Compacts at a given moment; returns the seconds it took, and the megabytes before and after.
 async fn compact(url: &str, moment: Instant) -> anyhow::Result<(f64, [f64; 2])> {
     let mut client = Client::connect(url).await?;
     tokio::time::sleep_until(moment.into()).await;
@@ -206,7 +205,7 @@ fn prepare(data: &Path, corpus: Option<&Path>, units: usize) -> anyhow::Result<V
     Ok(queries.into_iter().map(query).collect())
 }
 
-/// How many units a memory has, and a sum over what they are.
+/// The number of units of a memory, and a checksum of their content.
 async fn fingerprint(client: &mut Client, memory: &MemoryName) -> anyhow::Result<(usize, u64)> {
     let (mut count, mut sum) = (0, 0_u64);
     let mut pages = client.export(memory, ExportQuery::default()).await?;
@@ -221,7 +220,7 @@ async fn fingerprint(client: &mut Client, memory: &MemoryName) -> anyhow::Result
 }
 
 /// Compares the memories with what was written to them.
-async fn reckon(
+async fn compare(
     figures: &mut Figures,
     client: &mut Client,
     model: BTreeMap<MemoryName, Written>,

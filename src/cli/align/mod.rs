@@ -18,8 +18,8 @@ use crate::store::RequestKey;
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, MemoryName, Unit, UnitId};
 
-use super::Outcome;
 use super::input::document;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, counted, grouped, stdout};
 use page::write_page;

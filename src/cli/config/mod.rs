@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::server::Limits;
 
-use super::Outcome;
 use super::access_tokens::tokens_path;
+use super::outcome::Outcome;
 use crate::terminal::{json_line, table};
 use settings::{Kind, SETTINGS, Setting};
 
@@ -52,7 +52,7 @@ impl FromArgMatches for Flags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.file = matches.get_one::<PathBuf>("config").cloned();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             if let Some(value) = matches.get_one::<String>(setting.key) {
                 self.given.insert(setting.key, value.clone());
             }
@@ -144,7 +144,7 @@ impl Settings {
             } else if let (Some(text), Some(file)) = (of_file.get(setting.key), &flags.file) {
                 (text.clone(), Origin::File(file.clone()))
             } else {
-                (setting.default.to_owned(), Origin::Default)
+                (setting.default.clone(), Origin::Default)
             };
             let value = Value { setting, text, origin };
             value.check()?;
@@ -277,7 +277,7 @@ impl Config {
 /// The table for people, in Markdown.
 fn description() -> String {
     let mut text = String::from("| key | default | meaning |\n|---|---|---|\n");
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let default = if setting.default.is_empty() {
             String::new()
         } else {

@@ -1,6 +1,18 @@
 //! The table of settings of a server, with kinds, defaults and help.
 
+use std::sync::LazyLock;
+
 use clap::Arg;
+
+use crate::cli::place::DATA_DEFAULT;
+use crate::limits::{
+    ANONYMOUS_CALLS_MAX, ANONYMOUS_CONNECTIONS_MAX, ANONYMOUS_IDLE_SECONDS, AUDIT_FILE_BYTES_MAX,
+    AUDIT_FILES_MAX, CALL_SECONDS_MAX, CALLS_MAX, CLIENT_CALLS_MAX, CLIENT_HEAVY_CALLS_MAX,
+    CONNECTIONS_MAX, HANDSHAKE_SECONDS_MAX, HEAVY_CALLS_MAX, IDLE_CONNECTION_SECONDS,
+    MESSAGE_MEMORY_MIB, MESSAGE_SECONDS_MAX, PEER_CONNECTIONS_MAX, QUEUE_MILLIS_MAX,
+    STALLED_READER_SECONDS, STREAM_SECONDS_MAX,
+};
+use crate::server::DEFAULT_ADDRESS;
 
 /// What kind of value a setting has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,183 +33,185 @@ pub(super) struct Setting {
     pub(super) key: &'static str,
     pub(super) kind: Kind,
     /// Empty: not set.
-    pub(super) default: &'static str,
+    pub(super) default: String,
     pub(super) help: &'static str,
 }
 
-const fn setting(
-    key: &'static str,
-    kind: Kind,
-    default: &'static str,
-    help: &'static str,
-) -> Setting {
-    Setting { key, kind, default, help }
+fn setting(key: &'static str, kind: Kind, default: impl ToString, help: &'static str) -> Setting {
+    Setting { key, kind, default: default.to_string(), help }
 }
 
 /// The table.
-pub(super) static SETTINGS: &[Setting] = &[
-    setting(
-        "data",
-        Kind::Path,
-        "./dhakira-data",
-        "Directory that holds the memories; created when missing",
-    ),
-    setting("listen", Kind::Address, "127.0.0.1:50051", "Address and port for gRPC"),
-    setting(
-        "http_listen",
-        Kind::Address,
-        "",
-        "Address and port for /healthz, /readyz and /metrics; none when not set",
-    ),
-    setting(
-        "tls_cert",
-        Kind::Path,
-        "",
-        "Certificate of the server and its chain, PEM; reloaded when it changes; if a new certificate is invalid, the server logs it and keeps the old one",
-    ),
-    setting("tls_key", Kind::Path, "", "Private key of the certificate, PEM"),
-    setting(
-        "tls_client_ca",
-        Kind::Path,
-        "",
-        "Certificates of authorities that sign client certificates, PEM; clients without a certificate are refused",
-    ),
-    setting(
-        "tokens_file",
-        Kind::Path,
-        "",
-        "File of access tokens, DATA/access/tokens.json when not set; once it exists, every call requires a token",
-    ),
-    setting(
-        "insecure_no_auth",
-        Kind::Switch,
-        "false",
-        "Listen beyond this machine although the server requires no authentication: whoever reaches the address can read, change and delete everything",
-    ),
-    setting(
-        "audit",
-        Kind::Text,
-        "auto",
-        "Where writes are audited: a file, `log`, `off`, or `auto`: DATA/access/audit.jsonl while tokens are required",
-    ),
-    setting(
-        "audit_file_mib",
-        Kind::Number(1),
-        "64",
-        "MiB after which an audit file is renamed to NAME.1, that to NAME.2, and so on",
-    ),
-    setting(
-        "audit_files_max",
-        Kind::Number(1),
-        "10",
-        "Audit files kept beside the current one; older ones are deleted",
-    ),
-    setting(
-        "keep_log_days",
-        Kind::Days,
-        "all",
-        "Days after which a commit leaves the commit log, from which watchers and incremental backups resume; `all`: only `compact` removes commits",
-    ),
-    setting(
-        "log",
-        Kind::Text,
-        "",
-        "What is logged, such as `info` or `warn,call=info` (one line per call); warnings when not set",
-    ),
-    setting(
-        "log_format",
-        Kind::Word(&["text", "json"]),
-        "text",
-        "Format of the log on standard error: text or json",
-    ),
-    setting("calls_max", Kind::Number(1), "1024", "Calls in flight"),
-    setting(
-        "client_calls_max",
-        Kind::Number(1),
-        "256",
-        "Calls in flight of one token, or of one address without tokens",
-    ),
-    setting(
-        "heavy_calls_max",
-        Kind::Number(1),
-        "8",
-        "Calls in flight of the kind that keeps a core busy: AlignDocuments, TrainLexicon, CheckUnits",
-    ),
-    setting(
-        "client_heavy_calls_max",
-        Kind::Number(1),
-        "4",
-        "Of those, the calls of one token or address",
-    ),
-    setting("connections_max", Kind::Number(1), "1000", "Connections"),
-    setting("peer_connections_max", Kind::Number(1), "500", "Connections from one address"),
-    setting(
-        "anonymous_calls_max",
-        Kind::Number(1),
-        "128",
-        "Calls in flight without a token, where tokens are in use: health checks. One address may have a quarter of them, Health/Watch half",
-    ),
-    setting(
-        "anonymous_connections_max",
-        Kind::Number(1),
-        "200",
-        "Connections on which no token was presented yet, where tokens are in use; one more closes the oldest of the address that has the most",
-    ),
-    setting(
-        "message_memory_mib",
-        Kind::Number(32),
-        "512",
-        "MiB of messages held for all calls, arriving or waiting to be read; one token or address may have half of it",
-    ),
-    setting(
-        "call_seconds_max",
-        Kind::Number(1),
-        "300",
-        "Time limit of a call with one answer, in seconds, whatever its deadline",
-    ),
-    setting(
-        "stream_seconds_max",
-        Kind::Number(1),
-        "86400",
-        "Time limit of a stream, in seconds; watchers and imports resume",
-    ),
-    setting(
-        "handshake_seconds_max",
-        Kind::Number(1),
-        "10",
-        "Time limit of a TLS handshake, and of the first bytes of a client, in seconds",
-    ),
-    setting(
-        "message_seconds_max",
-        Kind::Number(1),
-        "150",
-        "Time limit for a message to arrive, in seconds; without a token, where tokens are in use, it is handshake_seconds_max",
-    ),
-    setting(
-        "idle_connection_seconds",
-        Kind::Number(1),
-        "3600",
-        "Seconds without a call after which a connection is closed; clients reconnect by themselves",
-    ),
-    setting(
-        "anonymous_idle_seconds",
-        Kind::Number(1),
-        "60",
-        "The same for a connection on which no token was presented, where tokens are in use",
-    ),
-    setting(
-        "stalled_reader_seconds",
-        Kind::Number(1),
-        "120",
-        "Seconds after which the connection of a client that does not read its answers is closed",
-    ),
-    setting(
-        "queue_millis_max",
-        Kind::Number(10),
-        "2000",
-        "Milliseconds of waiting for a thread after which new calls are refused",
-    ),
-];
+pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    vec![
+        setting(
+            "data",
+            Kind::Path,
+            DATA_DEFAULT,
+            "Directory that holds the memories; created when missing",
+        ),
+        setting("listen", Kind::Address, DEFAULT_ADDRESS, "Address and port for gRPC"),
+        setting(
+            "http_listen",
+            Kind::Address,
+            "",
+            "Address and port for /healthz, /readyz and /metrics; none when not set",
+        ),
+        setting(
+            "tls_cert",
+            Kind::Path,
+            "",
+            "Certificate of the server and its chain, PEM; reloaded when it changes; if a new certificate is invalid, the server logs it and keeps the old one",
+        ),
+        setting("tls_key", Kind::Path, "", "Private key of the certificate, PEM"),
+        setting(
+            "tls_client_ca",
+            Kind::Path,
+            "",
+            "Certificates of authorities that sign client certificates, PEM; clients without a certificate are refused",
+        ),
+        setting(
+            "tokens_file",
+            Kind::Path,
+            "",
+            "File of access tokens, DATA/access/tokens.json when not set; once it exists, every call requires a token",
+        ),
+        setting(
+            "insecure_no_auth",
+            Kind::Switch,
+            "false",
+            "Listen beyond this machine although the server requires no authentication: whoever reaches the address can read, change and delete everything",
+        ),
+        setting(
+            "audit",
+            Kind::Text,
+            "auto",
+            "Where writes are audited: a file, `log`, `off`, or `auto`: DATA/access/audit.jsonl while tokens are required",
+        ),
+        setting(
+            "audit_file_mib",
+            Kind::Number(1),
+            AUDIT_FILE_BYTES_MAX / (1024 * 1024),
+            "MiB after which an audit file is renamed to NAME.1, that to NAME.2, and so on",
+        ),
+        setting(
+            "audit_files_max",
+            Kind::Number(1),
+            AUDIT_FILES_MAX,
+            "Audit files kept beside the current one; older ones are deleted",
+        ),
+        setting(
+            "keep_log_days",
+            Kind::Days,
+            "all",
+            "Days after which a commit leaves the commit log, from which watchers and incremental backups resume; `all`: only `compact` removes commits",
+        ),
+        setting(
+            "log",
+            Kind::Text,
+            "",
+            "What is logged, such as `info` or `warn,call=info` (one line per call); warnings when not set",
+        ),
+        setting(
+            "log_format",
+            Kind::Word(&["text", "json"]),
+            "text",
+            "Format of the log on standard error: text or json",
+        ),
+        setting("calls_max", Kind::Number(1), CALLS_MAX, "Calls in flight"),
+        setting(
+            "client_calls_max",
+            Kind::Number(1),
+            CLIENT_CALLS_MAX,
+            "Calls in flight of one token, or of one address without tokens",
+        ),
+        setting(
+            "heavy_calls_max",
+            Kind::Number(1),
+            HEAVY_CALLS_MAX,
+            "Calls in flight of the kind that keeps a core busy: AlignDocuments, TrainLexicon, CheckUnits",
+        ),
+        setting(
+            "client_heavy_calls_max",
+            Kind::Number(1),
+            CLIENT_HEAVY_CALLS_MAX,
+            "Of those, the calls of one token or address",
+        ),
+        setting("connections_max", Kind::Number(1), CONNECTIONS_MAX, "Connections"),
+        setting(
+            "peer_connections_max",
+            Kind::Number(1),
+            PEER_CONNECTIONS_MAX,
+            "Connections from one address",
+        ),
+        setting(
+            "anonymous_calls_max",
+            Kind::Number(1),
+            ANONYMOUS_CALLS_MAX,
+            "Calls in flight without a token, where tokens are in use: health checks. One address may have a quarter of them, Health/Watch half",
+        ),
+        setting(
+            "anonymous_connections_max",
+            Kind::Number(1),
+            ANONYMOUS_CONNECTIONS_MAX,
+            "Connections on which no token was presented yet, where tokens are in use; one more closes the oldest of the address that has the most",
+        ),
+        setting(
+            "message_memory_mib",
+            Kind::Number(32),
+            MESSAGE_MEMORY_MIB,
+            "MiB of messages held for all calls, arriving or waiting to be read; one token or address may have half of it",
+        ),
+        setting(
+            "call_seconds_max",
+            Kind::Number(1),
+            CALL_SECONDS_MAX,
+            "Time limit of a call with one answer, in seconds, whatever its deadline",
+        ),
+        setting(
+            "stream_seconds_max",
+            Kind::Number(1),
+            STREAM_SECONDS_MAX,
+            "Time limit of a stream, in seconds; watchers and imports resume",
+        ),
+        setting(
+            "handshake_seconds_max",
+            Kind::Number(1),
+            HANDSHAKE_SECONDS_MAX,
+            "Time limit of a TLS handshake, and of the first bytes of a client, in seconds",
+        ),
+        setting(
+            "message_seconds_max",
+            Kind::Number(1),
+            MESSAGE_SECONDS_MAX,
+            "Time limit for a message to arrive, in seconds; without a token, where tokens are in use, it is handshake_seconds_max",
+        ),
+        setting(
+            "idle_connection_seconds",
+            Kind::Number(1),
+            IDLE_CONNECTION_SECONDS,
+            "Seconds without a call after which a connection is closed; clients reconnect by themselves",
+        ),
+        setting(
+            "anonymous_idle_seconds",
+            Kind::Number(1),
+            ANONYMOUS_IDLE_SECONDS,
+            "The same for a connection on which no token was presented, where tokens are in use",
+        ),
+        setting(
+            "stalled_reader_seconds",
+            Kind::Number(1),
+            STALLED_READER_SECONDS,
+            "Seconds after which the connection of a client that does not read its answers is closed",
+        ),
+        setting(
+            "queue_millis_max",
+            Kind::Number(10),
+            QUEUE_MILLIS_MAX,
+            "Milliseconds of waiting for a thread after which new calls are refused",
+        ),
+    ]
+});
 
 impl Setting {
     pub(super) fn flag(&self) -> String {
@@ -219,8 +233,8 @@ impl Setting {
         }
     }
 
-    fn shown_default(&self) -> &'static str {
-        if self.default.is_empty() { "not set" } else { self.default }
+    fn shown_default(&self) -> &str {
+        if self.default.is_empty() { "not set" } else { &self.default }
     }
 
     pub(super) fn argument(&self) -> Arg {

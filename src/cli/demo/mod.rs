@@ -18,9 +18,9 @@ use crate::server::{Bound, Shutdown};
 use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
-use super::Outcome;
 use super::import::{Job, Report, Source, Summary, TargetMemory, import_source};
 use super::lookup::match_block;
+use super::outcome::Outcome;
 use crate::terminal::{counted, grouped, isolate};
 
 /// The sample memory, written for this project.

@@ -17,7 +17,7 @@ use crate::terminal::counted;
 use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 
 use report::UnitLog;

@@ -1,7 +1,7 @@
-//! Where does the next page begin? A token that clients pass on unread and cannot make up.
+//! Page tokens: where the next page starts, in a form that clients cannot forge.
 //!
 //! A token is authenticated with the secret of the store (HMAC-SHA-256, half of the tag). The secret is kept with the store, so that an
-//! export goes on where it was after a restart of the server; a token of another store is refused.
+//! export resumes after a restart of the server; a token of another store is refused.
 
 use ring::hmac;
 use subtle::ConstantTimeEq as _;
@@ -11,7 +11,7 @@ use crate::store::Secret;
 use super::FieldViolation;
 
 const VERSION: u8 = 2;
-/// Half of a tag: nobody finds 128 bits by trying.
+/// Half of a tag: 128 bits cannot be guessed.
 const TAG_BYTES: usize = 16;
 
 /// The last entry of a page, bound to the listing that it belongs to.
@@ -30,7 +30,7 @@ impl PageToken {
         &self.position
     }
 
-    /// As clients see it; for one listing (call and parent) of one store.
+    /// The text for clients, bound to one listing (call and parent) of one store.
     pub(crate) fn to_text(&self, secret: &Secret, listing: &str) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&self.position);
@@ -70,7 +70,7 @@ impl PageToken {
 fn tag(secret: &Secret, body: &[u8], listing: &str) -> [u8; TAG_BYTES] {
     let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
     let mut context = hmac::Context::with_key(&key);
-    // Its length first: what is of the body is not taken for a part of the listing.
+    // The length separates the body from the listing.
     context.update(&(body.len() as u64).to_be_bytes());
     context.update(body);
     context.update(listing.as_bytes());

@@ -1,6 +1,6 @@
-//! Which fields does an update change? Those that its mask names; without a mask those that are set; with `*` all of them.
+//! The fields that an update changes: those that its mask names, those that are set when there is no mask, or all with `*`.
 //!
-//! Fields that are not named are not looked at.
+//! Fields that are not named are ignored.
 
 use prost_types::FieldMask;
 
@@ -96,7 +96,7 @@ pub(crate) fn unit_patch(
             _ => {
                 let key = path.strip_prefix("attributes.");
                 let key = key.ok_or_else(|| not_a_field(path, UNIT_FIELDS))?;
-                // A key may stand in backquotes, as AIP-161 has it for keys with dots.
+                // Backquotes around a key allow dots in it (AIP-161).
                 let key =
                     key.strip_prefix('`').and_then(|key| key.strip_suffix('`')).unwrap_or(key);
                 patch.attribute.insert(key.to_owned(), unit.attributes.get(key).cloned());
@@ -106,7 +106,7 @@ pub(crate) fn unit_patch(
     Ok(patch)
 }
 
-/// All that a client decides, as it is in the request; times that are absent are the store's business.
+/// All fields that a client sets; absent times are set by the store.
 fn full_replacement(unit: proto::Unit) -> Result<UnitPatch, FieldViolation> {
     let content = UnitContent::try_from(unit).within("unit")?;
     Ok(UnitPatch {

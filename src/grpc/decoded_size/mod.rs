@@ -1,4 +1,4 @@
-//! How much memory does a message take once it is decoded? Measured on the wire, before anything is decoded.
+//! Measures on the wire how much memory a message takes once decoded, before anything is decoded.
 //!
 //! An empty element of a repeated field takes two bytes on the wire and hundreds in memory. One pass over the bytes, guided by
 //! the descriptors of the protocol, counts elements and adds up what they take, without allocating. It also counts what takes no

@@ -1,4 +1,4 @@
-//! What messages does the protocol have, and how do the generated types lie in memory? Worked out once, from the descriptors.
+//! The messages of the protocol and the memory layout of their generated types, derived once from the descriptors.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -40,7 +40,7 @@ impl Api {
     }
 }
 
-/// Sends the pages of an export; `to_answer` gets the units of one, and where to go on behind them.
+/// Sends the pages of an export; `to_answer` receives the units of a page and the last of their numbers.
 async fn export<T: Send + 'static>(
     api: Api,
     (memory, wanted, after): (MemoryName, ExportQuery, Option<UnitId>),

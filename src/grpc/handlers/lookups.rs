@@ -79,7 +79,7 @@ impl LookupService for Api {
 }
 
 impl Api {
-    /// What a client says of how to search.
+    /// The settings of a request, checked.
     pub(super) fn settings(
         &self,
         settings: Option<proto::LookupSettings>,
@@ -97,7 +97,7 @@ impl Api {
         Ok(parsed)
     }
 
-    /// Looks segments up, and counts how well they were found.
+    /// Looks segments up, and counts their best matches.
     async fn look_up(
         &self,
         settings: LookupSettings,

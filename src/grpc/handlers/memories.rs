@@ -23,7 +23,7 @@ use super::super::{proto, status};
 
 const LISTING: &str = "memories";
 
-/// A language that there is.
+/// A registered language.
 fn language(field: &str, text: &str) -> Result<Lang, Status> {
     parse_language(text).map_err(|error| invalid(field, &error.to_string()))
 }
@@ -125,7 +125,7 @@ impl MemoryService for Api {
 }
 
 impl Api {
-    /// A replacement of a whole memory may give its languages, and must not give others.
+    /// A full replacement of a memory may repeat its languages, but not change them.
     fn check_languages(&self, name: &MemoryName, given: &proto::Memory) -> Result<(), Status> {
         let record = self.engine()?.memory(name).map_err(status::from_engine)?;
         for (field, given, own) in [

@@ -1,4 +1,4 @@
-//! The calls of `UnitService` with one answer; its streams are in `unit_streams`.
+//! The calls of `UnitService`.
 
 use tonic::{Request, Response, Status, Streaming};
 

@@ -44,7 +44,7 @@ async fn watch(
     let key = memory.as_ref().map(|(key, _)| *key);
     loop {
         let call = move |engine: &Engine| {
-            // The log shows commits before they are on disk; watchers are told when writers are.
+            // The log shows commits before they are on disk; watchers see them when writers do.
             let published = *engine.watch_sequence().borrow();
             let mut records = engine.changes_since(after, WATCH_PAGE_COMMITS)?;
             records.retain(|record| record.sequence <= published);
@@ -65,7 +65,7 @@ async fn watch(
             after = last;
             continue;
         }
-        // A memory that is gone has no more changes, whatever gets its name.
+        // A deleted memory has no more changes, even if another one gets its name.
         if let Some((key, name)) = &memory
             && api.engine()?.memory_name(*key).is_none()
         {
@@ -77,7 +77,7 @@ async fn watch(
     }
 }
 
-/// What a watcher sees of one commit.
+/// The changes of one commit, as a watcher sees them.
 fn event(
     engine: &Engine,
     memory: Option<MemoryKey>,
@@ -88,7 +88,7 @@ fn event(
         if memory.is_some_and(|wanted| wanted != change.memory) {
             continue;
         }
-        // A memory that is deleted by now has nothing left to tell of.
+        // Changes of a memory that is deleted by now are skipped.
         let Some(name) = engine.memory_name(change.memory) else {
             continue;
         };
