@@ -12,8 +12,17 @@ pub(crate) struct Circle {
     pub(crate) folder: String,
     /// Its entries on the circle; a folder ends in `/`.
     pub(crate) entries: Vec<String>,
-    /// The imports that make it: from, to, the names.
-    pub(crate) imports: Vec<(String, String, String)>,
+    pub(crate) imports: Vec<Import>,
+}
+
+/// An import that is a part of a circle.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Import {
+    from_entry: String,
+    to_entry: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) names: String,
 }
 
 impl Circle {
@@ -23,31 +32,47 @@ impl Circle {
 }
 
 impl fmt::Display for Circle {
+    /// The imports between each two entries, the fewest first: they are the ones to break.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.is_of_folders() { "folders" } else { "files" };
         writeln!(out, "circle of {kind} in src/{}: {}", self.folder, self.entries.join(", "))?;
-        for (from, to, names) in &self.imports {
-            writeln!(out, "    {from} -> {to}: {names}")?;
+        let mut pairs: BTreeMap<(&str, &str), Vec<&Import>> = BTreeMap::new();
+        for import in &self.imports {
+            pairs.entry((&import.from_entry, &import.to_entry)).or_default().push(import);
+        }
+        let mut pairs: Vec<_> = pairs.into_iter().collect();
+        pairs.sort_by_key(|(_, imports)| imports.len());
+        for ((from, to), imports) in pairs {
+            writeln!(out, "  {from} -> {to}")?;
+            for Import { from, to, names, .. } in imports {
+                writeln!(out, "      {from} -> {to}: {names}")?;
+            }
         }
         Ok(())
     }
 }
 
+/// The place of each file: see [`place`].
+type Places<'a> = BTreeMap<&'a str, Vec<String>>;
+
 /// All circles of a crate.
 pub(crate) fn circles(sources: &Sources) -> Vec<Circle> {
     let mut levels: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    let places: Places =
+        sources.files.keys().map(|file| (&file[..], place(file, sources))).collect();
     let arrows = sources.imports.keys().filter_map(|(from, to)| {
-        let (from, to) = (place(from, sources), place(to, sources));
-        let depth = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+        let (from, to) = (&places[&from[..]], &places[&to[..]]);
+        let depth = from.iter().zip(to).take_while(|(a, b)| a == b).count();
         Some((from[..depth].concat(), from.get(depth)?.clone(), to.get(depth)?.clone()))
     });
     for (folder, from, to) in arrows {
         levels.entry(folder).or_default().entry(from).or_default().insert(to);
     }
+    let places = &places;
     let of_level = |(folder, arrows): (String, BTreeMap<String, BTreeSet<String>>)| {
         let circles = strongly_connected(&arrows);
         circles.into_iter().map(move |entries| {
-            let imports = imports(sources, &folder, &entries);
+            let imports = imports(sources, places, &folder, &entries);
             Circle { folder: folder.clone(), entries, imports }
         })
     };
@@ -66,19 +91,23 @@ fn place(file: &str, sources: &Sources) -> Vec<String> {
     place
 }
 
-fn imports(sources: &Sources, folder: &str, entries: &[String]) -> Vec<(String, String, String)> {
+/// The imports between different entries of a folder.
+fn imports(sources: &Sources, places: &Places, folder: &str, entries: &[String]) -> Vec<Import> {
     let entry = |file: &str| {
-        let inside = place(file, sources).concat();
+        let inside = places[file].concat();
         let rest = inside.strip_prefix(folder)?;
-        entries.iter().position(|entry| {
-            rest == entry || entry.ends_with('/') && rest.starts_with(entry.as_str())
-        })
+        let holds = |entry: &&String| {
+            rest == entry.as_str() || entry.ends_with('/') && rest.starts_with(entry.as_str())
+        };
+        entries.iter().find(holds).cloned()
     };
-    let between = sources.imports.iter().filter(|((from, to), _)| {
-        entry(from).is_some_and(|from| entry(to).is_some_and(|to| from != to))
-    });
-    let written = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-    between.map(|((from, to), names)| (from.clone(), to.clone(), written(names))).collect()
+    let import = |((from, to), names): (&(String, String), &BTreeSet<String>)| {
+        let (from_entry, to_entry) = (entry(from)?, entry(to)?);
+        let names = names.iter().cloned().collect::<Vec<_>>().join(", ");
+        let import = Import { from_entry, to_entry, from: from.clone(), to: to.clone(), names };
+        (import.from_entry != import.to_entry).then_some(import)
+    };
+    sources.imports.iter().filter_map(import).collect()
 }
 
 /// Sets of two and more that reach each other. The graphs are small: reachability by search from each.
