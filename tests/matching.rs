@@ -251,10 +251,10 @@ fn loaded(model: &Model) -> MemoryIndex {
     let entries: Vec<_> = model.values().map(|stored| stored.entry.clone()).collect();
     let mut loader = index.loader();
     for some in entries.chunks(7) {
-        let mut numbering = loader.numbering();
-        let numbered: Vec<_> = some.iter().map(|entry| numbering.number(entry)).collect();
-        drop(numbering);
-        loader.add(numbered);
+        let mut encoder = loader.encoder();
+        let encoded: Vec<_> = some.iter().map(|entry| encoder.encode(entry)).collect();
+        drop(encoder);
+        loader.add(encoded);
     }
     loader.finish();
     index

@@ -12,7 +12,7 @@ use crate::engine::{
     NewMemory, Prepared, PreparedBatch, QuerySegment, UnitFilter, batch_digest,
 };
 use crate::limits::IMPORT_BATCH_UNITS;
-use crate::matching::{SameWord, Side, Together};
+use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::store::{OpenOptions, RequestKey, SledStore};
 use crate::unit::{MemoryName, Score, UnitContent};
 
@@ -248,8 +248,8 @@ fn time_phrases(
             memories: vec![memory.clone()],
             text: phrase.clone(),
             side: if *of_source { Side::Source } else { Side::Target },
-            together: Together::Phrase,
-            same: SameWord::Folded,
+            mode: ConcordanceMode::Phrase,
+            word_form: WordForm::Folded,
             filter: UnitFilter::default(),
         };
         let since = Instant::now();

@@ -121,11 +121,11 @@ impl BenchSearch {
             let end = self.units.min(start + CHUNK_UNITS);
             let texts: Vec<(usize, String)> =
                 (start..end).map(|unit| (unit, grower.segment(unit))).collect();
-            let numbered = texts.par_iter().map_init(
-                || loader.numbering(),
-                |numbering, (unit, text)| numbering.number(&entry(*unit, text, analyzer)),
+            let encoded = texts.par_iter().map_init(
+                || loader.encoder(),
+                |encoder, (unit, text)| encoder.encode(&entry(*unit, text, analyzer)),
             );
-            let entries: Vec<_> = numbered.collect();
+            let entries: Vec<_> = encoded.collect();
             loader.add(entries);
         }
         loader.finish();

@@ -13,7 +13,7 @@ use crate::engine::{
     CheckAction, ConcordanceSettings, DuplicatePolicy, ExportQuery, LookupSettings, MemoryChoice,
     NewMemory, QuerySegment, UnitFilter,
 };
-use crate::matching::{SameWord, Side, Together};
+use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
 
 use super::grow::Random;
@@ -259,8 +259,8 @@ impl Worker {
             memories: vec![self.load.searched.clone()],
             text: words.join(" "),
             side: Side::Source,
-            together: Together::Phrase,
-            same: SameWord::Folded,
+            mode: ConcordanceMode::Phrase,
+            word_form: WordForm::Folded,
             filter: UnitFilter::default(),
         };
         self.tally.called("search");

@@ -231,7 +231,7 @@ fn match_line(found: &MatchInfo) -> MatchLine<'_> {
         edits: found.edits.iter().map(edit_line).collect(),
         adapted_target: &found.adapted_target,
         substitutions: found.substitutions.iter().map(substitution_line).collect(),
-        to_change: found.to_change.iter().map(|&(start, end)| [start, end]).collect(),
+        to_change: found.spans_to_edit.iter().map(|&(start, end)| [start, end]).collect(),
         document: &content.document,
         author: &content.author,
         changed: content.changed.and_then(rfc3339),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::client::PassageInfo;
 use crate::engine::ConcordanceSettings;
 use crate::limits::PAGE_SIZE_MAX;
-use crate::matching::{SameWord, Side, Together};
+use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::unit::MemoryName;
 
 use super::Outcome;
@@ -91,12 +91,12 @@ impl Search {
                 SideFlag::Source => Side::Source,
                 SideFlag::Target => Side::Target,
             },
-            together: match self.mode {
-                ModeFlag::Words => Together::Words,
-                ModeFlag::Phrase => Together::Phrase,
-                ModeFlag::Prefix => Together::Prefix,
+            mode: match self.mode {
+                ModeFlag::Words => ConcordanceMode::Words,
+                ModeFlag::Phrase => ConcordanceMode::Phrase,
+                ModeFlag::Prefix => ConcordanceMode::Prefix,
             },
-            same: if self.stems { SameWord::Class } else { SameWord::Folded },
+            word_form: if self.stems { WordForm::Class } else { WordForm::Folded },
             filter: self.filter.filter(),
         };
         let mut left = if self.all { usize::MAX } else { self.max };

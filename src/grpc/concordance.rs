@@ -4,7 +4,7 @@ use tonic::Status;
 
 use crate::engine::{Cancel, ConcordancePage, ConcordancePlace, ConcordanceSettings, Engine};
 use crate::limits::LOOKUP_MEMORIES_MAX;
-use crate::matching::{Place, SameWord, Side, Together};
+use crate::matching::{ConcordanceMode, Place, Side, WordForm};
 use crate::unit::{MemoryName, Unit, UnitId};
 
 use super::convert::{
@@ -13,10 +13,7 @@ use super::convert::{
 };
 use super::lookups::CancelOnDrop;
 use super::page_token::PageToken;
-use super::proto::{
-    ConcordanceHit, ConcordanceMode, SearchConcordanceRequest, SearchConcordanceResponse, TextSide,
-    WordForm,
-};
+use super::proto::{ConcordanceHit, SearchConcordanceRequest, SearchConcordanceResponse, TextSide};
 use super::status::invalid;
 use super::{Api, proto, status};
 
@@ -75,15 +72,17 @@ fn settings(request: &SearchConcordanceRequest) -> Result<ConcordanceSettings, S
             Ok(TextSide::Target) => Side::Target,
             Err(_) => return Err(unknown("side", request.side)),
         },
-        together: match ConcordanceMode::try_from(request.mode) {
-            Ok(ConcordanceMode::Unspecified | ConcordanceMode::Phrase) => Together::Phrase,
-            Ok(ConcordanceMode::Words) => Together::Words,
-            Ok(ConcordanceMode::Prefix) => Together::Prefix,
+        mode: match proto::ConcordanceMode::try_from(request.mode) {
+            Ok(proto::ConcordanceMode::Unspecified | proto::ConcordanceMode::Phrase) => {
+                ConcordanceMode::Phrase
+            }
+            Ok(proto::ConcordanceMode::Words) => ConcordanceMode::Words,
+            Ok(proto::ConcordanceMode::Prefix) => ConcordanceMode::Prefix,
             Err(_) => return Err(unknown("mode", request.mode)),
         },
-        same: match WordForm::try_from(request.word_form) {
-            Ok(WordForm::Unspecified | WordForm::Folded) => SameWord::Folded,
-            Ok(WordForm::Class) => SameWord::Class,
+        word_form: match proto::WordForm::try_from(request.word_form) {
+            Ok(proto::WordForm::Unspecified | proto::WordForm::Folded) => WordForm::Folded,
+            Ok(proto::WordForm::Class) => WordForm::Class,
             Err(_) => return Err(unknown("word_form", request.word_form)),
         },
         filter: unit_filter("filter", request.filter.clone())?,
@@ -155,15 +154,15 @@ pub(crate) fn request(
             Side::Target => TextSide::Target,
         }
         .into(),
-        mode: match settings.together {
-            Together::Words => ConcordanceMode::Words,
-            Together::Phrase => ConcordanceMode::Phrase,
-            Together::Prefix => ConcordanceMode::Prefix,
+        mode: match settings.mode {
+            ConcordanceMode::Words => proto::ConcordanceMode::Words,
+            ConcordanceMode::Phrase => proto::ConcordanceMode::Phrase,
+            ConcordanceMode::Prefix => proto::ConcordanceMode::Prefix,
         }
         .into(),
-        word_form: match settings.same {
-            SameWord::Folded => WordForm::Folded,
-            SameWord::Class => WordForm::Class,
+        word_form: match settings.word_form {
+            WordForm::Folded => proto::WordForm::Folded,
+            WordForm::Class => proto::WordForm::Class,
         }
         .into(),
         filter: Some(unit_filter_to_wire(&settings.filter)),

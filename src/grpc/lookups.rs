@@ -49,7 +49,7 @@ pub struct MatchInfo {
     /// What was put in.
     pub substitutions: Vec<SubstitutionInfo>,
     /// Where words of the target stand for words of the source that the query does not have, in code points.
-    pub to_change: Vec<(usize, usize)>,
+    pub spans_to_edit: Vec<(usize, usize)>,
 }
 
 /// One difference, as spans of code points in query and stored source.
@@ -340,7 +340,7 @@ fn match_to_wire(query: &QuerySegment, found: FoundMatch) -> proto::Match {
         edits: edits.collect(),
         adapted_target: adapted_text.to_owned(),
         substitutions,
-        to_change: found.to_change.iter().map(|bytes| target.span(bytes)).collect(),
+        to_change: found.spans_to_edit.iter().map(|bytes| target.span(bytes)).collect(),
         unit: Some(unit_to_wire(&found.memory, found.unit)),
     }
 }
@@ -429,6 +429,6 @@ pub(crate) fn match_info(found: proto::Match) -> Result<MatchInfo, Status> {
         edits,
         adapted_target: found.adapted_target,
         substitutions,
-        to_change: found.to_change.into_iter().map(|it| span_info(Some(it))).collect(),
+        spans_to_edit: found.to_change.into_iter().map(|it| span_info(Some(it))).collect(),
     })
 }

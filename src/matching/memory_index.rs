@@ -13,7 +13,7 @@ use crate::unit::UnitId;
 
 use super::array_codec::ArrayReader;
 use super::cancel::Cancelled;
-use super::encode::{Identity, Numbering, SurfaceForms};
+use super::encode::{Encoder, Identity, SurfaceForms};
 use super::index::{
     self, AtStart, Frozen, IndexChange, Loader, Rows, SameSource, Sealed, Set, Shared, Snapshot,
 };
@@ -80,13 +80,13 @@ impl MemoryIndex {
     }
 
     /// What makes entries ready to be put in, on any thread, for one thread.
-    pub fn numbering(&self) -> Numbering<'_> {
-        Numbering::new(&self.shared.vocabulary)
+    pub fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(&self.shared.vocabulary)
     }
 
     /// The same for a few entries.
-    pub fn numbering_of_few(&self) -> Numbering<'_> {
-        Numbering::of_few(&self.shared.vocabulary)
+    pub fn uncached_encoder(&self) -> Encoder<'_> {
+        Encoder::of_few(&self.shared.vocabulary)
     }
 
     /// Carries out changes, in their order; questions see all of them or none.

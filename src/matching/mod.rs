@@ -15,8 +15,7 @@ mod search;
 pub use array_codec::{ArrayReader, ArrayWriter};
 pub use cancel::Cancelled;
 pub use encode::{
-    ContentHash, Facts, Filter, Form, Identity, IndexEntry, NumberedEntry, Numbering, Question,
-    Side,
+    ContentHash, EncodedEntry, Encoder, Facts, Filter, Form, Identity, IndexEntry, Question, Side,
 };
 pub use index::{CROWD_UNITS_MIN, Frozen, IndexChange, Loader, Rank, SameSource};
 pub use memory_index::{IndexBytes, MemoryIndex};
@@ -25,4 +24,4 @@ pub use score::{
     Options, Query, Reason, SCORE_VERSION, Substitution, WORD_COST, adapt, changed_placeables,
     compare, merge,
 };
-pub use search::{Expression, Page, Passage, Place, SameWord, SearchWork, Together};
+pub use search::{ConcordanceMode, Expression, Page, Passage, Place, SearchWork, WordForm};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use dhakira::matching::{
-    Expression, Filter, IndexChange, MemoryIndex, Page, Passage, Place, SameWord, Side, Together,
+    ConcordanceMode, Expression, Filter, IndexChange, MemoryIndex, Page, Passage, Place, Side,
+    WordForm,
 };
 use dhakira::text::{Analysis, TokenKind};
 use dhakira::unit::UnitId;
@@ -35,20 +36,20 @@ fn parts(text: &Analysis) -> Vec<Part> {
 fn places(
     asked: &[Part],
     stored: &[Part],
-    together: Together,
-    same: SameWord,
+    mode: ConcordanceMode,
+    word_form: WordForm,
 ) -> Vec<Range<usize>> {
     let last = asked.len() - 1;
     let is = |number: usize, part: &Part| {
-        let prefix = together == Together::Prefix && number == last;
+        let prefix = mode == ConcordanceMode::Prefix && number == last;
         let equal =
             |asked: &str, here: &str| if prefix { here.starts_with(asked) } else { here == asked };
         let classes = (&asked[number].class, &part.class);
         equal(&asked[number].folded, &part.folded)
-            || same == SameWord::Class
+            || word_form == WordForm::Class
                 && matches!(classes, (Some(asked), Some(here)) if equal(asked, here))
     };
-    if together == Together::Words {
+    if mode == ConcordanceMode::Words {
         let stands = |number| stored.iter().any(|part| is(number, part));
         if !(0..asked.len()).all(stands) {
             return Vec::new();
@@ -79,8 +80,12 @@ fn text_of(stored: &Stored, side: Side) -> &Analysis {
 
 fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
     let side = *world.rng.pick(&[Side::Source, Side::Target]);
-    let together = *world.rng.pick(&[Together::Words, Together::Phrase, Together::Prefix]);
-    let same = *world.rng.pick(&[SameWord::Folded, SameWord::Class]);
+    let mode = *world.rng.pick(&[
+        ConcordanceMode::Words,
+        ConcordanceMode::Phrase,
+        ConcordanceMode::Prefix,
+    ]);
+    let word_form = *world.rng.pick(&[WordForm::Folded, WordForm::Class]);
     // Words that stand side by side somewhere, or any.
     let (chosen, start, count) =
         (world.rng.below(model.len().max(1)), world.rng.below(5), 1 + world.rng.below(3));
@@ -99,11 +104,11 @@ fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
             text.clone_from(&part.folded);
         }
     }
-    if together == Together::Prefix && world.rng.chance(60) {
+    if mode == ConcordanceMode::Prefix && world.rng.chance(60) {
         text.pop();
     }
     let analysis = world.analyze(&text);
-    let Some(expression) = Expression::new(&analysis, side, together, same) else {
+    let Some(expression) = Expression::new(&analysis, side, mode, word_form) else {
         assert_eq!(analysis.words().count(), 0);
         return;
     };
@@ -122,7 +127,7 @@ fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
         .map(|(&unit, stored)| Passage {
             place: Place { source_tokens: stored.side.analysis.words().count() as u32, unit },
             revision: stored.entry.facts.revision,
-            tokens: places(&asked, &parts(text_of(stored, side)), together, same),
+            tokens: places(&asked, &parts(text_of(stored, side)), mode, word_form),
         })
         .filter(|passage| !passage.tokens.is_empty())
         .collect();
@@ -139,7 +144,7 @@ fn check(world: &mut World, index: &MemoryIndex, model: &Model) {
             break;
         }
     }
-    assert_eq!(found, truth, "{text:?} {side:?} {together:?} {same:?} by {limit}");
+    assert_eq!(found, truth, "{text:?} {side:?} {mode:?} {word_form:?} by {limit}");
 }
 
 proptest! {
@@ -196,8 +201,12 @@ fn a_cancelled_search_for_words_has_no_answer() {
     let (index, mut model) = (MemoryIndex::new(), Model::new());
     change(&mut world, &index, &mut model, 60, 8);
     let some = model.values().find(|stored| stored.side.analysis.words().count() > 0).unwrap();
-    let expression =
-        Expression::new(&some.side.analysis, Side::Source, Together::Words, SameWord::Folded);
+    let expression = Expression::new(
+        &some.side.analysis,
+        Side::Source,
+        ConcordanceMode::Words,
+        WordForm::Folded,
+    );
     let page = Page { after: None, limit: 5, filter: Filter::default(), cancelled: &|| true };
     assert!(index.concordance(&expression.unwrap(), &page).is_err());
 }

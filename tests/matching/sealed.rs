@@ -43,12 +43,12 @@ fn nothing_comes_back_and_nothing_is_lost_while_sets_are_sealed() {
                 let text = world.text(words);
                 let stored = world.stored(UnitId(next), text);
                 let Side { analysis, tags, .. } = &stored.side;
-                let mut numbering = index.numbering();
+                let mut encoder = index.encoder();
                 let facts = &stored.entry.facts;
-                let target = numbering.words(&stored.target, dhakira::matching::Side::Target);
+                let target = encoder.words(&stored.target, dhakira::matching::Side::Target);
                 let names = [facts.document.as_str(), facts.author.as_str()];
-                let entry = numbering.number_scanned((analysis, *tags), target, facts, names);
-                changes.push(IndexChange::PutNumbered(entry.at(
+                let entry = encoder.encode_scanned((analysis, *tags), target, facts, names);
+                changes.push(IndexChange::PutEncoded(entry.at(
                     UnitId(next),
                     facts.revision,
                     facts.changed,

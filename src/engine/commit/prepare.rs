@@ -5,14 +5,14 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::formats::UNFINISHED_ATTRIBUTE;
-use crate::matching::{Identity, NumberedEntry, Numbering};
+use crate::matching::{Identity, EncodedEntry, Encoder};
 use crate::store::MemoryKey;
 use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
 use crate::validate::{ContentFault, check_content};
 
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
-use crate::engine::replica::encoding::{content_hash, key_hash, numbered, short_revision};
+use crate::engine::replica::encoding::{content_hash, encode, key_hash, short_revision};
 
 /// A unit that passed its checks, encoded for the index of its memory.
 ///
@@ -24,9 +24,9 @@ pub struct Prepared {
     /// The times that came with the content.
     created: Option<Timestamp>,
     changed: Option<Timestamp>,
-    /// Whose index has numbered it.
+    /// Whose index has encoded it.
     pub(crate) memory: MemoryKey,
-    numbered: NumberedEntry,
+    entry: EncodedEntry,
 }
 
 impl Prepared {
@@ -37,13 +37,13 @@ impl Prepared {
     pub(crate) fn new(
         content: UnitContent,
         memory: &Memory,
-        numbering: &mut Numbering<'_>,
+        encoder: &mut Encoder<'_>,
     ) -> Result<Self, ContentFault> {
         check_content(&content)?;
-        let numbered = numbered(&content, &memory.analyzers, numbering);
+        let entry = encode(&content, &memory.analyzers, encoder);
         let (created, changed) = (content.created, content.changed);
         let unit = Arc::new(Unit { id: UnitId(0), revision: 0, content });
-        Ok(Self { unit, created, changed, memory: memory.key, numbered })
+        Ok(Self { unit, created, changed, memory: memory.key, entry })
     }
 
     pub(crate) fn content(&self) -> &UnitContent {
@@ -52,7 +52,7 @@ impl Prepared {
 
     /// What tells it from other units.
     pub(crate) fn identity(&self) -> Identity {
-        self.numbered.identity()
+        self.entry.identity()
     }
 
     /// What would tell it from other units if it were finished, or, if it is, were not.
@@ -72,7 +72,7 @@ impl Prepared {
             let own = unit.content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
             own.or_insert_with(|| key.to_owned());
         }
-        self.numbered.set_context(unit.content.context, key_hash(&unit.content));
+        self.entry.set_context(unit.content.context, key_hash(&unit.content));
     }
 
     /// The unit as it is stored, and its index entry, with the number, the revision and the times that a plan gives it.
@@ -81,13 +81,13 @@ impl Prepared {
         (id, revision): (UnitId, u64),
         created: Option<Timestamp>,
         now: Timestamp,
-    ) -> (Arc<Unit>, NumberedEntry) {
+    ) -> (Arc<Unit>, EncodedEntry) {
         let unit = Arc::make_mut(&mut self.unit);
         let changed = self.changed.unwrap_or(now);
         (unit.id, unit.revision) = (id, revision);
         unit.content.changed = Some(changed);
         unit.content.created = Some(self.created.or(created).unwrap_or(now));
-        let entry = self.numbered.clone().at(id, short_revision(revision), changed);
+        let entry = self.entry.clone().at(id, short_revision(revision), changed);
         (Arc::clone(&self.unit), entry)
     }
 }

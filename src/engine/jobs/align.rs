@@ -345,8 +345,8 @@ impl Engine {
         Err(EngineError::invalid(field, what))
     }
 
-    /// Bytes of the target that answer to tokens of the source: what to change when those change.
-    pub(crate) fn answering(
+    /// Spans of the target, in bytes, that are aligned with the marked tokens of the source: what to edit when those change.
+    pub(crate) fn aligned_target_spans(
         &self,
         memory: &crate::engine::replica::catalog::Memory,
         (source, target): (&Analysis, &Analysis),
@@ -357,13 +357,13 @@ impl Engine {
         let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
         let links = link_words(source, target, &lexicons, &|| cancel.is_cancelled());
         let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
-        let mut answering = vec![false; target.tokens().len()];
+        let mut aligned = vec![false; target.tokens().len()];
         for link in links.iter().filter(|link| tokens[link.source]) {
-            answering[link.target] = true;
+            aligned[link.target] = true;
         }
         let mut spans: Vec<Range<usize>> = Vec::new();
         let mut last = None;
-        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| answering[*at]) {
+        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| aligned[*at]) {
             let span = target.span(token);
             match spans.last_mut() {
                 // Words that follow each other are one stretch.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::limits::CONCORDANCE_WORDS_MAX;
-use crate::matching::{Expression, Filter, Page, Passage, Place, SameWord, Side, Together};
+use crate::matching::{ConcordanceMode, Expression, Filter, Page, Passage, Place, Side, WordForm};
 use crate::text::{Analyzer, Scan};
 use crate::unit::{MemoryName, Unit};
 use crate::validate::check_text;
@@ -27,9 +27,9 @@ pub struct ConcordanceSettings {
     /// In which text of the units.
     pub side: Side,
     /// How its words belong together.
-    pub together: Together,
+    pub mode: ConcordanceMode,
     /// When two words are the same.
-    pub same: SameWord,
+    pub word_form: WordForm,
     /// Which units may be found.
     pub filter: UnitFilter,
 }
@@ -126,15 +126,15 @@ impl Engine {
         limit: usize,
         cancel: &Cancel,
     ) -> Result<(Vec<(Place, FoundPassage)>, bool), EngineError> {
-        let ConcordanceSettings { side, together, same, .. } = *settings;
+        let ConcordanceSettings { side, mode, word_form, .. } = *settings;
         let analyzer = match side {
             Side::Source => &memory.analyzers.source,
             Side::Target => &memory.analyzers.target,
         };
-        let expression = Expression::new(&analyzer.analyze(&settings.text), side, together, same)
+        let expression = Expression::new(&analyzer.analyze(&settings.text), side, mode, word_form)
             .ok_or_else(|| {
-            EngineError::invalid("text", "there is no word in it; punctuation is not searched")
-        })?;
+                EngineError::invalid("text", "there is no word in it; punctuation is not searched")
+            })?;
         check_words("text", &expression)?;
         let cancelled = || cancel.is_cancelled();
         for _ in 0..RETRIES_MAX {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::limits::{EXPORT_LOOK_UNITS, UNIT_PAGE_MAX};
-use crate::matching::{Expression, Filter, Page, SameWord, Side, Together};
+use crate::matching::{ConcordanceMode, Expression, Filter, Page, Side, WordForm};
 use crate::unit::{MemoryName, Unit, UnitId};
 
 use super::concordance::check_words;
@@ -117,7 +117,8 @@ fn units_with(memory: &Memory, text: &str, cancel: &Cancel) -> Result<Vec<UnitId
             Side::Target => &memory.analyzers.target,
         };
         let analysis = analyzer.analyze(text);
-        let Some(expression) = Expression::new(&analysis, side, Together::Words, SameWord::Folded)
+        let Some(expression) =
+            Expression::new(&analysis, side, ConcordanceMode::Words, WordForm::Folded)
         else {
             continue;
         };

@@ -76,7 +76,7 @@ pub struct FoundMatch {
     /// The target with numbers and other placeables of the query, where they are others.
     pub adapted: Option<Adapted>,
     /// Where words of the target stand for words of the source that the query does not have: bytes, in order.
-    pub to_change: Vec<Range<usize>>,
+    pub spans_to_edit: Vec<Range<usize>>,
 }
 
 /// How often a query is asked again because a unit changed between the search and its reading.
@@ -356,7 +356,7 @@ impl Search<'_> {
         let comparison = compare(query, &source, &|| self.cancel.is_cancelled());
         let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
         let changed = changed_placeables(query, &source, &comparison.pairs);
-        let (mut adapted, mut to_change) = (None, Vec::new());
+        let (mut adapted, mut spans_to_edit) = (None, Vec::new());
         if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
             self.go_on()?;
             let text = &unit.content.target.text;
@@ -366,7 +366,12 @@ impl Search<'_> {
             }
             let edited = edited(&source, &comparison.edited_source_tokens);
             let memory = &self.chosen[number].memory;
-            to_change = self.engine.answering(memory, (&source, &target), &edited, self.cancel)?;
+            spans_to_edit = self.engine.aligned_target_spans(
+                memory,
+                (&source, &target),
+                &edited,
+                self.cancel,
+            )?;
         }
         Ok(FoundMatch {
             memory: self.chosen[number].name.clone(),
@@ -375,7 +380,7 @@ impl Search<'_> {
             deductions: hit.deductions,
             edits: comparison.edits,
             adapted,
-            to_change,
+            spans_to_edit,
             unit,
         })
     }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::formats::UNFINISHED_ATTRIBUTE;
-use crate::matching::{ContentHash, Facts, Form, IndexEntry, NumberedEntry, Numbering, Side};
+use crate::matching::{ContentHash, EncodedEntry, Encoder, Facts, Form, IndexEntry, Side};
 use crate::text::{Analysis, Analyzer, Scan, canonical};
 use crate::unit::{Segment, Unit, UnitContent};
 
@@ -46,19 +46,19 @@ pub(crate) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
 }
 
 /// The same in the numbers of an index.
-pub(crate) fn numbered(
+pub(crate) fn encoded(
     content: &UnitContent,
     analyzers: &Analyzers,
-    numbering: &mut Numbering<'_>,
-) -> NumberedEntry {
+    encoder: &mut Encoder<'_>,
+) -> EncodedEntry {
     SCANNED.with_borrow_mut(|scan| {
         analyzers.target.scan_segment_into(&content.target, scan);
-        let target = numbering.words(scan, Side::Target);
+        let target = encoder.words(scan, Side::Target);
         analyzers.source.scan_segment_into(&content.source, scan);
         let tags = tag_signature(&content.source, scan);
         let facts = facts(content, scan, tags);
         let names = [content.document.as_str(), &content.author];
-        numbering.number_scanned((scan, tags), target, &facts, names)
+        encoder.encode_scanned((scan, tags), target, &facts, names)
     })
 }
 

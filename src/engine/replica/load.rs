@@ -138,9 +138,9 @@ impl Loading<'_> {
             // The store is read while what it gave before is analysed.
             let analyzers = &memory.analyzers;
             let ready = std::mem::take(&mut page).into_par_iter().map_init(
-                || loader.numbering(),
-                |numbering, unit| {
-                    let entry = encoding::numbered(&unit.content, analyzers, numbering);
+                || loader.encoder(),
+                |encoder, unit| {
+                    let entry = encoding::encoded(&unit.content, analyzers, encoder);
                     let changed = unit.content.changed.unwrap_or_default();
                     entry.at(unit.id, encoding::short_revision(unit.revision), changed)
                 },

@@ -47,8 +47,8 @@ impl Engine {
     ) -> Result<Vec<Result<Prepared, ContentFault>>, EngineError> {
         let memory = self.named(name)?;
         let prepared = contents.into_par_iter().map_init(
-            || memory.index.numbering(),
-            |numbering, content| Prepared::new(content, &memory, numbering),
+            || memory.index.encoder(),
+            |encoder, content| Prepared::new(content, &memory, encoder),
         );
         Ok(self.bulk.install(|| prepared.collect()))
     }

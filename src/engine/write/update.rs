@@ -61,7 +61,7 @@ impl Engine {
         let unit = self.backend.store.units(memory.key, &[id])?.pop().flatten();
         let prepared = unit.map(|unit| {
             let prepare = |content: UnitContent| {
-                Prepared::new(content, memory, &mut memory.index.numbering_of_few())
+                Prepared::new(content, memory, &mut memory.index.uncached_encoder())
             };
             let prepared = patch.clone().apply(unit.content).and_then(|content| {
                 let text_bytes = content.source.text.len() + content.target.text.len();

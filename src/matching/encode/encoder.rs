@@ -11,18 +11,18 @@ use foldhash::fast::RandomState;
 use crate::text::{FormsMemory, Scan, TokenKind, folded_gap};
 use crate::unit::UnitId;
 
-use super::entry::{Facts, IndexEntry, NumberedEntry, Side, unusual_gaps};
+use super::entry::{EncodedEntry, Facts, IndexEntry, Side, unusual_gaps};
 use super::form::{Form, Gap, Token};
 use super::vocabulary::{UNKNOWN, Vocabulary};
 
 /// Makes units ready to be added to an index, on any thread.
-pub struct Numbering<'a> {
+pub struct Encoder<'a> {
     vocabulary: &'a Vocabulary,
     recent: Recent,
     forms: FormsMemory,
 }
 
-impl<'a> Numbering<'a> {
+impl<'a> Encoder<'a> {
     /// For many units in a row.
     pub(crate) fn new(vocabulary: &'a Vocabulary) -> Self {
         let recent = recents().pop().unwrap_or_else(|| Recent::of(PLACES));
@@ -36,22 +36,22 @@ impl<'a> Numbering<'a> {
     }
 
     /// Makes one ready.
-    pub fn number(&mut self, entry: &IndexEntry) -> NumberedEntry {
-        self.number_texts(entry.unit, (&entry.form, &entry.target), &entry.facts)
+    pub fn encode(&mut self, entry: &IndexEntry) -> EncodedEntry {
+        self.encode_forms(entry.unit, (&entry.form, &entry.target), &entry.facts)
     }
 
     /// Makes one ready of its parts: number, forms of source and target, and what else is known.
-    pub fn number_texts(
+    pub fn encode_forms(
         &mut self,
         unit: UnitId,
         texts: (&Form, &Form),
         facts: &Facts,
-    ) -> NumberedEntry {
+    ) -> EncodedEntry {
         let Self { vocabulary, recent, .. } = self;
         let number = |token: Token<'_>| {
             recent.number(vocabulary, &Key::Token(token), || vocabulary.intern_word(token))
         };
-        NumberedEntry::of_texts(unit, texts, facts, vocabulary, number)
+        EncodedEntry::of_texts(unit, texts, facts, vocabulary, number)
     }
 
     /// The words of a scanned text. Texts of one side are scanned by one analyzer: `side` and what a token is written as and
@@ -72,13 +72,13 @@ impl<'a> Numbering<'a> {
 
     /// Makes one ready of a scanned source and the words of its target; document and author are given apart from the
     /// other facts.
-    pub fn number_scanned(
+    pub fn encode_scanned(
         &mut self,
         (source, tags): (&Scan, u64),
         target: Vec<u32>,
         facts: &Facts,
         names: [&str; 2],
-    ) -> NumberedEntry {
+    ) -> EncodedEntry {
         let words = self.words(source, Side::Source);
         let Self { vocabulary, recent, .. } = self;
         let gaps = source.canonical_gaps().map(|canonical| {
@@ -88,11 +88,11 @@ impl<'a> Numbering<'a> {
         });
         let gaps = unusual_gaps(gaps, words.len());
         let names = recent.names(vocabulary, names);
-        NumberedEntry::of_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
+        EncodedEntry::of_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
     }
 }
 
-impl Drop for Numbering<'_> {
+impl Drop for Encoder<'_> {
     fn drop(&mut self) {
         if self.recent.places.is_empty() {
             return;

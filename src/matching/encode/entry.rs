@@ -102,14 +102,14 @@ pub(crate) struct Row<'a> {
 
 /// An entry in the numbers of a vocabulary, on its way into rows.
 #[derive(Debug, Clone)]
-pub struct NumberedEntry {
+pub struct EncodedEntry {
     facts: RowFacts,
     words: Vec<u32>,
     gaps: Vec<UnusualGap>,
     target: Vec<u32>,
 }
 
-impl NumberedEntry {
+impl EncodedEntry {
     /// `number` gives a word its number in the vocabulary.
     pub(crate) fn new(
         entry: &IndexEntry,

@@ -9,8 +9,8 @@ mod intern;
 mod surface_forms;
 mod vocabulary;
 
-pub use encoder::Numbering;
-pub use entry::{Facts, IndexEntry, NumberedEntry, Side};
+pub use encoder::Encoder;
+pub use entry::{EncodedEntry, Facts, IndexEntry, Side};
 pub use filter::Filter;
 pub use form::Form;
 pub use identity::{ContentHash, Identity, Question};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::matching::encode::{IndexEntry, NumberedEntry, Token};
+use crate::matching::encode::{EncodedEntry, IndexEntry, Token};
 use crate::unit::UnitId;
 
 use super::background::{self, AtStart};
@@ -16,8 +16,8 @@ use super::shared::Shared;
 pub enum IndexChange {
     /// A new unit, or an old one with new content.
     Put(IndexEntry),
-    /// The same, numbered before by [`crate::matching::MemoryIndex::numbering`] of the same index.
-    PutNumbered(NumberedEntry),
+    /// The same, numbered before by [`crate::matching::MemoryIndex::encoder`] of the same index.
+    PutEncoded(EncodedEntry),
     /// The unit is gone (or never was).
     Remove(UnitId),
 }
@@ -28,7 +28,7 @@ impl Shared {
         for change in changes {
             let unit = match change {
                 IndexChange::Put(entry) => entry.unit,
-                IndexChange::PutNumbered(entry) => entry.unit(),
+                IndexChange::PutEncoded(entry) => entry.unit(),
                 IndexChange::Remove(unit) => *unit,
             };
             last.insert(unit, change);
@@ -43,9 +43,9 @@ impl Shared {
             match change {
                 IndexChange::Put(entry) => {
                     let number = |token: Token<'_>| vocabulary.intern_word(token);
-                    rows.push(NumberedEntry::new(entry, vocabulary, number).row());
+                    rows.push(EncodedEntry::new(entry, vocabulary, number).row());
                 }
-                IndexChange::PutNumbered(entry) => rows.push(entry.row()),
+                IndexChange::PutEncoded(entry) => rows.push(entry.row()),
                 IndexChange::Remove(_) => {}
             }
         }

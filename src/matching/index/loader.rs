@@ -1,6 +1,6 @@
 //! Fills an index with many units at once.
 
-use crate::matching::encode::{NumberedEntry, Numbering};
+use crate::matching::encode::{EncodedEntry, Encoder};
 
 use super::rows::Rows;
 use super::sets::{Set, Snapshot};
@@ -18,12 +18,12 @@ impl<'a> Loader<'a> {
     }
 
     /// What makes units ready to be added, for one thread.
-    pub fn numbering(&self) -> Numbering<'_> {
-        Numbering::new(&self.shared.vocabulary)
+    pub fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(&self.shared.vocabulary)
     }
 
     /// Adds units; none may come twice or be in the index already.
-    pub fn add(&mut self, entries: impl IntoIterator<Item = NumberedEntry>) {
+    pub fn add(&mut self, entries: impl IntoIterator<Item = EncodedEntry>) {
         entries.into_iter().for_each(|entry| self.rows.push(entry.row()));
     }
 

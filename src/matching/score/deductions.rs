@@ -25,7 +25,7 @@ pub const GRADED_CHARS_MAX: usize = 512;
 /// What one named difference takes away, in hundredths.
 const DIFFERENCE_HUNDREDTHS: u16 = 100;
 
-/// What all differences of form take away together at most, in hundredths: such a match reads 97 or more.
+/// What all differences of form take away mode at most, in hundredths: such a match reads 97 or more.
 const FORMS_HUNDREDTHS_MAX: u16 = 300;
 
 /// What other markup takes away, in hundredths. More than a difference of form, and not among those that have a most: of two
@@ -115,7 +115,7 @@ const FORMS: [(Differences, Reason); 8] = [
     (Differences::OTHER, Reason::Other),
 ];
 
-/// Where the points went: hundredths by reason. Together with the score they always make 10,000.
+/// Where the points went: hundredths by reason. ConcordanceMode with the score they always make 10,000.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Deductions {
     points: [u16; Reason::ALL.len()],

@@ -56,7 +56,7 @@ pub(crate) fn search(
     vocabulary: &Vocabulary,
     surface_forms: &SurfaceForms,
 ) -> Result<Vec<Passage>, Cancelled> {
-    let how = (expression.together, expression.same);
+    let how = (expression.mode, expression.word_form);
     let mut ticker = Ticker::new(page.cancelled);
     ticker.look()?;
     let lists = surface_forms.lists(vocabulary, &mut ticker)?;

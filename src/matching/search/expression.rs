@@ -3,9 +3,9 @@
 use crate::matching::encode::Side;
 use crate::text::{Analysis, Token, TokenKind};
 
-/// How the words of a query belong together.
+/// How the words of an expression belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Together {
+pub enum ConcordanceMode {
     /// All of them, anywhere in the segment.
     Words,
     /// Side by side, in their order; what stands between them (spaces, punctuation, tags) does not matter.
@@ -16,7 +16,7 @@ pub enum Together {
 
 /// When two words are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SameWord {
+pub enum WordForm {
     /// When they fold to the same: marks, letter variants, case do not matter.
     Folded,
     /// When they have one class: clitics and endings do not matter either. Numbers are the same when their values are.
@@ -27,8 +27,8 @@ pub enum SameWord {
 #[derive(Debug, Clone)]
 pub struct Expression {
     pub(super) side: Side,
-    pub(super) together: Together,
-    pub(super) same: SameWord,
+    pub(super) mode: ConcordanceMode,
+    pub(super) word_form: WordForm,
     pub(super) parts: Vec<ExpressionPart>,
 }
 
@@ -43,14 +43,19 @@ pub(crate) struct ExpressionPart {
 
 impl Expression {
     /// The words of an analysed text; `None` when it has none.
-    pub fn new(text: &Analysis, side: Side, together: Together, same: SameWord) -> Option<Self> {
+    pub fn new(
+        text: &Analysis,
+        side: Side,
+        mode: ConcordanceMode,
+        word_form: WordForm,
+    ) -> Option<Self> {
         let of_token = |token| {
             let is_tag = token_is_tag(token);
             let parts = text.search_parts(token).into_iter();
             parts.map(move |(folded, class)| ExpressionPart { folded, class, is_tag })
         };
         let parts: Vec<ExpressionPart> = text.words().flat_map(of_token).collect();
-        (!parts.is_empty()).then_some(Self { side, together, same, parts })
+        (!parts.is_empty()).then_some(Self { side, mode, word_form, parts })
     }
 
     /// How many words it has, each part of a composed one counted.

@@ -9,7 +9,7 @@ mod scan;
 mod terms;
 
 pub use concordance::{Page, Passage, Place};
-pub use expression::{Expression, SameWord, Together};
+pub use expression::{ConcordanceMode, Expression, WordForm};
 pub use fuzzy::SearchWork;
 
 pub(crate) use concordance::search as concordance;

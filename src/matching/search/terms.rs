@@ -12,7 +12,7 @@ use foldhash::fast::FixedState;
 use crate::matching::cancel::{Cancelled, STEPS_OF_WORD, Ticker};
 use crate::matching::encode::{Vocabulary, WordLists, WordPart, WordSet};
 
-use super::expression::{ExpressionPart, SameWord, Together};
+use super::expression::{ConcordanceMode, ExpressionPart, WordForm};
 
 /// The stored words that are a part of the query, or hold it.
 struct Term {
@@ -22,7 +22,7 @@ struct Term {
 
 /// The parts of an expression in the numbers of one vocabulary.
 pub(crate) struct Terms {
-    together: Together,
+    mode: ConcordanceMode,
     of_parts: Vec<Term>,
     /// Words that a row is laid out for: those of several parts among all terms.
     composed: WordSet,
@@ -43,7 +43,7 @@ impl Terms {
     /// Looks the parts of an expression up.
     pub(crate) fn new(
         expression: &[ExpressionPart],
-        (together, same): (Together, SameWord),
+        (mode, word_form): (ConcordanceMode, WordForm),
         lists: &WordLists,
         vocabulary: &Vocabulary,
         ticker: &mut Ticker<'_>,
@@ -51,8 +51,8 @@ impl Terms {
         let last = expression.len() - 1;
         let test = |number: usize| Test {
             part: &expression[number],
-            same,
-            prefix: number == last && together == Together::Prefix,
+            word_form,
+            prefix: number == last && mode == ConcordanceMode::Prefix,
         };
         let mut terms: Vec<Term> = Vec::with_capacity(expression.len());
         for number in 0..expression.len() {
@@ -70,7 +70,7 @@ impl Terms {
         }
         let tags = (!expression.iter().any(|part| part.is_tag)).then(|| lists.tags());
         let composed = parts.keys().copied().collect();
-        Ok(Self { together, of_parts: terms, composed, parts, tags })
+        Ok(Self { mode, of_parts: terms, composed, parts, tags })
     }
 
     /// Whether a part of the expression is in no stored word.
@@ -86,7 +86,7 @@ impl Terms {
     /// Where the expression stands among the words of a row.
     pub(crate) fn find(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
         found.clear();
-        if self.together == Together::Words {
+        if self.mode == ConcordanceMode::Words {
             let stands = |term: &Term| words.iter().any(|&word| term.set.contains(word));
             if self.of_parts.iter().all(stands) {
                 let any = |word: u32| self.of_parts.iter().any(|term| term.set.contains(word));
@@ -146,7 +146,7 @@ impl Terms {
 /// Decides whether a word is a part of an expression.
 struct Test<'a> {
     part: &'a ExpressionPart,
-    same: SameWord,
+    word_form: WordForm,
     prefix: bool,
 }
 
@@ -173,7 +173,7 @@ impl Test<'_> {
             return Ok(words);
         }
         let mut words = lists.folded(&self.part.folded, vocabulary);
-        if self.same == SameWord::Class
+        if self.word_form == WordForm::Class
             && let Some(class) = &self.part.class
         {
             words.extend(lists.class(class, vocabulary));
@@ -192,7 +192,7 @@ impl Test<'_> {
             if self.prefix { stored.starts_with(asked) } else { stored == asked }
         };
         is(&self.part.folded, folded)
-            || self.same == SameWord::Class
+            || self.word_form == WordForm::Class
                 && self.part.class.as_ref().is_some_and(|asked| is(asked, class()))
     }
 }

@@ -56,7 +56,7 @@ impl Planner<'_> {
         let key = memory.record.key;
         let identity = prepared.identity();
         let (unit, entry) = prepared.finish((id, revision), created, self.basis.now);
-        memory.changes.push(IndexChange::PutNumbered(entry));
+        memory.changes.push(IndexChange::PutEncoded(entry));
         let planned = self.by_source.entry((key, identity.source_hash)).or_default();
         planned.push(identity, Arc::clone(&unit));
         self.units.insert((key, id), Some(Arc::clone(&unit)));
