@@ -1,7 +1,7 @@
-//! What are we talking about? The vocabulary as types: segments, units, memories, languages, diagnostics.
+//! The vocabulary of the project as types: segments, units, memories, languages, scores, diagnostics.
 //!
-//! Every type with a rule has private fields and one fallible constructor, so a value that exists is a legal one.
-//! Knows nothing of text rules, storage, files or protocols.
+//! A type with a rule has private fields and one fallible constructor, so that every value is valid. Knows nothing of
+//! text rules, storage, files or protocols.
 
 mod content;
 mod diagnostics;

@@ -7,7 +7,7 @@ use clap::Args;
 use rayon::prelude::*;
 
 use crate::matching::{
-    ContentHash, Facts, Form, Hit, IndexEntry, MemoryIndex, Options, Query, SearchWork,
+    ContentHash, Facts, Form, Hit, IndexEntry, MemoryIndex, Options, Query, SearchStats,
 };
 use crate::text::Analyzer;
 use crate::unit::{Context, Score, Timestamp, UnitId};
@@ -151,12 +151,12 @@ fn entry(unit: usize, text: &str, analyzer: &Analyzer) -> IndexEntry {
 
 struct Run {
     times: Vec<Duration>,
-    work: SearchWork,
+    work: SearchStats,
     matched: usize,
 }
 
 fn run(index: &MemoryIndex, queries: &[Query], options: &Options<'_>) -> Run {
-    let mut run = Run { times: Vec::new(), work: SearchWork::default(), matched: 0 };
+    let mut run = Run { times: Vec::new(), work: SearchStats::default(), matched: 0 };
     for query in queries {
         let since = Instant::now();
         let found = index.search_measured(query, options);

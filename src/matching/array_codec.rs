@@ -1,19 +1,18 @@
-//! How do arrays of numbers go into a file and come back as they were? Little-endian, each with its length, under one
-//! checksum.
+//! Writes arrays of numbers to a file and reads them back: little-endian, each with its length, under one checksum.
 //!
-//! Knows nothing of what the numbers mean. Reads nothing that the input cannot hold, and trusts nothing before
-//! [`ArrayReader::finish`] has compared the checksum.
+//! Does not know what the numbers mean. The reader allocates no more than the input can hold, and its values must not
+//! be used before [`ArrayReader::finish`] has verified the checksum.
 
 use std::io::{self, Read, Write};
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// Something with a fixed number of bytes.
+/// A value with a fixed encoded size.
 pub(crate) trait Element: Sized {
-    /// How many.
+    /// Encoded size.
     const BYTES: usize;
     fn put(&self, out: &mut Vec<u8>);
-    /// From exactly [`BYTES`](Self::BYTES) bytes.
+    /// Decodes exactly [`BYTES`](Self::BYTES) bytes.
     fn take(bytes: &[u8]) -> Self;
 }
 
@@ -55,7 +54,7 @@ impl<A: Element, B: Element> Element for (A, B) {
     }
 }
 
-/// Bytes converted at a time.
+/// Bytes that are converted at a time.
 const CHUNK_BYTES: usize = 1 << 18;
 
 /// Writes arrays.
@@ -66,7 +65,7 @@ pub struct ArrayWriter<W> {
 }
 
 impl<W: Write> ArrayWriter<W> {
-    /// Into a writer; needs no buffer of its own.
+    /// Writes to `out`, which needs no buffer of its own.
     pub fn new(out: W) -> Self {
         Self { out, checksum: Xxh3::new(), buffer: Vec::new() }
     }
@@ -74,7 +73,8 @@ impl<W: Write> ArrayWriter<W> {
     /// Writes an array of bytes.
     ///
     /// # Errors
-    /// The writer's.
+    ///
+    /// Errors of the writer.
     pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.array(bytes)
     }
@@ -97,10 +97,11 @@ impl<W: Write> ArrayWriter<W> {
         Ok(())
     }
 
-    /// Writes the checksum and gives the writer back.
+    /// Writes the checksum and returns the writer.
     ///
     /// # Errors
-    /// The writer's.
+    ///
+    /// Errors of the writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.write_all(&self.checksum.digest().to_le_bytes())?;
         Ok(self.out)
@@ -116,7 +117,7 @@ pub struct ArrayReader<R> {
 }
 
 impl<R: Read> ArrayReader<R> {
-    /// From a reader of so many bytes; needs no buffer of its own.
+    /// Reads from `input`, which holds `length_bytes` bytes and needs no buffer of its own.
     pub fn new(input: R, length_bytes: u64) -> Self {
         Self { input, checksum: Xxh3::new(), left_bytes: length_bytes, buffer: Vec::new() }
     }
@@ -124,7 +125,8 @@ impl<R: Read> ArrayReader<R> {
     /// Reads an array of bytes.
     ///
     /// # Errors
-    /// `InvalidData` when the input cannot hold it; the reader's.
+    ///
+    /// `InvalidData` when the array is longer than the rest of the input; errors of the reader.
     pub fn bytes(&mut self) -> io::Result<Vec<u8>> {
         self.array()
     }
@@ -156,10 +158,11 @@ impl<R: Read> ArrayReader<R> {
         Ok(())
     }
 
-    /// Compares the checksum; only now is what was read worth anything.
+    /// Verifies the checksum. Call it before using any value that was read.
     ///
     /// # Errors
-    /// `InvalidData` when it is another or more follows; the reader's.
+    ///
+    /// `InvalidData` when the checksum differs or more data follows; errors of the reader.
     pub fn finish(mut self) -> io::Result<()> {
         let mut stored = [0; 8];
         self.input.read_exact(&mut stored)?;
@@ -173,7 +176,7 @@ impl<R: Read> ArrayReader<R> {
     }
 }
 
-/// What was read is not what was written.
+/// The error for input that is not what was written.
 pub(crate) fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }

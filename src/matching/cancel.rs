@@ -1,17 +1,17 @@
-//! Stops long work soon after its caller has given up: work is counted, and the caller's flag is read at every so many steps.
+//! Cancels long work: [`Ticker`] counts steps and asks the caller every so many steps whether to stop.
 
-/// The search was cancelled; it has no answer.
+/// The search was cancelled and has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the search was cancelled")]
 pub struct Cancelled;
 
-/// Steps between two looks at the flag. A step is a cell of a table or a row that is passed over: some nanoseconds.
+/// Steps between two checks. A step is a cell of a table or a row that is skipped: some nanoseconds.
 const STEPS_PER_LOOK: usize = 1 << 16;
 
-/// What a word of the vocabulary counts for: its texts are elsewhere in memory.
+/// Steps that a word of the vocabulary counts as, because its texts are elsewhere in memory.
 pub(crate) const STEPS_OF_WORD: usize = 16;
 
-/// Counts the steps of one piece of work.
+/// Counts the steps of one operation.
 pub(crate) struct Ticker<'a> {
     cancelled: &'a (dyn Fn() -> bool + Sync),
     left: usize,
@@ -22,7 +22,7 @@ impl<'a> Ticker<'a> {
         Self { cancelled, left: STEPS_PER_LOOK }
     }
 
-    /// Counts steps; fails when the caller has given up.
+    /// Counts steps; fails when the caller has cancelled.
     #[inline]
     pub(crate) fn tick(&mut self, steps: usize) -> Result<(), Cancelled> {
         match self.left.checked_sub(steps) {
@@ -34,7 +34,7 @@ impl<'a> Ticker<'a> {
         }
     }
 
-    /// Reads the flag now.
+    /// Asks the caller now.
     #[cold]
     pub(crate) fn look(&mut self) -> Result<(), Cancelled> {
         self.left = STEPS_PER_LOOK;
@@ -42,5 +42,5 @@ impl<'a> Ticker<'a> {
     }
 }
 
-/// For work so small that nobody waits for its end.
+/// For work too small to be worth cancelling.
 pub(crate) const NEVER: &(dyn Fn() -> bool + Sync) = &|| false;

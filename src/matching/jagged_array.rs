@@ -1,11 +1,11 @@
-//! Stores many short lists in two allocations: all entries one after the other, and the end of each list.
+//! Stores many short lists in two allocations: all entries in a row, and the end of each list.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use super::array_codec::{ArrayReader, ArrayWriter, Element, damaged};
 
-/// Lists by number, in one allocation.
+/// Lists by number.
 #[derive(Debug, Clone)]
 pub(crate) struct JaggedArray<T> {
     all: Vec<T>,
@@ -19,7 +19,7 @@ impl<T> Default for JaggedArray<T> {
 }
 
 impl<T: Copy> JaggedArray<T> {
-    /// From all entries and the end of each list; `None` when the ends do not fit.
+    /// Builds the array from all entries and the end of each list; `None` when the ends do not fit.
     pub(crate) fn from_parts(all: Vec<T>, ends: Vec<u32>) -> Option<Self> {
         let fits = ends.is_sorted() && ends.last().copied().unwrap_or(0) == length_u32(all.len());
         fits.then_some(Self { all, ends })
@@ -39,12 +39,12 @@ impl<T: Copy> JaggedArray<T> {
         self.ends.shrink_to_fit();
     }
 
-    /// How many lists.
+    /// Number of lists.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Where a list stands among all entries.
+    /// Range of a list among all entries.
     #[inline]
     pub(crate) fn range(&self, number: usize) -> Range<usize> {
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
@@ -61,7 +61,7 @@ impl<T: Copy> JaggedArray<T> {
         &self.all
     }
 
-    /// Bytes of memory.
+    /// Size in memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<T>() * self.all.capacity() + 4 * self.ends.capacity()
     }
@@ -79,7 +79,7 @@ impl<T: Element + Copy> JaggedArray<T> {
     }
 }
 
-/// Counts inside one set of rows stay far below 2³²: a set is sealed long before.
+/// Converts a count. Counts inside one set of rows stay far below 2³², because sets are sealed long before.
 pub(crate) fn length_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,8 @@
-//! What is in a memory right now? One index a memory: changes go in as batches, questions see a whole number of them.
+//! The index of one memory: applies changes in batches and answers searches from consistent snapshots.
 //!
-//! Readers take the current snapshot and keep it; a writer makes the next one beside it and puts it in its place. New rows
-//! gather in a small open set; when there are enough they wait to be sealed, on a thread of their own, and sealed sets are
-//! merged on another.
-//! Knows nothing of the store: what is acknowledged, and when, is the caller's business.
+//! Readers hold the current snapshot; a writer builds the next one beside it and then replaces it. New rows go into a
+//! small open set. Full sets are sealed in the background, and sealed sets of one size are merged. Knows nothing of
+//! the store: the caller decides what is acknowledged, and when.
 
 use std::io::{self, Read};
 use std::sync::atomic::Ordering;
@@ -18,9 +17,9 @@ use super::index::{
     self, AtStart, Frozen, IndexChange, Loader, Rows, SameSource, Sealed, Set, Shared, Snapshot,
 };
 use super::score::{Hit, Options, Query, Scorer};
-use super::search::{self, Expression, Page, Passage, Scratch, SearchWork};
+use super::search::{self, Expression, Page, Passage, Scratch, SearchStats};
 
-/// Working memories of searches that are kept for the next ones: more than any machine has cores.
+/// Search scratches that are kept for reuse: more than any machine has cores.
 const SCRATCHES_MAX: usize = 256;
 
 /// The index of one memory.
@@ -29,43 +28,44 @@ pub struct MemoryIndex {
     shared: Arc<Shared>,
     surface_forms: SurfaceForms,
     scratches: Mutex<Vec<Scratch>>,
-    /// What a merging thread does first.
+    /// Called first on every background thread.
     at_thread_start: AtStart,
 }
 
-/// Where the memory goes, in bytes.
+/// Memory use by part, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IndexBytes {
-    /// The segments themselves: numbers of their words, facts.
+    /// The segments: numbers of their words, and facts.
     pub rows: usize,
-    /// What finds similar ones.
+    /// Postings and signatures, for fuzzy search.
     pub postings: usize,
-    /// What finds words in running text.
+    /// Occurrences of words, for concordance search.
     pub occurrences: usize,
 }
 
 impl MemoryIndex {
-    /// An empty one.
+    /// Creates an empty index.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what its threads do first.
+    /// Sets what each background thread calls first.
     #[must_use]
     pub fn at_thread_start(mut self, call: fn()) -> Self {
         self.at_thread_start = Some(call);
         self
     }
 
-    /// Holds on to the index as it is now, for writing it while it goes on.
+    /// Takes a snapshot to be written while the index keeps changing.
     pub fn freeze(&self) -> Frozen {
         Frozen::new(&self.shared)
     }
 
-    /// Reads an index that was written, to the end of the input.
+    /// Reads an index that [`Frozen::write`] has written, to the end of the input.
     ///
     /// # Errors
-    /// `InvalidData` when it is not what was written, or does not fit together; the reader's.
+    ///
+    /// `InvalidData` when the input is damaged or its parts are inconsistent; errors of the reader.
     pub fn read(input: ArrayReader<impl Read>) -> io::Result<Self> {
         let (vocabulary, sets) = index::read(input)?;
         let shared = Shared::over(vocabulary);
@@ -74,67 +74,69 @@ impl MemoryIndex {
         Ok(Self { shared: Arc::new(shared), ..Self::default() })
     }
 
-    /// Fills it with many units at once; what is in it already stays.
+    /// Returns a loader that adds many units at once to what the index holds.
     pub fn loader(&self) -> Loader<'_> {
         Loader::new(&self.shared)
     }
 
-    /// What makes entries ready to be put in, on any thread, for one thread.
+    /// Returns an encoder that prepares many entries on one thread.
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder::new(&self.shared.vocabulary)
     }
 
-    /// The same for a few entries.
+    /// Returns an encoder without a cache, for a few entries.
     pub fn uncached_encoder(&self) -> Encoder<'_> {
-        Encoder::of_few(&self.shared.vocabulary)
+        Encoder::uncached(&self.shared.vocabulary)
     }
 
-    /// Carries out changes, in their order; questions see all of them or none.
+    /// Applies changes in order; a reader sees all of them or none.
     pub fn apply(&self, changes: &[IndexChange]) {
-        self.shared.patient.store(false, Ordering::Relaxed);
+        self.shared.in_bulk.store(false, Ordering::Relaxed);
         self.shared.apply(changes, self.at_thread_start);
     }
 
-    /// The same while nobody searches: many rows wait to be sealed together, which is less work. Who searches after all
-    /// finds them, some milliseconds slower.
+    /// Applies changes while few searches are expected: more rows are sealed together, which costs less. A search
+    /// still finds them, some milliseconds slower.
     pub fn apply_in_bulk(&self, changes: &[IndexChange]) {
-        self.shared.patient.store(true, Ordering::Relaxed);
+        self.shared.in_bulk.store(true, Ordering::Relaxed);
         self.shared.apply(changes, self.at_thread_start);
     }
 
-    /// The units whose source has this hash, to be asked which of them concern a new one; `None` when there is none.
+    /// Returns the units whose source has this hash; `None` when there is none.
     pub fn same_source(&self, source_hash: u64) -> Option<SameSource> {
         let may_hold = self.shared.hashes().may_hold(source_hash);
         may_hold.then(|| SameSource::new(self.shared.snapshot(), source_hash))
     }
 
-    /// Whether a unit is in it with this identity.
+    /// Whether the index holds a unit with this identity.
     pub fn holds(&self, unit: UnitId, identity: Identity) -> bool {
         self.shared.snapshot().sets.iter().any(|set| set.holds(unit, identity))
     }
 
-    /// The best hits, complete: the very ones that [`scan`](Self::scan) finds.
+    /// Returns the best hits, exactly those that [`scan`](Self::scan) returns.
     ///
     /// # Errors
-    /// [`Cancelled`] when the caller asked for it.
+    ///
+    /// [`Cancelled`] when the caller cancels.
     pub fn search(&self, query: &Query, options: &Options<'_>) -> Result<Vec<Hit>, Cancelled> {
         self.search_measured(query, options).map(|(hits, _)| hits)
     }
 
-    /// The same, with what it took.
+    /// [`search`](Self::search) with statistics.
     ///
     /// # Errors
-    /// [`Cancelled`] when the caller asked for it.
+    ///
+    /// [`Cancelled`] when the caller cancels.
     pub fn search_measured(
         &self,
         query: &Query,
         options: &Options<'_>,
-    ) -> Result<(Vec<Hit>, SearchWork), Cancelled> {
-        let judge = Scorer::new(query, options, &self.shared.vocabulary);
+    ) -> Result<(Vec<Hit>, SearchStats), Cancelled> {
+        let scorer = Scorer::new(query, options, &self.shared.vocabulary);
         let snapshot = self.shared.snapshot();
         let mut scratch = self.scratches().pop().unwrap_or_default();
-        scratch.work = SearchWork::default();
-        let found = search::fuzzy(&snapshot, &judge, &mut scratch);
+        scratch.work = SearchStats::default();
+        let found = search::fuzzy(&snapshot, &scorer, &mut scratch);
         let work = scratch.work;
         let mut scratches = self.scratches();
         if scratches.len() < SCRATCHES_MAX {
@@ -143,23 +145,26 @@ impl MemoryIndex {
         drop(scratches);
         match found? {
             Some(hits) => Ok((hits, work)),
-            None => Ok((search::scan(&snapshot, &judge)?, work)),
+            None => Ok((search::scan(&snapshot, &scorer)?, work)),
         }
     }
 
-    /// The best hits by looking at every segment: slow, and right by its plainness. The oracle of every faster way.
+    /// Returns the best hits by scoring every segment: slow and obviously right. Faster searches are tested against
+    /// it.
     ///
     /// # Errors
-    /// [`Cancelled`] when the caller asked for it.
+    ///
+    /// [`Cancelled`] when the caller cancels.
     pub fn scan(&self, query: &Query, options: &Options<'_>) -> Result<Vec<Hit>, Cancelled> {
-        let judge = Scorer::new(query, options, &self.shared.vocabulary);
-        search::scan(&self.shared.snapshot(), &judge)
+        let scorer = Scorer::new(query, options, &self.shared.vocabulary);
+        search::scan(&self.shared.snapshot(), &scorer)
     }
 
-    /// The segments in which an expression stands, in order; all of them, as far as the page reaches.
+    /// Returns the segments that contain an expression, in order, one page of them.
     ///
     /// # Errors
-    /// [`Cancelled`] when the caller asked for it.
+    ///
+    /// [`Cancelled`] when the caller cancels.
     pub fn concordance(
         &self,
         expression: &Expression,
@@ -175,25 +180,27 @@ impl MemoryIndex {
         )
     }
 
-    /// How many units there are.
+    /// Number of units.
     pub fn len(&self) -> usize {
         self.shared.snapshot().sets.iter().map(Set::live).sum()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many tokens of their sources count.
+    /// Number of source tokens that count.
     pub fn tokens(&self) -> usize {
         self.shared.snapshot().sets.iter().map(|set| set.rows().words().all().len()).sum()
     }
 
-    /// Bytes of memory.
+    /// Size in memory, by part.
     pub fn bytes(&self) -> IndexBytes {
         let snapshot = self.shared.snapshot();
-        let rows = |set: &Set| set.rows().bytes() + 8 * set.dead_bits().len() + set.crowd_bytes();
+        let rows = |set: &Set| {
+            set.rows().bytes() + 8 * set.tombstone_bits().len() + set.context_index_bytes()
+        };
         let rows = snapshot.sets.iter().map(rows).sum::<usize>() + self.shared.hashes().bytes();
         let sealed = || snapshot.sets.iter().filter_map(Set::sealed);
         let words = |sealed: &Sealed| sealed.source.bytes() + sealed.target.bytes();
@@ -204,7 +211,7 @@ impl MemoryIndex {
         }
     }
 
-    /// Seals and merges until nothing is left, and waits for it.
+    /// Seals and merges until nothing is left to do, and waits for it.
     pub fn settle(&self) {
         loop {
             self.shared.seal();

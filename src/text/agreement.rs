@@ -1,7 +1,7 @@
-//! May another number stand in this place without another word beside it? The noun behind a number, and the English article
-//! before it.
+//! Decides whether another number fits the words around a number: the noun after it, and the English article before
+//! it.
 //!
-//! Says yes only where it is certain; what it cannot tell is a no.
+//! Accepts only what is certain.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -15,18 +15,19 @@ use super::measures;
 use super::scan::{Token, range};
 use super::written::Written;
 
-/// Words that stand behind numbers and do not depend on them, by language.
+/// Words after numbers that do not depend on the number, by language.
 static INDEPENDENT: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
     let rows = rows(include_str!("data/agreement.tsv"));
     rows.map(|columns| (columns[0], columns[1])).collect()
 });
 
 impl Analysis {
-    /// The digits `asked` of a query as this text would write them in `place`, which stands for `stored`: with all their
-    /// zeros, in the digits and separators that this text uses there; and the bytes of the original text that they replace.
+    /// Writes the digits `asked` of a query as this text would write them in `place`, which corresponds to `stored`:
+    /// all zeros are kept, digits and separators are those of this text. Also returns the bytes of the original text
+    /// to replace.
     ///
-    /// `None` where there is doubt: where `place` and `stored` are not the same number written alike, where the notation does
-    /// not show, where the words beside the number may have to be others.
+    /// `None` where it is uncertain: `place` and `stored` are not the same number written alike, the notation is not
+    /// evident, or the words beside the number may have to change.
     pub fn rewritten(
         &self,
         asked: &Written<'_>,
@@ -41,7 +42,7 @@ impl Analysis {
     }
 }
 
-/// Whether the words around a number of a text fit another number as well.
+/// Whether the words around a number of a text also fit another number.
 fn agrees(text: &Analysis, place: &Token, old: &Written<'_>, new: &Written<'_>) -> bool {
     if !old.is_bare() {
         return true;

@@ -12,11 +12,11 @@ use super::scan::{FormsMemory, Gap, Scan, Stretch, Token, range, stretch, write_
 use super::scanner::Scanner;
 use super::values::{self, Value};
 
-/// All forms of one segment: a [`Scan`] and more. Reuse it for the next segment: its memory stays.
+/// All forms of one segment: a [`Scan`] and more. Reuse it for the next segment to keep its memory.
 #[derive(Debug, Clone, Default)]
 pub struct Analysis {
     scan: Scan,
-    /// Folded texts and classes of all tokens and gaps, one after the other.
+    /// Folded texts and classes of all tokens and gaps in a row.
     memory: FormsMemory,
     /// Folded text and class of each token.
     of_tokens: Vec<(Stretch, Stretch)>,
@@ -42,7 +42,7 @@ impl Analysis {
         &self.memory.forms[range(self.of_tokens[token.number as usize].1)]
     }
 
-    /// What a search compares of a token: its parts, each folded and with its class, which only words have.
+    /// The parts of a token that a search compares: folded texts, and for words their classes.
     pub fn search_parts(&self, token: &Token) -> Vec<(String, Option<String>)> {
         let folded = self.folded(token);
         let Some(parts) = parts_of(self.class(token), self.surface(token), folded) else {
@@ -56,7 +56,7 @@ impl Analysis {
         parts.into_iter().map(with_class).collect()
     }
 
-    /// What stands before the first token that counts, between two, and after the last: one more than there are.
+    /// The gaps before, between and after the tokens that count: one more than there are tokens.
     pub fn gaps(&self) -> impl ExactSizeIterator<Item = Gap<'_>> {
         let folded = self.of_gaps.iter().map(|folded| &self.memory.forms[range(*folded)]);
         self.canonical_gaps().zip(folded).map(|(canonical, folded)| Gap { canonical, folded })
@@ -75,7 +75,7 @@ impl Analysis {
         }));
     }
 
-    /// What a token is worth: numbers, dates, amounts. Worked out anew at each call.
+    /// The value of a number, date or amount; computed at each call.
     pub fn value(&self, token: &Token) -> Option<Value> {
         values::value(token.kind, self.folded(token))
     }
@@ -89,44 +89,44 @@ pub struct Analyzer {
 }
 
 impl Analyzer {
-    /// For texts in a language. Latin words among Arabic text are taken for English.
+    /// Creates an analyzer for a language. Latin words in Arabic text are taken for English.
     pub fn new(lang: &Lang) -> Self {
         let english = matches!(lang.primary(), "en" | "ar");
         Self { english, convention: Convention::of(lang) }
     }
 
-    /// All forms of a text.
+    /// Analyses a text.
     pub fn analyze(&self, text: &str) -> Analysis {
         let mut analysis = Analysis::default();
         self.analyze_into(text, &mut analysis);
         analysis
     }
 
-    /// The same in memory that is there already.
+    /// Analyses a text into existing memory.
     pub fn analyze_into(&self, text: &str, analysis: &mut Analysis) {
         self.scan_parted_into(text, &mut std::iter::empty(), &mut analysis.scan);
         analysis.write_forms();
     }
 
-    /// All forms of a segment: tags that stand for white space part words, all others do not.
+    /// Analyses a segment. Tags that stand for white space separate words, all others do not.
     pub fn analyze_segment(&self, segment: &Segment) -> Analysis {
         let mut analysis = Analysis::default();
         self.analyze_segment_into(segment, &mut analysis);
         analysis
     }
 
-    /// The same in memory that is there already.
+    /// Analyses a segment into existing memory.
     pub fn analyze_segment_into(&self, segment: &Segment, analysis: &mut Analysis) {
         self.scan_segment_into(segment, &mut analysis.scan);
         analysis.write_forms();
     }
 
-    /// The tokens of a text alone, in memory that is there already.
+    /// Finds only the tokens of a text, into existing memory.
     pub fn scan_into(&self, text: &str, scan: &mut Scan) {
         self.scan_parted_into(text, &mut std::iter::empty(), scan);
     }
 
-    /// The tokens of a segment alone, in memory that is there already.
+    /// Finds only the tokens of a segment, into existing memory.
     pub fn scan_segment_into(&self, segment: &Segment, scan: &mut Scan) {
         self.scan_parted_into(&segment.text, &mut segment.breaks(), scan);
     }

@@ -1,8 +1,9 @@
-//! What is the exact same text? The canonical form, with the way back to the original.
+//! Converts text to its canonical form, and maps ranges of it back to the original.
 //!
-//! NFC (UAX #15); every run of white space one space, none at the ends, but a no-break space between groups of digits; no bidirectional controls (UAX #9), no soft
-//! hyphens, no zero-width characters but joiners inside of Arabic or other joined text; presentation forms as their letters, except the
-//! ligatures that stand for whole words (U+FDF0 to U+FDFF). Knows nothing of tokens.
+//! The form is NFC (UAX #15). A run of white space becomes one space, none at the ends, except a no-break space
+//! between groups of digits. Bidirectional controls (UAX #9), soft hyphens and zero-width characters are removed,
+//! except joiners inside Arabic or other joined text. Presentation forms become their letters, except ligatures for
+//! whole words (U+FDF0 to U+FDFF).
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -15,7 +16,7 @@ use crate::unit::Segment;
 
 use super::chars::is_arabic_mark;
 
-/// The canonical form of a text: what has to be equal for an exact match.
+/// The canonical form of a text: exact matches have equal ones.
 pub fn canonical(text: &str) -> Cow<'_, str> {
     if is_canonical(text) {
         return Cow::Borrowed(text);
@@ -25,7 +26,7 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
     if canonical.text == text { Cow::Borrowed(text) } else { Cow::Owned(canonical.text) }
 }
 
-/// The canonical form of the text of a segment, with a space where a tag stands for one.
+/// The canonical form of a segment, with a space where a tag stands for white space.
 pub fn canonical_of_segment(segment: &Segment) -> Cow<'_, str> {
     if segment.breaks().next().is_none() {
         return canonical(&segment.text);
@@ -39,8 +40,8 @@ pub fn canonical_of_segment(segment: &Segment) -> Cow<'_, str> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Canonical {
     pub(super) text: String,
-    /// For each character of `text`: where it begins there, and the bytes of the original that it stands for. Empty when
-    /// the original is canonical already.
+    /// For each character of `text` its place and the bytes of the original that it stands for. Empty when the
+    /// original is canonical.
     places: Vec<Place>,
 }
 
@@ -52,8 +53,8 @@ struct Place {
 }
 
 impl Canonical {
-    /// Makes it the canonical form of a text, in the memory it has. `breaks` are places of the text, in bytes and in order,
-    /// where white space is seen that is not written.
+    /// Computes the canonical form of a text and reuses the memory. `breaks` are byte offsets, in order, of white
+    /// space that is not written.
     pub(super) fn set(&mut self, original: &str, breaks: &mut impl Iterator<Item = usize>) {
         self.text.clear();
         self.places.clear();
@@ -65,8 +66,8 @@ impl Canonical {
         }
     }
 
-    /// The bytes of the original that a stretch of the canonical text stands for; where it is empty, the place before the
-    /// next character.
+    /// The bytes of the original that a range of the canonical text stands for; for an empty range the place before
+    /// the next character.
     pub(super) fn original(&self, range: Range<usize>) -> Range<usize> {
         if self.places.is_empty() {
             return range;
@@ -131,8 +132,8 @@ impl Canonical {
         self.flush(&mut cluster);
     }
 
-    /// Whether a space behind what is there parts two groups of one number: it does not break lines, and stands between one to
-    /// three digits and just three. A plain space may as well stand between two numbers.
+    /// Whether a space separates two groups of one number: it does not break lines, and is between one to three
+    /// digits and exactly three. A plain space may be between two numbers.
     fn parts_groups(&self, space: char, after: &str) -> bool {
         let no_break = matches!(space, '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}');
         if !no_break || !self.text.ends_with(is_digit) {
@@ -140,7 +141,7 @@ impl Canonical {
         }
         let digits_before = self.text.chars().rev().take(4).take_while(|it| is_digit(*it)).count();
         let digits_after = after.chars().take(4).take_while(|it| is_digit(*it)).count();
-        // Nothing that the canonical form leaves out or joins may follow: this has to hold for the canonical text too.
+        // Nothing that the canonical form removes or joins may follow: the rule must hold for the canonical text too.
         let next = after.chars().nth(3);
         let stays = |it: char| it != '\u{61c}' && (is_plain(it) || it.is_whitespace());
         digits_before <= 3 && digits_after == 3 && next.is_none_or(stays)
@@ -149,7 +150,7 @@ impl Canonical {
     fn add(&mut self, cluster: &mut Cluster, character: char, start: usize, end: usize) {
         if is_presentation_form(character) {
             decompose_compatible(character, |part| {
-                // A mark that is shown alone decomposes to a space and the mark.
+                // An isolated form of a mark decomposes to a space and the mark.
                 if part != ' ' {
                     self.extend(cluster, part, start, end);
                 }
@@ -159,7 +160,7 @@ impl Canonical {
         }
     }
 
-    /// Collects what NFC may reorder or compose: it never reaches over a starter that composes with nothing before it.
+    /// Collects what NFC may reorder or compose; that ends before a starter that composes with nothing before it.
     fn extend(&mut self, cluster: &mut Cluster, character: char, start: usize, end: usize) {
         let begins_anew = is_plain(character)
             || canonical_combining_class(character) == 0
@@ -170,7 +171,7 @@ impl Canonical {
         cluster.push((character, index(start), index(end)));
     }
 
-    /// Composes what was collected. The first character that comes out stands for the first that went in, and so on; the
+    /// Composes what was collected. The first composed character stands for the first collected one, and so on; the
     /// last one for all the rest.
     fn flush(&mut self, cluster: &mut Cluster) {
         let Some(&(_, _, end)) = cluster.last() else { return };
@@ -204,11 +205,11 @@ impl Canonical {
     }
 }
 
-/// Marks on one base that are reordered together; a longer run is normalised in pieces of this size, so that a text of
-/// nothing but marks takes linear time (UAX #15 calls the like "stream-safe").
+/// Most marks on one base that are reordered together. Longer runs are normalised in pieces, so that a text of
+/// nothing but marks takes linear time (compare "stream-safe" in UAX #15).
 const CLUSTER_CHARS_MAX: usize = 128;
 
-/// Characters that NFC looks at together, each with its bytes of the original.
+/// Characters that NFC considers together, each with its bytes of the original.
 type Cluster = Vec<(char, u32, u32)>;
 
 fn index(byte: usize) -> u32 {
@@ -257,17 +258,17 @@ fn is_presentation_form(character: char) -> bool {
     matches!(character, '\u{fb50}'..='\u{fdef}' | '\u{fe70}'..='\u{fefc}')
 }
 
-/// What a character is to [`is_canonical`].
+/// How [`is_canonical`] classifies a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Closer,
     Plain,
     Space,
-    /// Stays where it is as the only mark of its letter.
+    /// Canonical as the only mark of its letter.
     Mark,
 }
 
-/// Of the characters that nearly all texts are made of.
+/// The classes of the characters that nearly all texts consist of.
 static LOOKS: [Look; DENSE as usize] = {
     let mut looks = [Look::Closer; DENSE as usize];
     let mut code = 0;
@@ -287,7 +288,7 @@ static LOOKS: [Look; DENSE as usize] = {
 
 const DENSE: u32 = 0x700;
 
-/// Whether a text is its own canonical form; `false` may also mean "look closer".
+/// Whether a text is certainly its own canonical form; `false` may also mean unknown.
 pub(super) fn is_canonical(text: &str) -> bool {
     let mut before = Look::Space;
     for character in text.chars() {
@@ -310,7 +311,7 @@ pub(super) fn is_canonical(text: &str) -> bool {
     before != Look::Space || text.is_empty()
 }
 
-/// The characters of most texts: kept as they are, and composing with nothing before them. Not all that are so.
+/// Common characters that stay as they are and compose with nothing before them; not all of that kind.
 #[inline]
 const fn is_plain(character: char) -> bool {
     matches!(character,

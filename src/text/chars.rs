@@ -1,7 +1,7 @@
-//! What is this character? Its part in words and what it folds to, from one table.
+//! Classifies and folds characters by one table.
 //!
-//! Asked for every character of every text: the blocks that Latin and Arabic text is made of are worked out once, the
-//! rest of Unicode as it comes. Knows nothing of tokens.
+//! Called for every character of every text: Latin and Arabic blocks are precomputed, the rest of Unicode is computed
+//! on demand.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::fold::{Folding, folding};
 
-/// What part a character takes in words.
+/// The role of a character in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// Between words.
@@ -18,9 +18,9 @@ pub(super) enum Part {
     Arabic,
     /// A letter of another script that is written with spaces, or an underscore.
     Letter,
-    /// A character of a script without spaces: a token of its own, as UAX #29 has it.
+    /// A character of a script without spaces: a token of its own (UAX #29).
     Ideograph,
-    /// On the letter before it: a mark or a joiner.
+    /// A mark or joiner on the letter before it.
     Mark,
     /// ASCII, Arabic-Indic or extended Arabic-Indic.
     Digit,
@@ -29,27 +29,27 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Whether words are made of it.
+    /// Whether words consist of it.
     #[inline]
     pub(super) fn is_word(self) -> bool {
         matches!(self, Self::Arabic | Self::Letter | Self::Ideograph | Self::Mark)
     }
 
-    /// Whether words or numbers are made of it.
+    /// Whether words or numbers consist of it.
     #[inline]
     pub(super) fn is_word_or_digit(self) -> bool {
         self.is_word() || self == Self::Digit
     }
 }
 
-/// Below this every character has its own place in a table: Latin to Arabic.
+/// Characters below this have an entry in the table: Latin to Arabic.
 const DENSE: usize = 0x0900;
-/// Stands in the table for characters whose folding is more than one character.
+/// Entry of characters that fold to more than one character.
 const SEVERAL: char = char::MAX;
-/// Stands in the table for characters that the folded form leaves out.
+/// Entry of characters that the folded form drops.
 const NOTHING: char = '\0';
 
-/// The table of the characters that are met all the time.
+/// The table of common characters.
 pub(super) struct Chars {
     parts: [Part; DENSE],
     folded: [char; DENSE],
@@ -76,12 +76,12 @@ fn single(folding: &Folding) -> char {
 }
 
 impl Chars {
-    /// The table.
+    /// The table, built at the first call.
     pub(super) fn get() -> &'static Self {
         &CHARS
     }
 
-    /// What part a character takes in words.
+    /// The role of a character in words.
     #[inline]
     pub(super) fn part(&self, character: char) -> Part {
         match self.parts.get(character as usize) {
@@ -90,14 +90,14 @@ impl Chars {
         }
     }
 
-    /// What a character folds to if that is known at once and one letter.
+    /// The folded form of a character if it is one letter from the table.
     #[inline]
     pub(super) fn folded_letter(&self, character: char) -> Option<char> {
         let folded = self.folded.get(character as usize).copied();
         folded.filter(|it| !matches!(*it, NOTHING | SEVERAL))
     }
 
-    /// Whether a text folds to another: known after the first character, most often.
+    /// Whether a text folds to another; mostly decided by the first character.
     pub(super) fn folds_to(&self, text: &str, folded: &str) -> bool {
         let mut rest = folded;
         text.chars().all(|character| match self.folded.get(character as usize) {
@@ -118,7 +118,7 @@ impl Chars {
         }) && rest.is_empty()
     }
 
-    /// Appends what a character folds to.
+    /// Appends the folded form of a character.
     #[inline]
     pub(super) fn fold_into(&self, out: &mut String, character: char) {
         match self.folded.get(character as usize) {
@@ -138,7 +138,7 @@ fn part_of(character: char) -> Part {
         '_' => Part::Letter,
         '\u{200c}' | '\u{200d}' => Part::Mark,
         _ if is_arabic_mark(character) || is_other_mark(character) => Part::Mark,
-        // Of scripts whose marks stand among their letters.
+        // Scripts whose marks are among their letters.
         '\u{900}'.. if is_combining_mark(character) => Part::Mark,
         _ if is_arabic_letter(character) => Part::Arabic,
         _ if is_ideograph(character) => Part::Ideograph,
@@ -148,7 +148,7 @@ fn part_of(character: char) -> Part {
     }
 }
 
-/// The longest beginning of a text that has at most so many bytes.
+/// The longest prefix of a text of at most `bytes_max` bytes.
 pub fn beginning(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
@@ -165,8 +165,8 @@ pub fn is_arabic_letter(character: char) -> bool {
         && !is_arabic_mark(character)
 }
 
-/// Whether a character has no shape of its own: controls of direction and joining, zero widths, soft hyphens, selectors of
-/// variants (UAX #9, and `Default_Ignorable_Code_Point` of the Unicode Character Database).
+/// Whether a character is invisible: direction and joining controls, zero widths, soft hyphens, variation selectors
+/// (UAX #9, and `Default_Ignorable_Code_Point` of the Unicode Character Database).
 pub(super) fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
@@ -181,7 +181,7 @@ pub(super) fn is_arabic_mark(character: char) -> bool {
         | '\u{8e3}'..='\u{8ff}')
 }
 
-/// Combining marks of other scripts, as far as they stand in blocks of their own.
+/// Whether a character is a mark of another script with a block for its marks.
 fn is_other_mark(character: char) -> bool {
     matches!(character, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5bd}' | '\u{1ab0}'..='\u{1aff}'
         | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')

@@ -1,4 +1,5 @@
-//! How does a language write numbers? Decimal and group signs, and which numbers take which form of a noun, from a table.
+//! Number conventions of languages, from a table: decimal and group signs, and which numbers take which form of a
+//! noun.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -7,20 +8,20 @@ use crate::unit::Lang;
 
 use super::data::rows;
 
-/// The conventions of one language; what is `None` is unknown or not one alone.
+/// The conventions of a language; `None` where they are unknown or vary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Convention {
-    /// Between ASCII digits.
+    /// Decimal sign between ASCII digits.
     pub(super) decimal: Option<char>,
-    /// Between ASCII digits.
+    /// Group sign between ASCII digits.
     pub(super) group: Option<char>,
     pub(super) nouns: Nouns,
 }
 
-/// By which rule the noun behind a number takes its form (CLDR's plural rules).
+/// The rule by which a number decides the form of its noun (plural rules of CLDR).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Nouns {
-    /// No rule is known: every number may need another form.
+    /// Unknown: every number may need another form.
     #[default]
     Unknown,
     /// One form for all numbers.
@@ -29,9 +30,9 @@ pub(super) enum Nouns {
     One,
     /// As [`One`](Self::One), and an article whose form depends on the number.
     English,
-    /// Nought or one, and all others.
+    /// Zero or one, and all others.
     ZeroOne,
-    /// Nought, one, two, 3 to 10, 11 to 99, hundreds, fractions.
+    /// Zero, one, two, 3 to 10, 11 to 99, hundreds, fractions.
     Arabic,
     /// 1, 21, 31…; 2 to 4, 22 to 24…; all others.
     Slavic,
@@ -63,7 +64,7 @@ static CONVENTIONS: LazyLock<HashMap<&str, Convention>> = LazyLock::new(|| {
 });
 
 impl Convention {
-    /// Of a language in a region, or of the language.
+    /// The conventions of a language in its region, or else of the language.
     pub(super) fn of(lang: &Lang) -> Self {
         let primary = lang.primary();
         let regions = lang.as_str().split('-').skip(1);
@@ -73,7 +74,7 @@ impl Convention {
         in_region.or_else(|| CONVENTIONS.get(primary)).copied().unwrap_or_default()
     }
 
-    /// Whether one sign before exactly three digits begins a fraction.
+    /// Whether a single sign before exactly three digits begins a fraction.
     pub(super) fn begins_fraction(self, sign: char) -> bool {
         match sign {
             '\u{66b}' => true,
@@ -84,7 +85,7 @@ impl Convention {
 }
 
 impl Nouns {
-    /// Which form of the noun a number takes; equal numbers, equal forms.
+    /// The form of the noun that a number takes; numbers with equal forms are interchangeable.
     pub(super) fn form(self, whole: &str, fraction: bool) -> Option<u8> {
         let whole = whole.trim_start_matches('0');
         let last = whole[whole.len().saturating_sub(2)..].parse::<u8>().unwrap_or(0);

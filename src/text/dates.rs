@@ -1,6 +1,6 @@
-//! Which words and digits are a date? Dates with a month in words, with either set of Arabic month names.
+//! Recognises dates in digits and dates with a month in words, with both sets of Arabic month names.
 //!
-//! The names are data (`data/months.tsv`). Hijri dates stay Hijri. Works on canonical and on folded text.
+//! The names are data (`data/months.tsv`). Hijri dates are not converted. Works on canonical and on folded text.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::chars::{Chars, Part};
 use super::data::rows;
 
-/// Which years and months are meant.
+/// The calendar of a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Calendar {
     /// January to December, under any of their names.
@@ -18,7 +18,7 @@ pub enum Calendar {
     Hijri,
 }
 
-/// A date, as far as it is said. In digits the day stands before the month unless it cannot (`5/21/2021`) or the year is
+/// A date, possibly partial. In digits the day comes before the month unless it cannot (`5/21/2021`) or the year is
 /// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Date {
@@ -28,11 +28,11 @@ pub struct Date {
     pub month: Option<u8>,
     /// 1 to 31.
     pub day: Option<u8>,
-    /// Hijri where the month or the year is marked so.
+    /// Hijri where the month or the year is marked as such.
     pub calendar: Calendar,
 }
 
-/// As ISO 8601 has it, dashes for what is not said, `AH` after a Hijri date.
+/// As in ISO 8601, dashes for missing parts, `AH` after a Hijri date.
 impl fmt::Display for Date {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.year {
@@ -49,12 +49,12 @@ impl fmt::Display for Date {
     }
 }
 
-/// Whether a name has to begin with a capital letter where it could be another word ("may", "march").
+/// Whether a month that may be another word ("may", "march") must begin with a capital letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Case {
-    /// The text is as it was written.
+    /// The text is as written.
     Kept,
-    /// The text is folded: what was found once is found again.
+    /// The text is folded; the date was recognised before folding.
     Folded,
 }
 
@@ -67,7 +67,7 @@ struct Month {
 struct Months {
     /// By folded name.
     names: HashMap<&'static str, Month>,
-    /// First words of names of two words.
+    /// First words of two-word names.
     pair_firsts: Vec<&'static str>,
 }
 
@@ -85,7 +85,7 @@ static MONTHS: LazyLock<Months> = LazyLock::new(|| {
     Months { pair_firsts: firsts.collect::<BTreeSet<_>>().into_iter().collect(), names }
 });
 
-/// Whether a word of `length` bytes at the beginning of `rest` may begin a date: a quick look, made for every word.
+/// Whether a word of `length` bytes at the start of `rest` may begin a date: a cheap check for every word.
 pub(super) fn may_be_month(rest: &str, length: usize) -> bool {
     let mut after = rest[length..].chars();
     match after.next() {
@@ -101,7 +101,7 @@ pub(super) fn may_be_month(rest: &str, length: usize) -> bool {
     }
 }
 
-/// Whether a word is the first of a name of two words.
+/// Whether a word is the first of a two-word name.
 fn is_first_of_pair(word: &str) -> bool {
     let chars = Chars::get();
     // The first letter rules out nearly all names.
@@ -110,10 +110,10 @@ fn is_first_of_pair(word: &str) -> bool {
     MONTHS.pair_firsts.iter().filter(fits).any(|first| chars.folds_to(word, first))
 }
 
-/// The date at the beginning of `text`, and its length in bytes.
+/// The date at the start of `text`, and its length in bytes.
 ///
-/// `21 May 2021`, `21 May`, `21st of May`, `May 21, 2021`, `May 21`, `May 2021`; in Arabic without the forms that put the
-/// month before the day, with two names for a month (`x/y`, `x (y)`) and with the era after the year; `1442 h` alone.
+/// `21 May 2021`, `21 May`, `21st of May`, `May 21, 2021`, `May 21`, `May 2021`; in Arabic without the forms with the
+/// month before the day, with two names of a month (`x/y`, `x (y)`) and with the era after the year; `1442 h` alone.
 pub(super) fn in_words(text: &str, case: Case) -> Option<(Date, usize)> {
     let mut at = Reader { text, place: 0, case };
     let date = if at.next().is_some_and(|it| part(it) == Part::Digit) {
@@ -193,7 +193,7 @@ impl Reader<'_> {
         (!glued).then(|| date(self.year(), Some(day)))
     }
 
-    /// A whole number and how many digits it has.
+    /// A whole number, and its number of digits.
     fn digits(&mut self) -> Option<(u32, usize)> {
         let (mut number, mut count) = (0_u32, 0);
         while let Some(character) = self.next() {
@@ -208,7 +208,7 @@ impl Reader<'_> {
         (count > 0).then_some((number, count))
     }
 
-    /// `1442 h`: the heh that stands for Hijri, with or without its lengthening stroke and space.
+    /// `1442 h`: heh stands for Hijri, with or without tatweel and space.
     fn hijri_year(&mut self, number: u32, digits: usize) -> Option<Date> {
         let mut at = *self;
         let year = i32::try_from(number).ok().filter(|year| digits == 4 && *year < 2_000)?;
@@ -246,7 +246,7 @@ impl Reader<'_> {
         i32::try_from(year).ok()
     }
 
-    /// A month, under one name or two.
+    /// A month, by one name or two.
     fn month(&mut self) -> Option<Month> {
         let month = self.month_name()?;
         let mut other = *self;
@@ -284,7 +284,7 @@ impl Reader<'_> {
         Some(*month)
     }
 
-    /// The folded form of the word that follows; empty when none does.
+    /// The folded form of the next word; empty if there is none.
     fn word(&mut self) -> String {
         let mut folded = String::new();
         while let Some(character) = self.next() {
@@ -298,7 +298,7 @@ impl Reader<'_> {
     }
 }
 
-/// Longer than every name of a month: no need to read on.
+/// Longer than every name of a month.
 const NAME_BYTES_MAX: usize = 40;
 
 fn part(character: char) -> Part {
@@ -326,7 +326,7 @@ pub(super) fn is_date(digits: &str) -> bool {
     in_digits(&folded).is_some()
 }
 
-/// The date that a folded token of digits is.
+/// Reads a folded date in digits.
 pub(super) fn in_digits(folded: &str) -> Option<Date> {
     let separator = folded.chars().find(|it| matches!(it, '/' | '-' | '.'))?;
     let parts: Vec<&str> = folded.split(separator).collect();
@@ -336,7 +336,7 @@ pub(super) fn in_digits(folded: &str) -> Option<Date> {
     }
     let year_first = first.len() == 4;
     let year = if year_first { first } else { third };
-    // Points make a date only with a whole year: `1.2.3` is a version.
+    // Points make a date only with a four-digit year: `1.2.3` is a version.
     if year.len() != 4 && (separator == '.' || year.len() != 2) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Which spelling differences separate two texts that are the same when folded?
+//! Kinds of spelling difference between texts that fold to the same, as a set.
 
 /// A set of kinds of spelling difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -9,11 +9,11 @@ impl Differences {
     pub const MARKS: Self = Self(1);
     /// Lengthening strokes.
     pub const TATWEEL: Self = Self(1 << 1);
-    /// Hamza, alef maksura, teh marbuta, look-alikes of other alphabets.
+    /// Hamza, alef maksura, teh marbuta, look-alikes from other alphabets.
     pub const LETTERS: Self = Self(1 << 2);
     /// Upper and lower case.
     pub const CASE: Self = Self(1 << 3);
-    /// How a number is written: script of the digits, separators, the side of a sign.
+    /// Notation of a number: digits, separators, the side of a sign.
     pub const DIGITS: Self = Self(1 << 4);
     /// Punctuation marks.
     pub const PUNCTUATION: Self = Self(1 << 5);
@@ -21,7 +21,7 @@ impl Differences {
     pub const SPACING: Self = Self(1 << 6);
     /// Anything else.
     pub const OTHER: Self = Self(1 << 7);
-    /// Marks of a markup language, such as `**` and `#`.
+    /// Characters of a markup language, such as `**` and `#`.
     pub const MARKUP: Self = Self(1 << 8);
 
     const NAMES: [(&'static str, Self); 9] = [
@@ -36,27 +36,27 @@ impl Differences {
         ("markup", Self::MARKUP),
     ];
 
-    /// Whether there is no difference.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether all of the others are among these.
+    /// Whether the set contains all of another.
     pub fn contains(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }
 
-    /// The set as bits, for keeping it in little room.
+    /// The set as bits.
     pub fn bits(self) -> u16 {
         self.0
     }
 
-    /// The set of these bits.
+    /// The set from bits.
     pub fn from_bits_truncate(bits: u16) -> Self {
         Self(bits)
     }
 
-    /// The kind of this name.
+    /// The kind with a name.
     pub(super) fn by_name(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(it, _)| *it == name).map(|(_, kind)| *kind)
     }

@@ -1,35 +1,34 @@
-//! What is the same letter? The folded form of characters, and which spelling difference each change is.
+//! Folds characters, and names the spelling difference that each folding removes.
 //!
-//! The rules are data (`data/fold.tsv`); lower case comes from the Unicode tables of the standard library. Knows nothing of
-//! tokens.
+//! The rules are data (`data/fold.tsv`); lower case comes from the Unicode tables of the standard library.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::differences::Differences;
 
-/// What a character becomes.
+/// The folded form of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Folding {
-    /// What stands for it, empty characters as NUL.
+    /// Its characters, padded with NUL.
     to: [char; 4],
-    /// Which difference that makes.
+    /// The spelling difference that it removes.
     pub(super) difference: Differences,
 }
 
 impl Folding {
-    /// What stands for the character.
+    /// The characters of the folded form.
     pub(super) fn chars(&self) -> impl Iterator<Item = char> + '_ {
         self.to.iter().copied().filter(|&character| character != '\0')
     }
 
-    /// Whether it is a mark that the folded form leaves out.
+    /// Whether the folded form drops the character.
     pub(super) fn is_dropped(&self) -> bool {
         self.to[0] == '\0'
     }
 }
 
-/// How a character is folded; `None` when it stays as it is.
+/// How a character folds; `None` when it folds to itself.
 pub(super) fn folding(character: char) -> Option<Folding> {
     if character.is_ascii() && !character.is_ascii_uppercase() {
         return None;
@@ -47,8 +46,8 @@ fn lower_case(character: char) -> Option<Folding> {
     (to[0] != character).then_some(Folding { to, difference: Differences::CASE })
 }
 
-/// The rules of a table: `code[..code] TAB codes or '-' TAB difference TAB name`. A line that says something else would
-/// be a fault of the table; the tests read every line.
+/// Parses a table: `code[..code] TAB codes or '-' TAB difference TAB name`. Other lines are skipped; a test checks
+/// that there are none.
 fn parse(table: &str) -> impl Iterator<Item = (char, Folding)> + '_ {
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(parse_line).flatten()

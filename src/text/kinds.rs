@@ -1,21 +1,21 @@
-//! What kinds of tokens are there, and what follows from the kind alone?
+//! The kinds of tokens.
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     /// Letters, with marks and digits among them.
     Word,
     /// Digits with separators.
     Number,
-    /// A date in digits, or with its month in words.
+    /// A date in digits or with its month in words.
     Date,
     /// A number and a percent sign.
     Percent,
     /// A number and the sign or code of a currency.
     Currency,
-    /// An address, or the target of a Markdown link.
+    /// A web address, or the target of a Markdown link.
     Url,
-    /// An address of a person.
+    /// An e-mail address.
     Email,
     /// `{0}`, `%s`, `$1`, `${x}` and their like.
     Placeholder,
@@ -23,12 +23,12 @@ pub enum TokenKind {
     Code,
     /// A tag or an entity of XML or HTML.
     Tag,
-    /// Anything else that is seen.
+    /// Any other visible character.
     Punctuation,
 }
 
 impl TokenKind {
-    /// Whether it stands for a value: another value in its place costs little.
+    /// Whether it has a value; replacing it by another value costs little.
     pub fn is_number_like(self) -> bool {
         matches!(self, Self::Number | Self::Date | Self::Percent | Self::Currency)
     }
@@ -38,12 +38,12 @@ impl TokenKind {
         self != Self::Punctuation
     }
 
-    /// Its name for people and programs: `word`, `number`, `date`, …
+    /// Its name for users and programs: `word`, `number`, `date`, …
     pub fn name(self) -> &'static str {
         self.class().map_or("word", |class| &class[1..])
     }
 
-    /// The kind of tokens with a class.
+    /// The kind of the tokens of a class.
     pub(super) fn of_class(class: &str) -> Self {
         const ALL: [TokenKind; 10] = [
             TokenKind::Number,
@@ -63,7 +63,7 @@ impl TokenKind {
         ALL.into_iter().find(|kind| kind.class() == Some(class)).unwrap_or(Self::Word)
     }
 
-    /// The class that all tokens of a kind share; words have their own, and no word begins with `#`.
+    /// The class that all tokens of a kind share. Words have classes of their own, and none begins with `#`.
     pub(super) fn class(self) -> Option<&'static str> {
         Some(match self {
             Self::Word => return None,

@@ -1,11 +1,11 @@
-//! What do the letters and words beside a number say of it? Units, currencies and others, from a table.
+//! Recognises units, currencies, scales (`million`) and words for rates beside numbers, from a table.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::data::rows;
 
-/// A kind of the table.
+/// A kind of row in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unit,
@@ -26,7 +26,7 @@ fn is(kind: Kind, text: &str) -> bool {
     MEASURES[kind as usize].contains(text)
 }
 
-/// Whether letters behind a number are a unit; case does not count.
+/// Whether letters after a number are a unit, in any case.
 pub(super) fn is_unit(letters: &str) -> bool {
     /// Longer than every unit.
     const UNIT_BYTES_MAX: usize = 8;
@@ -34,20 +34,20 @@ pub(super) fn is_unit(letters: &str) -> bool {
         && is(Kind::Unit, letters.to_ascii_lowercase().as_str())
 }
 
-/// Whether letters are the ISO 4217 code of a currency, in upper case.
+/// Whether letters are an ISO 4217 currency code in upper case.
 pub(super) fn is_currency_code(letters: &str) -> bool {
     is(Kind::Currency, letters)
 }
 
-/// Whether the first word of a text is a large number, which stands behind amounts: `million`.
+/// Whether a text begins with a large number in words, as after an amount: `million`.
 pub(super) fn begins_with_scale(text: &str) -> bool {
     let word = text.trim_start().split(|it: char| !it.is_alphabetic()).next();
     word.is_some_and(|it| is(Kind::Scale, it.to_lowercase().as_str()))
 }
 
-/// Whether the last word of a text is one that stands before percentages.
+/// Whether a text ends with a word that precedes percentages.
 pub(super) fn ends_with_rate(text: &str) -> bool {
-    /// No such word is longer.
+    /// Longer than every such word.
     const RATE_CHARS_MAX: usize = 8;
     let end = text.trim_end();
     let start = end.char_indices().rev().take(RATE_CHARS_MAX + 1).last().map_or(0, |(at, _)| at);

@@ -1,6 +1,7 @@
-//! What is the same text? Canonical and folded forms, tokens and their classes, spelling differences.
+//! Analyses text: canonical and folded forms, tokens and their classes, sentences, spelling differences. What is the
+//! same text?
 //!
-//! Everything above consumes an [`Analysis`], made once for a segment. Pure: no I/O, no clock. Knows nothing of files,
+//! Everything above uses an [`Analysis`], made once for a segment. Pure: no I/O, no clock. Knows nothing of files,
 //! wire or disk.
 
 mod agreement;
@@ -39,5 +40,5 @@ pub use spelling::{gap_differences, token_differences};
 pub use values::{Decimal, Value};
 pub use written::Written;
 
-/// Changes whenever a form, a token or a class of any text can change.
+/// Raised whenever a form, a token or a class of any text may change.
 pub const TEXT_VERSION: u32 = 5;

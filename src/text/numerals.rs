@@ -1,6 +1,6 @@
-//! How is a number written? Sign, digits, separators, zeros in front and behind, apart from what it is worth.
+//! Reads and writes one number in the notation of a text: sign, digits, separators, leading and trailing zeros.
 //!
-//! A [`Numeral`] is one number as a text writes it. Works on canonical text; knows nothing of words.
+//! A [`Numeral`] keeps the notation; `values` has what a number is worth. Works on canonical text.
 
 use super::conventions::Convention;
 
@@ -26,7 +26,7 @@ impl Script {
         char::from_u32(self.zero() + value).unwrap_or(ascii)
     }
 
-    /// The sign that begins fractions where a text does not show another.
+    /// The decimal sign where a text shows no other.
     fn decimal(self, convention: Convention) -> Option<char> {
         if self == Self::Ascii { convention.decimal } else { Some('\u{66b}') }
     }
@@ -36,7 +36,7 @@ impl Script {
     }
 }
 
-/// The script of a digit, and the digit in ASCII.
+/// The script of a digit, and the ASCII digit.
 fn digit(character: char) -> Option<(Script, char)> {
     let script = match character {
         '0'..='9' => Script::Ascii,
@@ -59,8 +59,8 @@ pub(super) fn may_group(sign: char) -> bool {
     may_begin_fraction(sign) || groups_only(sign)
 }
 
-/// Signs that part groups of three digits and stand between digits for other reasons too, but begin no fraction: spaces,
-/// the Arabic comma, apostrophes.
+/// Signs that separate groups of three digits, are between digits for other reasons too, and never begin a fraction:
+/// spaces, the Arabic comma, apostrophes.
 fn groups_only(sign: char) -> bool {
     matches!(sign, ' ' | '\u{a0}' | '\u{60c}' | '\'' | '\u{2019}')
 }
@@ -69,14 +69,14 @@ fn may_begin_fraction(sign: char) -> bool {
     matches!(sign, '.' | ',' | '\u{66b}' | '\u{66c}')
 }
 
-/// Groups of three digits that a number has at most: far above every count of anything.
+/// Most groups of three digits in a number.
 const GROUPS_MAX: usize = 8;
 
-/// Length in bytes of the whole number at the beginning of a text whose groups are parted by spaces, Arabic commas or
+/// Length in bytes of a whole number at the start of a text whose groups are separated by spaces, Arabic commas or
 /// apostrophes; 0 if there is none.
 ///
-/// The first group has one to three digits and no zero in front, every other has three, and the same sign stands between
-/// all of them. A plain space may also stand between two numbers (`10 250`), so it has to part two groups at least.
+/// The first group has one to three digits and no leading zero, all others have three, and the same sign is between
+/// all groups. A plain space may also be between two numbers (`10 250`), so it must separate at least three groups.
 pub(super) fn grouped_len(text: &str) -> usize {
     let digits = |text: &str| {
         let mut places = text.char_indices();
@@ -105,7 +105,7 @@ pub(super) fn grouped_len(text: &str) -> usize {
     if groups > usize::from(sign == ' ') { end } else { 0 }
 }
 
-/// One number as it is written.
+/// A number in its notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Numeral {
     sign: Option<char>,
@@ -119,8 +119,8 @@ pub(super) struct Numeral {
 }
 
 impl Numeral {
-    /// Reads digits with separators, and a sign before them: `None` when they are no single number (`1.2.3`, `1,2,3`), or
-    /// have digits of two scripts.
+    /// Reads digits with separators and an optional sign; `None` when they are not one number (`1.2.3`, `1,2,3`) or
+    /// mix scripts.
     pub(super) fn read(text: &str, convention: Convention) -> Option<Self> {
         let sign = text.chars().next().filter(|it| is_sign(*it));
         let text = &text[sign.map_or(0, char::len_utf8)..];
@@ -148,7 +148,7 @@ impl Numeral {
         self.sign.is_some_and(|it| it != '+')
     }
 
-    /// With ASCII digits, a point before the fraction and no groups; all zeros are kept.
+    /// Appends ASCII digits with a decimal point and without groups; all zeros are kept.
     pub(super) fn write_plain(&self, out: &mut String) {
         if let Some(sign) = self.sign {
             out.push(if sign == '+' { '+' } else { '-' });
@@ -170,12 +170,13 @@ impl Numeral {
         self.group.is_some()
     }
 
-    /// Long enough for groups, and without.
+    /// Whether it is long enough for groups and has none.
     fn is_ungrouped(&self) -> bool {
         !self.is_grouped() && self.whole.len() > 3
     }
 
-    /// This number in the notation of `target`, which stands for `stored`; `None` where they do not show how.
+    /// Writes this number in the notation of `target`, which corresponds to `stored`; `None` where the notation is
+    /// not evident.
     pub(super) fn rewritten(
         &self,
         stored: &Self,
@@ -187,7 +188,7 @@ impl Numeral {
         }
         let sign = match (self.sign, target.sign) {
             (None, _) => None,
-            // Where a sign goes beside such digits is not shown.
+            // Which side of such digits a sign belongs on is not evident.
             (Some(_), None) if target.script != Script::Ascii => return None,
             (Some(sign), None) => Some(sign),
             (Some(sign), Some(other)) => {
@@ -217,14 +218,14 @@ impl Numeral {
         (read.plain() == self.plain()).then_some(written)
     }
 
-    /// The sign between the groups of this number in the notation of `target`, if it has groups there.
+    /// The group sign for this number in the notation of `target`, if it has groups there.
     fn group_in(
         &self,
         stored: &Self,
         target: &Self,
         convention: Convention,
     ) -> Result<Option<char>, Unclear> {
-        // Where source and target of the unit differ in whether they group, those of the query may differ too.
+        // Source and target of the unit differ in grouping, so the query may differ in the same way.
         let (gained, lost) = (
             stored.is_ungrouped() && target.is_grouped(),
             stored.is_grouped() && target.is_ungrouped(),
@@ -240,11 +241,11 @@ impl Numeral {
     }
 }
 
-/// Source and target do not show how a number is written.
+/// The notation of a number is not evident from source and target.
 struct Unclear;
 
-/// Which of the signs between runs of digits parts groups, and which begins the fraction. Of two kinds of sign the last
-/// begins the fraction; one sign before three digits is read by the convention.
+/// Which of the signs between runs of digits separates groups, and which begins the fraction. Of two different signs
+/// the last begins the fraction; a single sign before three digits is read by convention.
 fn separated(
     runs: &[String],
     signs: &[char],

@@ -1,8 +1,8 @@
-//! Splits a token into the parts that a person searches for: the words of an address, the numbers of a date, a number
+//! Splits a token into the parts that searches look for: the words of an address, the numbers of a date, a number
 //! without its grouping.
 //!
-//! Query and stored text are split by the same rules, so that an expression is found wherever its parts stand side by
-//! side. Links and code are also compared by their parts. Knows nothing of how parts are looked up or what they cost.
+//! Query and stored text are split by the same rules, so that an expression is found wherever its parts are adjacent.
+//! Links and code are also compared by their parts.
 
 use super::chars::{Chars, Part};
 use super::hamza;
@@ -10,9 +10,10 @@ use super::kinds::TokenKind;
 use super::stem;
 use super::values::{Value, value};
 
-/// The folded parts of a token with this class, surface and folded form; `None` when it is one part, its folded form.
+/// The folded parts of a token with this class, surface and folded form; `None` when it has one part, its folded
+/// form.
 ///
-/// Inline tags of the text itself have no parts: searches overlook them.
+/// Tags in the text have no parts: searches skip them.
 pub fn parts_of(class: &str, surface: &str, folded: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     match TokenKind::of_class(class) {
@@ -26,16 +27,16 @@ pub fn parts_of(class: &str, surface: &str, folded: &str) -> Option<Vec<String>>
     (!whole).then_some(parts)
 }
 
-/// What is compared of a token that is longer than a word.
+/// The parts by which a long token is compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComparedParts<'a> {
-    /// Stretches of letters and digits.
+    /// Runs of letters and digits.
     pub words: Vec<&'a str>,
-    /// All other characters, without those that only mark where the token begins and ends.
+    /// All other characters, without delimiters of the token.
     pub signs: String,
 }
 
-/// The parts by which the folded form of a token of this class is compared with others of its class; `None` for words and
+/// The parts by which a folded token of this class is compared with others of its class; `None` for words and
 /// numbers.
 pub fn compared_parts<'a>(class: &str, folded: &'a str) -> Option<ComparedParts<'a>> {
     let content = match TokenKind::of_class(class) {
@@ -64,8 +65,8 @@ pub fn compared_parts<'a>(class: &str, folded: &'a str) -> Option<ComparedParts<
     Some(parts)
 }
 
-/// Appends the folded form of code or of a tag: without spaces that part no words (`<br />` is `<br/>`, `git pull` is not
-/// `gitpull`).
+/// Appends the folded form of code or of a tag, without spaces that separate no words: `<br />` is `<br/>`, but `git
+/// pull` is not `gitpull`.
 pub(super) fn write_code(surface: &str, forms: &mut String) {
     let chars = Chars::get();
     let mut parts_words = false;
@@ -81,19 +82,20 @@ pub(super) fn write_code(surface: &str, forms: &mut String) {
     }
 }
 
-/// The class of a part, as if it were a word.
+/// The class of a part, as for a word.
 pub fn class_of_part(part: &str, english: bool) -> String {
     let mut class = String::new();
     stem::class_of(part, english, &mut class);
     class
 }
 
-/// Whether a folded word holds more than letters and digits: most hold nothing else.
+/// Whether a folded word may have several parts: most have only letters and digits.
 fn may_part(folded: &str) -> bool {
     folded.bytes().any(|it| matches!(it, b'\'' | b'.' | b'_')) || folded.contains('\u{b7}')
 }
 
-/// Stretches of letters and of digits; in a date both part from each other (`21st`), elsewhere only Arabic letters do.
+/// Splits into runs of letters and of digits. Dates are split between both (`21st`), other tokens only between digits
+/// and Arabic letters.
 fn split(text: &str, apart: bool, parts: &mut Vec<String>) {
     let chars = Chars::get();
     let mut start = None;
@@ -129,7 +131,7 @@ fn split(text: &str, apart: bool, parts: &mut Vec<String>) {
     }
 }
 
-/// As a word of a text would be folded; digits alone without the zeros before them.
+/// Folds a part like a word; digits lose leading zeros.
 fn folded_part(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     text.chars().for_each(|it| Chars::get().fold_into(&mut folded, it));
@@ -141,7 +143,7 @@ fn folded_part(text: &str) -> String {
     folded
 }
 
-/// The numbers of a token, each without grouping and idle zeros, then units and signs.
+/// The numbers of a token, each without grouping and redundant zeros, then units and signs.
 fn amounts(folded: &str, parts: &mut Vec<String>) {
     let is_number = |it: char| it.is_ascii_digit();
     let joins =

@@ -1,22 +1,22 @@
-//! What is carried over rather than translated? Tags, placeholders, addresses, code.
+//! Finds placeables, which are carried over rather than translated: tags, placeholders, addresses, code.
 //!
-//! Works on text in which digits may be of any script: `{0}` with an Arabic-Indic digit is still a placeholder. Whether
-//! `%20` and `$5` are placeholders depends on the whole text, see [`Numbered`].
+//! Digits may be of any script: `{0}` with an Arabic-Indic digit is still a placeholder. Whether `%20` and `$5` are
+//! placeholders depends on the whole text, see [`Numbered`].
 //!
-//! What opens a placeable may stand at every character of a text, so no search for an end runs past the place where the next
-//! search would stop as well: the time for a text grows with its length.
+//! Any character of a text may open a placeable, so a search for its end stops where the next search would stop too:
+//! the time is linear in the length of the text.
 
 use super::chars::beginning;
 use super::kinds::TokenKind;
 use super::measures;
 
-/// Longest placeable: what is longer is text. Keeps the search for its end short, whatever the text.
+/// Longest placeable; longer ones are ordinary text. Limits the search for an end.
 const PLACEABLE_BYTES_MAX: usize = 1_024;
 /// Longest parts of an e-mail address (RFC 5321, 4.5.3.1).
 const EMAIL_NAME_BYTES_MAX: usize = 64;
 const EMAIL_DOMAIN_BYTES_MAX: usize = 255;
 
-/// Which signs before plain digits make placeholders of them in a text (`%1`, `$1`), and not percentages and amounts.
+/// Which signs make placeholders of plain digits in a text (`%1`, `$1`) rather than percentages and amounts.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Numbered {
     percent: bool,
@@ -24,14 +24,14 @@ pub(super) struct Numbered {
 }
 
 impl Numbered {
-    /// Of a whole text.
+    /// Decides for a whole text.
     pub(super) fn of(text: &str) -> Self {
         Self { percent: counts_up(text, '%'), dollar: counts_up(text, '$') }
     }
 }
 
-/// Whether the numbers behind a sign, taken together, count from one without a gap: placeholders do so, percentages and
-/// amounts hardly ever.
+/// Whether the numbers after a sign count from one without a gap, as placeholders do and percentages and amounts
+/// hardly ever.
 fn counts_up(text: &str, sign: char) -> bool {
     let mut seen = 0_u128;
     for (at, _) in text.match_indices(sign) {
@@ -60,7 +60,7 @@ fn counts_up(text: &str, sign: char) -> bool {
     from_one != 0 && from_one & (from_one + 1) == 0
 }
 
-/// The placeable at the beginning of `rest`: its kind and length in bytes. `before` is the character before it.
+/// The placeable at the start of `rest`: kind and length in bytes. `before` is the character before it.
 pub(super) fn placeable(
     rest: &str,
     before: Option<char>,
@@ -78,7 +78,7 @@ pub(super) fn placeable(
         b'{' => found(TokenKind::Placeholder, braces(at)),
         b'%' => found(TokenKind::Placeholder, printf(at, numbered.percent)),
         b'$' => found(TokenKind::Placeholder, dollar(at, numbered.dollar)),
-        // Backquotes open code all together or not at all (`CommonMark` 0.31, 6.1).
+        // A run of backquotes opens code as a whole or not at all (`CommonMark` 0.31, 6.1).
         b'`' if before != Some('`') => found(TokenKind::Code, code_span(at)),
         b'(' if before == Some(']') => found(TokenKind::Url, link_target(at)),
         first
@@ -91,17 +91,17 @@ pub(super) fn placeable(
     }
 }
 
-/// Reads the beginning of a text as ASCII: digits and signs of numbers of any script as their ASCII shape, all else that is
-/// not ASCII as [`FOREIGN`].
+/// Reads the start of a text as ASCII. Digits and number signs of any script read as their ASCII shapes, all other
+/// characters as [`FOREIGN`].
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'a> {
     text: &'a str,
     place: usize,
 }
 
-/// Not ASCII, and no digit.
+/// Neither ASCII nor a digit.
 const FOREIGN: u8 = 0x80;
-/// The text is over.
+/// End of the text.
 const END: u8 = 0;
 
 impl<'a> Cursor<'a> {
@@ -129,7 +129,7 @@ impl<'a> Cursor<'a> {
         eaten
     }
 
-    /// Goes on while the shapes fit; the number of characters passed.
+    /// Advances while the shapes fit; returns the number of characters.
     fn skip(&mut self, fits: impl Fn(u8) -> bool) -> usize {
         let mut count = 0;
         while self.place < self.text.len() && fits(self.peek()) {
@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
 }
 
 fn shape(character: char) -> u8 {
-    // The last four bits of a digit are its value.
+    // The low four bits of a digit are its value.
     let low = u8::try_from(character as u32 & 0x0f).unwrap_or(0);
     match character {
         '\u{1}'..='\u{7f}' => u8::try_from(character).unwrap_or(FOREIGN),
@@ -205,7 +205,7 @@ fn printf(mut at: Cursor, may_be_numbered: bool) -> Option<usize> {
             return None;
         }
     }
-    // Where the digits are of another script, a percentage is meant.
+    // Digits of another script mean a percentage.
     let ascii = at.text.starts_with('%') && at.next().is_some_and(|it| it.is_ascii());
     let digits = at.skip(|it| it.is_ascii_digit());
     let after_digits = at;
@@ -216,7 +216,7 @@ fn printf(mut at: Cursor, may_be_numbered: bool) -> Option<usize> {
     if b"sdiufgexXcop@%".contains(&conversion) && !at.peek().is_ascii_alphanumeric() {
         return Some(at.place);
     }
-    // `%1`, numbered: two digits at most, and nothing that would make it something else.
+    // `%1`, numbered: at most two digits, and nothing after them that would make it something else.
     let numbered = (1..=2).contains(&digits) && !after_digits.peek().is_ascii_alphanumeric();
     (may_be_numbered && ascii && numbered && !named).then_some(after_digits.place)
 }
@@ -233,7 +233,7 @@ fn dollar(mut at: Cursor, may_be_numbered: bool) -> Option<usize> {
     (may_be_numbered && ascii && (1..=2).contains(&digits)).then_some(at.place)
 }
 
-/// A stretch between backquotes, as many at its end as at its beginning (`CommonMark` 0.31, 6.1).
+/// Text between two equal runs of backquotes (`CommonMark` 0.31, 6.1).
 fn code_span(mut at: Cursor) -> Option<usize> {
     let ticks = at.skip(|it| it == b'`');
     loop {
@@ -246,7 +246,7 @@ fn code_span(mut at: Cursor) -> Option<usize> {
     }
 }
 
-/// The `(target)` of a Markdown link, after its `]`. No address holds another `]`.
+/// The `(target)` of a Markdown link, after its `]`. Targets contain no other `]`.
 fn link_target(mut at: Cursor) -> Option<usize> {
     at.bump();
     let length = at.skip(|it| !matches!(it, b')' | b' ' | b']'));
@@ -264,7 +264,7 @@ fn url(mut at: Cursor) -> Option<usize> {
     if !["http://", "https://", "ftp://", "mailto:", "www."].into_iter().any(starts) {
         return None;
     }
-    // What ends a sentence does not belong to the address; a bracket only if it opened inside of it.
+    // Punctuation that ends a sentence is not part of the address; a closing bracket is, if it was opened inside.
     let (mut end, mut opened) = (0, false);
     loop {
         let shape = at.peek();
@@ -286,7 +286,7 @@ fn url(mut at: Cursor) -> Option<usize> {
 fn email(rest: &str) -> Option<usize> {
     let mut at = Cursor::new(rest, EMAIL_NAME_BYTES_MAX + 1);
     let in_name = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'_' | b'-' | b'+');
-    // A quick look first: nearly all words are none.
+    // A cheap check first: nearly all words fail it.
     let stop = at.text.bytes().find(|it| !in_name(*it));
     if stop.is_none_or(|it| it.is_ascii() && it != b'@') {
         return None;

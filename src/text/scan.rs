@@ -1,4 +1,4 @@
-//! The tokens of a segment: where they are, what they are, and their forms one by one.
+//! The tokens of a segment with their spans and kinds, and the forms of single tokens.
 
 use std::ops::Range;
 
@@ -9,29 +9,29 @@ use super::kinds::TokenKind;
 use super::written::Written;
 use super::{hamza, measures, parts, stem};
 
-/// A token of a [`Scan`], which knows its text.
+/// A token of a [`Scan`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// Its kind.
     pub kind: TokenKind,
     pub(super) canonical: Stretch,
-    /// Its place among the tokens.
+    /// Its index among the tokens.
     pub(super) number: u32,
 }
 
-/// Bytes of a text: start and end.
+/// A range of bytes: start and end.
 pub(super) type Stretch = (u32, u32);
 
-/// What stands between two tokens that count: punctuation and white space.
+/// The text between two tokens that count: punctuation and white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap<'a> {
-    /// As in the canonical text.
+    /// Its canonical text.
     pub canonical: &'a str,
-    /// Marks of one shape, without white space.
+    /// Its folded form, without white space.
     pub folded: &'a str,
 }
 
-/// Where the tokens of one segment are, and what they are. Reuse it for the next segment: its memory stays.
+/// The tokens of one segment. Reuse it for the next segment to keep its memory.
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
     pub(super) canonical: Canonical,
@@ -39,7 +39,7 @@ pub struct Scan {
     pub(super) english: bool,
     pub(super) convention: Convention,
     pub(super) tokens: Vec<Token>,
-    /// One more than tokens that count.
+    /// One more than the tokens that count.
     pub(super) gaps: Vec<Stretch>,
 }
 
@@ -64,22 +64,22 @@ impl Scan {
         self.original_len
     }
 
-    /// Where a token stands in the original text, in bytes.
+    /// The span of a token in the original text, in bytes.
     pub fn span(&self, token: &Token) -> Range<usize> {
         self.original(range(token.canonical))
     }
 
-    /// The bytes of the original text that a stretch of the canonical text stands for.
+    /// The bytes of the original text that a range of the canonical text stands for.
     pub fn original(&self, canonical: Range<usize>) -> Range<usize> {
         self.canonical.original(canonical)
     }
 
-    /// A token as in the canonical text.
+    /// The canonical text of a token.
     pub fn surface(&self, token: &Token) -> &str {
         &self.canonical.text[range(token.canonical)]
     }
 
-    /// How the digits of a token are written; `None` for words and for dates whose month is a word.
+    /// The notation of the digits of a token; `None` for words and for dates with a month in words.
     pub fn written(&self, token: &Token) -> Option<Written<'_>> {
         if !token.kind.is_number_like() {
             return None;
@@ -88,8 +88,8 @@ impl Scan {
         (token.kind != TokenKind::Date || written.is_bare()).then_some(written)
     }
 
-    /// Whether there is something to translate: a word that is neither a unit behind a number nor (part of) a code such as
-    /// `AB-1234`, `D365` or `user_id`.
+    /// Whether there is something to translate: a word that is neither a unit after a number nor (part of) a code
+    /// such as `AB-1234`, `D365` or `user_id`.
     pub fn has_words(&self) -> bool {
         self.tokens.iter().enumerate().any(|(number, token)| {
             let after_number = number.checked_sub(1).map(|before| self.tokens[before]);
@@ -100,10 +100,10 @@ impl Scan {
         })
     }
 
-    /// Whether a word is a code, which is carried over as it is: it has a digit or an underscore, or it is of capital
-    /// letters and digits are glued to it.
+    /// Whether a word is a code, which is carried over: it has a digit or an underscore, or consists of capital
+    /// letters next to digits.
     pub fn is_code_word(&self, token: &Token) -> bool {
-        /// What is further away is not looked at.
+        /// Characters further away do not matter.
         const CODE_BYTES_MAX: usize = 64;
         let surface = self.surface(token);
         if token.kind != TokenKind::Word || !surface.is_ascii() {
@@ -123,14 +123,13 @@ impl Scan {
             && (has_digit_near(&mut before.iter().rev()) || has_digit_near(&mut after.iter()))
     }
 
-    /// What stands before the first token that counts, between two, and after the last, as in the canonical text: one more
-    /// than there are.
+    /// The canonical text before, between and after the tokens that count: one more than there are tokens.
     pub fn canonical_gaps(&self) -> impl ExactSizeIterator<Item = &str> {
         self.gaps.iter().map(|gap| &self.canonical.text[range(*gap)])
     }
 
-    /// The folded form and the class of one token: for whoever knows most tokens already by kind and surface, which with
-    /// the language decide both.
+    /// The folded form and class of one token, for callers that cache them: kind, surface and language determine
+    /// both.
     pub fn forms<'f>(&self, token: &Token, memory: &'f mut FormsMemory) -> (&'f str, &'f str) {
         memory.forms.clear();
         let (folded, class) = self.write_forms(token, memory);
@@ -148,7 +147,7 @@ impl Scan {
         let start = forms.len();
         let surface = self.surface(token);
         if let Some(written) = self.written(token) {
-            // The signs behind the number, wherever they are written: `12 %`, `%12`, `12%`.
+            // Signs go after the number, wherever they are written: `12 %`, `%12`, `12%`.
             written.write_plain(forms);
             written.signs().for_each(|sign| chars.fold_into(forms, sign));
         } else if matches!(token.kind, TokenKind::Code | TokenKind::Tag) {
@@ -162,7 +161,7 @@ impl Scan {
             }
         }
         if forms.len() == start {
-            // Nothing but marks: they are all that this token has.
+            // A token of nothing but marks keeps them.
             forms.push_str(surface);
         }
         if token.kind == TokenKind::Word {
@@ -180,7 +179,7 @@ impl Scan {
     }
 }
 
-/// Appends the folded form of what stands between two tokens.
+/// Appends the folded form of a gap.
 pub(super) fn write_folded_gap(gap: &str, forms: &mut String) {
     let chars = Chars::get();
     for character in gap.chars() {
@@ -201,9 +200,9 @@ pub fn folded_gap(gap: &str) -> String {
 #[derive(Debug, Clone, Default)]
 pub struct FormsMemory {
     pub(super) forms: String,
-    /// The word whose class is being found.
+    /// The word to be stemmed.
     word: String,
-    /// The word whose spellings are brought together.
+    /// The letters of the word to be unified.
     letters: Vec<char>,
 }
 

@@ -1,7 +1,7 @@
-//! Where do tokens begin and end? Placeables first, then dates, numbers and words.
+//! Finds tokens: placeables first, then dates, numbers and words.
 //!
-//! Words follow UAX #29 with Arabic rules on top: marks stay with their word (alone they are none), and digits part from
-//! Arabic letters. Works on canonical text; knows nothing of forms.
+//! Words follow UAX #29 with rules for Arabic: marks stay with their word (isolated marks are not words), and digits
+//! are separated from Arabic letters. Works on canonical text.
 
 use super::chars::{Chars, Part};
 use super::dates;
@@ -20,12 +20,12 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// For one text.
+    /// Creates a scanner for one text.
     pub(super) fn new(chars: &'static Chars, text: &str) -> Self {
         Self { chars, numbered: Numbered::of(text) }
     }
 
-    /// The token at the beginning of `rest`, which is not white space: its kind and length in bytes. `before` is the
+    /// The token at the start of `rest`, which is not white space: kind and length in bytes. `before` is the
     /// character before it.
     pub(super) fn token(self, rest: &str, before: Option<char>) -> (TokenKind, usize) {
         let Some(first) = rest.chars().next() else { return (TokenKind::Punctuation, 0) };
@@ -61,8 +61,7 @@ impl Scanner {
         }
     }
 
-    /// The code of a currency before its amount, with a space between them or without; `word` is the length of the word
-    /// at the beginning.
+    /// A currency code with its amount, with or without a space between them; `word` is the length of the first word.
     fn code_and_amount(self, rest: &str, word: usize) -> Option<usize> {
         let (code, after) = rest.split_at_checked(3)?;
         if word < 3 || !rest.starts_with(|it: char| it.is_ascii_uppercase()) {
@@ -79,7 +78,7 @@ impl Scanner {
         }
     }
 
-    /// A sign belongs to the number after it, the sign of a currency or a percentage too.
+    /// A number with the sign before it: plus, minus, percent or a currency.
     fn signed_number(
         self,
         rest: &str,
@@ -125,11 +124,11 @@ impl Scanner {
         }
     }
 
-    /// A number with its separators, a date, a percentage, an amount; digits that go on as letters are a word, but for units,
-    /// which are words of their own as they are behind a space.
+    /// A number with its separators, a date, a percentage or an amount. Digits followed by letters are one word,
+    /// except before units, which are words as after a space.
     fn number(self, rest: &str) -> (TokenKind, usize) {
         let mut end = grouped_len(rest);
-        // A dash, slash or colon among the digits: more than one number.
+        // A dash, slash or colon among the digits: several numbers.
         let mut parts = false;
         let mut characters = rest[end..].chars().peekable();
         while let Some(character) = characters.next() {
@@ -175,7 +174,7 @@ impl Scanner {
         }
     }
 
-    /// A percent sign, or the sign or code of a currency, with or without a space before it.
+    /// A percent sign, or a currency sign or code, with or without a space before it.
     fn after_amount(self, after: &str) -> Option<(TokenKind, usize)> {
         let space = usize::from(after.starts_with(' '));
         let rest = &after[space..];
@@ -191,11 +190,11 @@ impl Scanner {
         let length = space + sign.len_utf8();
         let next = rest[sign.len_utf8()..].chars().next().map(|it| self.chars.part(it));
         match sign {
-            // Behind a space and before digits it is theirs: `5 %20`.
+            // After a space and before digits it belongs to those: `5 %20`.
             _ if is_percent_sign(sign) && (space == 0 || next != Some(Part::Digit)) => {
                 Some((TokenKind::Percent, length))
             }
-            // Before digits it is theirs.
+            // Before digits it belongs to those.
             _ if is_currency_sign(sign) && next != Some(Part::Digit) => {
                 Some((TokenKind::Currency, length))
             }
@@ -203,8 +202,8 @@ impl Scanner {
         }
     }
 
-    /// Length in bytes of the marks and lengthening strokes at the beginning of `rest` that no letter follows: a pause sign,
-    /// a vowel shown alone, a dash made of strokes. 0 when a word begins.
+    /// Length in bytes of marks and tatweels at the start of `rest` that no letter follows: pause signs, isolated
+    /// vowels, dashes made of tatweels. 0 when a word begins.
     fn marks(self, rest: &str) -> usize {
         let is_mark = |it: char| it == TATWEEL || self.chars.part(it) == Part::Mark;
         let end = rest.find(|it| !is_mark(it)).unwrap_or(rest.len());
@@ -213,7 +212,7 @@ impl Scanner {
         if letter_follows { 0 } else { end }
     }
 
-    /// Length in bytes of the word at the beginning of `rest`.
+    /// Length in bytes of the word at the start of `rest`.
     fn word(self, rest: &str) -> usize {
         let mut end = 0;
         let mut last = Part::Space;
@@ -223,7 +222,7 @@ impl Scanner {
             match part {
                 Part::Mark => {}
                 Part::Arabic | Part::Letter | Part::Digit | Part::Ideograph => {
-                    // Digits part from Arabic letters: wa-21, 10wa.
+                    // Digits are separated from Arabic letters: wa-21, 10wa.
                     let parts = matches!(
                         (last, part),
                         (Part::Arabic, Part::Digit)

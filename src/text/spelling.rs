@@ -3,11 +3,11 @@
 use super::differences::Differences;
 use super::fold::folding;
 
-/// What separates two surfaces of tokens that fold to the same.
+/// The differences between two surfaces of tokens that fold to the same.
 ///
-/// Walks what both fold to side by side: a character that one has and the other has not is named by the rule that drops it;
-/// two that are written otherwise are named by the rules that change them. Where both part, hamza is written on another
-/// seat, and nothing but marks is compared from there.
+/// Compares the folded characters side by side. A character that only one side has is named by the rule that drops
+/// it; two that are written differently are named by the rules that change them. Where the folded characters differ,
+/// hamza has different seats, and only marks are compared from there.
 pub fn token_differences(a: &str, b: &str) -> Differences {
     if let Some(found) = number_differences(a, b) {
         return found;
@@ -40,7 +40,7 @@ pub fn token_differences(a: &str, b: &str) -> Differences {
     }
 }
 
-/// What separates two ways of writing one number, with signs around it and between its digits; `None` for other tokens.
+/// The differences between two notations of one number, with its signs; `None` for other tokens.
 fn number_differences(a: &str, b: &str) -> Option<Differences> {
     let [one, other] = [NumberParts::of(a)?, NumberParts::of(b)?];
     let mut found = Differences::default();
@@ -56,9 +56,9 @@ fn number_differences(a: &str, b: &str) -> Option<Differences> {
 #[derive(Default)]
 struct NumberParts {
     digits: String,
-    /// The code of a currency, and whether it stands before the digits.
+    /// A currency code, and whether it is before the digits.
     code: (String, bool),
-    /// Separators and signs, each with how many digits stand before it.
+    /// Separators and signs, each with the number of digits before it.
     signs: Vec<(usize, char)>,
     spaces: Vec<(usize, char)>,
 }
@@ -86,7 +86,7 @@ impl NumberParts {
     }
 }
 
-/// A character of a surface, once for each that it folds to; `None` when it is left out.
+/// A character of a surface, once for each character it folds to; `None` when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Unit {
     written: char,
@@ -107,7 +107,7 @@ fn units(surface: &str) -> impl Iterator<Item = Unit> + '_ {
     })
 }
 
-/// What separates two words that have hamza on another seat, letter by letter apart.
+/// The differences between two words with hamza on different seats.
 fn other_seat(a: &str, b: &str) -> Differences {
     if [a, b].iter().any(|text| text.contains(char::is_numeric)) {
         return Differences::OTHER;
@@ -122,7 +122,7 @@ fn other_seat(a: &str, b: &str) -> Differences {
     Differences::LETTERS | of_kind(Differences::MARKS) | of_kind(Differences::TATWEEL)
 }
 
-/// What separates two gaps: white space, or else marks of markup, punctuation, or both.
+/// The differences between two gaps: white space, or else markup, punctuation, or both.
 pub fn gap_differences(a: &str, b: &str) -> Differences {
     if a == b {
         return Differences::default();
@@ -140,13 +140,13 @@ pub fn gap_differences(a: &str, b: &str) -> Differences {
     Differences::MARKUP | punctuation_differences(&others(&one), &others(&other))
 }
 
-/// Whether Markdown makes emphasis, headings, lists or code of a character. An underscore belongs to its word, and brackets
-/// and dashes are punctuation far more often.
+/// Whether Markdown uses a character for emphasis, headings, lists or code. Underscores belong to words, and brackets
+/// and dashes are mostly punctuation.
 fn is_markup(character: char) -> bool {
     matches!(character, '*' | '#' | '`' | '~')
 }
 
-/// What separates two gaps without white space and with the same markup.
+/// The differences between two gaps without white space and with the same markup.
 fn punctuation_differences(one: &str, other: &str) -> Differences {
     if one == other {
         return Differences::default();
@@ -162,7 +162,7 @@ fn punctuation_differences(one: &str, other: &str) -> Differences {
 }
 
 fn is_dropped(character: char) -> bool {
-    // Space inside of a token: `12 %`.
+    // A space inside a token: `12 %`.
     character == ' ' || folding(character).is_some_and(|folding| folding.is_dropped())
 }
 

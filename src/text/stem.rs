@@ -1,12 +1,12 @@
-//! Which words are forms of one word? A light stem, as the class of a word.
+//! Stems words lightly: forms of one word share a class.
 //!
-//! Arabic: clitics and endings in the manner of light10 (Larkey, Ballesteros and Connell, "Improving stemming for Arabic
-//! information retrieval", SIGIR 2002), repeated until nothing changes, so that a word and the same word with a clitic
-//! meet; never below three letters. English: plurals, -ed, -ing. Knows nothing of tokens.
+//! Arabic: clitics and endings as in light10 (Larkey, Ballesteros and Connell, "Improving stemming for Arabic
+//! information retrieval", SIGIR 2002), removed repeatedly, so that a word gets the same class with and without a
+//! clitic; at least three letters remain. English: plurals, -ed, -ing.
 
 use super::chars::is_arabic_letter;
 
-/// Fewest letters that a stem keeps.
+/// Fewest letters of a stem.
 const LETTERS_MIN: usize = 3;
 
 /// Endings by their last letter, the longer first: possessives after teh, possessives, dual and plural, relative
@@ -55,7 +55,7 @@ const SEEN: char = '\u{633}';
 const YEH: char = '\u{64a}';
 const WAW: char = '\u{648}';
 
-/// Writes the class of a folded word to `out`.
+/// Appends the class of a folded word.
 pub(super) fn class_of(folded: &str, english: bool, out: &mut String) {
     match folded.chars().next() {
         Some(first) if is_arabic_letter(first) => arabic(folded, out),
@@ -87,7 +87,7 @@ fn without_ending(word: &str) -> &str {
     shorter.find(|rest| long_enough(rest)).unwrap_or(word)
 }
 
-/// Takes off one of wa, fa, bi, ka, li, sa, al, lil.
+/// Removes one of wa, fa, bi, ka, li, sa, al, lil.
 fn without_beginning(word: &str) -> &str {
     let mut letters = word.chars();
     let (first, second) = (letters.next(), letters.next());
@@ -100,9 +100,9 @@ fn without_beginning(word: &str) -> &str {
     let clitic = match rest.next() {
         // wa, fa, bi, li
         Some('\u{648}' | '\u{641}' | '\u{628}' | '\u{644}') => true,
-        // ka before the article only: alone it begins too many words.
+        // ka only before the article: otherwise too many words begin with it.
         Some('\u{643}') => rest.as_str().starts_with("\u{627}\u{644}"),
-        // sa before a verb of the future only: ya, ta, na, a
+        // sa only before a future verb: ya, ta, na, a
         Some(SEEN) => {
             rest.as_str().starts_with(['\u{64a}', '\u{62a}', '\u{646}', '\u{627}'])
                 && rest.as_str().chars().count() > LETTERS_MIN
@@ -112,8 +112,8 @@ fn without_beginning(word: &str) -> &str {
     if clitic && long_enough(rest.as_str()) { rest.as_str() } else { word }
 }
 
-/// Foreign names are spelt with their long vowels here and there (amriki, amirki; uruba, urubba): from five letters on
-/// yeh and waw inside of a stem do not count. The mark keeps such classes apart from stems that have no such letters.
+/// Foreign names are spelled with or without long vowels (amriki, amirki; uruba, urubba): from five letters on, yeh
+/// and waw inside a stem are ignored. The mark separates such classes from stems without these letters.
 fn spelling_class(stem: &str, out: &mut String) {
     let letters = stem.chars().count();
     let is_vowel = |letter: char| matches!(letter, YEH | WAW);

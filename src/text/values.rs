@@ -1,27 +1,26 @@
-//! What is a number or a date worth? Values of tokens, equal when they mean the same however they are written.
+//! Values of numbers, dates and amounts: equal when they mean the same in any notation.
 //!
-//! Works on folded text: numbers are in plain notation, signs of one shape. How numbers are written is `numerals`' matter.
-//! Knows nothing of words.
+//! Works on folded text: numbers in plain notation, signs of one shape. `numerals` reads notations.
 
 use std::fmt;
 
 use super::dates::{self, Date};
 use super::kinds::TokenKind;
 
-/// What a token is worth.
+/// The value of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// A number.
     Number(Decimal),
-    /// From one number to another: `10-21`.
+    /// A range of numbers: `10-21`.
     Range(Decimal, Decimal),
-    /// A number of hundredths.
+    /// A percentage.
     Percent(Decimal),
-    /// Money: the amount, and the sign or ISO 4217 code as written, in lower case.
+    /// Money: amount, and the currency sign or ISO 4217 code as written, in lower case.
     Amount(Decimal, String),
     /// A day, a month or a year.
     Date(Date),
-    /// Hour, minute and second of a day.
+    /// Hour, minute and second.
     Time(u8, u8, u8),
 }
 
@@ -38,7 +37,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// A decimal number, exact: no sign `+`, no zeros that say nothing, a point before the fraction.
+/// An exact decimal number: no `+`, no redundant zeros, a point before the fraction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Decimal(String);
 
@@ -55,7 +54,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// The value of a token of a kind, from its folded form; `None` where the form has none, as `1.2.3` or a word.
+/// The value of a token, from its folded form; `None` if it has none, as `1.2.3` or a word.
 pub(super) fn value(kind: TokenKind, folded: &str) -> Option<Value> {
     match kind {
         TokenKind::Number => number(folded),
@@ -96,8 +95,8 @@ fn amount(folded: &str) -> Option<Value> {
     Some(Value::Amount(decimal(&folded[..end])?, folded[end..].to_owned()))
 }
 
-/// Reads a number in plain notation, as [`Written::plain`](super::Written::plain) has it: a sign, digits, a point before
-/// the fraction.
+/// Reads a number in plain notation, as written by [`Written::plain`](super::Written::plain): a sign, digits, a point
+/// before the fraction.
 fn decimal(plain: &str) -> Option<Decimal> {
     let (negative, digits) = match plain.strip_prefix('-') {
         Some(digits) => (true, digits),

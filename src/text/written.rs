@@ -1,30 +1,31 @@
-//! How is a token of digits written? Numbers, what joins them (`08:30`, `10-21`, `1.2.3`), and the signs around them.
+//! Reads and writes tokens of digits: numbers, what joins them (`08:30`, `10-21`, `1.2.3`), and the signs around
+//! them.
 //!
-//! Works on canonical text; knows nothing of words.
+//! Works on canonical text.
 
 use std::ops::Range;
 
 use super::conventions::Convention;
 use super::numerals::{Numeral, is_digit, is_sign, may_group};
 
-/// A token of digits as it is written.
+/// The notation of a token of digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written<'a> {
-    /// The sign of a percentage or a currency before the digits, with its space.
+    /// A percent or currency sign before the digits, with its space.
     before: &'a str,
     /// From the first sign or digit to the last digit.
     body: &'a str,
-    /// What follows the digits.
+    /// What follows the last digit.
     after: &'a str,
     /// At least one.
     parts: Vec<Numeral>,
-    /// What stands between them.
+    /// What joins them.
     joints: Vec<char>,
 }
 
 impl<'a> Written<'a> {
-    /// Reads the surface of a token; `None` when there is more in it than digits, separators and signs around them, as in a
-    /// date with the name of its month.
+    /// Reads the surface of a token; `None` if it has more than digits, separators and signs around them, such as the
+    /// name of a month.
     pub(super) fn read(surface: &'a str, convention: Convention) -> Option<Self> {
         let mut start = surface.find(is_digit)?;
         let last = surface.rfind(is_digit)?;
@@ -46,7 +47,7 @@ impl<'a> Written<'a> {
         Some(Self { before: &surface[..start], body, after: &surface[end..], parts, joints })
     }
 
-    /// The number, where it is one alone.
+    /// The number, if there is only one.
     fn single(&self) -> Option<&Numeral> {
         match self.parts.as_slice() {
             [one] => Some(one),
@@ -54,7 +55,7 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// Appends the numbers in plain notation, joined as they are: what stands around them is left out.
+    /// Appends the numbers in plain notation with their joints, without the signs around them.
     pub(super) fn write_plain(&self, out: &mut String) {
         for (number, part) in self.parts.iter().enumerate() {
             if let Some(joint) = number.checked_sub(1).map(|before| self.joints[before]) {
@@ -64,46 +65,47 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// The numbers in plain notation: equal when they are the same with the same zeros, in whatever digits and separators.
+    /// The numbers in plain notation: equal for the same numbers with the same zeros, in any digits and separators.
     pub fn plain(&self) -> String {
         let mut plain = String::new();
         self.write_plain(&mut plain);
         plain
     }
 
-    /// The signs around the numbers, those before them last, without spaces.
+    /// The signs around the numbers without spaces, those before them last.
     pub(super) fn signs(&self) -> impl Iterator<Item = char> + '_ {
         let signs = self.after.chars().chain(self.before.chars());
         signs.filter(|it| !it.is_whitespace())
     }
 
-    /// Whether the digits stand alone, without the sign of a percentage or a currency.
+    /// Whether there is no percent or currency sign.
     pub(super) fn is_bare(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()
     }
 
-    /// Whole digits of the single number, and whether it has a fraction.
+    /// The whole digits of a single number, and whether it has a fraction.
     pub(super) fn counted(&self) -> Option<(&str, bool)> {
         self.single().map(|it| (it.whole.as_str(), it.fraction.is_some()))
     }
 
-    /// The digits before the fraction, of each number.
+    /// The digits before the fraction of each number.
     pub fn wholes(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|it| it.whole.as_str())
     }
 
-    /// The digits of the single whole number.
+    /// The digits of a single whole number.
     pub fn whole(&self) -> Option<&str> {
         self.single().filter(|it| it.fraction.is_none()).map(|it| it.whole.as_str())
     }
 
-    /// Where the numbers are in the surface of the token, in bytes.
+    /// The bytes of the surface that the numbers take.
     pub(super) fn place(&self) -> Range<usize> {
         self.before.len()..self.before.len() + self.body.len()
     }
 
-    /// The numbers of this token of a query as a target writes `target`, which stands for `stored` in its source: the query's
-    /// digits, with all zeros, in the script and with the separators of the target. `None` where target and source do not show how.
+    /// Writes the numbers of this token of a query as `target` is written, which corresponds to `stored` in its
+    /// source: all zeros are kept, script and separators are those of the target. `None` where the notation is not
+    /// evident.
     pub(super) fn rewritten(
         &self,
         stored: &Self,
@@ -135,7 +137,7 @@ impl<'a> Written<'a> {
             }
             body
         } else {
-            // `1.2` and `1.2.3`: versions, the same everywhere.
+            // `1.2` and `1.2.3` are versions, written alike everywhere.
             let dotted =
                 |it: &Self| it.body.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             let fits = stored.body == target.body && dotted(self) && dotted(stored);
@@ -144,7 +146,7 @@ impl<'a> Written<'a> {
         Some(body)
     }
 
-    /// `05/05/2021`: whether day or month is first does not show.
+    /// `05/05/2021`: whether day or month is first is not evident.
     fn is_unclear_date(&self) -> bool {
         match self.parts.as_slice() {
             [first, second, year] => {
@@ -157,7 +159,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// What joins two numbers, in ASCII.
+/// The joint of two numbers in ASCII.
 fn plain_joint(joint: char) -> char {
     match joint {
         '\u{2010}'..='\u{2013}' => '-',
@@ -172,7 +174,7 @@ fn percent_signs_alike(a: &str, b: &str) -> bool {
     unified(a) == unified(b)
 }
 
-/// Reads what stands between two joints: a number, or several that their separators join.
+/// Reads what is between two joints: one number, or several joined by separators.
 fn read_parts(
     text: &str,
     convention: Convention,
@@ -190,7 +192,7 @@ fn read_parts(
         joints.push(joint);
         from = at + joint.len_utf8();
     }
-    // Nothing was parted: what could not be read before cannot be read now.
+    // Without a separator it was read above.
     (from > 0).then_some(())?;
     parts.push(Numeral::read(&text[from..], convention)?);
     Some(())

@@ -1,4 +1,4 @@
-//! A translation unit: what a client or a file says of it, and what the store adds.
+//! A translation unit: content given by a client or a file, and what the store adds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::Segment;
 
-/// The number of a unit inside its memory, given by the store in rising order and never used twice.
+/// The number of a unit within its memory; assigned by the store in rising order and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnitId(pub u64);
 
@@ -17,7 +17,7 @@ impl fmt::Display for UnitId {
     }
 }
 
-/// A moment: microseconds since 1970-01-01T00:00:00 UTC.
+/// A point in time: microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
@@ -26,7 +26,7 @@ pub struct Timestamp {
     pub micros: i64,
 }
 
-/// What stood before and after a segment in its document: hashes of the canonical neighbour texts.
+/// The neighbours of a segment in its document, as hashes of their canonical texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Context {
     /// Hash of the segment before; `None` when unknown or at the beginning.
@@ -35,7 +35,7 @@ pub struct Context {
     pub next: Option<u64>,
 }
 
-/// What a client or a file says of a unit; the rest is given by the store.
+/// What a client or a file provides of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitContent {
     /// The text that was translated.
@@ -50,17 +50,18 @@ pub struct UnitContent {
     pub author: String,
     /// When it was first translated; the store's clock fills it in on creation.
     pub created: Option<Timestamp>,
-    /// When it was last changed; the store's clock fills it in on every write that does not name it.
+    /// When it was last changed; the store's clock fills it in on writes that do not set it.
     pub changed: Option<Timestamp>,
-    /// Everything else that is known of it, by name: `client`, `subject`, a TMX property or note.
+    /// All other properties by name: `client`, `subject`, a TMX property or note.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// The attribute that says under which key its file keeps a unit (gettext's `msgctxt`): one text under two keys is two units.
+/// The attribute with the key under which a file keeps a unit (gettext's `msgctxt`): one text under two keys is two
+/// units.
 pub const CONTEXT_KEY_ATTRIBUTE: &str = "msgctxt";
 
 impl UnitContent {
-    /// The key under which its file keeps it.
+    /// The key under which a file keeps the unit.
     pub fn context_key(&self) -> Option<&str> {
         self.attributes.get(CONTEXT_KEY_ATTRIBUTE).map(String::as_str)
     }
@@ -71,8 +72,8 @@ impl UnitContent {
 pub struct Unit {
     /// Its number in its memory.
     pub id: UnitId,
-    /// 1 when created, one more with each change.
+    /// 1 when created, plus one for each change.
     pub revision: u64,
-    /// What it holds. `created` and `changed` are always set in a stored unit.
+    /// Its content. `created` and `changed` are always set in a stored unit.
     pub content: UnitContent,
 }

@@ -1,23 +1,23 @@
-//! What is wrong with an input, and where in it?
+//! Errors in an input, with their places.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A value that breaks the rule of its type: which rule, and what was given.
+/// A value that breaks the rule of its type: the rule, and the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
 
-/// Where in an input something stands.
+/// A place in an input.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
-    /// The file as the user named it; empty for input that has no name.
+    /// The file as named by the user; empty for unnamed input.
     pub file: Arc<str>,
-    /// 1-based; 0 when the input has no lines (a gRPC batch).
+    /// From 1; 0 when the input has no lines (a gRPC batch).
     pub line: u64,
-    /// 1-based, in Unicode code points; 0 when unknown.
+    /// From 1, in Unicode code points; 0 when unknown.
     pub column: u64,
-    /// 1-based number of the unit in its input; 0 when the input broke outside of any unit.
+    /// Number of the unit in its input, from 1; 0 for errors outside any unit.
     pub unit: u64,
 }
 
@@ -46,9 +46,9 @@ impl fmt::Display for Place {
 /// What is wrong with a piece of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
-    /// The file breaks the rules of its format from this place on; what came before is good.
+    /// The file breaks the rules of its format from here on; what came before is valid.
     Malformed,
-    /// Bytes that are not legal in the encoding of the input.
+    /// Bytes that are invalid in the encoding of the input.
     Encoding,
     /// No text in the source language.
     MissingSource,
@@ -58,25 +58,25 @@ pub enum Cause {
     EmptySegment,
     /// A side is longer than a segment may be.
     SegmentTooLong,
-    /// A character that no text holds (NUL and other C0 controls).
+    /// A character that texts may not contain (NUL and other C0 controls).
     ControlCharacter,
     /// A line with too few columns.
     MissingColumn,
-    /// A field beside the texts (date, offset, attribute) that breaks its rule.
+    /// An invalid field besides the texts (date, offset, attribute).
     BadField,
-    /// A side is not in its language, by its script.
+    /// A side is not in its language, judging by its script.
     WrongLanguage,
-    /// The sides look swapped, by their scripts.
+    /// The sides seem to be swapped, judging by their scripts.
     SwappedSides,
-    /// A file says that it is in another encoding than it is.
+    /// A file declares another encoding than it has.
     DeclaredEncoding,
-    /// A part of a file that is left out as a whole, such as a hidden sheet.
+    /// A part of a file that is skipped as a whole, such as a hidden sheet.
     NotRead,
-    /// A file says that it is in other languages than the memory.
+    /// A file declares other languages than those of the memory.
     DeclaredLanguage,
-    /// A file says that a translation is not finished.
+    /// A file marks a translation as unfinished.
     Unfinished,
-    /// Something beyond a limit of this server other than the length of a segment.
+    /// A limit of the server other than the length of a segment.
     Limit,
 }
 
@@ -104,14 +104,14 @@ impl Cause {
     }
 }
 
-/// One thing wrong in an input, with its place. A bad unit is data, not a failed import.
+/// An error in an input with its place. An invalid unit is data, not a failed import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What kind of fault.
+    /// The kind of error.
     pub cause: Cause,
-    /// What exactly, for a person: names the field, the value and the way out.
+    /// Details for the user: names the field, the value and the way out.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! What are languages and memories called? Tags of BCP 47 in canonical case, and names that are safe in a resource path.
+//! Names of languages and memories: BCP-47 tags in canonical case, and ids that are safe in a resource path.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,8 +30,8 @@ impl Lang {
         self.0.split('-').next().unwrap_or(&self.0)
     }
 
-    /// Whether texts in `other` belong in a place that wants `self`: same primary language, and no two different scripts or
-    /// regions. `en` goes with `en-GB` and with `en-US`, which do not go with each other.
+    /// Whether a place for `self` accepts texts in `other`: the primary languages are equal, and scripts and regions
+    /// do not differ. `en` accepts `en-GB` and `en-US`, which do not accept each other.
     pub fn accepts(&self, other: &Self) -> bool {
         let agree = |a: Option<&str>, b: Option<&str>| a.is_none() || b.is_none() || a == b;
         self.primary() == other.primary()
@@ -53,7 +53,7 @@ impl Lang {
         self.subtags().find(is_region)
     }
 
-    /// What follows the primary language, without extensions.
+    /// The subtags after the primary language, without extensions.
     fn subtags(&self) -> impl Iterator<Item = &str> {
         self.0.split('-').skip(1).take_while(|part| part.len() > 1)
     }
@@ -120,7 +120,7 @@ impl MemoryName {
 impl FromStr for MemoryName {
     type Err = Invalid;
 
-    /// Takes the bare id and the resource name alike.
+    /// Accepts the bare id and the resource name.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let id = text.strip_prefix("memories/").unwrap_or(text);
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostics::Invalid;
 
-/// A score in hundredths of a point, 0 to 10,000: integer arithmetic, so every machine orders alike.
+/// A score in hundredths of a point, 0 to 10,000: integers, so that every machine ranks alike.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
@@ -13,9 +13,9 @@ pub struct Score {
 }
 
 impl Score {
-    /// The best there is.
+    /// The highest score.
     pub const FULL: Self = Self { hundredths: 10_000 };
-    /// The least there is.
+    /// The lowest score.
     pub const ZERO: Self = Self { hundredths: 0 };
 
     /// From hundredths of a point; `None` above 10,000.
@@ -48,7 +48,7 @@ impl Score {
         f64::from(self.hundredths) / 100.0
     }
 
-    /// What is left after a deduction; never below zero.
+    /// Deducts hundredths, down to zero.
     #[must_use]
     pub fn minus_hundredths(self, hundredths: u32) -> Self {
         let lost = u16::try_from(hundredths).unwrap_or(u16::MAX);

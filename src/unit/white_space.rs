@@ -1,10 +1,10 @@
-//! Decides which inline tags stand for white space: line and page breaks, tabs, the ends of blocks, images between words.
+//! Decides which inline tags stand for white space: line and page breaks, tabs, ends of blocks, images between words.
 //!
-//! Files say it in the type of the tag (TMX 1.4b and XLIFF 1.2: `lb`, `pb`, `image`, `struct`; XLIFF 2.1: `xlf:lb`), in the
-//! element or control word of the native code (HTML, `WordprocessingML`, RTF, `{tab}`), or the code is white space itself,
-//! written out or escaped. A tag that says none of it (bold, a link, a field) may stand inside of a word.
+//! The type of the tag says so (TMX 1.4b and XLIFF 1.2: `lb`, `pb`, `image`, `struct`; XLIFF 2.1: `xlf:lb`), or the
+//! element or control word of the native code (HTML, `WordprocessingML`, RTF, `{tab}`), or the code is white space,
+//! literal or escaped. Any other tag (bold, a link, a field) may be inside a word.
 
-/// Names of elements, types and control words, without prefixes and in lower case, in order.
+/// Names of elements, types and control words, without prefixes, in lower case and in order.
 const NAMES: [&str; 83] = [
     "address",
     "article",
@@ -140,7 +140,7 @@ pub fn is_white_space_code(code: &str) -> bool {
     is_white_space_name(&inner[..end.unwrap_or(inner.len())])
 }
 
-/// A code without the elements and attributes that readers keep in it, see [`InlineTag::code`](super::InlineTag::code).
+/// Removes the embedded elements and attributes from a code, see [`InlineTag::code`](super::InlineTag::code).
 fn without_annotations(code: &str) -> String {
     let mut plain = String::with_capacity(code.len());
     let mut inside = false;

@@ -1,7 +1,7 @@
-//! How do units become numbers, millions of them, one after the other? On any thread, with what came lately at hand.
+//! Encodes units as numbers of a vocabulary, millions in a row, on any thread.
 //!
-//! Most words of a segment came a moment ago: they are known by how they are written, and neither folded nor looked for in
-//! the tables of a large vocabulary, which no cache of a core holds. Knows nothing of rows that are stored already.
+//! Most words of a segment were seen a moment ago. A cache that fits into a core's own knows them by their surface,
+//! so that they are neither folded nor looked up in the tables of a large vocabulary.
 
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,32 +15,31 @@ use super::entry::{EncodedEntry, Facts, IndexEntry, Side, unusual_gaps};
 use super::form::{Form, Gap, Token};
 use super::vocabulary::{UNKNOWN, Vocabulary};
 
-/// Makes units ready to be added to an index, on any thread.
+/// Encodes units for an index; one for each thread.
 pub struct Encoder<'a> {
     vocabulary: &'a Vocabulary,
-    recent: Recent,
+    recent: RecentNumbers,
     forms: FormsMemory,
 }
 
 impl<'a> Encoder<'a> {
-    /// For many units in a row.
+    /// An encoder with a cache, for many units.
     pub(crate) fn new(vocabulary: &'a Vocabulary) -> Self {
-        let recent = recents().pop().unwrap_or_else(|| Recent::of(PLACES));
+        let recent = recents().pop().unwrap_or_else(|| RecentNumbers::of(PLACES));
         Self { vocabulary, recent, forms: FormsMemory::default() }
     }
 
-    /// For a few units: every word is looked for in the vocabulary, and no memory is taken that as many callers as there
-    /// are connections would hold at a time.
-    pub(crate) fn of_few(vocabulary: &'a Vocabulary) -> Self {
-        Self { vocabulary, recent: Recent::of(0), forms: FormsMemory::default() }
+    /// An encoder without a cache, for a few units: as many callers as there are connections may each hold one.
+    pub(crate) fn uncached(vocabulary: &'a Vocabulary) -> Self {
+        Self { vocabulary, recent: RecentNumbers::of(0), forms: FormsMemory::default() }
     }
 
-    /// Makes one ready.
+    /// Encodes an entry.
     pub fn encode(&mut self, entry: &IndexEntry) -> EncodedEntry {
         self.encode_forms(entry.unit, (&entry.form, &entry.target), &entry.facts)
     }
 
-    /// Makes one ready of its parts: number, forms of source and target, and what else is known.
+    /// Encodes a unit given as its number, the forms of source and target, and its facts.
     pub fn encode_forms(
         &mut self,
         unit: UnitId,
@@ -51,11 +50,11 @@ impl<'a> Encoder<'a> {
         let number = |token: Token<'_>| {
             recent.number(vocabulary, &Key::Token(token), || vocabulary.intern_word(token))
         };
-        EncodedEntry::of_texts(unit, texts, facts, vocabulary, number)
+        EncodedEntry::from_forms(unit, texts, facts, vocabulary, number)
     }
 
-    /// The words of a scanned text. Texts of one side are scanned by one analyzer: `side` and what a token is written as and
-    /// is tell it from all others.
+    /// Encodes the words of a scanned text. All texts of one side are scanned by one analyzer, so that `side`,
+    /// surface and kind identify a word.
     pub fn words(&mut self, scan: &Scan, side: Side) -> Vec<u32> {
         let Self { vocabulary, recent, forms } = self;
         let mut words = Vec::with_capacity(scan.tokens().len());
@@ -70,8 +69,8 @@ impl<'a> Encoder<'a> {
         words
     }
 
-    /// Makes one ready of a scanned source and the words of its target; document and author are given apart from the
-    /// other facts.
+    /// Encodes a unit given as its scanned source and the encoded words of its target; document and author are given
+    /// apart from the other facts.
     pub fn encode_scanned(
         &mut self,
         (source, tags): (&Scan, u64),
@@ -88,7 +87,7 @@ impl<'a> Encoder<'a> {
         });
         let gaps = unusual_gaps(gaps, words.len());
         let names = recent.names(vocabulary, names);
-        EncodedEntry::of_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
+        EncodedEntry::from_numbers((UnitId(0), tags), (words, target), gaps, (facts, names))
     }
 }
 
@@ -99,51 +98,51 @@ impl Drop for Encoder<'_> {
         }
         let mut recents = recents();
         if recents.len() < RECENTS_MAX {
-            recents.push(std::mem::replace(&mut self.recent, Recent::of(0)));
+            recents.push(std::mem::replace(&mut self.recent, RecentNumbers::of(0)));
         }
     }
 }
 
-/// What no thread is using at the moment: for all indexes together, since few threads number at the same time.
-static RECENTS: Mutex<Vec<Recent>> = Mutex::new(Vec::new());
-/// More than there are cores were only used because somebody waited.
+/// Caches that no thread uses at the moment, for all indexes together: few threads encode at the same time.
+static RECENTS: Mutex<Vec<RecentNumbers>> = Mutex::new(Vec::new());
+/// Caches beyond this number are dropped.
 const RECENTS_MAX: usize = 16;
 
-fn recents() -> MutexGuard<'static, Vec<Recent>> {
+fn recents() -> MutexGuard<'static, Vec<RecentNumbers>> {
     RECENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What tells a word, or a gap, from all others of a vocabulary.
+/// Identifies a word or a gap within a vocabulary.
 #[derive(Hash)]
 enum Key<'a> {
-    /// As it is written, in a text of one side.
+    /// A surface in a text of one side.
     Word(&'a str, TokenKind, Side),
-    /// In canonical form.
+    /// A canonical text.
     Gap(&'a str),
-    /// With all its forms.
+    /// All forms of a token.
     Token(Token<'a>),
 }
 
-/// Words that came lately and their numbers, for one thread: it stays in the caches of a core.
-struct Recent {
-    /// Words are told apart by 128 bits with seeds that nobody outside knows.
+/// A cache of recent words and their numbers, for one thread.
+struct RecentNumbers {
+    /// 128 bits with random seeds identify a word.
     hashers: (RandomState, RandomState),
-    /// Empty for one that remembers nothing.
+    /// Empty when nothing is cached.
     places: Vec<((u64, u64), u32)>,
-    /// The last document and the last author, and of which vocabulary: what comes next is most often of the same.
+    /// The last document and the last author with the id of their vocabulary: the next unit mostly has the same.
     names: [Option<(u64, Box<str>, u32)>; 2],
 }
 
 /// Three megabytes; a power of two.
 const PLACES: usize = 1 << 17;
 
-impl Recent {
+impl RecentNumbers {
     fn of(places: usize) -> Self {
         let places = vec![((0, 0), UNKNOWN); places];
         Self { hashers: Default::default(), places, names: [None, None] }
     }
 
-    /// The number of a word or gap, most often without a look at the vocabulary.
+    /// Returns the number of a word or gap, from the cache if it is there.
     fn number(
         &mut self,
         vocabulary: &Vocabulary,
@@ -155,7 +154,7 @@ impl Recent {
         }
         let key = (vocabulary.id(), key);
         let key = (self.hashers.0.hash_one(key), self.hashers.1.hash_one(key));
-        // The low bits of a hash choose the place.
+        // The low bits of a hash choose the slot.
         #[expect(clippy::cast_possible_truncation)]
         let place = &mut self.places[key.0 as usize % PLACES];
         if place.0 != key || place.1 == UNKNOWN {
@@ -164,7 +163,7 @@ impl Recent {
         place.1
     }
 
-    /// The numbers of a document and an author.
+    /// Returns the numbers of a document and an author.
     fn names(&mut self, vocabulary: &Vocabulary, names: [&str; 2]) -> [u32; 2] {
         let mut numbers = [0; 2];
         for ((name, last), number) in names.into_iter().zip(&mut self.names).zip(&mut numbers) {

@@ -1,4 +1,4 @@
-//! What is stored of a unit for matching: as the caller gives it, and as numbers of a vocabulary.
+//! A unit as matching needs it: as given by the caller ([`IndexEntry`]), and encoded ([`EncodedEntry`], [`Row`]).
 //!
 //! Knows nothing of how rows are stored, or of queries.
 
@@ -9,40 +9,40 @@ use super::form::{Form, Token};
 use super::identity::{ContentHash, Identity, Neighbours};
 use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
 
-/// Which text of the units.
+/// One of the two texts of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The text that was translated.
+    /// The source text.
     Source,
-    /// Its translation.
+    /// The translation.
     Target,
 }
 
-/// A unit as the index holds it.
+/// A unit to be put into an index.
 #[derive(Debug, Clone)]
 pub struct IndexEntry {
-    /// Which.
+    /// The unit.
     pub unit: UnitId,
     /// Its source.
     pub form: Form,
     /// The words of its target, see [`Form::words_of`].
     pub target: Form,
-    /// Everything else that a search looks at.
+    /// Everything else that a search needs.
     pub facts: Facts,
 }
 
-/// What a search knows of a unit beside its source text.
+/// What a search knows of a unit besides its texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Hash of canonical source text and tags, for [`MemoryIndex::same_source`](crate::matching::MemoryIndex::same_source).
     pub source_hash: u64,
-    /// Hash of both sides and of the key of the context.
+    /// Hash of both sides and of the context key.
     pub content_hash: ContentHash,
-    /// The neighbours it was translated between.
+    /// The neighbours in its document.
     pub context: Context,
-    /// When it was last changed, by the clock of whoever changed it.
+    /// When it was last changed, by the clock of the writer.
     pub changed: Timestamp,
-    /// Its revision, the last 32 bits: tells whoever reads the unit whether it is still what was found.
+    /// The low 32 bits of its revision: they tell whether a unit is still the one that was found.
     pub revision: u32,
     /// Its document; empty when unknown.
     pub document: String,
@@ -53,14 +53,14 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What tells the unit from others.
+    /// What distinguishes the unit from others.
     pub fn identity(&self) -> Identity {
         let Self { source_hash, content_hash, context, .. } = *self;
         Identity { source_hash, content_hash, neighbours: context.into() }
     }
 }
 
-/// What is known of a stored segment beside its words and gaps; texts as numbers.
+/// Facts of a stored segment; names as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowFacts {
     pub(crate) unit: UnitId,
@@ -82,15 +82,15 @@ impl RowFacts {
     }
 }
 
-/// A gap that is not the usual one: which, and its number.
+/// The place of a gap that is not the usual one, and the gap's number.
 pub(crate) type UnusualGap = (u32, u32);
 
-/// The number of the gap that is expected before token `place` of `length`.
+/// The usual gap before token `place` of `length`.
 pub(crate) fn usual_gap(place: usize, length: usize) -> u32 {
     if place == 0 || place == length { GAP_EMPTY } else { GAP_SPACE }
 }
 
-/// One row, borrowed.
+/// An encoded segment, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) facts: &'a RowFacts,
@@ -100,7 +100,7 @@ pub(crate) struct Row<'a> {
     pub(crate) target: &'a [u32],
 }
 
-/// An entry in the numbers of a vocabulary, on its way into rows.
+/// A unit encoded in the numbers of a vocabulary.
 #[derive(Debug, Clone)]
 pub struct EncodedEntry {
     facts: RowFacts,
@@ -110,18 +110,18 @@ pub struct EncodedEntry {
 }
 
 impl EncodedEntry {
-    /// `number` gives a word its number in the vocabulary.
+    /// Encodes an entry; `number` returns the number of a word.
     pub(crate) fn new(
         entry: &IndexEntry,
         vocabulary: &Vocabulary,
         number: impl FnMut(Token<'_>) -> u32,
     ) -> Self {
         let texts = (&entry.form, &entry.target);
-        Self::of_texts(entry.unit, texts, &entry.facts, vocabulary, number)
+        Self::from_forms(entry.unit, texts, &entry.facts, vocabulary, number)
     }
 
-    /// The same of the parts of an entry.
-    pub(crate) fn of_texts(
+    /// Encodes the parts of an entry.
+    pub(crate) fn from_forms(
         unit: UnitId,
         (source, target): (&Form, &Form),
         facts: &Facts,
@@ -138,8 +138,8 @@ impl EncodedEntry {
         }
     }
 
-    /// Of numbers of words and names that were given before.
-    pub(crate) fn of_numbers(
+    /// Builds an entry from encoded words and names.
+    pub(crate) fn from_numbers(
         (unit, tags): (UnitId, u64),
         (words, target): (Vec<u32>, Vec<u32>),
         gaps: Vec<UnusualGap>,
@@ -148,7 +148,7 @@ impl EncodedEntry {
         Self { facts: facts_of(unit, tags, facts, names), words, gaps, target }
     }
 
-    /// The same entry as that of a unit whose number, revision and date are known only now.
+    /// Sets unit, revision and time of change, which are known only when the unit is committed.
     #[must_use]
     pub fn at(mut self, unit: UnitId, revision: u32, changed: Timestamp) -> Self {
         self.facts.unit = unit;
@@ -157,13 +157,13 @@ impl EncodedEntry {
         self
     }
 
-    /// The same entry, found in another context.
+    /// Sets the context.
     pub fn set_context(&mut self, context: Context, key: Option<u64>) {
         self.facts.neighbours = context.into();
         self.facts.content_hash = self.facts.content_hash.with_key(key);
     }
 
-    /// What tells its unit from others.
+    /// What distinguishes the unit from others.
     pub fn identity(&self) -> Identity {
         self.facts.identity()
     }
@@ -178,7 +178,7 @@ impl EncodedEntry {
     }
 }
 
-/// The gaps that are not the usual ones, with their places; in numbers.
+/// Keeps the gaps that are not the usual ones, with their places.
 pub(crate) fn unusual_gaps(gaps: impl Iterator<Item = u32>, words: usize) -> Vec<UnusualGap> {
     let unusual = gaps.zip(0..).filter(|&(gap, place)| gap != usual_gap(place as usize, words));
     unusual.map(|(gap, place)| (place, gap)).collect()
@@ -225,7 +225,7 @@ impl Element for RowFacts {
             content_hash: ContentHash::of_number(content_hash),
             tags,
             changed: Timestamp { micros: place.0 },
-            neighbours: Neighbours::of_numbers(place.1),
+            neighbours: Neighbours::from_numbers(place.1),
             document,
             author,
             revision,

@@ -1,4 +1,4 @@
-//! Which units may be found: a filter of names, and the same in numbers of a vocabulary.
+//! Restricts a search by document, author and time of change: by name, and encoded.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::unit::{Timestamp, UnitId};
 use super::entry::RowFacts;
 use super::vocabulary::Vocabulary;
 
-/// Which units may be found at all; what is `None` lets every unit through.
+/// Which units may be found; a field that is `None` admits all.
 #[derive(Clone, Copy, Default)]
 pub struct Filter<'a> {
     /// Only units of one of these documents.
@@ -18,18 +18,18 @@ pub struct Filter<'a> {
     pub changed_from: Option<Timestamp>,
     /// Only units changed before this moment.
     pub changed_before: Option<Timestamp>,
-    /// Only units that the caller accepts. Asked last, of units that would be answered otherwise.
+    /// Only units that the caller accepts. Called last, only for units that would otherwise be returned.
     pub accept: Option<&'a (dyn Fn(UnitId) -> bool + Sync)>,
 }
 
-/// A filter in the numbers of one memory.
-pub(crate) struct Gate<'a> {
+/// A [`Filter`] in the numbers of one vocabulary.
+pub(crate) struct EncodedFilter<'a> {
     filter: Filter<'a>,
     documents: Option<BTreeSet<u32>>,
     authors: Option<BTreeSet<u32>>,
 }
 
-impl<'a> Gate<'a> {
+impl<'a> EncodedFilter<'a> {
     pub(crate) fn new(filter: Filter<'a>, vocabulary: &Vocabulary) -> Self {
         let numbers = |names: &BTreeSet<String>| {
             names.iter().filter_map(|name| vocabulary.find_text(name)).collect()
@@ -41,7 +41,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    pub(crate) fn lets_through(&self, facts: &RowFacts) -> bool {
+    pub(crate) fn matches_facts(&self, facts: &RowFacts) -> bool {
         let among = |names: &Option<BTreeSet<u32>>, name| {
             names.as_ref().is_none_or(|names| names.contains(&name))
         };

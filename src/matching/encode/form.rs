@@ -1,7 +1,6 @@
-//! What does matching need to know of a text? Its tokens that count, what stands between them, and its tags: no more.
+//! The form of a text that matching compares: its tokens that count, the gaps between them, and its tags.
 //!
-//! A form owns its strings, so that it can be made on any thread and outlive the analysis. Knows nothing of numbers given
-//! to strings, of memories or of the original text.
+//! A form owns its strings, so that it can be built on any thread and outlive the analysis.
 
 use std::ops::Range;
 
@@ -10,7 +9,7 @@ use crate::text::Analysis;
 /// One side of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Form {
-    /// Every string of the form, one after the other.
+    /// All strings of the form in a row.
     strings: String,
     tokens: Vec<TokenPlaces>,
     /// One more than tokens: before the first, between, after the last.
@@ -32,7 +31,7 @@ struct GapPlaces {
     folded: (u32, u32),
 }
 
-/// A token as matching sees it.
+/// A token in its three forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Token<'a> {
     pub(crate) surface: &'a str,
@@ -41,7 +40,7 @@ pub(crate) struct Token<'a> {
     pub(crate) number_like: bool,
 }
 
-/// What stands between two tokens.
+/// What is between two tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap<'a> {
     pub(crate) canonical: &'a str,
@@ -49,7 +48,7 @@ pub(crate) struct Gap<'a> {
 }
 
 impl Form {
-    /// Of an analysed text whose inline tags have this signature (0 for no tags; equal tags, equal signatures).
+    /// Builds the form of an analysed text with the signature of its inline tags: 0 for none, equal for equal tags.
     pub fn new(analysis: &Analysis, tags: u64) -> Self {
         let mut form = Self { tags, ..Self::words_of(analysis) };
         form.gaps.reserve_exact(form.tokens.len() + 1);
@@ -61,10 +60,10 @@ impl Form {
         form
     }
 
-    /// Its words alone, without what stands between them: enough for finding words.
+    /// Builds a form of the words alone, without gaps: enough for finding words.
     pub fn words_of(analysis: &Analysis) -> Self {
         let mut form = Self {
-            // Most tokens have one form for all uses.
+            // Most tokens have the same text in all forms.
             strings: String::with_capacity(analysis.canonical().len() * 3 / 2),
             tokens: Vec::with_capacity(analysis.words().count()),
             ..Self::default()
@@ -79,7 +78,7 @@ impl Form {
         form
     }
 
-    /// How many tokens count.
+    /// Number of tokens that count.
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
@@ -108,7 +107,7 @@ impl Form {
         (0..self.tokens.len()).map(|number| self.token(number))
     }
 
-    /// What stands before a token, or after the last one.
+    /// The gap before a token, or after the last one.
     pub(crate) fn gap(&self, number: usize) -> Gap<'_> {
         let places = &self.gaps[number];
         Gap { canonical: self.string(places.canonical), folded: self.string(places.folded) }

@@ -1,24 +1,24 @@
-//! Is there a row with this source hash, and may its unit be the same one? Mostly not: what an import asks for each unit.
+//! Decides by hashes whether a new unit repeats or replaces a stored one, without reading it.
 
 use crate::unit::Context;
 
-/// Hashes of a unit's sides, and of the key of its context.
+/// Hashes of a unit's two sides and of its context key.
 ///
-/// 40 bits for the sides: they only have to tell apart the translations of one source. 24 bits for the key, 0 without one:
-/// a false equal costs one look at the unit.
+/// 40 bits for the sides distinguish the translations of one source. 24 bits for the key, 0 for none; a collision
+/// costs one read of a unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash(u64);
 
 impl ContentHash {
     const KEY_BITS: u32 = 24;
 
-    /// From a hash of both sides, and one of the key of the context if there is one.
+    /// From a hash of both sides, and a hash of the context key if there is one.
     pub fn new(sides: u64, key: Option<u64>) -> Self {
         let key = key.map_or(0, |hash| (hash >> (u64::BITS - Self::KEY_BITS)).max(1));
         Self((sides >> Self::KEY_BITS << Self::KEY_BITS) | key)
     }
 
-    /// The same sides, under another key.
+    /// The same sides under another key.
     #[must_use]
     pub fn with_key(self, key: Option<u64>) -> Self {
         Self::new(self.0, key)
@@ -37,14 +37,14 @@ impl ContentHash {
     }
 
     fn key(self) -> u32 {
-        // 24 bits of it are left.
+        // 24 bits remain.
         #[expect(clippy::cast_possible_truncation)]
         let key = (self.0 as u32) & ((1 << Self::KEY_BITS) - 1);
         key
     }
 }
 
-/// What is known of a stored unit before it is read: enough to tell it from almost all others.
+/// Distinguishes a stored unit from nearly all others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// Hash of the canonical source and its tags.
@@ -54,40 +54,41 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// One number for source and target: units with the same one differ in context at most.
+    /// One number for source and target: units with the same number differ at most in context.
     pub fn pair(self) -> u64 {
         self.source_hash.rotate_left(ContentHash::KEY_BITS) ^ self.content_hash.sides()
     }
 
-    /// The same unit with another content.
+    /// The same unit with other content.
     #[must_use]
     pub fn with_content(self, content_hash: ContentHash) -> Self {
         Self { content_hash, ..self }
     }
 
-    /// Whether this may be a repetition of a stored unit: the same sides, and nothing known of the context that is not known
-    /// of the stored one. It is true of every repetition, and seldom of anything else.
+    /// Whether this may repeat a stored unit: the sides are equal, and every known part of this context equals the
+    /// stored one. True for every repetition, rarely for anything else.
     pub fn may_repeat(self, stored: Self) -> bool {
         let covered = |new: u32, stored: u32| new == 0 || new == stored;
         self.pair() == stored.pair()
             && self.context().into_iter().zip(stored.context()).all(|(a, b)| covered(a, b))
     }
 
-    /// Whether both may be translations of one place: the same source, and nothing known of both contexts that differs.
+    /// Whether both may be translations of one place: the sources are equal, and no part of the context that is known
+    /// of both differs.
     pub fn may_share_place(self, other: Self) -> bool {
         let agree = |a: u32, b: u32| a == 0 || b == 0 || a == b;
         self.source_hash == other.source_hash
             && self.context().into_iter().zip(other.context()).all(|(a, b)| agree(a, b))
     }
 
-    /// Everything known of the context, 0 where nothing is.
+    /// All parts of the context; 0 for unknown.
     pub(crate) fn context(self) -> [u32; 3] {
         let Neighbours { previous, next } = self.neighbours;
         [previous, next, self.content_hash.key()]
     }
 }
 
-/// The neighbours of a segment, 32 bits of each hash; 0 for none. A false equal, one in four billion, can only put one
+/// The neighbours of a segment, 32 bits of each hash; 0 for none. A collision, one in four billion, can only rank one
 /// exact match before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Neighbours {
@@ -97,7 +98,7 @@ pub(crate) struct Neighbours {
 
 impl From<Context> for Neighbours {
     fn from(context: Context) -> Self {
-        // Both halves of the hash, and never the value that says none.
+        // Both halves of the hash, and never the value that means none.
         #[expect(clippy::cast_possible_truncation)]
         let short =
             |hash: Option<u64>| hash.map_or(0, |hash| ((hash ^ (hash >> 32)) as u32).max(1));
@@ -110,12 +111,12 @@ impl Neighbours {
         (self.previous, self.next)
     }
 
-    pub(crate) fn of_numbers((previous, next): (u32, u32)) -> Self {
+    pub(crate) fn from_numbers((previous, next): (u32, u32)) -> Self {
         Self { previous, next }
     }
 
-    /// Whether a query with these neighbours, at least one of them known, stands where `stored` stands.
-    pub(crate) fn found_in(self, stored: Self) -> bool {
+    /// Whether a query with these neighbours, at least one of them known, has the context of `stored`.
+    pub(crate) fn matches(self, stored: Self) -> bool {
         let agrees = |asked: u32, stored: u32| asked == 0 || asked == stored;
         self != Self::default()
             && agrees(self.previous, stored.previous)
@@ -123,23 +124,23 @@ impl Neighbours {
     }
 }
 
-/// What is asked about units with one source.
+/// How a new unit may relate to stored units with its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Question {
-    /// Which may a new unit repeat? See [`Identity::may_repeat`].
+    /// The new unit may repeat the stored one, see [`Identity::may_repeat`].
     Repeats,
-    /// Which may it take the place of? See [`Identity::may_share_place`].
+    /// The new unit may replace the stored one, see [`Identity::may_share_place`].
     Places,
 }
 
-/// Parts of a context, a bit each.
+/// A set of parts of a context, one bit each.
 type Parts = usize;
 
 const ALL_PARTS: Parts = 0b111;
 
 impl Identity {
-    /// The keys under which a stored unit is found: one for each choice of the known parts of its context, so that a
-    /// question that knows only some parts is one lookup.
+    /// The keys under which a stored unit is found: one for each subset of the known parts of its context, so that a
+    /// lookup that knows only some parts takes one step.
     pub fn stored_keys(self, question: Question) -> impl Iterator<Item = u64> {
         let known = self.known();
         let tag = match question {
@@ -151,18 +152,19 @@ impl Identity {
             .map(move |parts| self.key(tag, parts))
     }
 
-    /// The key of all units that this one may repeat: those with the same texts that agree in every part known of it.
+    /// The key of all units that this one may repeat: the texts are equal, and so is every part of the context known
+    /// of this one.
     pub fn repeats_key(self) -> u64 {
         self.key(self.pair(), self.known())
     }
 
-    /// The keys of all units whose place this one may take: one for each choice of parts that may be known of a stored unit.
+    /// The keys of all units that this one may replace: one for each set of parts that may be known of a stored unit.
     pub fn place_keys(self) -> impl Iterator<Item = u64> {
         let known = self.known();
         (0..=ALL_PARTS).map(move |stored| self.key(stored as u64, stored & known))
     }
 
-    /// In how many parts the contexts of two units of one place agree.
+    /// Number of parts in which the contexts of two units agree.
     pub fn agreement(self, other: Self) -> usize {
         let pairs = self.context().into_iter().zip(other.context());
         pairs.filter(|(a, b)| *a != 0 && a == b).count()
@@ -173,7 +175,7 @@ impl Identity {
         bits.fold(0, |parts, (bit, part)| parts | (usize::from(part != 0) << bit))
     }
 
-    /// A hash of some parts of the context. A known part is never 0, so which parts they are need not go in.
+    /// Hashes some parts of the context. A known part is never 0, so the set of parts need not be hashed.
     fn key(self, tag: u64, parts: Parts) -> u64 {
         let mix = |hash: u64, value: u32| {
             let mixed = (hash ^ u64::from(value)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -181,7 +183,7 @@ impl Identity {
         };
         let chosen = self.context().into_iter().enumerate();
         let chosen = chosen.map(|(bit, part)| if parts >> bit & 1 == 1 { part } else { 0 });
-        // The tag is mixed first: small ones would cancel out against the bits in which two parts differ.
+        // The tag is mixed first: small tags would cancel out against the bits in which two parts differ.
         mix(chosen.fold(mix(tag, 0), mix), 0)
     }
 }

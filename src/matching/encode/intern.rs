@@ -1,8 +1,7 @@
-//! Which number stands for this value? Values get numbers in the order in which they come and keep them for ever.
+//! Interns values: assigns numbers in order of arrival and keeps them for ever.
 //!
-//! One writer at a time adds, and may be put to sleep while it does: readers wait for nothing but the moment in which a
-//! table that has grown takes the place of the old one. Reading a value by its number takes no lock at all. Knows nothing
-//! of what the values mean.
+//! Writers add one at a time. A reader waits only while a grown table replaces the old one, and reads a value by its
+//! number without a lock.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -11,17 +10,17 @@ use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-/// Numbers for values, both ways.
+/// A two-way map between values and numbers.
 #[derive(Debug)]
 pub(crate) struct Interner<T> {
     values: Grow<T>,
     shards: Vec<RwLock<Table>>,
     hasher: RandomState,
-    /// Held while a value is added, so that none gets two numbers; slots in use of each shard.
+    /// Locked while a value is added, so that no value gets two numbers; holds the used slots of each shard.
     adding: Mutex<[usize; SHARDS]>,
 }
 
-/// Locks of the way from value to number; a power of two.
+/// Locks of the map from value to number; a power of two.
 const SHARDS: usize = 64;
 
 impl<T> Default for Interner<T> {
@@ -36,18 +35,18 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Hash + Eq> Interner<T> {
-    /// How many numbers were given out.
+    /// Number of values.
     pub(crate) fn len(&self) -> u32 {
         self.values.length.load(Ordering::Acquire)
     }
 
-    /// The value of a number that was given out.
+    /// The value of a number.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         self.values.get(number)
     }
 
-    /// Something of every value, in the order of the numbers.
+    /// Maps every value, in order of the numbers.
     pub(crate) fn values<U>(&self, of: impl Fn(&T) -> U) -> Vec<U> {
         (0..self.len()).filter_map(|number| self.get(number)).map(of).collect()
     }
@@ -68,7 +67,7 @@ impl<T: Hash + Eq> Interner<T> {
         table.find(hash, |number| self.get(number).is_some_and(|known| known.borrow() == value))
     }
 
-    /// The number of a value; it gets the next one if it has none.
+    /// The number of a value; a new value gets the next one.
     pub(crate) fn intern<Q: Hash + Eq + ?Sized>(&self, value: &Q, own: impl FnOnce(&Q) -> T) -> u32
     where
         T: Borrow<Q>,
@@ -104,11 +103,11 @@ impl<T: Hash + Eq> Interner<T> {
 }
 
 fn shard(hash: u64) -> usize {
-    // The low bits choose the slot inside.
+    // The low bits choose the slot.
     (hash >> 56) as usize % SHARDS
 }
 
-/// An open-addressing table of numbers; the values are elsewhere. One adds while others look.
+/// An open-addressing table of numbers; the values are elsewhere. One thread adds while others read.
 #[derive(Debug, Default)]
 struct Table {
     /// 1 + number; 0 is empty.
@@ -119,7 +118,7 @@ impl Table {
     fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut slot = truncated(hash) & mask;
-        // What a number stands for was written before the number.
+        // The value was written before its number.
         while let Some(number) = self.slots[slot].load(Ordering::Acquire).checked_sub(1) {
             if is(number) {
                 return Some(number);
@@ -129,7 +128,7 @@ impl Table {
         None
     }
 
-    /// One of twice the size with the same numbers.
+    /// A table of twice the size with the same numbers.
     fn grown(&self, hash_of: impl Fn(u32) -> u64) -> Self {
         let size = (2 * self.slots.len()).max(16);
         let grown = Self { slots: (0..size).map(|_| AtomicU32::new(0)).collect() };
@@ -141,7 +140,7 @@ impl Table {
         grown
     }
 
-    /// Adds a number where there is room; the caller sees to it that nobody else does at the same time.
+    /// Adds a number to a table with room; the caller ensures that only one thread does.
     fn place(&self, hash: u64, number: u32) {
         let mask = self.slots.len() - 1;
         let mut slot = truncated(hash) & mask;
@@ -159,7 +158,7 @@ fn truncated(hash: u64) -> usize {
     low as usize
 }
 
-/// A vector that grows at its end while others read it.
+/// A vector that one thread appends to while others read.
 #[derive(Debug)]
 struct Grow<T> {
     /// Chunk k holds `FIRST_CHUNK << k` values.
@@ -183,14 +182,14 @@ impl<T> Grow<T> {
         self.chunks.get(chunk)?.get()?.get(place)?.get()
     }
 
-    /// Adds a value; the caller sees to it that nobody else does at the same time.
+    /// Appends a value; the caller ensures that only one thread does.
     fn push(&self, value: T) -> u32 {
         let number = self.length.load(Ordering::Acquire);
         let (chunk, place) = Self::address(number);
         let size = 1_usize << (FIRST_CHUNK_BITS as usize + chunk);
         let values =
             self.chunks[chunk].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
-        // Empty: numbers are given out once, under the lock of the caller.
+        // The cell is empty: numbers are assigned once, under the caller's lock.
         let _ = values[place].set(value);
         self.length.store(number + 1, Ordering::Release);
         number

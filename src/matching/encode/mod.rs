@@ -1,4 +1,4 @@
-//! Encodes tokens as numbers of a vocabulary: what is compared are numbers, and each text is kept once.
+//! Encodes segments as numbers of a vocabulary, so that comparing is fast and each text is stored once.
 
 mod encoder;
 mod entry;
@@ -16,7 +16,7 @@ pub use form::Form;
 pub use identity::{ContentHash, Identity, Question};
 
 pub(crate) use entry::{Row, RowFacts, UnusualGap, usual_gap};
-pub(crate) use filter::Gate;
+pub(crate) use filter::EncodedFilter;
 pub(crate) use form::Token;
 pub(crate) use identity::Neighbours;
 pub(crate) use surface_forms::{SurfaceForms, WordLists, WordPart, WordSet};

@@ -1,7 +1,8 @@
-//! Finds the stored words that a part of a query stands for: the way back from texts to words.
+//! Finds the surface forms of a vocabulary that match a part of a query, by folded text, by class and by part.
 //!
 //! Most words are one part, their folded form; numbers, dates, addresses, code and placeholders have several (see
-//! [`parts_of`]). Made when it is first asked for and kept up to date from then on: imports do not pay for it.
+//! [`parts_of`]). The lists are built by the first search and extended by later ones, so that imports do not pay for
+//! them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -42,12 +43,12 @@ impl FromIterator<u32> for WordSet {
     }
 }
 
-/// Chains of words, from each to the one before it that shares a text.
+/// Linked lists of words that share a text: each word points to the one before it.
 #[derive(Debug, Default)]
 struct Chain {
     /// The last word of a text.
     heads: HashMap<u32, u32, FixedState>,
-    /// The word before, plus one; 0 for none.
+    /// The word before it plus one; 0 for none.
     before: Vec<u32>,
 }
 
@@ -66,7 +67,7 @@ impl Chain {
     }
 }
 
-/// A part of a word that has several: folded, and its class.
+/// A part of a word with several parts: folded text and class.
 #[derive(Debug)]
 pub(crate) struct WordPart {
     pub(crate) folded: Box<str>,
@@ -78,11 +79,11 @@ pub(crate) struct WordPart {
 pub(crate) struct WordLists {
     by_folded: Chain,
     by_class: Chain,
-    /// The words of several parts that hold a part, by its folded text and by its class.
+    /// The words with several parts that contain a part, by its folded text and by its class.
     by_part: HashMap<Box<str>, Vec<u32>, FixedState>,
     by_part_class: HashMap<Box<str>, Vec<u32>, FixedState>,
     parts: HashMap<u32, Box<[WordPart]>, FixedState>,
-    /// Tags of the text itself; shared with the searches under way.
+    /// Words that are tags; shared with running searches.
     tags: Arc<WordSet>,
 }
 
@@ -107,7 +108,7 @@ impl WordLists {
         self.parts.insert(word, parts.into());
     }
 
-    /// The words that are a folded part, or hold it.
+    /// The words that are a folded part or contain it.
     pub(crate) fn folded(&self, part: &str, vocabulary: &Vocabulary) -> Vec<u32> {
         let mut words = Vec::new();
         if let Some(text) = vocabulary.find_text(part) {
@@ -117,7 +118,7 @@ impl WordLists {
         words
     }
 
-    /// The words that have a class, or hold a part of it.
+    /// The words that have a class or contain a part of it.
     pub(crate) fn class(&self, class: &str, vocabulary: &Vocabulary) -> Vec<u32> {
         let mut words = Vec::new();
         if let Some(text) = vocabulary.find_text(class) {
@@ -127,7 +128,7 @@ impl WordLists {
         words
     }
 
-    /// The parts of a word that has several.
+    /// The parts of a word with several.
     pub(crate) fn parts(&self, word: u32) -> Option<&[WordPart]> {
         self.parts.get(&word).map(AsRef::as_ref)
     }
@@ -138,7 +139,7 @@ impl WordLists {
     }
 }
 
-/// Notes that a word holds a part, once even if it holds it several times.
+/// Adds a word to the list of a part, once even if the part occurs several times.
 fn note(lists: &mut HashMap<Box<str>, Vec<u32>, FixedState>, part: &str, word: u32) {
     match lists.get_mut(part) {
         Some(words) if words.last() == Some(&word) => {}
@@ -149,15 +150,16 @@ fn note(lists: &mut HashMap<Box<str>, Vec<u32>, FixedState>, part: &str, word: u
     }
 }
 
-/// The word lists of a vocabulary that grows.
+/// The [`WordLists`] of a growing vocabulary.
 #[derive(Debug, Default)]
 pub(crate) struct SurfaceForms(RwLock<WordLists>);
 
 impl SurfaceForms {
-    /// The lists, with every word that the vocabulary holds by now.
+    /// Returns the lists after adding the words that are new in the vocabulary.
     ///
     /// # Errors
-    /// [`Cancelled`] when the caller has given up; the next one continues with the words that are left.
+    ///
+    /// [`Cancelled`] when the caller cancels; the next call continues with the rest.
     pub(crate) fn lists(
         &self,
         vocabulary: &Vocabulary,

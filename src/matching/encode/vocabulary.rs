@@ -1,7 +1,7 @@
-//! Which numbers stand for the words of a memory? Texts are compared by them; the texts themselves are kept once.
+//! The vocabulary of a memory: numbers for words, forms, classes, gaps and names, and the texts behind them.
 //!
-//! A *word* is a token as it is written (in canonical form), a *form* is what it folds to, a *class* is what it is found
-//! by. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
+//! A *word* is a token as written (in canonical form), a *form* is what it folds to, a *class* groups forms for
+//! search. Equal words have equal forms, equal forms have equal classes. Knows nothing of segments.
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use crate::matching::jagged_array::JaggedArray;
 use super::form::{Gap, Token};
 use super::intern::Interner;
 
-/// The number of what is not in the vocabulary: it equals nothing that is stored.
+/// The number of what the vocabulary does not hold; it equals no stored number.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
 
-/// Everything that a memory's segments are made of.
+/// Numbers of everything that a memory's segments consist of.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
-    /// Tells it from every other of this process, those that are gone included.
+    /// Unique within the process, dropped vocabularies included.
     id: u64,
     /// Surfaces, folded texts, classes, gaps, names. The number of a class is that of its text.
     texts: Interner<Box<str>>,
@@ -27,7 +27,7 @@ pub(crate) struct Vocabulary {
     gaps: Interner<GapEntry>,
 }
 
-/// What a token folds to.
+/// A folded form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FormEntry {
     pub(crate) folded: u32,
@@ -35,7 +35,7 @@ pub(crate) struct FormEntry {
     pub(crate) number_like: bool,
 }
 
-/// A token as it is written.
+/// A token as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct WordEntry {
     pub(crate) surface: u32,
@@ -56,11 +56,11 @@ pub(crate) struct Numbers {
     pub(crate) class: u32,
 }
 
-/// Gap number of the empty string: what most segments begin with.
+/// Number of the empty gap, which most segments begin with.
 pub(crate) const GAP_EMPTY: u32 = 0;
-/// Gap number of one space: what stands between most words.
+/// Number of the gap that is one space, which is between most words.
 pub(crate) const GAP_SPACE: u32 = 1;
-/// The gaps of these numbers; white space folds to nothing.
+/// The usual gaps by number; white space folds to nothing.
 const USUAL_GAPS: [Gap<'_>; 2] =
     [Gap { canonical: "", folded: "" }, Gap { canonical: " ", folded: "" }];
 
@@ -82,12 +82,12 @@ impl Default for Vocabulary {
 }
 
 impl Vocabulary {
-    /// What tells it from every other of this process.
+    /// Unique within the process.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// One with the usual gaps, so that their numbers are known.
+    /// Creates a vocabulary that holds the usual gaps under their fixed numbers.
     pub(crate) fn new() -> Self {
         let vocabulary = Self::default();
         for (gap, number) in USUAL_GAPS.iter().zip(0..) {
@@ -99,15 +99,15 @@ impl Vocabulary {
         vocabulary
     }
 
-    /// The number of a text: of a document, an author, a class.
+    /// Interns a text: a document, an author, a class.
     pub(crate) fn intern_text(&self, text: &str) -> u32 {
         self.texts.intern(text, |text| text.into())
     }
 
-    /// The number of a word.
+    /// Interns a word.
     pub(crate) fn intern_word(&self, token: Token<'_>) -> u32 {
         let surface = self.intern_text(token.surface);
-        // The same text is not looked for twice.
+        // Equal texts are looked up once.
         let same = |text: &str, other: &str, number: u32| {
             if text == other { number } else { self.intern_text(text) }
         };
@@ -129,7 +129,7 @@ impl Vocabulary {
         self.gaps.intern(&entry, |&entry| entry)
     }
 
-    /// The numbers of a token of a query: [`UNKNOWN`] for what no stored segment has.
+    /// Looks up a token of a query; [`UNKNOWN`] for what no stored segment has.
     pub(crate) fn find(&self, token: Token<'_>) -> Numbers {
         let mut numbers = Numbers { word: UNKNOWN, form: UNKNOWN, class: UNKNOWN };
         let text = |text: &str| self.texts.find(text);
@@ -192,21 +192,21 @@ impl Vocabulary {
         }
     }
 
-    /// Whether a stored form is that of a number or its like.
+    /// Whether a stored form is a number or the like.
     pub(crate) fn is_number_like(&self, form: u32) -> bool {
         self.forms.get(form).is_some_and(|entry| entry.number_like)
     }
 
-    /// The folded text of a stored form, and whether it is that of a number or its like.
+    /// The folded text of a stored form, and whether it is a number or the like.
     pub(crate) fn folded_form(&self, form: u32) -> (&str, bool) {
         self.forms
             .get(form)
             .map_or(("", false), |entry| (self.text(entry.folded), entry.number_like))
     }
 
-    /// Writes every number that was given out so far, and perhaps some that are given out meanwhile.
+    /// Writes all numbers assigned so far, and perhaps some that are assigned meanwhile.
     pub(crate) fn write(&self, out: &mut ArrayWriter<impl Write>) -> io::Result<()> {
-        // From what refers to what is referred to: whatever is written later covers what was written before.
+        // What refers is written before what it refers to, so that everything that is referred to is written.
         out.array(&self.words.values(|entry| (entry.surface, entry.form)))?;
         out.array(
             &self.forms.values(|entry| ((entry.folded, entry.class), u8::from(entry.number_like))),
@@ -250,12 +250,12 @@ impl Vocabulary {
         Err(damaged("a vocabulary with two numbers for one word"))
     }
 
-    /// How many words there are.
+    /// Number of words.
     pub(crate) fn words_len(&self) -> u32 {
         self.words.len()
     }
 
-    /// The folded text and the class of a word.
+    /// The numbers of the folded text and of the class of a word.
     pub(crate) fn texts_of(&self, word: u32) -> (u32, u32) {
         let form = self.words.get(word).and_then(|entry| self.forms.get(entry.form));
         form.map_or((UNKNOWN, UNKNOWN), |form| (form.folded, form.class))

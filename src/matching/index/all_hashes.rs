@@ -1,24 +1,24 @@
-//! Which source hashes may some set of an index hold?
+//! A filter of the source hashes of all sets of an index.
 
 use super::hash_filter::HashFilter;
 use super::rows::Rows;
 use super::sets::Set;
 
-/// Which hashes some set of an index may hold: one look instead of one in each set, of which there are many while an import
-/// goes on. What is gone from the index is forgotten when the room is used up.
+/// Answers for all sets at once whether one may hold a hash: an import creates many sets and asks for each unit.
+/// Hashes of removed rows are dropped when the filter is rebuilt.
 #[derive(Debug, Default)]
 pub(crate) struct AllHashes {
     filter: HashFilter,
-    /// Hashes put in, and how many there is room for.
+    /// Hashes added, and how many the filter is sized for.
     held: usize,
     room: usize,
 }
 
 impl AllHashes {
-    /// Room that is made at least.
+    /// Least size.
     const ROOM_MIN: usize = 1_024;
 
-    /// Adds those of new rows; `sets` are all others.
+    /// Adds the hashes of new rows; `sets` are all other sets.
     pub(crate) fn add(&mut self, new: &Rows, sets: &[Set]) {
         self.held += new.len();
         if self.held > self.room || self.room == 0 {
@@ -30,7 +30,7 @@ impl AllHashes {
         new.source_hashes().for_each(|hash| self.filter.insert(hash));
     }
 
-    /// Whether a row may have it; if not, none has.
+    /// Whether some row may have the hash; `false` is certain.
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
         self.filter.may_hold(hash)
     }

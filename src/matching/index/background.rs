@@ -1,14 +1,14 @@
-//! Who tidies an index while it is used? One thread that seals and one that merges, started when there is something to do.
+//! Seals and merges sets on background threads: one thread for each job, started when there is work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::shared::Shared;
 
-/// How long few rows wait for others to be sealed together with them.
+/// How long a small batch waits for more rows before it is sealed.
 const MORE_MAY_COME: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// Has sealed sets of one size merged, on a thread of their own.
+/// Starts merging sealed sets of one size.
 pub(crate) fn merge(shared: &Arc<Shared>, at_start: AtStart) {
     let job = Background {
         flag: |it| &it.merging,
@@ -18,7 +18,7 @@ pub(crate) fn merge(shared: &Arc<Shared>, at_start: AtStart) {
     job.start(shared, at_start);
 }
 
-/// Has the rows that wait sealed, and the sets merged that this makes too many.
+/// Starts sealing the rows that wait, and then merging.
 pub(crate) fn seal(shared: &Arc<Shared>, at_start: AtStart) {
     let job = Background {
         flag: |it| &it.sealing,
@@ -27,7 +27,7 @@ pub(crate) fn seal(shared: &Arc<Shared>, at_start: AtStart) {
             let mut rows_before = 0;
             loop {
                 let rows = shared.snapshot().waiting_rows();
-                if rows >= shared.patience().rows_wanted || rows == rows_before {
+                if rows >= shared.seal_policy().rows_target || rows == rows_before {
                     break;
                 }
                 rows_before = rows;
@@ -40,13 +40,13 @@ pub(crate) fn seal(shared: &Arc<Shared>, at_start: AtStart) {
     job.start(shared, at_start);
 }
 
-/// What a thread does first.
+/// Called first on a background thread.
 pub(crate) type AtStart = Option<fn()>;
 
-/// Work that one thread at a time does beside everything else.
+/// A job that runs on at most one thread.
 #[derive(Clone, Copy)]
 struct Background {
-    /// Whether a thread does it.
+    /// The flag that is set while a thread runs it.
     flag: fn(&Shared) -> &AtomicBool,
     /// Whether there is something to do.
     is_due: fn(&Shared) -> bool,
@@ -54,7 +54,7 @@ struct Background {
 }
 
 impl Background {
-    /// Has it done on a thread of its own, unless one does it already or nothing is to be done.
+    /// Starts a thread for the job, unless one runs or there is no work.
     fn start(self, shared: &Arc<Shared>, at_start: AtStart) {
         if !self.takes(shared) {
             return;
@@ -66,14 +66,14 @@ impl Background {
                 let done = Done((self.flag)(&mine));
                 (self.work)(&mine, at_start);
                 drop(done);
-                // Whoever came while the last of it was done has seen that a thread is there.
+                // Work that arrived during the last round found the flag set and started no thread.
                 if !self.takes(&mine) {
                     return;
                 }
             }
         });
         if thread.is_err() {
-            // No thread to be had: searches go on, somewhat slower, and the next change tries again.
+            // Without a thread, searches are somewhat slower; the next change tries again.
             (self.flag)(shared).store(false, Ordering::Release);
         }
     }
@@ -83,7 +83,7 @@ impl Background {
     }
 }
 
-/// Says that a merging thread has ended, however it did.
+/// Clears the flag when a thread ends, also by a panic.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {

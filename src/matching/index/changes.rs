@@ -16,9 +16,10 @@ use super::shared::Shared;
 pub enum IndexChange {
     /// A new unit, or an old one with new content.
     Put(IndexEntry),
-    /// The same, numbered before by [`crate::matching::MemoryIndex::encoder`] of the same index.
+    /// The same, already encoded by [`MemoryIndex::encoder`](crate::matching::MemoryIndex::encoder) of the same
+    /// index.
     PutEncoded(EncodedEntry),
-    /// The unit is gone (or never was).
+    /// Removes a unit; unknown units are ignored.
     Remove(UnitId),
 }
 
@@ -58,7 +59,7 @@ impl Shared {
         if rows.len() > 0 {
             self.hashes().add(&rows, &sets);
             let new = Set::open(rows);
-            // At most one set is open; what may be being sealed is not touched.
+            // At most one set is open; sets that may be being sealed are left alone.
             let open = sets.iter().position(|set| set.is_open() && new.is_open());
             let new = match open.map(|at| sets.remove(at)) {
                 Some(open) => Set::open(Rows::collect(open.live_rows().chain(new.live_rows()))),
@@ -70,7 +71,7 @@ impl Shared {
         let waiting_rows = snapshot.waiting_rows();
         self.publish(snapshot);
         drop(writing);
-        if waiting_rows > self.patience().rows_max {
+        if waiting_rows > self.seal_policy().rows_max {
             self.seal();
             background::merge(self, at_start);
         } else if waiting_rows > 0 {

@@ -1,7 +1,6 @@
-//! How does an index go into a file, and come back without the texts it was made of? As the arrays that it is, all of
-//! them, so that reading them is all there is to do.
+//! Writes an index as its arrays, and reads it back without the texts it was built from.
 //!
-//! Knows nothing of files, of versions or of what the index was made from: that is the caller's business.
+//! Knows nothing of files or versions: those are up to the caller.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use super::rows::Rows;
 use super::sets::{Sealed, Set, Snapshot};
 use super::shared::Shared;
 
-/// An index at one moment.
+/// A snapshot of an index.
 pub struct Frozen {
     shared: Arc<Shared>,
     snapshot: Arc<Snapshot>,
@@ -26,17 +25,18 @@ impl Frozen {
         Self { shared: Arc::clone(shared), snapshot: shared.snapshot() }
     }
 
-    /// Writes the index as it was when it was frozen.
+    /// Writes the snapshot.
     ///
     /// # Errors
-    /// The writer's.
+    ///
+    /// Errors of the writer.
     pub fn write(&self, out: &mut ArrayWriter<impl Write>) -> io::Result<()> {
-        // Whatever the sets name was in the vocabulary before them.
+        // The vocabulary first: it already holds everything that the sets refer to.
         self.shared.vocabulary.write(out)?;
         out.array(&[self.snapshot.sets.len() as u64])?;
         for set in &self.snapshot.sets {
             set.rows().write(out)?;
-            out.array(set.dead_bits())?;
+            out.array(set.tombstone_bits())?;
             out.array(&[u8::from(set.sealed().is_some())])?;
             if let Some(sealed) = set.sealed() {
                 sealed.postings.write(out)?;
@@ -48,10 +48,11 @@ impl Frozen {
     }
 }
 
-/// Reads an index that was written, to the end of the input.
+/// Reads an index to the end of the input.
 ///
 /// # Errors
-/// `InvalidData` when it is not what was written, or does not fit together; the reader's.
+///
+/// `InvalidData` when the input is damaged or its parts are inconsistent; errors of the reader.
 pub(crate) fn read(mut input: ArrayReader<impl Read>) -> io::Result<(Vocabulary, Vec<Set>)> {
     let input_ref = &mut input;
     let vocabulary = Vocabulary::read(input_ref)?;
@@ -59,24 +60,24 @@ pub(crate) fn read(mut input: ArrayReader<impl Read>) -> io::Result<(Vocabulary,
     let mut parts = Vec::new();
     for _ in 0..count {
         let rows = Rows::read(input_ref)?;
-        let dead = input_ref.array::<u64>()?;
+        let tombstones = input_ref.array::<u64>()?;
         let is_sealed = one::<u8>(input_ref)? != 0;
         let sealed = is_sealed.then(|| read_sealed(rows.len(), input_ref)).transpose()?;
-        parts.push((rows, dead, sealed));
+        parts.push((rows, tombstones, sealed));
     }
-    // Nothing is looked into before the checksum has said that it is what was written.
+    // Values are used only after the checksum is verified.
     input.finish()?;
     let mut sets = Vec::with_capacity(parts.len());
     let mut waiting = Vec::new();
-    for (rows, dead, sealed) in parts {
+    for (rows, tombstones, sealed) in parts {
         let fits = rows.fits(vocabulary.words_len())
-            && dead.len() <= rows.len().div_ceil(64)
+            && tombstones.len() <= rows.len().div_ceil(64)
             && sealed.as_ref().is_none_or(|sealed| sealed.postings.fits(&rows));
         if !fits {
             return Err(damaged("parts that do not fit together"));
         }
-        let set = Set::assembled(Arc::new(rows), dead, sealed.map(Arc::new));
-        if set.waits() { &mut waiting } else { &mut sets }.push(set);
+        let set = Set::assembled(Arc::new(rows), tombstones, sealed.map(Arc::new));
+        if set.needs_sealing() { &mut waiting } else { &mut sets }.push(set);
     }
     if !waiting.is_empty() {
         sets.push(Set::seal(&waiting, &vocabulary));

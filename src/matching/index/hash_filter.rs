@@ -1,23 +1,23 @@
-//! Which source hashes may be here? A Bloom filter.
+//! A Bloom filter of 64-bit hashes.
 
-/// A Bloom filter of hashes, each with its bits in one word; empty, it holds nothing.
+/// All bits of a hash are in one word, so that a look-up touches one cache line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HashFilter {
     words: Vec<u64>,
 }
 
 impl HashFilter {
-    /// Bits for each hash: of those that are not there, one in two hundred passes.
+    /// One in two hundred absent hashes passes.
     const BITS_PER_HASH: usize = 16;
 
-    /// With room for so many hashes, and these in it.
+    /// Builds a filter with room for `room` hashes that holds `hashes`.
     pub(crate) fn of(room: usize, hashes: impl Iterator<Item = u64>) -> Self {
         let mut filter = Self { words: vec![0; (room * Self::BITS_PER_HASH).div_ceil(64)] };
         hashes.for_each(|hash| filter.insert(hash));
         filter
     }
 
-    /// There must be room for it.
+    /// Inserts a hash; the filter must have room.
     pub(crate) fn insert(&mut self, hash: u64) {
         let (word, bits) = self.place(hash);
         self.words[word] |= bits;
@@ -31,7 +31,7 @@ impl HashFilter {
         self.words[word] & bits == bits
     }
 
-    /// Which word, and the bits in it: the upper half chooses the one, the lower the other.
+    /// The upper half of a hash chooses the word, the lower half the bits in it.
     fn place(&self, hash: u64) -> (usize, u64) {
         let word = ((hash >> 32) * self.words.len() as u64) >> 32;
         let bits = [0, 6, 12, 18].iter().fold(0, |bits, shift| bits | 1 << ((hash >> shift) & 63));

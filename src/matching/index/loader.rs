@@ -1,4 +1,4 @@
-//! Fills an index with many units at once.
+//! Loads many units into an index at once.
 
 use crate::matching::encode::{EncodedEntry, Encoder};
 
@@ -6,7 +6,7 @@ use super::rows::Rows;
 use super::sets::{Set, Snapshot};
 use super::shared::Shared;
 
-/// Units on their way into an index, which sees them when all are there.
+/// Collects units; the index shows them when all are there.
 pub struct Loader<'a> {
     shared: &'a Shared,
     rows: Rows,
@@ -17,17 +17,17 @@ impl<'a> Loader<'a> {
         Self { shared, rows: Rows::default() }
     }
 
-    /// What makes units ready to be added, for one thread.
+    /// Returns an encoder that prepares units on one thread.
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder::new(&self.shared.vocabulary)
     }
 
-    /// Adds units; none may come twice or be in the index already.
+    /// Adds units; none may be added twice or be in the index already.
     pub fn add(&mut self, entries: impl IntoIterator<Item = EncodedEntry>) {
         entries.into_iter().for_each(|entry| self.rows.push(entry.row()));
     }
 
-    /// Seals them and shows them.
+    /// Seals the units and shows them.
     pub fn finish(self) {
         if self.rows.len() == 0 {
             return;

@@ -1,10 +1,10 @@
-//! Holds the segments of a memory, and finds rows by their words, classes, hashes and units.
+//! Stores the encoded segments of a memory in immutable sets, and finds rows by class, word, source hash and unit.
 
 mod all_hashes;
 mod background;
 mod changes;
 mod checkpoint;
-mod crowds;
+mod context_index;
 mod hash_filter;
 mod loader;
 mod occurrences;
@@ -19,13 +19,13 @@ mod signature;
 pub use changes::IndexChange;
 pub use checkpoint::Frozen;
 pub use loader::Loader;
-pub use rows::CROWD_UNITS_MIN;
+pub use rows::CONTEXT_INDEX_UNITS_MIN;
 pub use same_source::{Rank, SameSource};
 
 pub(crate) use background::{AtStart, merge};
 pub(crate) use checkpoint::read;
 pub(crate) use occurrences::BlockSet;
-pub(crate) use postings::{LENGTH_MAX, MARKS, Posting, Postings, Small, mark};
+pub(crate) use postings::{LENGTH_MAX, MARKS, Posting, Postings, Quantizer, mark};
 pub(crate) use prefix::{BASE_MIN, edits_max, shared_min};
 pub(crate) use rows::Rows;
 pub(crate) use sets::{Sealed, Set, Snapshot};

@@ -1,37 +1,35 @@
-//! In which rows might a word stand? Blocks of rows for each word: small, and precise enough to leave most rows unread.
-//!
-//! Knows nothing of what words mean, or of phrases.
+//! Lists for each word the blocks of rows that contain it: small, and precise enough to skip most rows.
 
 use std::io::{self, Read, Write};
 
 use crate::matching::array_codec::{ArrayReader, ArrayWriter, damaged};
 use crate::matching::jagged_array::JaggedArray;
 
-/// Fewest rows of a block. Fewer are more precise and take more memory.
+/// Least rows in a block. Smaller blocks are more precise and take more memory.
 const BLOCK_ROWS_MIN: usize = 16;
 /// Blocks are numbered in 16 bits.
 const BLOCKS_MAX: usize = 1 << 16;
 
-/// The blocks of each word of one side of a set of rows.
+/// The blocks of each word on one side of a set of rows.
 #[derive(Debug, Default)]
 pub(crate) struct Occurrences {
     block_rows: usize,
-    /// Numbers of the words that occur, in order, and the blocks of each.
+    /// The words that occur, in order, and the blocks of each.
     words: Vec<u32>,
     blocks: JaggedArray<u16>,
 }
 
-/// A bit for each block.
+/// A set of blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockSet(Vec<u64>);
 
 impl Occurrences {
-    /// Of the words of each row.
+    /// Builds the lists from the words of each row.
     pub(crate) fn new(rows: &JaggedArray<u32>) -> Self {
         let block_rows = block_rows(rows.len());
         let largest = rows.all().iter().max().map_or(0, |&word| word as usize + 1);
         let mut ends = vec![0_u32; largest];
-        // The different words of each block.
+        // The distinct words of each block.
         let mut distinct = JaggedArray::default();
         let mut block: Vec<u32> = Vec::new();
         for start in (0..rows.len()).step_by(block_rows) {
@@ -60,7 +58,7 @@ impl Occurrences {
                 *next += 1;
             }
         }
-        // What was the beginning of each list has moved to its end.
+        // Each start has moved to the end of its list.
         let ends = words.iter().map(|&word| ends[word as usize]).collect();
         Self { block_rows, words, blocks: JaggedArray::from_parts(all, ends).unwrap_or_default() }
     }
@@ -70,7 +68,7 @@ impl Occurrences {
         self.blocks.write(out)
     }
 
-    /// Of a side of so many rows.
+    /// Reads the lists of one side of a set of `rows` rows.
     pub(crate) fn read(rows: usize, input: &mut ArrayReader<impl Read>) -> io::Result<Self> {
         let (words, blocks) = (input.array::<u32>()?, JaggedArray::<u16>::read(input)?);
         let block_rows = block_rows(rows);
@@ -85,12 +83,12 @@ impl Occurrences {
         }
     }
 
-    /// Rows of each block but the last.
+    /// Rows of each block except the last.
     pub(crate) fn block_rows(&self) -> usize {
         self.block_rows
     }
 
-    /// The blocks in which one of some words occurs.
+    /// The blocks in which any of some words occurs.
     pub(crate) fn with_any(&self, words: &[u32], rows: usize) -> BlockSet {
         let mut found = vec![0_u64; rows.div_ceil(self.block_rows).div_ceil(64)];
         for word in words {
@@ -102,7 +100,7 @@ impl Occurrences {
         BlockSet(found)
     }
 
-    /// Bytes of memory.
+    /// Size in memory.
     pub(crate) fn bytes(&self) -> usize {
         4 * self.words.capacity() + self.blocks.bytes()
     }
@@ -113,7 +111,7 @@ impl BlockSet {
         self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine &= theirs);
     }
 
-    /// The first block from a number on.
+    /// The first block at or after a number.
     pub(crate) fn next_from(&self, block: usize) -> Option<usize> {
         let mut at = block / 64;
         let mut bits = self.0.get(at)? & (u64::MAX << (block % 64));

@@ -1,6 +1,6 @@
-//! Which stored segments hold a class among their rarest? The search structure of sealed rows.
+//! An inverted index of sealed rows: for each class, the rows in which it is among the rarest.
 //!
-//! Rows are sorted by length, so that a posting's length follows from its row; classes are numbered by how rare they are.
+//! Rows are sorted by length, so that the length of a posting follows from its row. Classes are numbered by rarity.
 //! Knows nothing of queries.
 
 use std::collections::HashMap;
@@ -16,45 +16,45 @@ use super::prefix::prefix_len;
 use super::rows::Rows;
 use super::signature::Signatures;
 
-/// Segments with more tokens are looked at one by one: no memory has many of them.
+/// Longer segments are not indexed but scanned; no memory has many.
 pub(crate) const LENGTH_MAX: usize = u16::MAX as usize;
-/// A place at which a class stands among the rarest of a row.
+/// The position of a class among the rarest of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Posting {
     pub(crate) row: u32,
-    /// From the highest bits: the place of the token in the row (6 bits), its rank among the tokens of the row, the rarest
-    /// first (5), and with the 32 bits of `low` a [`mark`] for each class of the row (21).
+    /// From the highest bits: the place of the token in the row (6 bits), its rank among the tokens of the row,
+    /// rarest first (5 bits), and, with the 32 bits of `low`, a [`mark`] for each class of the row (21 bits).
     pub(crate) packed: u32,
     pub(crate) low: u32,
 }
 
-/// Postings of a class from which on it has a directory; fewer are looked through.
+/// Postings from which on a class has a directory by length; shorter lists are searched.
 const DIRECTORY_MIN: u32 = 48;
 const PLACE_BITS: u32 = 6;
 const RANK_BITS: u32 = 5;
-/// Beside place and rank.
+/// Bits left besides place and rank.
 const HIGH_BITS: u32 = 32 - PLACE_BITS - RANK_BITS;
 const HIGH: u32 = (1 << HIGH_BITS) - 1;
 const MARK_BITS: u32 = 32 + HIGH_BITS;
 /// All marks of a posting.
 pub(crate) const MARKS: u64 = (1 << MARK_BITS) - 1;
 
-/// The bit of a class among the marks of a posting: most rows need not be looked at.
+/// The bit of a class among the marks of a posting. Marks rule out most rows without reading them.
 pub(crate) fn mark(class: u32) -> u64 {
     // The highest bits of a Fibonacci hash, spread over the marks; signatures use lower ones.
     1 << ((u64::from(class.wrapping_mul(0x9E37_79B1)) * u64::from(MARK_BITS)) >> 32)
 }
 
-/// How places and ranks of rows of one length are made small: their low bits are left out. What is compared with them is
-/// made small in the same way, so that nothing is lost.
+/// Quantizes places and ranks in rows of one length by dropping low bits. Bounds are quantized in the same way, so
+/// that no candidate is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Small {
+pub(crate) struct Quantizer {
     place_shift: u32,
     rank_shift: u32,
 }
 
-impl Small {
-    /// For rows of so many tokens.
+impl Quantizer {
+    /// For rows of `length` tokens.
     pub(crate) fn of(length: usize) -> Self {
         let bits = |most: usize| usize::BITS - most.saturating_sub(1).leading_zeros();
         Self {
@@ -73,9 +73,9 @@ impl Small {
 }
 
 impl Posting {
-    fn new(row: usize, place: u16, rank: usize, marks: u64, small: Small) -> Self {
-        let place = small.place(place.into()) << (RANK_BITS + HIGH_BITS);
-        let rank = small.rank(length_u32(rank)) << HIGH_BITS;
+    fn new(row: usize, place: u16, rank: usize, marks: u64, quantizer: Quantizer) -> Self {
+        let place = quantizer.place(place.into()) << (RANK_BITS + HIGH_BITS);
+        let rank = quantizer.rank(length_u32(rank)) << HIGH_BITS;
         let [a, b, c, d, high @ ..] = marks.to_le_bytes();
         Self {
             row: length_u32(row),
@@ -84,12 +84,12 @@ impl Posting {
         }
     }
 
-    /// Made small.
+    /// The place, quantized.
     pub(crate) fn place(self) -> u32 {
         self.packed >> (RANK_BITS + HIGH_BITS)
     }
 
-    /// Made small.
+    /// The rank, quantized.
     #[inline]
     pub(crate) fn rank(self) -> u32 {
         (self.packed >> HIGH_BITS) & ((1 << RANK_BITS) - 1)
@@ -119,20 +119,20 @@ impl Element for Posting {
 /// The search structure of rows that are sorted by length.
 #[derive(Debug, Default)]
 pub(crate) struct Postings {
-    /// Different lengths and the first row of each, and after the last one their end.
+    /// Each length with its first row; after the last one the end of all rows.
     lengths: Vec<(u32, u32)>,
-    /// Number of a class here, by its number in the vocabulary; the rarest is 0.
+    /// Rank of a class by its number in the vocabulary; the rarest is 0.
     ranks: HashMap<u32, u32, FixedState>,
     /// Where the postings of each class end.
     ends: Vec<u32>,
     all: Vec<Posting>,
-    /// For long lists of postings: each length in them, and where its postings end, counted from the beginning of the list.
+    /// For long lists: each length in a list, and where its postings end, counted from the start of the list.
     directory: JaggedArray<(u32, u32)>,
     signatures: Signatures,
 }
 
 impl Postings {
-    /// For rows that are sorted by length.
+    /// Builds the index of rows that are sorted by length.
     pub(crate) fn new(rows: &Rows, vocabulary: &Vocabulary) -> Self {
         let mut counts: HashMap<u32, u32, FixedState> = HashMap::default();
         let classes: Vec<u32> =
@@ -167,9 +167,9 @@ impl Postings {
         self.lengths.push((u32::MAX, length_u32(rows.len())));
     }
 
-    /// From the ranks and the classes of all words of the rows.
+    /// Fills the lists from the ranks and the classes of all words of the rows.
     fn set_postings(&mut self, rows: &Rows, ranked: &[u32], classes: &[u32]) {
-        // Counted first, filled in then: no list is ever copied.
+        // Counted first, then filled in place: no list is copied.
         let mut ends = vec![0_u32; self.ranks.len()];
         let mut order = Vec::new();
         let indexed = rows.len().min(self.first_row(LENGTH_MAX + 1));
@@ -188,18 +188,18 @@ impl Postings {
         let size = |class: usize| starts.get(class + 1).unwrap_or(&total) - starts[class];
         let mut directory: Vec<(u32, (u32, u32))> = Vec::new();
         let mut postings = vec![Posting { row: 0, packed: 0, low: 0 }; total as usize];
-        // Rows of one length side by side, their postings in order of the places.
+        // The postings of rows of one length, in order of place.
         let mut of_length: Vec<(u32, Posting)> = Vec::new();
         for pair in self.lengths.windows(2) {
             let (length, first, end) = (pair[0].0 as usize, pair[0].1, pair[1].1);
-            let small = Small::of(length);
+            let quantizer = Quantizer::of(length);
             of_length.clear();
             for row in first as usize..(end as usize).min(indexed) {
                 let range = rows.words().range(row);
                 let marks = classes[range.clone()].iter().fold(0, |marks, &it| marks | mark(it));
                 let prefix = prefix(&ranked[range], &mut order).iter().enumerate();
                 of_length.extend(prefix.map(|(rank, &(class, place))| {
-                    (class, Posting::new(row, place, rank, marks, small))
+                    (class, Posting::new(row, place, rank, marks, quantizer))
                 }));
             }
             of_length.sort_by_key(|(_, posting)| posting.place());
@@ -225,36 +225,36 @@ impl Postings {
             self.directory.push(&of_class);
         }
         self.directory.shrink_to_fit();
-        // What was the beginning of each list has moved to its end.
+        // Each start has moved to the end of its list.
         self.ends = ends;
         self.all = postings;
     }
 
-    /// The number of a class here.
+    /// The rank of a class.
     pub(crate) fn rank(&self, class: u32) -> Option<u32> {
         self.ranks.get(&class).copied()
     }
 
-    /// The first row with at least so many tokens.
+    /// The first row with at least `length` tokens.
     pub(crate) fn first_row(&self, length: usize) -> usize {
         let at = self.lengths.partition_point(|&(of, _)| (of as usize) < length);
         self.lengths[at.min(self.lengths.len() - 1)].1 as usize
     }
 
-    /// The different lengths from one on, each with the end of its rows.
+    /// The lengths from `length` on, each with the end of its rows.
     pub(crate) fn lengths_from(&self, length: usize) -> impl Iterator<Item = (u32, u32)> {
         let at = self.lengths.partition_point(|&(of, _)| (of as usize) < length);
         self.lengths[at..].windows(2).map(|pair| (pair[0].0, pair[1].1))
     }
 
-    /// The postings of a class: the shortest rows first, those of one length in order of the places.
+    /// The postings of a class: shortest rows first, then by place.
     pub(crate) fn of(&self, rank: u32) -> &[Posting] {
         let rank = rank as usize;
         let start = if rank == 0 { 0 } else { self.ends[rank - 1] };
         &self.all[start as usize..self.ends[rank] as usize]
     }
 
-    /// Where the postings of each length end in the list of a class; empty for a short list.
+    /// Where the postings of each length end in the list of a class; empty for short lists.
     pub(crate) fn directory(&self, rank: u32) -> &[(u32, u32)] {
         self.directory.get(rank as usize)
     }
@@ -288,7 +288,7 @@ impl Postings {
         })
     }
 
-    /// Whether all parts are of these rows.
+    /// Whether all parts are consistent with these rows.
     pub(crate) fn fits(&self, rows: &Rows) -> bool {
         let (count, classes) = (rows.len(), self.ranks.len());
         let end = (u32::MAX, length_u32(count));
@@ -311,7 +311,7 @@ impl Postings {
             && self.signatures.fits(count)
     }
 
-    /// Bytes of memory.
+    /// Size in memory.
     pub(crate) fn bytes(&self) -> usize {
         let ranks = self.ranks.capacity() * (size_of::<(u32, u32)>() + 1);
         8 * self.lengths.capacity()
@@ -323,7 +323,7 @@ impl Postings {
     }
 }
 
-/// The rarest tokens of a row, with their places.
+/// The rarest tokens of a row with their places.
 fn prefix<'a>(ranked: &[u32], order: &'a mut Vec<(u32, u16)>) -> &'a [(u32, u16)] {
     order.clear();
     let places = 0..=u16::MAX;

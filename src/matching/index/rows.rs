@@ -1,6 +1,6 @@
-//! How are stored segments kept? As rows: plain, small, cheap to make and to join.
+//! Stores encoded segments as rows in flat arrays, cheap to build and to merge.
 //!
-//! Knows nothing of texts (only of their numbers), of queries or of locks.
+//! Knows nothing of texts, queries or locks.
 
 use std::io::{self, Read, Write};
 
@@ -11,33 +11,34 @@ use crate::unit::UnitId;
 
 use super::hash_filter::HashFilter;
 
-/// From this many units with one source on, they are looked up. Fewer are read through, which needs no memory.
-pub const CROWD_UNITS_MIN: usize = 32;
+/// From this many units with one source on, they are found through a context index. Fewer are read one by one, which
+/// needs no memory.
+pub const CONTEXT_INDEX_UNITS_MIN: usize = 32;
 
-/// Segments, in any order.
+/// Encoded segments in any order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     facts: Vec<RowFacts>,
     words: JaggedArray<u32>,
     gaps: JaggedArray<UnusualGap>,
     target: JaggedArray<u32>,
-    /// Rows in order of their units.
+    /// Rows in order of unit.
     by_unit: Vec<u32>,
-    /// Rows in order of their source hashes.
+    /// Rows in order of source hash.
     by_hash: Vec<u32>,
-    /// Tells of most hashes that are not among them, with one look: what an import asks all the time.
+    /// Rules out most absent hashes at once; imports ask for each unit.
     hashes: HashFilter,
 }
 
 impl Rows {
-    /// The given rows, in their order.
+    /// Collects rows in the given order.
     pub(crate) fn collect<'a>(given: impl Iterator<Item = Row<'a>>) -> Self {
         let mut rows = Self::default();
         given.for_each(|row| rows.push(row));
         rows.sorted()
     }
 
-    /// Adds a row; to be [`sorted`](Self::sorted) before anything is looked for.
+    /// Appends a row; call [`sorted`](Self::sorted) before looking anything up.
     pub(crate) fn push(&mut self, row: Row<'_>) {
         self.facts.push(*row.facts);
         self.words.push(row.words);
@@ -45,7 +46,7 @@ impl Rows {
         self.target.push(row.target);
     }
 
-    /// Ready to be looked into.
+    /// Builds the look-up structures.
     pub(crate) fn sorted(mut self) -> Self {
         self.by_unit = self.order(|facts| facts.unit.0);
         self.by_hash = self.order(|facts| facts.source_hash);
@@ -57,15 +58,15 @@ impl Rows {
         self
     }
 
-    /// Rows in order of a key, those with the same one in their order.
+    /// Rows in order of a key; rows with equal keys keep their order.
     fn order(&self, key: impl Fn(&RowFacts) -> u64) -> Vec<u32> {
-        // The keys beside the rows: looking each up at every comparison is what would cost.
+        // Keys are copied beside the rows: looking one up for each comparison would dominate.
         let mut order: Vec<(u64, u32)> = self.facts.iter().map(key).zip(0..).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// With room for as many rows as others have, and for all that those hold.
+    /// An empty store with the capacity of all `others` together.
     pub(crate) fn with_room_of<'a>(others: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let sum = |of: fn(&Self) -> usize| others.clone().map(of).sum::<usize>();
         let rows = sum(Self::len);
@@ -95,7 +96,7 @@ impl Rows {
         &self.facts[number]
     }
 
-    /// Tokens of a row.
+    /// Number of tokens of a row.
     pub(crate) fn length(&self, number: usize) -> usize {
         self.words.range(number).len()
     }
@@ -134,10 +135,14 @@ impl Rows {
         let hash_of = |&row: &u32| self.facts[row as usize].source_hash;
         let from = self.by_hash.partition_point(|row| hash_of(row) < hash);
         let rest = &self.by_hash[from..];
-        // Mostly none or one has it; after as many as make a crowd it is worth searching for the last.
-        let few = rest.iter().take(CROWD_UNITS_MIN).take_while(|row| hash_of(row) == hash).count();
+        // Mostly none or one has it; only many are worth a binary search for the end.
+        let few = rest
+            .iter()
+            .take(CONTEXT_INDEX_UNITS_MIN)
+            .take_while(|row| hash_of(row) == hash)
+            .count();
         let same = match few {
-            CROWD_UNITS_MIN => rest.partition_point(|row| hash_of(row) == hash),
+            CONTEXT_INDEX_UNITS_MIN => rest.partition_point(|row| hash_of(row) == hash),
             few => few,
         };
         &rest[..same]
@@ -165,7 +170,7 @@ impl Rows {
         })
     }
 
-    /// Whether all parts are of the same rows, with so many words in the vocabulary.
+    /// Whether all parts are consistent, with `words` words in the vocabulary.
     pub(crate) fn fits(&self, words: u32) -> bool {
         let rows = self.len();
         let among =
@@ -180,7 +185,7 @@ impl Rows {
             && among(&self.by_hash)
     }
 
-    /// Bytes of memory.
+    /// Size in memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<RowFacts>() * self.facts.capacity()
             + self.words.bytes()

@@ -1,4 +1,4 @@
-//! Which stored units have the source of a new one, and which of them are the new one's concern? What an import asks.
+//! The stored units with the source of a new one: which of them it repeats, and which it may replace.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use crate::unit::{Timestamp, UnitId};
 
 use super::sets::Snapshot;
 
-/// The stored units of one source, at one moment.
+/// The stored units of one source, in one snapshot.
 pub struct SameSource {
     snapshot: Arc<Snapshot>,
     source_hash: u64,
     looked: Cell<usize>,
 }
 
-/// How well a stored unit fits to be replaced: in how many parts its context agrees with the new one's, then the newest.
+/// How well a unit suits to be replaced: the number of parts in which the contexts agree, then the newest.
 pub type Rank = (usize, Timestamp, UnitId);
 
 impl SameSource {
@@ -23,10 +23,11 @@ impl SameSource {
         Self { snapshot, source_hash, looked: Cell::new(0) }
     }
 
-    /// Whether a unit that `new` [may repeat](Identity::may_repeat) is accepted. They are shown until one is.
+    /// Whether `accept` accepts a unit that `new` [may repeat](Identity::may_repeat). Stops at the first.
     ///
     /// # Errors
-    /// Those of `accept`.
+    ///
+    /// Errors of `accept`.
     pub fn repeated<E>(
         &self,
         new: Identity,
@@ -48,7 +49,8 @@ impl SameSource {
         found
     }
 
-    /// The unit whose place fits `new` best, among those that [may share it](Identity::may_share_place) and are `usable`.
+    /// The unit that `new` should replace, among those that [may share its place](Identity::may_share_place) and are
+    /// `usable`.
     pub fn best_place(&self, new: Identity, usable: impl Fn(UnitId) -> bool) -> Option<Rank> {
         let mut best = None;
         for set in &self.snapshot.sets {
@@ -65,7 +67,7 @@ impl SameSource {
         best
     }
 
-    /// All of them, in order of their numbers.
+    /// All units, in order of number.
     pub fn all(&self) -> Vec<(UnitId, Identity)> {
         let sets = self.snapshot.sets.iter();
         let mut all: Vec<_> = sets.flat_map(|set| set.with_hash(self.source_hash)).collect();
@@ -73,7 +75,7 @@ impl SameSource {
         all
     }
 
-    /// Rows looked at so far.
+    /// Rows examined so far.
     pub fn looked(&self) -> usize {
         self.looked.get()
     }
@@ -87,14 +89,14 @@ impl SameSource {
 mod tests {
     use super::*;
     use crate::matching::{
-        CROWD_UNITS_MIN, ContentHash, Facts, Form, IndexChange, IndexEntry, MemoryIndex,
+        CONTEXT_INDEX_UNITS_MIN, ContentHash, Facts, Form, IndexChange, IndexEntry, MemoryIndex,
     };
     use crate::unit::Context;
 
     const SOURCE: u64 = 5;
 
     fn facts(place: u64) -> Facts {
-        // One in ten knows one neighbour only.
+        // One in ten knows only one neighbour.
         let previous = (!place.is_multiple_of(10)).then_some(place);
         let context = Context { previous, next: Some(2 * place) };
         let content_hash = ContentHash::new(77 << 40, None);
@@ -106,7 +108,7 @@ mod tests {
         IndexChange::Put(IndexEntry { unit: UnitId(place), form, target, facts: facts(place) })
     }
 
-    /// Whether it is repeated, which place fits it best, and rows looked at.
+    /// The unit that it repeats, the unit that it replaces, and the rows examined.
     fn ask(index: &MemoryIndex, new: Identity) -> (Option<UnitId>, Option<UnitId>, usize) {
         let Some(same) = index.same_source(SOURCE) else { return (None, None, 0) };
         let mut repeated = None;
@@ -130,7 +132,7 @@ mod tests {
             for place in batch.clone() {
                 let (repeated, best, looked) = ask(&index, facts(place).identity());
                 assert_eq!((repeated, best), (None, None), "{place}");
-                assert!(looked <= 2 * CROWD_UNITS_MIN, "{place}: {looked} steps");
+                assert!(looked <= 2 * CONTEXT_INDEX_UNITS_MIN, "{place}: {looked} steps");
             }
             index.apply_in_bulk(&batch.map(put).collect::<Vec<_>>());
         }
@@ -143,7 +145,7 @@ mod tests {
                 let unit = Some(UnitId(place));
                 let (repeated, best, looked) = ask(&index, new);
                 assert_eq!((repeated, best), (unit, unit), "{place}");
-                assert!(looked <= 2 * CROWD_UNITS_MIN, "{place}: {looked} steps");
+                assert!(looked <= 2 * CONTEXT_INDEX_UNITS_MIN, "{place}: {looked} steps");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! What makes up an index at one moment? Sets of rows that do not change, each with a list of what is gone from it, most of
-//! them sealed: with what finds rows in them.
+//! A snapshot of an index: immutable sets of rows, each with tombstones for removed rows; most sets are sealed with
+//! the structures that find rows.
 //!
-//! Knows nothing of threads or locks, nor of when sets are made and merged.
+//! Knows nothing of threads or locks, nor of when sets are sealed and merged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,31 +11,30 @@ use crate::matching::encode::{Identity, Question, Row, RowFacts, Side, Vocabular
 use crate::matching::jagged_array::length_u32;
 use crate::unit::UnitId;
 
-use super::crowds::Crowds;
+use super::context_index::ContextIndexes;
 use super::occurrences::Occurrences;
 use super::postings::Postings;
-use super::rows::{CROWD_UNITS_MIN, Rows};
+use super::rows::{CONTEXT_INDEX_UNITS_MIN, Rows};
 
-/// Rows of the open set, which are looked at one by one.
+/// Most rows of the open set, which searches scan.
 pub(crate) const OPEN_ROWS_MAX: usize = 256;
-/// How long rows wait to be sealed. Those that wait are looked at one by one; those that are sealed few at a time are merged
-/// more often.
-pub(crate) struct Patience {
-    /// So many are sealed together when they come in a short time.
-    pub(crate) rows_wanted: usize,
-    /// With more than these none is added before they are sealed.
+/// When rows are sealed. Unsealed rows are scanned; rows that are sealed in small batches are merged more often.
+pub(crate) struct SealPolicy {
+    /// Rows that are sealed together when they arrive quickly.
+    pub(crate) rows_target: usize,
+    /// With more unsealed rows, the writer seals before it returns.
     pub(crate) rows_max: usize,
 }
 
-impl Patience {
-    /// A search of all that wait takes about a millisecond, or, where nobody searches for long, eight.
+impl SealPolicy {
+    /// Scanning all unsealed rows takes about a millisecond, or eight in bulk mode.
     pub(crate) fn of(long: bool) -> Self {
         let rows_max = if long { 256 * 1_024 } else { 32 * 1_024 };
-        Self { rows_wanted: rows_max * 3 / 8, rows_max }
+        Self { rows_target: rows_max * 3 / 8, rows_max }
     }
 }
 
-/// Sealed sets of about one size that are merged into one; the next size is so many times larger.
+/// Sealed sets of one size that are merged into one; also the factor from one size to the next.
 const SETS_PER_SIZE: usize = 4;
 
 /// All segments at one moment.
@@ -44,31 +43,31 @@ pub(crate) struct Snapshot {
     pub(crate) sets: Vec<Set>,
 }
 
-/// Rows, which of them are gone, and how to search in them if they are sealed.
+/// Rows, their tombstones, and the search structures if they are sealed.
 #[derive(Clone)]
 pub(crate) struct Set {
     rows: Arc<Rows>,
     sealed: Option<Arc<Sealed>>,
-    dead: Arc<Dead>,
-    crowds: Arc<Crowds>,
+    tombstones: Arc<Tombstones>,
+    context_indexes: Arc<ContextIndexes>,
 }
 
-/// What finds rows that do not change any more.
+/// Search structures of rows that no longer change.
 pub(crate) struct Sealed {
     pub(crate) postings: Postings,
     pub(crate) source: Occurrences,
     pub(crate) target: Occurrences,
 }
 
-/// A bit for each row that is gone.
+/// A bit for each removed row.
 #[derive(Debug, Clone, Default)]
-struct Dead {
+struct Tombstones {
     bits: Vec<u64>,
     count: usize,
 }
 
 impl Snapshot {
-    /// The sets of rows.
+    /// The rows of each set.
     pub(crate) fn sets(&self) -> impl Iterator<Item = &Rows> {
         self.sets.iter().map(|set| set.rows.as_ref())
     }
@@ -80,20 +79,20 @@ impl Snapshot {
         sets
     }
 
-    /// Sets that wait to be sealed.
+    /// Sets to be sealed.
     pub(crate) fn waiting(&self) -> Vec<Set> {
-        self.sets.iter().filter(|set| set.waits()).cloned().collect()
+        self.sets.iter().filter(|set| set.needs_sealing()).cloned().collect()
     }
 
-    /// Rows in them.
+    /// Live rows of the sets to be sealed.
     pub(crate) fn waiting_rows(&self) -> usize {
-        self.sets.iter().filter(|set| set.waits()).map(Set::live).sum()
+        self.sets.iter().filter(|set| set.needs_sealing()).map(Set::live).sum()
     }
 
-    /// Sealed sets of one size, when there are enough of them; or one that is more gone than there.
+    /// Sets to be merged: enough sealed sets of one size, or one with more removed rows than live ones.
     pub(crate) fn to_merge(&self) -> Option<Vec<Set>> {
         let sealed = || self.sets.iter().filter(|set| set.sealed.is_some());
-        if let Some(set) = sealed().find(|set| set.dead.count > set.live()) {
+        if let Some(set) = sealed().find(|set| set.tombstones.count > set.live()) {
             return Some(vec![set.clone()]);
         }
         let mut sizes: BTreeMap<u32, Vec<Set>> = BTreeMap::new();
@@ -104,7 +103,7 @@ impl Snapshot {
         sizes.into_values().find(|sets| sets.len() >= SETS_PER_SIZE)
     }
 
-    /// Shows every live row of a set from one number to before another.
+    /// Calls `show` for every live row of a set in a range.
     pub(crate) fn each_live(
         &self,
         set: usize,
@@ -114,7 +113,7 @@ impl Snapshot {
     ) -> Result<(), Cancelled> {
         let set = &self.sets[set];
         for number in from..to.min(set.rows.len()) {
-            if !set.dead.contains(number) {
+            if !set.tombstones.contains(number) {
                 show(set.rows.row(number))?;
             }
         }
@@ -124,7 +123,7 @@ impl Snapshot {
 
 impl Set {
     pub(crate) fn open(rows: Rows) -> Self {
-        Self::of(Arc::new(rows), None, Dead::default())
+        Self::of(Arc::new(rows), None, Tombstones::default())
     }
 
     /// Whether rows are still added to it.
@@ -132,23 +131,23 @@ impl Set {
         self.sealed.is_none() && self.rows.len() <= OPEN_ROWS_MAX
     }
 
-    /// Whether it is to be sealed.
-    pub(crate) fn waits(&self) -> bool {
+    /// Whether it is full and not sealed.
+    pub(crate) fn needs_sealing(&self) -> bool {
         self.sealed.is_none() && self.rows.len() > OPEN_ROWS_MAX
     }
 
-    /// The live rows of some sets as one, the shortest first, those of one length in order of their units.
+    /// Merges the live rows of some sets into one sealed set, ordered by length and then by unit.
     pub(crate) fn seal(sets: &[Self], vocabulary: &Vocabulary) -> Self {
         let mut order: Vec<(u32, UnitId, u32, u32)> =
             Vec::with_capacity(sets.iter().map(Self::live).sum());
         for (part, set) in (0..).zip(sets) {
-            let live = (0..set.rows.len()).filter(|&row| !set.dead.contains(row));
+            let live = (0..set.rows.len()).filter(|&row| !set.tombstones.contains(row));
             order.extend(live.map(|row| {
                 let (length, unit) = (set.rows.length(row), set.rows.facts(row).unit);
                 (length_u32(length), unit, part, length_u32(row))
             }));
         }
-        // Sealed sets are in this order already, and a stable sort merges what is in order.
+        // Sealed sets are in this order already, and a stable sort merges sorted runs.
         order.sort();
         let mut rows = Rows::with_room_of(sets.iter().map(Self::rows));
         for (_, _, part, row) in order {
@@ -160,17 +159,21 @@ impl Set {
             || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
         );
         let sealed = Sealed { postings, source, target };
-        Self::of(Arc::new(rows), Some(Arc::new(sealed)), Dead::default())
+        Self::of(Arc::new(rows), Some(Arc::new(sealed)), Tombstones::default())
     }
 
-    /// From parts that fit together; `dead` has a bit for each row that is gone.
-    pub(crate) fn assembled(rows: Arc<Rows>, dead: Vec<u64>, sealed: Option<Arc<Sealed>>) -> Self {
-        let count = dead.iter().map(|bits| bits.count_ones() as usize).sum();
-        Self::of(rows, sealed, Dead { bits: dead, count })
+    /// Builds a set from consistent parts; `tombstones` has a bit for each removed row.
+    pub(crate) fn assembled(
+        rows: Arc<Rows>,
+        tombstones: Vec<u64>,
+        sealed: Option<Arc<Sealed>>,
+    ) -> Self {
+        let count = tombstones.iter().map(|bits| bits.count_ones() as usize).sum();
+        Self::of(rows, sealed, Tombstones { bits: tombstones, count })
     }
 
-    fn of(rows: Arc<Rows>, sealed: Option<Arc<Sealed>>, dead: Dead) -> Self {
-        Self { rows, sealed, dead: Arc::new(dead), crowds: Arc::default() }
+    fn of(rows: Arc<Rows>, sealed: Option<Arc<Sealed>>, tombstones: Tombstones) -> Self {
+        Self { rows, sealed, tombstones: Arc::new(tombstones), context_indexes: Arc::default() }
     }
 
     pub(crate) fn rows(&self) -> &Rows {
@@ -181,15 +184,15 @@ impl Set {
         self.sealed.as_deref()
     }
 
-    pub(crate) fn dead_bits(&self) -> &[u64] {
-        &self.dead.bits
+    pub(crate) fn tombstone_bits(&self) -> &[u64] {
+        &self.tombstones.bits
     }
 
     pub(crate) fn postings(&self) -> Option<&Postings> {
         self.sealed.as_ref().map(|sealed| &sealed.postings)
     }
 
-    /// In which rows words might stand, if the set is sealed.
+    /// The occurrences of words, if the set is sealed.
     pub(crate) fn occurrences(&self, side: Side) -> Option<&Occurrences> {
         self.sealed.as_ref().map(|sealed| match side {
             Side::Source => &sealed.source,
@@ -198,34 +201,34 @@ impl Set {
     }
 
     pub(crate) fn is_live(&self, row: usize) -> bool {
-        !self.dead.contains(row)
+        !self.tombstones.contains(row)
     }
 
     pub(crate) fn live(&self) -> usize {
-        self.rows.len() - self.dead.count
+        self.rows.len() - self.tombstones.count
     }
 
     pub(crate) fn remove(&mut self, units: impl Iterator<Item = UnitId>) {
-        // Most that an import brings are new, with numbers above all others.
+        // Most units of an import are new and have higher numbers than all others.
         let last = self.rows.last_unit();
         for unit in units.filter(|unit| last.is_some_and(|last| *unit <= last)) {
             if let Some(row) = self.rows.find(unit)
-                && !self.dead.contains(row)
+                && !self.tombstones.contains(row)
             {
-                Arc::make_mut(&mut self.dead).insert(row);
+                Arc::make_mut(&mut self.tombstones).insert(row);
             }
         }
     }
 
-    /// Whether both are the same rows, perhaps with other ones gone.
+    /// Whether both have the same rows, perhaps with different tombstones.
     pub(crate) fn has_rows_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.rows, &other.rows)
     }
 
-    /// The units that are gone now and were not then.
+    /// The units that were removed since `then`.
     pub(crate) fn gone_since(&self, then: &Self) -> impl Iterator<Item = UnitId> {
-        let gone =
-            (0..self.rows.len()).filter(|&row| self.dead.contains(row) && !then.dead.contains(row));
+        let gone = (0..self.rows.len())
+            .filter(|&row| self.tombstones.contains(row) && !then.tombstones.contains(row));
         gone.map(|row| self.rows.row(row).facts.unit)
     }
 
@@ -234,14 +237,15 @@ impl Set {
             .map(|facts| (facts.unit, facts.identity()))
     }
 
-    /// Whether a unit is here with this identity.
+    /// Whether it holds a live unit with this identity.
     pub(crate) fn holds(&self, unit: UnitId, identity: Identity) -> bool {
-        let row = self.rows.find(unit).filter(|&row| !self.dead.contains(row));
+        let row = self.rows.find(unit).filter(|&row| !self.tombstones.contains(row));
         row.is_some_and(|row| self.rows.facts(row).identity() == identity)
     }
 
-    /// Shows live rows with the source of `new`, among them all that answer a question about it, until one is taken; in a
-    /// crowd, of those that may be replaced, until one of each key is taken, the one that was changed last first.
+    /// Calls `take` for live rows with the source of `new`, among them all that have the asked relation to it, until
+    /// it returns true. Through a context index and for replacements it stops once for each key, at the row changed
+    /// last.
     pub(crate) fn candidates(
         &self,
         new: Identity,
@@ -249,43 +253,44 @@ impl Set {
         take: &mut dyn FnMut(&RowFacts) -> bool,
     ) {
         let run = self.rows.with_hash(new.source_hash);
-        let is_crowd = run.len() >= CROWD_UNITS_MIN;
-        let crowd = is_crowd.then(|| self.crowds.of((&self.rows, new.source_hash), run, question));
+        let is_indexed = run.len() >= CONTEXT_INDEX_UNITS_MIN;
+        let context_index = is_indexed
+            .then(|| self.context_indexes.of((&self.rows, new.source_hash), run, question));
         let mut all = self.live_facts(run.iter().copied());
-        match (crowd, question) {
+        match (context_index, question) {
             (None, Question::Repeats) => {
                 all.any(take);
             }
             (None, Question::Places) => all.for_each(|facts| {
                 take(facts);
             }),
-            (Some(crowd), Question::Repeats) => {
-                self.live_facts(crowd.with_key(new.repeats_key())).any(take);
+            (Some(context_index), Question::Repeats) => {
+                self.live_facts(context_index.with_key(new.repeats_key())).any(take);
             }
-            (Some(crowd), Question::Places) => new.place_keys().for_each(|key| {
-                self.live_facts(crowd.with_key(key)).any(&mut *take);
+            (Some(context_index), Question::Places) => new.place_keys().for_each(|key| {
+                self.live_facts(context_index.with_key(key)).any(&mut *take);
             }),
         }
     }
 
-    /// Bytes that crowds take, which grow while the set is asked.
-    pub(crate) fn crowd_bytes(&self) -> usize {
-        self.crowds.bytes()
+    /// Size of the context indexes, which grow as the set is asked.
+    pub(crate) fn context_index_bytes(&self) -> usize {
+        self.context_indexes.bytes()
     }
 
     fn live_facts(&self, rows: impl Iterator<Item = u32>) -> impl Iterator<Item = &RowFacts> {
         rows.map(|row| row as usize)
-            .filter(|&row| !self.dead.contains(row))
+            .filter(|&row| !self.tombstones.contains(row))
             .map(|row| self.rows.facts(row))
     }
 
     pub(crate) fn live_rows(&self) -> impl Iterator<Item = Row<'_>> {
-        let live = (0..self.rows.len()).filter(|&row| !self.dead.contains(row));
+        let live = (0..self.rows.len()).filter(|&row| !self.tombstones.contains(row));
         live.map(|row| self.rows.row(row))
     }
 }
 
-impl Dead {
+impl Tombstones {
     fn contains(&self, row: usize) -> bool {
         self.bits.get(row / 64).is_some_and(|bits| bits >> (row % 64) & 1 == 1)
     }

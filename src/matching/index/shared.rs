@@ -1,6 +1,6 @@
-//! What do the threads of an index share? The snapshot that is shown, and how the next one takes its place.
+//! The state that the threads of an index share: the current snapshot, and how the next one replaces it.
 //!
-//! Knows nothing of changes, and not when it is time to seal or to merge.
+//! Does not decide when to seal or to merge.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -8,24 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::matching::encode::Vocabulary;
 
 use super::all_hashes::AllHashes;
-use super::sets::{Patience, Set, Snapshot};
+use super::sets::{SealPolicy, Set, Snapshot};
 
-/// What is there of an index, for whoever asks, changes or merges.
+/// Shared by readers, writers and background threads.
 pub(crate) struct Shared {
     pub(crate) vocabulary: Vocabulary,
     current: RwLock<Arc<Snapshot>>,
-    /// Of all rows that are shown, and of some that are gone.
+    /// Hashes of all rows of the snapshot, and of some that were removed.
     hashes: Mutex<AllHashes>,
-    /// Held by whoever makes the next snapshot.
+    /// Locked while a snapshot is replaced.
     writer: Mutex<()>,
-    /// Whether a thread is merging.
+    /// Set while a thread merges.
     pub(crate) merging: AtomicBool,
-    /// Whether a thread is there that seals what waits.
+    /// Set while a thread seals.
     pub(crate) sealing: AtomicBool,
-    /// Held by whoever seals.
+    /// Locked while rows are sealed.
     sealer: Mutex<()>,
-    /// Whether rows may wait long, as whoever changed the index last has said.
-    pub(crate) patient: AtomicBool,
+    /// Whether the last change was made in bulk mode.
+    pub(crate) in_bulk: AtomicBool,
 }
 
 impl Default for Shared {
@@ -38,13 +38,13 @@ impl Default for Shared {
             merging: AtomicBool::new(false),
             sealing: AtomicBool::new(false),
             sealer: Mutex::default(),
-            patient: AtomicBool::new(false),
+            in_bulk: AtomicBool::new(false),
         }
     }
 }
 
 impl Shared {
-    /// With nothing in it but a vocabulary.
+    /// Starts with a vocabulary and no rows.
     pub(crate) fn over(vocabulary: Vocabulary) -> Self {
         Self { vocabulary, ..Self::default() }
     }
@@ -57,9 +57,9 @@ impl Shared {
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many rows may wait.
-    pub(crate) fn patience(&self) -> Patience {
-        Patience::of(self.patient.load(Ordering::Relaxed))
+    /// When rows are sealed at the moment.
+    pub(crate) fn seal_policy(&self) -> SealPolicy {
+        SealPolicy::of(self.in_bulk.load(Ordering::Relaxed))
     }
 
     pub(crate) fn write(&self) -> MutexGuard<'_, ()> {
@@ -70,13 +70,13 @@ impl Shared {
         let new = Arc::new(snapshot);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *current, new);
-        // Giving a large set back takes long: after the lock.
+        // Dropping a large set takes long: after the lock.
         drop(current);
         drop(old);
     }
 
-    /// Merges sealed sets of one size, if there are enough. Writers go on meanwhile; what they take out of the old sets is
-    /// taken out of the new one before it is shown.
+    /// Merges sealed sets of one size, if there are enough. Writers continue meanwhile; what they remove from the old
+    /// sets is removed from the new one before it is shown.
     pub(crate) fn merge(&self) -> bool {
         let snapshot = self.snapshot();
         let Some(old) = snapshot.to_merge() else { return false };
@@ -84,7 +84,7 @@ impl Shared {
         true
     }
 
-    /// Seals what waits for it.
+    /// Seals the sets that need it.
     pub(crate) fn seal(&self) {
         let _sealing = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = self.snapshot().waiting();
@@ -93,7 +93,7 @@ impl Shared {
         }
     }
 
-    /// Puts one sealed set in the place of some that only the caller replaces.
+    /// Replaces some sets by one sealed set; only the caller replaces them.
     fn replace(&self, old: &[Set]) {
         let mut new = Set::seal(old, &self.vocabulary);
         let _writing = self.write();
@@ -101,7 +101,7 @@ impl Shared {
         for old in old {
             match snapshot.sets.iter().find(|set| set.has_rows_of(old)) {
                 Some(set) => new.remove(set.gone_since(old)),
-                // Everything in it has gone since.
+                // All of it was removed meanwhile.
                 None => new.remove(old.live_rows().map(|row| row.facts.unit)),
             }
         }

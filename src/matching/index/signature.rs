@@ -1,34 +1,34 @@
-//! Can two segments have enough tokens in common? A quick no, from a few bits for each.
+//! Bit signatures that rule out most candidates: whether two segments can have enough tokens in common.
 //!
-//! A bit for each class, by a hash of its number: a bit that one side has and the other has not is a token without a
-//! partner. 128 bits for segments of up to 28 tokens, 256 to 64, 512 above: a fixed size saturates on long ones.
+//! Each class sets a bit chosen by a hash of its number; a bit that only one side has is a token without a partner.
+//! 128 bits for segments of up to 28 tokens, 256 up to 64, 512 above: a fixed size would saturate on long segments.
 
 use std::io::{self, Read, Write};
 
 use crate::matching::array_codec::{ArrayReader, ArrayWriter, damaged};
 
-/// Longest segments of 128 and of 256 bits.
+/// Most tokens of segments with 128 and with 256 bits.
 const NARROW_TOKENS_MAX: usize = 28;
 const MIDDLE_TOKENS_MAX: usize = 64;
 
 /// Signatures of rows that are sorted by length.
 #[derive(Debug, Default)]
 pub(crate) struct Signatures {
-    /// One after the other: first those of two words, then of four, then of eight.
+    /// All signatures in a row: those of two words, then of four, then of eight.
     words: Vec<u64>,
-    /// Rows of two words, and of two or four.
+    /// Number of rows with two words, and with two or four.
     narrow_rows: usize,
     middle_rows: usize,
 }
 
-/// The signatures of a query, in all widths.
+/// Signatures of a query in all widths.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct QuerySignature {
     words: [u64; 14],
 }
 
 impl Signatures {
-    /// Of the classes of rows that are sorted by length.
+    /// Builds the signatures of the classes of rows that are sorted by length.
     pub(crate) fn new<'a>(rows: impl Iterator<Item = &'a [u32]>) -> Self {
         let mut signatures = Self::default();
         for classes in rows {
@@ -43,8 +43,8 @@ impl Signatures {
         signatures
     }
 
-    /// Bits of the query that the row has not, and bits of the row that the query has not: at least so many tokens of each
-    /// have no partner.
+    /// Number of bits that only the query has and that only the row has: at least as many tokens of each have no
+    /// partner.
     #[inline]
     pub(crate) fn missing(&self, query: &QuerySignature, row: usize) -> (u32, u32) {
         if row < self.narrow_rows {
@@ -74,7 +74,7 @@ impl Signatures {
         Ok(Self { narrow_rows: count(0)?, middle_rows: count(1)?, words: input.array()? })
     }
 
-    /// Whether there is one for each of so many rows.
+    /// Whether there is one for each of `rows` rows.
     pub(crate) fn fits(&self, rows: usize) -> bool {
         let (narrow, middle) = (self.narrow_rows, self.middle_rows);
         narrow <= middle
@@ -82,14 +82,14 @@ impl Signatures {
             && self.words.len() == 2 * narrow + 4 * (middle - narrow) + 8 * (rows - middle)
     }
 
-    /// Bytes of memory.
+    /// Size in memory.
     pub(crate) fn bytes(&self) -> usize {
         8 * self.words.capacity()
     }
 }
 
 impl QuerySignature {
-    /// Of the classes of a query and the number of its tokens that are in no row: each has a bit of its own for nothing.
+    /// Builds the signatures of the query's known classes.
     pub(crate) fn new(classes: impl Iterator<Item = u32> + Clone) -> Self {
         let mut words = [0; 14];
         set(&mut words[..2], classes.clone());
@@ -111,7 +111,7 @@ fn width(tokens: usize) -> usize {
 
 fn set(words: &mut [u64], classes: impl Iterator<Item = u32>) {
     for class in classes {
-        // Fibonacci hashing; the high bits are the mixed ones.
+        // Fibonacci hashing; the high bits are mixed best.
         let hash = (class.wrapping_mul(0x9E37_79B1) >> 16) as usize % (64 * words.len());
         words[hash / 64] |= 1 << (hash % 64);
     }

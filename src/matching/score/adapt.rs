@@ -1,16 +1,15 @@
-//! What would the stored translation be with the values of the query? Numbers, links, placeholders, codes and their like are
-//! carried over where there is no doubt which place of the target stands for them, nor how it is written.
+//! Adapts a stored translation to the query: replaces numbers, links, placeholders, code and the like by the query's.
 //!
-//! No doubt: the value stands once in the stored source and once in its target, written alike. An adapted target has every
-//! value of the query that the stored source has not; with one of two it would be wrong, so where one is in doubt there is
-//! none.
+//! A value is replaced only where it is certain which place of the target stands for it and how it is written: it
+//! occurs once in the stored source and once in its target, written alike. An adapted target has every value of the
+//! query that the stored source lacks; if one of them is uncertain, there is no adapted target.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::text::{Analysis, Token, TokenKind, Written};
 
-/// A stored value that was replaced by one of the query; UTF-8 bytes of the original texts.
+/// A stored value that was replaced by a value of the query; UTF-8 bytes of the original texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Substitution {
     /// In the query.
@@ -28,13 +27,13 @@ pub struct Substitution {
 pub struct Adapted {
     /// The text.
     pub text: String,
-    /// What was put in, in the order of the target.
+    /// The replaced values, in order of the target.
     pub substitutions: Vec<Substitution>,
 }
 
-/// Placeables of the query that stand for other ones of the source, as numbers of tokens that count; `pairs` as in
-/// [`Comparison`](super::Comparison). Empty where there are none, as for most matches, and where they do not stand for each
-/// other one by one: the target need not be analysed then.
+/// Pairs placeables of the query with different ones of the source, as numbers of tokens that count; `pairs` as in
+/// [`Comparison`](super::Comparison). Empty if there are none, as for most matches, or if they do not pair one to
+/// one: then the target need not be analysed.
 pub fn changed_placeables(
     query: &Analysis,
     source: &Analysis,
@@ -64,7 +63,7 @@ pub fn changed_placeables(
     if unpaired > 0 { Vec::new() } else { changed }
 }
 
-/// Whether two placeables of one kind are different, in value or, numbers, in their zeros.
+/// Whether two placeables of one kind differ in value or, for numbers, in their zeros.
 fn differ((query, asked): (&Analysis, &Token), (source, stored): (&Analysis, &Token)) -> bool {
     if !asked.kind.is_number_like() {
         return query.surface(asked) != source.surface(stored);
@@ -78,7 +77,7 @@ fn differ((query, asked): (&Analysis, &Token), (source, stored): (&Analysis, &To
         && !((in_words(query, asked) || in_words(source, stored)) && same_value())
 }
 
-/// Carries the `changed` placeables over; `None` when there is doubt about one of them, or none of them.
+/// Replaces the `changed` placeables in the target; `None` when one of them is uncertain or there are none.
 pub fn adapt(
     query: &Analysis,
     source: &Analysis,
@@ -122,7 +121,7 @@ pub fn adapt(
     (!adapted.substitutions.is_empty()).then_some(adapted)
 }
 
-/// A number with the no-break space that stands between the groups of another.
+/// Replaces the no-break spaces between groups of digits by the kind of space that another number has.
 fn with_spaces_of(other: &str, written: String) -> String {
     match other.chars().find(|it| it.is_whitespace() && *it != ' ') {
         Some(space) => written.replace('\u{a0}', space.encode_utf8(&mut [0; 4])),
@@ -130,10 +129,10 @@ fn with_spaces_of(other: &str, written: String) -> String {
     }
 }
 
-/// The placeables of a text, each under what makes it the same as another.
+/// The placeables of a text by what identifies them.
 struct Places<'a> {
     text: &'a Analysis,
-    /// How many tokens are the same, and the first of them.
+    /// The number of equal tokens, and the first of them.
     same: HashMap<Key<'a>, (usize, &'a Token)>,
     /// Whole numbers that are parts of something else: `5` in `5.2`, `5-9`, `model5` and links.
     inside: HashSet<String>,
@@ -160,7 +159,7 @@ impl<'a> Places<'a> {
         Self { text, same, inside }
     }
 
-    /// The token that is the same as one of another text, if there is one alone and nothing holds its digits.
+    /// The token that equals one of another text, if there is exactly one and its digits are part of nothing else.
     fn only(&self, other: &'a Analysis, token: &Token) -> Option<&'a Token> {
         let (count, found) = self.same.get(&Key::of(other, token)?)?;
         let written = other.written(token);
@@ -169,18 +168,18 @@ impl<'a> Places<'a> {
         (*count == 1 && !is_inside).then_some(*found)
     }
 
-    /// The one token of the target that stands for a placeable of this source; `None` where either has another that may be
-    /// meant.
+    /// The one token of the target that stands for a placeable of this source; `None` where it is ambiguous on either
+    /// side.
     fn place_in(&self, stored: &Token, target: &Places<'a>) -> Option<&'a Token> {
         self.only(self.text, stored)?;
         target.only(self.text, stored)
     }
 }
 
-/// What makes two placeables the same, in whatever language.
+/// Identifies a placeable across languages.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Key<'a> {
-    /// A number or several, in plain notation.
+    /// One or several numbers in plain notation.
     Digits(String),
     Text(TokenKind, &'a str),
 }

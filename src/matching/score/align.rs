@@ -1,9 +1,10 @@
-//! What is the cheapest way from one sequence to another when some replacements cost less than a whole word?
+//! Computes the graded edit distance between two token sequences, and an alignment that has it.
 //!
-//! The graded distance (with a cut-off, in a band), and one alignment that has it. Of several cheapest alignments always
-//! the same one is taken: what both begin and end with is paired, and in between, going from the end, a pair is preferred
-//! to a token of the first sequence alone, and that to a token of the second alone. Work and memory grow with the length of
-//! the sequences times their distance, which is bounded. Knows nothing of what the tokens are.
+//! Insertions and deletions cost a word, replacements at most that. The distance has a cut-off and is computed in a
+//! band. Of several cheapest alignments one is chosen deterministically: common beginnings and ends are paired, and
+//! in between, from the end, a pair is preferred to a token of the first sequence alone, and that to a token of the
+//! second. Work and memory grow with the length of the sequences times their distance, which is bounded. Knows
+//! nothing of what the tokens are.
 
 use crate::limits::FUZZY_EDITS_MAX;
 
@@ -11,27 +12,27 @@ use crate::matching::cancel::{Cancelled, Ticker};
 
 use super::deductions::WORD_COST;
 
-/// One step of an alignment; the numbers count tokens from 0.
+/// A step of an alignment; tokens are numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A token of the first stands for one of the second: the same or another.
+    /// A token of the first sequence is paired with one of the second, equal or not.
     Pair(usize, usize),
-    /// A token of the first that stands for nothing.
+    /// A token of the first sequence has no partner.
     First(usize),
-    /// A token of the second that stands for nothing.
+    /// A token of the second sequence has no partner.
     Second(usize),
 }
 
-/// Half the width of the band that is tried first; it holds every alignment of segments of usual length.
+/// Half the width of the first band; it holds every alignment of segments of usual length.
 const BAND_FIRST: usize = 64;
-/// More than any distance, with room to add to it.
+/// Above every distance, with room to add.
 const BEYOND: u32 = u32::MAX / 4;
 
-/// What the first token of a pair costs in place of the second: 0 for equal ones, at most [`WORD_COST`].
+/// The cost of pairing two tokens: 0 for equal ones, at most [`WORD_COST`].
 pub(crate) trait Cost: FnMut(usize, usize) -> u32 {}
 impl<F: FnMut(usize, usize) -> u32> Cost for F {}
 
-/// The cheapest distance between sequences of these lengths, or `None` when it is above `most`.
+/// Returns the distance between sequences of these lengths, or `None` when it is above `most`.
 ///
 /// `rows` is working memory.
 pub(crate) fn distance(
@@ -52,7 +53,7 @@ pub(crate) fn distance(
     rows.clear();
     rows.extend((0..=second).map(|j| if j <= band { whole(j) } else { beyond }));
     for i in 0..first {
-        // A cell further than the band from the diagonal costs more than `most` in added or missing words alone.
+        // A cell further from the diagonal than the band costs more than `most` in insertions or deletions alone.
         let (from, to) = (i.saturating_sub(band), second.min(i + 1 + band));
         ticker.tick(to.saturating_sub(from))?;
         let mut diagonal = rows[from];
@@ -74,8 +75,8 @@ pub(crate) fn distance(
     Ok(Some(rows[second]).filter(|&distance| distance <= most))
 }
 
-/// The alignment, from the first step to the last. Where more than [`FUZZY_EDITS_MAX`] words differ, nothing is paired but what
-/// both begin and end with.
+/// Returns a cheapest alignment. Where more than [`FUZZY_EDITS_MAX`] words differ, only the common beginning and end
+/// are paired.
 pub(crate) fn align(
     lengths: (usize, usize),
     cost: &mut impl Cost,
@@ -97,7 +98,7 @@ pub(crate) fn align(
     Ok(steps)
 }
 
-/// Tries a band twice as wide until it holds every cheapest alignment.
+/// Doubles the band until it holds every cheapest alignment.
 fn align_in_bands(
     lengths: (usize, usize),
     cost: &mut impl Cost,
@@ -114,7 +115,7 @@ fn align_in_bands(
     }
     while band <= FUZZY_EDITS_MAX {
         let table = Table::fill(lengths, band, cost, ticker)?;
-        // An alignment that leaves the band costs more than that in missing or added words alone.
+        // An alignment that leaves the band costs more than that in insertions or deletions alone.
         if band >= longest || table.distance <= whole(band) {
             return Ok(table.steps(lengths));
         }
@@ -123,8 +124,8 @@ fn align_in_bands(
     Ok(apart())
 }
 
-/// How many tokens both sequences begin with, and how many of the others both end with. There always is a cheapest
-/// alignment that pairs them: to pair two equal ends is never worse than to pair either with something else.
+/// Lengths of the common beginning and of the common end of the rest. Some cheapest alignment pairs them: pairing two
+/// equal ends is never worse than pairing either with something else.
 fn common(lengths: (usize, usize), cost: &mut impl Cost) -> (usize, usize) {
     let shorter = lengths.0.min(lengths.1);
     let mut head = 0;
@@ -142,7 +143,7 @@ fn whole(words: usize) -> u32 {
     u32::try_from(words).map_or(u32::MAX / 4, |words| words.saturating_mul(WORD_COST))
 }
 
-/// The cheapest last steps to the cells of a band round the diagonal, two bits each.
+/// The last step of a cheapest alignment to each cell of a band around the diagonal, two bits each.
 struct Table {
     band: usize,
     directions: Vec<u8>,
@@ -154,7 +155,7 @@ const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 
 impl Table {
-    /// Of sequences that differ in length by no more than the band.
+    /// Fills the table; the lengths differ by no more than the band.
     fn fill(
         (height, width): (usize, usize),
         band: usize,
@@ -190,7 +191,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Byte and bits of a cell of the band.
+    /// Byte and shift of a cell.
     fn place(&self, i: usize, j: usize) -> (usize, usize) {
         let cell = i * (2 * self.band + 1) + (j + self.band - i);
         (cell / 4, 2 * (cell % 4))
@@ -263,7 +264,7 @@ mod tests {
         table
     }
 
-    /// The alignment that the page names, by the whole table.
+    /// The alignment that the module promises, from the whole table.
     fn steps_of(a: &[u16], b: &[u16]) -> Vec<Step> {
         let (head, tail) = common((a.len(), b.len()), &mut |i, j| cost_of(a[i], b[j]));
         let (inner_a, inner_b) = (&a[head..a.len() - tail], &b[head..b.len() - tail]);

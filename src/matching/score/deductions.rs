@@ -1,6 +1,6 @@
-//! How much is a distance worth, and what takes points away? The arithmetic of the score, in integers only.
+//! Computes the score of a match and why it is not 100 %, in integers.
 //!
-//! Scores are hundredths of a point and distances are thousandths of a word, so that every machine orders alike. Knows
+//! Scores are hundredths of a point and distances thousandths of a word, so that every machine ranks alike. Knows
 //! nothing of texts, tokens or indexes.
 
 use serde::{Deserialize, Serialize};
@@ -9,32 +9,32 @@ use crate::limits::FUZZY_EDITS_MAX;
 use crate::text::Differences;
 use crate::unit::Score;
 
-/// Version of the score: raised whenever the same two texts may get another score than before.
+/// Version of the score: raised whenever two texts may get another score than before.
 pub const SCORE_VERSION: u32 = 6;
 
-/// What a whole word costs in a distance: the unit of every distance of this module is 1/1000 word.
+/// Cost of a whole word in a distance; distances are in thousandths of a word.
 pub const WORD_COST: u32 = 1000;
 
-/// What a number costs in place of another number: it is substituted anyway, so it costs little and always the same.
+/// Cost of a number in place of another: it will be replaced anyway, so it costs little and always the same.
 pub const NUMBER_COST: u32 = 100;
 
-/// Longest folded token, in characters, whose difference from another is measured in characters. A longer tag or placeholder
-/// is compared by its parts, and a longer word that differs (a page of base64) counts as another word.
+/// Longest folded token, in characters, that is compared by characters. Longer tags and placeholders are compared by
+/// their parts; a longer word that differs (a page of base64) counts as another word.
 pub const GRADED_CHARS_MAX: usize = 512;
 
-/// What one named difference takes away, in hundredths.
+/// Deduction for one kind of spelling difference, in hundredths.
 const DIFFERENCE_HUNDREDTHS: u16 = 100;
 
-/// What all differences of form take away mode at most, in hundredths: such a match reads 97 or more.
+/// Most that all spelling differences deduct together, in hundredths: such a match scores 97 or more.
 const FORMS_HUNDREDTHS_MAX: u16 = 300;
 
-/// What other markup takes away, in hundredths. More than a difference of form, and not among those that have a most: of two
-/// sources that differ from the query in nothing else, the one with its markup is always first.
+/// Deduction for different markup, in hundredths. More than a spelling difference and outside their common maximum:
+/// of two sources that differ from the query in nothing else, the one with its markup ranks first.
 const MARKUP_HUNDREDTHS: u16 = 200;
 
 const FULL_HUNDREDTHS: u16 = 10_000;
 
-/// Why a match lost points, in the order in which points are taken.
+/// Why a match is not 100 %, in the order in which points are deducted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// Words are replaced, missing or added.
@@ -55,18 +55,18 @@ pub enum Reason {
     Spacing,
     /// Any other difference in writing.
     Other,
-    /// Marks of markup, such as `**`.
+    /// Different markup characters, such as `**`.
     Markup,
-    /// The inline tags are not the same.
+    /// Different inline tags.
     Tags,
     /// The translation is not finished.
     State,
-    /// The memory is trusted less.
+    /// The penalty of the memory.
     Penalty,
 }
 
 impl Reason {
-    /// Every reason, in the order in which points are taken.
+    /// All reasons, in the order in which points are deducted.
     pub const ALL: [Self; 13] = [
         Self::Edited,
         Self::Marks,
@@ -83,7 +83,7 @@ impl Reason {
         Self::Penalty,
     ];
 
-    /// A stable lower-case name for people and programs.
+    /// A stable lower-case name for users and programs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Edited => "edited",
@@ -103,7 +103,7 @@ impl Reason {
     }
 }
 
-/// The differences of form with their reasons, in the order in which points are taken.
+/// The spelling differences with their reasons, in the order in which points are deducted.
 const FORMS: [(Differences, Reason); 8] = [
     (Differences::MARKS, Reason::Marks),
     (Differences::TATWEEL, Reason::Tatweel),
@@ -115,52 +115,52 @@ const FORMS: [(Differences, Reason); 8] = [
     (Differences::OTHER, Reason::Other),
 ];
 
-/// Where the points went: hundredths by reason. ConcordanceMode with the score they always make 10,000.
+/// Deducted points by reason, in hundredths. Together with the score they always add up to 10,000.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Deductions {
     points: [u16; Reason::ALL.len()],
 }
 
 impl Deductions {
-    /// What one reason took, in hundredths.
+    /// Points deducted for a reason, in hundredths.
     pub fn hundredths(&self, reason: Reason) -> u16 {
         self.points[reason as usize]
     }
 
-    /// The reasons that took something, with hundredths.
+    /// The reasons that deducted points, with hundredths.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u16)> + '_ {
         let all = Reason::ALL.into_iter().zip(self.points);
         all.filter(|&(_, points)| points > 0)
     }
 
-    /// The score that is left.
+    /// The score after all deductions.
     pub fn score(&self) -> Score {
         // The points never add up to more than 10,000, see `take`.
         Score::FULL.minus_hundredths(self.points.iter().map(|&points| u32::from(points)).sum())
     }
 
-    /// Takes points for a reason, never more than there are.
+    /// Deducts points for a reason, at most as many as are left.
     fn take(&mut self, reason: Reason, hundredths: u16) {
         self.points[reason as usize] += hundredths.min(self.score().hundredths());
     }
 }
 
-/// What is known of a match when its score is worked out.
+/// What the deductions of a match are computed from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Findings {
-    /// What is left after the edits, in hundredths.
+    /// What the edits leave, in hundredths.
     pub(crate) base: u16,
     /// Canonical texts and tags are equal.
     pub(crate) exact: bool,
     pub(crate) differences: Differences,
     pub(crate) tags_differ: bool,
-    /// For a translation that is not finished, in hundredths.
+    /// Deduction for an unfinished translation, in hundredths.
     pub(crate) state: u16,
-    /// Of the memory, in hundredths.
+    /// Penalty of the memory, in hundredths.
     pub(crate) penalty: u16,
 }
 
-/// Every deduction of a match.
+/// Computes all deductions of a match.
 pub(crate) fn deductions(findings: Findings) -> Deductions {
     let mut deductions = Deductions::default();
     deductions.take(Reason::Edited, FULL_HUNDREDTHS - findings.base);
@@ -177,7 +177,7 @@ pub(crate) fn deductions(findings: Findings) -> Deductions {
     if findings.tags_differ {
         deductions.take(Reason::Tags, DIFFERENCE_HUNDREDTHS);
     }
-    // Only what is exact reads 100: a distance too small for a hundredth, or a difference without a name, counts once.
+    // Only exact matches score 100: a distance below a hundredth, or a difference without a name, counts once.
     if !findings.exact && deductions.score() == Score::FULL {
         deductions.take(Reason::Other, DIFFERENCE_HUNDREDTHS);
     }
@@ -186,7 +186,7 @@ pub(crate) fn deductions(findings: Findings) -> Deductions {
     deductions
 }
 
-/// What is left of 10,000 hundredths at a distance between segments of which the longer has `longest` tokens (≥ 1).
+/// What a distance leaves of 10,000 hundredths when the longer segment has `longest` tokens (≥ 1).
 pub(crate) fn base_hundredths(distance: u32, longest: usize) -> u16 {
     let (distance, longest) = (u64::from(distance), longest as u64);
     // round(10,000 · distance / (1000 · longest)), halves up.
@@ -194,7 +194,7 @@ pub(crate) fn base_hundredths(distance: u32, longest: usize) -> u16 {
     FULL_HUNDREDTHS - u16::try_from(lost).map_or(FULL_HUNDREDTHS, |lost| lost.min(FULL_HUNDREDTHS))
 }
 
-/// The largest distance of a match with at least `base` hundredths: the inverse of [`base_hundredths`], but never more than
+/// The largest distance of a match with at least `base` hundredths: the inverse of [`base_hundredths`], limited to
 /// [`FUZZY_EDITS_MAX`] words.
 pub(crate) fn distance_max(base: u16, longest: usize) -> u32 {
     let lost = u64::from(FULL_HUNDREDTHS.saturating_sub(base));
@@ -204,8 +204,8 @@ pub(crate) fn distance_max(base: u16, longest: usize) -> u32 {
     u32::try_from(distance.min(most)).unwrap_or(u32::MAX)
 }
 
-/// What a token costs in place of another of the same class, given the distance of their folded forms in characters and
-/// the characters of the longer one.
+/// Cost of a token in place of another of its class, from the distance of their folded forms in characters and the
+/// length of the longer one.
 pub(crate) fn graded_cost(distance: u32, longest: usize) -> u32 {
     let (distance, longest) = (u64::from(distance), longest.max(1) as u64);
     let cost = (2 * u64::from(WORD_COST) * distance + longest) / (2 * longest);

@@ -1,6 +1,6 @@
-//! Which places of the two original texts differ? Spans to colour, from the same alignment as the score.
+//! Finds the spans in which two original texts differ, from the same alignment as the score.
 //!
-//! Made for the few matches that are answered, from their texts. Knows nothing of indexes.
+//! Computed from the texts, for the few matches that are returned. Knows nothing of indexes.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use crate::text::{Analysis, Token};
 use super::align::{self, Step};
 use super::token_cost::substitution_cost;
 
-/// How two places differ; the query is what the stored source would have to become.
+/// How two spans differ; the query is what the stored source would have to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EditKind {
-    /// Equal but for the writing: marks, letter variants, case, digits, punctuation, spacing.
+    /// The same words written differently: marks, letter variants, case, digits, punctuation, spacing.
     Changed,
-    /// Other words stand there.
+    /// Different words.
     Replaced,
     /// Only in the query; the range of the source is empty.
     Inserted,
@@ -25,7 +25,7 @@ pub enum EditKind {
 }
 
 impl EditKind {
-    /// A stable lower-case name for people and programs.
+    /// A stable lower-case name for users and programs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Changed => "changed",
@@ -36,33 +36,34 @@ impl EditKind {
     }
 }
 
-/// Two places that differ, in UTF-8 bytes of the original texts.
+/// Two spans that differ, in UTF-8 bytes of the original texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// How.
+    /// The kind of difference.
     pub kind: EditKind,
-    /// Where in the query.
+    /// Span of the query.
     pub query: Range<usize>,
-    /// Where in the stored source.
+    /// Span of the stored source.
     pub source: Range<usize>,
 }
 
-/// Two texts beside each other.
+/// A query compared with a stored source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Every difference, in order; neighbours of one kind are one edit.
+    /// All differences, in order; neighbours of one kind are one edit.
     pub edits: Vec<Edit>,
-    /// For each token of the stored source that counts, the token of the query that stands for it; `None` when it is
-    /// missing there. The numbers count the tokens that count.
+    /// For each token of the stored source that counts, the query token that it is paired with; `None` when it has
+    /// none. Only tokens that count are numbered.
     pub pairs: Vec<Option<usize>>,
-    /// Which tokens of the stored source (by the same numbers) are not just the same in the query: replaced or missing.
+    /// Tokens of the stored source (numbered likewise) that the query replaces or lacks.
     pub edited_source_tokens: Vec<usize>,
 }
 
 /// Compares a query with the source of a unit.
 ///
 /// # Errors
-/// [`Cancelled`] when `cancelled`, which is asked often, says so.
+///
+/// [`Cancelled`] when `cancelled`, which is called often, returns true.
 pub fn compare(
     query: &Analysis,
     source: &Analysis,
@@ -73,14 +74,14 @@ pub fn compare(
     let mut cost = |i, j| substitution_cost(query_form.token(i), source_form.token(j));
     let lengths = (query_form.len(), source_form.len());
     let steps = align::align(lengths, &mut cost, &mut Ticker::new(cancelled))?;
-    let mut drawing = Drawing::default();
+    let mut edits_so_far = EditList::default();
     let mut comparison =
         Comparison { pairs: vec![None; sides.source.form.len()], ..Comparison::default() };
     let (mut i, mut j, mut paired) = (0, 0, true);
     for step in steps {
         let pair = matches!(step, Step::Pair(..));
         if pair && paired {
-            sides.draw_gap(i, j, &mut drawing);
+            sides.add_gap(i, j, &mut edits_so_far);
         }
         let kind = sides.kind(step);
         let (next_i, next_j) = match step {
@@ -95,19 +96,19 @@ pub fn compare(
             comparison.edited_source_tokens.push(j);
         }
         match kind {
-            Some(kind) => drawing.add(Edit {
+            Some(kind) => edits_so_far.add(Edit {
                 kind,
                 query: sides.query.tokens(i, next_i),
                 source: sides.source.tokens(j, next_j),
             }),
-            None => drawing.interrupt(),
+            None => edits_so_far.interrupt(),
         }
         (i, j, paired) = (next_i, next_j, pair);
     }
     if paired {
-        sides.draw_gap(i, j, &mut drawing);
+        sides.add_gap(i, j, &mut edits_so_far);
     }
-    comparison.edits = drawing.edits;
+    comparison.edits = edits_so_far.edits;
     Ok(comparison)
 }
 
@@ -116,7 +117,7 @@ struct Sides {
     source: Side,
 }
 
-/// A text as matching sees it, and where its tokens stand in the original.
+/// A text's form, and the spans of its tokens in the original.
 struct Side {
     form: Form,
     spans: Vec<Range<usize>>,
@@ -139,11 +140,11 @@ impl Sides {
         }
     }
 
-    /// Marks what stands before two tokens (or after the last ones) if it is not the same.
-    fn draw_gap(&self, i: usize, j: usize, drawing: &mut Drawing) {
+    /// Adds an edit if the gaps before two tokens (or after the last ones) differ.
+    fn add_gap(&self, i: usize, j: usize, edits_so_far: &mut EditList) {
         if self.query.form.gap(i).canonical != self.source.form.gap(j).canonical {
             let (query, source) = (self.query.gap(i), self.source.gap(j));
-            drawing.add(Edit { kind: EditKind::Changed, query, source });
+            edits_so_far.add(Edit { kind: EditKind::Changed, query, source });
         }
     }
 }
@@ -158,8 +159,8 @@ impl Side {
         }
     }
 
-    /// From the beginning of a token to the end of the one before `to`; empty, at the end of what comes before, if there
-    /// is none.
+    /// From the start of token `from` to the end of the one before `to`; if there is none, empty, at the end of what
+    /// comes before.
     fn tokens(&self, from: usize, to: usize) -> Range<usize> {
         if from == to {
             let place = from.checked_sub(1).map_or(0, |before| self.spans[before].end);
@@ -175,15 +176,15 @@ impl Side {
     }
 }
 
-/// Edits in the making.
+/// Collects edits and joins neighbours.
 #[derive(Default)]
-struct Drawing {
+struct EditList {
     edits: Vec<Edit>,
-    /// Nothing that is equal came since the last edit.
+    /// Whether nothing equal has come since the last edit.
     open: bool,
 }
 
-impl Drawing {
+impl EditList {
     fn add(&mut self, edit: Edit) {
         match self.edits.last_mut() {
             Some(last) if self.open && last.kind == edit.kind => {

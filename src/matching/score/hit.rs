@@ -1,4 +1,4 @@
-//! A match, and the one order of matches.
+//! A hit of a search, and the order of hits.
 
 use std::cmp::Reverse;
 
@@ -8,19 +8,19 @@ use crate::unit::{Score, Timestamp, UnitId};
 
 use super::deductions::Deductions;
 
-/// What kind of match a hit is; the better comes first.
+/// The kind of a match; better kinds order first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MatchKind {
-    /// Exact, and every neighbour that the query names is the stored one (it names at least one).
+    /// An exact match whose neighbours are those of the query, which names at least one.
     Context,
-    /// Equal canonical text and equal tags.
+    /// Equal canonical texts and equal tags.
     Exact,
     /// Anything else.
     Fuzzy,
 }
 
 impl MatchKind {
-    /// A stable lower-case name for people and programs.
+    /// A stable lower-case name for users and programs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Context => "context",
@@ -33,37 +33,37 @@ impl MatchKind {
 /// A unit found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hit {
-    /// Which.
+    /// The unit.
     pub unit: UnitId,
-    /// What kind of match.
+    /// The kind of match.
     pub kind: MatchKind,
-    /// What is left after all deductions.
+    /// The score after all deductions.
     pub score: Score,
-    /// Where the other points went, the penalty among them.
+    /// Where the other points went, the penalty included.
     pub deductions: Deductions,
-    /// The penalty that the search was asked to take, in hundredths (it may be more than there was to take).
+    /// The penalty of the memory, in hundredths; fewer points may have been left to deduct.
     pub penalty: u16,
     /// When the unit was last changed.
     pub changed: Timestamp,
-    /// The revision that was found, the last 32 bits.
+    /// The low 32 bits of the revision that was found.
     pub revision: u32,
     /// [`Identity::pair`](crate::matching::Identity::pair) of the unit.
     pub pair: u64,
 }
 
-/// Sorts hits of one memory, the best first.
+/// Orders the hits of one memory, the best first.
 pub(crate) type Rank = (MatchKind, Reverse<Score>, u16, Reverse<Timestamp>, UnitId);
 
 impl Hit {
-    /// The place of a hit in the order: kind, score, penalty, the newest first, unit.
+    /// The sort key of a hit: kind, score, penalty, newest first, unit.
     pub(crate) fn rank(&self) -> Rank {
         (self.kind, Reverse(self.score), self.penalty, Reverse(self.changed), self.unit)
     }
 }
 
-/// The best hits of several memories, each list in order, as (number of the memory in the list, hit).
+/// Merges the hits of several memories, each list in order, into the best `limit`, as (index of the memory, hit).
 ///
-/// The order: kind, score, penalty, the newest first, the order of the memories, unit.
+/// The order is kind, score, penalty, newest first, order of the memories, unit.
 pub fn merge(memories: &[Vec<Hit>], limit: usize) -> Vec<(usize, Hit)> {
     let numbered = memories.iter().enumerate();
     let mut all: Vec<(usize, Hit)> =

@@ -1,49 +1,50 @@
-//! How many symbols must be changed, added or left out to turn one sequence into another? Bit-parallel, with a cut-off.
+//! Computes the edit distance between two sequences of symbols, bit-parallel and with a cut-off.
 //!
-//! Myers, "A fast bit-vector algorithm for approximate string matching based on dynamic programming" (J. ACM 46, 1999) in
-//! the block form of Hyyrö (2003), with Ukkonen's band: only blocks that touch a diagonal within the cut-off are computed.
-//! What is kept of a pattern grows with its length alone. Knows nothing of what the symbols are: characters or token classes.
+//! Myers, "A fast bit-vector algorithm for approximate string matching based on dynamic programming" (J. ACM 46,
+//! 1999) in the block form of Hyyrö (2003), with Ukkonen's band: only blocks that touch a diagonal within the cut-off
+//! are computed. Memory grows with the length of the pattern, not with the number of symbols. Knows nothing of what
+//! the symbols are: characters or token classes.
 
 use crate::matching::cancel::{Cancelled, Ticker};
 
 /// Bits of a block.
 const BLOCK: usize = 64;
 
-/// A sequence made ready to be compared with many others.
+/// A pattern prepared for comparison with many sequences.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Matcher {
     length: usize,
     blocks: usize,
-    /// Open addressing, a power of two: symbol and 1 + its row; a row of 0 is an empty slot.
+    /// Open addressing, a power of two: a symbol and 1 + its row; a row of 0 is an empty slot.
     slots: Vec<(u32, u32)>,
-    /// Where the masks of each row end in `masks`.
+    /// End of each row in `masks`.
     ends: Vec<u32>,
-    /// Row by row, the blocks in which its symbol stands, in order, and a bit for each position there.
+    /// For each row, the blocks that contain its symbol, in order, with a bit for each position.
     masks: Vec<(u32, u64)>,
-    /// While a pattern is set: the last block of each row.
+    /// Working memory of `set`: the last block of each row.
     last_blocks: Vec<u32>,
 }
 
 /// State of one block of rows in the current column.
 #[derive(Clone, Copy)]
 struct Block {
-    /// Rows at which the value is one more than in the row above.
+    /// Rows whose value is one more than in the row above.
     up: u64,
-    /// Rows at which it is one less.
+    /// Rows whose value is one less.
     down: u64,
     /// Value in the last row of the block.
     score: u32,
 }
 
 impl Matcher {
-    /// For comparing with `pattern`.
+    /// Prepares `pattern`.
     pub(crate) fn new(pattern: &[u32]) -> Self {
         let mut matcher = Self::default();
         matcher.set(pattern);
         matcher
     }
 
-    /// Makes it one for `pattern`, in the memory it has.
+    /// Replaces the pattern and reuses the memory.
     pub(crate) fn set(&mut self, pattern: &[u32]) {
         self.length = pattern.len();
         self.blocks = pattern.len().div_ceil(BLOCK).max(1);
@@ -52,7 +53,7 @@ impl Matcher {
         self.ends.clear();
         let mut last_blocks = std::mem::take(&mut self.last_blocks);
         last_blocks.clear();
-        // Each row's masks are counted first, then set in their place.
+        // The masks of each row are counted first, then set in place.
         for (position, &symbol) in pattern.iter().enumerate() {
             let slot = self.slot(symbol);
             if self.slots[slot].1 == 0 {
@@ -83,13 +84,13 @@ impl Matcher {
         self.last_blocks = last_blocks;
     }
 
-    /// The bits of a symbol in a pattern of one block: then each row has one mask.
+    /// The bits of a symbol in a pattern of one block, where each row has one mask.
     fn mask(&self, symbol: u32) -> u64 {
         let row = self.slots[self.slot(symbol)].1 as usize;
         row.checked_sub(1).map_or(0, |row| self.masks[row].1)
     }
 
-    /// The blocks in which a symbol stands, with its bits there.
+    /// The blocks that contain a symbol, with its bits.
     fn masks_of(&self, symbol: u32) -> &[(u32, u64)] {
         let Some(row) = (self.slots[self.slot(symbol)].1 as usize).checked_sub(1) else {
             return &[];
@@ -98,7 +99,7 @@ impl Matcher {
         &self.masks[start..self.ends[row] as usize]
     }
 
-    /// The slot that holds the symbol, or the empty one where it would go.
+    /// The slot of a symbol, or the empty slot where it would go.
     fn slot(&self, symbol: u32) -> usize {
         let mask = self.slots.len() - 1;
         let mut slot = (symbol.wrapping_mul(0x9E37_79B1) >> 7) as usize & mask;
@@ -129,7 +130,7 @@ impl Matcher {
         }
     }
 
-    /// One block holds the whole pattern.
+    /// For a pattern of one block.
     fn distance_short(&self, text: &[u32], most: u32) -> Option<u32> {
         let last = 1_u64 << (self.length - 1);
         let mut block = Block { up: !0, down: 0, score: u32::try_from(self.length).ok()? };
@@ -137,7 +138,7 @@ impl Matcher {
         for &symbol in text {
             block.advance(self.mask(symbol), 1, last);
             left -= 1;
-            // Every column that is left lowers the value by one at best.
+            // Each remaining column lowers the value by one at best.
             if block.score > most.saturating_add(left) {
                 return None;
             }
@@ -162,7 +163,7 @@ impl Matcher {
             let wanted = (column.saturating_add(most_rows) / BLOCK + 1).min(self.blocks);
             while blocks.len() < wanted {
                 let above = blocks.last().map_or(column, |block| block.score as usize);
-                // Below the band nothing is known; one more a row is never too low.
+                // Values below the band are unknown; one more for each row is never too low.
                 let score = number(above + height(blocks.len()));
                 blocks.push(Block { up: !0, down: 0, score });
             }
@@ -171,7 +172,7 @@ impl Matcher {
             let masks = self.masks_of(symbol);
             let from = masks.partition_point(|&(block, _)| (block as usize) < first);
             let mut masks = masks[from..].iter().peekable();
-            // Above the band too: one more a column is never too low.
+            // Values above the band too: one more for each column is never too low.
             let mut carry = 1;
             for (at, block) in blocks.iter_mut().enumerate().skip(first) {
                 let mask = masks.next_if(|mask| mask.0 as usize == at).map_or(0, |mask| mask.1);
@@ -188,8 +189,8 @@ fn number(length: usize) -> u32 {
 }
 
 impl Block {
-    /// Goes on by one column; `carry` is the difference to the column before in the row above the block, and the answer
-    /// is the difference in its last row.
+    /// Advances by one column. `carry` is the difference to the previous column in the row above the block; returns
+    /// the difference in its last row.
     #[inline]
     fn advance(&mut self, mask: u64, carry: i32, last: u64) -> i32 {
         let mut equal = mask;

@@ -1,4 +1,4 @@
-//! Scores a stored segment against a query, and says where the two differ.
+//! Scores a stored segment against a query, and says where the two differ and how to adapt the translation.
 
 mod adapt;
 mod align;
@@ -22,4 +22,4 @@ pub use query::{Options, Query};
 pub(crate) use deductions::distance_max;
 pub(crate) use hit::Rank;
 pub(crate) use levenshtein::Matcher;
-pub(crate) use scorer::{Bench, Scorer, reachable};
+pub(crate) use scorer::{Scorer, ScorerScratch, reachable};

@@ -1,10 +1,10 @@
-//! Which pairs of sequences do property tests compare? One, and the same after some random edits.
+//! Generates pairs of similar sequences for property tests.
 
 use std::ops::Range;
 
 use proptest::prelude::*;
 
-/// A sequence of some length, and a copy of it with fewer than `edits_max` symbols added, removed or replaced.
+/// A sequence, and a copy with fewer than `edits_max` symbols added, removed or replaced.
 pub(crate) fn edited<T>(
     symbols: Range<T>,
     length: Range<usize>,

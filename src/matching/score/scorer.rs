@@ -1,14 +1,14 @@
-//! What is this stored segment worth for this query? Distance, deductions, kind, filter: everything a hit is made of.
+//! Scores one encoded segment against a query: distance, deductions, kind and filter.
 //!
-//! Scan and index both judge by this code, so they can differ only in what they judge. Knows nothing of how segments are
-//! stored or chosen.
+//! Index search and full scan use the same code, so they can differ only in which segments they score. Knows nothing
+//! of how segments are stored or selected.
 
 use std::collections::HashMap;
 
 use crate::limits::PLACEABLES_BASE_MIN;
 use crate::matching::cancel::{Cancelled, Ticker};
 use crate::matching::encode::{
-    Gate, Neighbours, Numbers, Row, RowFacts, UNKNOWN, UnusualGap, Vocabulary, usual_gap,
+    EncodedFilter, Neighbours, Numbers, Row, RowFacts, UNKNOWN, UnusualGap, Vocabulary, usual_gap,
 };
 use crate::matching::jagged_array::length_u32;
 use crate::text::{Differences, gap_differences, token_differences};
@@ -30,45 +30,45 @@ pub(crate) struct Scorer<'a> {
     pub(crate) numbers: Vec<Numbers>,
     gaps: Vec<u32>,
     neighbours: Neighbours,
-    gate: Gate<'a>,
+    filter: EncodedFilter<'a>,
 }
 
-/// Working memory of a judge, one for each thread.
+/// Working memory, one for each thread.
 #[derive(Default)]
-pub(crate) struct Bench {
+pub(crate) struct ScorerScratch {
     stored: Vec<Numbers>,
     rows: Vec<u32>,
     graded: Graded,
 }
 
-/// What tokens of the query cost in place of stored forms of their class, by (token, form), as far as it was asked.
+/// Caches what query tokens cost in place of stored forms of their class, by (token, form).
 #[derive(Default)]
 pub(crate) struct Graded {
     costs: HashMap<(u32, u32), u32, foldhash::fast::FixedState>,
 }
 
-impl Bench {
-    /// Ready for another query.
+impl ScorerScratch {
+    /// Prepares for another query.
     pub(crate) fn begin(&mut self) {
         self.graded.costs.clear();
     }
 }
 
-/// Costs that are kept: more than any query of usual length asks for.
+/// Most cached costs: more than any query of usual length needs.
 const GRADED_MAX: usize = 1 << 16;
 
 impl Graded {
-    pub(crate) fn cost(&mut self, judge: &Scorer<'_>, token: usize, form: u32) -> u32 {
-        let asked = judge.query.form.token(token);
-        // A text full of numbers would ask for each pair of them.
-        if asked.number_like && judge.vocabulary.is_number_like(form) {
+    pub(crate) fn cost(&mut self, scorer: &Scorer<'_>, token: usize, form: u32) -> u32 {
+        let asked = scorer.query.form.token(token);
+        // Not cached: a text full of numbers would fill the cache with their pairs.
+        if asked.number_like && scorer.vocabulary.is_number_like(form) {
             return NUMBER_COST;
         }
         let key = (length_u32(token), form);
         if let Some(&cost) = self.costs.get(&key) {
             return cost;
         }
-        let stored = judge.vocabulary.folded_form(form);
+        let stored = scorer.vocabulary.folded_form(form);
         let cost = same_class_cost(asked.class, (asked.folded, asked.number_like), stored);
         if self.costs.len() < GRADED_MAX {
             self.costs.insert(key, cost);
@@ -90,12 +90,12 @@ impl<'a> Scorer<'a> {
             numbers: query.form.tokens().map(|token| vocabulary.find(token)).collect(),
             gaps: query.form.gaps().map(|gap| vocabulary.find_gap(gap)).collect(),
             neighbours: query.context.into(),
-            gate: Gate::new(options.filter, vocabulary),
+            filter: EncodedFilter::new(options.filter, vocabulary),
         }
     }
 
-    /// Least base (in hundredths) with which a hit can reach the wanted score: the penalty is taken from every one, as far
-    /// as there is something to take it from. A query without words has a threshold of its own.
+    /// Least base (in hundredths) with which a hit can reach the wanted score after the penalty. A query without
+    /// words has a threshold of its own.
     pub(crate) fn base_min(&self) -> u16 {
         let wanted = match self.options.min_score {
             Score::ZERO => 0,
@@ -104,24 +104,24 @@ impl<'a> Scorer<'a> {
         if self.query.placeables_only { wanted.max(PLACEABLES_BASE_MIN) } else { wanted }
     }
 
-    /// The hit that a stored segment makes, if its base is at least `base_min` (which is no less than the one of the
+    /// Returns the hit that a stored segment makes if its base is at least `base_min` (no less than that of the
     /// options), it reaches the wanted score and passes the filter.
     pub(crate) fn hit(
         &self,
         row: Row<'_>,
-        bench: &mut Bench,
+        scratch: &mut ScorerScratch,
         base_min: u16,
         ticker: &mut Ticker<'_>,
     ) -> Result<Option<Hit>, Cancelled> {
         ticker.tick(row.words.len())?;
-        bench.stored.clear();
-        bench.stored.extend(row.words.iter().map(|&word| self.vocabulary.numbers(word)));
-        let longest = self.numbers.len().max(bench.stored.len());
-        let Bench { stored, rows, graded } = bench;
+        scratch.stored.clear();
+        scratch.stored.extend(row.words.iter().map(|&word| self.vocabulary.numbers(word)));
+        let longest = self.numbers.len().max(scratch.stored.len());
+        let ScorerScratch { stored, rows, graded } = scratch;
         let base = if longest == 0 {
             self.base_without_tokens(row.gaps)
         } else {
-            // No filter stands on the bound but this one: the distance need not be known when it is too large.
+            // Only this check depends on the bound, so a distance above it need not be exact.
             let most = distance_max(base_min.min(10_000), longest);
             let mut cost = |i: usize, j: usize| self.cost(i, stored[j], graded);
             let lengths = (self.numbers.len(), stored.len());
@@ -135,7 +135,7 @@ impl<'a> Scorer<'a> {
         self.finish(row.facts, (stored, row.gaps), base, graded, ticker)
     }
 
-    /// What token `i` of the query costs in place of a stored one.
+    /// Cost of token `i` of the query in place of a stored token.
     pub(crate) fn cost(&self, i: usize, stored: Numbers, graded: &mut Graded) -> u32 {
         let asked = self.numbers[i];
         if asked.class != stored.class {
@@ -147,14 +147,14 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The base of two segments without tokens that count.
+    /// Base of two segments without tokens that count.
     pub(crate) fn base_without_tokens(&self, gaps: &[UnusualGap]) -> u16 {
         let stored = gaps.first().map_or(usual_gap(0, 0), |&(_, gap)| gap);
         let equal = self.query.form.gap(0).folded == self.vocabulary.gap(stored).folded;
         if equal { 10_000 } else { 0 }
     }
 
-    /// Deductions, kind, filter and the last look at the wanted score.
+    /// Computes deductions and kind, and checks filter and wanted score.
     pub(crate) fn finish(
         &self,
         facts: &RowFacts,
@@ -163,7 +163,7 @@ impl<'a> Scorer<'a> {
         graded: &mut Graded,
         ticker: &mut Ticker<'_>,
     ) -> Result<Option<Hit>, Cancelled> {
-        if !self.gate.lets_through(facts) {
+        if !self.filter.matches_facts(facts) {
             return Ok(None);
         }
         let same_text =
@@ -184,11 +184,11 @@ impl<'a> Scorer<'a> {
             penalty: self.options.penalty,
         });
         let score = deductions.score();
-        if score < self.options.min_score || !self.gate.accepts(facts) {
+        if score < self.options.min_score || !self.filter.accepts(facts) {
             return Ok(None);
         }
         let kind = match exact {
-            true if self.neighbours.found_in(facts.neighbours) => MatchKind::Context,
+            true if self.neighbours.matches(facts.neighbours) => MatchKind::Context,
             true => MatchKind::Exact,
             false => MatchKind::Fuzzy,
         };
@@ -211,7 +211,7 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// How the texts differ where they are aligned.
+    /// The spelling differences along an alignment.
     fn differences(
         &self,
         stored: &[Numbers],
@@ -243,9 +243,9 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// All differences along an alignment: of the tokens that are paired, and of the gaps between two neighbours that are
-/// paired with two neighbours (the ends of the text count as paired). Around a token that stands alone the punctuation
-/// belongs to the edit and is not counted again.
+/// Collects the differences of paired tokens, and of the gaps between two neighbours that are paired with two
+/// neighbours (the ends of the text count as paired). Punctuation around an unpaired token belongs to the edit and is
+/// not counted again.
 pub(crate) fn differences_along(
     steps: &[Step],
     lengths: (usize, usize),
@@ -271,7 +271,7 @@ pub(crate) fn differences_along(
     all
 }
 
-/// Whether a score can be reached at all.
-pub(crate) fn reachable(judge: &Scorer<'_>) -> bool {
-    judge.options.limit > 0 && Score::from_hundredths(judge.base_min().into()).is_some()
+/// Whether any segment can reach the wanted score.
+pub(crate) fn reachable(scorer: &Scorer<'_>) -> bool {
+    scorer.options.limit > 0 && Score::from_hundredths(scorer.base_min().into()).is_some()
 }

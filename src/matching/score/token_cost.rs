@@ -1,4 +1,4 @@
-//! What a token costs in place of another.
+//! Computes the cost of replacing one token by another.
 
 use crate::limits::COMPARED_WORDS_MAX;
 use crate::matching::cancel::{NEVER, Ticker};
@@ -8,8 +8,8 @@ use crate::text::{ComparedParts, compared_parts};
 use super::deductions::{GRADED_CHARS_MAX, NUMBER_COST, WORD_COST, graded_cost};
 use super::levenshtein::Matcher;
 
-/// What a token costs in place of another: nothing when they fold to the same, part of a word when only their classes are
-/// the same, a word otherwise.
+/// Cost of a token in place of another: nothing when they fold to the same, part of a word when only their classes
+/// are equal, a word otherwise.
 pub(crate) fn substitution_cost(a: Token<'_>, b: Token<'_>) -> u32 {
     if a.class != b.class {
         WORD_COST
@@ -20,7 +20,7 @@ pub(crate) fn substitution_cost(a: Token<'_>, b: Token<'_>) -> u32 {
     }
 }
 
-/// What a token costs in place of another of its class that folds to something else.
+/// Cost of a token in place of another of its class that folds to something else.
 pub(crate) fn same_class_cost(class: &str, a: (&str, bool), b: (&str, bool)) -> u32 {
     if a.1 && b.1 {
         return NUMBER_COST;
@@ -39,12 +39,13 @@ pub(crate) fn same_class_cost(class: &str, a: (&str, bool), b: (&str, bool)) -> 
     graded_cost(edit_distance(&characters(a), &characters(b)), longest)
 }
 
-/// Whether the words of a token matter more than their letters: code and addresses. In short tags and placeholders they do not.
+/// Whether tokens of a class are always compared by their words: code and addresses. Short tags and placeholders are
+/// compared by characters.
 fn is_compared_by_parts(class: &str) -> bool {
     matches!(class, "#code" | "#url" | "#email")
 }
 
-/// Words count one by one, all signs together as one more.
+/// Compares words one by one, and all other characters together as one more.
 fn cost_of_parts(a: &ComparedParts<'_>, b: &ComparedParts<'_>) -> u32 {
     if a.words.len().max(b.words.len()) > COMPARED_WORDS_MAX {
         return WORD_COST;
@@ -56,7 +57,7 @@ fn cost_of_parts(a: &ComparedParts<'_>, b: &ComparedParts<'_>) -> u32 {
     graded_cost(distance, longest)
 }
 
-/// Numbers in place of words, the same for equal ones.
+/// Replaces words by numbers, equal words by equal ones.
 fn numbered(a: &[&str], b: &[&str]) -> (Vec<u32>, Vec<u32>) {
     let mut places: Vec<(&str, usize)> = a.iter().chain(b).copied().zip(0..).collect();
     places.sort_unstable();
@@ -72,7 +73,7 @@ fn numbered(a: &[&str], b: &[&str]) -> (Vec<u32>, Vec<u32>) {
 
 fn edit_distance(a: &[u32], b: &[u32]) -> u32 {
     let distance = Matcher::new(a).distance(b, u32::MAX, &mut Ticker::new(NEVER));
-    // Nobody cancels, and no distance is above the highest.
+    // Never cancelled, and no distance is above the cut-off.
     distance.ok().flatten().unwrap_or(u32::MAX)
 }
 
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(cost("#code", "`git pull`", "`git push`"), 500);
         assert_eq!(cost("#code", "`cp`", "`rm`"), 1000);
         assert_eq!(cost("#code", "`a+b`", "`a-b`"), 333);
-        // As other code, though nothing in it differs.
+        // Different code, although no part differs.
         assert_eq!(cost("#code", "`cp`", "``cp``"), 1);
         assert_eq!(cost("#url", "https://example.com/a/b", "https://example.com/a/c"), 167);
         assert_eq!(cost("#email", "info@example.org", "sara@example.org"), 250);

@@ -1,4 +1,4 @@
-//! Keeps the best hits of a search.
+//! Keeps the best hits of a running search.
 
 use std::cmp::Reverse;
 
@@ -6,17 +6,17 @@ use crate::unit::Score;
 
 use crate::matching::score::{Hit, MatchKind, Rank, Scorer};
 
-/// The best hits seen so far, one for each pair of source and target: a pair that is stored in many contexts is one answer,
-/// in the context that fits best, and leaves room for others.
+/// The best hits so far, one for each pair of source and target: a pair that is stored in many contexts counts once,
+/// in the context that fits best.
 ///
-/// This keeps the answer complete: a hit is left out only for a better one of the same pair, or because there are `limit`
-/// better ones of different pairs, whatever comes after it.
+/// The result is complete: a hit is dropped only for a better one of the same pair, or because there are `limit`
+/// better ones of different pairs.
 #[derive(Debug)]
 pub(crate) struct Best {
     limit: usize,
-    /// In order, at most `limit`... and a few more that are cut off from time to time.
+    /// Up to `limit` hits in order, and more that are dropped from time to time.
     hits: Vec<Hit>,
-    /// The last hit that still counts, once there are `limit` of them.
+    /// The last hit that counts, once there are `limit`.
     worst: Option<Rank>,
 }
 
@@ -25,13 +25,13 @@ impl Best {
         Self { limit, hits: Vec::new(), worst: None }
     }
 
-    /// Keeps a hit if it is among the best.
+    /// Keeps a hit if it is among the best so far.
     pub(crate) fn push(&mut self, hit: Hit) {
         if self.limit == 0 || self.worst.is_some_and(|worst| hit.rank() >= worst) {
             return;
         }
         self.hits.push(hit);
-        // While few are asked for the bound is kept tight; many are sorted rarely.
+        // A small list is cut at once to keep the bound tight, a large one rarely.
         let room = if self.limit <= 64 { 0 } else { self.limit };
         if self.hits.len() >= self.limit.saturating_add(room) {
             self.cut();
@@ -39,14 +39,14 @@ impl Best {
     }
 
     /// Least base, in hundredths, of a hit that would still count.
-    pub(crate) fn base_min(&self, judge: &Scorer<'_>) -> u16 {
-        let wanted = judge.base_min();
+    pub(crate) fn base_min(&self, scorer: &Scorer<'_>) -> u16 {
+        let wanted = scorer.base_min();
         match self.worst {
             None | Some((MatchKind::Fuzzy, Reverse(Score::ZERO), ..)) => wanted,
             // Equal canonical texts have a full base.
             Some((MatchKind::Context | MatchKind::Exact, ..)) => wanted.max(10_000),
             Some((MatchKind::Fuzzy, Reverse(score), ..)) => {
-                wanted.max(score.hundredths().saturating_add(judge.options.penalty))
+                wanted.max(score.hundredths().saturating_add(scorer.options.penalty))
             }
         }
     }
@@ -61,7 +61,7 @@ impl Best {
         }
     }
 
-    /// The best, in order.
+    /// Returns the best hits, in order.
     pub(crate) fn finish(mut self) -> Vec<Hit> {
         self.cut();
         self.hits

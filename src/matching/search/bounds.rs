@@ -1,64 +1,65 @@
-//! What must a stored segment of a given length have in common with the query to reach a score? The lengths, ranks and
-//! places that a complete search has to look at.
+//! Computes bounds on what a stored segment must share with the query to reach a score: lengths, ranks and places.
 //!
 //! With m tokens in the longer segment and at most d edits, at least m − d tokens are equal (in class) and aligned in
-//! order. Put the classes of each segment into one order, the rarest first: the rarest aligned pair has at least m − d − 1
-//! aligned pairs behind it, so it stands among the first |q| − (m − d) + 1 of the query and the first |s| − (m − d) + 1 of the
-//! stored segment; and the second, or the third, rarest among one, or two, more. And a pair at places p and r costs at least |p − r| + |(|q| − p) − (|s| − r)| edits. Any order of the
-//! classes is right; a good one is fast. (Prefix filter: Chaudhuri, Ganti and Kaushik, ICDE 2006; Xiao, Wang, Lin and Yu,
-//! WWW 2008; positions: Xiao, Wang and Lin, PVLDB 2008.)
+//! order. Order the classes of each segment by one fixed order, rarest first: at least m − d − 1 aligned pairs follow
+//! the rarest aligned pair, so it is among the first |q| − (m − d) + 1 of the query and the first |s| − (m − d) + 1
+//! of the stored segment; the second and third rarest are among one and two more. A pair at places p and r costs at
+//! least |p − r| + |(|q| − p) − (|s| − r)| edits. Any order of the classes is correct; a good one is fast. (Prefix
+//! filter: Chaudhuri, Ganti and Kaushik, ICDE 2006; Xiao, Wang, Lin and Yu, WWW 2008; positions: Xiao, Wang and Lin,
+//! PVLDB 2008.)
 
 use crate::matching::index::{edits_max, shared_min};
 
-/// What is asked of stored segments of one length.
+/// Bounds for stored segments of one length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OfLength {
-    /// Edits over classes.
+pub(crate) struct LengthBounds {
+    /// Most edits over classes.
     pub(crate) edits_max: u32,
-    /// Tokens of the query without a partner.
-    pub(crate) query_alone_max: u32,
-    /// Tokens of the stored segment without a partner.
-    pub(crate) stored_alone_max: u32,
-    /// Pairs that are found by their postings.
+    /// Most query tokens without a partner.
+    pub(crate) query_unmatched_max: u32,
+    /// Most tokens of the stored segment without a partner.
+    pub(crate) stored_unmatched_max: u32,
+    /// Number of shared rare tokens by which a candidate is found.
     pub(crate) shared_min: u32,
-    /// Least and greatest place in the stored segment, counted from the place in the query.
+    /// Least and greatest place in the stored segment, relative to the place in the query.
     pub(crate) shift: (i32, i32),
 }
 
-impl OfLength {
-    /// What nothing can fulfil.
+impl LengthBounds {
+    /// Bounds that no segment meets.
     pub(crate) const NONE: Self = Self {
         edits_max: 0,
-        query_alone_max: 0,
-        stored_alone_max: 0,
+        query_unmatched_max: 0,
+        stored_unmatched_max: 0,
         shared_min: 1,
         shift: (1, 0),
     };
 
-    /// Rank in the query of the tokens of those pairs.
+    /// Greatest rank of those tokens in the query.
     pub(crate) fn query_rank_max(&self) -> u32 {
-        self.query_alone_max + self.shared_min - 1
+        self.query_unmatched_max + self.shared_min - 1
     }
 
-    /// Their rank in the stored segment.
+    /// Their greatest rank in the stored segment.
     pub(crate) fn stored_rank_max(&self) -> u32 {
-        self.stored_alone_max + self.shared_min - 1
+        self.stored_unmatched_max + self.shared_min - 1
     }
 }
 
-/// The bounds of one query at one base.
+/// Bounds of one query at one base.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bounds {
     /// Tokens of the query.
     length: usize,
-    /// Shortest stored segment that can do.
+    /// Least length of a stored segment.
     shortest: usize,
-    /// From the shortest to the longest that can do.
-    lengths: Vec<OfLength>,
+    /// Bounds by length, from the shortest on.
+    lengths: Vec<LengthBounds>,
 }
 
 impl Bounds {
-    /// For a query of `length` tokens, at least one, and a base of at least [`BASE_MIN`].
+    /// Sets the bounds for a query of `length` tokens, at least one, and a base of at least
+    /// [`BASE_MIN`](crate::matching::index::BASE_MIN).
     pub(crate) fn set(&mut self, length: usize, base: u16) {
         self.length = length;
         self.lengths.clear();
@@ -74,10 +75,10 @@ impl Bounds {
             let equal = longest - edits;
             let signed = |number: usize| i32::try_from(number).unwrap_or(i32::MAX / 4);
             let (edits, more) = (signed(edits), signed(stored) - signed(length));
-            self.lengths.push(OfLength {
+            self.lengths.push(LengthBounds {
                 edits_max: edits.unsigned_abs(),
-                query_alone_max: signed(length - equal.min(length)).unsigned_abs(),
-                stored_alone_max: signed(stored - equal.min(stored)).unsigned_abs(),
+                query_unmatched_max: signed(length - equal.min(length)).unsigned_abs(),
+                stored_unmatched_max: signed(stored - equal.min(stored)).unsigned_abs(),
                 shared_min: signed(shared_min(stored).min(equal)).unsigned_abs(),
                 // |x| + |more − x| ≤ edits
                 shift: (
@@ -89,19 +90,19 @@ impl Bounds {
         }
     }
 
-    /// Tokens of stored segments that can do: the fewest, and one more than the most.
+    /// Least length of stored segments, and one more than the greatest.
     pub(crate) fn lengths(&self) -> (usize, usize) {
         (self.shortest, self.shortest + self.lengths.len())
     }
 
-    /// One more than the longest stored segment that may be found by the token of this rank in the query.
+    /// One more than the greatest length of a segment that the query token of this rank can find.
     pub(crate) fn lengths_end(&self, query_rank: usize) -> usize {
-        let fits = |of: &OfLength| of.query_rank_max() as usize >= query_rank;
+        let fits = |of: &LengthBounds| of.query_rank_max() as usize >= query_rank;
         self.lengths.iter().rposition(fits).map_or(0, |last| self.shortest + last + 1)
     }
 
-    /// What is asked of one length; `None` when it cannot do.
-    pub(crate) fn of(&self, stored: usize) -> Option<OfLength> {
+    /// Bounds for one length; `None` when no segment of that length can match.
+    pub(crate) fn of(&self, stored: usize) -> Option<LengthBounds> {
         self.lengths.get(stored.checked_sub(self.shortest)?).copied()
     }
 }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
     use crate::matching::index::prefix_len;
 
-    /// The bounds against their definitions.
+    /// The bounds agree with their definitions.
     #[test]
     fn bounds_are_what_they_stand_for() {
         let mut bounds = Bounds::default();

@@ -1,13 +1,13 @@
-//! Where does this expression stand? Words, phrases and beginnings of words in the sources or targets, complete and in
-//! order: the shortest sources first, those of one length in order of their units. Numbers are found however they are
-//! written, and words inside of dates, addresses, code and placeholders too.
+//! Finds all segments that contain an expression, ordered by length of source and then by unit: words, phrases and
+//! prefixes, on either side.
 //!
-//! Blocks of rows that hold every word of the query are read, the others are not. Knows nothing of scores.
+//! Numbers are found in any notation, and words also inside dates, addresses, code and placeholders. Only blocks of
+//! rows that contain every word of the expression are read. Knows nothing of scores.
 
 use std::ops::Range;
 
 use crate::matching::cancel::{Cancelled, Ticker};
-use crate::matching::encode::{Filter, Gate, Side, SurfaceForms, Vocabulary};
+use crate::matching::encode::{EncodedFilter, Filter, Side, SurfaceForms, Vocabulary};
 use crate::matching::index::{BlockSet, Rows, Set, Snapshot};
 use crate::matching::jagged_array::{JaggedArray, length_u32};
 use crate::unit::UnitId;
@@ -15,7 +15,7 @@ use crate::unit::UnitId;
 use super::expression::Expression;
 use super::terms::{Layout, Terms};
 
-/// A place in the order of results: tokens of the source, and the unit.
+/// The position of a result: tokens of the source, then the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// Tokens of the source that count.
@@ -24,31 +24,31 @@ pub struct Place {
     pub unit: UnitId,
 }
 
-/// Which results to give.
+/// One page of results.
 #[derive(Clone, Copy)]
 pub struct Page<'a> {
-    /// Only those behind this place.
+    /// Only results after this position.
     pub after: Option<Place>,
-    /// At most so many.
+    /// Most results.
     pub limit: usize,
     /// Which units may be found.
     pub filter: Filter<'a>,
-    /// Asked often; the search stops soon after it says true.
+    /// Called often; the search stops soon after it returns true.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// A segment in which the expression stands.
+/// A segment that contains the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
-    /// Which, and where in the order.
+    /// The unit and its position.
     pub place: Place,
-    /// The revision that was found, the last 32 bits.
+    /// The low 32 bits of the revision that was found.
     pub revision: u32,
-    /// Where it stands, in numbers of tokens that count; overlapping only where the words of a phrase do.
+    /// Where it occurs, as ranges of tokens that count; they overlap only where the words of a phrase do.
     pub tokens: Vec<Range<usize>>,
 }
 
-/// The passages of a snapshot, in order.
+/// Returns a page of passages from a snapshot, in order.
 pub(crate) fn search(
     snapshot: &Snapshot,
     expression: &Expression,
@@ -65,21 +65,21 @@ pub(crate) fn search(
     if page.limit == 0 || terms.find_nothing() {
         return Ok(Vec::new());
     }
-    let gate = Gate::new(page.filter, vocabulary);
-    let mut search = Search { expression, terms, page, gate, ticker };
+    let filter = EncodedFilter::new(page.filter, vocabulary);
+    let mut search = Search { expression, terms, page, filter, ticker };
     let mut open = Vec::new();
-    let mut walks = Vec::new();
+    let mut cursors = Vec::new();
     for set in snapshot.largest_first() {
-        match search.walk(set) {
-            Some(walk) => walks.push(walk),
+        match search.cursor(set) {
+            Some(cursor) => cursors.push(cursor),
             None => search.read_open(set, &mut open)?,
         }
     }
     open.sort_unstable_by_key(|passage: &Passage| passage.place);
     let mut open = open.into_iter().peekable();
-    let mut heads = Vec::with_capacity(walks.len());
-    for walk in &mut walks {
-        heads.push(search.next(walk)?);
+    let mut heads = Vec::with_capacity(cursors.len());
+    for cursor in &mut cursors {
+        heads.push(search.next(cursor)?);
     }
     let mut found = Vec::new();
     while found.len() < page.limit {
@@ -89,7 +89,7 @@ pub(crate) fn search(
             .min();
         let passage = match (first, open.peek()) {
             (Some((place, number)), next) if next.is_none_or(|next| place < next.place) => {
-                let following = search.next(&mut walks[number])?;
+                let following = search.next(&mut cursors[number])?;
                 std::mem::replace(&mut heads[number], following)
             }
             _ => open.next(),
@@ -104,12 +104,12 @@ struct Search<'a> {
     expression: &'a Expression,
     terms: Terms,
     page: &'a Page<'a>,
-    gate: Gate<'a>,
+    filter: EncodedFilter<'a>,
     ticker: Ticker<'a>,
 }
 
-/// A way through the rows of a sealed set.
-struct Walk<'a> {
+/// A position in the rows of a sealed set.
+struct SetCursor<'a> {
     set: &'a Set,
     blocks: BlockSet,
     block_rows: usize,
@@ -125,7 +125,7 @@ struct Found {
 }
 
 impl Search<'_> {
-    fn walk<'a>(&self, set: &'a Set) -> Option<Walk<'a>> {
+    fn cursor<'a>(&self, set: &'a Set) -> Option<SetCursor<'a>> {
         let occurrences = set.occurrences(self.expression.side)?;
         let rows = set.rows();
         let mut blocks: Option<BlockSet> = None;
@@ -138,26 +138,26 @@ impl Search<'_> {
         }
         let row = self.page.after.map_or(0, |after| first_behind(rows, after));
         let block_rows = occurrences.block_rows();
-        Some(Walk { set, blocks: blocks?, block_rows, row, found: Found::default() })
+        Some(SetCursor { set, blocks: blocks?, block_rows, row, found: Found::default() })
     }
 
-    /// The next passage of a set.
-    fn next(&mut self, walk: &mut Walk<'_>) -> Result<Option<Passage>, Cancelled> {
-        let rows = walk.set.rows();
-        while let Some(block) = walk.blocks.next_from(walk.row / walk.block_rows) {
-            let start = walk.row.max(block * walk.block_rows);
-            for row in start..rows.len().min((block + 1) * walk.block_rows) {
-                if let Some(passage) = self.read(walk.set, row, &mut walk.found)? {
-                    walk.row = row + 1;
+    /// The next passage of a sealed set.
+    fn next(&mut self, cursor: &mut SetCursor<'_>) -> Result<Option<Passage>, Cancelled> {
+        let rows = cursor.set.rows();
+        while let Some(block) = cursor.blocks.next_from(cursor.row / cursor.block_rows) {
+            let start = cursor.row.max(block * cursor.block_rows);
+            for row in start..rows.len().min((block + 1) * cursor.block_rows) {
+                if let Some(passage) = self.read(cursor.set, row, &mut cursor.found)? {
+                    cursor.row = row + 1;
                     return Ok(Some(passage));
                 }
             }
-            walk.row = (block + 1) * walk.block_rows;
+            cursor.row = (block + 1) * cursor.block_rows;
         }
         Ok(None)
     }
 
-    /// All passages of a set that is not sealed, in any order.
+    /// Reads all passages of an unsealed set, in any order.
     fn read_open(&mut self, set: &Set, passages: &mut Vec<Passage>) -> Result<(), Cancelled> {
         let mut found = Found::default();
         for row in 0..set.rows().len() {
@@ -176,14 +176,14 @@ impl Search<'_> {
     ) -> Result<Option<Passage>, Cancelled> {
         let rows = set.rows();
         let words = side(rows, self.expression.side).get(row);
-        // Every word may be compared with every term.
+        // Each word may be compared with each term.
         self.ticker.tick((words.len() + 1) * self.terms.words().count())?;
         self.terms.find(words, &mut found.layout, &mut found.places);
         if found.places.is_empty() || !set.is_live(row) {
             return Ok(None);
         }
         let facts = rows.facts(row);
-        Ok((self.gate.lets_through(facts) && self.gate.accepts(facts)).then(|| Passage {
+        Ok((self.filter.matches_facts(facts) && self.filter.accepts(facts)).then(|| Passage {
             place: place(rows, row),
             revision: facts.revision,
             tokens: found.places.clone(),
@@ -203,7 +203,7 @@ fn place(rows: &Rows, row: usize) -> Place {
     Place { source_tokens: length_u32(rows.length(row)), unit: rows.facts(row).unit }
 }
 
-/// The first row behind a place, among rows that are sorted by length.
+/// The first row after a position, among rows that are sorted by length.
 fn first_behind(rows: &Rows, after: Place) -> usize {
     let (mut low, mut high) = (0, rows.len());
     while low < high {

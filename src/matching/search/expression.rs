@@ -1,4 +1,4 @@
-//! What to look for in a concordance.
+//! The expression that a concordance search looks for.
 
 use crate::matching::encode::Side;
 use crate::text::{Analysis, Token, TokenKind};
@@ -6,24 +6,24 @@ use crate::text::{Analysis, Token, TokenKind};
 /// How the words of an expression belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConcordanceMode {
-    /// All of them, anywhere in the segment.
+    /// All words, anywhere in the segment.
     Words,
-    /// Side by side, in their order; what stands between them (spaces, punctuation, tags) does not matter.
+    /// Adjacent words in order; spaces, punctuation and tags between them do not matter.
     Phrase,
-    /// A phrase whose last word may go on.
+    /// A phrase whose last word is a prefix.
     Prefix,
 }
 
-/// When two words are the same.
+/// When two words are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WordForm {
-    /// When they fold to the same: marks, letter variants, case do not matter.
+    /// By folded text: marks, letter variants and case do not matter.
     Folded,
-    /// When they have one class: clitics and endings do not matter either. Numbers are the same when their values are.
+    /// By class: clitics and endings do not matter either. Numbers are equal when their values are.
     Class,
 }
 
-/// What to look for.
+/// Words to search for on one side.
 #[derive(Debug, Clone)]
 pub struct Expression {
     pub(super) side: Side,
@@ -36,13 +36,13 @@ pub struct Expression {
 #[derive(Debug, Clone)]
 pub(crate) struct ExpressionPart {
     pub(crate) folded: String,
-    /// `None` where only the very same is meant: numbers, tags.
+    /// `None` for parts that match only literally: numbers, tags.
     pub(crate) class: Option<String>,
     pub(crate) is_tag: bool,
 }
 
 impl Expression {
-    /// The words of an analysed text; `None` when it has none.
+    /// Builds an expression from the words of an analysed text; `None` when it has none.
     pub fn new(
         text: &Analysis,
         side: Side,
@@ -58,12 +58,12 @@ impl Expression {
         (!parts.is_empty()).then_some(Self { side, mode, word_form, parts })
     }
 
-    /// How many words it has, each part of a composed one counted.
+    /// Number of words; each part of a compound counts.
     pub fn words_len(&self) -> usize {
         self.parts.len()
     }
 
-    /// In which text it is looked for.
+    /// The side that is searched.
     pub fn side(&self) -> Side {
         self.side
     }

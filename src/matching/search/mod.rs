@@ -1,4 +1,5 @@
-//! Finds the stored segments that are most similar to a query, and those in which an expression occurs.
+//! Searches an index: the most similar segments ([`fuzzy()`], checked against [`scan()`]) and those that contain an
+//! expression ([`concordance()`]).
 
 mod best;
 mod bounds;
@@ -10,7 +11,7 @@ mod terms;
 
 pub use concordance::{Page, Passage, Place};
 pub use expression::{ConcordanceMode, Expression, WordForm};
-pub use fuzzy::SearchWork;
+pub use fuzzy::SearchStats;
 
 pub(crate) use concordance::search as concordance;
 pub(crate) use fuzzy::{Scratch, search as fuzzy};

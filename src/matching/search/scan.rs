@@ -1,21 +1,22 @@
-//! What would a look at every single segment answer? The oracle: nothing is left out, whatever it costs.
+//! Finds the best hits by scoring every live segment, on all cores.
 //!
-//! Knows nothing of indexes; it shares with them only the judge and the way segments are stored.
+//! It is obviously complete, and so the reference for index search, with which it shares only the scorer and the
+//! rows.
 
 use rayon::prelude::*;
 
 use crate::matching::cancel::{Cancelled, Ticker};
 use crate::matching::index::Snapshot;
-use crate::matching::score::{Bench, Hit, Scorer, reachable};
+use crate::matching::score::{Hit, Scorer, ScorerScratch, reachable};
 
 use super::best::Best;
 
-/// Segments that one thread judges at a time.
+/// Segments that one task scores.
 const SEGMENTS_PER_STEP: usize = 2_048;
 
-/// The best hits of a snapshot, by judging every live segment on every core.
-pub(crate) fn scan(snapshot: &Snapshot, judge: &Scorer<'_>) -> Result<Vec<Hit>, Cancelled> {
-    if !reachable(judge) {
+/// Returns the best hits of a snapshot.
+pub(crate) fn scan(snapshot: &Snapshot, scorer: &Scorer<'_>) -> Result<Vec<Hit>, Cancelled> {
+    if !reachable(scorer) {
         return Ok(Vec::new());
     }
     let steps: Vec<(usize, usize)> = snapshot
@@ -26,8 +27,8 @@ pub(crate) fn scan(snapshot: &Snapshot, judge: &Scorer<'_>) -> Result<Vec<Hit>, 
         })
         .collect();
     let parts: Result<Vec<Vec<Hit>>, Cancelled> =
-        steps.par_iter().map(|&(set, from)| scan_step(snapshot, set, from, judge)).collect();
-    let mut best = Best::new(judge.options.limit);
+        steps.par_iter().map(|&(set, from)| scan_step(snapshot, set, from, scorer)).collect();
+    let mut best = Best::new(scorer.options.limit);
     parts?.into_iter().flatten().for_each(|hit| best.push(hit));
     Ok(best.finish())
 }
@@ -36,14 +37,14 @@ fn scan_step(
     snapshot: &Snapshot,
     set: usize,
     from: usize,
-    judge: &Scorer<'_>,
+    scorer: &Scorer<'_>,
 ) -> Result<Vec<Hit>, Cancelled> {
-    let mut ticker = Ticker::new(judge.options.cancelled);
+    let mut ticker = Ticker::new(scorer.options.cancelled);
     ticker.look()?;
-    let mut bench = Bench::default();
-    let mut best = Best::new(judge.options.limit);
+    let mut scratch = ScorerScratch::default();
+    let mut best = Best::new(scorer.options.limit);
     snapshot.each_live(set, from, from + SEGMENTS_PER_STEP, &mut |row| {
-        if let Some(hit) = judge.hit(row, &mut bench, judge.base_min(), &mut ticker)? {
+        if let Some(hit) = scorer.hit(row, &mut scratch, scorer.base_min(), &mut ticker)? {
             best.push(hit);
         }
         Ok(())

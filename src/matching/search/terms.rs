@@ -1,7 +1,7 @@
-//! Finds the parts of an expression in the words of a row.
+//! Finds an expression in the words of a row.
 //!
-//! A row is a list of word numbers. Nearly all words are one part, so that rows are compared number by number; only rows
-//! with words of several parts that the expression may stand in, or with tags to overlook, are laid out part by part.
+//! A row is a list of word numbers. Nearly all words are one part, so that rows are compared number by number. A row
+//! with words of several parts, or with tags that an expression skips, is split into parts first.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::matching::encode::{Vocabulary, WordLists, WordPart, WordSet};
 
 use super::expression::{ConcordanceMode, ExpressionPart, WordForm};
 
-/// The stored words that are a part of the query, or hold it.
+/// The stored words that are a part of the expression or contain it.
 struct Term {
     words: Vec<u32>,
     set: WordSet,
@@ -24,23 +24,23 @@ struct Term {
 pub(crate) struct Terms {
     mode: ConcordanceMode,
     of_parts: Vec<Term>,
-    /// Words that a row is laid out for: those of several parts among all terms.
+    /// Words of several parts among all terms; a row with one is split into parts.
     composed: WordSet,
-    /// Which terms each part of such a word is.
+    /// For each part of such a word the terms that it matches.
     parts: HashMap<u32, Vec<Vec<usize>>, FixedState>,
-    /// Tags to overlook; a row with one is laid out too.
+    /// Tags to skip; a row with one is split into parts too.
     tags: Option<Arc<WordSet>>,
 }
 
-/// A row on its way through a search, reused from row to row.
+/// A row split into parts; reused from row to row.
 #[derive(Default)]
 pub(crate) struct Layout {
-    /// The word of each part, and which part it is of a word that has several.
+    /// For each part its word, and which part of that word it is if it has several.
     parts: Vec<(usize, Option<usize>)>,
 }
 
 impl Terms {
-    /// Looks the parts of an expression up.
+    /// Looks up the parts of an expression.
     pub(crate) fn new(
         expression: &[ExpressionPart],
         (mode, word_form): (ConcordanceMode, WordForm),
@@ -49,7 +49,7 @@ impl Terms {
         ticker: &mut Ticker<'_>,
     ) -> Result<Self, Cancelled> {
         let last = expression.len() - 1;
-        let test = |number: usize| Test {
+        let test = |number: usize| PartMatcher {
             part: &expression[number],
             word_form,
             prefix: number == last && mode == ConcordanceMode::Prefix,
@@ -73,29 +73,29 @@ impl Terms {
         Ok(Self { mode, of_parts: terms, composed, parts, tags })
     }
 
-    /// Whether a part of the expression is in no stored word.
+    /// Whether some part of the expression is in no stored word.
     pub(crate) fn find_nothing(&self) -> bool {
         self.of_parts.iter().any(|term| term.words.is_empty())
     }
 
-    /// The words that each part of the expression may be in.
+    /// The words that may contain each part of the expression.
     pub(crate) fn words(&self) -> impl Iterator<Item = &[u32]> {
         self.of_parts.iter().map(|term| &term.words[..])
     }
 
-    /// Where the expression stands among the words of a row.
+    /// Finds the places of the expression among the words of a row.
     pub(crate) fn find(&self, words: &[u32], layout: &mut Layout, found: &mut Vec<Range<usize>>) {
         found.clear();
         if self.mode == ConcordanceMode::Words {
-            let stands = |term: &Term| words.iter().any(|&word| term.set.contains(word));
-            if self.of_parts.iter().all(stands) {
+            let occurs = |term: &Term| words.iter().any(|&word| term.set.contains(word));
+            if self.of_parts.iter().all(occurs) {
                 let any = |word: u32| self.of_parts.iter().any(|term| term.set.contains(word));
                 let places = words.iter().enumerate().filter(|&(_, &word)| any(word));
                 found.extend(places.map(|(place, _)| place..place + 1));
             }
             return;
         }
-        // Most rows that are read hold no word of the beginning.
+        // Most rows that are read do not contain the first word.
         let Some(first) = self.of_parts.first() else { return };
         if !words.iter().any(|&word| first.set.contains(word)) {
             return;
@@ -143,14 +143,14 @@ impl Terms {
     }
 }
 
-/// Decides whether a word is a part of an expression.
-struct Test<'a> {
+/// Matches words against one part of an expression.
+struct PartMatcher<'a> {
     part: &'a ExpressionPart,
     word_form: WordForm,
     prefix: bool,
 }
 
-impl Test<'_> {
+impl PartMatcher<'_> {
     fn words(
         &self,
         lists: &WordLists,

@@ -1,4 +1,4 @@
-//! Splits a text into sentences by tables of marks and words, one table a language.
+//! Splits text into sentences by tables of marks and words, one table for each language.
 
 mod rules;
 mod sentence;

@@ -1,8 +1,7 @@
-//! Where does a sentence end? Splits a text into sentences; the pieces, joined, are the text.
+//! The sentence rules of a language: which marks end a sentence, and which words keep it from ending.
 //!
-//! Marks of the end, and the many places where they end nothing: abbreviations, initials, numbers of lists, ellipses,
-//! addresses. The words are data (`data/sentences/*.tsv`, one table a language), and users may add their own. Works on the
-//! original text; knows nothing of forms.
+//! Marks end nothing after abbreviations and initials, in list numbers, ellipses and addresses. The words are data
+//! (`data/sentences/*.tsv`), and users may add their own.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,33 +9,33 @@ use crate::text::chars::{Chars, Part};
 use crate::unit::Lang;
 
 const COMMON: &str = include_str!("../data/sentences/common.tsv");
-/// Tables by language; texts in a language of another script hold English names and abbreviations too.
+/// Tables by language. Texts in other scripts contain English names and abbreviations too.
 const LANGUAGES: [(&str, &str); 2] = [
     ("ar", include_str!("../data/sentences/ar.tsv")),
     ("en", include_str!("../data/sentences/en.tsv")),
 ];
 
-/// A row of a table of sentence rules that is none.
+/// An invalid row in a table of sentence rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct RuleError {
-    /// Counted from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the row.
     pub message: String,
 }
 
-/// What the marks and words of a language mean at the end of a sentence.
+/// What the marks and words of a language mean for the end of a sentence.
 #[derive(Debug, Clone, Default)]
 pub struct SentenceRules {
     marks: HashMap<char, Kinds>,
-    /// By folded text, without the last full stop.
+    /// By folded text, without a final full stop.
     words: HashMap<String, Kinds>,
-    /// Words that open a clause, as they are spelled but without marks: hamza alone may tell them from other words.
+    /// Words that open a clause, as spelled but without marks: only hamza may distinguish them from other words.
     openers: HashSet<String>,
 }
 
-/// What a mark or a word may be: a set of the kinds of the tables.
+/// Kinds of a mark or word, as a set.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kinds(pub(super) u16);
 
@@ -75,7 +74,7 @@ impl Kinds {
         ("opener", Self::OPENER),
     ];
 
-    /// Whether it is at least one of the others.
+    /// Whether it has at least one of the others.
     pub(super) fn is(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }
@@ -90,23 +89,25 @@ fn by_name(kinds: &[(&str, Kinds)], name: &str) -> Option<Kinds> {
 }
 
 impl SentenceRules {
-    /// The rules for a language. One without a table of its own gets what all share.
+    /// The rules of a language; languages without a table get the common rules.
     pub fn new(lang: &Lang) -> Self {
         let mut rules = Self::default();
         let own = LANGUAGES.iter().filter(|(name, _)| *name == lang.primary());
         let english = LANGUAGES.iter().filter(|(name, _)| *name == "en" && lang.primary() != "en");
         let tables = own.chain(english).map(|(_, table)| *table);
         for table in std::iter::once(COMMON).chain(tables) {
-            // The tables of the project are checked by a test.
+            // A test checks the built-in tables.
             let _ = rules.add(table);
         }
         rules
     }
 
-    /// Adds the rows of a table: kind, tab, text, and by choice a tab and a remark. `#` begins a remark.
+    /// Adds the rows of a table: kind, tab, text, and optionally a tab and a comment. Lines that begin with `#` are
+    /// comments.
     ///
     /// # Errors
-    /// The first row that is none; those before it are in force.
+    ///
+    /// The first invalid row; the rows before it are in force.
     pub fn add(&mut self, table: &str) -> Result<(), RuleError> {
         for (line, row) in table.lines().enumerate() {
             if row.trim().is_empty() || row.starts_with('#') {

@@ -1,4 +1,4 @@
-//! Splits a text into sentences; characters without a shape stay with the text beside them.
+//! Splits a text that may contain invisible characters, which stay with the text beside them.
 
 use crate::text::chars::is_invisible;
 
@@ -7,15 +7,15 @@ use super::sentence::{Sentence, SentenceOptions, trimmed};
 use super::splitter::Splitter;
 
 impl SentenceRules {
-    /// The sentences of a text, in order, covering it. An empty text has none.
+    /// Splits a text into sentences, in order, that cover it. An empty text has none.
     ///
-    /// Characters without a shape (bidirectional controls, joiners, zero widths) are overlooked: they stay with the text
+    /// Invisible characters (bidirectional controls, joiners, zero widths) are ignored: they stay with the text
     /// beside them and never decide where a sentence ends.
     pub fn split(&self, text: &str, options: SentenceOptions) -> Vec<Sentence> {
         self.split_unless(text, options, &|| false).unwrap_or_default()
     }
 
-    /// The same of a long text; `None` soon after `stop`, which is asked again and again, says so.
+    /// Splits a long text; `None` soon after `stop`, which is called often, returns true.
     pub fn split_unless(
         &self,
         text: &str,
@@ -28,7 +28,7 @@ impl SentenceRules {
         let visible = Visible::of(text);
         let sentences = Splitter::new(self, &visible.text, options).run(stop)?;
         if sentences.is_empty() {
-            // Nothing to be seen, yet the pieces are the text.
+            // Nothing visible, but the pieces must cover the text.
             let piece = 0..text.len();
             return Some(vec![Sentence { text: trimmed(text, &piece), piece }]);
         }
@@ -50,7 +50,7 @@ impl SentenceRules {
 /// A text without its invisible characters.
 struct Visible {
     text: String,
-    /// Where such characters were left out: the place in `text`, and in the original the first byte after them.
+    /// Where characters were removed: the place in `text`, and the first byte after them in the original.
     skipped: Vec<(usize, usize)>,
 }
 
@@ -68,8 +68,8 @@ impl Visible {
         visible
     }
 
-    /// The place in the original of a boundary: what ends an embedding stays with the text before it, and so do marks of
-    /// direction that touch it; what begins one goes with the text after it.
+    /// Maps a boundary to the original. The end of an embedding stays with the text before it, as do direction marks
+    /// that touch it; the start of one goes with the text after it.
     fn original(&self, original: &str, boundary: usize) -> usize {
         let before = self.skipped.partition_point(|(place, _)| *place < boundary);
         let mut end = match before.checked_sub(1).map(|last| self.skipped[last]) {

@@ -1,4 +1,4 @@
-//! Splits one text by the rules of its language: looks at each mark that may end a sentence, and decides.
+//! Splits one text in a single pass: decides for each mark whether it ends a sentence.
 
 use crate::text::chars::{Chars, Part};
 use crate::text::kinds::TokenKind;
@@ -8,35 +8,35 @@ use crate::unit::is_white_space_code;
 use super::rules::{Kinds, SentenceRules};
 use super::sentence::{Sentence, SentenceOptions, trimmed};
 
-/// What ends sentences whatever the options.
+/// Kinds that end sentences with any options.
 const ENDS: Kinds = Kinds(Kinds::END.0 | Kinds::STOP.0);
-/// What may stand before a number without making a sentence of it.
+/// Kinds of words that may precede a number without making it a sentence.
 const LEADS: Kinds = Kinds(Kinds::LEAD.0 | Kinds::INSIDE.0);
-/// What never begins a sentence: commas, semicolons, colons, closing brackets.
+/// Characters that never begin a sentence: commas, semicolons, colons, closing brackets.
 const NEVER_FIRST: [char; 8] = [',', ';', ':', ')', ']', '}', '\u{60c}', '\u{61b}'];
 /// Brackets that are not closed within so many bytes do not keep a sentence together.
 const BRACKET_BYTES_MAX: usize = 400;
-/// Longest number of an item of a list, with what stands around it.
+/// Longest list number, with what is around it.
 const LIST_NUMBER_BYTES_MAX: usize = 24;
-/// Longest time or measure that a sentence opens with, in bytes: without a bound, each full stop of a text that never ends
-/// a sentence would read all that stands before it.
+/// Longest time or measure that opens a sentence, in bytes. Without a limit, each full stop of an endless sentence
+/// would read all text before it.
 const LEAD_BYTES_MAX: usize = 160;
-/// Longest abbreviation that is looked for.
+/// Longest abbreviation.
 const ABBREVIATION_CHARS_MAX: usize = 16;
 
-/// Bytes between two looks at whether the caller has given up: some milliseconds.
+/// Bytes between two checks for cancellation: some milliseconds.
 const BYTES_PER_LOOK: usize = 64 * 1024;
 
-/// Reads a text once, from left to right.
+/// Reads a text from left to right.
 pub(super) struct Splitter<'a> {
     rules: &'a SentenceRules,
     options: SentenceOptions,
     text: &'a str,
     /// White space before the first sentence, in bytes.
     leading: usize,
-    /// Where the sentence begins that is being read.
+    /// Start of the current sentence.
     start: usize,
-    /// Round brackets open in it.
+    /// Open round brackets in it.
     depth: usize,
     next_stop: NextStop,
     /// Whether it holds more than white space and tags.
@@ -44,10 +44,10 @@ pub(super) struct Splitter<'a> {
     sentences: Vec<Sentence>,
 }
 
-/// Between two places there is neither a round bracket nor a line end; kept, so that no stretch is searched twice.
+/// A range without round brackets and line ends, cached so that no text is searched twice.
 struct NextStop {
     from: usize,
-    /// The first bracket or line end behind, or the end of the text.
+    /// The next bracket or line end, or the end of the text.
     stop: usize,
     /// Whether that is a closing bracket.
     closes: bool,
@@ -68,7 +68,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// The sentences; `None` soon after `stop` says so.
+    /// Returns the sentences; `None` soon after `stop` returns true.
     pub(super) fn run(mut self, stop: &dyn Fn() -> bool) -> Option<Vec<Sentence>> {
         let mut ends = ENDS;
         if self.options.semicolons {
@@ -119,7 +119,7 @@ impl<'a> Splitter<'a> {
         self.text[place..].chars().next()
     }
 
-    /// Addresses, tags and code hold marks that end nothing.
+    /// Addresses, tags and code contain marks that end nothing.
     fn placeable(
         &self,
         place: usize,
@@ -130,11 +130,11 @@ impl<'a> Splitter<'a> {
         if may { placeable(&self.text[place..], before, Numbered::default()) } else { None }
     }
 
-    /// Ends the sentence at `end`, which is behind its white space.
+    /// Ends the sentence at `end`, after its white space.
     fn cut(&mut self, end: usize) {
         let text = trimmed(self.text, &(self.start..end));
         if text.is_empty() {
-            // White space belongs to what stands before it, or, at the beginning of the text, after it.
+            // White space belongs to the sentence before it, or, at the start of the text, to the one after it.
             match self.sentences.last_mut() {
                 Some(last) => last.piece.end = end,
                 None if end < self.text.len() || end == self.start => return,
@@ -148,7 +148,7 @@ impl<'a> Splitter<'a> {
         self.seen = false;
     }
 
-    /// Length of the white space at a place, and of the tags in it that stand for white space.
+    /// Length of the white space at a place, including tags that stand for white space.
     fn space(&self, place: usize) -> usize {
         let mut end = place;
         while let Some(character) = self.char_at(end) {
@@ -168,7 +168,8 @@ impl<'a> Splitter<'a> {
         end - place
     }
 
-    /// A line end at `place`: behind the white space that it is part of, with the sentence cut if a paragraph ends.
+    /// Handles a line end at `place`: ends the sentence if a paragraph ends, and returns the place after the white
+    /// space.
     fn line_end(&mut self, place: usize) -> usize {
         let rest = &self.text[place..];
         let space = rest.len() - rest.trim_start().len();
@@ -180,7 +181,8 @@ impl<'a> Splitter<'a> {
         place + space
     }
 
-    /// A mark at `place` that may end the sentence: behind it and what belongs to it, with the sentence cut if it ends.
+    /// Handles a mark at `place`: ends the sentence if the mark does, and returns the place after the mark and what
+    /// belongs to it.
     fn end_mark(&mut self, place: usize, marks: Kinds) -> usize {
         let run = self.text[place..]
             .chars()
@@ -210,7 +212,7 @@ impl<'a> Splitter<'a> {
         end
     }
 
-    /// Behind quotes, brackets, notes and end tags that stand right after a mark.
+    /// The place after quotes, brackets, notes and end tags that directly follow a mark.
     fn closing(&self, mut place: usize) -> usize {
         while let Some(character) = self.char_at(place) {
             let rest = &self.text[place..];
@@ -235,7 +237,7 @@ impl<'a> Splitter<'a> {
         place
     }
 
-    /// Arabic is often typed without the space after a mark.
+    /// Arabic is often typed without a space after a mark.
     fn ends_without_space(&self, place: usize, mark_end: usize, end: usize) -> bool {
         let arabic = |it: &char| matches!(Chars::get().part(*it), Part::Arabic | Part::Mark);
         let before = self.text[self.start..place].chars().rev().take_while(arabic);
@@ -244,7 +246,7 @@ impl<'a> Splitter<'a> {
         mark_end == end && long(before.take(3).count()) && long(after.take(3).count())
     }
 
-    /// Whether the mark at `place..mark_end` ends a sentence; white space and `rest` follow.
+    /// Whether the mark at `place..mark_end`, followed by white space and `rest`, ends a sentence.
     fn ends(&self, place: usize, mark_end: usize, rest: &str) -> bool {
         let mark = &self.text[place..mark_end];
         let before = &self.text[self.start.max(self.leading)..place];
@@ -255,21 +257,20 @@ impl<'a> Splitter<'a> {
         }
         let ellipsis = mark == "\u{2026}" || mark.len() > 2 && mark.bytes().all(|it| it == b'.');
         if ellipsis {
-            // Without upper case there is mostly no telling, and the ellipsis in the middle is the more common.
+            // Without upper case it is mostly undecidable, and ellipses inside sentences are more common.
             return first.is_uppercase() || self.opens_another(before, opened);
         }
         !matches!(mark, "." | "..") || self.full_stop_ends(before, opened)
     }
 
-    /// Whether a whole clause begins with `after` in a sentence that has one already: inna with its pronoun is said once
-    /// in each.
+    /// Whether `after` opens a second clause in a sentence: inna with its pronoun occurs once in each.
     fn opens_another(&self, before: &str, after: &str) -> bool {
         let is_letter = |it: char| Chars::get().part(it).is_word();
         self.rules.is_opener(first_word(after))
             && before.rsplit(|it| !is_letter(it)).any(|word| self.rules.is_opener(word))
     }
 
-    /// Whether a round bracket is open that closes soon.
+    /// Whether a round bracket is open and soon closed.
     fn in_brackets(&mut self, place: usize) -> bool {
         if self.depth == 0 || self.text[..place].ends_with(')') {
             return false;
@@ -329,17 +330,17 @@ impl<'a> Splitter<'a> {
         !initial
     }
 
-    /// Whether a sentence may begin with what follows an abbreviation that often is the last word of one.
+    /// Whether a sentence may begin with what follows an abbreviation that is often the last word of one.
     fn begins_sentence(&self, after: &str) -> bool {
         let word = first_word(after);
         let joined = word.strip_prefix('\u{648}').unwrap_or(word);
-        // A number goes on, and so does wa- before one.
+        // A number continues the sentence, and so does wa- before one.
         let digit =
             after[joined.as_ptr() as usize - after.as_ptr() as usize..].starts_with(is_digit);
         !digit && !self.rules.words(word).is(Kinds::INSIDE)
     }
 
-    /// Whether a sentence so far is nothing but the time or the measure that it opens with: "in the year 350".
+    /// Whether the sentence so far is only a time or measure that opens it: "in the year 350".
     fn is_lead(&self, before: &str) -> bool {
         let mut words = before.split_whitespace();
         before.len() <= LEAD_BYTES_MAX
@@ -352,7 +353,7 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// Whether a tag in a text ends a line: a break, or the end of a block.
+/// Whether a tag ends a line: a break, or the end of a block.
 fn ends_line(tag: &str) -> bool {
     let name =
         |it: &str| tag.get(1..1 + it.len()).is_some_and(|start| start.eq_ignore_ascii_case(it));
@@ -367,13 +368,13 @@ fn is_line_end(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The last word of a text, with the full stops in it: `U.S`, `e.g`.
+/// The last word of a text with its full stops: `U.S`, `e.g`.
 fn last_word(text: &str) -> &str {
     let in_word = |it: char| Chars::get().part(it).is_word() || it == '.' || it == '-';
     let mut start = text.len();
     for (place, character) in text.char_indices().rev().take(ABBREVIATION_CHARS_MAX) {
         if !in_word(character) {
-            // Glued to a digit it is part of a number: `2021m.`
+            // After a digit it is part of a number: `2021m.`
             let digit = Chars::get().part(character) == Part::Digit;
             return if digit { "" } else { &text[start..] };
         }
@@ -383,8 +384,8 @@ fn last_word(text: &str) -> &str {
     if start == 0 { word } else { "" }
 }
 
-/// The letters at the end of a text that stand behind a number, glued to it or behind a space, and where the number ends:
-/// a unit, a currency or an era, if it is one.
+/// The letters at the end of a text that follow a number, directly or after a space, and the end of the number:
+/// perhaps a unit, a currency or an era.
 fn unit_behind_number(text: &str) -> Option<(usize, &str)> {
     // Squares and cubes belong to the unit, degrees to the number.
     let bare = text.trim_end_matches(['\u{b2}', '\u{b3}']);
@@ -407,7 +408,7 @@ fn first_word(text: &str) -> &str {
     &text[..end]
 }
 
-/// Whether a sentence so far is nothing but the number of an item of a list: `1`, `12.3`, `a`, `(2)`, `- 3`.
+/// Whether the sentence so far is only a list number: `1`, `12.3`, `a`, `(2)`, `- 3`.
 fn is_list_number(text: &str) -> bool {
     if text.len() > LIST_NUMBER_BYTES_MAX {
         return false;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::matching::{CROWD_UNITS_MIN, Identity, Question};
+use crate::matching::{CONTEXT_INDEX_UNITS_MIN, Identity, Question};
 use crate::unit::{Timestamp, Unit, UnitId};
 
 /// Planned units with one source, also in revisions that the plan has replaced since.
@@ -34,7 +34,7 @@ impl Planned {
         self.units.push(PlannedUnit { identity, unit });
         match &mut self.keys {
             Some(keys) => keys.insert(&self.units, self.units.len() - 1),
-            None if self.units.len() >= CROWD_UNITS_MIN => {
+            None if self.units.len() >= CONTEXT_INDEX_UNITS_MIN => {
                 let keys = self.keys.insert(Box::default());
                 (0..self.units.len()).for_each(|at| keys.insert(&self.units, at));
             }
@@ -116,7 +116,7 @@ mod tests {
                 steps += 1;
                 new.may_share_place(it.identity)
             });
-            assert!(steps <= 2 * CROWD_UNITS_MIN, "{place}: {steps}");
+            assert!(steps <= 2 * CONTEXT_INDEX_UNITS_MIN, "{place}: {steps}");
             planned.push(new, Arc::new(unit));
         }
         for place in [1, 2, 3_000, 6_000] {

@@ -1,7 +1,6 @@
-//! Which of thousands of units with one source does a new one repeat, or take the place of? Looked up by what is known of
-//! their contexts, so that a sentence in ever more contexts does not take ever longer to import.
+//! Finds the units that a new unit repeats or replaces among thousands with one source, by hashes of their contexts.
 //!
-//! Knows nothing of texts, and of rows only their facts.
+//! Without it, importing a sentence in ever more contexts would take ever longer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +9,14 @@ use crate::matching::encode::Question;
 
 use super::rows::Rows;
 
-/// The rows of one source in one set, by their keys.
+/// The rows of one source in one set by their context keys.
 #[derive(Debug)]
-pub(crate) struct Crowd {
-    /// Half a key, and a row, those with one key in order of change. A false equal costs one look at the row.
+pub(crate) struct ContextIndex {
+    /// Half a key and a row, in order of key and then of change. A collision costs one look at the row.
     rows: Vec<(u32, u32)>,
 }
 
-impl Crowd {
+impl ContextIndex {
     fn new(rows: &Rows, run: &[u32], question: Question) -> Self {
         let facts = |row: u32| rows.facts(row as usize);
         let mut run = run.to_vec();
@@ -32,7 +31,7 @@ impl Crowd {
         Self { rows }
     }
 
-    /// Rows with a key, the one that was changed last first; among them perhaps others.
+    /// Rows with a key, and perhaps some others; the one changed last comes first.
     pub(crate) fn with_key(&self, key: u64) -> impl Iterator<Item = u32> {
         let key = half(key);
         let from = self.rows.partition_point(|&(it, _)| it < key);
@@ -46,30 +45,35 @@ fn half(key: u64) -> u32 {
     (key >> 32) as u32
 }
 
-/// The crowds of one set that were asked about. Most sets have none, or are never asked.
+/// The indexes of one set, built when first asked for. Most sets have none.
 #[derive(Debug, Default)]
-pub(crate) struct Crowds {
-    built: Mutex<BTreeMap<(u64, Question), Arc<Crowd>>>,
+pub(crate) struct ContextIndexes {
+    built: Mutex<BTreeMap<(u64, Question), Arc<ContextIndex>>>,
 }
 
-impl Crowds {
-    /// The crowd of a source with these rows.
+impl ContextIndexes {
+    /// Returns the index of a source with these rows.
     pub(crate) fn of(
         &self,
         (rows, source_hash): (&Rows, u64),
         run: &[u32],
         question: Question,
-    ) -> Arc<Crowd> {
+    ) -> Arc<ContextIndex> {
         let mut built = self.built();
-        let crowd = built.entry((source_hash, question));
-        Arc::clone(crowd.or_insert_with(|| Arc::new(Crowd::new(rows, run, question))))
+        let context_index = built.entry((source_hash, question));
+        Arc::clone(
+            context_index.or_insert_with(|| Arc::new(ContextIndex::new(rows, run, question))),
+        )
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.built().values().map(|crowd| size_of::<(u32, u32)>() * crowd.rows.capacity()).sum()
+        self.built()
+            .values()
+            .map(|context_index| size_of::<(u32, u32)>() * context_index.rows.capacity())
+            .sum()
     }
 
-    fn built(&self) -> MutexGuard<'_, BTreeMap<(u64, Question), Arc<Crowd>>> {
+    fn built(&self) -> MutexGuard<'_, BTreeMap<(u64, Question), Arc<ContextIndex>>> {
         self.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
