@@ -46,7 +46,7 @@ pub(crate) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
 }
 
 /// The same in the numbers of an index.
-pub(crate) fn encoded(
+pub(crate) fn encode(
     content: &UnitContent,
     analyzers: &Analyzers,
     encoder: &mut Encoder<'_>,

@@ -140,7 +140,7 @@ impl Loading<'_> {
             let ready = std::mem::take(&mut page).into_par_iter().map_init(
                 || loader.encoder(),
                 |encoder, unit| {
-                    let entry = encoding::encoded(&unit.content, analyzers, encoder);
+                    let entry = encoding::encode(&unit.content, analyzers, encoder);
                     let changed = unit.content.changed.unwrap_or_default();
                     entry.at(unit.id, encoding::short_revision(unit.revision), changed)
                 },
