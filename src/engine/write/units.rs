@@ -22,12 +22,12 @@ impl Engine {
         let Some(memory) = self.catalog.by_name(name) else {
             return Ok(self.repeat(idempotency, name)?.units);
         };
-        let mut numbering = memory.index.numbering_of_few();
+        let mut encoder = memory.index.uncached_encoder();
         let units = contents
             .into_iter()
             .enumerate()
             .map(|(index, content)| {
-                Prepared::new(content, &memory, &mut numbering).map_err(|fault| {
+                Prepared::new(content, &memory, &mut encoder).map_err(|fault| {
                     EngineError::invalid(format!("{}.{}", field(index), fault.field), fault.message)
                 })
             })
