@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::formats::UNFINISHED_ATTRIBUTE;
-use crate::matching::{Identity, EncodedEntry, Encoder};
+use crate::matching::{EncodedEntry, Encoder, Identity};
 use crate::store::MemoryKey;
 use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
 use crate::validate::{ContentFault, check_content};
