@@ -191,7 +191,7 @@ fn unavailable(reason: &str, message: &str) -> Status {
     Status::with_error_details(Code::Unavailable, message, info(reason, &[]))
 }
 
-/// RESOURCE_EXHAUSTED because too much is requested at once.
+/// `RESOURCE_EXHAUSTED` because too much is requested at once.
 pub(super) fn too_much(what: &str) -> Status {
     from_engine(EngineError::TooMuch(what.to_owned()))
 }
