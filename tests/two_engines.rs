@@ -254,12 +254,12 @@ fn answers(engine: &Engine) -> Vec<String> {
     found.iter().map(|hits| format!("{hits:?}")).collect()
 }
 
-/// What an engine reads from.
+/// Which store an engine reads.
 #[derive(Clone, Copy)]
 enum Reads {
-    /// The store of the shared log, which is ahead of the engine at times.
+    /// The store of the shared log, which may be ahead of the engine.
     Shared,
-    /// A copy of its own, that its follower makes.
+    /// A local copy, maintained by its follower.
     Copy,
 }
 
@@ -300,7 +300,7 @@ fn run(
     assert!(one.iter().any(|it| it != "[]"), "lookups find something");
     assert_eq!(one, other, "the same answers");
     let [log, _] = logs;
-    assert_eq!(answers(&open(log, store, reads)), one, "a third engine, that begins now");
+    assert_eq!(answers(&open(log, store, reads)), one, "a third engine that starts now");
     acked
 }
 
@@ -312,7 +312,7 @@ fn two_engines_on_one_log_lose_and_double_nothing() {
 }
 
 #[test]
-fn two_engines_with_copies_of_their_own_lose_and_double_nothing() {
+fn two_engines_with_local_copies_lose_and_double_nothing() {
     let store = Arc::new(InMemoryStore::shared());
     let acked = run([0, 1].map(|_| Arc::clone(&store) as _), &store, (Reads::Copy, 150));
     eprintln!("two copies: {acked} acknowledged writes, 0 lost, 0 doubled, the same answers");

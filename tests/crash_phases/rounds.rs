@@ -1,4 +1,4 @@
-//! What did the rounds of a case find? Each store is opened after its crash and compared with the model.
+//! Collects the results of crash rounds: each store is opened after its crash and compared with the model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) fn open(directory: &Path) -> Result<Engine, String> {
     Engine::open(Arc::new(store), checkpoints, &mut |_| ()).map_err(|error| error.to_string())
 }
 
-/// What happened in one case.
+/// The results of one case.
 #[derive(Default)]
 pub(super) struct Row {
     pub(super) rounds: usize,
@@ -24,9 +24,9 @@ pub(super) struct Row {
     pub(super) lost: usize,
     pub(super) wrong: usize,
     pub(super) refusals: usize,
-    /// Whether the log may begin behind a checkpoint, which is then made again from the store.
+    /// Whether the log may begin after a checkpoint, which is then rebuilt from the store.
     pub(super) outdated_checkpoints: bool,
-    /// Everything that must not be, in words.
+    /// Descriptions of all faults.
     pub(super) faults: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Row {
         let engine = match open(directory) {
             Ok(engine) => engine,
             Err(refusal) => {
-                // Nothing of this may keep a store from being opened again.
+                // No crash may prevent the store from opening.
                 self.refusals += 1;
                 self.faults.push(format!("{what}: the store does not open: {refusal}"));
                 return;
@@ -89,7 +89,7 @@ pub(super) fn rounds() -> usize {
     wanted.unwrap_or(2)
 }
 
-/// A data directory that is fresh every few rounds.
+/// A data directory that is replaced by a new one every few rounds.
 pub(super) struct Place {
     pub(super) directory: tempfile::TempDir,
     pub(super) model: Model,

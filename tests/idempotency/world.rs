@@ -1,4 +1,4 @@
-//! A server without a socket and the requests that are sent to it: what of each answer must be the same the second time.
+//! A server without a socket, and requests to it, with the part of each answer that a repetition must return unchanged.
 
 use dhakira::engine::Engine;
 use dhakira::grpc::Api;
@@ -43,7 +43,7 @@ impl World {
         MemoryServiceClient::new(self.routes.clone())
     }
 
-    /// What the memory says of itself: when it was made, and how many units it holds.
+    /// The creation time and the unit count of the memory.
     pub(super) async fn memory(&self) -> Option<(prost_types::Timestamp, i64)> {
         let request = proto::GetMemoryRequest { name: NAME.into() };
         match self.memories().get_memory(request).await {
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// Sends a request; what of the answer must be the same when it is sent again.
+    /// Sends a request; returns the part of the answer that a repetition must return unchanged.
     pub(super) async fn send(&self, request: Request) -> Result<Vec<u8>, Status> {
         let Request { kind, id, content } = request;
         let request_id = request_id(id);

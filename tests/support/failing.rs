@@ -1,4 +1,4 @@
-//! A store that fails on demand, for tests of what becomes of its errors.
+//! A store in memory that fails on demand, for tests of error handling.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use dhakira::unit::{Timestamp, Unit, UnitId};
 
 pub(crate) type Stored<T> = Result<T, StoreError>;
 
-/// What is asked of a store.
+/// A kind of access to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Commit,

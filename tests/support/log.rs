@@ -1,4 +1,4 @@
-//! What tests ask of a commit log and its store.
+//! Shorthands for tests of a commit log and its store.
 
 use dhakira::store::{Commit, CommitLog, LogStart, Sequence, Store};
 
