@@ -39,7 +39,7 @@ fn exchange(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(20);
         group.throughput(Throughput::Elements(units.len() as u64));
-        for format in Format::WRITTEN {
+        for format in Format::written() {
             let bytes = write(format, &units);
             group.bench_function(format.name(), |bencher| {
                 bencher.iter(|| {

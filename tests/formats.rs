@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use dhakira::formats::{self, Event, FileHeader, OpenError, ParsedUnit, ReadOptions, TmxWriter};
+use dhakira::formats::{self, Event, FileHeader, Format, OpenError, ParsedUnit, ReadOptions};
 use dhakira::unit::{
     Cause, Context, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
 };
@@ -344,7 +344,7 @@ fn write(contents: &[UnitContent]) -> Vec<u8> {
         target_lang: "en".parse().unwrap(),
         tool_version: "1".into(),
     };
-    let mut writer = TmxWriter::new(Vec::new(), &header).unwrap();
+    let mut writer = formats::create(Format::Tmx, &header, Vec::new()).unwrap();
     for content in contents {
         writer.write(&Unit { id: UnitId(1), revision: 1, content: content.clone() }).unwrap();
     }

@@ -105,7 +105,7 @@ fn every_written_format_is_sniffed_and_read_back() {
         ..UnitContent::default()
     };
     let contents = [full(), plain, full()];
-    for format in Format::WRITTEN {
+    for format in Format::written() {
         let bytes = write(format, &contents);
         assert_eq!(bytes, write(format, &contents), "{format}: the same bytes");
         let back = read(&bytes, &options("ar", "en"));

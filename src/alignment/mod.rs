@@ -2,12 +2,14 @@
 //!
 //! Pure: no I/O, no clock. Knows nothing of stores, files or the wire.
 
+mod cancel;
 mod features;
 mod lexicon;
 mod quality;
 mod sentences;
 mod words;
 
+pub use cancel::{Cancelled, Stop};
 pub use features::Side;
 pub use lexicon::{Corpus, Lexicon, PAIRS_MIN, builtin};
 pub use quality::{Doubt, PairDoubt, Verdict, is_in_other_script, judge, pair_doubts};
@@ -16,11 +18,3 @@ pub use words::{WordLink, link_words};
 
 /// Changes when a lexicon learnt before would not be learnt again: lexicons on disk name it.
 pub const LEXICON_VERSION: u32 = 1;
-
-/// Asked again and again during long work: whether to give up.
-pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
-
-/// The caller gave up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the work was given up")]
-pub struct Cancelled;

@@ -208,7 +208,7 @@ impl BenchImport {
         let api = Api::ready(Engine::open(Arc::new(store), None, &mut |_| ())?);
         let mut client = Client::local(&api);
         let memory = client.memory(&MEMORY.parse()?).await?;
-        for format in Format::WRITTEN {
+        for format in Format::written() {
             let path = directory.join(format!("export.{format}"));
             let mut rates = Vec::new();
             for _ in 0..self.runs {

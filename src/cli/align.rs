@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::alignment::{Bead, PairDoubt, align_document, builtin, pair_doubts};
 use crate::engine::{DocumentPair, StoreOptions};
-use crate::formats::{FileHeader, TmxWriter};
+use crate::formats::{self, FileHeader};
 use crate::store::RequestKey;
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, MemoryName, Unit, UnitId};
@@ -230,7 +230,7 @@ impl Align {
                     tool_version: env!("CARGO_PKG_VERSION").to_owned(),
                 };
                 let both = |bead: &&Bead| !bead.source.is_empty() && !bead.target.is_empty();
-                let mut writer = TmxWriter::new(&mut out, &header)?;
+                let mut writer = formats::create(formats::Format::Tmx, &header, &mut out)?;
                 for (number, bead) in (1..).zip(self.sure(beads).filter(both)) {
                     let content = pair.content(bead, self.document_name());
                     writer.write(&Unit { id: UnitId(number), revision: 1, content })?;

@@ -100,19 +100,15 @@ impl Export {
         let format = match (self.format, inner.rsplit_once('.').map(|(_, ending)| ending)) {
             (Some(format), _) => format,
             (None, None) => Format::Tmx,
-            (None, Some("xlf")) => Format::Xliff,
-            (None, Some(ending)) => ending.parse().ok().with_context(|| {
-                format!("what format is a file .{ending}? Say it with --format: {}", written())
+            (None, Some(ending)) => Format::of_extension(ending).with_context(|| {
+                let written = Format::written_names();
+                format!("what format is a file .{ending}? Say it with --format: {written}")
             })?,
         };
-        let known = Format::WRITTEN.contains(&format);
-        anyhow::ensure!(known, "{format} is only read; written are {}", written());
+        let known = Format::written().any(|it| it == format);
+        anyhow::ensure!(known, "{format} is only read; written are {}", Format::written_names());
         Ok((format, compression))
     }
-}
-
-fn written() -> String {
-    Format::WRITTEN.map(Format::name).join(", ")
 }
 
 #[derive(Debug, Clone, Copy)]

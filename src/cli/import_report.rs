@@ -287,7 +287,7 @@ pub(super) struct Told {
 }
 
 enum Kind {
-    Units { langs: (Lang, Lang), out: Option<Box<dyn UnitWriter<BufWriter<File>> + Send>> },
+    Units { langs: (Lang, Lang), out: Option<UnitWriter<BufWriter<File>>> },
     Lines(Option<BufWriter<File>>),
 }
 

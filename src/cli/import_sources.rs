@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::formats::{self, OpenError, ReadOptions, UnitReader};
+use crate::formats::{self, Format, OpenError, ReadOptions, UnitReader};
 
 /// One input.
 #[derive(Debug, Clone)]
@@ -26,11 +26,11 @@ pub(super) enum Opened {
     Pair(Box<dyn Read + Send>, Box<dyn Read + Send>),
 }
 
-/// Endings of the files that are taken out of a directory, before the ending of a compression.
-const ENDINGS: [&str; 13] = [
-    "tmx", "tsv", "csv", "xlf", "xliff", "sdlxliff", "mqxliff", "mxliff", "po", "pot", "xlsx",
-    "jsonl", "zip",
-];
+/// Extensions of the files that are taken out of a directory, before the extension of a compression.
+fn extensions() -> impl Iterator<Item = &'static str> {
+    Format::all().flat_map(Format::extensions).copied().chain(["zip"])
+}
+
 const COMPRESSED: [&str; 3] = ["gz", "xz", "zst"];
 
 /// The inputs that arguments name; `pairs` when each two files belong together.
@@ -57,7 +57,7 @@ pub(super) fn sources(arguments: &[PathBuf], pairs: bool) -> anyhow::Result<Vec<
                 bail!(
                     "{} is a directory without files whose names end in .{}",
                     argument.display(),
-                    ENDINGS.join(", .")
+                    extensions().collect::<Vec<_>>().join(", .")
                 );
             }
             found.sort();
@@ -89,7 +89,7 @@ fn is_exchange_file(path: &Path) -> bool {
         .iter()
         .find_map(|ending| name.strip_suffix(ending)?.strip_suffix('.'))
         .unwrap_or(&name);
-    ENDINGS.iter().any(|ending| {
+    extensions().any(|ending| {
         inner
             .strip_suffix(ending)
             .and_then(|stem| stem.strip_suffix('.'))

@@ -1,24 +1,37 @@
-//! All the files of a ZIP archive as one input.
+//! Reads all files of a ZIP archive as one input.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
-use crate::formats::io::{Archive, Entry};
 use crate::unit::{Cause, Diagnostic, Place};
 
-use super::{Event, Format, OpenError, ReadOptions, UnitReader, open_single};
+use super::event::Event;
+use super::format::{Format, OpenError, ReadOptions, UnitReader};
+use super::io::{Archive, Budget, Entry};
 
-/// Reads one file after the other; places name the file inside of the archive.
-pub(super) struct Several {
+/// Opens one file of an archive.
+type OpenFile = fn(
+    Box<dyn Read + Send>,
+    &ReadOptions,
+    Option<&Budget>,
+) -> Result<Box<dyn UnitReader + Send>, OpenError>;
+
+/// Reads one file after the other; places name the file inside the archive.
+pub(super) struct ArchiveReader {
     archive: Archive,
+    open_file: OpenFile,
     entries: std::vec::IntoIter<Entry>,
     options: ReadOptions,
     current: Box<dyn UnitReader + Send>,
     bytes: u64,
 }
 
-impl Several {
-    pub(super) fn open(archive: Archive, options: &ReadOptions) -> Result<Self, OpenError> {
+impl ArchiveReader {
+    pub(super) fn open(
+        archive: Archive,
+        options: &ReadOptions,
+        open_file: OpenFile,
+    ) -> Result<Self, OpenError> {
         let is_text = |entry: &&Entry| {
             let name = entry.name.rsplit('/').next().unwrap_or_default();
             !name.starts_with('.') && !entry.name.starts_with("__MACOSX/")
@@ -26,9 +39,9 @@ impl Several {
         let entries: Vec<Entry> = archive.entries().iter().filter(is_text).cloned().collect();
         let mut entries = entries.into_iter();
         let first = entries.next().ok_or(OpenError::Empty)?;
-        let current = open_entry(&archive, &first, options)?;
+        let current = open_entry(&archive, &first, options, open_file)?;
         let bytes = archive.bytes();
-        Ok(Self { archive, entries, options: options.clone(), current, bytes })
+        Ok(Self { archive, open_file, entries, options: options.clone(), current, bytes })
     }
 }
 
@@ -36,9 +49,10 @@ fn open_entry(
     archive: &Archive,
     entry: &Entry,
     options: &ReadOptions,
+    open_file: OpenFile,
 ) -> Result<Box<dyn UnitReader + Send>, OpenError> {
     let inner = inner_options(entry, options);
-    open_single(archive.open(entry)?, &inner, Some(archive.budget()))
+    open_file(archive.open(entry)?, &inner, Some(archive.budget()))
 }
 
 fn inner_options(entry: &Entry, options: &ReadOptions) -> ReadOptions {
@@ -48,22 +62,22 @@ fn inner_options(entry: &Entry, options: &ReadOptions) -> ReadOptions {
     }
 }
 
-impl Iterator for Several {
+impl Iterator for ArchiveReader {
     type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.current.next() {
-                // What fails in memory is the archive, not the machine.
+                // The archive is in memory, so the error is the archive's, not the machine's.
                 Some(Err(error)) => {
-                    self.current = Box::new(Nothing(self.current.format()));
+                    self.current = Box::new(EmptyReader(self.current.format()));
                     return Some(Ok(unread(self.options.file_name.clone(), &error.to_string())));
                 }
                 None => {}
                 event => return event,
             }
             let entry = self.entries.next()?;
-            match open_entry(&self.archive, &entry, &self.options) {
+            match open_entry(&self.archive, &entry, &self.options, self.open_file) {
                 Ok(reader) => self.current = reader,
                 Err(error) => {
                     let file = inner_options(&entry, &self.options).file_name;
@@ -80,7 +94,7 @@ fn unread(file: Arc<str>, message: &str) -> Event {
     Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
 }
 
-impl UnitReader for Several {
+impl UnitReader for ArchiveReader {
     fn bytes_read(&self) -> u64 {
         self.bytes
     }
@@ -90,10 +104,10 @@ impl UnitReader for Several {
     }
 }
 
-/// Stands for a file that could not be read on.
-struct Nothing(Format);
+/// Replaces the reader of a file that broke.
+struct EmptyReader(Format);
 
-impl Iterator for Nothing {
+impl Iterator for EmptyReader {
     type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -101,7 +115,7 @@ impl Iterator for Nothing {
     }
 }
 
-impl UnitReader for Nothing {
+impl UnitReader for EmptyReader {
     fn bytes_read(&self) -> u64 {
         0
     }

@@ -5,7 +5,8 @@
 use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
 use crate::validate::named_language;
 
-use super::{Event, ReadOptions, Unfinished, rejected};
+use super::event::{Event, rejected};
+use super::format::{ReadOptions, Unfinished};
 
 /// Which side of a file is which side of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::formats::io::decode;
 use crate::unit::{Cause, Diagnostic, Place, UnitContent};
 use crate::validate::check_content;
 
-use super::ReadOptions;
+use super::io::ILLEGAL;
 
 /// A unit of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +69,13 @@ pub(super) fn broken(place: Place, what: &str) -> Event {
     Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
 }
 
-/// A unit that was read, checked: an event either way.
-pub(super) fn judge(parsed: ParsedUnit, options: &ReadOptions) -> Event {
-    let mut parsed = parsed;
-    if options.swap {
+/// Validates a unit, with its sides swapped if `swap`, and returns it or the reason of its rejection.
+pub(super) fn validated(mut parsed: ParsedUnit, swap: bool) -> Event {
+    if swap {
         let content = &mut parsed.content;
         std::mem::swap(&mut content.source, &mut content.target);
     }
-    let illegal = |text: &str| text.contains(decode::ILLEGAL);
+    let illegal = |text: &str| text.contains(ILLEGAL);
     let content = &parsed.content;
     let fault = if [&content.source, &content.target].into_iter().any(|it| illegal(&it.text)) {
         let message =

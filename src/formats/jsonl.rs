@@ -1,19 +1,18 @@
 //! Units as JSON lines: one object a line, everything that a unit holds.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use serde_json::{Map, Value, json};
 
-use crate::formats::io::Lines;
 use crate::limits::JSON_LINE_BYTES_MAX;
 use crate::unit::{
     Cause, Diagnostic, InlineTag, Place, Segment, TagKind, Timestamp, Unit, UnitContent,
 };
 
-use super::{
-    Event, Format, ParsedUnit, ReadOptions, UnitReader, UnitWriter, broken, judge, parse_time,
-    rejected,
-};
+use super::event::{Event, ParsedUnit, broken, rejected, validated};
+use super::format::{Encoder, Format, ReadOptions, UnitReader};
+use super::io::{Lines, Source, Text};
+use super::times::{parse_time, time_text};
 
 /// Names of the kinds of tags.
 const KINDS: [(TagKind, &str); 5] = [
@@ -34,11 +33,7 @@ pub(super) struct JsonlReader<'r> {
 }
 
 impl<'r> JsonlReader<'r> {
-    pub(super) fn new(
-        text: crate::formats::io::Text<'r>,
-        source: crate::formats::io::Source,
-        options: &ReadOptions,
-    ) -> Self {
+    pub(super) fn new(text: Text<'r>, source: Source, options: &ReadOptions) -> Self {
         let lines = Lines::new(text, source, JSON_LINE_BYTES_MAX);
         Self { lines, options: options.clone(), line: 0, unit: 0, ended: false }
     }
@@ -59,9 +54,9 @@ impl<'r> JsonlReader<'r> {
             }
         };
         match content(object, &self.options) {
-            Ok(content) => judge(
+            Ok(content) => validated(
                 ParsedUnit { content, place: place(1), previous_text: None, next_text: None },
-                &self.options,
+                self.options.swap,
             ),
             Err((cause, message, content)) => {
                 rejected(Diagnostic { place: place(1), cause, message }, Some(*content))
@@ -209,13 +204,11 @@ impl UnitReader for JsonlReader<'_> {
     }
 }
 
-/// Writes JSON lines.
-pub(super) struct JsonlWriter<W> {
-    pub(super) out: W,
-}
+/// Encodes units as JSON lines.
+pub(super) struct JsonlEncoder;
 
-impl<W: Write> UnitWriter<W> for JsonlWriter<W> {
-    fn write(&mut self, unit: &Unit) -> io::Result<()> {
+impl Encoder for JsonlEncoder {
+    fn unit(&mut self, unit: &Unit, out: &mut Vec<u8>) -> io::Result<()> {
         let content = &unit.content;
         let mut object = Map::new();
         let mut set = |key: &str, value: Value| drop(object.insert(key.to_owned(), value));
@@ -245,19 +238,18 @@ impl<W: Write> UnitWriter<W> for JsonlWriter<W> {
         if !content.attributes.is_empty() {
             set("attributes", json!(content.attributes));
         }
-        serde_json::to_writer(&mut self.out, &object)?;
-        self.out.write_all(b"\n")
+        serde_json::to_writer(&mut *out, &object)?;
+        out.write_all(b"\n")
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
+    fn end(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// RFC 3339 where that gives the very time back, microseconds since 1970 otherwise.
 fn time_value(time: Timestamp) -> Value {
-    super::time_text(time)
+    time_text(time)
         .filter(|text| parse_time(text) == Some(time))
         .map_or_else(|| json!(time.micros), Value::String)
 }

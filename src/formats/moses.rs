@@ -1,13 +1,13 @@
 //! Units out of a Moses pair: two plain files, a segment a line, line *n* of one translates line *n* of the other.
 
-use std::io;
-use std::io::Read;
+use std::io::{self, Read};
 
-use crate::formats::io::{Lines, decode};
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
 use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 
-use super::{Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, judge};
+use super::event::{Event, ParsedUnit, validated};
+use super::format::{Format, OpenError, ReadOptions, UnitReader};
+use super::io::{Lines, decode};
 
 /// Reads both files in step.
 pub(super) struct MosesReader<'r> {
@@ -24,7 +24,7 @@ impl<'r> MosesReader<'r> {
         options: &ReadOptions,
     ) -> Result<Self, OpenError> {
         let open = |input| -> Result<Lines<'r>, OpenError> {
-            let (text, source) = decode::open(input, super::wants_arabic(options), None)?;
+            let (text, source) = decode::open(input, options.wants_arabic(), None)?;
             Ok(Lines::new(text, source, DELIMITED_ROW_BYTES_MAX))
         };
         Ok(Self {
@@ -58,7 +58,7 @@ impl<'r> MosesReader<'r> {
         };
         Ok(match lines {
             (None, None) => None,
-            (Some(source), Some(target)) => Some(judge(
+            (Some(source), Some(target)) => Some(validated(
                 ParsedUnit {
                     content: UnitContent {
                         source: Segment::plain(source),
@@ -69,7 +69,7 @@ impl<'r> MosesReader<'r> {
                     previous_text: None,
                     next_text: None,
                 },
-                &self.options,
+                self.options.swap,
             )),
             (source, _) => {
                 let shorter = if source.is_none() { "sources" } else { "targets" };

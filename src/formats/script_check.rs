@@ -1,4 +1,6 @@
-//! Are the sides in their languages? Told from the script of the letters, for languages that are written in one script.
+//! Warns when the sides of a file are not in the scripts of their languages.
+//!
+//! Languages that share a script cannot be told apart this way and are not checked.
 
 use std::fmt::Write as _;
 use std::io;
@@ -6,7 +8,9 @@ use std::sync::Arc;
 
 use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
 
-use super::{Event, Format, ReadOptions, UnitReader};
+use super::event::Event;
+use super::format::{Format, ReadOptions, UnitReader};
+use super::script::{Script, script, script_of};
 
 /// Units after which a file that looks wrong is told of before it is read to its end.
 const EARLY_UNITS: u64 = 100;
@@ -16,44 +20,8 @@ const ONE_IN: u64 = 8;
 /// Units with letters on both sides that are too few to say anything.
 const UNITS_MIN: u64 = 3;
 
-/// A script that tells languages apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Script {
-    Arabic,
-    Latin,
-}
-
-pub(super) fn script(lang: &Lang) -> Option<Script> {
-    match lang.primary() {
-        "ar" | "fa" | "ur" | "ps" | "ckb" => Some(Script::Arabic),
-        "en" | "fr" | "de" | "es" | "it" | "pt" | "nl" | "sv" | "da" | "nb" | "fi" | "pl"
-        | "cs" | "tr" | "id" | "vi" => Some(Script::Latin),
-        _ => None,
-    }
-}
-
-/// The script of most letters; `None` when neither is there.
-pub(super) fn script_of(text: &str) -> Option<Script> {
-    let (mut arabic, mut latin) = (0_usize, 0_usize);
-    for character in text.chars() {
-        match character {
-            '\u{0620}'..='\u{064a}'
-            | '\u{066e}'..='\u{06d3}'
-            | '\u{fb50}'..='\u{fdfb}'
-            | '\u{fe70}'..='\u{fefc}' => arabic += 1,
-            'a'..='z' | 'A'..='Z' | '\u{00c0}'..='\u{024f}' => latin += 1,
-            _ => {}
-        }
-    }
-    match arabic.cmp(&latin) {
-        std::cmp::Ordering::Greater => Some(Script::Arabic),
-        std::cmp::Ordering::Less => Some(Script::Latin),
-        std::cmp::Ordering::Equal => None,
-    }
-}
-
 /// A reader whose units are looked at on the way, and what is to be told before the first.
-pub(super) struct Watched<'r> {
+pub(super) struct ScriptCheck<'r> {
     reader: Box<dyn UnitReader + Send + 'r>,
     first: Option<String>,
     file_name: Arc<str>,
@@ -76,7 +44,7 @@ struct Counts {
     wrong: [u64; 2],
 }
 
-impl<'r> Watched<'r> {
+impl<'r> ScriptCheck<'r> {
     pub(super) fn new(
         reader: Box<dyn UnitReader + Send + 'r>,
         options: &ReadOptions,
@@ -167,7 +135,7 @@ impl<'r> Watched<'r> {
     }
 }
 
-impl Iterator for Watched<'_> {
+impl Iterator for ScriptCheck<'_> {
     type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -201,7 +169,7 @@ impl Iterator for Watched<'_> {
     }
 }
 
-impl UnitReader for Watched<'_> {
+impl UnitReader for ScriptCheck<'_> {
     fn bytes_read(&self) -> u64 {
         self.reader.bytes_read()
     }

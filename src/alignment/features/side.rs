@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::alignment::sentences::{Mark, Speech};
 use crate::text::{Analysis, Analyzer, TokenKind, Value, beginning};
 
 use super::clitics::{Vocabulary, split, write_word};
+use super::mark::Mark;
 use super::names::Skeleton;
 use super::numerals::Numerals;
+use super::speech::Speech;
 
 /// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
 const TOKENS_MAX: usize = 1_000;

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alignment::{Cancelled, Stop};
+use crate::alignment::cancel::{Cancelled, Stop};
 
 /// Jumps beyond it are as likely as this one.
 const JUMP_MAX: usize = 10;

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::{Side, Skeleton, Term};
-use crate::alignment::{Cancelled, Stop};
 
 use super::tables::{Lexicon, Table, TermNumbers};
 

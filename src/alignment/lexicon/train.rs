@@ -4,12 +4,12 @@
 //! sparse prior by variational Bayes (Riley and Gildea, "Improving the IBM alignment models using variational Bayes", ACL
 //! 2012): rare words do not gather every word that they meet. Knows nothing of where sentences come from.
 
-use crate::alignment::features::{Clitics, Vocabulary, length_u32, split, write_piece, write_word};
-use crate::alignment::{Cancelled, Stop};
-use crate::text::Analysis;
+use crate::alignment::cancel::{Cancelled, Stop};
+use crate::alignment::features::length_u32;
 
+use super::corpus::{Corpus, Split};
 use super::hmm::{JumpCounts, Jumps, Lattice};
-use super::tables::{Lexicon, Table, TermNumbers};
+use super::tables::{Lexicon, Table};
 
 /// Passes over the sentences.
 const ITERATIONS: usize = 5;
@@ -30,121 +30,7 @@ const PROBABILITY_MIN: f32 = 0.004;
 /// Sentences between two questions whether to give up.
 const STOP_EVERY: usize = 1_000;
 
-/// Fewer pairs than this teach more wrong than right: in each of them everything stands for everything.
-pub const PAIRS_MIN: usize = 100;
-
-/// Pairs of sentences to learn from, as numbers of their terms.
-#[derive(Debug, Default)]
-pub struct Corpus {
-    source: CorpusSide,
-    target: CorpusSide,
-}
-
-/// One language of a corpus, as it comes in: words.
-#[derive(Debug, Default)]
-struct CorpusSide {
-    words: TermNumbers,
-    /// Of each word: its text as a term, how often it stands there, and whether it may carry clitics.
-    known: Vec<(Box<str>, u32, bool)>,
-    tokens: Vec<u32>,
-    ends: Vec<u32>,
-}
-
-impl CorpusSide {
-    fn add(&mut self, analysis: &Analysis) {
-        let (mut word, mut term) = (String::new(), String::new());
-        for token in analysis.tokens() {
-            if !write_piece(analysis, token, &mut term) {
-                continue;
-            }
-            write_word(analysis, token, &mut word);
-            let is_word = !word.is_empty();
-            let number = self.words.intern(if is_word { &word } else { &term });
-            if number as usize == self.known.len() {
-                self.known.push((term.as_str().into(), 0, is_word));
-            }
-            self.known[number as usize].1 += 1;
-            self.tokens.push(number);
-        }
-        self.ends.push(length_u32(self.tokens.len()));
-    }
-
-    /// Words become their clitics and stems.
-    fn split(self) -> (Vocabulary, Split) {
-        let mut vocabulary = Vocabulary::default();
-        for ((_, count, is_word), text) in self.known.iter().zip(self.words.texts()) {
-            if *is_word {
-                vocabulary.add(text, *count);
-            }
-        }
-        let mut terms = TermNumbers::default();
-        terms.intern("");
-        let mut text = String::new();
-        let (mut pieces, mut ends) = (Vec::new(), Vec::new());
-        for ((term, _, is_word), word) in self.known.iter().zip(self.words.texts()) {
-            let clitics = if *is_word { split(&[&vocabulary], word) } else { Clitics::default() };
-            clitics.write(term, &mut text, |piece| pieces.push(terms.intern(piece)));
-            ends.push(pieces.len());
-        }
-        let mut side = Split { terms, ..Split::default() };
-        let mut sentence_ends = self.ends.iter().peekable();
-        for at in 0..=self.tokens.len() {
-            while sentence_ends.next_if(|end| **end as usize == at).is_some() {
-                side.ends.push(length_u32(side.tokens.len()));
-            }
-            if let Some(&word) = self.tokens.get(at) {
-                let from = (word as usize).checked_sub(1).map_or(0, |before| ends[before]);
-                side.tokens.extend(&pieces[from..ends[word as usize]]);
-            }
-        }
-        side.counts = vec![0; side.terms.len()];
-        for &term in &side.tokens {
-            side.counts[term as usize] += 1;
-        }
-        (vocabulary, side)
-    }
-}
-
-/// One language of a corpus, as it is learnt from: terms. The term of number 0 stands for no word: what has no counterpart
-/// comes from it.
-#[derive(Debug, Default)]
-struct Split {
-    terms: TermNumbers,
-    counts: Vec<u32>,
-    tokens: Vec<u32>,
-    ends: Vec<u32>,
-}
-
-impl Split {
-    fn sentence(&self, number: usize) -> &[u32] {
-        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.tokens[from as usize..self.ends[number] as usize]
-    }
-
-    #[expect(clippy::cast_precision_loss)]
-    fn shares(&self) -> Vec<f32> {
-        let all = self.tokens.len().max(1) as f32;
-        self.counts.iter().map(|&count| count as f32 / all).collect()
-    }
-}
-
 impl Corpus {
-    /// Adds a sentence and its translation.
-    pub fn add(&mut self, source: &Analysis, target: &Analysis) {
-        self.source.add(source);
-        self.target.add(target);
-    }
-
-    /// Pairs of sentences.
-    pub fn len(&self) -> usize {
-        self.source.ends.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The lexicon that these sentences teach. Both directions are learnt at the same time. `progress` is told the part that
     /// is done, from 0 to 1.
     ///

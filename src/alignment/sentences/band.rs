@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
+use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::{Side, length_u32};
 use crate::alignment::lexicon::Pairs;
-use crate::alignment::{Cancelled, Stop};
 
 /// Documents with fewer pairs of sentences are searched whole.
 const WHOLE_CELLS_MAX: usize = 10_000;

@@ -6,7 +6,7 @@
 
 use crate::alignment::features::Side;
 
-use super::search::Link;
+use super::span::BeadSpan;
 
 /// Log odds count for nothing beyond.
 const LOG_ODDS_MAX: f32 = 8.0;
@@ -40,7 +40,7 @@ impl Calibration {
     }
 
     /// How often a bead of this probability, with so many letters on both sides, is right.
-    pub(crate) fn confidence(self, link: Link, letters: usize, probability: f32) -> f32 {
+    pub(crate) fn confidence(self, link: BeadSpan, letters: usize, probability: f32) -> f32 {
         let probability = probability.clamp(1e-6, 1.0 - 1e-6);
         let log_odds = (probability / (1.0 - probability)).ln().clamp(-LOG_ODDS_MAX, LOG_ODDS_MAX);
         let of_bead = if link.has_both() {
@@ -67,8 +67,8 @@ mod tests {
         Calibration::new(&Side::new([sentence; 5], &analyzer))
     }
 
-    const BOTH: Link = Link { source: (0, 1), target: (0, 1) };
-    const ONE_SIDED: Link = Link { source: (0, 1), target: (0, 0) };
+    const BOTH: BeadSpan = BeadSpan { source: (0, 1), target: (0, 1) };
+    const ONE_SIDED: BeadSpan = BeadSpan { source: (0, 1), target: (0, 0) };
 
     #[test]
     fn what_is_more_probable_is_surer() {

@@ -5,7 +5,7 @@
 use super::band::Band;
 use super::kinds::KINDS;
 use super::posteriors::Posteriors;
-use super::search::Link;
+use super::span::BeadSpan;
 
 /// What a bead costs: about half of the part that will be right, for that is what it costs an F1. Fitted on the
 /// development documents.
@@ -56,7 +56,7 @@ pub(crate) fn decode(
     sizes: (usize, usize),
     band: &Band,
     posteriors: &Posteriors,
-) -> Vec<(Link, f32)> {
+) -> Vec<(BeadSpan, f32)> {
     let rows = (0..=sizes.0).map(|i| vec![NO_WAY; band.row(i).len()]).collect();
     let mut ways = Ways { band, rows };
     ways.rows[0][0].value = 0.0;
@@ -79,7 +79,7 @@ pub(crate) fn decode(
             break;
         }
         (i, j) = (i - n, j - m);
-        path.push((Link { source: (i, n), target: (j, m) }, probability));
+        path.push((BeadSpan { source: (i, n), target: (j, m) }, probability));
     }
     path.reverse();
     path
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn no_path_is_expected_to_have_more_right_beads() {
         with_all_paths(|search, posteriors, all| {
-            let probability = |link: &Link| {
+            let probability = |link: &BeadSpan| {
                 let (i, j) = (link.source.0, link.target.0);
                 let kind = KINDS.iter().position(|it| *it == (link.source.1, link.target.1));
                 let column = j - search.band.row(i).start;
@@ -106,7 +106,7 @@ mod tests {
                 }
             };
             let value = |path: &Path| -> f32 {
-                let of = |link: &Link| probability(link) - cost((link.source.1, link.target.1));
+                let of = |link: &BeadSpan| probability(link) - cost((link.source.1, link.target.1));
                 path.iter().map(of).sum()
             };
             let found = decode(search.sizes, search.band, posteriors);

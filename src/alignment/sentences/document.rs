@@ -6,13 +6,12 @@
 
 use std::ops::Range;
 
+use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::{Side, length_u32};
 use crate::alignment::lexicon::{Counts, Lexicon, Pairs};
-use crate::alignment::{Cancelled, Stop};
 use crate::limits::MEETINGS_MAX;
 
 use super::band::Band;
-use super::beads::{Model, Scores};
 use super::confidence::Calibration;
 use super::decode::decode;
 use super::evidence::Words;
@@ -20,7 +19,9 @@ use super::kinds::Priors;
 use super::lengths::Lengths;
 use super::marks::Marks;
 use super::posteriors::Posteriors;
-use super::search::{Link, Search};
+use super::scores::{Model, Scores};
+use super::search::Search;
+use super::span::BeadSpan;
 use super::wording::Wording;
 
 /// Passes with words, the first with what is known before.
@@ -65,7 +66,7 @@ pub fn align_document(
     passes.learn_from_lengths(&band)?;
     for pass in 1..PASSES {
         let path = passes.run(&band, &pairs)?;
-        let links: Vec<Link> = path.iter().map(|it| it.0).collect();
+        let links: Vec<BeadSpan> = path.iter().map(|it| it.0).collect();
         #[expect(clippy::cast_precision_loss)]
         progress(pass as f32 / PASSES as f32);
         let learnt = learn(source, target, &links, stop)?;
@@ -75,7 +76,7 @@ pub fn align_document(
     let path = passes.run(&band, &pairs)?;
     progress(1.0);
     let calibration = Calibration::new(source);
-    let bead = |&(link, probability): &(Link, f32)| {
+    let bead = |&(link, probability): &(BeadSpan, f32)| {
         let letters = source.letters_of(link.source) + target.letters_of(link.target);
         Bead::new(link, calibration.confidence(link, letters, probability))
     };
@@ -135,7 +136,7 @@ impl<'a> Passes<'a> {
     }
 
     /// The path with words, and how probable its beads are; fits everything to what was found.
-    fn run(&mut self, band: &Band, pairs: &Pairs) -> Result<Vec<(Link, f32)>, Cancelled> {
+    fn run(&mut self, band: &Band, pairs: &Pairs) -> Result<Vec<(BeadSpan, f32)>, Cancelled> {
         let scores = Scores::new(self.model(Some((pairs, &self.wording))), band, self.stop)?;
         self.priors = Priors::fitted(&self.posteriors(band, &scores)?.counts);
         let posteriors = self.posteriors(band, &scores)?;
@@ -143,7 +144,7 @@ impl<'a> Passes<'a> {
         let beads = path.iter().copied().filter(|it| it.0.has_both());
         self.lengths.refit(beads.clone());
         self.marks.refit(&posteriors);
-        let (links, probabilities): (Vec<Link>, Vec<f32>) = beads.unzip();
+        let (links, probabilities): (Vec<BeadSpan>, Vec<f32>) = beads.unzip();
         let words = Words::new(self.source, self.target, pairs);
         self.wording = self.wording.refit(words.along(&links).into_iter().zip(probabilities));
         Ok(path)
@@ -151,7 +152,7 @@ impl<'a> Passes<'a> {
 }
 
 impl Bead {
-    fn new(link: Link, confidence: f32) -> Self {
+    fn new(link: BeadSpan, confidence: f32) -> Self {
         Self {
             source: link.source.0..link.source.0 + link.source.1,
             target: link.target.0..link.target.0 + link.target.1,
@@ -161,7 +162,7 @@ impl Bead {
 }
 
 /// The band of the next pass: round the path, wider where it came near the edge of this one.
-fn next_band(band: &Band, path: &[Link], sizes: (usize, usize)) -> Band {
+fn next_band(band: &Band, path: &[BeadSpan], sizes: (usize, usize)) -> Band {
     if band.is_whole(sizes) {
         return band.clone();
     }
@@ -178,7 +179,12 @@ fn next_band(band: &Band, path: &[Link], sizes: (usize, usize)) -> Band {
 
 /// What the beads of a path have in common, beside what the lexicons know: how often terms meet, of those that meet in two
 /// beads at least. One bead alone would teach what it is then praised for.
-fn learn(source: &Side, target: &Side, path: &[Link], stop: Stop<'_>) -> Result<Counts, Cancelled> {
+fn learn(
+    source: &Side,
+    target: &Side,
+    path: &[BeadSpan],
+    stop: Stop<'_>,
+) -> Result<Counts, Cancelled> {
     let of = |side: &Side, sentences: (usize, usize)| -> Vec<u32> {
         let mut terms = side.tokens_of(sentences).to_vec();
         terms.sort_unstable();

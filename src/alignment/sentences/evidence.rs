@@ -12,11 +12,13 @@ use crate::alignment::features::{Side, length_u32};
 use crate::alignment::lexicon::{Direction, Pairs};
 
 use super::band::Band;
-use super::beads::ROWS_AT_ONCE;
 use super::kinds::{SOURCES_MAX, TARGETS_MAX};
 use super::known::Known;
-use super::search::Link;
+use super::span::BeadSpan;
 use super::wording::{Evidence, LEVELS};
+
+/// Rows whose words are compared at once, by one thread.
+pub(crate) const ROWS_AT_ONCE: usize = 32;
 
 /// How fast a place gets less likely with its distance, for the length of the bead, and for how many tokens that holds at
 /// all: word order is free for the rest. Fitted on the development documents, as is the constant below.
@@ -142,11 +144,11 @@ impl<'a> Words<'a> {
     }
 
     /// The evidence of beads with both sides of a path, in order.
-    pub(crate) fn along(&'a self, path: &[Link]) -> Vec<Evidence> {
+    pub(crate) fn along(&'a self, path: &[BeadSpan]) -> Vec<Evidence> {
         let sizes = (self.source.len(), self.target.len());
         let points = path.iter().map(|link| (link.source.0, link.target.0)).chain([sizes]);
         let band = Band::round(&points.collect::<Vec<_>>(), sizes, |_| 0);
-        let evidence = |links: &[Link]| -> Vec<Evidence> {
+        let evidence = |links: &[BeadSpan]| -> Vec<Evidence> {
             let rows = links[0].source.0..links[links.len() - 1].source.0 + 1;
             let mut words = self.rows(&band, rows);
             links.iter().map(|link| words.evidence(link.source, link.target)).collect()

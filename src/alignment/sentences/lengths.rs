@@ -6,7 +6,7 @@
 
 use crate::alignment::features::Side;
 
-use super::search::Link;
+use super::span::BeadSpan;
 
 /// English letters for one Arabic letter, before the document has been looked at: 1.06 in news, 1.55 in Bibles.
 const RATIO: f32 = 1.1;
@@ -63,7 +63,7 @@ impl Lengths {
     }
 
     /// Fits the ratio and the deviations to beads with both sides, each with its probability.
-    pub(crate) fn refit(&mut self, beads: impl Iterator<Item = (Link, f32)> + Clone) {
+    pub(crate) fn refit(&mut self, beads: impl Iterator<Item = (BeadSpan, f32)> + Clone) {
         let (mut letters, mut others) = (0.0, 0.0);
         for (link, _) in beads.clone() {
             letters += self.of_source(link.source);

@@ -5,60 +5,14 @@
 //! of a broken sentence or any. How often belongs to the document: one without full stops says nothing by it. Knows nothing
 //! of words.
 
-use crate::alignment::features::Side;
+use crate::alignment::features::{Mark, Sentence, Side};
 
 use super::coupling::{BEADS, Coupling, PART_MAX, WEIGHT};
 use super::kinds::KINDS;
 use super::posteriors::Posteriors;
 use super::speech::Speeches;
 
-/// What stands at the end of a sentence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
-    Stop,
-    Question,
-    Exclamation,
-    /// A comma, a semicolon, a colon or a dash: the sentence goes on.
-    Pause,
-    /// No mark at all.
-    None,
-    /// Whatever stands there, the next sentence begins with a small letter.
-    GoesOn,
-}
-
 const MARKS: usize = 6;
-
-impl Mark {
-    /// At the end of a text, behind closing quotation marks and brackets.
-    pub(crate) fn at_end(text: &str) -> Self {
-        let closes = |it: &char| {
-            it.is_alphanumeric()
-                || matches!(it, '.' | '\u{2026}' | '\u{6d4}' | '?' | '\u{61f}' | '!')
-                || is_pause(*it)
-        };
-        match text.chars().rev().find(closes) {
-            Some('.' | '\u{2026}' | '\u{6d4}') => Self::Stop,
-            Some('?' | '\u{61f}') => Self::Question,
-            Some('!') => Self::Exclamation,
-            Some(it) if is_pause(it) => Self::Pause,
-            _ => Self::None,
-        }
-    }
-
-    fn goes_on(self) -> bool {
-        matches!(self, Self::Pause | Self::None | Self::GoesOn)
-    }
-
-    fn is_like(self, other: Self) -> bool {
-        self == other || self.goes_on() && other.goes_on()
-    }
-}
-
-/// Arabic and Latin commas and semicolons, the colon and dashes.
-fn is_pause(letter: char) -> bool {
-    matches!(letter, ',' | '\u{60c}' | ';' | '\u{61b}' | ':' | '-' | '\u{2013}' | '\u{2014}')
-}
-
 const ALL: [Mark; MARKS] =
     [Mark::Stop, Mark::Question, Mark::Exclamation, Mark::Pause, Mark::None, Mark::GoesOn];
 /// Marks of broken sentences.
@@ -160,7 +114,7 @@ fn copies(shares: &[f32; MARKS]) -> [[f32; MARKS]; MARKS] {
 
 fn marks_of(side: &Side) -> Vec<Mark> {
     let next = side.sentences.iter().skip(1).map(|it| it.begins_small).chain([false]);
-    let mark = |(sentence, goes_on): (&crate::alignment::features::Sentence, bool)| {
+    let mark = |(sentence, goes_on): (&Sentence, bool)| {
         if goes_on { Mark::GoesOn } else { sentence.mark }
     };
     side.sentences.iter().zip(next).map(mark).collect()
@@ -182,21 +136,6 @@ mod tests {
 
     fn side(texts: &[&str]) -> Side {
         Side::new(texts.iter().copied(), &Analyzer::new(&"en".parse().unwrap()))
-    }
-
-    #[test]
-    fn the_mark_at_the_end_of_a_sentence_stands_behind_what_closes() {
-        for (text, mark) in [
-            ("Go.\u{201d} ", Mark::Stop),
-            ("(Really?)", Mark::Question),
-            ("\u{623}\u{62d}\u{642}\u{627}\u{61f}\u{bb}", Mark::Question),
-            ("\u{646}\u{639}\u{645}\u{60c}", Mark::Pause),
-            ("and so on:", Mark::Pause),
-            ("A title", Mark::None),
-            ("", Mark::None),
-        ] {
-            assert_eq!(Mark::at_end(text), mark, "{text}");
-        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Aligns the sentences of two documents: scores of candidate beads, and the search for the best chain of them.
 
 mod band;
-mod beads;
 mod confidence;
 mod coupling;
 mod decode;
@@ -12,10 +11,10 @@ mod known;
 pub(crate) mod lengths;
 mod marks;
 mod posteriors;
+mod scores;
 mod search;
+mod span;
 mod speech;
 mod wording;
 
 pub use document::{Bead, align_document};
-pub(crate) use marks::Mark;
-pub(crate) use speech::Speech;

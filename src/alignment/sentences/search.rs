@@ -6,26 +6,12 @@
 
 use rayon::prelude::*;
 
-use crate::alignment::{Cancelled, Stop};
+use crate::alignment::cancel::{Cancelled, Stop};
 
 use super::band::Band;
-use super::beads::Scores;
 use super::kinds::{KINDS, Priors, SOURCES_MAX};
 use super::posteriors::Posteriors;
-
-/// A bead as numbers: source sentences from and count, target sentences from and count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) source: (usize, usize),
-    pub(crate) target: (usize, usize),
-}
-
-impl Link {
-    /// Whether there are sentences on both sides.
-    pub(crate) fn has_both(&self) -> bool {
-        self.source.1 > 0 && self.target.1 > 0
-    }
-}
+use super::scores::Scores;
 
 /// A value for each state of a cell: after a bead with both sides, or at the beginning; in a run of source sentences that
 /// stand alone; in a run of target sentences that stand alone; then all of them together, each with what it costs to leave it
@@ -325,15 +311,16 @@ pub(crate) mod tests {
 
     use crate::alignment::features::Side;
     use crate::alignment::lexicon::{Counts, Pairs};
-    use crate::alignment::sentences::beads::Model;
     use crate::alignment::sentences::lengths::Lengths;
     use crate::alignment::sentences::marks::Marks;
+    use crate::alignment::sentences::scores::Model;
+    use crate::alignment::sentences::span::BeadSpan;
     use crate::alignment::sentences::wording::Wording;
     use crate::text::Analyzer;
 
     use super::*;
 
-    pub(in crate::alignment) type Path = Vec<Link>;
+    pub(in crate::alignment) type Path = Vec<BeadSpan>;
 
     /// Every path from a cell to the end, with its score; in a run, source sentences come before target sentences.
     fn paths(
@@ -350,7 +337,7 @@ pub(crate) mod tests {
         }
         let mut step = |(n, m): (usize, usize), state: usize, more: f32| {
             if i + n <= search.sizes.0 && j + m <= search.sizes.1 && more > f32::NEG_INFINITY {
-                path.push(Link { source: (i, n), target: (j, m) });
+                path.push(BeadSpan { source: (i, n), target: (j, m) });
                 paths(search, (i + n, j + m), state, score + more, path, found);
                 path.pop();
             }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::text::{Analysis, TokenKind};
 
-use super::links::WordLink;
+use super::link::WordLink;
 
 /// What may stand before an article, and the article behind it.
 const WITH_ARTICLE: [&str; 10] = [
@@ -134,7 +134,7 @@ impl<'a> Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::{WordLink, attach};
-    use crate::alignment::words::links::either_way;
+    use crate::alignment::words::link::either_way;
     use crate::text::Analyzer;
 
     /// All links between two texts once articles are attached to the given ones.

@@ -6,23 +6,13 @@
 
 use std::collections::HashSet;
 
+use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::Side;
 use crate::alignment::lexicon::{Counts, Direction, Jumps, Lattice, Lexicon, Pairs};
-use crate::alignment::{Cancelled, Stop};
 use crate::text::Analysis;
 
+use super::link::{WordLink, either_way};
 use super::{definite, pronouns};
-
-/// Words that stand for each other.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WordLink {
-    /// Number of the token in the source.
-    pub source: usize,
-    /// Number of the token in the target.
-    pub target: usize,
-    /// How sure it is, from 0 to 1.
-    pub confidence: f32,
-}
 
 /// The least confidence of a link. Fitted on the pairs with even numbers of `tests/data/alignment/links.gold`, as are the
 /// constants below.
@@ -88,26 +78,6 @@ pub fn link_words(
     });
     links.dedup_by_key(|link| (link.source, link.target));
     Ok(links)
-}
-
-/// A rule for the links of an Arabic text, their source here, and an English one.
-type Rule = fn(&Analysis, &Analysis, &mut Vec<WordLink>);
-
-/// Applies a rule whichever of two texts is the Arabic one.
-pub(crate) fn either_way(
-    (source, target): (&Analysis, &Analysis),
-    links: &mut Vec<WordLink>,
-    rule: Rule,
-) {
-    let turn = |links: &mut [WordLink]| {
-        for link in links {
-            std::mem::swap(&mut link.source, &mut link.target);
-        }
-    };
-    rule(source, target, links);
-    turn(links);
-    rule(target, source, links);
-    turn(links);
 }
 
 /// Both texts taken apart, by the vocabularies of the lexicons; for each term, the number of its token.

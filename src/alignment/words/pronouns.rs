@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use crate::alignment::features::PRONOUNS;
 use crate::text::{Analysis, TokenKind, is_arabic_letter};
 
-use super::links::WordLink;
+use super::link::WordLink;
 
 const TABLE: &str = include_str!("../data/pronouns.tsv");
 /// The part of the confidence of a neighbour's link that a pronoun takes over: about as often is it right. Fitted on the pairs
@@ -141,7 +141,7 @@ impl Words<'_> {
 #[cfg(test)]
 mod tests {
     use super::{WordLink, attach};
-    use crate::alignment::words::links::either_way;
+    use crate::alignment::words::link::either_way;
     use crate::text::Analyzer;
 
     /// All links between two texts once the pronouns are attached to the given ones.

@@ -8,9 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::formats::{Event, Format, UnitReader, broken};
 use crate::limits::{EXPANSION_FREE_BYTES, EXPANSION_MAX, EXPANSION_ROW_BYTES};
-use crate::unit::Place;
 
 /// What is left of what a file may become; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -46,55 +44,5 @@ impl Budget {
     /// The same for a row, a line or a unit.
     pub(crate) fn spend_row(&self) -> io::Result<()> {
         self.spend(EXPANSION_ROW_BYTES)
-    }
-}
-
-/// A reader each of whose events counts.
-pub(crate) struct Counted<'r> {
-    reader: Box<dyn UnitReader + Send + 'r>,
-    budget: Budget,
-    file: Arc<str>,
-    ended: bool,
-}
-
-impl<'r> Counted<'r> {
-    pub(crate) fn new(
-        reader: Box<dyn UnitReader + Send + 'r>,
-        budget: Budget,
-        file: Arc<str>,
-    ) -> Self {
-        Self { reader, budget, file, ended: false }
-    }
-}
-
-impl Iterator for Counted<'_> {
-    type Item = io::Result<Event>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let event = self.reader.next()?;
-        let Err(error) = self.budget.spend_row() else { return Some(event) };
-        self.ended = true;
-        let mut place = Place { file: Arc::clone(&self.file), ..Place::default() };
-        if let Ok(Event::Unit(unit)) = &event {
-            place = unit.place.clone();
-        } else if let Ok(other) = &event
-            && let Some(diagnostic) = other.diagnostic()
-        {
-            place = diagnostic.place.clone();
-        }
-        Some(Ok(broken(place, &error.to_string())))
-    }
-}
-
-impl UnitReader for Counted<'_> {
-    fn bytes_read(&self) -> u64 {
-        self.reader.bytes_read()
-    }
-
-    fn format(&self) -> Format {
-        self.reader.format()
     }
 }

@@ -3,6 +3,8 @@
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::head;
+
 /// Bytes beyond ASCII from which statistics say something.
 const GUESS_BYTES_MIN: usize = 4;
 
@@ -38,12 +40,11 @@ const CLEAR_CHARACTERS: usize = 32;
 pub(crate) fn is_clear(head: &[u8]) -> bool {
     let (legal, illegal) = sequences(head);
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let holds = |what: &[u8]| text.windows(what.len()).any(|it| it == what);
     let begun = match text.first() {
-        Some(b'<') => holds(b"<tmx") || holds(b"<xliff"),
-        // Comments of a message catalogue, or of whatever.
+        Some(b'<') => head::has_root(text),
+        // Comments of a message catalog, or of anything.
         Some(b'#') | None => false,
-        Some(_) => holds(b"\n"),
+        Some(_) => text.contains(&b'\n'),
     };
     legal >= CLEAR_CHARACTERS && illegal == 0 && begun && !head.contains(&0)
 }

@@ -12,6 +12,11 @@ use crate::limits::{ZIP_BYTES_MAX, ZIP_ENTRIES_MAX};
 
 use super::budget::Budget;
 
+/// Bytes that reveal every kind of packed file.
+pub(crate) const MAGIC_BYTES: u64 = 16;
+/// How ZIP archives, and so workbooks, begin.
+pub(crate) const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
 /// An archive in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Archive {
@@ -69,6 +74,11 @@ impl Archive {
     /// Files, no folders, in the order of the directory.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Names of the files.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
     }
 
     /// The unpacked content of an entry.

@@ -163,6 +163,20 @@ impl Message {
     }
 }
 
+/// Whether the first line that is not a comment begins a message.
+pub(crate) fn begins_with_message(head: &[u8]) -> bool {
+    let begins_message = |line: &[u8]| {
+        let line = line.strip_prefix(b"#~").unwrap_or(line).trim_ascii_start();
+        [&b"msgid"[..], b"msgctxt"].into_iter().any(|keyword| {
+            line.strip_prefix(keyword)
+                .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\""))
+        })
+    };
+    let is_comment = |line: &&[u8]| line.starts_with(b"#") && !line.starts_with(b"#~");
+    let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.find(|line| !line.is_empty() && !is_comment(line)).is_some_and(begins_message)
+}
+
 /// Escapes of C in a quoted string.
 fn unescape(text: &str) -> Result<String, String> {
     let mut plain = String::with_capacity(text.len());

@@ -4,4 +4,5 @@ mod message;
 mod plural;
 mod reader;
 
+pub(crate) use message::begins_with_message;
 pub(crate) use reader::PoReader;

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use crate::formats::declared::{self, Direction};
+use crate::formats::event::{Event, ParsedUnit, broken, rejected, validated};
+use crate::formats::format::{Format, ReadOptions, UnitReader};
 use crate::formats::io::{Lines, Source, Text};
-use crate::formats::{
-    Event, Format, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time, rejected,
-};
+use crate::formats::times::parse_time;
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
 use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 
@@ -147,7 +147,7 @@ impl<'r> PoReader<'r> {
                 self.fault(message.line, Cause::MissingTarget, what, content);
             } else {
                 let parsed = ParsedUnit { content, place, previous_text: None, next_text: None };
-                self.queue.push_back(judge(parsed, &self.options));
+                self.queue.push_back(validated(parsed, self.options.swap));
             }
         }
     }

@@ -6,16 +6,15 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::formats::event::{Event, ParsedUnit, broken, rejected, validated};
+use crate::formats::format::{Format, OpenError, ReadOptions, UnitReader};
 use crate::formats::io::{Source, Text};
-use crate::formats::script_check::{Script, script, script_of};
-use crate::formats::{
-    Event, Format, OpenError, ParsedUnit, ReadOptions, UnitReader, broken, judge, parse_time,
-    rejected,
-};
+use crate::formats::script::{Script, script, script_of};
+use crate::formats::times::parse_time;
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
 
-use super::delimited_writer::ATTRIBUTES;
+use super::delimited_encoder::ATTRIBUTES;
 use super::rows::{Dialect, Row, RowFault, Rows, Shape, Taken, TextRows};
 
 /// Reads rows with columns.
@@ -184,7 +183,10 @@ impl<'r> DelimitedReader<'r> {
             return self.fault(line, Cause::MissingColumn, message, content);
         }
         let place = self.place(line);
-        judge(ParsedUnit { content, place, previous_text: None, next_text: None }, &self.options)
+        validated(
+            ParsedUnit { content, place, previous_text: None, next_text: None },
+            self.options.swap,
+        )
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod dates;
 mod delimited;
-mod delimited_writer;
+mod delimited_encoder;
+mod package;
 mod rows;
+mod shared;
 mod workbook;
 mod worksheet;
 
 pub(crate) use delimited::DelimitedReader;
-pub(crate) use delimited_writer::DelimitedWriter;
+pub(crate) use delimited_encoder::DelimitedEncoder;
 pub(crate) use workbook::{Workbook, is_workbook};

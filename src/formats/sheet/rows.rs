@@ -12,7 +12,7 @@ use std::io::{self, BufRead as _};
 use memchr::{memchr, memchr2};
 
 use crate::formats::io::{Source, Text};
-use crate::formats::script_check::{Script, script_of};
+use crate::formats::script::{Script, script_of};
 use crate::limits::DELIMITED_ROW_BYTES_MAX;
 use crate::unit::Cause;
 

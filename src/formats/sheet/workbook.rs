@@ -11,16 +11,15 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
-use crate::formats::io::{Archive, Budget, Source, decode};
-use crate::formats::xml::{Document, Element, Piece, Stop};
-use crate::formats::{Event, Format, OpenError, ReadOptions, UnitReader, broken};
-use crate::limits::{
-    FIELD_BYTES_MAX, SEGMENT_BYTES_MAX, SHEET_STRINGS_BYTES_MAX, SHEET_STRINGS_MAX,
-};
+use crate::formats::event::{Event, broken};
+use crate::formats::format::{Format, OpenError, ReadOptions, UnitReader};
+use crate::formats::io::{Archive, Source};
 use crate::unit::{Cause, Diagnostic, Place};
 
 use super::dates::DateStyle;
 use super::delimited::DelimitedReader;
+use super::package::{document, each_element};
+use super::shared::{Shared, read_strings};
 use super::worksheet::Sheet;
 
 /// Whether an archive is a workbook.
@@ -42,39 +41,6 @@ pub(crate) struct Workbook {
     /// What is said before the next unit.
     events: VecDeque<Event>,
     options: ReadOptions,
-}
-
-/// What all sheets of a workbook use.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// The texts of all shared strings, one behind the other, and where each ends.
-    strings: String,
-    ends: Vec<usize>,
-    /// How the cells of each style show dates, if they do.
-    pub(crate) dates: Vec<Option<DateStyle>>,
-    /// Whether days are counted from 1904.
-    pub(crate) is_1904: bool,
-    pub(crate) budget: Budget,
-}
-
-impl Shared {
-    pub(crate) fn string(&self, number: usize) -> Option<&str> {
-        let end = *self.ends.get(number)?;
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.strings.get(start..end)
-    }
-}
-
-pub(crate) fn invalid(message: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, message.into())
-}
-
-pub(crate) fn stopped(stop: Stop) -> io::Error {
-    match stop {
-        Stop::Input(error) => error,
-        Stop::Broken(what) => invalid(format!("in the workbook: {what}")),
-        Stop::End => invalid("in the workbook: a part ends too early"),
-    }
 }
 
 impl Workbook {
@@ -302,113 +268,4 @@ fn read_dates(archive: &Archive, part: &str) -> io::Result<Vec<Option<DateStyle>
         }
     })?;
     Ok(dates)
-}
-
-fn read_strings(archive: &Archive, part: &str, shared: &mut Shared) -> io::Result<()> {
-    if !has(archive, part) {
-        return Ok(());
-    }
-    let mut document = document(archive, part)?;
-    loop {
-        match document.next() {
-            Ok(Piece::Start(element)) if element.name == "si" => {
-                read_string(&mut document, &mut shared.strings).map_err(stopped)?;
-                shared.ends.push(shared.strings.len());
-            }
-            Ok(_) => {}
-            Err(Stop::End) => return Ok(()),
-            Err(stop) => return Err(stopped(stop)),
-        }
-        if shared.ends.len() > SHEET_STRINGS_MAX || shared.strings.len() > SHEET_STRINGS_BYTES_MAX {
-            let most = SHEET_STRINGS_BYTES_MAX >> 20;
-            return Err(invalid(format!(
-                "more than {SHEET_STRINGS_MAX} strings or {most} MiB of them in the workbook; save it as CSV"
-            )));
-        }
-    }
-}
-
-fn read_string(document: &mut Document<'static>, strings: &mut String) -> Result<(), Stop> {
-    let (depth, start) = (document.depth(), strings.len());
-    loop {
-        match document.next()? {
-            Piece::Start(it) if it.name == "t" => {
-                let piece = document.read_text(SEGMENT_BYTES_MAX)?;
-                if strings.len() - start <= SEGMENT_BYTES_MAX + FIELD_BYTES_MAX {
-                    strings.push_str(&unescaped(piece));
-                }
-            }
-            // How a word is read is not the text.
-            Piece::Start(it) if it.name == "rPh" => document.skip()?,
-            Piece::End if document.depth() < depth => return Ok(()),
-            _ => {}
-        }
-    }
-}
-
-/// A text with what XML cannot hold, written as `_x000D_`, put in.
-pub(crate) fn unescaped(text: String) -> String {
-    if !text.contains("_x") {
-        return text;
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find("_x") {
-        let code = rest.get(at + 2..at + 6).filter(|_| rest.as_bytes().get(at + 6) == Some(&b'_'));
-        let hex = code.filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let character =
-            hex.and_then(|it| u32::from_str_radix(it, 16).ok()).and_then(char::from_u32);
-        let (piece, taken) = match character {
-            Some(character) => (Some(character), 7),
-            None => (None, 2),
-        };
-        plain.push_str(&rest[..at]);
-        match piece {
-            Some(character) => plain.push(character),
-            None => plain.push_str("_x"),
-        }
-        rest = &rest[at + taken..];
-    }
-    plain.push_str(rest);
-    plain
-}
-
-fn has(archive: &Archive, part: &str) -> bool {
-    archive.entries().iter().any(|entry| entry.name == part)
-}
-
-fn document(archive: &Archive, part: &str) -> io::Result<Document<'static>> {
-    let entry = archive.entries().iter().find(|entry| entry.name == part);
-    let entry = entry.ok_or_else(|| invalid(format!("the workbook has no part '{part}'")))?;
-    // The archive counts what comes out of it.
-    let (text, source) = decode::open(archive.open(entry)?, false, Some(archive.budget()))?;
-    Ok(Document::new(text, source))
-}
-
-/// Shows each element of a part, with the name of the one that it is in; a part that is not there has none.
-fn each_element(
-    archive: &Archive,
-    part: &str,
-    look: &mut dyn FnMut(&str, &Element),
-) -> io::Result<()> {
-    if !has(archive, part) {
-        return Ok(());
-    }
-    let mut document = document(archive, part)?;
-    let mut open = Vec::new();
-    loop {
-        match document.next() {
-            Ok(Piece::Start(element)) => {
-                look(
-                    open.last().map_or("", |name: &crate::formats::xml::Name| name.as_ref()),
-                    &element,
-                );
-                open.push(element.name);
-            }
-            Ok(Piece::End) => drop(open.pop()),
-            Ok(_) => {}
-            Err(Stop::End) => return Ok(()),
-            Err(stop) => return Err(stopped(stop)),
-        }
-    }
 }

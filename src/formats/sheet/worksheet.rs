@@ -7,8 +7,9 @@ use crate::formats::xml::{Document, Element, Piece, Stop};
 use crate::limits::{DELIMITED_ROW_BYTES_MAX, SEGMENT_BYTES_MAX, SHEET_COLUMNS_MAX};
 use crate::unit::Cause;
 
+use super::package::stopped;
 use super::rows::{Row, RowFault, Rows, Shape, Taken};
-use super::workbook::{Shared, stopped, unescaped};
+use super::shared::{Shared, unescaped};
 
 /// The rows of a sheet that hold something.
 pub(crate) struct Sheet {

@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::formats::event::{Event, rejected, validated};
+use crate::formats::format::{Format, ReadOptions};
 use crate::formats::io::{Source, Text};
 use crate::formats::xml::{
     Document, Element, Piece, Position, Repair, SegmentBuilder, Stop, TagFields, XmlFormat, inline,
 };
-use crate::formats::{Event, Format, ReadOptions, judge, rejected};
 use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
 use crate::unit::{Cause, Diagnostic, Lang, Place, TagKind, UnitContent};
 
@@ -217,13 +218,13 @@ impl<'r> TmxReader<'r> {
         let options = &self.options;
         if let (&[source], &[target]) = (sources.as_slice(), targets.as_slice()) {
             let parsed = unit.parsed(source, target, self.place(position), options);
-            queue.push_back(judge(parsed, options));
+            queue.push_back(validated(parsed, options.swap));
             return;
         }
         for &source in &sources {
             for &target in targets.iter().filter(|&&target| target != source) {
                 let parsed = unit.pair(source, target).parsed(0, 1, self.place(position), options);
-                queue.push_back(judge(parsed, options));
+                queue.push_back(validated(parsed, options.swap));
             }
         }
     }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::formats::declared;
+use crate::formats::event::{ParsedUnit, free_name};
+use crate::formats::format::ReadOptions;
+use crate::formats::times::parse_time;
 use crate::formats::xml::{Attributes, Name, Position};
-use crate::formats::{ParsedUnit, ReadOptions, declared, free_name, parse_time};
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Cause, Context, Lang, Place, Segment, Timestamp, UnitContent};
 

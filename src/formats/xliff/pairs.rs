@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::formats::declared;
+use crate::formats::event::free_name;
 use crate::formats::xml::{Element, Position};
-use crate::formats::{declared, free_name};
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::Segment;
 

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::formats::declared::{self, Direction};
+use crate::formats::event::{Event, ParsedUnit, rejected, validated};
+use crate::formats::format::{Format, ReadOptions};
 use crate::formats::io::{Source, Text};
+use crate::formats::times::parse_time;
 use crate::formats::xml::{Document, Element, Piece, Position, Repair, Stop, XmlFormat};
-use crate::formats::{Event, Format, ParsedUnit, ReadOptions, judge, parse_time, rejected};
 use crate::limits::{FIELD_BYTES_MAX, TAG_DEFINITIONS_MAX, VARIANTS_BYTES_MAX};
 use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 
@@ -304,9 +306,9 @@ impl<'r> XliffReader<'r> {
         });
         match fault {
             Some((cause, message)) => rejected(Diagnostic { place, cause, message }, Some(content)),
-            None => judge(
+            None => validated(
                 ParsedUnit { content, place, previous_text: None, next_text: None },
-                &self.options,
+                self.options.swap,
             ),
         }
     }

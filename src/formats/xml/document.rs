@@ -6,7 +6,6 @@
 use crate::formats::io::{Source, Text};
 use crate::limits::XML_DEPTH_MAX;
 
-use super::inline;
 use super::input::Position;
 use super::repair::{self, Repair};
 use super::scanner::{Found, Scanner};
@@ -146,28 +145,6 @@ impl<'r> Document<'r> {
                 }
                 Piece::End if self.depth() < depth => return Ok(text),
                 _ => {}
-            }
-        }
-    }
-
-    /// The native code in the inline element just begun, elements inside of it annotated.
-    pub(crate) fn read_code(&mut self) -> Result<String, Stop> {
-        let depth = self.depth();
-        let mut code = String::new();
-        loop {
-            let piece = self.next()?;
-            if self.depth() < depth {
-                return Ok(code);
-            }
-            // One piece more than may be kept is enough for the check to see it.
-            let full = inline::code_is_full(&code);
-            match piece {
-                _ if full => {}
-                Piece::Text => code.push_str(self.scanner.text()),
-                Piece::UnknownReference(name) => code.extend(["&", &name, ";"]),
-                Piece::Start(element) => inline::begin_inner(&mut code, &element),
-                Piece::End => inline::end_inner(&mut code),
-                Piece::StrayEnd => code.push_str(self.written()),
             }
         }
     }

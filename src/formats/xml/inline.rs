@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_TAGS_MAX, TAG_CODE_BYTES_MAX};
 use crate::unit::{Cause, InlineTag, Segment, TagKind};
 
-use super::document::{Document, Element};
+use super::document::{Document, Element, Piece, Stop};
 use super::repair::Repair;
 use super::text::{Escaped, unescape};
 
@@ -172,6 +172,28 @@ impl SegmentBuilder {
 }
 
 impl Document<'_> {
+    /// The native code in the inline element just begun, elements inside of it annotated.
+    pub(crate) fn read_code(&mut self) -> Result<String, Stop> {
+        let depth = self.depth();
+        let mut code = String::new();
+        loop {
+            let piece = self.next()?;
+            if self.depth() < depth {
+                return Ok(code);
+            }
+            // One piece more than may be kept is enough for the check to see it.
+            let full = code_is_full(&code);
+            match piece {
+                _ if full => {}
+                Piece::Text => code.push_str(self.text()),
+                Piece::UnknownReference(name) => code.extend(["&", &name, ";"]),
+                Piece::Start(element) => begin_inner(&mut code, &element),
+                Piece::End => end_inner(&mut code),
+                Piece::StrayEnd => code.push_str(self.written()),
+            }
+        }
+    }
+
     /// An element in a segment that the format does not have becomes an inline code; whether it encloses text.
     pub(crate) fn read_foreign(&mut self, element: &Element, builder: &mut SegmentBuilder) -> bool {
         self.repaired(Repair::Foreign);
@@ -228,7 +250,7 @@ pub(crate) fn annotate_attributes(code: &mut String, element: &str, attributes: 
 }
 
 /// An element inside of a code begins.
-pub(crate) fn begin_inner(code: &mut String, element: &Element) {
+fn begin_inner(code: &mut String, element: &Element) {
     code.push(BEGIN);
     code.push_str(&element.name);
     code.push_str(&attribute_list(element, &[]));
@@ -236,12 +258,12 @@ pub(crate) fn begin_inner(code: &mut String, element: &Element) {
 }
 
 /// An element inside of a code ends.
-pub(crate) fn end_inner(code: &mut String) {
+fn end_inner(code: &mut String) {
     code.push(END);
 }
 
 /// Whether no more of a code needs to be kept: the check will see that it is too long.
-pub(crate) fn code_is_full(code: &str) -> bool {
+fn code_is_full(code: &str) -> bool {
     code.len() > TAG_CODE_BYTES_MAX
 }
 

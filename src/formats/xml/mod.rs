@@ -3,6 +3,7 @@
 mod document;
 pub(crate) mod inline;
 mod input;
+mod raw;
 mod repair;
 mod scanner;
 mod text;
@@ -11,6 +12,6 @@ mod units;
 pub(crate) use document::{Attributes, Document, Element, Name, Piece, Stop};
 pub(crate) use inline::{SegmentBuilder, TagFields};
 pub(crate) use input::Position;
-pub(crate) use repair::{Repair, tag_name};
+pub(crate) use repair::Repair;
 pub(crate) use text::Escaped;
 pub(crate) use units::{XmlFormat, XmlUnits};

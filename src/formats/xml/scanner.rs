@@ -1,4 +1,4 @@
-//! The tags and texts of an XML document, one after the other, with their places. The only file that names quick-xml.
+//! The tags and texts of an XML document, one after the other, with their places.
 //!
 //! Adds what quick-xml lacks: places, ceilings on the size of a piece, references as text. Entities of a DTD are never
 //! expanded and nothing outside of the input is ever fetched. What breaks the rules of XML is repaired by the least that
@@ -8,15 +8,11 @@
 use std::borrow::Cow;
 use std::io;
 
-use quick_xml::errors::Error;
-use quick_xml::events::attributes::Attributes as RawAttributes;
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::reader::Reader;
-
 use crate::formats::io::{Source, Text};
 use crate::limits::XML_TEXT_BYTES_MAX;
 
 use super::input::{Input, Position};
+use super::raw::{Attributes as RawAttributes, BytesStart, Error, Event, RawReader, raw_reader};
 use super::repair::{self, Repair, Repairs};
 use super::text::{self, Reference, unescape};
 
@@ -120,7 +116,7 @@ pub(crate) enum Stop {
 
 /// A document being read.
 pub(crate) struct Scanner<'r> {
-    reader: Reader<Input<'r>>,
+    reader: RawReader<'r>,
     /// The last stretch of the file, as it is written.
     buffer: Vec<u8>,
     held: Option<Found>,
@@ -134,20 +130,10 @@ pub(crate) struct Scanner<'r> {
     text: String,
 }
 
-fn reader(input: Input<'_>) -> Reader<Input<'_>> {
-    let mut reader = Reader::from_reader(input);
-    let config = reader.config_mut();
-    // Ends are compared here, where the place is known.
-    config.check_end_names = false;
-    config.allow_unmatched_ends = true;
-    config.allow_dangling_amp = true;
-    reader
-}
-
 impl<'r> Scanner<'r> {
     pub(crate) fn new(text: Text<'r>, source: Source) -> Self {
         Self {
-            reader: reader(Input::new(text)),
+            reader: raw_reader(Input::new(text)),
             buffer: Vec::new(),
             held: None,
             surrogate: None,
@@ -191,9 +177,9 @@ impl<'r> Scanner<'r> {
     /// Forgets what quick-xml takes for open, which would grow with every element that has no end; also the only way to go
     /// on after an error of its.
     pub(crate) fn restart(&mut self) {
-        let nothing = reader(Input::new(Box::new(io::empty())));
+        let nothing = raw_reader(Input::new(Box::new(io::empty())));
         let input = std::mem::replace(&mut self.reader, nothing).into_inner();
-        self.reader = reader(input);
+        self.reader = raw_reader(input);
     }
 
     /// The next stretch of the file.
@@ -413,9 +399,4 @@ fn cut_tag(tag: &str) -> Found {
     let qualified = repair::tag_name(content);
     let element = Element::new(qualified, readable_attributes(content, qualified));
     Found::Start { element, is_empty: content.len() < inside.len() }
-}
-
-/// What an entity of HTML stands for.
-pub(crate) fn html_entity(name: &str) -> Option<&'static str> {
-    quick_xml::escape::resolve_html5_entity(name)
 }

@@ -2,7 +2,7 @@
 //!
 //! Entities of a DTD are never expanded. The names of HTML are known everywhere, since files use them everywhere.
 
-use super::scanner::html_entity;
+use super::raw::html_entity;
 
 /// What a reference between `&` and `;` stands for.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::io;
 
-use crate::formats::{Event, Format, UnitReader, broken};
+use crate::formats::event::{Event, broken};
+use crate::formats::format::{Format, UnitReader};
 use crate::unit::{Cause, Diagnostic, Place};
 
 use super::document::{Document, Stop};

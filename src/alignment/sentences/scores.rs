@@ -6,12 +6,12 @@
 
 use rayon::prelude::*;
 
+use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::{Side, length_u32};
 use crate::alignment::lexicon::Pairs;
-use crate::alignment::{Cancelled, Stop};
 
 use super::band::Band;
-use super::evidence::{RowWords, Words};
+use super::evidence::{ROWS_AT_ONCE, RowWords, Words};
 use super::kinds::{KINDS, Priors};
 use super::lengths::Lengths;
 use super::marks::Marks;
@@ -21,8 +21,6 @@ use super::wording::Wording;
 const DEVIATION_MAX: f32 = 3.0;
 /// Nor are words of beads that lengths, marks and the prior of their kind make less probable than e to this.
 const LOG_PROBABILITY_MIN: f32 = -9.0;
-/// Rows whose words are compared at once, by one thread.
-pub(crate) const ROWS_AT_ONCE: usize = 32;
 
 /// What scores are made of.
 #[derive(Clone, Copy)]

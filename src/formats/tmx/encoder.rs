@@ -5,35 +5,58 @@
 
 use std::io::{self, Write};
 
+use crate::formats::format::{Encoder, FileHeader};
+use crate::formats::times::parse_time;
 use crate::formats::xml::{Escaped, inline};
-use crate::formats::{FileHeader, UnitWriter};
 use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitContent};
 
 use super::unit::{KEPT, SIDE_LANGS, property};
 
-/// Writes TMX.
-pub struct TmxWriter<W: Write> {
-    out: W,
+/// Encodes units as TMX.
+pub(crate) struct TmxEncoder {
     source_lang: Lang,
     target_lang: Lang,
 }
 
-impl<W: Write> UnitWriter<W> for TmxWriter<W> {
-    fn write(&mut self, unit: &Unit) -> io::Result<()> {
-        Self::write(self, unit)
+impl Encoder for TmxEncoder {
+    fn unit(&mut self, unit: &Unit, out: &mut Vec<u8>) -> io::Result<()> {
+        let content = &unit.content;
+        write!(out, "<tu")?;
+        if let Some(id) = content.attributes.get("tuid") {
+            write!(out, r#" tuid="{}""#, Escaped(id))?;
+        }
+        for (name, time) in [("creationdate", content.created), ("changedate", content.changed)] {
+            if let Some(date) = time.and_then(tmx_date) {
+                write!(out, r#" {name}="{date}""#)?;
+            }
+        }
+        if !content.author.is_empty() {
+            write!(out, r#" changeid="{}""#, Escaped(&content.author))?;
+        }
+        for (name, value) in content.attributes.iter().filter(|(name, _)| is_own(content, name)) {
+            write!(out, r#" {name}="{}""#, Escaped(value))?;
+        }
+        writeln!(out, ">")?;
+        notes(content, out)?;
+        self.properties(content, out)?;
+        let [source_lang, target_lang] = self.side_langs(content);
+        for (lang, segment) in [(source_lang, &content.source), (target_lang, &content.target)] {
+            write!(out, r#"<tuv xml:lang="{lang}"><seg>"#)?;
+            write_segment(out, segment)?;
+            writeln!(out, "</seg></tuv>")?;
+        }
+        writeln!(out, "</tu>")
     }
 
-    fn finish(self: Box<Self>) -> io::Result<W> {
-        Self::finish(*self)
+    fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        writeln!(out, "</body>")?;
+        writeln!(out, "</tmx>")
     }
 }
 
-impl<W: Write> TmxWriter<W> {
-    /// Writes the beginning of a file.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn new(mut out: W, header: &FileHeader) -> io::Result<Self> {
+impl TmxEncoder {
+    /// Appends the beginning of a file.
+    pub(crate) fn new(header: &FileHeader, out: &mut Vec<u8>) -> io::Result<Self> {
         writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
         writeln!(out, r#"<tmx version="1.4">"#)?;
         writeln!(
@@ -44,54 +67,9 @@ impl<W: Write> TmxWriter<W> {
         )?;
         writeln!(out, "<body>")?;
         Ok(Self {
-            out,
             source_lang: header.source_lang.clone(),
             target_lang: header.target_lang.clone(),
         })
-    }
-
-    /// Writes one unit.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn write(&mut self, unit: &Unit) -> io::Result<()> {
-        let content = &unit.content;
-        write!(self.out, "<tu")?;
-        if let Some(id) = content.attributes.get("tuid") {
-            write!(self.out, r#" tuid="{}""#, Escaped(id))?;
-        }
-        for (name, time) in [("creationdate", content.created), ("changedate", content.changed)] {
-            if let Some(date) = time.and_then(tmx_date) {
-                write!(self.out, r#" {name}="{date}""#)?;
-            }
-        }
-        if !content.author.is_empty() {
-            write!(self.out, r#" changeid="{}""#, Escaped(&content.author))?;
-        }
-        for (name, value) in content.attributes.iter().filter(|(name, _)| is_own(content, name)) {
-            write!(self.out, r#" {name}="{}""#, Escaped(value))?;
-        }
-        writeln!(self.out, ">")?;
-        self.notes(content)?;
-        self.properties(content)?;
-        let [source_lang, target_lang] = self.side_langs(content);
-        for (lang, segment) in [(source_lang, &content.source), (target_lang, &content.target)] {
-            write!(self.out, r#"<tuv xml:lang="{lang}"><seg>"#)?;
-            write_segment(&mut self.out, segment)?;
-            writeln!(self.out, "</seg></tuv>")?;
-        }
-        writeln!(self.out, "</tu>")
-    }
-
-    /// Writes the end of the file and gives the output back, flushed.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn finish(mut self) -> io::Result<W> {
-        writeln!(self.out, "</body>")?;
-        writeln!(self.out, "</tmx>")?;
-        self.out.flush()?;
-        Ok(self.out)
     }
 
     /// The very languages of the sides.
@@ -101,24 +79,16 @@ impl<W: Write> TmxWriter<W> {
         [side(SIDE_LANGS[0], &self.source_lang), side(SIDE_LANGS[1], &self.target_lang)]
     }
 
-    fn notes(&mut self, content: &UnitContent) -> io::Result<()> {
-        let notes = content.attributes.iter().filter(|(key, _)| is_note(content, key));
-        for (_, note) in in_number_order(notes) {
-            writeln!(self.out, "<note>{}</note>", Escaped(note))?;
-        }
-        Ok(())
-    }
-
-    fn properties(&mut self, content: &UnitContent) -> io::Result<()> {
+    fn properties(&self, content: &UnitContent, out: &mut Vec<u8>) -> io::Result<()> {
         if !content.document.is_empty() {
-            self.property(property::DOCUMENT, &content.document)?;
+            write_property(property::DOCUMENT, &content.document, out)?;
         }
         for (name, time) in [
             (property::CREATED_MICROS, content.created),
             (property::CHANGED_MICROS, content.changed),
         ] {
             if let Some(time) = time.filter(|&time| loses_in_tmx(time)) {
-                self.property(name, &time.micros.to_string())?;
+                write_property(name, &time.micros.to_string(), out)?;
             }
         }
         for (name, hash) in [
@@ -126,7 +96,7 @@ impl<W: Write> TmxWriter<W> {
             (property::NEXT_HASH, content.context.next),
         ] {
             if let Some(hash) = hash {
-                self.property(name, &format!("{hash:016x}"))?;
+                write_property(name, &format!("{hash:016x}"), out)?;
             }
         }
         for (key, value) in &content.attributes {
@@ -138,17 +108,25 @@ impl<W: Write> TmxWriter<W> {
                 continue;
             }
             if reads_back(key) {
-                self.property(key, value)?;
+                write_property(key, value, out)?;
             } else {
-                self.property(&format!("{}{key}", property::ATTRIBUTE), value)?;
+                write_property(&format!("{}{key}", property::ATTRIBUTE), value, out)?;
             }
         }
         Ok(())
     }
+}
 
-    fn property(&mut self, name: &str, value: &str) -> io::Result<()> {
-        writeln!(self.out, r#"<prop type="{}">{}</prop>"#, Escaped(name), Escaped(value))
+fn notes(content: &UnitContent, out: &mut Vec<u8>) -> io::Result<()> {
+    let notes = content.attributes.iter().filter(|(key, _)| is_note(content, key));
+    for (_, note) in in_number_order(notes) {
+        writeln!(out, "<note>{}</note>", Escaped(note))?;
     }
+    Ok(())
+}
+
+fn write_property(name: &str, value: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(out, r#"<prop type="{}">{}</prop>"#, Escaped(name), Escaped(value))
 }
 
 /// The language of a side that is another than the file's, if reading gives it back.
@@ -238,8 +216,7 @@ fn push_two_digits(text: &mut String, number: u32) {
 
 /// Whether the date of a TMX file says less than the time.
 fn loses_in_tmx(time: Timestamp) -> bool {
-    time.micros % 1_000_000 != 0
-        || tmx_date(time).and_then(|date| crate::formats::parse_time(&date)) != Some(time)
+    time.micros % 1_000_000 != 0 || tmx_date(time).and_then(|date| parse_time(&date)) != Some(time)
 }
 
 fn write_segment(out: &mut impl Write, segment: &Segment) -> io::Result<()> {

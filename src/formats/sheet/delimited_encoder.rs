@@ -5,20 +5,21 @@
 
 use std::io::{self, Write};
 
-use crate::formats::{FileHeader, Format, UnitWriter, time_text};
+use crate::formats::format::{Encoder, FileHeader, Format};
+use crate::formats::times::time_text;
 use crate::unit::{Unit, UnitContent};
 
 /// Column of attributes as a JSON object.
 pub(crate) const ATTRIBUTES: &str = "attributes";
 
-/// Writes TSV and CSV.
-pub(crate) struct DelimitedWriter<W> {
-    out: W,
+/// Encodes units as TSV or CSV.
+pub(crate) struct DelimitedEncoder {
     quoted: bool,
 }
 
-impl<W: Write> DelimitedWriter<W> {
-    pub(crate) fn new(mut out: W, format: Format, header: &FileHeader) -> io::Result<Self> {
+impl DelimitedEncoder {
+    /// Appends the header.
+    pub(crate) fn new(format: Format, header: &FileHeader, out: &mut Vec<u8>) -> io::Result<Self> {
         let quoted = format == Format::Csv;
         let (source, target) = if header.source_lang.primary() == header.target_lang.primary() {
             ("source", "target")
@@ -28,24 +29,24 @@ impl<W: Write> DelimitedWriter<W> {
         let names = [source, target, "document", "author", "created", "changed", ATTRIBUTES];
         let separator = if quoted { "," } else { "\t" };
         writeln!(out, "{}", names.join(separator))?;
-        Ok(Self { out, quoted })
+        Ok(Self { quoted })
     }
 
-    fn field(&mut self, text: &str) -> io::Result<()> {
+    fn field(&self, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
         let special: &[char] = &['\t', '\n', '\r'];
         if !self.quoted {
             let mut pieces = text.split(special);
-            self.out.write_all(pieces.next().unwrap_or_default().as_bytes())?;
+            out.write_all(pieces.next().unwrap_or_default().as_bytes())?;
             for piece in pieces {
-                self.out.write_all(b" ")?;
-                self.out.write_all(piece.as_bytes())?;
+                out.write_all(b" ")?;
+                out.write_all(piece.as_bytes())?;
             }
             return Ok(());
         }
         if !text.contains([',', ';', '"', '\n', '\r', '\t']) {
-            return self.out.write_all(text.as_bytes());
+            return out.write_all(text.as_bytes());
         }
-        write!(self.out, "\"{}\"", text.replace('"', "\"\""))
+        write!(out, "\"{}\"", text.replace('"', "\"\""))
     }
 }
 
@@ -56,8 +57,8 @@ fn attributes(content: &UnitContent) -> io::Result<String> {
     Ok(serde_json::to_string(&content.attributes)?)
 }
 
-impl<W: Write> UnitWriter<W> for DelimitedWriter<W> {
-    fn write(&mut self, unit: &Unit) -> io::Result<()> {
+impl Encoder for DelimitedEncoder {
+    fn unit(&mut self, unit: &Unit, out: &mut Vec<u8>) -> io::Result<()> {
         let content = &unit.content;
         let time = |time: Option<_>| time.and_then(time_text).unwrap_or_default();
         let fields = [
@@ -71,15 +72,14 @@ impl<W: Write> UnitWriter<W> for DelimitedWriter<W> {
         ];
         for (position, field) in fields.into_iter().enumerate() {
             if position > 0 {
-                self.out.write_all(if self.quoted { b"," } else { b"\t" })?;
+                out.write_all(if self.quoted { b"," } else { b"\t" })?;
             }
-            self.field(field)?;
+            self.field(field, out)?;
         }
-        self.out.write_all(b"\n")
+        out.write_all(b"\n")
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
+    fn end(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
     }
 }
