@@ -1,4 +1,4 @@
-//! How fast are units read from files and written into them? Each format that is written, in memory, on one core.
+//! Measures reading and writing of every format that can be written, in memory, on one core.
 //!
 //! `cargo bench --bench formats`.
 
@@ -13,7 +13,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dhakira::formats::{self, FileHeader, Format, ReadOptions};
 use dhakira::unit::{Timestamp, Unit, UnitContent, UnitId};
 
-/// Units as a memory holds them: with times to the microsecond.
+/// Units as in a memory, with times to the microsecond.
 fn units() -> Vec<Unit> {
     let time = Some(Timestamp { micros: 1_700_000_000_123_456 });
     let stored = |(id, content)| {

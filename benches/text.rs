@@ -1,4 +1,4 @@
-//! How fast are segments analysed? Canonical and folded forms, tokens and classes of real segments, on one core.
+//! Measures the analysis of real segments: canonical and folded forms, tokens and classes, on one core.
 //!
 //! `cargo bench --bench text`.
 

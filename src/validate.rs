@@ -1,4 +1,4 @@
-//! May this be stored? The rules of a unit's content, the same for files and for clients.
+//! Validates the content of a unit by the same rules for files and for clients.
 //!
 //! Knows nothing of where the content came from.
 
@@ -12,15 +12,15 @@ use crate::unit::{Cause, Segment, UnitContent};
 
 pub use language::{check_language, named_language, parse_language};
 
-/// A rule that a content breaks.
+/// A violated rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct ContentFault {
-    /// What kind of fault.
+    /// The kind of fault.
     pub cause: Cause,
-    /// Which field, such as `target.text`.
+    /// The field, such as `target.text`.
     pub field: String,
-    /// What is wrong, for a person.
+    /// What is wrong, for the user.
     pub message: String,
 }
 
@@ -36,10 +36,10 @@ impl ContentFault {
     }
 }
 
-/// Checks everything that a unit holds.
+/// Validates the content of a unit.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first violated rule.
 pub fn check_content(content: &UnitContent) -> Result<(), ContentFault> {
     check_segment(&content.source).map_err(|fault| fault.inside("source"))?;
     check_segment(&content.target).map_err(|fault| fault.inside("target"))?;
@@ -69,10 +69,10 @@ pub fn check_content(content: &UnitContent) -> Result<(), ContentFault> {
     Ok(())
 }
 
-/// Checks one side of a unit, or a query.
+/// Validates one side of a unit, or a query.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first violated rule.
 pub fn check_segment(segment: &Segment) -> Result<(), ContentFault> {
     check_text(&segment.text)?;
     if segment.tags.len() > SEGMENT_TAGS_MAX {
@@ -84,7 +84,7 @@ pub fn check_segment(segment: &Segment) -> Result<(), ContentFault> {
     for tag in &segment.tags {
         let offset = tag.offset_bytes as usize;
         if offset < last || !segment.text.is_char_boundary(offset) {
-            let message = "inline tags stand in order, inside the text";
+            let message = "inline tags must be in order and inside the text";
             return Err(ContentFault::new(Cause::BadField, "tags", message));
         }
         last = offset;
@@ -101,16 +101,16 @@ pub fn check_segment(segment: &Segment) -> Result<(), ContentFault> {
     Ok(())
 }
 
-/// Checks the text of a segment: not empty, not too long, no control characters.
+/// Validates the text of a segment: not empty, not too long, no control characters.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first violated rule.
 pub fn check_text(text: &str) -> Result<(), ContentFault> {
     if text.len() > SEGMENT_BYTES_MAX {
         let message = format!("{} bytes; a segment has at most {SEGMENT_BYTES_MAX}", text.len());
         return Err(ContentFault::new(Cause::SegmentTooLong, "text", message));
     }
-    // A byte-order mark alone is no text either.
+    // A lone byte-order mark is not text either.
     if text.chars().all(|character| character.is_whitespace() || character == '\u{feff}') {
         let message = "empty or only white space; there is nothing to translate";
         return Err(ContentFault::new(Cause::EmptySegment, "text", message));
@@ -126,10 +126,9 @@ fn check_field(field: &str, text: &str) -> Result<(), ContentFault> {
     check_characters(field, text)
 }
 
-/// What XML 1.0 cannot write no exchange file can hold, so it does not come in either.
+/// Rejects characters that XML 1.0 cannot hold, because they could not be exported.
 fn check_characters(field: &str, text: &str) -> Result<(), ContentFault> {
-    // Bytes first: a text without such bytes has no such character, and most have none.
-    // Without a branch in the loop, so that many bytes are looked at together.
+    // Bytes first, because most texts have none of these. Branch-free, so that the loop is vectorized.
     #[expect(clippy::needless_bitwise_bool)]
     let suspicious = text.bytes().fold(0, |found, byte| {
         let is_white = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');

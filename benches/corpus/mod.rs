@@ -1,4 +1,4 @@
-//! Real units for all benches: those of the software manual of `../shared/data/msdocs`; where that is absent, the sample memory.
+//! Provides real units for all benches: a software manual from `../shared/data/msdocs` or, if that is absent, the sample memory.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use dhakira::unit::UnitContent;
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/msdocs/memory.tsv.xz");
 const SAMPLE: &str = include_str!("../../src/cli/demo/sample.tsv");
-/// Units taken, spread over the whole file.
+/// Number of units, spread over the whole file.
 const UNITS_MAX: usize = 20_000;
 
 pub(crate) fn options() -> ReadOptions {

@@ -1,4 +1,4 @@
-//! Any bytes as parts of backups.
+//! Reads arbitrary bytes as a part of a backup.
 
 #![no_main]
 

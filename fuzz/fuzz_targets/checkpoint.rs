@@ -1,4 +1,4 @@
-//! Any bytes as checkpoints of indexes.
+//! Reads arbitrary bytes as a checkpoint of an index.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as TSV and CSV, and whatever is found out from the content.
+//! Reads arbitrary bytes as TSV, as CSV, and as the detected format.
 
 #![no_main]
 

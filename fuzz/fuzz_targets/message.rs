@@ -1,4 +1,4 @@
-//! Any bytes as messages of any request.
+//! Decodes arbitrary bytes as the message of every request.
 
 #![no_main]
 

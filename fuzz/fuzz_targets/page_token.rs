@@ -1,4 +1,4 @@
-//! Any bytes as page tokens.
+//! Reads arbitrary bytes as a page token.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as PO and POT.
+//! Reads arbitrary bytes as PO.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as records of the store.
+//! Decodes arbitrary bytes as records of the store.
 
 #![no_main]
 

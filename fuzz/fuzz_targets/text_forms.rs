@@ -1,4 +1,4 @@
-//! Any bytes as texts: tokens, forms, sentences.
+//! Analyses arbitrary text: tokens, forms, sentences.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as TMX.
+//! Reads arbitrary bytes as TMX.
 
 #![no_main]
 

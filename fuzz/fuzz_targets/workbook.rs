@@ -1,4 +1,4 @@
-//! Any bytes as the parts of a workbook.
+//! Reads arbitrary bytes as the parts of a workbook.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as XLIFF of any version and dialect.
+//! Reads arbitrary bytes as XLIFF.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What translates what? Sentences of two documents, words of two sentences, and the lexicon that tells.
+//! Aligns the sentences of two documents and the words of two sentences, with a lexicon trained on a memory.
 //!
 //! Pure: no I/O, no clock. Knows nothing of stores, files or the wire.
 
@@ -16,5 +16,5 @@ pub use quality::{Doubt, PairDoubt, Verdict, is_in_other_script, judge, pair_dou
 pub use sentences::{Bead, align_document};
 pub use words::{WordLink, link_words};
 
-/// Changes when a lexicon learnt before would not be learnt again: lexicons on disk name it.
+/// Version of training; raised when the same units would give another lexicon. Lexicons on disk hold it.
 pub const LEXICON_VERSION: u32 = 1;

@@ -197,7 +197,7 @@ impl Align {
             let what = match doubt {
                 PairDoubt::SourceEmpty | PairDoubt::SourceForeign => format!("{here}: {doubt}"),
                 PairDoubt::TargetEmpty | PairDoubt::TargetForeign => format!("{there}: {doubt}"),
-                PairDoubt::Turned => format!("{here}, {there}: {doubt}; --swap does"),
+                PairDoubt::Swapped => format!("{here}, {there}: {doubt}; --swap does"),
                 PairDoubt::Unequal(..) => format!("{here}, {there}: {doubt}"),
             };
             if doubt.is_fatal() {

@@ -6,10 +6,10 @@ use crate::unit::Unit;
 
 use super::format::{Encoder, FileHeader, Format};
 
-/// A file being written to `W`, unit by unit: the same bytes for the same units.
+/// A file being written to `W`, unit by unit. The same units always give the same bytes.
 pub struct UnitWriter<W> {
     encoder: Box<dyn Encoder + Send>,
-    /// The encoded unit; its memory serves for all units.
+    /// The encoded unit; reused for the next one.
     buffer: Vec<u8>,
     out: W,
 }

@@ -1,6 +1,6 @@
-//! What a file says of itself that decides whether it is stored: its languages, and how far a translation is finished.
+//! Decides by what a file declares whether its units are stored: its languages, and the state of each translation.
 //!
-//! Knows nothing of how a format says it.
+//! Knows nothing of how a format declares it.
 
 use crate::unit::{Cause, Diagnostic, Lang, Place, UnitContent};
 use crate::validate::named_language;
@@ -8,7 +8,7 @@ use crate::validate::named_language;
 use super::event::{Event, rejected};
 use super::format::{ReadOptions, Unfinished};
 
-/// Which side of a file is which side of the memory.
+/// Maps the sides of a file to the sides of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Direction {
     #[default]
@@ -17,9 +17,8 @@ pub(super) enum Direction {
     Reversed,
 }
 
-/// Whether a text in `lang` belongs on the side of a memory that wants one language and has another one on its other side:
-/// see [`Lang::accepts`]; where both sides are one language in two regions, only the very region will do,
-/// or none in particular.
+/// Whether a text in `lang` belongs on the side of a memory whose language is `wanted`; see [`Lang::accepts`]. Where both
+/// sides are the same language in two regions, the region must match exactly, or the language must have none.
 pub(super) fn fits(lang: &Lang, wanted: &Lang, other: &Lang) -> bool {
     if wanted.primary() == other.primary() {
         let in_particular = wanted.as_str() != wanted.primary();
@@ -28,10 +27,11 @@ pub(super) fn fits(lang: &Lang, wanted: &Lang, other: &Lang) -> bool {
     wanted.accepts(lang)
 }
 
-/// How a file with these languages, source and target, is read. A language that is not declared, or that is none, fits.
+/// The direction in which a file with these declared languages, source and target, is read. An undeclared or unknown
+/// language fits any.
 ///
 /// # Errors
-/// The languages are not those of the memory; the message for a person.
+/// The languages are not those of the memory; the message is for the user.
 pub(super) fn direction(
     declared: [Option<&str>; 2],
     options: &ReadOptions,
@@ -67,15 +67,15 @@ pub(super) fn direction(
     ))
 }
 
-/// A file, or a part of one, in languages that are not the memory's.
+/// Rejects a file, or a part of one, whose languages are not those of the memory.
 pub(super) fn foreign(place: Place, message: String) -> Event {
     rejected(Diagnostic { place, cause: Cause::DeclaredLanguage, message }, None)
 }
 
-/// The attribute of a unit that its file calls unfinished, with the word that the file has for it.
+/// The attribute of a unit that its file calls unfinished; its value is the state that the file gives.
 pub const UNFINISHED_ATTRIBUTE: &str = "unfinished";
 
-/// A unit that its file calls unfinished: marked as such, or left out and counted.
+/// Marks a unit that its file calls unfinished, or returns the event that it is skipped.
 pub(super) fn unfinished(
     content: &mut UnitContent,
     state: &str,
@@ -101,7 +101,7 @@ pub(super) fn mark_unfinished(content: &mut UnitContent, state: &str) {
     content.attributes.insert(UNFINISHED_ATTRIBUTE.to_owned(), state.to_owned());
 }
 
-/// Whether a state of XLIFF says that the translation is not there yet, or that somebody has to work on it.
+/// Whether a state of XLIFF says that the translation is missing or needs work.
 ///
 /// XLIFF 1.2 (2.3.2, `state`): `new` and everything that begins with `needs-`; `translated`, `signed-off` and `final` are
 /// finished. XLIFF 2.x (4.3.2.24): `initial`. SDLXLIFF (`conf`): `Unspecified`, `Draft` and what was rejected. MQXLIFF
@@ -148,7 +148,7 @@ mod tests {
             (["en", "ar"], [Some("en"), None], Some(Forward)),
             (["en", "ar"], [None, None], Some(Forward)),
             (["en", "ar"], [Some("no language"), Some("")], Some(Forward)),
-            // One side alone does not say that the other one is right.
+            // One matching side does not prove that the other one matches.
             (["en", "ar"], [None, Some("en")], None),
             (["en", "ar"], [Some("ar"), None], None),
             (["en", "ar"], [Some("en"), Some("fa")], None),

@@ -1,4 +1,4 @@
-//! What comes out of an input? A unit that passed the checks, a rejected one with its reason, or the place where the input breaks.
+//! Defines the events of an input: a valid unit, a rejected one with its reason, or the place where the input breaks.
 
 use std::collections::BTreeMap;
 
@@ -10,44 +10,43 @@ use super::io::ILLEGAL;
 /// A unit of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedUnit {
-    /// What it holds; passed [`check_content`].
+    /// Its content, which passed [`check_content`].
     pub content: UnitContent,
-    /// Where it stands.
+    /// Its place in the input.
     pub place: Place,
-    /// Source text before it, where the file itself says so.
+    /// The source text before it, if the file itself holds it.
     pub previous_text: Option<String>,
-    /// Source text after it, where the file itself says so.
+    /// The source text after it, if the file itself holds it.
     pub next_text: Option<String>,
 }
 
 /// A unit of an input that cannot be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Where it stands and what is wrong with it.
+    /// Its place and what is wrong with it.
     pub diagnostic: Diagnostic,
-    /// What could be read of it, for a file of rejected units that a person can correct and import again. A side may be
+    /// The part that could be read, for a file of rejected units that can be corrected and imported again. A side may be
     /// empty or break a rule; `None` when nothing could be read.
     pub content: Option<UnitContent>,
 }
 
-/// What comes out of an input, in its order.
+/// An event of an input, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A unit that passed the checks.
+    /// A valid unit.
     Unit(Box<ParsedUnit>),
     /// A unit that breaks a rule.
     Rejected(Box<Rejected>),
-    /// The input breaks here: everything before was read, an unknown number of units after it was not.
+    /// The input breaks here: everything before was read, and an unknown number of units after it was not.
     Broken(Diagnostic),
-    /// A unit that is left out because the file calls it unfinished.
+    /// A unit that is skipped because the file calls it unfinished.
     Unfinished(Diagnostic),
-    /// Something that a person should know and that costs no unit: a declared encoding that is not true, sides that look
-    /// swapped.
+    /// A warning that concerns no single unit, such as a wrong declared encoding or sides that look swapped.
     Notice(Diagnostic),
 }
 
 impl Event {
-    /// The diagnostic that a report shows; `None` for a unit that passed.
+    /// The diagnostic for reports; `None` for a valid unit.
     pub fn diagnostic(&self) -> Option<&Diagnostic> {
         match self {
             Self::Unit(_) => None,
@@ -63,7 +62,7 @@ pub(super) fn rejected(diagnostic: Diagnostic, content: Option<UnitContent>) -> 
     Event::Rejected(Box::new(Rejected { diagnostic, content }))
 }
 
-/// The end of what can be read. How many units came before is added where they are counted.
+/// The input breaks here. The number of units before is added where they are counted.
 pub(super) fn broken(place: Place, what: &str) -> Event {
     let message = format!("{what}; nothing after this place was read");
     Event::Broken(Diagnostic { place, cause: Cause::Malformed, message })
@@ -93,7 +92,7 @@ pub(super) fn validated(mut parsed: ParsedUnit, swap: bool) -> Event {
     }
 }
 
-/// A name for an attribute that none has yet: a second one of the same name becomes `name.2`, and so on.
+/// An unused attribute name: a second attribute of the same name becomes `name.2`, and so on.
 pub(super) fn free_name(attributes: &BTreeMap<String, String>, name: &str) -> String {
     let (mut free, mut number) = (name.to_owned(), 1);
     while attributes.contains_key(&free) {

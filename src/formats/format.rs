@@ -31,32 +31,32 @@ pub enum Format {
 /// How to read an input.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
-    /// Language of the sources wanted.
+    /// Language of the sources to read.
     pub source_lang: Lang,
-    /// Language of the targets wanted.
+    /// Language of the targets to read.
     pub target_lang: Lang,
-    /// Format; found out from the content when `None`.
+    /// Format; detected from the content when `None`.
     pub format: Option<Format>,
     /// Column of the sources in TSV and CSV.
     pub source_column: Option<String>,
     /// Column of the targets in TSV and CSV.
     pub target_column: Option<String>,
-    /// Whether inline tags are kept; without them only the text is read.
+    /// Whether inline tags are kept or only the text is read.
     pub tags: bool,
-    /// Whether sources are taken for targets and targets for sources: for files whose sides are swapped.
+    /// Whether sources and targets are exchanged, for files whose sides are swapped.
     pub swap: bool,
-    /// Whether a file is read as it is, whatever it says of its languages.
+    /// Whether the languages that a file declares are ignored.
     pub ignore_declared_languages: bool,
-    /// What becomes of translations that their file calls unfinished.
+    /// How translations that their file calls unfinished are handled.
     pub unfinished: Unfinished,
-    /// What places call the input.
+    /// The name of the input in diagnostics.
     pub file_name: Arc<str>,
 }
 
-/// What becomes of translations that their file calls unfinished: fuzzy, new, in need of work.
+/// How translations that their file calls unfinished (fuzzy, new, needing work) are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Unfinished {
-    /// They are left out and counted.
+    /// They are skipped and counted.
     #[default]
     Skip,
     /// They are read, with the state in the attribute [`UNFINISHED_ATTRIBUTE`].
@@ -64,7 +64,7 @@ pub enum Unfinished {
 }
 
 impl ReadOptions {
-    /// Everything found out from the content, inline tags kept.
+    /// Options that detect everything from the content and keep inline tags.
     pub fn new(source_lang: Lang, target_lang: Lang, file_name: impl Into<Arc<str>>) -> Self {
         Self {
             source_lang,
@@ -86,7 +86,7 @@ impl ReadOptions {
     }
 }
 
-/// What the beginning of a file says.
+/// What is written at the beginning of a file.
 #[derive(Debug, Clone)]
 pub struct FileHeader {
     /// Language of the sources.
@@ -97,16 +97,16 @@ pub struct FileHeader {
     pub tool_version: String,
 }
 
-/// An input being read. Ends after the last unit, or where the input breaks (the last event says so).
+/// Reads the units of an input. Ends after the last unit, or where the input breaks, with an event that says so.
 pub trait UnitReader: Iterator<Item = std::io::Result<Event>> {
-    /// Bytes of the input read so far, compressed as it is.
+    /// Bytes of the input read so far, before decompression.
     fn bytes_read(&self) -> u64;
 
-    /// The format that it has.
+    /// The format of the input.
     fn format(&self) -> Format;
 }
 
-/// Encodes units in one format: the same bytes for the same units.
+/// Encodes units in one format. The same units always give the same bytes.
 pub(super) trait Encoder {
     /// Appends one unit.
     ///
@@ -124,29 +124,29 @@ pub(super) trait Encoder {
 /// Why an input cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The machine could not read it.
+    /// I/O failed.
     #[error(transparent)]
     Input(#[from] std::io::Error),
-    /// It has no text.
+    /// The input is empty.
     #[error("the file is empty")]
     Empty,
-    /// It is in no format that is known.
+    /// The format is unknown.
     #[error("unrecognized format: {0}")]
     Unknown(String),
-    /// It is in a format that is known and not read.
+    /// The format is known but not supported: its name, and what to do.
     #[error("this is {0}, which is not read; {1}")]
     Unread(&'static str, &'static str),
-    /// A delimited file without the columns wanted.
+    /// A delimited file lacks a column.
     #[error("there is no column '{wanted}' for the {side}; the first line has {}. Name one with --{flag}, or give its number where \
          the file has no header", found.join(", "))]
     NoColumn {
-        /// What was looked for.
+        /// The name of the column.
         wanted: String,
         /// `sources` or `targets`.
         side: &'static str,
         /// The flag that names a column.
         flag: &'static str,
-        /// The columns there are.
+        /// The columns of the file.
         found: Vec<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! Units as JSON lines: one object a line, everything that a unit holds.
+//! Reads and writes units as JSON lines: one object per line, with everything that a unit holds.
 
 use std::io::{self, Write as _};
 
@@ -247,7 +247,7 @@ impl Encoder for JsonlEncoder {
     }
 }
 
-/// RFC 3339 where that gives the very time back, microseconds since 1970 otherwise.
+/// RFC 3339 if the time survives it exactly, microseconds since 1970 otherwise.
 fn time_value(time: Timestamp) -> Value {
     time_text(time)
         .filter(|text| parse_time(text) == Some(time))

@@ -1,4 +1,4 @@
-//! Units out of a Moses pair: two plain files, a segment a line, line *n* of one translates line *n* of the other.
+//! Reads a Moses pair: two plain files with a segment per line, where line *n* of one translates line *n* of the other.
 
 use std::io::{self, Read};
 

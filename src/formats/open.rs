@@ -54,7 +54,7 @@ fn open_single<'r>(
     budget: Option<&Budget>,
 ) -> Result<Reader<'r>, OpenError> {
     let (mut text, source) = decode::open(input, options.wants_arabic(), budget)?;
-    let notice = source.notice().cloned();
+    let warning = source.encoding_warning().cloned();
     let budget = source.budget().cloned();
     let format = match options.format {
         Some(format) => format,
@@ -64,7 +64,7 @@ fn open_single<'r>(
     if let Some(budget) = budget {
         reader = Box::new(ExpansionCheck::new(reader, budget, options.file_name.clone()));
     }
-    Ok(Box::new(ScriptCheck::new(reader, options, notice)))
+    Ok(Box::new(ScriptCheck::new(reader, options, warning)))
 }
 
 /// Opens a pair of plain files with a segment per line and the same number of lines.

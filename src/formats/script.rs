@@ -1,8 +1,8 @@
-//! Tells the script of a text and of a language, for languages that are written in one script.
+//! Detects the script of a text, and knows the script of languages that are written in only one.
 
 use crate::unit::Lang;
 
-/// A script that tells languages apart.
+/// A script by which languages are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
     Arabic,
@@ -18,7 +18,7 @@ pub(super) fn script(lang: &Lang) -> Option<Script> {
     }
 }
 
-/// The script of most letters; `None` when neither is there.
+/// The script of most letters; `None` if neither prevails.
 pub(super) fn script_of(text: &str) -> Option<Script> {
     let (mut arabic, mut latin) = (0_usize, 0_usize);
     for character in text.chars() {

@@ -12,27 +12,28 @@ use super::event::Event;
 use super::format::{Format, ReadOptions, UnitReader};
 use super::script::{Script, script, script_of};
 
-/// Units after which a file that looks wrong is told of before it is read to its end.
+/// Units after which a file that looks wrong is reported before it is read to its end.
 const EARLY_UNITS: u64 = 100;
-/// Units that are all looked at; of those after them, one in so many: they say the same of a file that long.
+/// Units that are all checked; after them, one in [`ONE_IN`] is enough.
 const ALL_UNITS: u64 = 2_000;
 const ONE_IN: u64 = 8;
-/// Units with letters on both sides that are too few to say anything.
+/// Fewer units with letters on both sides than this prove nothing.
 const UNITS_MIN: u64 = 3;
 
-/// A reader whose units are looked at on the way, and what is to be told before the first.
+/// Passes the events of a reader through, and adds warnings.
 pub(super) struct ScriptCheck<'r> {
     reader: Box<dyn UnitReader + Send + 'r>,
-    first: Option<String>,
+    /// A warning about the encoding, given before the first event.
+    encoding_warning: Option<String>,
     file_name: Arc<str>,
     langs: [Lang; 2],
     scripts: Option<[Script; 2]>,
     counts: Counts,
-    /// Units so far, whatever is wrong with them.
+    /// Units so far, valid or not.
     read: u64,
-    /// Good units so far.
+    /// Valid units so far.
     seen: u64,
-    told_early: bool,
+    reported_early: bool,
     ended: bool,
 }
 
@@ -48,21 +49,21 @@ impl<'r> ScriptCheck<'r> {
     pub(super) fn new(
         reader: Box<dyn UnitReader + Send + 'r>,
         options: &ReadOptions,
-        first: Option<String>,
+        encoding_warning: Option<String>,
     ) -> Self {
         let langs = [options.source_lang.clone(), options.target_lang.clone()];
         let scripts = script(&langs[0]).zip(script(&langs[1])).map(|(a, b)| [a, b]);
         Self {
             reader,
-            first,
+            encoding_warning,
             file_name: options.file_name.clone(),
             langs,
-            // Only languages in two scripts can be told apart by them.
+            // Languages of the same script cannot be told apart.
             scripts: scripts.filter(|[a, b]| a != b),
             counts: Counts::default(),
             read: 0,
             seen: 0,
-            told_early: false,
+            reported_early: false,
             ended: false,
         }
     }
@@ -73,7 +74,7 @@ impl<'r> ScriptCheck<'r> {
         if self.seen > ALL_UNITS && !self.seen.is_multiple_of(ONE_IN) {
             return;
         }
-        // What was not translated says nothing of the file.
+        // An untranslated unit proves nothing.
         if content.source.text == content.target.text {
             return;
         }
@@ -93,16 +94,16 @@ impl<'r> ScriptCheck<'r> {
     }
 
     fn early(&mut self) -> Option<Event> {
-        let due = !self.told_early && self.counts.units >= EARLY_UNITS;
+        let due = !self.reported_early && self.counts.units >= EARLY_UNITS;
         if !due {
             return None;
         }
-        self.told_early = true;
-        self.verdict(9)
+        self.reported_early = true;
+        self.warning(9)
     }
 
-    /// What most units say, if they are more than so many tenths.
-    fn verdict(&self, tenths: u64) -> Option<Event> {
+    /// The warning that more than so many tenths of the units justify.
+    fn warning(&self, tenths: u64) -> Option<Event> {
         let Counts { units, swapped, wrong } = self.counts;
         let most = |count: u64| units >= UNITS_MIN && count * 10 > units * tenths;
         let [source, target] = &self.langs;
@@ -139,7 +140,7 @@ impl Iterator for ScriptCheck<'_> {
     type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(message) = self.first.take() {
+        if let Some(message) = self.encoding_warning.take() {
             return Some(Ok(self.notice(Cause::DeclaredEncoding, message)));
         }
         if self.ended {
@@ -150,7 +151,7 @@ impl Iterator for ScriptCheck<'_> {
         }
         let Some(event) = self.reader.next() else {
             self.ended = true;
-            return self.verdict(5).map(Ok);
+            return self.warning(5).map(Ok);
         };
         let mut event = event;
         match &mut event {

@@ -1,6 +1,6 @@
-//! Times as files write them.
+//! Parses and formats the times of files.
 
-/// A time as files write it, with or without punctuation: `20200131T235959Z`, `2020-01-31T23:59:59Z`, `2020-01-31`.
+/// Parses a time as files write it, with or without punctuation: `20200131T235959Z`, `2020-01-31T23:59:59Z`, `2020-01-31`.
 pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
     use jiff::civil::{Date, DateTime};
     let text = text.trim();
@@ -17,7 +17,7 @@ pub fn parse_time(text: &str) -> Option<crate::unit::Timestamp> {
     jiff::tz::TimeZone::UTC.to_timestamp(civil.ok()?).ok().map(micros)
 }
 
-/// A time exactly as TMX writes it, which a large file does twice a unit: `20200131T235959Z`.
+/// Parses a time exactly as TMX writes it, `20200131T235959Z`: a large file holds two per unit.
 fn basic_time(text: &str) -> Option<jiff::civil::DateTime> {
     let bytes: &[u8; 16] = text.as_bytes().try_into().ok()?;
     let number = |from: usize, digits: usize| {
@@ -33,7 +33,7 @@ fn basic_time(text: &str) -> Option<jiff::civil::DateTime> {
     jiff::civil::DateTime::new(year, month, day, small(9)?, small(11)?, small(13)?, 0).ok()
 }
 
-/// A time as RFC 3339 writes it, to the microsecond; `None` outside of the years that it can write.
+/// Formats a time in RFC 3339, to the microsecond; `None` outside the years that it covers.
 pub(super) fn time_text(time: crate::unit::Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(time.micros).ok().map(|time| time.to_string())
 }

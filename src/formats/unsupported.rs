@@ -15,10 +15,10 @@ fn by_root(root: &str) -> OpenError {
         "ts" => ("TS (Qt Linguist)", EXPORT),
         "tbx" | "martif" => ("TBX, a termbase", TEXT),
         "mtf" => ("a termbase of MultiTerm", TEXT),
-        "resources" => ("a file of strings of Android", EXPORT),
+        "resources" => ("an Android string resource", EXPORT),
         "html" => ("HTML", TEXT),
         "tt" => ("TTML, subtitles", TEXT),
-        "srx" => ("SRX, rules for sentences", TEXT),
+        "srx" => ("SRX, sentence rules", TEXT),
         _ => {
             let root: String = root.chars().take(40).collect();
             return OpenError::Unknown(format!(
@@ -68,13 +68,13 @@ const BINARY: [(&[u8], &str, &str); 8] = [
     (b"BZh", "compressed with bzip2", UNPACK),
     (
         b"\xde\x12\x04\x95",
-        "a compiled message catalogue (MO)",
-        "import the PO file that it was made of",
+        "a compiled message catalog (MO)",
+        "import the PO file from which it was compiled",
     ),
     (
         b"\x95\x04\x12\xde",
-        "a compiled message catalogue (MO)",
-        "import the PO file that it was made of",
+        "a compiled message catalog (MO)",
+        "import the PO file from which it was compiled",
     ),
 ];
 

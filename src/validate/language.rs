@@ -1,4 +1,4 @@
-//! Which languages there are: the registered codes, and the one that was probably meant by another word.
+//! Validates language codes, and suggests the code that was probably meant.
 //!
 //! Source: ISO 639-1 and 639-3 through the crate `isolang`; ISO 639-2 and RFC 5646 for what those do not have.
 
@@ -6,15 +6,14 @@ use isolang::Language;
 
 use crate::unit::{Invalid, Lang};
 
-/// Codes that are in use and not in ISO 639-3: groups of languages (ISO 639-5), and codes that BCP 47 keeps although they
-/// are out of date.
+/// Codes in use that ISO 639-3 lacks: groups of languages (ISO 639-5), and deprecated codes of BCP 47.
 const OTHERS: [&str; 16] = [
     "bat", "ber", "bh", "bih", "cel", "in", "iw", "ji", "jw", "mis", "mo", "mul", "nah", "sh",
     "und", "zxx",
 ];
 
-/// Codes of ISO 639-2 that librarians use, with those of BCP 47.
-const LIBRARIANS: [(&str, &str); 20] = [
+/// Bibliographic codes of ISO 639-2, with those of BCP 47.
+const BIBLIOGRAPHIC: [(&str, &str); 20] = [
     ("alb", "sq"),
     ("arm", "hy"),
     ("baq", "eu"),
@@ -37,10 +36,10 @@ const LIBRARIANS: [(&str, &str); 20] = [
     ("wel", "cy"),
 ];
 
-/// Whether a language is one that there is, under the code that BCP 47 gives it: the shortest one.
+/// Validates that a language exists under this code: BCP 47 takes the shortest one.
 ///
 /// # Errors
-/// It is not; the message names the code that was probably meant.
+/// There is no such language; the message suggests the code that was probably meant.
 pub fn check_language(lang: &Lang) -> Result<(), Invalid> {
     let code = lang.primary();
     if is_registered(code) {
@@ -50,10 +49,10 @@ pub fn check_language(lang: &Lang) -> Result<(), Invalid> {
     Err(Invalid(format!("there is no language '{lang}'{meant}")))
 }
 
-/// A language from a word that a person wrote.
+/// Parses a language from user input.
 ///
 /// # Errors
-/// It is no language tag, or there is no such language; the message names the code that was probably meant.
+/// It is not a language tag, or there is no such language; the message suggests the code that was probably meant.
 pub fn parse_language(text: &str) -> Result<Lang, Invalid> {
     let lang: Lang = match text.parse() {
         Ok(lang) => lang,
@@ -68,7 +67,7 @@ pub fn parse_language(text: &str) -> Result<Lang, Invalid> {
     Ok(lang)
 }
 
-/// The language that a file names, under the code that BCP 47 gives it (`ar` for `ara` and `Arabic`); `None` when it names none.
+/// The language that a file names, under its code in BCP 47 (`ar` for `ara` and `Arabic`); `None` if it names none.
 pub fn named_language(text: &str) -> Option<Lang> {
     let lang: Lang = text.trim().parse().ok()?;
     let code = lang.primary();
@@ -92,10 +91,11 @@ fn is_registered(code: &str) -> bool {
     is_private || registered || OTHERS.contains(&code)
 }
 
-/// The short code of a language that has a longer one, too.
+/// The short code for a long one.
 fn long_code(code: &str) -> Option<&'static str> {
-    let librarians = LIBRARIANS.iter().find(|(long, _)| *long == code).map(|(_, short)| *short);
-    librarians.or_else(|| Language::from_639_3(code)?.to_639_1())
+    let bibliographic =
+        BIBLIOGRAPHIC.iter().find(|(long, _)| *long == code).map(|(_, short)| *short);
+    bibliographic.or_else(|| Language::from_639_3(code)?.to_639_1())
 }
 
 fn code_of(language: Language) -> &'static str {
@@ -111,7 +111,7 @@ fn by_name(name: &str) -> Option<&'static str> {
 /// The code that was probably meant.
 fn meant(text: &str) -> Option<&'static str> {
     long_code(text).or_else(|| by_name(text)).or_else(|| {
-        // A short word is a code with a mistake in it, a longer one a name.
+        // A short word is a misspelt code, a longer one a misspelt name.
         let is_code = text.chars().count() <= 3;
         let languages = Language::match_names(|_| true);
         let near = languages.filter_map(|language| {
@@ -120,7 +120,7 @@ fn meant(text: &str) -> Option<&'static str> {
             } else {
                 (language.to_name().to_lowercase(), 2)
             };
-            // Of those as near, the ones with a short code are the larger languages.
+            // At the same distance, languages with a short code are larger.
             let distance = distance(text, &known);
             let rank = (distance, language.to_639_1().is_none(), code_of(language));
             (distance <= most).then_some(rank)
@@ -129,7 +129,7 @@ fn meant(text: &str) -> Option<&'static str> {
     })
 }
 
-/// Characters to change, add or leave out.
+/// Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,7 +1,7 @@
-//! Which clitics does an Arabic word carry? They stand for words of their own: "and", "the", "by", "will", "their".
+//! Splits clitics off Arabic words: "and", "the", "by", "will", "their".
 //!
-//! A clitic is split off only where the rest is itself a word of the corpus, and not a much rarer one than the whole: the
-//! letter may as well belong to the word. Knows nothing of translations.
+//! A clitic is split off only if the rest is itself a word of the corpus, and not a much rarer one than the whole, because
+//! the letter may also belong to the word. Knows nothing of translations.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ const HEH: char = '\u{647}';
 const TEH_MARBUTA: char = '\u{629}';
 const TEH: char = '\u{62a}';
 
-/// Proclitics as they follow each other: conjunction, preposition or future, article.
+/// Proclitics in their order: conjunction, preposition or future, article.
 const CONJUNCTIONS: [&str; 3] = ["", AND, THEN];
 const PREPOSITIONS: [&str; 5] = ["", BY, TO, LIKE, WILL];
 /// Pronouns: her, them, both of them, them (of women), us, you, him.
@@ -36,37 +36,37 @@ pub(crate) const PRONOUNS: [&str; 7] = [
     "\u{643}\u{645}",
     "\u{647}",
 ];
-/// Beginnings of relative pronouns without what looks like an article.
+/// Beginnings of relative pronouns, without the letters that look like an article.
 const RELATIVE: [&str; 4] =
     ["\u{630}\u{64a}", "\u{62a}\u{64a}", "\u{644}\u{630}", "\u{644}\u{62a}"];
-/// What the imperfect begins with, which alone follows the future.
+/// First letters of the imperfect, the only form that follows the future particle.
 const IMPERFECT: [char; 4] = ['\u{64a}', '\u{62a}', '\u{646}', '\u{627}'];
 
-/// How often words stand in a corpus.
+/// Word counts of a corpus.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Vocabulary(HashMap<Box<str>, u32, FixedState>);
 
-/// What a word consists of beside its stem.
+/// The clitics of a word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Clitics {
-    /// In the order of the word; empty ones are not there.
+    /// In the order of the word; absent ones are empty.
     pub(crate) before: [&'static str; 3],
     pub(crate) after: Option<&'static str>,
 }
 
 impl Clitics {
-    /// Tells the terms of a word, in order: its clitics, and `stem` among them. `text` is working memory.
-    pub(crate) fn write(&self, stem: &str, text: &mut String, mut tell: impl FnMut(&str)) {
+    /// Passes the terms of a word to `add` in order: its clitics, with `stem` among them. `text` is working memory.
+    pub(crate) fn write(&self, stem: &str, text: &mut String, mut add: impl FnMut(&str)) {
         for clitic in self.before.iter().filter(|it| !it.is_empty()) {
             text.clear();
             text.extend([clitic, "+"]);
-            tell(text);
+            add(text);
         }
-        tell(stem);
+        add(stem);
         if let Some(clitic) = self.after {
             text.clear();
             text.extend(["+", clitic]);
-            tell(text);
+            add(text);
         }
     }
 }
@@ -88,7 +88,7 @@ impl Vocabulary {
     }
 }
 
-/// The clitics of a word, as [`write_word`] writes it, by what stands in the vocabularies.
+/// The clitics of a word in the form of [`write_word`], by the words of the vocabularies.
 pub(crate) fn split(vocabularies: &[&Vocabulary], word: &str) -> Clitics {
     let count_of = |word: &str| vocabularies.iter().map(|it| it.count(word)).sum::<u32>();
     let mut best = (0, Clitics::default());
@@ -121,7 +121,7 @@ pub(crate) fn split(vocabularies: &[&Vocabulary], word: &str) -> Clitics {
                 let Some(rest) = word.strip_suffix(pronoun) else { continue };
                 let clitics = Clitics { after: Some(pronoun), ..bare };
                 if rest.is_empty() && matches!(preposition, BY | TO) {
-                    // To him: no stem at all, but the whole stands for itself.
+                    // "To him" has no stem, so the whole is one term.
                     return Clitics { after: Some(pronoun), ..Clitics::default() };
                 }
                 let mut count = count_of(rest);
@@ -138,7 +138,7 @@ pub(crate) fn split(vocabularies: &[&Vocabulary], word: &str) -> Clitics {
     best.1
 }
 
-/// Takes what leaves the most frequent rest.
+/// Keeps the split that leaves the most frequent rest.
 fn consider(best: &mut (u32, Clitics), count: u32, clitics: Clitics, rest: &str, whole: u32) {
     let is_word = match rest.chars().count() {
         0 | 1 => false,
@@ -154,7 +154,7 @@ fn takes_article(rest: &str) -> bool {
     rest.chars().nth(2).is_some() && !RELATIVE.iter().any(|it| rest.starts_with(it))
 }
 
-/// Writes a word so that its clitics can be found: folded, but for the feminine ending, which is no pronoun.
+/// Writes a word for splitting: folded, except for the feminine ending, which would look like a pronoun.
 pub(crate) fn write_word(analysis: &Analysis, token: &Token, word: &mut String) {
     word.clear();
     if token.kind != TokenKind::Word {

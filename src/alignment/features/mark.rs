@@ -1,21 +1,21 @@
 //! Tells which punctuation mark ends a sentence.
 
-/// What stands at the end of a sentence.
+/// The end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
     Stop,
     Question,
     Exclamation,
-    /// A comma, a semicolon, a colon or a dash: the sentence goes on.
+    /// A comma, a semicolon, a colon or a dash: the sentence continues.
     Pause,
     /// No mark at all.
     None,
-    /// Whatever stands there, the next sentence begins with a small letter.
-    GoesOn,
+    /// Any mark, if the next sentence begins with a lower-case letter.
+    Continued,
 }
 
 impl Mark {
-    /// At the end of a text, behind closing quotation marks and brackets.
+    /// The mark at the end of a text, ignoring closing quotation marks and brackets.
     pub(crate) fn at_end(text: &str) -> Self {
         let closes = |it: &char| {
             it.is_alphanumeric()
@@ -31,12 +31,12 @@ impl Mark {
         }
     }
 
-    pub(crate) fn goes_on(self) -> bool {
-        matches!(self, Self::Pause | Self::None | Self::GoesOn)
+    pub(crate) fn continues(self) -> bool {
+        matches!(self, Self::Pause | Self::None | Self::Continued)
     }
 
     pub(crate) fn is_like(self, other: Self) -> bool {
-        self == other || self.goes_on() && other.goes_on()
+        self == other || self.continues() && other.continues()
     }
 }
 

@@ -1,11 +1,11 @@
-//! Is this foreign name that one? Names are compared by their consonants, which both scripts write.
+//! Compares names across scripts by their consonants, which both scripts write.
 //!
-//! Consonants that one script keeps apart and the other does not (b and p, k and q, z and dh) are one; vowels, and the
-//! letters that stand for them, are left out. Knows nothing of lexicons or sentences.
+//! Consonants that only one of the scripts distinguishes (b and p, k and q, z and dh) count as equal; vowels and their letters
+//! are left out. Knows nothing of lexicons or sentences.
 
-/// Fewest consonants by which a name is known: two are shared by chance too often.
+/// Fewest consonants of a name: two are shared by chance too often.
 const CONSONANTS_MIN: usize = 3;
-/// Consonants of a name that are looked at: longer tokens are no names.
+/// Most consonants of a name; longer tokens are not names.
 const CONSONANTS_MAX: usize = 16;
 
 /// The consonants of a word, one byte each; empty when there are too few or too many.
@@ -13,7 +13,7 @@ const CONSONANTS_MAX: usize = 16;
 pub(crate) struct Skeleton(Vec<u8>);
 
 impl Skeleton {
-    /// Of a folded word in Arabic or Latin letters.
+    /// The skeleton of a folded word in Arabic or Latin letters.
     pub(crate) fn of(word: &str) -> Self {
         let mut consonants = Vec::new();
         let mut letters = word.chars().peekable();
@@ -47,7 +47,7 @@ impl Skeleton {
         }
     }
 
-    /// From 0, different, to 1, the same: the share of consonants in which both agree, where at most one in four differs.
+    /// From 0 (different) to 1 (the same): the share of consonants in which both agree, if at most one in four differs.
     pub(crate) fn likeness(&self, other: &Self) -> f32 {
         let (a, b) = (&self.0, &other.0);
         let longest = a.len().max(b.len());
@@ -67,23 +67,23 @@ impl Skeleton {
         likeness
     }
 
-    /// Whether the word can be a name at all.
+    /// Whether the word cannot be a name.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many consonants.
+    /// Number of consonants.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The first consonant, which names of one person share.
+    /// The first consonant, in which spellings of a name agree.
     pub(crate) fn first(&self) -> u8 {
         self.0.first().copied().unwrap_or(0)
     }
 }
 
-/// What stands for the sound of a letter; 0 for a vowel and for what is no letter.
+/// The class of the sound of a letter; 0 for vowels and anything else.
 fn letter_class(letter: char) -> u8 {
     match letter {
         'b' | 'p' | '\u{628}' | '\u{67e}' => b'b',

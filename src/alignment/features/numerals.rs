@@ -1,7 +1,7 @@
-//! What is a number in words worth? Cardinals and ordinals of several words, in Arabic and in English, so that they are found
-//! again in digits: "twenty-third", "thalith wa-ishrun" and 23.
+//! Evaluates numbers in words: cardinals and ordinals of several words, in Arabic and English, so that they match digits
+//! ("twenty-third", "thalith wa-ishrun" and 23).
 //!
-//! Words are data (`data/numerals.tsv`), folded as texts are. Knows nothing of lexicons.
+//! The words are data (`data/numerals.tsv`), folded like texts. Knows nothing of lexicons.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -11,12 +11,12 @@ use foldhash::fast::FixedState;
 use crate::text::{Analysis, Analyzer, Token, TokenKind};
 
 const TABLE: &str = include_str!("../data/numerals.tsv");
-/// Smaller numbers are as often no numbers ("one", "second"); an ordinal is one from a smaller number on.
+/// Smaller numbers are often not meant as numbers ("one", "second"); ordinals count from a smaller number on.
 const VALUE_MIN: u64 = 11;
 const ORDINAL_MIN: u64 = 3;
-/// What is beyond it is no number that somebody writes in words.
+/// Largest value; nobody writes larger numbers in words.
 const VALUE_MAX: u64 = 1_000_000_000_000;
-/// From here on a word multiplies what stands before it and ends its group.
+/// From this value on, a word multiplies the group before it and ends it.
 const SCALE_MIN: u64 = 1_000;
 const HUNDRED: u64 = 100;
 /// Conjunction, prepositions and articles that an Arabic numeral may carry.
@@ -28,7 +28,7 @@ const ARTICLES: [&str; 3] = ["\u{627}\u{644}", "\u{644}", ""];
 struct Numeral {
     value: u64,
     is_ordinal: bool,
-    /// It carries "and", so that it is added.
+    /// Whether it carries "and", so that it is added.
     is_added: bool,
     is_arabic: bool,
 }
@@ -91,20 +91,20 @@ impl Numeral {
     }
 }
 
-/// A number that is being read, word by word.
+/// Reads a number word by word.
 #[derive(Debug, Default)]
 pub(crate) struct Numerals {
-    /// What whole groups are worth (thousands, millions), and what the present one is.
+    /// The value of completed groups (thousands, millions), and of the current one.
     total: u64,
     group: u64,
     is_begun: bool,
     is_ordinal: bool,
-    /// "and" was read.
+    /// Whether "and" was read.
     and: bool,
 }
 
 impl Numerals {
-    /// Reads a token; the value of the number in words that ended before it.
+    /// Reads a token; returns the value of the number in words that ended before it.
     pub(crate) fn read(&mut self, analysis: &Analysis, token: &Token) -> Option<u64> {
         let folded = analysis.folded(token);
         match token.kind {
@@ -125,7 +125,7 @@ impl Numerals {
         before
     }
 
-    /// The value of a number in words that ends here.
+    /// The value of the number in words that ends here.
     pub(crate) fn finish(&mut self) -> Option<u64> {
         let read = std::mem::take(self);
         let value = read.total + read.group;
@@ -133,7 +133,7 @@ impl Numerals {
         (read.is_begun && value >= min).then_some(value)
     }
 
-    /// Adds a word to the number, if it can belong to it.
+    /// Adds a word to the number if it can belong to it.
     fn add(&mut self, numeral: Numeral) -> bool {
         let Numeral { value, .. } = numeral;
         let is_added = numeral.is_added || std::mem::take(&mut self.and);
@@ -151,9 +151,9 @@ impl Numerals {
         self.total + self.group <= VALUE_MAX
     }
 
-    /// A thousand or more: so many times the group before it.
+    /// A thousand or more: multiplies the group before it.
     fn multiply(&mut self, scale: u64, is_added: bool) -> bool {
-        // "Two thousand" is one word in Arabic, which is counted by nothing.
+        // "Two thousand" is one word in Arabic, without a count before it.
         let is_counted = self.group > 0 && !is_added && scale.to_string().starts_with('1');
         let group = if is_counted { self.group } else { 1 };
         let fits = self.total == 0 || self.total.is_multiple_of(scale * SCALE_MIN);
@@ -165,7 +165,7 @@ impl Numerals {
         true
     }
 
-    /// Less than a thousand: added where its digits are free, as they are in the order in which a language says them.
+    /// Less than a thousand: added if its digits are free, in the order of the language.
     fn extend(&mut self, value: u64, is_added: bool, is_arabic: bool) -> bool {
         if value == HUNDRED && (1..10).contains(&self.group) && !is_added {
             self.group *= HUNDRED;
@@ -174,14 +174,14 @@ impl Numerals {
         let (units, tens) = (self.group % 10, self.group / 10 % 10);
         let free = match value {
             1..10 => units == 0 && (tens == 0 || tens > 1),
-            // Arabic says units before tens, with "and" from twenty on.
+            // Arabic puts units before tens, with "and" from twenty on.
             10..100 => {
                 let reversed = is_arabic && value.is_multiple_of(10) && is_added == (value > 10);
                 tens == 0 && (units == 0 || reversed)
             }
             _ => self.group < HUNDRED && (self.group == 0 || is_added),
         };
-        // Arabic joins each part by "and"; without, a new number begins.
+        // Arabic joins the parts by "and"; without it, a new number begins.
         let joined = self.group == 0 || !is_arabic || is_added || value == 10;
         if free && joined {
             self.group += value;

@@ -1,5 +1,5 @@
-//! What of a sentence can be found again in its translation? Its length and its terms: classes of words, values of
-//! numbers and dates, what is carried over as it is.
+//! Extracts the sentences and terms of one side of a document: lengths, classes of words, values of numbers and dates, and
+//! what translators copy.
 //!
 //! Knows nothing of the other side.
 
@@ -16,22 +16,22 @@ use super::names::Skeleton;
 use super::numerals::Numerals;
 use super::speech::Speech;
 
-/// Tokens of a sentence that are looked at: what is so long is a table or a whole chapter, and its length says enough.
+/// Tokens of a sentence that are read; longer ones are tables or chapters, for which the length is enough.
 const TOKENS_MAX: usize = 1_000;
-/// Bytes of a sentence that are analysed: the same number of tokens, each longer than words are.
+/// Bytes of a sentence that are analysed: the same number of very long tokens.
 const ANALYSED_BYTES_MAX: usize = 256 * TOKENS_MAX;
 
-/// Tokens of a sentence whose words are linked: the work grows with their cube.
+/// Tokens of a sentence whose words are linked; the work grows with their cube.
 const PIECES_MAX: usize = 500;
 
-/// The place of a token where there is none.
+/// The place of an absent token.
 pub(crate) const NO_TOKEN: u32 = u32::MAX;
 
 /// One side of a document.
 #[derive(Debug, Default)]
 pub struct Side {
     pub(crate) sentences: Vec<Sentence>,
-    /// Terms of all sentences, one after the other.
+    /// Terms of all sentences, concatenated.
     tokens: Vec<u32>,
     pub(crate) terms: Vec<Term>,
     numbers: HashMap<Box<str>, u32, FixedState>,
@@ -42,28 +42,28 @@ pub struct Side {
 pub(crate) struct Sentence {
     /// Letters and digits, without marks.
     pub(crate) letters: u32,
-    /// What stands at its end.
+    /// The mark at its end.
     pub(crate) mark: Mark,
-    /// Whether its first letter is a small one, where the script has such.
+    /// Whether its first letter is lower-case.
     pub(crate) begins_small: bool,
     pub(crate) speech: Speech,
     tokens: (u32, u32),
 }
 
-/// What can be found again.
+/// A term that the other side may share.
 #[derive(Debug)]
 pub(crate) struct Term {
     pub(crate) text: Box<str>,
-    /// How often it stands in the side.
+    /// How often it occurs in the side.
     pub(crate) count: u32,
-    /// What it might be as a name, without and with what looks like clitics.
+    /// Its skeletons as a name, without and with what looks like clitics.
     pub(crate) skeletons: [Skeleton; 2],
-    /// Whether its spelling lets it be a name: a capital inside of a sentence, or a script that has none.
+    /// Whether its spelling permits a name: a capital inside a sentence, or a script without capitals.
     pub(crate) maybe_name: bool,
 }
 
 impl Side {
-    /// Of the sentences of a document, in order.
+    /// Reads the sentences of a document, in order.
     pub fn new<'a>(sentences: impl IntoIterator<Item = &'a str>, analyzer: &Analyzer) -> Self {
         let mut side = Self::default();
         let mut analysis = Analysis::default();
@@ -102,7 +102,7 @@ impl Side {
         side
     }
 
-    /// Of one sentence, whose words are taken apart; for each term, the number of its token.
+    /// Reads one sentence with clitics split off; also returns the number of the token of each term.
     pub(crate) fn of_pieces(
         analysis: &Analysis,
         vocabularies: &[&Vocabulary],
@@ -130,12 +130,12 @@ impl Side {
         (side, places)
     }
 
-    /// How many sentences.
+    /// Number of sentences.
     pub fn len(&self) -> usize {
         self.sentences.len()
     }
 
-    /// Whether there is no sentence.
+    /// Whether there are no sentences.
     pub fn is_empty(&self) -> bool {
         self.sentences.is_empty()
     }
@@ -146,22 +146,22 @@ impl Side {
         &self.tokens[from as usize..to as usize]
     }
 
-    /// Where the terms of a sentence begin among those of all.
+    /// The place of the first term of a sentence among all terms.
     pub(crate) fn first_token(&self, sentence: usize) -> usize {
         self.sentences.get(sentence).map_or(self.tokens.len(), |it| it.tokens.0 as usize)
     }
 
-    /// Terms of some sentences: the first one, and how many.
+    /// Terms of sentences, given by the first one and their count.
     pub(crate) fn tokens_of(&self, (from, count): (usize, usize)) -> &[u32] {
         &self.tokens[self.first_token(from)..self.first_token(from + count)]
     }
 
-    /// Letters of some sentences: the first one, and how many.
+    /// Letters of sentences, given by the first one and their count.
     pub(crate) fn letters_of(&self, (from, count): (usize, usize)) -> usize {
         self.sentences[from..from + count].iter().map(|it| it.letters as usize).sum()
     }
 
-    /// For each term of all sentences, the place of the one before it that is the same, or [`NO_TOKEN`].
+    /// For each term of all sentences, the place of its previous occurrence, or [`NO_TOKEN`].
     pub(crate) fn earlier(&self) -> Vec<u32> {
         let mut last = vec![NO_TOKEN; self.terms.len()];
         let places = self.tokens.iter().zip(0..);
@@ -178,7 +178,7 @@ impl Side {
         self.numbers.get(text).copied()
     }
 
-    /// Adds the value of a number in words as the term that the same number in digits has.
+    /// Adds the value of a number in words as the term of the same number in digits.
     fn add_number(&mut self, value: Option<u64>) {
         if let Some(value) = value {
             let number = self.number(&format!("={value}"), "");
@@ -203,7 +203,7 @@ impl Side {
     }
 }
 
-/// Whether a character is a letter or a digit: vowel marks count as alphabetic in Unicode, but most writers leave them out.
+/// Whether a character is a letter or a digit. Vowel marks, which Unicode counts as alphabetic, are not: most writers omit them.
 fn is_letter(character: char) -> bool {
     character.is_alphanumeric() && !is_combining_mark(character)
 }
@@ -213,12 +213,12 @@ pub(crate) fn letters_of(analysis: &Analysis) -> usize {
     analysis.canonical().chars().filter(|it| is_letter(*it)).count()
 }
 
-/// Arabic names take no article but a few, which Latin script leaves out or joins by a hyphen.
+/// Strips the article of names, which Latin script omits or joins by a hyphen.
 fn without_article(folded: &str) -> &str {
     folded.strip_prefix("\u{627}\u{644}").or_else(|| folded.strip_prefix("al-")).unwrap_or(folded)
 }
 
-/// Writes what stands for a token; `false` for what translations do not share.
+/// Writes the term of a token; `false` for a token that translations do not share.
 pub(crate) fn write_term(
     analysis: &Analysis,
     token: &crate::text::Token,
@@ -239,7 +239,7 @@ pub(crate) fn write_term(
             text.push('=');
             // Writing to a string cannot fail.
             let _ = match analysis.value(token) {
-                // Per cent and currencies are written in words as often as by signs.
+                // Per cent and currencies are often written in words.
                 Some(Value::Number(number) | Value::Percent(number) | Value::Amount(number, _)) => {
                     write!(text, "{number}")
                 }
@@ -252,7 +252,7 @@ pub(crate) fn write_term(
     !text.is_empty()
 }
 
-/// Writes what stands for a token where punctuation counts too.
+/// Writes the term of a token, punctuation included.
 pub(crate) fn write_piece(
     analysis: &Analysis,
     token: &crate::text::Token,
@@ -266,7 +266,7 @@ pub(crate) fn write_piece(
     !text.is_empty()
 }
 
-/// Counts inside one document.
+/// Converts a count within one document.
 pub(crate) fn length_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

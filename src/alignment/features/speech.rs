@@ -1,7 +1,7 @@
 //! Tells whether a sentence begins or ends a stretch of speech or a quotation.
 
-/// Whether speech begins with a sentence, and whether it ends with it. Words that name the speaker do not count: Arabic has
-/// them before the speech, English likes to have them behind it.
+/// Whether speech begins and ends with a sentence. Words that name the speaker do not count: Arabic puts them before the
+/// speech, English often after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Speech {
     pub(crate) begins: bool,
@@ -9,7 +9,7 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
-    /// Of a sentence: by the marks before its first letter and behind its last one, and by what most of it is.
+    /// Detects speech by the marks before the first and after the last letter, and by whether most of the sentence is quoted.
     pub(crate) fn of(text: &str) -> Self {
         let is_mark = |it: &char| !it.is_alphanumeric();
         let mut before = text.chars().take_while(is_mark);
@@ -24,7 +24,7 @@ impl Speech {
     }
 }
 
-/// Whether most of a text is between quotation marks, or behind one that is not closed; and whether it is closed.
+/// Whether most of a text is between quotation marks or after one that is not closed, and whether it is closed.
 fn mostly_speech(text: &str) -> (bool, bool) {
     let is_double = |it: char| is_quote(it) && !matches!(it, '\'' | '\u{2018}'..='\u{201b}');
     let Some((before, rest)) = text.split_once(is_double) else { return (false, false) };
@@ -35,10 +35,10 @@ fn mostly_speech(text: &str) -> (bool, bool) {
     (!ends_only && letters(speech) > letters(before) + letters(behind), closed)
 }
 
-/// What stands before the quotation mark that ends a speech inside of a sentence.
+/// Marks before the quotation mark that ends a speech inside a sentence.
 const SPEECH_ENDS: [char; 5] = [',', '\u{60c}', '?', '\u{61f}', '!'];
 
-/// Quotation marks of all shapes: Arabic writers use each of them for both ends.
+/// Quotation marks of all shapes; Arabic writers use each of them for both ends.
 fn is_quote(it: char) -> bool {
     matches!(
         it,
@@ -46,7 +46,7 @@ fn is_quote(it: char) -> bool {
     )
 }
 
-/// Dialogue may begin with a dash in place of a quotation mark.
+/// Dialogue may begin with a dash instead of a quotation mark.
 fn is_dash(it: char) -> bool {
     matches!(it, '-' | '\u{2010}'..='\u{2015}')
 }

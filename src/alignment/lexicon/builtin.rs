@@ -1,8 +1,9 @@
-//! What does a fresh installation know? Frequent words of news, interfaces and law, names of places, numbers, months and
-//! days: `data/lexicon.tsv`, written for this project.
+//! Builds the lexicon of a fresh installation from `data/lexicon.tsv`: frequent words of news, interfaces and law, names of
+//! places, numbers, months and days, written for this project.
 //!
-//! Arabic words of one meaning between `|`, a tab, English translations between commas; several words on either side stand for each other as a whole. `=3`
-//! is the number; a clitic has `+` where its word stands. `@` gives the share that a word of what follows has in running text, about.
+//! A line holds Arabic words of one meaning separated by `|`, a tab, and English translations separated by commas; expressions of
+//! several words translate each other as a whole. `=3` is a number; a clitic has `+` in place of its word. `@` sets the
+//! approximate share in running text of each word that follows.
 
 use std::sync::OnceLock;
 
@@ -13,7 +14,7 @@ use crate::unit::Lang;
 use super::tables::{Lexicon, Pair};
 
 const TABLE: &str = include_str!("../data/lexicon.tsv");
-/// How often an entry counts as seen: a few sentences of the user's own weigh more.
+/// Weight of an entry in observations; a few sentences of the user's own outweigh it.
 const MASS: f32 = 3.0;
 
 /// The built-in lexicon of a pair of languages; empty for all pairs but Arabic and English, in either direction.
@@ -28,7 +29,7 @@ pub fn builtin(source: &Lang, target: &Lang) -> &'static Lexicon {
     }
 }
 
-fn read((ar, en): (&Lang, &Lang), turned: impl Fn((usize, usize)) -> (usize, usize)) -> Lexicon {
+fn read((ar, en): (&Lang, &Lang), oriented: impl Fn((usize, usize)) -> (usize, usize)) -> Lexicon {
     let mut share = 0.0;
     let (ar, en) = (Analyzer::new(ar), Analyzer::new(en));
     let mut terms: Vec<String> = Vec::new();
@@ -43,11 +44,11 @@ fn read((ar, en): (&Lang, &Lang), turned: impl Fn((usize, usize)) -> (usize, usi
         for word in arabic.split('|') {
             let of_arabic = add_terms(word, &ar, &mut terms);
             for of_english in &of_english {
-                // Each word of an expression may stand for each word of the other.
+                // Each word of an expression may translate each word of the other.
                 #[expect(clippy::cast_precision_loss)]
                 let weight = 1.0 / (of_arabic.len() * of_english.len()).max(1) as f32;
                 for a in of_arabic.clone() {
-                    pairs.extend(of_english.clone().map(|b| (turned((a, b)), weight, share)));
+                    pairs.extend(of_english.clone().map(|b| (oriented((a, b)), weight, share)));
                 }
             }
         }
@@ -61,7 +62,7 @@ fn read((ar, en): (&Lang, &Lang), turned: impl Fn((usize, usize)) -> (usize, usi
     Lexicon::of_pairs(pairs, MASS)
 }
 
-/// Adds the terms of an expression; where they are.
+/// Adds the terms of an expression; returns their range.
 fn add_terms(text: &str, analyzer: &Analyzer, terms: &mut Vec<String>) -> std::ops::Range<usize> {
     let from = terms.len();
     if text.contains('+') {

@@ -5,21 +5,21 @@ use crate::text::Analysis;
 
 use super::tables::TermNumbers;
 
-/// Fewer pairs than this teach more wrong than right: in each of them everything stands for everything.
+/// Fewest pairs of sentences for training; from fewer, more wrong than right translations result.
 pub const PAIRS_MIN: usize = 100;
 
-/// Pairs of sentences to learn from, as numbers of their terms.
+/// Pairs of sentences for training, as numbers of their words.
 #[derive(Debug, Default)]
 pub struct Corpus {
     pub(super) source: CorpusSide,
     pub(super) target: CorpusSide,
 }
 
-/// One language of a corpus, as it comes in: words.
+/// One language of a corpus: words.
 #[derive(Debug, Default)]
 pub(super) struct CorpusSide {
     words: TermNumbers,
-    /// Of each word: its text as a term, how often it stands there, and whether it may carry clitics.
+    /// For each word: its text as a term, its count, and whether it may carry clitics.
     known: Vec<(Box<str>, u32, bool)>,
     tokens: Vec<u32>,
     ends: Vec<u32>,
@@ -44,7 +44,7 @@ impl CorpusSide {
         self.ends.push(length_u32(self.tokens.len()));
     }
 
-    /// Words become their clitics and stems.
+    /// Splits the words into clitics and stems.
     pub(super) fn split(self) -> (Vocabulary, Split) {
         let mut vocabulary = Vocabulary::default();
         for ((_, count, is_word), text) in self.known.iter().zip(self.words.texts()) {
@@ -80,8 +80,7 @@ impl CorpusSide {
     }
 }
 
-/// One language of a corpus, as it is learnt from: terms. The term of number 0 stands for no word: what has no counterpart
-/// comes from it.
+/// One language of a corpus after splitting: terms. Term 0 is the empty word, to which words without a counterpart are aligned.
 #[derive(Debug, Default)]
 pub(super) struct Split {
     pub(super) terms: TermNumbers,
@@ -110,12 +109,12 @@ impl Corpus {
         self.target.add(target);
     }
 
-    /// Pairs of sentences.
+    /// Number of pairs of sentences.
     pub fn len(&self) -> usize {
         self.source.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

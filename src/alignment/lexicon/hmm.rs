@@ -1,29 +1,28 @@
-//! Which word comes from which, when words that follow each other tend to come from words that follow each other? A
-//! hidden Markov model of one sentence pair (Vogel, Ney and Tillmann, "HMM-based word alignment in statistical
-//! translation", COLING 1996), with words that come from none (Och and Ney, "A systematic comparison of various
-//! statistical alignment models", Computational Linguistics 29, 2003).
+//! Aligns words by a hidden Markov model of one sentence pair, in which adjacent words tend to come from adjacent words
+//! (Vogel, Ney and Tillmann, "HMM-based word alignment in statistical translation", COLING 1996), with an empty word (Och and
+//! Ney, "A systematic comparison of various statistical alignment models", Computational Linguistics 29, 2003).
 
 use serde::{Deserialize, Serialize};
 
 use crate::alignment::cancel::{Cancelled, Stop};
 
-/// Jumps beyond it are as likely as this one.
+/// Longest jump that is distinguished; longer ones are as likely.
 const JUMP_MAX: usize = 10;
 const BUCKETS: usize = 2 * JUMP_MAX + 1;
-/// How probable it is that a word comes from none.
+/// Probability that a word comes from the empty word.
 const NONE: f32 = 0.03;
-/// Added to the probability of every jump: none is impossible.
+/// Added to the probability of every jump, so that none is impossible.
 const EVEN: f32 = 0.001;
 
-/// Less probable pasts are left out of the counts.
+/// Less probable states are left out of the counts.
 const WEIGHT_MIN: f32 = 1e-5;
 
-/// How probable jumps are, from that far back to that far on.
+/// Probabilities of jumps, from [`JUMP_MAX`] backward to [`JUMP_MAX`] forward.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Jumps([f32; BUCKETS]);
 
 impl Default for Jumps {
-    /// One word on is the rule, and shorter jumps are likelier.
+    /// One word forward is the most likely; likelihood falls with the distance from it.
     fn default() -> Self {
         let mut weights = [0.0; BUCKETS];
         for (at, weight) in weights.iter_mut().enumerate() {
@@ -40,7 +39,7 @@ impl Jumps {
         (jump.clamp(-max, max) + max).cast_unsigned()
     }
 
-    /// From expected counts.
+    /// Normalizes expected counts.
     pub(crate) fn fitted(counts: &[f32; BUCKETS]) -> Self {
         let sum: f32 = counts.iter().sum();
         Self(counts.map(|count| (1.0 - EVEN) * count / sum.max(f32::MIN_POSITIVE) + EVEN))
@@ -50,35 +49,35 @@ impl Jumps {
 /// Expected counts of jumps.
 pub(crate) type JumpCounts = [f32; BUCKETS];
 
-/// The model of one sentence pair, and working memory for the next: `from` words that `to` words come from.
+/// The model of one sentence pair, reused for the next: `to` words come from `from` words.
 #[derive(Debug, Default)]
 pub(crate) struct Lattice {
     from: usize,
     to: usize,
     /// Probability of each `to` word given each `from` word: `to` rows.
     pub(crate) emissions: Vec<f32>,
-    /// The same given none.
+    /// The same given the empty word.
     pub(crate) none: Vec<f32>,
-    /// After [`Self::run`]: how probable it is that each `to` word comes from each `from` word.
+    /// After [`Self::run`]: the probability that each `to` word comes from each `from` word.
     pub(crate) posteriors: Vec<f32>,
-    /// Row by row: from a word, or from before the sentence (the last row), to each word.
+    /// Transition probabilities, by rows: from a word, or from before the sentence (the last row), to each word.
     moves: Vec<f32>,
-    /// By `to` word: words that it comes from, then the last word before for those that come from none (the last place:
-    /// none so far).
+    /// For each `to` word: the words that it may come from, then, if it comes from the empty word, the last word before that did
+    /// not (the last place: no word so far).
     forward: Vec<f32>,
     meetings: Vec<f32>,
 }
 
 impl Lattice {
-    /// Empties it for a pair of sentences.
+    /// Clears it for the next pair of sentences.
     pub(crate) fn reset(&mut self, from: usize, to: usize) {
         (self.from, self.to) = (from, to);
         self.emissions.clear();
         self.none.clear();
     }
 
-    /// Posterior probabilities; adds the expected jumps to `counts`. The work of one word grows with the square of the words that
-    /// it may come from, so `stop` is asked at each.
+    /// Computes the posterior probabilities and adds the expected jumps to `counts`. The work per word grows with the square of
+    /// the `from` words, so `stop` is checked at each.
     pub(crate) fn run(
         &mut self,
         jumps: &Jumps,
@@ -139,10 +138,10 @@ impl Lattice {
         let (from, to, width) = (self.from, self.to, 2 * self.from + 1);
         self.meetings.clear();
         self.meetings.resize((from + 1) * from, 0.0);
-        // By the last word: whether this `to` word comes from it or from none makes no difference to what follows.
+        // By the last word: what follows does not depend on whether this `to` word comes from it or from the empty word.
         let mut after = vec![1.0_f32; from + 1];
         let mut next = vec![0.0_f32; from + 1];
-        let mut told = vec![0.0_f32; from];
+        let mut weighted = vec![0.0_f32; from];
         let mut before: Vec<f32> = Vec::new();
         for j in (0..to).rev() {
             if stop() {
@@ -154,12 +153,12 @@ impl Lattice {
             let scale = 1.0 / sum.max(f32::MIN_POSITIVE);
             for i in 0..from {
                 posteriors[i] = row[i] * after[i] * scale;
-                told[i] = self.emissions[j * from + i] * after[i] * (1.0 - NONE);
+                weighted[i] = self.emissions[j * from + i] * after[i] * (1.0 - NONE);
             }
             let mut total = 0.0;
             for i in 0..=from {
                 let on: f32 =
-                    self.moves[i * from..][..from].iter().zip(&told).map(|(a, b)| a * b).sum();
+                    self.moves[i * from..][..from].iter().zip(&weighted).map(|(a, b)| a * b).sum();
                 next[i] = on + NONE * self.none[j] * after[i];
                 total += next[i];
             }
@@ -173,7 +172,7 @@ impl Lattice {
                 let scale = 1.0 / sum.max(f32::MIN_POSITIVE);
                 for (row, weight) in self.meetings.chunks_exact_mut(from).zip(&before) {
                     if weight * scale > WEIGHT_MIN {
-                        add_scaled(row, weight * scale, &told);
+                        add_scaled(row, weight * scale, &weighted);
                     }
                 }
             }
@@ -193,7 +192,7 @@ impl Lattice {
     }
 }
 
-/// How probable each word is to be the last one that something came from, and that there was none.
+/// Probability of each word to be the last one used so far, and of none.
 fn last_words(row: &[f32], from: usize) -> impl Iterator<Item = f32> {
     let words = row[..from].iter().chain(&[0.0]);
     words.zip(&row[from..]).map(|(word, none)| word + none)
@@ -215,7 +214,7 @@ fn add_scaled(sums: &mut [f32], weight: f32, row: &[f32]) {
 mod tests {
     use super::{Jumps, Lattice, NONE};
 
-    /// Sums over all ways in which words can come from words: what the fast way must say.
+    /// The oracle: sums over all alignments.
     fn all_ways(lattice: &Lattice, jumps: &Jumps, from: usize, to: usize) -> Vec<f32> {
         let mut posteriors = vec![0.0; from * to];
         let mut all = 0.0;

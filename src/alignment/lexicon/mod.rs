@@ -1,4 +1,4 @@
-//! Holds translation probabilities of terms: the built-in table, those trained on a memory, and their use on two sides.
+//! Provides translation probabilities: the built-in lexicon, training on a memory, and their combination for one document.
 
 mod builtin;
 mod corpus;

@@ -1,7 +1,6 @@
-//! Which terms of these two documents may stand for each other, and how surely? The lexicons, the anchors and what the
-//! document itself teaches, boiled down to the terms of one document.
+//! Combines lexicons, anchors and co-occurrence into translation probabilities between the terms of two documents.
 //!
-//! Anchors: what is carried over as it is (numbers and dates by value, Latin words, addresses, codes) and names by their
+//! Anchors are terms that are copied (numbers and dates by value, Latin words, addresses, codes), and names, which match by
 //! consonants. Knows nothing of sentences.
 
 use std::collections::HashMap;
@@ -13,51 +12,50 @@ use crate::alignment::features::{Side, Skeleton, Term};
 
 use super::tables::{Lexicon, Table, TermNumbers};
 
-/// How often an anchor that is carried over as it is counts as seen.
+/// Weight of a copied anchor, in observations.
 const SAME_MASS: f32 = 6.0;
-/// How often a name counts as seen, times its likeness.
+/// Weight of a name, in observations, times its likeness.
 const NAME_MASS: f32 = 1.5;
-/// Of a name's probability, what names of three consonants get: chance brings so short ones together.
+/// Factor for names of three consonants, which often match by chance.
 const SHORT_NAME_SHARE: f32 = 0.4;
-/// How often a word counts as seen in one lexicon at most: what a memory of another subject has seen a thousand times must not
-/// silence the others.
+/// Most observations of a word that count in one lexicon, so that a memory of another subject does not outweigh the others.
 const MASS_MAX: f32 = 4.0;
-/// How often the two parts of a table must have been seen before they are believed half.
+/// Observations at which a translation is half trusted.
 const KNOWN_HALF: f32 = 1.0;
-/// The part of the words that a lexicon knows well which are translated as it says, where one pair of texts is judged: no
-/// lexicon is complete and no translation literal.
+/// Share of well-known words that are translated as a lexicon predicts, when one pair of texts is scored: no lexicon is
+/// complete, and no translation literal.
 const TELLING: f32 = 0.6;
-/// The same of a lexicon that was learnt from the memory by which texts are judged. Fitted on a memory of which one unit in twenty had the
-/// target of another.
+/// The same for a lexicon trained on the memory of the texts. Fitted on a memory in which one unit in twenty had the target of
+/// another.
 const JUDGED: f32 = 0.9;
-/// How often a word must have been seen for half of what that is more.
+/// Observations of a word at which half of the difference counts.
 const JUDGED_HALF: f32 = 5.0;
 
-/// Share in running text of a term that no lexicon knows.
+/// Share in running text of an unknown term.
 const SHARE: f32 = 0.0001;
-/// Tokens of evidence that shares from elsewhere count for.
+/// Tokens of evidence that shares from lexicons count for.
 const SHARE_TOKENS: f32 = 3000.0;
 
-/// Expected counts of pairs of terms: what a pass over the document found.
+/// Expected counts of pairs of terms from a pass over the document.
 pub(crate) type Counts = HashMap<(u32, u32), f32, FixedState>;
 
-/// One direction: from the terms of one side to those of the other.
+/// Translation probabilities from the terms of one side to those of the other.
 #[derive(Debug, Default)]
 pub(crate) struct Direction {
-    /// Translations of each term of the side from which we look, with their probabilities.
+    /// Translations of each term of the first side, with their probabilities.
     pub(crate) rows: Vec<Vec<(u32, f32)>>,
-    /// Of each term of the side at which we look.
+    /// The weight of each term of the second side.
     pub(crate) weights: Vec<Weight>,
-    /// How surely the tokens of the side at which we look are known, on average.
+    /// The mean of [`Weight::sure`] over the tokens of the second side.
     pub(crate) sure_mean: f32,
 }
 
-/// What a term says of whether its sentence is a translation.
+/// The weight of a term as evidence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weight {
-    /// How surely its translations are known, from 0 to 1.
+    /// Certainty of its translations, from 0 to 1.
     pub(crate) sure: f32,
-    /// The part of it that is translated as is known, where one pair of texts is judged.
+    /// Probability that it is translated as predicted, when one pair of texts is scored.
     pub(crate) telling: f32,
     /// Its share in running text.
     pub(crate) share: f32,
@@ -73,24 +71,23 @@ impl Direction {
     }
 }
 
-/// How far a lexicon is believed.
+/// How far a lexicon is trusted.
 #[derive(Debug, Clone, Copy)]
 struct Trust {
-    /// What is left out of each count.
+    /// Observations subtracted from each count.
     own: f32,
-    /// How often a word counts as seen at most.
+    /// Most observations of a word that count.
     mass_max: f32,
-    /// Whether words are taken apart here as they are in what lexicons learn from; where they are not, a clitic that is
-    /// missing says nothing.
+    /// Whether clitics are split off as in training; otherwise a missing clitic is no evidence.
     taken_apart: bool,
-    /// By how much the part of the words that are translated as it says is greater than [`TELLING`].
+    /// Added to [`TELLING`] for well-known words.
     telling_more: f32,
 }
 
 const OF_DOCUMENT: Trust =
     Trust { own: 0.0, mass_max: MASS_MAX, taken_apart: false, telling_more: 0.0 };
 
-/// Both directions.
+/// Translation probabilities in both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
     /// How target terms come from source terms.
@@ -100,7 +97,7 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// `learnt` is what the document has taught so far.
+    /// `learnt` holds the counts of previous passes over the document.
     pub(crate) fn new(
         source: &Side,
         target: &Side,
@@ -111,8 +108,8 @@ impl Pairs {
         Self::of_evidence((source, target), lexicons, learnt, OF_DOCUMENT, stop)
     }
 
-    /// Of texts that may be among those that the lexicons were learnt from: what they taught, at most `own` a pair, is left
-    /// out. A pair is judged by its own memory, so no lexicon is held back.
+    /// For texts that may have been part of the training: up to `own` observations of each pair are subtracted. Since a pair is
+    /// scored by its own memory, no lexicon is capped.
     pub(crate) fn leaving_out(
         source: &Side,
         target: &Side,
@@ -126,7 +123,7 @@ impl Pairs {
             telling_more: JUDGED - TELLING,
         };
         let learnt = Counts::default();
-        // One pair of texts is small work, which nobody stops.
+        // One pair of texts is too little work to be cancelled.
         Self::of_evidence((source, target), lexicons, &learnt, trust, &|| false).unwrap_or_default()
     }
 
@@ -145,7 +142,7 @@ impl Pairs {
             }
             let here = numbers_in(source, |text| lexicon.source.find(text));
             let there = numbers_in(target, |text| lexicon.target.find(text));
-            let trust = if lexicon.is_learnt() {
+            let trust = if lexicon.is_trained() {
                 trust
             } else {
                 Trust { own: 0.0, telling_more: 0.0, ..trust }
@@ -179,11 +176,11 @@ impl Pairs {
     }
 }
 
-/// What speaks for translations of each term, added up.
+/// Evidence for the translations of each term, added up.
 struct Evidence {
-    /// Of each term, how often it counts as seen, and its translations.
+    /// For each term: its observations, and its translations.
     rows: Vec<(f32, Vec<(u32, f32)>)>,
-    /// Of each term, how often it counts as seen times what its lexicon tells more than others.
+    /// For each term: its observations times the bonus of its lexicon.
     telling_more: Vec<f32>,
 }
 
@@ -201,7 +198,7 @@ impl Evidence {
         }
     }
 
-    /// `here` and `there` are the numbers that the terms have in the lexicon.
+    /// `here` and `there` map terms to numbers of the lexicon.
     fn add_table(
         &mut self,
         table: &Table,
@@ -212,7 +209,7 @@ impl Evidence {
         for (&number, &term) in here {
             let (seen, translations) = table.row(number);
             let scale = trust.mass_max.min(seen) / seen.max(f32::MIN_POSITIVE);
-            // What is translated by words that this document does not hold is known all the same.
+            // Translations that do not occur in this document count as known, too.
             let mut missing = (seen - trust.own).max(0.0);
             for &(translation, probability) in translations {
                 if !trust.taken_apart && is_clitic(translation) && !there.contains_key(&translation)
@@ -231,7 +228,7 @@ impl Evidence {
         }
     }
 
-    /// What terms as rare as this say.
+    /// The weights of terms of these rarities.
     fn weights(&self, rarity: Vec<f32>) -> Vec<Weight> {
         let of_term = |(((mass, _), more), rarity): ((&(f32, _), &f32), f32)| {
             let more = (more / mass.max(f32::MIN_POSITIVE)).min(JUDGED - TELLING);
@@ -255,14 +252,14 @@ impl Evidence {
     }
 }
 
-/// The terms of a side by their numbers in a lexicon.
+/// Maps the numbers of a lexicon to the terms of a side.
 type Numbers = HashMap<u32, u32, FixedState>;
 
 fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>) -> Numbers {
     (0..).zip(&side.terms).filter_map(|(term, it)| Some((find(&it.text)?, term))).collect()
 }
 
-/// Pairs of names that are spelt alike.
+/// Finds pairs of names with similar consonants.
 fn names(
     source: &Side,
     target: &Side,
@@ -289,7 +286,7 @@ fn names(
             if likeness > 0.0 && source.terms[candidate as usize].text != term.text {
                 let share = if skeleton.len() <= 3 { SHORT_NAME_SHARE } else { 1.0 };
                 let mass = NAME_MASS * likeness * likeness * share;
-                // One term may be there under both of its skeletons.
+                // A term may match by both of its skeletons.
                 match best {
                     Some((same, known)) if same == candidate => {
                         best = Some((same, known.max(mass)));
@@ -309,7 +306,7 @@ fn names(
     Ok(())
 }
 
-/// How rare the terms of a side are: tokens of running text for each of the term. A document alone is too short to tell.
+/// Rarity of the terms of a side: tokens of running text per occurrence. The document alone is too short to estimate it.
 #[expect(clippy::cast_precision_loss)]
 fn rarity<'a>(
     side: &Side,

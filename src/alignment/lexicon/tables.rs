@@ -1,6 +1,6 @@
-//! How probable is it that this term stands for that one? Two tables of translation probabilities, one a direction.
+//! Stores the translation probabilities of terms, one table per direction.
 //!
-//! Knows nothing of sentences, nor of where its figures come from.
+//! Knows nothing of sentences or of training.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::alignment::features::{Vocabulary, length_u32};
 
 use super::hmm::Jumps;
 
-/// Terms of one language, by number and by text.
+/// Interned terms of one language.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<Box<str>>", into = "Vec<Box<str>>")]
 pub(crate) struct TermNumbers {
@@ -47,13 +47,13 @@ impl TermNumbers {
         self.numbers.get(text).copied()
     }
 
-    /// Whether a term is a part of words, or punctuation: what [`super::Side::new`] has not.
+    /// Whether a term is a clitic or punctuation, which `Side::new` leaves out.
     pub(crate) fn is_clitic(&self, number: u32) -> bool {
         let text = &self.texts[number as usize];
         text.contains('+') || text.chars().all(|it| !it.is_alphanumeric()) && &**text != "?"
     }
 
-    /// In the order of their numbers.
+    /// The terms in the order of their numbers.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.texts.iter().map(AsRef::as_ref)
     }
@@ -66,14 +66,14 @@ impl TermNumbers {
 /// Probabilities of one direction.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Table {
-    /// For each term: how often it was seen, and where its translations end.
+    /// For each term: its observations, and where its translations end.
     rows: Vec<(f32, u32)>,
-    /// A translation and its probability, in order of the translations.
+    /// Translations with their probabilities, sorted by translation within a term.
     entries: Vec<(u32, f32)>,
 }
 
 impl Table {
-    /// From the rows in the order of the terms: how often a term was seen, and its translations.
+    /// Builds a table from the observations and translations of each term, in order.
     pub(crate) fn new(rows: impl IntoIterator<Item = (f32, Vec<(u32, f32)>)>) -> Self {
         let mut table = Self::default();
         for (mass, mut entries) in rows {
@@ -84,7 +84,7 @@ impl Table {
         table
     }
 
-    /// How often a term was seen, and its translations.
+    /// The observations of a term, and its translations.
     pub(crate) fn row(&self, term: u32) -> (f32, &[(u32, f32)]) {
         let at = term as usize;
         let Some(&(mass, end)) = self.rows.get(at) else { return (0.0, &[]) };
@@ -98,31 +98,32 @@ impl Table {
 pub struct Lexicon {
     pub(crate) source: TermNumbers,
     pub(crate) target: TermNumbers,
-    /// Of target terms, by source term.
+    /// Target terms by source term.
     pub(crate) forward: Table,
-    /// Of source terms, by target term.
+    /// Source terms by target term.
     pub(crate) backward: Table,
     /// Share of each source term, and of each target term, in running text.
     pub(crate) shares: (Vec<f32>, Vec<f32>),
-    /// From one word to the next, in the order of the target, and of the source.
+    /// Jumps between source words in target order, and between target words in source order.
     pub(crate) jumps: (Jumps, Jumps),
-    /// Words as they are written, by which clitics are told from stems.
+    /// Counts of unsplit words, which decide where clitics are split off.
     pub(crate) vocabularies: (Vocabulary, Vocabulary),
 }
 
-/// A pair of terms that may stand for each other.
+/// A pair of terms that may translate each other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'a> {
     pub(crate) source: &'a str,
     pub(crate) target: &'a str,
-    /// Beside the other translations of a term.
+    /// Relative to other translations of a term.
     pub(crate) weight: f32,
-    /// How common both are in running text.
+    /// Share of both terms in running text.
     pub(crate) share: f32,
 }
 
 impl Lexicon {
-    /// From weighted pairs: each term's translations share its probability by weight, and each counts as seen `mass` times.
+    /// Builds a lexicon from weighted pairs: the translations of a term share its probability by weight, and each counts as
+    /// `mass` observations.
     pub(crate) fn of_pairs<'a>(pairs: impl IntoIterator<Item = Pair<'a>>, mass: f32) -> Self {
         let (mut source, mut target) = (TermNumbers::default(), TermNumbers::default());
         let mut weights: HashMap<(u32, u32), f32, FixedState> = HashMap::default();
@@ -158,17 +159,17 @@ impl Lexicon {
         }
     }
 
-    /// Whether it comes from texts.
-    pub(crate) fn is_learnt(&self) -> bool {
+    /// Whether it was trained on texts.
+    pub(crate) fn is_trained(&self) -> bool {
         !self.vocabularies.0.is_empty()
     }
 
-    /// How many source and target terms it knows.
+    /// Number of source and target terms.
     pub fn len(&self) -> (usize, usize) {
         (self.source.len(), self.target.len())
     }
 
-    /// Whether it knows nothing.
+    /// Whether it has no terms.
     pub fn is_empty(&self) -> bool {
         self.source.len() == 0
     }

@@ -1,8 +1,8 @@
-//! What do sentences that stand for each other teach? Translation probabilities, by expectation and maximisation.
+//! Trains a lexicon on pairs of sentences by expectation maximization.
 //!
 //! IBM model 1 (Brown et al., "The mathematics of statistical machine translation", Computational Linguistics 19, 1993) with a
 //! sparse prior by variational Bayes (Riley and Gildea, "Improving the IBM alignment models using variational Bayes", ACL
-//! 2012): rare words do not gather every word that they meet. Knows nothing of where sentences come from.
+//! 2012): rare words do not become translations of every word that they occur with. Knows nothing of where sentences come from.
 
 use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::length_u32;
@@ -11,31 +11,30 @@ use super::corpus::{Corpus, Split};
 use super::hmm::{JumpCounts, Jumps, Lattice};
 use super::tables::{Lexicon, Table};
 
-/// Passes over the sentences.
+/// Passes of model 1.
 const ITERATIONS: usize = 5;
-/// Passes over the sentences after those, by the order of words too, and what one of them costs in terms of those.
+/// Passes of the hidden Markov model after those, and their cost relative to a pass of model 1.
 const ITERATIONS_IN_ORDER: usize = 3;
 const COST_IN_ORDER: usize = 2;
-/// What a pair of terms counts for before it is seen: the smaller, the fewer translations a term keeps.
+/// Prior count of a pair of terms: the smaller, the fewer translations a term keeps.
 const PRIOR: f64 = 0.02;
-/// Sentences with more terms teach little for their time.
+/// Sentences with more terms are skipped: they contribute little for their time.
 const TERMS_MAX: usize = 120;
-/// Less probable pairs are given up after this pass.
+/// Pairs below this probability are dropped after pass [`PRUNED_AFTER`].
 const PRUNED_BELOW: f32 = 1e-12;
 const PRUNED_AFTER: usize = 2;
-/// In place of nothing at all.
+/// Probability of dropped pairs; not zero, so that sums can be divided by.
 const PROBABILITY_NONE: f32 = 1e-20;
-/// Least probability that is kept.
+/// Least probability in the lexicon.
 const PROBABILITY_MIN: f32 = 0.004;
-/// Sentences between two questions whether to give up.
+/// Sentences between two checks of `stop`.
 const STOP_EVERY: usize = 1_000;
 
 impl Corpus {
-    /// The lexicon that these sentences teach. Both directions are learnt at the same time. `progress` is told the part that
-    /// is done, from 0 to 1.
+    /// Trains a lexicon, both directions in parallel. `progress` receives the fraction done, from 0 to 1.
     ///
     /// # Errors
-    /// [`Cancelled`] when `stop` says so.
+    /// [`Cancelled`] if `stop` returns `true`.
     pub fn train(
         self,
         stop: Stop<'_>,
@@ -45,12 +44,12 @@ impl Corpus {
         let vocabularies = (source.0, target.0);
         let (source, target) = (source.1, target.1);
         let shares = (source.shares(), target.shares());
-        let learn =
-            |from, to, shares, progress| Learning::new(from, to).run(shares, stop, progress);
-        // Both take about as long: one of them tells.
+        let train =
+            |from, to, shares, progress| Training::new(from, to).run(shares, stop, progress);
+        // Both take about as long, so one of them reports.
         let (forward, backward) = rayon::join(
-            || learn(&source, &target, &shares.1, progress),
-            || learn(&target, &source, &shares.0, &|_| ()),
+            || train(&source, &target, &shares.1, progress),
+            || train(&target, &source, &shares.0, &|_| ()),
         );
         let ((forward, jumps), (backward, jumps_back)) = (forward?, backward?);
         Ok(Lexicon {
@@ -68,29 +67,29 @@ impl Corpus {
 /// A pair of sentences, as their terms.
 type Sentences<'a> = (&'a [u32], &'a [u32]);
 
-/// The part of the work that is done.
+/// The fraction of the work done.
 #[expect(clippy::cast_precision_loss)]
 fn done(alone: usize, in_order: usize) -> f32 {
     (alone + in_order) as f32 / (ITERATIONS + ITERATIONS_IN_ORDER * COST_IN_ORDER) as f32
 }
 
-/// One direction: how the terms `to` come from the terms `from`.
-struct Learning<'a> {
+/// Training of one direction: how the terms `to` come from the terms `from`.
+struct Training<'a> {
     from: &'a Split,
     to: &'a Split,
     /// Where the row of each term ends.
     ends: Vec<u32>,
-    /// Terms that it meets, in order.
+    /// The terms that each term occurs with, sorted.
     met: Vec<u32>,
-    /// As many, and that of all pairs that were given up.
+    /// The probabilities of these pairs, and last that of all dropped pairs.
     probabilities: Vec<f32>,
 }
 
-impl<'a> Learning<'a> {
+impl<'a> Training<'a> {
     fn new(from: &'a Split, to: &'a Split) -> Self {
         let sentences = from.ends.len();
-        // Which sentences a term stands in, then which terms it meets there: one term at a time, so that memory holds the
-        // result and no list of all meetings.
+        // First the sentences of each term, then the terms that it occurs with, one term at a time, so that memory never holds a
+        // list of all co-occurrences.
         let mut starts = vec![0_u32; from.terms.len() + 1];
         let each = |number: usize| std::iter::once(&0).chain(from.sentence(number));
         let usable = |number: &usize| {
@@ -128,7 +127,7 @@ impl<'a> Learning<'a> {
             met[row..].sort_unstable();
             ends.push(length_u32(met.len()));
         }
-        // What is equal everywhere is as good as one.
+        // The start is uniform, so any value will do.
         let probabilities = vec![1.0; met.len() + 1];
         Self { from, to, ends, met, probabilities }
     }
@@ -138,7 +137,7 @@ impl<'a> Learning<'a> {
         from as usize..self.ends[term as usize] as usize
     }
 
-    /// Learns; `shares` are those of the words that come from others.
+    /// Runs all passes; `shares` are those of the `to` terms.
     fn run(
         mut self,
         shares: &[f32],
@@ -166,7 +165,7 @@ impl<'a> Learning<'a> {
         Ok((self.table(&counts), jumps))
     }
 
-    /// Pairs of sentences that are learnt from.
+    /// The pairs of sentences used for training.
     fn sentences(&self, stop: Stop<'_>) -> impl Iterator<Item = Result<Sentences<'a>, Cancelled>> {
         let (from, to) = (self.from, self.to);
         (0..from.ends.len()).filter_map(move |number| {
@@ -178,7 +177,7 @@ impl<'a> Learning<'a> {
         })
     }
 
-    /// Where the probabilities of a pair of sentences stand: a row for each term, a column for each other.
+    /// The places of the probabilities of a pair of sentences: a row per term, a column per other term.
     fn places(&self, terms: impl Iterator<Item = u32>, there: &[u32], places: &mut Vec<u32>) {
         places.clear();
         for term in terms {
@@ -192,7 +191,7 @@ impl<'a> Learning<'a> {
         }
     }
 
-    /// Expected counts when the order of words says nothing.
+    /// Expected counts of model 1, which ignores word order.
     fn expect_alone(&self, counts: &mut [f32], stop: Stop<'_>) -> Result<(), Cancelled> {
         let (mut places, mut shares) = (Vec::new(), Vec::new());
         for sentences in self.sentences(stop) {
@@ -218,7 +217,7 @@ impl<'a> Learning<'a> {
         Ok(())
     }
 
-    /// Expected counts when words that follow each other come from words that do; the jumps between them.
+    /// Expected counts of the hidden Markov model; returns the expected jumps.
     fn expect_in_order(
         &self,
         counts: &mut [f32],
@@ -256,7 +255,7 @@ impl<'a> Learning<'a> {
         counts.resize(self.probabilities.len(), 0.0);
     }
 
-    /// Gives pairs up that will not come to anything: most of them, and the rest is found the faster.
+    /// Drops improbable pairs, which are most of them, so that later passes are faster.
     fn prune(&mut self) {
         let mut kept = 0;
         let mut from = 0;
@@ -276,7 +275,7 @@ impl<'a> Learning<'a> {
         self.probabilities.push(PROBABILITY_NONE);
     }
 
-    /// Probabilities from expected counts.
+    /// Sets probabilities by expected counts.
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
     fn maximise(&mut self, counts: &[f32]) {
         for term in 0..length_u32(self.ends.len()) {
@@ -285,13 +284,13 @@ impl<'a> Learning<'a> {
             let all = digamma(sum + PRIOR * row.len() as f64);
             for place in row {
                 let log = digamma(f64::from(counts[place]) + PRIOR) - all;
-                // Never nothing: a sentence of which no word is left would divide by it.
+                // Never zero: a sentence without any remaining pair would divide by it.
                 self.probabilities[place] = (log.exp() as f32).max(PROBABILITY_NONE);
             }
         }
     }
 
-    /// The table of the terms; what no word stands for is left out.
+    /// The table of the terms, without the empty word.
     fn table(&self, counts: &[f32]) -> Table {
         let rows = (0..length_u32(self.ends.len())).map(|term| {
             let row = self.row(term);

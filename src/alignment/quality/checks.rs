@@ -1,7 +1,7 @@
-//! Is this a translation of that? What speaks against it: words that no lexicon brings together, lengths that do not fit,
-//! numbers and placeholders that got lost, the wrong language, no translation at all.
+//! Checks whether one text translates another: words without counterparts, implausible lengths, lost numbers and placeholders,
+//! the wrong language, no translation at all.
 //!
-//! Judges one pair of texts. Knows nothing of units.
+//! Knows nothing of units.
 
 use crate::alignment::features::letters_of;
 use crate::alignment::lexicon::{Direction, Lexicon, Pairs};
@@ -65,11 +65,11 @@ impl Verdict {
     }
 }
 
-/// Logarithm of how much likelier the words of a pair are together than apart, below which it is misaligned.
+/// Log likelihood ratio below which a pair is misaligned.
 const EVIDENCE_MIN: f32 = 1.5;
-/// How much evidence takes a suspicion of one half to one quarter, about.
+/// Evidence that lowers a suspicion of one half to about one quarter.
 const EVIDENCE_SCALE: f32 = 2.0;
-/// How often a pair of words may have been learnt from the very pair of texts that is judged.
+/// Observations of a pair of words that may come from the very pair of texts.
 const OWN: f32 = 1.0;
 /// What a doubt of each kind is worth when nothing else is wrong.
 const SUSPICIONS: [(Doubt, f32); 5] = [
@@ -79,11 +79,11 @@ const SUSPICIONS: [(Doubt, f32); 5] = [
     (Doubt::Numbers, 0.35),
     (Doubt::Length, 0.3),
 ];
-/// Standard deviations of the length beyond which it is said.
+/// Most standard deviations of a plausible length.
 const DEVIATION_MAX: f32 = 4.0;
-/// Part of a text's letters that must be in the wrong script; names of products are in Latin script anywhere.
+/// Share of letters in the wrong script from which the language is wrong; product names are in Latin script everywhere.
 const OTHER_SCRIPT_MIN: f32 = 0.9;
-/// Words that must be the same on both sides before nothing was translated; names and codes are carried over.
+/// Fewest identical words from which a text is untranslated; names and codes are copied.
 const SAME_WORDS_MIN: usize = 3;
 
 /// Judges a pair of texts by what the lexicons know.
@@ -128,7 +128,7 @@ pub fn judge(
     Verdict { suspicion: misaligned.max(worst), doubts }
 }
 
-/// A text without letters is as long as a short word.
+/// Counts letters; a text without any counts as a short word.
 #[expect(clippy::cast_precision_loss)]
 fn letters(analysis: &Analysis) -> f32 {
     letters_of(analysis).max(2) as f32
@@ -139,7 +139,7 @@ fn words(analysis: &Analysis) -> impl Iterator<Item = &str> {
     words.map(|it| analysis.folded(it))
 }
 
-/// The logarithm of how much likelier the words of the texts are as translations of each other than by chance.
+/// Log likelihood ratio of the words of the texts as translations and by chance.
 fn words_evidence(source: &Analysis, target: &Analysis, lexicons: &[&Lexicon]) -> f32 {
     let ((source, _), (target, _)) = pieces(source, target, lexicons);
     let pairs = Pairs::leaving_out(&source, &target, lexicons, OWN);
@@ -168,7 +168,7 @@ fn is_placeable(kind: TokenKind) -> bool {
     !matches!(kind, TokenKind::Word | TokenKind::Punctuation) && !kind.is_number_like()
 }
 
-/// Texts of tokens that are carried over as they are, in order.
+/// The texts of tokens that translators copy, sorted.
 fn placeables(analysis: &Analysis) -> Vec<&str> {
     let tokens = analysis.tokens().iter().filter(|it| is_placeable(it.kind));
     let mut texts: Vec<&str> = tokens.map(|it| analysis.surface(it)).collect();
@@ -176,7 +176,7 @@ fn placeables(analysis: &Analysis) -> Vec<&str> {
     texts
 }
 
-/// Whether numbers of the two sides differ, but for those that the other side may well write as words.
+/// Whether the numbers of the two sides differ, except for those that may be written in words.
 fn numbers_differ(source: &Analysis, target: &Analysis) -> bool {
     let values = |analysis: &Analysis| -> Vec<String> {
         let tokens = analysis.tokens().iter().filter(|it| it.kind.is_number_like());
@@ -187,10 +187,9 @@ fn numbers_differ(source: &Analysis, target: &Analysis) -> bool {
     values(source) != values(target)
 }
 
-/// What is written by digits on both sides; small numbers are as often written as words, and a dash between two numbers as
-/// a word.
+/// The values that both sides write in digits. Small numbers are often written in words, and the dash of a range as a word.
 fn written_values(analysis: &Analysis, token: &Token) -> Vec<String> {
-    /// Numbers up to it may be words.
+    /// Largest number that is often written in words.
     const MAY_BE_WORD_MAX: f64 = 12.0;
     let may_be_word = |it: &Decimal| it.to_f64().abs() <= MAY_BE_WORD_MAX;
     let of = |numbers: &[&Decimal]| {

@@ -1,4 +1,4 @@
-//! Are the two sides the right way round? Told by the scripts of their letters.
+//! Checks by script whether each side is in its language.
 //!
 //! Knows nothing of words.
 
@@ -7,11 +7,11 @@ use crate::unit::Lang;
 
 /// Primary subtags of languages that are written in Arabic letters.
 const ARABIC_SCRIPT: [&str; 7] = ["ar", "fa", "ur", "ps", "ckb", "sd", "ug"];
-/// Letters of a side that are looked at.
+/// Letters of a side that are checked.
 const LETTERS_LOOKED_AT: usize = 20_000;
 
-/// Whether a text is, by most of its letters, in the language of the other side: `None` where the scripts of the languages do
-/// not differ, or the text has no letters.
+/// Whether most letters of a text are in the script of the other side's language; `None` if both languages share a script or the
+/// text has no letters.
 pub fn is_in_other_script<'a>(
     texts: impl IntoIterator<Item = &'a str>,
     lang: &Lang,
@@ -20,7 +20,7 @@ pub fn is_in_other_script<'a>(
     other_script_share(texts, lang, other).map(|share| share > 0.5)
 }
 
-/// The part of a text's letters, from 0 to 1, that are in the script of the language of the other side; `None` as above.
+/// The share of letters in the script of the other side's language, from 0 to 1; `None` as above.
 pub(crate) fn other_script_share<'a>(
     texts: impl IntoIterator<Item = &'a str>,
     lang: &Lang,
@@ -40,44 +40,42 @@ pub(crate) fn other_script_share<'a>(
     (all > 0.0).then_some(share)
 }
 
-/// What can hardly be meant, of a document and its translation.
+/// Why a document and its translation can hardly be aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PairDoubt {
-    /// Nothing to align.
+    /// The source is empty.
     #[error("the source holds no text: nothing to align")]
     SourceEmpty,
-    /// Nothing to align.
+    /// The target is empty.
     #[error("the target holds no text: nothing to align")]
     TargetEmpty,
     /// Each text is in the language of the other.
-    #[error(
-        "by their letters, source and target are each in the language of the other: turn them round"
-    )]
-    Turned,
-    /// It is not in its language.
+    #[error("by their letters, source and target are each in the language of the other: swap them")]
+    Swapped,
+    /// The source is not in its language.
     #[error("the source has hardly any letters of its language; is it the right text?")]
     SourceForeign,
-    /// It is not in its language.
+    /// The target is not in its language.
     #[error("the target has hardly any letters of its language; is it the right text?")]
     TargetForeign,
-    /// One side with so many times the letters of the other is hardly its translation.
+    /// One side is far too long for the other: the letters of both.
     #[error(
-        "one text has more than {RATIO_MAX} times the letters of the other ({0} and {1}); most of it will stand alone"
+        "one text has more than {RATIO_MAX} times the letters of the other ({0} and {1}); most of it will have no counterpart"
     )]
     Unequal(usize, usize),
 }
 
-/// Letters of one side for one of the other beyond which it is said.
+/// Largest plausible ratio of the letters of both sides.
 const RATIO_MAX: usize = 10;
 
 impl PairDoubt {
-    /// Whether nothing useful can come of it.
+    /// Whether alignment would be useless.
     pub fn is_fatal(self) -> bool {
-        matches!(self, Self::SourceEmpty | Self::TargetEmpty | Self::Turned)
+        matches!(self, Self::SourceEmpty | Self::TargetEmpty | Self::Swapped)
     }
 }
 
-/// What can hardly be meant, worst first.
+/// Checks a document and its translation; the worst problem comes first.
 pub fn pair_doubts(source: &[String], target: &[String], langs: (&Lang, &Lang)) -> Vec<PairDoubt> {
     let letters = |sentences: &[String]| -> usize {
         sentences.iter().flat_map(|it| it.chars()).filter(|it| it.is_alphanumeric()).count()
@@ -94,7 +92,7 @@ pub fn pair_doubts(source: &[String], target: &[String], langs: (&Lang, &Lang)) 
     };
     let foreign = (foreign(source, langs.0, langs.1), foreign(target, langs.1, langs.0));
     let mut doubts = match foreign {
-        (true, true) => vec![PairDoubt::Turned],
+        (true, true) => vec![PairDoubt::Swapped],
         (true, false) => vec![PairDoubt::SourceForeign],
         (false, true) => vec![PairDoubt::TargetForeign],
         (false, false) => Vec::new(),

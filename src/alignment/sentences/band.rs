@@ -1,8 +1,7 @@
-//! Where in two long documents may beads lie? A band of cells round a path, so that time and memory grow with the length of
-//! the documents and not with its square.
+//! Limits the search of long documents to a band of cells around a path, so that time and memory grow with the length of the
+//! documents and not with its square.
 //!
-//! The path goes through pairs of sentences that share rare terms: the heaviest chain of such pairs that goes forward on
-//! both sides. Knows nothing of beads.
+//! The path is the heaviest monotone chain of pairs of sentences that share rare terms. Knows nothing of beads.
 
 use std::ops::Range;
 
@@ -10,30 +9,30 @@ use crate::alignment::cancel::{Cancelled, Stop};
 use crate::alignment::features::{Side, length_u32};
 use crate::alignment::lexicon::Pairs;
 
-/// Documents with fewer pairs of sentences are searched whole.
+/// Documents with at most so many cells are searched entirely.
 const WHOLE_CELLS_MAX: usize = 10_000;
-/// A term is rare that stands in so many sentences at most.
+/// Most sentences that a rare term occurs in.
 const RARE_SENTENCES_MAX: usize = 12;
-/// Least probability of a translation that counts for the path.
+/// Least probability of a translation that is used for the path.
 const PROBABILITY_MIN: f32 = 0.05;
-/// Pairs of each source sentence that are kept, the heaviest.
+/// Heaviest pairs kept for each source sentence.
 const KEPT_OF_SENTENCE: usize = 12;
 /// Cells on each side of the path.
 const HALF_WIDTH: usize = 12;
 
-/// Cells between two points of the path that are all searched.
+/// Most cells between two points of the path for which all are searched.
 const CORNER_CELLS_MAX: usize = 10_000;
-/// Cells for stretches without any point, all in all.
+/// Most cells in stretches without points, in total.
 const CELLS_MAX: usize = 1_500_000;
 
-/// For each boundary between source sentences, the boundaries between target sentences that may meet it.
+/// For each boundary between source sentences, the range of boundaries between target sentences that may align with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Band {
     rows: Vec<Range<usize>>,
 }
 
 impl Band {
-    /// Round the rare terms that both sides share.
+    /// A band around the rare terms that both sides share.
     pub(crate) fn new(
         source: &Side,
         target: &Side,
@@ -47,11 +46,11 @@ impl Band {
         let mut path = vec![(0, 0)];
         path.extend(chain(&shared_terms(source, target, pairs, stop)?, m));
         path.push((n, m));
-        Ok(Self::round(&path, (n, m), |_| HALF_WIDTH))
+        Ok(Self::around(&path, (n, m), |_| HALF_WIDTH))
     }
 
-    /// Round a path of boundaries that goes forward, with a width for each row.
-    pub(crate) fn round(
+    /// A band around a monotone path of boundaries, with a width for each row.
+    pub(crate) fn around(
         path: &[(usize, usize)],
         (n, m): (usize, usize),
         half_width: impl Fn(usize) -> usize,
@@ -71,7 +70,7 @@ impl Band {
             let (sources, targets) = (to_i - from_i, to_j - from_j);
             for row in &mut rows[from_i..=to_i] {
                 if sources * targets <= CORNER_CELLS_MAX {
-                    // Between two points the path may go through either corner.
+                    // Between two points, the path may take any cell.
                     *row = row.start.min(from_j)..row.end.max(to_j + 1);
                 } else {
                     let more = (sources.max(targets) / 8).min(widest);
@@ -90,7 +89,7 @@ impl Band {
         band
     }
 
-    /// Rows begin and end no earlier than those before, and touch them.
+    /// Makes rows monotone and adjacent to the previous ones.
     fn close(&mut self) {
         for i in 1..self.rows.len() {
             self.rows[i].end = self.rows[i].end.max(self.rows[i - 1].end);
@@ -102,7 +101,7 @@ impl Band {
         }
     }
 
-    /// The target boundaries of a source boundary.
+    /// The target boundaries that may align with a source boundary.
     pub(crate) fn row(&self, i: usize) -> Range<usize> {
         self.rows[i].clone()
     }
@@ -111,26 +110,26 @@ impl Band {
         self.rows.get(i).is_some_and(|row| row.contains(&j))
     }
 
-    /// Whether every cell is in it.
+    /// Whether it holds every cell.
     pub(crate) fn is_whole(&self, (n, m): (usize, usize)) -> bool {
         self.rows.len() == n + 1 && self.rows.iter().all(|row| *row == (0..m + 1))
     }
 
-    /// Whether a boundary lies at the edge, so that a wider band might hold a better path.
+    /// Whether a boundary is at the edge, so that a wider band might hold a better path.
     pub(crate) fn at_edge(&self, i: usize, j: usize, end: usize) -> bool {
         let row = &self.rows[i];
         (row.start > 0 && j <= row.start + 1) || (row.end <= end && j + 2 >= row.end)
     }
 }
 
-/// Weights of the pairs of sentences that share rare terms, in order.
+/// The pairs of sentences that share rare terms with their weights, in order.
 fn shared_terms(
     source: &Side,
     target: &Side,
     pairs: &Pairs,
     stop: Stop<'_>,
 ) -> Result<Vec<(usize, usize, f32)>, Cancelled> {
-    let standing = |side: &Side| -> Vec<Vec<u32>> {
+    let occurrences = |side: &Side| -> Vec<Vec<u32>> {
         let mut places = vec![Vec::new(); side.terms.len()];
         for sentence in 0..side.len() {
             for &term in side.tokens(sentence) {
@@ -142,7 +141,7 @@ fn shared_terms(
         }
         places
     };
-    let (of_source, of_target) = (standing(source), standing(target));
+    let (of_source, of_target) = (occurrences(source), occurrences(target));
     // For each source sentence, a target sentence and a weight for each term that they share.
     let mut weights: Vec<Vec<(u32, f32)>> = vec![Vec::new(); source.len()];
     for (places, row) in of_source.iter().zip(&pairs.forward.rows) {
@@ -182,7 +181,7 @@ fn shared_terms(
     Ok(kept)
 }
 
-/// The heaviest chain of pairs that goes forward on both sides; `end` target sentences.
+/// The heaviest monotone chain of pairs; `end` is the number of target sentences.
 fn chain(pairs: &[(usize, usize, f32)], end: usize) -> Vec<(usize, usize)> {
     // A Fenwick tree of the heaviest chain that ends before each target sentence.
     let mut best: Vec<(f32, usize)> = vec![(0.0, usize::MAX); end + 1];

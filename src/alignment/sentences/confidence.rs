@@ -1,16 +1,16 @@
-//! How sure is a bead? The probability of the model, calibrated by what is known of its document.
+//! Calibrates the probability of a bead to its confidence.
 //!
-//! The model is too sure of itself, for words of a bead do not come independently. It is least right about where a bead ends
-//! if there are many places to end it: where sentences are short, people draw larger beads than those that could be drawn,
-//! and a bead of few letters is most often a part of theirs. Knows nothing of how probabilities are found.
+//! The model is overconfident, because the words of a bead are not independent. It errs most about the ends of beads where
+//! sentences are short: there, people draw larger beads than necessary, and a bead of few letters is often a part of theirs.
+//! Knows nothing of how probabilities are computed.
 
 use crate::alignment::features::Side;
 
 use super::span::BeadSpan;
 
-/// Log odds count for nothing beyond.
+/// Limit of the log odds.
 const LOG_ODDS_MAX: f32 = 8.0;
-/// Range of the logarithm of the letters of a source sentence, on average, that the constants below were fitted in.
+/// Range of the logarithm of the mean letters of a source sentence in which the constants below were fitted.
 const SENTENCE_RANGE: (f32, f32) = (3.5, 4.7);
 /// Range of the logarithm of the letters of a bead, likewise.
 const BEAD_RANGE: (f32, f32) = (3.0, 6.0);
@@ -21,10 +21,10 @@ const FACTOR: (f32, f32) = (-1.174, 0.395);
 const SHIFT: (f32, f32) = (-7.277, 0.308);
 /// How it grows with the logarithm of the bead's letters.
 const SHIFT_OF_BEAD: f32 = 1.305;
-/// The same of a bead with one side, whatever its letters: how large it is is not in question.
+/// The same for a one-sided bead, of any size.
 const SHIFT_OF_ONE_SIDED: f32 = 6.273;
 
-/// What the log odds of a document's beads are multiplied with, and what is added to them.
+/// Factor and shift of the log odds of the beads of a document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Calibration {
     factor: f32,
@@ -32,14 +32,14 @@ pub(crate) struct Calibration {
 }
 
 impl Calibration {
-    /// Of a document with this source.
+    /// The calibration for a document with this source.
     pub(crate) fn new(source: &Side) -> Self {
         let letters = log_of(source.letters_of((0, source.len()))) - log_of(source.len());
         let letters = letters.clamp(SENTENCE_RANGE.0, SENTENCE_RANGE.1);
         Self { factor: FACTOR.0 + FACTOR.1 * letters, shift: SHIFT.0 + SHIFT.1 * letters }
     }
 
-    /// How often a bead of this probability, with so many letters on both sides, is right.
+    /// The probability that a bead is right, by the model's probability and its letters on both sides.
     pub(crate) fn confidence(self, link: BeadSpan, letters: usize, probability: f32) -> f32 {
         let probability = probability.clamp(1e-6, 1.0 - 1e-6);
         let log_odds = (probability / (1.0 - probability)).ln().clamp(-LOG_ODDS_MAX, LOG_ODDS_MAX);

@@ -1,30 +1,29 @@
-//! How far do the two sides of a bead agree in what stands at their ends?
+//! Models how closely a property at the ends of beads agrees between both sides.
 //!
-//! In a part of the beads, which belongs to the document, what stands on the target's side follows from what stands on the
-//! source's; in the rest both are independent. Knows nothing of what it is.
+//! In a share of the beads, fitted to the document, the target's value follows from the source's; in the rest both are
+//! independent. Knows nothing of the property.
 
-/// The coupled part before the document has been looked at.
+/// Initial share of coupled beads.
 const COUPLED: f32 = 0.5;
-/// The beads of evidence that a part counts for before the document has been looked at.
+/// Weight of an initial share, in beads.
 pub(crate) const BEADS: f32 = 10.0;
-/// The most that a part can come to.
-pub(crate) const PART_MAX: f32 = 0.97;
-/// What marks and speech count for beside lengths. Fitted on the development documents, as are the constants above.
+/// Largest share.
+pub(crate) const SHARE_MAX: f32 = 0.97;
+/// Weight of marks and speech relative to lengths. Fitted on the development documents, as are the constants above.
 pub(crate) const WEIGHT: f32 = 0.7;
 
-/// How closely kinds on one side are coupled to kinds on the other, by their numbers.
+/// The coupling of `N` values on both sides.
 #[derive(Debug)]
-pub(crate) struct Coupling<const KINDS: usize> {
-    /// How much likelier it is that both meet in the coupled part than by chance, by the kind in the source and in the
-    /// target.
-    ratios: [[f32; KINDS]; KINDS],
+pub(crate) struct Coupling<const N: usize> {
+    /// Likelihood ratio of coupled beads and of chance, by the values of source and target.
+    ratios: [[f32; N]; N],
     coupled: f32,
-    /// Logarithms.
-    scores: [[f32; KINDS]; KINDS],
+    /// Log scores by the values of source and target.
+    scores: [[f32; N]; N],
 }
 
-impl<const KINDS: usize> Coupling<KINDS> {
-    pub(crate) fn new(ratios: [[f32; KINDS]; KINDS]) -> Self {
+impl<const N: usize> Coupling<N> {
+    pub(crate) fn new(ratios: [[f32; N]; N]) -> Self {
         let mut coupling = Self { ratios, coupled: COUPLED, scores: ratios };
         coupling.set_scores();
         coupling
@@ -36,14 +35,13 @@ impl<const KINDS: usize> Coupling<KINDS> {
         self.scores = self.ratios.map(|row| row.map(score));
     }
 
-    /// Logarithm of how much likelier both are at the ends of a bead than at those of sentences that have nothing to do with
-    /// each other.
+    /// Log likelihood ratio of two values at the ends of a bead and of unrelated sentences.
     pub(crate) fn score(&self, source: usize, target: usize) -> f32 {
         self.scores[source][target]
     }
 
-    /// Fits the coupled part to beads, each with the kinds of its sides and its probability: one step of expectation and
-    /// maximisation.
+    /// Fits the coupled share to beads, each with the values of its sides and its probability: one step of expectation
+    /// maximization.
     pub(crate) fn refit(&mut self, beads: impl Iterator<Item = (usize, usize, f32)>) {
         let (mut coupled, mut all) = (COUPLED * BEADS, BEADS);
         for (source, target, probability) in beads {
@@ -51,7 +49,7 @@ impl<const KINDS: usize> Coupling<KINDS> {
             coupled += probability * part / (part + 1.0 - self.coupled);
             all += probability;
         }
-        self.coupled = (coupled / all).min(PART_MAX);
+        self.coupled = (coupled / all).min(SHARE_MAX);
         self.set_scores();
     }
 }

@@ -1,5 +1,6 @@
-//! Which path is taken? That of which the most beads are expected to be right, each less what a wrong one costs: what is
-//! measured, rather than the single likeliest path, which in a free translation is one of thousands about as likely
+//! Selects the path with the highest expected number of right beads, less a cost per bead.
+//!
+//! This optimizes the measure itself. The single likeliest path is, in a free translation, one of thousands about as likely
 //! (Goodman, "Parsing algorithms and metrics", ACL 1996).
 
 use super::band::Band;
@@ -7,11 +8,10 @@ use super::kinds::KINDS;
 use super::posteriors::Posteriors;
 use super::span::BeadSpan;
 
-/// What a bead costs: about half of the part that will be right, for that is what it costs an F1. Fitted on the
-/// development documents.
+/// Cost of a bead: about half of the share that will be right, which is its cost in F1. Fitted on the development documents.
 const BEAD_COST: f32 = 0.4;
-/// What a sentence that stands alone costs. It must be more probable than all beads together that take the sentence in:
-/// to call a translation missing that is there is worse than to draw a boundary in the wrong place.
+/// Cost of a one-sided sentence. It must be more probable than all beads with the sentence together: to miss an existing
+/// translation is worse than to misplace a boundary.
 const ONE_SIDED_COST: f32 = 0.6;
 
 /// The best way to a cell: its value, and the step that leads there.
@@ -46,12 +46,12 @@ impl Ways<'_> {
     }
 }
 
-/// What a bead of so many source and target sentences costs.
+/// The cost of a bead of so many source and target sentences.
 fn cost((n, m): (usize, usize)) -> f32 {
     if n == 0 || m == 0 { ONE_SIDED_COST } else { BEAD_COST }
 }
 
-/// The path, and how probable each of its beads is.
+/// Returns the path with the probability of each bead.
 pub(crate) fn decode(
     sizes: (usize, usize),
     band: &Band,

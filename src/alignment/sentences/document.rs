@@ -1,8 +1,8 @@
-//! Which sentences of two documents stand for each other? Passes over the document, each of which teaches the next one.
+//! Aligns the sentences of two documents in several passes, each of which trains the next.
 //!
-//! Every pass finds how probable each bead is by lengths, marks and words. What the beads have in common becomes the document's
-//! own lexicon (Sennrich and Volk, "Iterative, MT-based sentence alignment of parallel texts", NODALIDA 2011, with
-//! co-occurrence in place of machine translation); expected counts become its own priors, length ratio and wording.
+//! Every pass computes the probability of each bead by lengths, marks and words. Co-occurrence in the beads becomes the lexicon of
+//! the document (Sennrich and Volk, "Iterative, MT-based sentence alignment of parallel texts", NODALIDA 2011, with
+//! co-occurrence instead of machine translation); expected counts become its priors, length ratio and wording.
 
 use std::ops::Range;
 
@@ -24,34 +24,34 @@ use super::search::Search;
 use super::span::BeadSpan;
 use super::wording::Wording;
 
-/// Passes with words, the first with what is known before.
+/// Passes with words, the first of them by the lexicons alone.
 const PASSES: usize = 3;
 /// Passes before those, by lengths and marks alone.
 const PASSES_BY_LENGTH: usize = 2;
-/// Cells on each side of the path of the pass before.
+/// Cells on each side of the path of the previous pass.
 const PATH_WIDTH: usize = 6;
-/// The same where that path came near the edge of its band.
+/// The same where that path was near the edge of its band.
 const EDGE_WIDTH: usize = 48;
-/// Terms teach the next pass that meet at least so often in proportion.
+/// Least Dice coefficient of terms that are passed to the next pass.
 const DICE_MIN: f32 = 0.4;
 
 /// One link of a sentence alignment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bead {
-    /// Source sentences; empty when nothing stands for the target.
+    /// Source sentences; empty if the target has no source.
     pub source: Range<usize>,
-    /// Target sentences; empty when the source is not translated.
+    /// Target sentences; empty if the source is not translated.
     pub target: Range<usize>,
-    /// How sure it is, from 0 to 1.
+    /// Confidence, from 0 to 1.
     pub confidence: f32,
 }
 
 /// Aligns the sentences of two documents: every sentence is in exactly one bead, in order.
 ///
-/// `progress` is told the part that is done, from 0 to 1.
+/// `progress` receives the fraction done, from 0 to 1.
 ///
 /// # Errors
-/// [`Cancelled`] when `stop` says so.
+/// [`Cancelled`] if `stop` returns `true`.
 pub fn align_document(
     source: &Side,
     target: &Side,
@@ -69,7 +69,7 @@ pub fn align_document(
         let links: Vec<BeadSpan> = path.iter().map(|it| it.0).collect();
         #[expect(clippy::cast_precision_loss)]
         progress(pass as f32 / PASSES as f32);
-        let learnt = learn(source, target, &links, stop)?;
+        let learnt = co_occurrences(source, target, &links, stop)?;
         pairs = Pairs::new(source, target, lexicons, &learnt, stop)?;
         band = next_band(&band, &links, sizes);
     }
@@ -83,7 +83,7 @@ pub fn align_document(
     Ok(path.iter().map(bead).collect())
 }
 
-/// What the passes over a document find out about it.
+/// The parameters that the passes fit to a document.
 struct Passes<'a> {
     source: &'a Side,
     target: &'a Side,
@@ -123,7 +123,7 @@ impl<'a> Passes<'a> {
         Search { sizes, band, scores, priors: &self.priors, stop: self.stop }.posteriors()
     }
 
-    /// Fits the priors by lengths and marks alone, which are as good in a free translation as in a literal one.
+    /// Fits the priors by lengths and marks alone, which work for free translations as well as for literal ones.
     fn learn_from_lengths(&mut self, band: &Band) -> Result<(), Cancelled> {
         let scores = Scores::new(self.model(None), band, self.stop)?;
         for _ in 1..PASSES_BY_LENGTH {
@@ -135,7 +135,7 @@ impl<'a> Passes<'a> {
         Ok(())
     }
 
-    /// The path with words, and how probable its beads are; fits everything to what was found.
+    /// The path by words too, with the probabilities of its beads; fits all parameters to the result.
     fn run(&mut self, band: &Band, pairs: &Pairs) -> Result<Vec<(BeadSpan, f32)>, Cancelled> {
         let scores = Scores::new(self.model(Some((pairs, &self.wording))), band, self.stop)?;
         self.priors = Priors::fitted(&self.posteriors(band, &scores)?.counts);
@@ -161,7 +161,7 @@ impl Bead {
     }
 }
 
-/// The band of the next pass: round the path, wider where it came near the edge of this one.
+/// The band of the next pass: around the path, wider where it is near the edge of this one.
 fn next_band(band: &Band, path: &[BeadSpan], sizes: (usize, usize)) -> Band {
     if band.is_whole(sizes) {
         return band.clone();
@@ -170,16 +170,16 @@ fn next_band(band: &Band, path: &[BeadSpan], sizes: (usize, usize)) -> Band {
         path.iter().map(|link| (link.source.0, link.target.0)).chain([sizes]).collect();
     let near_edge = |&&(i, j): &&(usize, usize)| band.at_edge(i, j, sizes.1);
     let edges: Vec<usize> = points.iter().filter(near_edge).map(|point| point.0).collect();
-    Band::round(&points, sizes, |i| {
+    Band::around(&points, sizes, |i| {
         let next = edges.partition_point(|&edge| edge + EDGE_WIDTH < i);
         let near = edges.get(next).is_some_and(|&edge| edge <= i + EDGE_WIDTH);
         if near { EDGE_WIDTH } else { PATH_WIDTH }
     })
 }
 
-/// What the beads of a path have in common, beside what the lexicons know: how often terms meet, of those that meet in two
-/// beads at least. One bead alone would teach what it is then praised for.
-fn learn(
+/// Counts how often terms co-occur in the beads of a path, at least in two of them: from one bead alone, a pass would confirm its
+/// own result.
+fn co_occurrences(
     source: &Side,
     target: &Side,
     path: &[BeadSpan],
@@ -201,7 +201,7 @@ fn learn(
             in_beads.1[b as usize] += 1;
         }
     }
-    // Words that stand everywhere meet everything.
+    // Words that occur everywhere co-occur with everything.
     let telling = 2..=(length_u32(path.len()) / 10).max(8);
     let mut meetings = Counts::default();
     'beads: for link in beads() {
@@ -223,7 +223,7 @@ fn learn(
     #[expect(clippy::cast_precision_loss)]
     meetings.retain(|&(a, b), met| {
         let (of_a, of_b) = (in_beads.0[a as usize] as f32, in_beads.1[b as usize] as f32);
-        // Dice's coefficient, less what one bead gives.
+        // Dice's coefficient without the contribution of one bead.
         let dice = 2.0 * (*met - 1.0) / (of_a + of_b);
         let keep = *met >= 2.0 && dice >= DICE_MIN;
         *met = (*met - 1.0) * dice;

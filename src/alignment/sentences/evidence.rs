@@ -1,8 +1,8 @@
-//! Which words of a bead have a counterpart on its other side, and what does that say for the bead?
+//! Computes the evidence of words for beads: which words of a bead have a counterpart on its other side.
 //!
-//! Each token may stand for any token of the other side, but sooner for one in about the same place: IBM model 1 (Brown et
-//! al., Computational Linguistics 19, 1993) with the places of `fast_align` (Dyer, Chahuneau and Smith, NAACL 2013), both
-//! directions. What no lexicon knows says nothing. Knows nothing of lengths, kinds of beads or paths.
+//! Each token may translate any token of the other side, preferably one at a similar place: IBM model 1 (Brown et al.,
+//! Computational Linguistics 19, 1993) with the positions of `fast_align` (Dyer, Chahuneau and Smith, NAACL 2013), in both
+//! directions. Unknown words are no evidence. Knows nothing of lengths, kinds of beads or paths.
 
 use std::sync::LazyLock;
 
@@ -17,17 +17,17 @@ use super::known::Known;
 use super::span::BeadSpan;
 use super::wording::{Evidence, LEVELS};
 
-/// Rows whose words are compared at once, by one thread.
+/// Rows per unit of parallel work.
 pub(crate) const ROWS_AT_ONCE: usize = 32;
 
-/// How fast a place gets less likely with its distance, for the length of the bead, and for how many tokens that holds at
-/// all: word order is free for the rest. Fitted on the development documents, as is the constant below.
+/// How fast likelihood falls with the distance of places, relative to the length of the bead, and the share of tokens to which
+/// this applies: the rest is in free order. Fitted on the development documents.
 const PLACE_DECAY: f32 = 6.0;
 const PLACED: f32 = 0.8;
-/// Places that are told apart in a bead: a power of two.
+/// Number of distinguished places in a bead: a power of two.
 const PLACES: usize = 64;
 
-/// How much likelier than any a place is for what stands at another one, by that place.
+/// Likelihood of a place on the other side relative to a uniform one, by the place of the token.
 static PLACE_WEIGHTS: LazyLock<[[f32; PLACES]; PLACES]> = LazyLock::new(|| {
     let mut weights = [[0.0; PLACES]; PLACES];
     #[expect(clippy::cast_precision_loss)]
@@ -43,18 +43,18 @@ static PLACE_WEIGHTS: LazyLock<[[f32; PLACES]; PLACES]> = LazyLock::new(|| {
     weights
 });
 
-/// Tokens of two sentences that may stand for each other.
+/// Tokens of two sentences that may translate each other.
 #[derive(Debug, Clone, Copy)]
 struct TokenLink {
     /// Number of the token in its sentence.
     source: u16,
     target: u16,
-    /// Probability of the target token given the source token, and the other way round.
+    /// Probability of the target token given the source token, and vice versa.
     forward: f32,
     backward: f32,
 }
 
-/// Links of a source sentence with the target sentences that it may meet.
+/// Links of a source sentence with the target sentences that it may align with.
 #[derive(Debug, Default)]
 struct RowLinks {
     /// The first target sentence.
@@ -73,7 +73,7 @@ impl RowLinks {
     }
 }
 
-/// Working memory of one thread: which tokens of a source sentence may give each target term, as chains.
+/// Working memory of one thread: linked lists of the source tokens that may translate to each target term.
 struct Chains {
     /// For each target term, its first entry.
     first: Vec<u32>,
@@ -83,7 +83,7 @@ struct Chains {
 }
 
 const END: u32 = u32::MAX;
-/// Factors whose product is certain to be a number.
+/// Factors whose product is certain to stay finite.
 const FACTORS: usize = 40;
 
 impl Chains {
@@ -108,7 +108,7 @@ impl Chains {
         }
     }
 
-    /// The tokens that may give a term, with their probabilities.
+    /// The tokens that may translate to a term, with their probabilities.
     fn of(&self, term: u32) -> impl Iterator<Item = (u16, f32)> {
         let mut at = self.first[term as usize];
         std::iter::from_fn(move || {
@@ -119,16 +119,16 @@ impl Chains {
     }
 }
 
-/// The sides of a document, and what is known of their words.
+/// The sides of a document with the translations of their words.
 pub(crate) struct Words<'a> {
     source: &'a Side,
     target: &'a Side,
     pairs: &'a Pairs,
-    /// For each token of the sides, the one before it of the same term.
+    /// For each token of the sides, the previous one of the same term.
     earlier: (Vec<u32>, Vec<u32>),
 }
 
-/// Words of some rows of a band, ready to be compared.
+/// The words of some rows of a band, prepared for comparison.
 pub(crate) struct RowWords<'a> {
     words: &'a Words<'a>,
     first_row: usize,
@@ -143,11 +143,11 @@ impl<'a> Words<'a> {
         Self { source, target, pairs, earlier: (source.earlier(), target.earlier()) }
     }
 
-    /// The evidence of beads with both sides of a path, in order.
+    /// The evidence of the two-sided beads of a path, in order.
     pub(crate) fn along(&'a self, path: &[BeadSpan]) -> Vec<Evidence> {
         let sizes = (self.source.len(), self.target.len());
         let points = path.iter().map(|link| (link.source.0, link.target.0)).chain([sizes]);
-        let band = Band::round(&points.collect::<Vec<_>>(), sizes, |_| 0);
+        let band = Band::around(&points.collect::<Vec<_>>(), sizes, |_| 0);
         let evidence = |links: &[BeadSpan]| -> Vec<Evidence> {
             let rows = links[0].source.0..links[links.len() - 1].source.0 + 1;
             let mut words = self.rows(&band, rows);
@@ -156,7 +156,7 @@ impl<'a> Words<'a> {
         path.par_chunks(ROWS_AT_ONCE).flat_map_iter(evidence).collect()
     }
 
-    /// For beads that begin in some rows.
+    /// Prepares the beads that begin in some rows.
     pub(crate) fn rows(&'a self, band: &Band, rows: std::ops::Range<usize>) -> RowWords<'a> {
         let mut chains = Chains::new(self.target);
         let sentences = rows.start..(rows.end + SOURCES_MAX).min(self.source.len());
@@ -199,16 +199,16 @@ impl<'a> Words<'a> {
     }
 }
 
-/// What one side gives a token of the other.
+/// The support of a token by the other side.
 #[derive(Debug, Clone, Copy, Default)]
 struct Support {
     /// Sum of the probabilities.
     sum: f32,
-    /// The same, each times the weight of its place.
+    /// Sum of the probabilities, each times the weight of its place.
     placed: f32,
-    /// Tokens that give them.
+    /// Number of supporting tokens.
     tokens: u16,
-    /// Where the token stands in the bead, less than [`PLACES`].
+    /// Place of the token in the bead, less than [`PLACES`].
     place: u16,
 }
 
@@ -219,13 +219,13 @@ impl Support {
         self.tokens = self.tokens.saturating_add(1);
     }
 
-    /// As much as one token can take.
+    /// The support, limited to that of one token.
     fn capped(self) -> f32 {
         self.placed / self.sum.max(1.0)
     }
 }
 
-/// Working memory: support by token of the bead.
+/// Working memory: the support of each token of the bead.
 #[derive(Debug, Default)]
 struct Sums {
     source: Vec<Support>,
@@ -233,7 +233,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// For a bead of so many tokens.
+    /// Resets it for a bead of so many tokens.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn clear(&mut self, source: usize, target: usize) {
         for (sums, size) in [(&mut self.source, source), (&mut self.target, target)] {
@@ -246,8 +246,8 @@ impl Sums {
 }
 
 impl RowWords<'_> {
-    /// How much likelier the words of a bead are than those of two texts that have nothing to do with each other: natural
-    /// logarithms, of both directions together, at each level of wording.
+    /// Log likelihood ratios of the words of a bead as translations and as unrelated texts, both directions together, at each
+    /// level of wording.
     pub(crate) fn evidence(&mut self, (i, n): (usize, usize), (j, m): (usize, usize)) -> Evidence {
         let Words { source, target, .. } = *self.words;
         let (first, other_first) = (source.first_token(i), target.first_token(j));
@@ -265,7 +265,7 @@ impl RowWords<'_> {
                     // The masks tell the compiler that places are less than PLACES.
                     let at = usize::from(here.place) % PLACES;
                     let to = usize::from(there.place) % PLACES;
-                    // Not symmetrical: near an end, fewer places are near.
+                    // Not symmetric: near an end, fewer places are close.
                     there.add(link.forward, weights[to][at]);
                     if link.backward > 0.0 {
                         here.add(link.backward, weights[at][to]);
@@ -283,7 +283,7 @@ impl RowWords<'_> {
     }
 }
 
-/// Levels of wording in whole vector registers; the rest multiply by one.
+/// Levels of wording padded to whole vector registers; the padding multiplies by one.
 const LANES: usize = LEVELS.len().next_multiple_of(2);
 
 /// Logarithms of products of a factor for each token, at each level of wording.
@@ -300,8 +300,7 @@ impl Default for LogProducts {
 }
 
 impl LogProducts {
-    /// How much likelier the tokens of one side of a bead, from `first` on, are with the other side, of so many tokens and so
-    /// well known, than without it.
+    /// Log likelihood ratios of the tokens of one side of a bead, from `first` on, given the other side and without it.
     #[expect(clippy::cast_precision_loss)]
     fn add(
         &mut self,
@@ -312,7 +311,7 @@ impl LogProducts {
     ) {
         let share = 1.0 / (others + 1) as f32;
         let tokens = &known.tokens[first - known.first..][..support.len()];
-        // A logarithm for many factors: none of them is beyond 10^±7, and double precision ends at 10^±308.
+        // One logarithm for many factors: each is within 10^±7, and double precision reaches 10^±308.
         for (tokens, support) in tokens.chunks(FACTORS).zip(support.chunks(FACTORS)) {
             let mut products = [1.0; LANES];
             for (token, support) in tokens.iter().zip(support) {
@@ -346,7 +345,7 @@ mod tests {
 
     use super::*;
 
-    /// The same by definition: every token of the bead beside every token of its other side.
+    /// The oracle: compares every token of the bead with every token of its other side.
     fn by_definition(
         (side, sentences): (&Side, (usize, usize)),
         (others, other_sentences): (&Side, (usize, usize)),

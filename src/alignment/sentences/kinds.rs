@@ -1,10 +1,9 @@
-//! How common are beads of each kind in a document? Prior probabilities of kinds and of one-sided sentences, fitted to
-//! expected counts.
+//! Estimates the prior probabilities of bead kinds and of one-sided sentences from expected counts.
 //!
-//! How often a translator breaks or joins sentences is a habit of the document: the numbers of further source and of further
-//! target sentences in a bead are taken as Poisson variables whose means are fitted first, and single kinds are fitted only as
-//! far as there are enough beads. A document of 1-2 and 1-3 thus expects 1-4 too, before it has seen one. Knows nothing of
-//! lengths, words or paths.
+//! How often a translator splits or joins sentences is a habit of the document. The numbers of additional source and target
+//! sentences in a bead are modelled as Poisson variables whose means are fitted first; single kinds are fitted only as far as
+//! there are enough beads. A document of 1-2 and 1-3 thus also expects 1-4 before it has one. Knows nothing of lengths, words or
+//! paths.
 
 /// Kinds of beads with both sides: source and target sentences. Literary Arabic needs up to eight for one or two.
 pub(crate) const KINDS: [(usize, usize); 25] = [
@@ -45,26 +44,25 @@ const LITERAL_SHARES: [f32; KINDS.len()] = [
     0.0011, 0.0006, 0.0006, 0.0004, 0.0004, 0.0002, 0.0001, 0.0002, 0.0001, 0.00005, 0.00003,
     0.0003, 0.0003,
 ];
-/// What these shares count for beside the Poisson variables, whose tails are thin.
+/// Weight of these shares relative to the Poisson variables, whose tails are thin.
 const LITERAL_PART: f32 = 0.15;
-/// Means of the Poisson variables before anything has been counted. Fitted on the development documents, which are flat in
-/// this as in the constants below: half or twice of each makes less than a point.
+/// Initial mean of the Poisson variables. Fitted on the development documents, which are insensitive to this and the constants
+/// below: half or twice of each changes less than a point.
 const FURTHER_MEAN: f32 = 0.1;
-/// Beads of evidence that this mean counts for, and sentences for the first guess of it.
+/// Weight of this mean, in beads, and of its first estimate, in sentences.
 const FURTHER_MEAN_BEADS: f32 = 5.0;
 const FURTHER_MEAN_SENTENCES: f32 = 10.0;
-/// Beads of evidence that the Poisson variables count for beside the counts of single kinds.
+/// Weight of the Poisson variables relative to counts of single kinds, in beads.
 const KINDS_BEADS: f32 = 30.0;
-/// Share of runs of sentences that stand on one side only among the beads of a document, for each side, and the beads of
-/// evidence that it counts for.
+/// Share of runs of one-sided sentences among the beads of a document, for each side, and its weight in beads.
 const GAP_SHARE: f32 = 0.02;
 const GAP_BEADS: f32 = 30.0;
-/// Probability that such a run goes on, and the sentences of evidence that it counts for. With too little of either, a
-/// document that is hard to align would explain itself, pass after pass, as one that is not translated at all.
+/// Probability that such a run continues, and its weight in sentences. If either is too small, a document that is hard to align
+/// drifts, pass by pass, towards one that is not translated at all.
 const GAP_MORE: f32 = 0.25;
 const GAP_MORE_SENTENCES: f32 = 10.0;
-/// Probability that target sentences without a source follow source sentences without a target, and the runs of evidence
-/// that it counts for. Something left out and something else put in at the same place is rarer than a free translation.
+/// Probability that target-only sentences follow source-only sentences, and its weight in runs. An omission and an addition at the
+/// same place are rarer than a free translation.
 const CROSSING: f32 = 0.01;
 const CROSSING_RUNS: f32 = 20.0;
 
@@ -73,17 +71,17 @@ const CROSSING_RUNS: f32 = 20.0;
 pub(crate) struct Priors {
     /// In the order of [`KINDS`].
     pub(crate) kinds: [f32; KINDS.len()],
-    /// The first of a run of sentences that stand on one side only: source, target.
+    /// The first sentence of a one-sided run: source, target.
     pub(crate) gap: [f32; 2],
-    /// Each further one.
+    /// Each further sentence.
     pub(crate) gap_more: [f32; 2],
     /// The end of such a run, by a bead with both sides.
     pub(crate) gap_end: [f32; 2],
-    /// A run of target sentences directly behind a run of source sentences.
+    /// A run of target sentences directly after a run of source sentences.
     pub(crate) crossing: f32,
 }
 
-/// How many beads of each kind there were: expected counts of a pass.
+/// Expected counts of the bead kinds in a pass.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KindCounts {
     pub(crate) kinds: [f32; KINDS.len()],
@@ -105,8 +103,7 @@ impl KindCounts {
 }
 
 impl Priors {
-    /// Of documents of so many sentences, before they have been looked at: if one side has twice as many, its sentences stand
-    /// for half of one of the other.
+    /// The priors before the first pass, by the numbers of sentences: if one side has twice as many, beads take two of them.
     #[expect(clippy::cast_precision_loss)]
     pub(crate) fn new((sources, targets): (usize, usize)) -> Self {
         let (sources, targets) = (sources as f32, targets as f32);
@@ -115,7 +112,7 @@ impl Priors {
         Self::shrunk(&KindCounts::default(), (mean(1.0 / ratio), mean(ratio)))
     }
 
-    /// Fitted to a document.
+    /// Fits the priors to expected counts.
     pub(crate) fn fitted(counts: &KindCounts) -> Self {
         let beads: f32 = counts.kinds.iter().sum();
         #[expect(clippy::cast_precision_loss)]
@@ -127,7 +124,7 @@ impl Priors {
         Self::shrunk(counts, (mean(|kind| kind.0), mean(|kind| kind.1)))
     }
 
-    /// From counts, as far as they go, and from the means of further sentences.
+    /// Combines counts with the Poisson model of the given means.
     fn shrunk(counts: &KindCounts, means: (f32, f32)) -> Self {
         let family = family(means);
         let beads: f32 = counts.kinds.iter().sum();
@@ -154,7 +151,7 @@ impl Priors {
     }
 }
 
-/// Shares of the kinds where beads have so many further sentences on average.
+/// Shares of the kinds if beads have these numbers of additional sentences on average.
 fn family(means: (f32, f32)) -> [f32; KINDS.len()] {
     let shares = KINDS.map(|(n, m)| poisson(means.0, n - 1) * poisson(means.1, m - 1));
     let sum: f32 = shares.iter().sum();

@@ -1,4 +1,4 @@
-//! How well are the tokens of a side known, and which of them come again?
+//! Looks up how well the tokens of a side are known, and which of them repeat.
 //!
 //! Knows nothing of beads.
 
@@ -7,10 +7,10 @@ use std::ops::Range;
 use crate::alignment::features::{NO_TOKEN, Side};
 use crate::alignment::lexicon::Direction;
 
-/// Tokens of evidence for that a bead's words are as well known as those of the document.
+/// Weight, in tokens, of the assumption that the words of a bead are as well known as those of the document.
 const COVER_TOKENS: f32 = 4.0;
 
-/// What is known of consecutive tokens of a side: looked up once for the many beads that share them.
+/// Facts about consecutive tokens of a side, looked up once for the many beads that share them.
 #[derive(Debug)]
 pub(crate) struct Known {
     /// Number of the first token in the side.
@@ -23,16 +23,16 @@ pub(crate) struct Known {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownToken {
-    /// How surely its translations are known, from 0 to 1.
+    /// Certainty of its translations, from 0 to 1.
     pub(crate) sure: f32,
-    /// How rare it is: tokens of running text for each of its term.
+    /// Rarity: tokens of running text per occurrence of its term.
     pub(crate) rarity: f32,
-    /// The token before it of the same term.
+    /// The previous token of the same term.
     earlier: u32,
 }
 
 impl Known {
-    /// `direction` leads to this side; of all tokens, those in `range`.
+    /// Looks up the tokens in `range`; `direction` leads to this side.
     pub(crate) fn new(
         side: &Side,
         direction: &Direction,
@@ -54,8 +54,8 @@ impl Known {
         Self { first: range.start, tokens, sure_sums, sure_mean: direction.sure_mean }
     }
 
-    /// How well some tokens are known beside those of the whole document, at most 1: where they are not, for example
-    /// because they run together, those of the other side miss their counterparts through no fault of the bead.
+    /// How well some tokens are known relative to the whole document, at most 1. If they are not, for example because spaces are
+    /// missing, the words of the other side lack counterparts through no fault of the bead.
     #[expect(clippy::cast_precision_loss)]
     pub(crate) fn cover(&self, first: usize, count: usize) -> f32 {
         let from = first - self.first;
@@ -65,8 +65,8 @@ impl Known {
         if expected > 0.0 { ((sum + prior) / (expected + prior)).min(1.0) } else { 1.0 }
     }
 
-    /// Whether so many tokens of the same term stand before one in a bead that begins at `first`: a word of the other side
-    /// stands for one of this.
+    /// Whether `most` tokens of the same term precede this one in a bead that begins at `first`: a word of the other side
+    /// translates only one of them.
     pub(crate) fn repeats(&self, token: &KnownToken, first: usize, most: u16) -> bool {
         let mut earlier = token.earlier;
         for _ in 1..most {

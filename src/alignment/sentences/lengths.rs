@@ -1,6 +1,6 @@
-//! How likely is it that texts of these lengths stand for each other? After Gale and Church ("A program for aligning
-//! sentences in bilingual corpora", Computational Linguistics 19, 1993), with the logarithm of the ratio in place of the
-//! difference, and the ratio fitted to the document.
+//! Scores beads by the lengths of their sides, after Gale and Church ("A program for aligning sentences in bilingual corpora",
+//! Computational Linguistics 19, 1993), with the logarithm of the ratio instead of the difference, and the ratio fitted to the
+//! document.
 //!
 //! Lengths are letters without marks. Knows nothing of words.
 
@@ -8,30 +8,29 @@ use crate::alignment::features::Side;
 
 use super::span::BeadSpan;
 
-/// English letters for one Arabic letter, before the document has been looked at: 1.06 in news, 1.55 in Bibles.
+/// Initial ratio of English to Arabic letters: 1.06 in news, 1.55 in Bibles.
 const RATIO: f32 = 1.1;
-/// Letters of evidence that the ratio above counts for.
+/// Weight of this ratio, in letters.
 const RATIO_LETTERS: f32 = 400.0;
-/// Standard deviation of the logarithm of the ratio: of long texts, and of one letter beside that.
+/// Standard deviation of the logarithm of the ratio: of long texts, and its addition for a single letter.
 const DEVIATION: (f32, f32) = (0.22, 1.1);
-/// The part of these deviations that is taken before the document has been looked at, the beads of evidence that it counts for,
-/// and how far it may go.
+/// Initial factor of these deviations, its weight in beads, and its range.
 const SPREAD: f32 = 0.95;
 const SPREAD_BEADS: f32 = 15.0;
 const SPREAD_RANGE: (f32, f32) = (0.7, 2.0);
-/// Standard deviation of the logarithm of sentence lengths: what two sentences have to do with each other by chance.
+/// Standard deviation of the logarithm of the lengths of unrelated sentences.
 const CHANCE_DEVIATION: f32 = 0.6;
 
-/// Lengths of a document's sentences, added up from its beginning.
+/// Cumulative lengths of the sentences of a document.
 #[derive(Debug)]
 pub(crate) struct Lengths {
     source: Vec<u32>,
     target: Vec<u32>,
-    /// Logarithm of target letters for one source letter.
+    /// Logarithm of target letters per source letter.
     log_ratio: f32,
-    /// Logarithm of a target sentence's length for one of a source sentence.
+    /// Logarithm of the ratio of mean sentence lengths, target to source.
     log_chance: f32,
-    /// The document's deviations beside those above: free translations scatter more.
+    /// Factor of the deviations in this document; free translations scatter more.
     spread: f32,
 }
 
@@ -41,7 +40,7 @@ impl Lengths {
         let sums = |side: &Side| -> Vec<u32> {
             let mut sum = 0_u32;
             let ends = side.sentences.iter().map(|sentence| {
-                // A sentence without letters is as long as a short word.
+                // A sentence without letters counts as a short word.
                 sum = sum.saturating_add(sentence.letters.max(2));
                 sum
             });
@@ -94,14 +93,14 @@ impl Lengths {
         (self.target[from + count] - self.target[from]) as f32
     }
 
-    /// How far the lengths are from what is expected, in standard deviations.
+    /// Deviation of the lengths from the expected ratio, in standard deviations.
     fn deviation(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
         let (source, target) = (self.of_source((i, n)), self.of_target((j, m)));
         (target.ln() - source.ln() - self.log_ratio) / (self.spread * spread(source, target))
     }
 
-    /// Logarithm of how much likelier the lengths are of a bead than by chance; `None` if they are further from what is
-    /// expected than so many standard deviations.
+    /// Log likelihood ratio of the lengths as a bead and by chance; `None` if they deviate by more than `deviation_max` standard
+    /// deviations.
     pub(crate) fn score(
         &self,
         (i, n): (usize, usize),
@@ -126,14 +125,14 @@ fn spread(source: f32, target: f32) -> f32 {
     DEVIATION.0 + DEVIATION.1 / f32::midpoint(source, target).sqrt()
 }
 
-/// How far the letters of a pair are from what is expected of any document, in standard deviations.
+/// Deviation of the lengths of a pair from the ratio of all documents, in standard deviations.
 pub(crate) fn deviation(source: f32, target: f32) -> f32 {
     (target.ln() - source.ln() - RATIO.ln()) / spread(source, target)
 }
 
-/// Logarithm of how much likelier the letters of a pair are than those of two texts of any length.
+/// Log likelihood ratio of the lengths of a pair as translations and as unrelated texts.
 pub(crate) fn evidence(source: f32, target: f32) -> f32 {
-    /// Standard deviation of the logarithm of the ratio of two texts of any length.
+    /// Standard deviation of the logarithm of the ratio of unrelated texts.
     const ANY_DEVIATION: f32 = 1.2;
     let deviation = deviation(source, target);
     let by_chance = (target.ln() - source.ln()) / ANY_DEVIATION;

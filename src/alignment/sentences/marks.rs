@@ -1,40 +1,40 @@
-//! Do boundaries between sentences look alike on both sides? A question ends as a question, and a sentence that goes on behind
-//! a comma most often does so inside of a bead.
+//! Scores beads by the punctuation at the boundaries of sentences: a question ends as a question, and a sentence that continues
+//! after a comma usually does so inside a bead.
 //!
-//! At the end of a bead, the target's mark either copies the source's or is any mark; inside of a bead, a mark is either that
-//! of a broken sentence or any. How often belongs to the document: one without full stops says nothing by it. Knows nothing
-//! of words.
+//! At the end of a bead, the target's mark either copies the source's or is arbitrary; inside a bead, a mark is either that of a
+//! broken sentence or arbitrary. How often is fitted to the document: one without full stops gives no evidence. Knows nothing of
+//! words.
 
 use crate::alignment::features::{Mark, Sentence, Side};
 
-use super::coupling::{BEADS, Coupling, PART_MAX, WEIGHT};
+use super::coupling::{BEADS, Coupling, SHARE_MAX, WEIGHT};
 use super::kinds::KINDS;
 use super::posteriors::Posteriors;
 use super::speech::Speeches;
 
 const MARKS: usize = 6;
 const ALL: [Mark; MARKS] =
-    [Mark::Stop, Mark::Question, Mark::Exclamation, Mark::Pause, Mark::None, Mark::GoesOn];
-/// Marks of broken sentences.
+    [Mark::Stop, Mark::Question, Mark::Exclamation, Mark::Pause, Mark::None, Mark::Continued];
+/// Distribution of marks in broken sentences.
 const BROKEN: [f32; MARKS] = [0.0, 0.0, 0.0, 0.45, 0.15, 0.4];
-/// Marks of each kind that are added to those of a document.
+/// Count added to each mark of a document.
 const ADDED: f32 = 0.3;
-/// How often a sentence is broken inside of a bead, before the document has been looked at. Fitted on the development documents,
-/// as are the constants above.
+/// Initial probability that a boundary inside a bead breaks a sentence. Fitted on the development documents, as are the constants
+/// above.
 const BREAKS: f32 = 0.15;
 
-/// The marks of both sides, and how far they agree.
+/// The marks of both sides, and how closely they agree.
 #[derive(Debug)]
 pub(crate) struct Marks {
-    /// Of the source, of the target: at the end of each sentence.
+    /// The mark at the end of each sentence of the source and of the target.
     sides: [Vec<Mark>; 2],
-    /// How common each mark is.
+    /// The share of each mark.
     shares: [[f32; MARKS]; 2],
-    /// At the end of a bead.
+    /// The coupling at the end of a bead.
     ends: Coupling<MARKS>,
     speeches: Speeches,
     breaks: [f32; 2],
-    /// Logarithms, of all marks up to a sentence inside of a bead.
+    /// Cumulative log scores of the marks inside a bead, up to each sentence.
     inside: [Vec<f32>; 2],
 }
 
@@ -65,12 +65,12 @@ impl Marks {
         }
     }
 
-    /// How much likelier a mark is where a sentence is broken, times how often one is.
+    /// Likelihood ratio of a mark in a broken sentence, times the probability of one.
     fn broken(&self, side: usize, mark: Mark) -> f32 {
         self.breaks[side] * BROKEN[mark as usize] / self.shares[side][mark as usize]
     }
 
-    /// Logarithm of how much likelier the marks of a bead are than those of sentences that have nothing to do with each other.
+    /// Log likelihood ratio of the marks as those of a bead and of unrelated sentences.
     pub(crate) fn score(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
         let (here, there) = (i + n - 1, j + m - 1);
         self.ends.score(self.sides[0][here] as usize, self.sides[1][there] as usize)
@@ -79,7 +79,7 @@ impl Marks {
             + self.speeches.score((i, n), (j, m))
     }
 
-    /// Fits what belongs to the document to the probabilities of beads: one step of expectation and maximisation.
+    /// Fits the parameters of the document to the probabilities of beads: one step of expectation maximization.
     pub(crate) fn refit(&mut self, posteriors: &Posteriors) {
         let mut breaks = [(BREAKS * BEADS, BEADS); 2];
         for (i, j, kind, probability) in posteriors.beads() {
@@ -92,7 +92,7 @@ impl Marks {
                 }
             }
         }
-        self.breaks = breaks.map(|(broken, all)| (broken / all).min(PART_MAX));
+        self.breaks = breaks.map(|(broken, all)| (broken / all).min(SHARE_MAX));
         self.set_inside();
         let ends = posteriors.ends().map(|(here, there, probability)| {
             let (source, target) = (self.sides[0][here] as usize, self.sides[1][there] as usize);
@@ -103,7 +103,7 @@ impl Marks {
     }
 }
 
-/// How much likelier a mark of the target is where it copies that of the source than by chance; `shares` are the target's.
+/// Likelihood ratio of a target mark that copies the source mark and one by chance; `shares` are those of the target.
 fn copies(shares: &[f32; MARKS]) -> [[f32; MARKS]; MARKS] {
     ALL.map(|source| {
         let alike = ALL.iter().filter(|target| source.is_like(**target));
@@ -114,8 +114,8 @@ fn copies(shares: &[f32; MARKS]) -> [[f32; MARKS]; MARKS] {
 
 fn marks_of(side: &Side) -> Vec<Mark> {
     let next = side.sentences.iter().skip(1).map(|it| it.begins_small).chain([false]);
-    let mark = |(sentence, goes_on): (&Sentence, bool)| {
-        if goes_on { Mark::GoesOn } else { sentence.mark }
+    let mark = |(sentence, continues): (&Sentence, bool)| {
+        if continues { Mark::Continued } else { sentence.mark }
     };
     side.sentences.iter().zip(next).map(mark).collect()
 }

@@ -1,13 +1,13 @@
-//! How probable is each bead, whatever the rest of the path? Kept row by row; knows nothing of how it is found.
+//! Stores the posterior probabilities of beads, row by row.
 
 use super::kinds::{KINDS, KindCounts};
 
-/// How probable beads are among all paths.
+/// Posterior probabilities of beads over all paths.
 #[derive(Debug, Default)]
 pub(crate) struct Posteriors {
-    /// By row: column, kind and probability, in order of the columns.
+    /// By row: column, kind and probability, sorted by column.
     pub(crate) rows: Vec<Vec<(u32, u8, f32)>>,
-    /// By row and column of the band: a source sentence stands alone, a target sentence does.
+    /// By row and column of the band: the probabilities that the source and the target sentence are one-sided.
     pub(crate) gaps: Vec<Vec<[f32; 2]>>,
     pub(crate) counts: KindCounts,
 }
@@ -26,7 +26,7 @@ impl Posteriors {
         rows.flat_map(|i| self.beads_of(i).map(move |(j, kind, it)| (i, j, kind, it)))
     }
 
-    /// Their last source and target sentences, with their probabilities.
+    /// The last source and target sentences of beads, with their probabilities.
     pub(crate) fn ends(&self) -> impl Iterator<Item = (usize, usize, f32)> {
         self.beads().map(|(i, j, kind, probability)| {
             let (n, m) = KINDS[kind];
@@ -34,12 +34,12 @@ impl Posteriors {
         })
     }
 
-    /// Those that begin in a row: target sentence, number of the kind, and probability.
+    /// The beads that begin in a row: target sentence, number of the kind, and probability.
     pub(crate) fn beads_of(&self, i: usize) -> impl Iterator<Item = (usize, usize, f32)> {
         self.rows[i].iter().map(|&(j, kind, it)| (j as usize, usize::from(kind), it))
     }
 
-    /// How probable it is that the source sentence or the target sentence at a cell of the band stands alone there.
+    /// The probabilities that the source and the target sentence at a cell of the band are one-sided.
     pub(crate) fn gaps(&self, i: usize, column: usize) -> [f32; 2] {
         self.gaps[i][column]
     }

@@ -1,8 +1,7 @@
-//! How good is each bead that might be? Its lengths, its words and its marks.
+//! Scores every candidate bead by its lengths, words and marks.
 //!
-//! A score is the logarithm of how much likelier the bead's texts are as translations than by chance. A sentence that stands
-//! alone is explained by chance: it scores nothing, so the bead that takes it in must explain it better. Knows nothing of paths,
-//! nor of how common beads of its kind are.
+//! A score is the log likelihood ratio of the texts as translations and by chance. One-sided sentences are explained by chance
+//! and score zero, so a bead that includes one must explain it better. Knows nothing of paths or priors.
 
 use rayon::prelude::*;
 
@@ -17,12 +16,12 @@ use super::lengths::Lengths;
 use super::marks::Marks;
 use super::wording::Wording;
 
-/// Lengths so far off are not looked at further, in standard deviations.
+/// Beads whose lengths deviate by more standard deviations are excluded.
 const DEVIATION_MAX: f32 = 3.0;
-/// Nor are words of beads that lengths, marks and the prior of their kind make less probable than e to this.
+/// Beads with a smaller log score by lengths, marks and prior are excluded before words are compared.
 const LOG_PROBABILITY_MIN: f32 = -9.0;
 
-/// What scores are made of.
+/// The parts of a score.
 #[derive(Clone, Copy)]
 pub(crate) struct Model<'a> {
     pub(crate) source: &'a Side,
@@ -30,7 +29,7 @@ pub(crate) struct Model<'a> {
     pub(crate) lengths: &'a Lengths,
     pub(crate) marks: &'a Marks,
     pub(crate) priors: &'a Priors,
-    /// Nothing: words do not count.
+    /// `None` if words do not count.
     pub(crate) words: Option<(&'a Pairs, &'a Wording)>,
 }
 
@@ -40,10 +39,10 @@ pub(crate) struct Scores {
     rows: Vec<Row>,
 }
 
-/// Scores of the beads that begin in a row: most kinds cannot be at most cells.
+/// Scores of the beads that begin in a row, stored sparsely: most kinds are excluded at most cells.
 #[derive(Debug, Default)]
 struct Row {
-    /// Of each cell: where its scores begin, and which kinds have one, a bit for each.
+    /// For each cell: where its scores begin, and a bit for each kind that has one.
     cells: Vec<(u32, u32)>,
     scores: Vec<f32>,
 }
@@ -51,7 +50,7 @@ struct Row {
 const _: () = assert!(KINDS.len() <= 32, "a bit for each kind");
 
 impl Row {
-    /// Adds the scores of the next cell; an infinite one is of a bead that cannot be.
+    /// Adds the scores of the next cell; negative infinity marks an excluded bead.
     fn push(&mut self, scores: &[f32; KINDS.len()]) {
         let first = length_u32(self.scores.len());
         let mut kinds = 0;
@@ -66,7 +65,7 @@ impl Row {
 }
 
 impl Scores {
-    /// Of the beads that begin at each cell of the band.
+    /// Scores the beads that begin at each cell of the band.
     pub(crate) fn new(model: Model<'_>, band: &Band, stop: Stop<'_>) -> Result<Self, Cancelled> {
         let rows = model.source.len() + 1;
         let words = model.words.map(|(pairs, _)| Words::new(model.source, model.target, pairs));
@@ -89,7 +88,7 @@ impl Scores {
         Ok(Self { rows: rows.into_iter().flatten().collect() })
     }
 
-    /// Of the bead of a kind that begins at a cell, if it can be.
+    /// The score of the bead of a kind that begins at a cell; `None` if it is excluded.
     pub(crate) fn of(&self, band: &Band, (i, j): (usize, usize), kind: usize) -> Option<f32> {
         let row = &self.rows[i];
         let (first, kinds) = row.cells[j - band.row(i).start];

@@ -1,8 +1,7 @@
-//! How probable is each bead among all ways to align two documents? Dynamic programming over the cells of a band, forward and
-//! backward.
+//! Computes the posterior probability of every bead over all alignments, by the forward-backward algorithm on a band.
 //!
-//! A run of sentences that stand on one side only costs more for its first than for each further one, so a cell has three
-//! states: in such a run of source or of target sentences, or not. Knows nothing of words or lengths.
+//! A run of one-sided sentences costs more for its first sentence than for each further one, so a cell has three states: in a run
+//! of source sentences, in a run of target sentences, or neither. Knows nothing of words or lengths.
 
 use rayon::prelude::*;
 
@@ -13,9 +12,9 @@ use super::kinds::{KINDS, Priors, SOURCES_MAX};
 use super::posteriors::Posteriors;
 use super::scores::Scores;
 
-/// A value for each state of a cell: after a bead with both sides, or at the beginning; in a run of source sentences that
-/// stand alone; in a run of target sentences that stand alone; then all of them together, each with what it costs to leave it
-/// for a bead with both sides. Source sentences come first where both stand alone: one way for one meaning.
+/// A value for each state of a cell: after a two-sided bead or at the beginning; in a run of source-only sentences; in a run of
+/// target-only sentences; and their sum, each with the cost of leaving it for a two-sided bead. Source-only sentences precede
+/// target-only ones, so that every alignment is one path.
 type Cell = [f32; 4];
 
 const BEADS: usize = 0;
@@ -24,7 +23,7 @@ const TARGETS: usize = 2;
 const LEAVING: usize = 3;
 const STATES: usize = 3;
 const NOWHERE: Cell = [f32::NEG_INFINITY; 4];
-/// Steps to sentences that stand alone: which state they lead to, from which, and over how many sentences.
+/// Steps over one-sided sentences: the state they lead to, the state they leave, and the sentences they take.
 const GAPS: [(usize, usize, (usize, usize)); 5] = [
     (SOURCES, BEADS, (1, 0)),
     (SOURCES, SOURCES, (1, 0)),
@@ -32,12 +31,12 @@ const GAPS: [(usize, usize, (usize, usize)); 5] = [
     (TARGETS, SOURCES, (0, 1)),
     (TARGETS, TARGETS, (0, 1)),
 ];
-/// Rows of which one thread sums up probabilities at once.
+/// Rows per unit of parallel work.
 const ROWS_AT_ONCE: usize = 256;
-/// Beads less probable than e to this are left out.
+/// Beads with a smaller log probability are left out.
 const LOG_PROBABILITY_MIN: f32 = -9.0;
 
-/// A logarithm for each cell of a band, beside one of its row: the sums of long documents are too long for single precision.
+/// A log value for each cell of a band, relative to one of its row: the sums of long documents exceed single precision.
 struct Cells {
     rows: Vec<Vec<Cell>>,
     bases: Vec<f64>,
@@ -57,13 +56,13 @@ impl Cells {
         self.rows[i][j - band.row(i).start] = cell;
     }
 
-    /// What to add to values of a row beside those of another one.
+    /// The difference between the bases of two rows.
     #[expect(clippy::cast_possible_truncation)]
     fn shift(&self, from: usize, to: usize) -> f32 {
         (self.bases[from] - self.bases[to]) as f32
     }
 
-    /// Moves what is common to the values of a row into its base.
+    /// Moves the maximum of a row into its base.
     fn rebase(&mut self, i: usize) {
         let max = self.rows[i].iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
         if max > f32::NEG_INFINITY {
@@ -73,7 +72,7 @@ impl Cells {
     }
 }
 
-/// The logarithm of a sum of which the logarithms of the terms are given.
+/// Computes the logarithm of a sum from the logarithms of its terms.
 #[derive(Default)]
 struct LogSum(Vec<f32>);
 
@@ -84,10 +83,10 @@ impl LogSum {
         }
     }
 
-    /// The sum; empties it.
+    /// Returns the sum and clears the terms.
     fn take(&mut self) -> f32 {
         let max = self.0.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        // What is less than a part in a million is not seen in the sum.
+        // Terms below a millionth do not change the sum.
         let sum: f32 =
             self.0.iter().map(|it| it - max).filter(|it| *it > -14.0).map(f32::exp).sum();
         let many = self.0.len() > 1;
@@ -96,7 +95,7 @@ impl LogSum {
     }
 }
 
-/// What the search looks at.
+/// The input of the search.
 pub(crate) struct Search<'a> {
     pub(crate) sizes: (usize, usize),
     pub(crate) band: &'a Band,
@@ -106,7 +105,7 @@ pub(crate) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Probabilities of all beads.
+    /// The posterior probabilities of all beads.
     pub(crate) fn posteriors(&self) -> Result<Posteriors, Cancelled> {
         let (before, after) = rayon::join(|| self.forward(), || self.backward());
         let (before, after) = (before?, after?);
@@ -205,19 +204,19 @@ impl Search<'_> {
         }
     }
 
-    /// What it costs to leave a state for a bead with both sides, or for the end of the documents.
+    /// The cost of leaving a state for a two-sided bead or the end of the documents.
     fn leave(&self, state: usize) -> f32 {
         state.checked_sub(1).map_or(0.0, |gap| self.priors.gap_end[gap])
     }
 
-    /// The score of a bead, if it can be.
+    /// The score of a bead with its prior; `None` if it is excluded.
     fn bead_from(&self, i: usize, j: usize, kind: usize) -> Option<f32> {
         let score =
             if self.band.contains(i, j) { self.scores.of(self.band, (i, j), kind) } else { None };
         Some(score? + self.priors.kinds[kind])
     }
 
-    /// Values from the beginning to each cell.
+    /// Sums over all paths from the beginning to each cell.
     fn forward(&self) -> Result<Cells, Cancelled> {
         let mut cells = Cells::new(self.band, self.sizes.0);
         let mut sum = LogSum::default();
@@ -261,7 +260,7 @@ impl Search<'_> {
         Ok(cells)
     }
 
-    /// Values from each cell to the end; those of leaving it for a bead with both sides are all ways to do so.
+    /// Sums over all paths from each cell to the end; that of leaving is over all two-sided beads.
     fn backward(&self) -> Result<Cells, Cancelled> {
         let last = self.sizes.0;
         let mut cells = Cells::new(self.band, last);

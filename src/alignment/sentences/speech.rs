@@ -1,16 +1,15 @@
-//! Do speech and quotations begin and end at the same places on both sides?
+//! Scores beads by whether speech begins and ends on both sides.
 //!
-//! In news and in novels, a bead that opens a quotation opens one on both sides, and one that closes it does. Knows nothing
-//! of words.
+//! In news and novels, a bead that opens or closes a quotation does so on both sides. Knows nothing of words.
 
 use crate::alignment::features::{Sentence, Side, Speech};
 
 use super::coupling::Coupling;
 use super::posteriors::Posteriors;
 
-/// Sentences with and without speech that are added to those of a document. Fitted on the development documents.
+/// Count added to the sentences with and without speech. Fitted on the development documents.
 const ADDED: f32 = 0.5;
-/// Where speech begins and ends on both sides, and how far that agrees.
+/// Where speech begins and ends on both sides, and how closely that agrees.
 #[derive(Debug)]
 pub(crate) struct Speeches {
     begins: Places,
@@ -27,22 +26,22 @@ impl Speeches {
         Self { begins: places(|it| it.begins), ends: places(|it| it.ends) }
     }
 
-    /// Logarithm of how much likelier the speech of a bead is than that of sentences that have nothing to do with each other.
+    /// Log likelihood ratio of the speech as that of a bead and of unrelated sentences.
     pub(crate) fn score(&self, (i, n): (usize, usize), (j, m): (usize, usize)) -> f32 {
         self.begins.score(i, j) + self.ends.score(i + n - 1, j + m - 1)
     }
 
-    /// Fits what belongs to the document to the probabilities of beads.
+    /// Fits the parameters of the document to the probabilities of beads.
     pub(crate) fn refit(&mut self, posteriors: &Posteriors) {
         self.begins.refit(posteriors.beads().map(|(i, j, _, probability)| (i, j, probability)));
         self.ends.refit(posteriors.ends());
     }
 }
 
-/// Whether something is at each sentence of the source and of the target, and how closely that is coupled.
+/// Whether each sentence of the source and of the target has a property, and how closely that is coupled.
 ///
-/// A side that hardly ever has it cannot be copied from, so it says nothing there: a translation without quotation marks is no
-/// reason to doubt those of the other side.
+/// If one side hardly ever has it, the property is no evidence: a translation without quotation marks does not speak against a
+/// bead.
 #[derive(Debug)]
 struct Places {
     sides: [Vec<bool>; 2],
@@ -66,7 +65,7 @@ impl Places {
         self.coupling.score(usize::from(self.sides[0][i]), usize::from(self.sides[1][j]))
     }
 
-    /// Fits to pairs of sentences, each with its probability.
+    /// Fits the coupling to pairs of sentences, each with its probability.
     fn refit(&mut self, pairs: impl Iterator<Item = (usize, usize, f32)>) {
         let [source, target] = &self.sides;
         let pairs = pairs.map(|(i, j, probability)| {
@@ -76,8 +75,8 @@ impl Places {
     }
 }
 
-/// Of the maximal coupling of two distributions (Lindvall, "Lectures on the Coupling Method", 1992), beside their product:
-/// what both have in common meets itself, and the rest of one meets the rest of the other.
+/// The ratio of the maximal coupling of two distributions (Lindvall, "Lectures on the Coupling Method", 1992) to their product:
+/// the common part meets itself, and the rest of one meets the rest of the other.
 fn ratios(shares: [[f32; 2]; 2]) -> [[f32; 2]; 2] {
     let common: [f32; 2] = std::array::from_fn(|it| shares[0][it].min(shares[1][it]));
     std::array::from_fn(|source| {

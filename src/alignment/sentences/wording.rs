@@ -1,25 +1,24 @@
-//! How literally are the beads of a document worded? Some word for word, some so freely that a lexicon finds hardly anything.
+//! Models how literally the beads of a document are translated, from word for word to so freely that a lexicon finds little.
 //!
-//! Each bead is worded at one of a few levels: at a level, that part of the words that a lexicon knows is translated as it
-//! says. How common each level is belongs to the document and is fitted to it. The lowest level is free wording, of which
-//! words say nothing: it is the floor below which words cannot speak against a bead, however many of them have no counterpart.
-//! With no word known, all levels agree and lengths decide alone.
+//! Each bead has one of a few levels of wording; at a level, a fixed share of the known words is translated as the lexicon
+//! predicts. The shares of the levels are fitted to the document. At the lowest level, free wording, words are no evidence, which
+//! limits how far they can speak against a bead. If no word is known, all levels agree and lengths decide alone.
 
-/// The part of the known words that is translated as the lexicon says, by level.
+/// Share of the known words that are translated as the lexicon predicts, by level.
 pub(crate) const LEVELS: [f32; 3] = [0.2, 0.45, 0.75];
-/// How common free wording and those levels are, before the document has been looked at, and the beads of evidence that
-/// this counts for. Fitted on the development documents, as is the weight below.
+/// Initial shares of free wording and of those levels, and their weight in beads. Fitted on the development documents, as is the
+/// weight below.
 const SHARES: [f32; LEVELS.len() + 1] = [0.05, 0.14, 0.33, 0.48];
 const SHARES_BEADS: f32 = 10.0;
 /// Least share of a level.
 const SHARE_MIN: f32 = 1e-6;
-/// What words count for beside lengths: two directions are added, and words of a sentence do not come independently.
+/// Weight of words relative to lengths: two directions are added, and the words of a sentence are not independent.
 const LEXICAL_WEIGHT: f32 = 0.4;
 
-/// Logarithms of how much likelier the words of a bead are together than by chance, by level.
+/// Log likelihood ratios of the words of a bead as translations and by chance, by level.
 pub(crate) type Evidence = [f32; LEVELS.len()];
 
-/// How common the levels are in a document, free wording first.
+/// The shares of the levels in a document, free wording first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wording {
     log_shares: [f32; LEVELS.len() + 1],
@@ -32,7 +31,7 @@ impl Default for Wording {
 }
 
 impl Wording {
-    /// Logarithm of how much likelier the words of a bead are together than by chance, whatever its level.
+    /// Log likelihood ratio of the words of a bead as translations and by chance, over all levels.
     pub(crate) fn score(&self, evidence: &Evidence) -> f32 {
         let (terms, max) = self.terms(evidence);
         max + terms.iter().map(|term| (term - max).exp()).sum::<f32>().ln()
@@ -46,7 +45,7 @@ impl Wording {
         (terms, terms.iter().copied().fold(f32::NEG_INFINITY, f32::max))
     }
 
-    /// Fitted to the evidence of beads, each of which counts for its probability: one step of expectation and maximisation.
+    /// Fits the shares to the evidence of beads, weighted by their probabilities: one step of expectation maximization.
     pub(crate) fn refit(&self, beads: impl Iterator<Item = (Evidence, f32)>) -> Self {
         let mut counts = SHARES.map(|share| share * SHARES_BEADS);
         for (evidence, probability) in beads {

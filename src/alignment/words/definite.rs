@@ -1,9 +1,8 @@
-//! Links "the" and "of" to the Arabic words that express them: an article, or nothing but that one noun stands before another.
+//! Links "the" and "of" to the Arabic words that express them: an article, or the mere order of two nouns.
 //!
-//! A noun before a definite one is definite without an article, and belongs to it without a preposition: in "the number of the
-//! ships", the first article is expressed by the first noun, and "of" by the second one. Word for word, a model takes either
-//! article for that of the other noun. Only words that Arabic expresses so are linked: where its form does not say it, links
-//! are left as they are.
+//! A noun before a definite one is definite without an article, and depends on it without a preposition: in "the number of the
+//! ships", the first article is expressed by the first noun, and "of" by the second one. A model of words confuses the articles of
+//! the two nouns. Only words that Arabic expresses this way are linked; other links stay unchanged.
 
 use std::ops::Range;
 
@@ -11,7 +10,7 @@ use crate::text::{Analysis, TokenKind};
 
 use super::link::WordLink;
 
-/// What may stand before an article, and the article behind it.
+/// Letters that may precede an article, with the article after them.
 const WITH_ARTICLE: [&str; 10] = [
     "\u{627}\u{644}",
     "\u{644}\u{644}",
@@ -24,9 +23,9 @@ const WITH_ARTICLE: [&str; 10] = [
     "\u{648}\u{628}\u{627}\u{644}",
     "\u{641}\u{628}\u{627}\u{644}",
 ];
-/// Letters behind an article, at least.
+/// Fewest letters after an article.
 const LETTERS_MIN: usize = 2;
-/// The part of the confidence of a noun's link that its article and its "of" take over.
+/// Share of the confidence of a noun's link that its article and its "of" inherit.
 const CONFIDENCE_KEPT: f32 = 0.8;
 
 /// Adds and moves the links of articles and "of".
@@ -42,7 +41,7 @@ struct Found {
     is_article: bool,
 }
 
-/// Two texts, and for each English token the Arabic one that it is linked to most surely.
+/// Two texts, and for each English token its most confident Arabic link.
 struct Words<'a> {
     arabic: &'a Analysis,
     english: &'a Analysis,
@@ -81,7 +80,7 @@ impl<'a> Words<'a> {
         }
         let mut next = at + 1;
         let (mut arabic, mut confidence) = self.linked(next)?;
-        // Adjectives stand before English nouns and behind Arabic ones, each with an article of its own.
+        // Adjectives precede English nouns and follow Arabic ones, each with an article of its own.
         while let Some((noun, sure)) = self.linked(next + 1)
             && noun + 1 == arabic
             && self.has_article(noun)
@@ -106,7 +105,7 @@ impl<'a> Words<'a> {
         let next = (at + 1..self.of_word.len()).find(|&it| !is_determiner(it))?;
         let nouns: Range<usize> = first + 1..first + 2;
         let second = |at: usize| self.linked(at).filter(|it| nouns.contains(&it.0));
-        // The noun, or behind an adjective that stands before it.
+        // The noun, or after an adjective before it.
         let (arabic, confidence) = second(next).or_else(|| second(next + 1))?;
         let link =
             WordLink { source: arabic, target: at, confidence: confidence * CONFIDENCE_KEPT };

@@ -1,7 +1,6 @@
-//! Which words of a sentence stand for which of its translation? The hidden Markov model of both directions, with what the
-//! lexicons know of their words.
+//! Links the words of a sentence to those of its translation by hidden Markov models of both directions and the lexicons.
 //!
-//! Where both directions agree, there is a link (Liang, Taskar and Klein, "Alignment by agreement", HLT-NAACL 2006). Knows
+//! Words are linked where both directions agree (Liang, Taskar and Klein, "Alignment by agreement", HLT-NAACL 2006). Knows
 //! nothing of documents.
 
 use std::collections::HashSet;
@@ -14,19 +13,19 @@ use crate::text::Analysis;
 use super::link::{WordLink, either_way};
 use super::{definite, pronouns};
 
-/// The least confidence of a link. Fitted on the pairs with even numbers of `tests/data/alignment/links.gold`, as are the
+/// Least confidence of a link. Fitted on the pairs with even numbers of `tests/data/alignment/links.gold`, as are the
 /// constants below.
 const CONFIDENCE_MIN: f32 = 0.4;
-/// The same between words that have no link yet, on average of both directions.
+/// The same for words without a link, on average of both directions.
 const CONFIDENCE_MIN_FREE: f32 = 0.15;
-/// Part of a word's probability that goes to words that no lexicon knows as its translation.
+/// Share of a word's probability for words that no lexicon knows as its translation.
 const UNKNOWN: f32 = 0.1;
 
-/// Links between the tokens of a sentence and those of its translation, in order of the source. What stands beyond the first
-/// five hundred tokens has none.
+/// Links the tokens of a sentence to those of its translation, in order of the source. Tokens beyond the first five hundred get no
+/// links.
 ///
 /// # Errors
-/// [`Cancelled`] when `stop` says so.
+/// [`Cancelled`] if `stop` returns `true`.
 pub fn link_words(
     source: &Analysis,
     target: &Analysis,
@@ -36,7 +35,7 @@ pub fn link_words(
     let texts = (source, target);
     let ((source, at_source), (target, at_target)) = pieces(source, target, lexicons);
     let pairs = Pairs::new(&source, &target, lexicons, &Counts::default(), stop)?;
-    // The lexicon that has seen most knows best how words move.
+    // The largest lexicon has the best jumps.
     let jumps = lexicons.iter().max_by_key(|it| it.len()).map(|it| it.jumps).unwrap_or_default();
     let (from, to) = (source.all_tokens(), target.all_tokens());
     let mut lattice = Lattice::default();
@@ -59,7 +58,7 @@ pub fn link_words(
             }
         }
     }
-    // What is left on both sides most often belongs together.
+    // Words left over on both sides usually belong together.
     weaker.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut linked_sources: HashSet<usize> = links.iter().map(|it| it.source).collect();
     let mut linked_targets: HashSet<usize> = links.iter().map(|it| it.target).collect();
@@ -72,7 +71,7 @@ pub fn link_words(
     }
     either_way(texts, &mut links, definite::attach);
     either_way(texts, &mut links, pronouns::attach);
-    // Pieces of one word may stand for the same word.
+    // Clitics of one word may be linked to the same word.
     links.sort_by(|a, b| {
         (a.source, a.target).cmp(&(b.source, b.target)).then(b.confidence.total_cmp(&a.confidence))
     });
@@ -80,7 +79,7 @@ pub fn link_words(
     Ok(links)
 }
 
-/// Both texts taken apart, by the vocabularies of the lexicons; for each term, the number of its token.
+/// Splits clitics off both texts by the vocabularies of the lexicons; also returns the number of the token of each term.
 pub(crate) fn pieces(
     source: &Analysis,
     target: &Analysis,

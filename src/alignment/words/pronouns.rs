@@ -1,7 +1,7 @@
 //! Links English pronouns to the Arabic words that express them: the form of a verb says "we", the ending of a noun "their".
 //!
-//! Only pronouns that have no link take one, and only from a neighbour whose counterpart is written in Arabic letters, so
-//! that pairs of other languages are left as they are. The table is `data/pronouns.tsv`.
+//! Only pronouns without a link get one, and only from a neighbour whose counterpart is in Arabic letters, so that other
+//! languages are unaffected. The table is `data/pronouns.tsv`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,10 +12,10 @@ use crate::text::{Analysis, TokenKind, is_arabic_letter};
 use super::link::WordLink;
 
 const TABLE: &str = include_str!("../data/pronouns.tsv");
-/// The part of the confidence of a neighbour's link that a pronoun takes over: about as often is it right. Fitted on the pairs
-/// with even numbers of `tests/data/alignment/links.gold`.
+/// Share of the confidence of a neighbour's link that a pronoun inherits: about how often it is right. Fitted on the pairs with
+/// even numbers of `tests/data/alignment/links.gold`.
 const CONFIDENCE_KEPT: f32 = 0.6;
-/// Words that may stand between a pronoun and the word it belongs to.
+/// Most words between a pronoun and the word it belongs to.
 const BETWEEN_MAX: usize = 3;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,7 +50,7 @@ static ROLES: LazyLock<HashMap<&str, Roles>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Adds links of free English pronouns to what their neighbours are linked to.
+/// Links English pronouns without a link to the counterparts of their neighbours.
 pub(crate) fn attach(arabic: &Analysis, english: &Analysis, links: &mut Vec<WordLink>) {
     let mut of_word = vec![Vec::new(); english.tokens().len()];
     for link in links.iter() {
@@ -72,7 +72,7 @@ pub(crate) fn attach(arabic: &Analysis, english: &Analysis, links: &mut Vec<Word
     }
 }
 
-/// Two texts, and for each English token the tokens that it is linked to and how surely.
+/// Two texts, and for each English token its links with their confidence.
 struct Words<'a> {
     english: &'a Analysis,
     arabic: &'a Analysis,

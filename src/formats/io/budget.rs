@@ -1,8 +1,7 @@
-//! How much may a packed file become? One ceiling for everything that comes out of it.
+//! Limits how far a packed file may expand.
 //!
-//! A few kilobytes can hold gigabytes of the same, and so can a workbook whose cells share one text, or hold millions of
-//! rows with nothing in them. What is unpacked, what cells are filled with, and each row and unit are added up and compared
-//! with the size of the file.
+//! A few kilobytes can unpack to gigabytes, and so can a workbook whose cells share one text or that holds millions of empty
+//! rows. Unpacked bytes, texts of cells, rows and units are added up and compared with the size of the file.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::{EXPANSION_FREE_BYTES, EXPANSION_MAX, EXPANSION_ROW_BYTES};
 
-/// What is left of what a file may become; clones share it.
+/// The bytes that a file may still expand to; clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Budget {
     /// Bytes of the file read so far.
@@ -19,15 +18,15 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// For a file of which so many bytes are read; the number may rise.
+    /// For a file of which `packed` bytes have been read so far.
     pub(crate) fn new(packed: Arc<AtomicU64>) -> Self {
         Self { packed, spent: Arc::default() }
     }
 
-    /// Adds bytes to what the file has become.
+    /// Charges bytes to the file.
     ///
     /// # Errors
-    /// `InvalidData` when it is too much.
+    /// `InvalidData` when the file expands too far.
     pub(crate) fn spend(&self, bytes: u64) -> io::Result<()> {
         let spent = self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let packed = self.packed.load(Ordering::Relaxed);
@@ -41,7 +40,7 @@ impl Budget {
         Err(io::Error::new(io::ErrorKind::InvalidData, message))
     }
 
-    /// The same for a row, a line or a unit.
+    /// Charges a row, a line or a unit.
     pub(crate) fn spend_row(&self) -> io::Result<()> {
         self.spend(EXPANSION_ROW_BYTES)
     }

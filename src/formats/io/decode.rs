@@ -1,7 +1,7 @@
-//! What do these bytes say? Takes compression off, finds the encoding, gives UTF-8.
+//! Decompresses an input and decodes it to UTF-8.
 //!
-//! Bytes that are not legal in the encoding come out as [`ILLEGAL`], which no text may hold: whoever meets it knows that
-//! the input was damaged there. Knows nothing of formats.
+//! Bytes that are illegal in the encoding are decoded as [`ILLEGAL`], which no valid text holds, so that damage can be seen
+//! later. Knows nothing of formats.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -17,65 +17,65 @@ use crate::limits::DECODER_BYTES_MAX;
 use super::budget::Budget;
 use super::charset;
 
-/// Stands for bytes that are not legal: a noncharacter that XML 1.0 and the checks of a unit forbid.
+/// Replaces illegal bytes: a noncharacter that XML 1.0 and the validation of units forbid.
 pub const ILLEGAL: char = '\u{ffff}';
 
-/// Decoded bytes kept ready.
+/// Size of the buffers.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Bytes looked at to find the encoding.
+/// Bytes from which the encoding is detected.
 const SNIFF_BYTES: usize = 64 * 1024;
-/// Bytes that are enough where they leave no doubt: what comes in small pieces is not to wait for many.
+/// Bytes that are enough if they leave no doubt, so that slow streams start early.
 const SNIFF_EARLY_BYTES: usize = 1_024;
 
-/// What is known of the raw input while it is read.
+/// State of the raw input while it is read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Source {
     bytes: Arc<AtomicU64>,
     failed: Arc<AtomicBool>,
-    notice: Option<String>,
-    /// What it may become, if it is packed.
+    encoding_warning: Option<String>,
+    /// The expansion budget, if it is packed.
     budget: Option<Budget>,
 }
 
 impl Source {
-    /// An input that was taken into memory as a whole.
+    /// An input that is held in memory as a whole.
     pub(crate) fn of_bytes(bytes: u64) -> Self {
         let source = Self::default();
         source.bytes.store(bytes, Ordering::Relaxed);
         source
     }
 
-    /// Bytes taken from the input so far, compressed as they are.
+    /// Bytes read from the input so far, before decompression.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// What it may become; `None` of a file that is not packed.
+    /// The expansion budget; `None` for a file that is not packed.
     pub(crate) fn budget(&self) -> Option<&Budget> {
         self.budget.as_ref()
     }
 
-    /// Counts a row or line of a packed file.
+    /// Charges a row or line of a packed file to its budget.
     pub(crate) fn spend_row(&self) -> io::Result<()> {
         self.budget.as_ref().map_or(Ok(()), Budget::spend_row)
     }
 
-    /// What the file says of its encoding that is not true.
-    pub(crate) fn notice(&self) -> Option<&String> {
-        self.notice.as_ref()
+    /// A warning if the file declares another encoding than it has.
+    pub(crate) fn encoding_warning(&self) -> Option<&String> {
+        self.encoding_warning.as_ref()
     }
 
-    /// Whether reading the input itself failed: an error of the machine, not of the file.
+    /// Whether reading the input itself failed: an I/O error rather than a fault of the file.
     pub(crate) fn failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 }
 
-/// Text of an input.
+/// The decoded text of an input.
 pub(crate) type Text<'r> = Box<dyn BufRead + Send + 'r>;
 
-/// Opens an input for reading as UTF-8. An encoding that only statistics tell is more likely an Arabic one when `arabic`. A
-/// file of an archive shares the budget of the archive.
+/// Opens an input for reading as UTF-8. Statistics prefer Arabic encodings if `arabic`. A file of an archive shares the
+/// budget of the archive.
 pub(crate) fn open<'r>(
     input: Box<dyn Read + Send + 'r>,
     arabic: bool,
@@ -104,18 +104,18 @@ pub(crate) fn open<'r>(
     };
     let peeked = Peeked::new(plain);
     let found = charset::find(peeked.head(), arabic);
-    source.notice = found.lie;
+    source.encoding_warning = found.warning;
     let decoder = found.encoding.new_decoder_with_bom_removal();
     Ok((Box::new(Decoded::new(peeked, decoder)), source))
 }
 
-/// How a frame of Zstandard begins.
+/// The first bytes of a Zstandard frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// The frames of a Zstandard file, one after the other.
+/// Decompresses the frames of a Zstandard file one after the other.
 struct Frames<R: Read> {
     decoder: Option<Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>>,
-    /// The input while no frame is being read.
+    /// The input between frames.
     input: Option<R>,
 }
 
@@ -143,7 +143,7 @@ impl<R: BufRead> Read for Frames<R> {
     }
 }
 
-/// Stops when there is far more than any text is packed into so few bytes.
+/// Charges decompressed bytes to a budget.
 struct Expanded<'r> {
     unpacked: Box<dyn Read + Send + 'r>,
     budget: Budget,
@@ -157,7 +157,7 @@ impl Read for Expanded<'_> {
     }
 }
 
-/// Counts what is read and remembers whether reading failed.
+/// Counts the bytes read and remembers whether reading failed.
 struct Counted<'r> {
     input: Box<dyn Read + Send + 'r>,
     source: Source,
@@ -177,7 +177,7 @@ impl Read for Counted<'_> {
     }
 }
 
-/// An input whose beginning was looked at.
+/// An input whose beginning has been read ahead.
 struct Peeked<'r> {
     head: Vec<u8>,
     taken: usize,
@@ -187,7 +187,7 @@ struct Peeked<'r> {
 impl<'r> Peeked<'r> {
     fn new(mut rest: Text<'r>) -> Self {
         let mut head = Vec::new();
-        // Looked at when twice as much is there: pieces may be small.
+        // Checked again only when twice as much is there, because reads may be small.
         let mut enough = SNIFF_EARLY_BYTES;
         while head.len() < SNIFF_BYTES {
             if head.len() >= enough {
@@ -196,7 +196,7 @@ impl<'r> Peeked<'r> {
                 }
                 enough = 2 * head.len();
             }
-            // A damaged beginning is met again, and told, when it is read.
+            // The error occurs again, and is reported, when the text is read.
             let Ok(bytes) = rest.fill_buf() else { break };
             if bytes.is_empty() {
                 break;
@@ -225,7 +225,7 @@ impl Read for Peeked<'_> {
     }
 }
 
-/// Bytes of any encoding as UTF-8.
+/// Decodes any encoding to UTF-8.
 struct Decoded<R> {
     input: BufReader<R>,
     decoder: Decoder,
@@ -249,7 +249,7 @@ impl<R: Read> Decoded<R> {
         self.taken = 0;
         self.output.resize(BUFFER_BYTES, 0);
         let mut written = 0;
-        // Enough room for one character and the mark of an illegal one.
+        // Leaves room for the mark of an illegal byte.
         while written == 0 && !self.ended {
             let bytes = self.input.fill_buf()?;
             let last = bytes.is_empty();

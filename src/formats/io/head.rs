@@ -1,4 +1,4 @@
-//! Shows the beginning of a decoded text, from which its format is recognized.
+//! Presents the beginning of a decoded text, by which its format is recognized.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ impl<'a> Head<'a> {
         self.text.starts_with(b"<")
     }
 
-    /// Whether it holds bytes that no text holds.
+    /// Whether it holds zero bytes, which no text does.
     pub(crate) fn is_binary(&self) -> bool {
         let beginning = &self.text[..self.text.len().min(BINARY_BYTES)];
         self.line().contains(&0) || beginning.contains(&0)
@@ -62,7 +62,7 @@ fn root(head: &str) -> Option<(&str, bool)> {
         } else if rest.starts_with("<?") {
             "?>"
         } else if rest.starts_with("<!") {
-            // An internal subset has elements of its own between brackets.
+            // An internal subset declares elements between brackets.
             let subset = rest.find('[').filter(|&at| rest.find('>').is_none_or(|end| at < end));
             if subset.is_some() { "]" } else { ">" }
         } else {

@@ -1,4 +1,4 @@
-//! Lines of a text, none longer than a limit.
+//! Reads the lines of a text, with a limit on their length.
 
 use std::io::{self, BufRead as _, Read as _};
 
@@ -34,7 +34,7 @@ impl<'r> Lines<'r> {
         }
         let ends: &[u8] = if line.ends_with(b"\r\n") { b"\r\n" } else { b"\n" };
         line.truncate(line.strip_suffix(ends).map_or(line.len(), <[u8]>::len));
-        // The decoder gives UTF-8 only.
+        // The decoder yields valid UTF-8.
         Ok(Some(match String::from_utf8(line) {
             Ok(line) => line,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

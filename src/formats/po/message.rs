@@ -1,14 +1,14 @@
-//! What does one message of a Gettext catalogue hold? Its keywords, strings and comments, line by line.
+//! Parses one message of a Gettext catalog line by line: keywords, strings and comments.
 
 use std::collections::BTreeMap;
 
 use crate::limits::UNIT_BYTES_MAX;
 use crate::unit::Cause;
 
-/// The flag of a message that a tool guessed, or that has changed since it was translated.
+/// The flag of a message that was guessed by a tool or has changed since its translation.
 pub(crate) const FUZZY: &str = "fuzzy";
 
-/// The attribute of a message that its program has no more.
+/// The attribute of a message that its program no longer has.
 pub(crate) const OBSOLETE: &str = "obsolete";
 
 /// A message being read.
@@ -20,10 +20,10 @@ pub(crate) struct Message {
     pub(crate) forms: BTreeMap<usize, String>,
     pub(crate) attributes: BTreeMap<String, String>,
     bytes: usize,
-    /// Where the next quoted line goes.
+    /// The field that the next quoted line continues.
     field: Field,
     pub(crate) fault: Option<(u64, Cause, String)>,
-    /// Where the next string of what it was before goes.
+    /// The attribute that the next string of the previous text continues.
     previous: &'static str,
 }
 
@@ -37,18 +37,18 @@ enum Field {
     Attribute(String),
 }
 
-/// Keywords of what a message was before, and the attributes that keep them.
+/// Keywords of the previous text, and the attributes that hold it.
 const PREVIOUS: [(&str, &str); 3] = [
     ("msgctxt", "previous-msgctxt"),
     ("msgid", "previous-msgid"),
     ("msgid_plural", "previous-msgid_plural"),
 ];
 
-/// Most plural forms of a message; no language has more than six.
+/// Most plural forms of a message; languages have six at most.
 const FORMS_MAX: usize = 16;
 
 impl Message {
-    /// Whether a tool guessed the translation, or the message has changed since it was translated.
+    /// Whether a tool guessed the translation or the message has changed since.
     pub(crate) fn is_fuzzy(&self) -> bool {
         let flags = self.attributes.get("flags").map_or("", String::as_str);
         flags.split([',', '\n']).any(|flag| flag.trim() == FUZZY)
@@ -88,7 +88,7 @@ impl Message {
                     Field::Form(form)
                 } else {
                     let word: String = other.chars().take(40).collect();
-                    let what = format!("'{word}' is no keyword of PO");
+                    let what = format!("'{word}' is not a keyword of PO");
                     self.fault.get_or_insert((number, Cause::Malformed, what));
                     Field::None
                 }
@@ -110,7 +110,7 @@ impl Message {
         }
     }
 
-    /// A piece of what the message was before: a keyword and a string, or one more string.
+    /// Parses a line of the previous text: a keyword and a string, or one more string.
     fn previous(&mut self, piece: &str) {
         let end = piece.find(|it: char| it.is_whitespace() || it == '"').unwrap_or(piece.len());
         let (keyword, rest) = piece.split_at(end);
@@ -135,7 +135,7 @@ impl Message {
         value.push_str(text);
     }
 
-    /// A quoted string, or a further piece of one.
+    /// Parses a quoted string, or a continuation of one.
     fn text(&mut self, quoted: &str, number: u64) {
         let inside = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
         let text =
@@ -177,17 +177,17 @@ pub(crate) fn begins_with_message(head: &[u8]) -> bool {
     lines.find(|line| !line.is_empty() && !is_comment(line)).is_some_and(begins_message)
 }
 
-/// Escapes of C in a quoted string.
+/// Resolves the C escapes of a quoted string.
 fn unescape(text: &str) -> Result<String, String> {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(place) = rest.find(['\\', '"']) {
         plain.push_str(&rest[..place]);
         if rest[place..].starts_with('"') {
-            return Err("a quotation mark stands inside of a string without '\\'".to_owned());
+            return Err("a quotation mark inside a string lacks its '\\'".to_owned());
         }
         let mut characters = rest[place + 1..].chars();
-        let escaped = characters.next().ok_or("a '\\' stands at the end of a string")?;
+        let escaped = characters.next().ok_or("a '\\' at the end of a string escapes nothing")?;
         match escaped {
             'n' => plain.push('\n'),
             't' => plain.push('\t'),

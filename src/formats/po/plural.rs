@@ -1,14 +1,14 @@
-//! Which form of a message is the singular? Evaluates the expression of `Plural-Forms`, which is C with one variable.
+//! Evaluates the expression of `Plural-Forms`, which is C with one variable.
 //!
 //! The grammar is that of the GNU gettext manual, "Additional functions for plural forms": numbers, `n`, parentheses and the
 //! operators below, on unsigned integers.
 
-/// Longest expression that is read; those of the languages of the world have at most some 200 bytes.
+/// Longest expression; those of real languages have some 200 bytes.
 const BYTES_MAX: usize = 1_000;
-/// Deepest nesting that is read.
+/// Deepest nesting of an expression.
 const DEPTH_MAX: usize = 50;
 
-/// The form for a number, by a value such as `nplurals=2; plural=n != 1;`; none if it cannot be read or divides by zero.
+/// The form for a number, by a value such as `nplurals=2; plural=n != 1;`; `None` if it is invalid or divides by zero.
 pub(crate) fn form_of(plural_forms: &str, n: u64) -> Option<u64> {
     let expression = plural_forms.split(';').find_map(|part| {
         part.trim_start().strip_prefix("plural")?.trim_start().strip_prefix('=')
@@ -21,22 +21,22 @@ pub(crate) fn form_of(plural_forms: &str, n: u64) -> Option<u64> {
     parser.rest.is_empty().then_some(value)?
 }
 
-/// Operators of two sides, the loosest first; of one row, longer ones first.
+/// Binary operators by precedence, the loosest first; longer ones first in each level.
 const LEVELS: [&[&str]; 6] =
     [&["||"], &["&&"], &["==", "!="], &["<=", ">=", "<", ">"], &["+", "-"], &["*", "/", "%"]];
 
-/// Computes while it reads. A value that does not exist (a division by zero) only counts where it is used.
+/// Evaluates while it parses. A division by zero only counts where its value is used.
 struct Parser<'a> {
     rest: &'a str,
     n: u64,
     depth: usize,
 }
 
-/// What a part of the expression is worth; none for what has no value.
+/// The value of a part of the expression; `None` after a division by zero.
 type Value = Option<u64>;
 
 impl<'a> Parser<'a> {
-    /// The outer `Option` is that of the syntax.
+    /// The outer `Option` is `None` for a syntax error.
     fn choice(&mut self) -> Option<Value> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
@@ -97,10 +97,10 @@ impl<'a> Parser<'a> {
         digits.parse().ok().map(Some)
     }
 
-    /// Takes a token if it comes next.
+    /// Consumes a token if it comes next.
     fn take(&mut self, token: &str) -> bool {
         let rest: Option<&'a str> = self.rest.strip_prefix(token);
-        // `!=` is no `!`.
+        // `!=` is not `!`.
         let found = rest.filter(|rest| token != "!" || !rest.starts_with('='));
         if let Some(rest) = found {
             self.rest = rest.trim_start();

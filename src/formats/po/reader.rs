@@ -1,6 +1,6 @@
-//! Units out of Gettext message catalogues: PO and POT.
+//! Reads Gettext message catalogs: PO and POT.
 //!
-//! A message with plural forms gives a unit for each form. Context, flags, comments and what a fuzzy message was before are
+//! A message with plural forms gives a unit per form. Context, flags, comments and the previous text of a fuzzy message are
 //! kept as attributes; obsolete messages are units with the attribute `obsolete`.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,17 +29,17 @@ pub(crate) struct PoReader<'r> {
     header: Header,
 }
 
-/// What the message with the empty id says of the file.
+/// The header: the message with the empty id.
 #[derive(Debug, Default)]
 struct Header {
     /// Language of the translations, as it is written.
     lang: String,
-    /// That of the messages; PO itself has no field for it.
+    /// Language of the messages, for which PO itself has no field.
     source_lang: String,
     direction: Direction,
     author: String,
     changed: Option<crate::unit::Timestamp>,
-    /// The plural form that is the singular.
+    /// Number of the plural form that is the singular.
     singular: usize,
 }
 
@@ -60,13 +60,13 @@ impl<'r> PoReader<'r> {
     fn take(&mut self, line: &str) {
         let line = line.trim();
         if line.is_empty() {
-            return self.give();
+            return self.queue_message();
         }
         let (line, obsolete) = match line.strip_prefix("#~") {
             Some(rest) => (rest.trim_start(), true),
             None => (line, false),
         };
-        // `#~|` says what an obsolete message was before, as `#|` does of others.
+        // `#~|` holds the previous text of an obsolete message, as `#|` does for others.
         let is_previous = obsolete && line.starts_with('|');
         let is_comment = is_previous || line.starts_with('#');
         let begins = line.starts_with("msgctxt")
@@ -76,7 +76,7 @@ impl<'r> PoReader<'r> {
         let after_context =
             line.starts_with("msgid") && self.message.attributes.contains_key("msgctxt");
         if begins && !in_comments && !(after_context && self.message.id.is_none()) {
-            self.give();
+            self.queue_message();
         }
         if self.message.line == 0 {
             self.message.line = self.line;
@@ -91,8 +91,8 @@ impl<'r> PoReader<'r> {
         }
     }
 
-    /// Puts the units of the message that ends here into the queue.
-    fn give(&mut self) {
+    /// Queues the units of the message that ends here.
+    fn queue_message(&mut self) {
         let message = std::mem::take(&mut self.message);
         let Some(id) = message.id.clone() else {
             if message.fault.is_some() {
@@ -131,16 +131,16 @@ impl<'r> PoReader<'r> {
             }
             let mut content = self.content(source, text, attributes);
             let place = self.place(message.line);
-            let mut left_out = None;
+            let mut skipped = None;
             if message.is_fuzzy() && !text.is_empty() {
-                // Nobody will finish an obsolete message, so it is stored, with its state.
+                // An obsolete message will never be finished, so it is stored with its state.
                 if message.is_obsolete() {
                     declared::mark_unfinished(&mut content, FUZZY);
                 } else {
-                    left_out = declared::unfinished(&mut content, FUZZY, &place, &self.options);
+                    skipped = declared::unfinished(&mut content, FUZZY, &place, &self.options);
                 }
             }
-            if let Some(event) = left_out {
+            if let Some(event) = skipped {
                 self.queue.push_back(event);
             } else if text.is_empty() {
                 let what = "the message is not translated: its msgstr is empty".to_owned();
@@ -211,8 +211,8 @@ impl Header {
         header
     }
 
-    /// How the file is read. Messages are in English, by the convention of gettext, where nothing else is said; that is
-    /// enough to find a file that translates in the other direction, and not to turn another one down.
+    /// The direction of the file. By the convention of gettext, messages are in English unless declared otherwise; that is
+    /// enough to recognize the opposite direction, but not to reject a file.
     fn direction(&self, options: &ReadOptions) -> Result<Direction, String> {
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let (source, lang) = (given(&self.source_lang), given(&self.lang));
@@ -246,7 +246,7 @@ impl Iterator for PoReader<'_> {
                 Ok(Some(line)) => self.take(&line),
                 Ok(None) => {
                     self.ended = true;
-                    self.give();
+                    self.queue_message();
                 }
                 Err(error) if self.lines.source().failed() => {
                     self.ended = true;
@@ -254,7 +254,7 @@ impl Iterator for PoReader<'_> {
                 }
                 Err(error) => {
                     self.ended = true;
-                    self.give();
+                    self.queue_message();
                     let place = self.place(self.line);
                     self.queue.push_back(broken(place, &error.to_string()));
                 }

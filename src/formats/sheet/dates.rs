@@ -1,12 +1,12 @@
-//! Is this number of a sheet a date, and which one? By the format of its cell.
+//! Formats the numbers of date cells as dates.
 //!
-//! Sources: ECMA-376 part 1, 18.8.30 (number formats) and 18.17.4 (dates). Spans of time, which a format writes in brackets
-//! (`[h]:mm`), stay the numbers that they are.
+//! Sources: ECMA-376 part 1, 18.8.30 (number formats) and 18.17.4 (dates). Durations, which a format writes in brackets
+//! (`[h]:mm`), stay numbers.
 
 use jiff::ToSpan as _;
 use jiff::civil::{Date, date};
 
-/// What a format shows of a number of days.
+/// The part of a number of days that a cell format shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DateStyle {
     Date,
@@ -17,7 +17,7 @@ pub(crate) enum DateStyle {
 const SECONDS_PER_DAY: i32 = 86_400;
 
 impl DateStyle {
-    /// Of a format that every workbook has.
+    /// The style of a built-in format.
     pub(crate) fn built_in(id: u32) -> Option<Self> {
         match id {
             14..=17 | 27..=31 | 36 | 50..=54 | 57 | 58 => Some(Self::Date),
@@ -27,13 +27,13 @@ impl DateStyle {
         }
     }
 
-    /// Of a format that a workbook defines.
+    /// The style of a format that a workbook defines.
     pub(crate) fn of_code(code: &str) -> Option<Self> {
         let (mut date, mut time, mut months) = (false, false, false);
         let mut characters = code.chars();
         while let Some(character) = characters.next() {
             match character.to_ascii_lowercase() {
-                // What stands for a number below zero comes next.
+                // The format of negative numbers comes next.
                 ';' => break,
                 '"' => drop(characters.by_ref().find(|&it| it == '"')),
                 '\\' | '_' | '*' => drop(characters.next()),
@@ -45,7 +45,7 @@ impl DateStyle {
                 }
                 'y' | 'd' => date = true,
                 'h' | 's' => time = true,
-                // Months, or minutes beside hours or seconds.
+                // Months, or minutes next to hours or seconds.
                 'm' => months = true,
                 _ => {}
             }
@@ -58,7 +58,7 @@ impl DateStyle {
         }
     }
 
-    /// Writes days since the beginning of the calendar; `None` when the number is no day of it.
+    /// Formats days since the start of the calendar; `None` outside it.
     pub(crate) fn write(self, number: &str, is_1904: bool) -> Option<String> {
         let days = number.parse::<f64>().ok().filter(|days| (0.0..2_958_466.0).contains(days))?;
         // In range by the check above.
@@ -72,7 +72,7 @@ impl DateStyle {
         }
         let start: Date = match is_1904 {
             true => date(1904, 1, 1),
-            // 1900 had no 29 February, but the calendar of the format has: it is day 60.
+            // Day 60 of the format is 29 February 1900, which never was.
             false if whole < 60 => date(1899, 12, 31),
             false => date(1899, 12, 30),
         };

@@ -1,7 +1,7 @@
-//! Units out of columns: TSV, CSV and sheets, with a header or with columns by number.
+//! Reads units from the columns of TSV, CSV and workbooks, named by a header or by number.
 //!
-//! TSV is taken as it is, without quoting: memories in the wild hold loose quotation marks. When the header is quoted, the
-//! program that wrote the file quoted everything, and the file is read as such a one. CSV is RFC 4180, with comma or semicolon.
+//! TSV is read without quoting, because real files hold loose quotation marks, unless its header is quoted: then the program
+//! that wrote it quoted everything. CSV follows RFC 4180, with commas or semicolons.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,23 +17,23 @@ use crate::unit::{Cause, Diagnostic, Lang, Place, Segment, UnitContent};
 use super::delimited_encoder::ATTRIBUTES;
 use super::rows::{Dialect, Row, RowFault, Rows, Shape, Taken, TextRows};
 
-/// Reads rows with columns.
+/// Reads units from rows.
 pub(crate) struct DelimitedReader<'r> {
     rows: Box<dyn Rows + Send + 'r>,
     source: Source,
     format: Format,
     columns: Vec<Column>,
     row: Row,
-    /// Whether the row is the first one of a file without a header, and still to be given out.
+    /// Whether the current row is the first one of a file without a header, and not yet returned.
     first_is_unit: bool,
     options: ReadOptions,
     unit: u64,
     ended: bool,
-    /// What a person should know before the first unit.
+    /// A warning before the first unit.
     notice: Option<&'static str>,
 }
 
-/// What is said where no row names the columns.
+/// The warning for a file without a header.
 const NO_HEADER: &str = "the columns are named by number, and the first line does not name any, so it is read as a unit like the others";
 
 /// What a column holds.
@@ -64,13 +64,13 @@ impl<'r> DelimitedReader<'r> {
             Format::Csv => b',',
             _ => b'\t',
         };
-        // A header is names of columns: nobody quotes them but a program that quotes everything.
+        // Only a program that quotes everything quotes the names of columns.
         let quoted = format != Format::Tsv || line.starts_with(b"\"");
         let rows = TextRows::new(text, source.clone(), Dialect { delimiter, quoted });
         Self::of_rows(Box::new(rows), source, format, options)
     }
 
-    /// Reads rows that something else takes out of a file.
+    /// Reads units from rows of any origin.
     pub(crate) fn of_rows(
         mut rows: Box<dyn Rows + Send + 'r>,
         source: Source,
@@ -115,7 +115,7 @@ impl<'r> DelimitedReader<'r> {
         rejected(Diagnostic { place: self.place(line), cause, message }, Some(content))
     }
 
-    /// The unit of the row, or what is wrong with it.
+    /// The unit of the current row, or its fault.
     fn event(&self, fault: Option<RowFault>) -> Event {
         let line = self.row.line;
         let mut content = UnitContent::default();
@@ -168,7 +168,7 @@ impl<'r> DelimitedReader<'r> {
             return self.fault(line, Cause::MissingColumn, message, content);
         }
         if self.format == Format::Xlsx {
-            // A cell beside the table is at its place whatever comes before it.
+            // A cell right of the table is in its own column, whatever comes before it.
             for (position, field) in self.row.fields().enumerate().skip(self.columns.len()) {
                 if !field.is_empty() {
                     content.attributes.insert(column_name(position), field.to_owned());
@@ -190,7 +190,7 @@ impl<'r> DelimitedReader<'r> {
     }
 }
 
-/// The columns of sources and targets, and whether the first row is a unit: columns named by number need no header.
+/// The columns of sources and targets, and whether the first row is a unit, which columns given by number allow.
 fn sides(names: &[String], options: &ReadOptions) -> Result<((usize, usize), bool), OpenError> {
     let position = |name: &str| names.iter().position(|it| it.eq_ignore_ascii_case(name));
     let find = |wanted: &Option<String>, lang: &Lang, word: &str| -> Option<(usize, bool)> {
@@ -224,8 +224,8 @@ fn sides(names: &[String], options: &ReadOptions) -> Result<((usize, usize), boo
     Ok((sides, source.1 && target.1 && !is_header(names, sides, options)))
 }
 
-/// Whether a first row names its columns: both sides by language or as what they are, or one in another script than the
-/// texts below it.
+/// Whether the first row is a header: both columns are named by language or side, or one is in another script than the texts
+/// of its column.
 fn is_header(names: &[String], sides: (usize, usize), options: &ReadOptions) -> bool {
     let (source, target) = (&names[sides.0], &names[sides.1]);
     let is_name = |name: &String, lang: &Lang, word: &str| {
@@ -240,7 +240,7 @@ fn is_header(names: &[String], sides: (usize, usize), options: &ReadOptions) -> 
     is_named || scripts(options).is_some_and(in_other_script)
 }
 
-/// The scripts of the columns of sources and targets, where they tell them apart.
+/// The scripts of the columns of sources and targets, if they differ.
 fn scripts(options: &ReadOptions) -> Option<[Script; 2]> {
     let scripts = script(&options.source_lang).zip(script(&options.target_lang))?;
     let scripts = if options.swap { (scripts.1, scripts.0) } else { scripts };
@@ -267,7 +267,7 @@ fn columns(
             "" => Column::Attribute(column_name(position)),
             _ => Column::Attribute(name.clone()),
         };
-        // A second column of one name is kept beside the first.
+        // A second column of the same name is kept, too.
         let column = if taken.contains(&column) {
             Column::Attribute(format!("{name}.{}", position + 1))
         } else {
@@ -281,7 +281,7 @@ fn columns(
     Ok(taken)
 }
 
-/// What a column without a name is called.
+/// The name of a column without one.
 fn column_name(position: usize) -> String {
     format!("column {}", position + 1)
 }

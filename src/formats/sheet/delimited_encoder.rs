@@ -1,7 +1,7 @@
-//! Units into columns: TSV without quoting and CSV as in RFC 4180.
+//! Writes units as TSV without quoting and as CSV (RFC 4180).
 //!
-//! Both hold texts, document, author and dates, and everything else that is known by name as a JSON object in the column
-//! `attributes`. They hold no inline tags and no context; TSV holds no tabs and line ends, which become spaces.
+//! Both hold texts, document, author and dates, and the attributes as a JSON object in the column `attributes`. They hold no
+//! inline tags and no context. In TSV, tabs and line ends become spaces.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::formats::format::{Encoder, FileHeader, Format};
 use crate::formats::times::time_text;
 use crate::unit::{Unit, UnitContent};
 
-/// Column of attributes as a JSON object.
+/// Name of the column that holds attributes as a JSON object.
 pub(crate) const ATTRIBUTES: &str = "attributes";
 
 /// Encodes units as TSV or CSV.

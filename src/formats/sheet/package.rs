@@ -24,12 +24,12 @@ pub(super) fn has(archive: &Archive, part: &str) -> bool {
 pub(super) fn document(archive: &Archive, part: &str) -> io::Result<Document<'static>> {
     let entry = archive.entries().iter().find(|entry| entry.name == part);
     let entry = entry.ok_or_else(|| invalid(format!("the workbook has no part '{part}'")))?;
-    // The archive counts what comes out of it.
+    // The archive charges unpacked bytes itself.
     let (text, source) = decode::open(archive.open(entry)?, false, Some(archive.budget()))?;
     Ok(Document::new(text, source))
 }
 
-/// Shows each element of a part, with the name of the one that it is in; a part that is not there has none.
+/// Visits each element of a part with the name of its parent; a missing part has none.
 pub(super) fn each_element(
     archive: &Archive,
     part: &str,

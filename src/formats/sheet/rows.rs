@@ -1,10 +1,9 @@
-//! How does a text become rows of fields? Lines at their delimiters, and quoted fields as in RFC 4180, read as they are meant.
+//! Splits a text into rows of fields, quoted as in RFC 4180 and leniently where files break that.
 //!
 //! A quotation mark ends a quoted field only before a delimiter or the end of a line, so that `"a "b" c"` and `24" wide` are
-//! what they look like. A quoted field may go over several lines; when a mark is never closed, or closes only in a row
-//! behind its own, the row in which it opened is a fault and the lines after it are read as rows. No line is looked at more
-//! than a few times for this: the search for a closing mark ends at the first line that would open a field itself.
-//! Knows nothing of what the columns hold.
+//! read as they look. A quoted field may span several lines. If a mark is never closed, or only in a later row, the row in
+//! which it opens is a fault and the lines after it are read as rows. No line is read more than a few times for this: the
+//! search for a closing mark ends at the first line that would open a field itself. Knows nothing of what the columns hold.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _};
@@ -54,18 +53,18 @@ impl Row {
     }
 }
 
-/// What came when the next row was asked for.
+/// The result of reading the next row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It is in the row that was handed in.
+    /// A row was read.
     Row,
-    /// A row is no good; what is certain of it is in the row that was handed in.
+    /// A row is faulty; its certain part was read.
     Fault(RowFault),
-    /// There are no more.
+    /// There are no more rows.
     End,
 }
 
-/// Why a row is no good.
+/// Why a row is faulty.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RowFault {
     pub(crate) line: u64,
@@ -73,21 +72,21 @@ pub(crate) struct RowFault {
     pub(crate) message: String,
 }
 
-/// Something that gives rows.
+/// A source of rows.
 pub(crate) trait Rows {
-    /// The next one.
+    /// Reads the next row into `row`.
     fn next(&mut self, row: &mut Row) -> io::Result<Taken>;
 
-    /// Says what rows look like, once that is known: only then are rows found inside of a field.
+    /// Sets the shape of rows once it is known; only then can rows inside a quoted field be detected.
     fn expect(&mut self, shape: Shape);
 }
 
-/// What a row of a file looks like.
+/// The shape of the rows of a file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    /// Its columns.
+    /// Number of columns.
     pub(crate) columns: usize,
-    /// Two columns with the scripts of their languages, where those tell them apart.
+    /// The columns of both sides with the scripts of their languages, if these differ.
     pub(crate) scripts: Option<[(usize, Script); 2]>,
 }
 
@@ -95,7 +94,7 @@ pub(crate) struct Shape {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
     pub(crate) delimiter: u8,
-    /// Whether a quotation mark at the beginning of a field quotes it.
+    /// Whether fields may be quoted.
     pub(crate) quoted: bool,
 }
 
@@ -114,19 +113,19 @@ struct Line {
     number: u64,
     text: String,
     end: &'static str,
-    /// It is longer than any row may be; its text is cut off.
+    /// It is too long for a row; its text is cut off.
     too_long: bool,
 }
 
 struct Lines<'r> {
     text: Text<'r>,
     source: Source,
-    /// Lines that are read once more.
+    /// Lines to be read again.
     again: VecDeque<Line>,
     number: u64,
-    /// What ended the text while lines were looked at beforehand.
+    /// The error that ended the text during read-ahead.
     error: Option<io::Error>,
-    /// Memory for the next line.
+    /// A buffer for the next line.
     spare: Vec<u8>,
 }
 
@@ -143,7 +142,7 @@ impl<'r> TextRows<'r> {
         Self { lines, dialect, shape: None, held: Vec::new() }
     }
 
-    /// Reads the row that begins with the line held.
+    /// Reads the row that begins with the held line.
     fn row(&mut self, row: &mut Row) -> Taken {
         let mut parser = Parser::new(self.dialect, row);
         let mut fed = parser.feed(&self.held[0], false);
@@ -185,11 +184,11 @@ impl<'r> TextRows<'r> {
         Taken::Row
     }
 
-    /// Whether the field of a mark has swallowed rows: lines of it are rows of their own, and the row itself has marks inside
-    /// that are not doubled, or too many or too few columns, or texts in the scripts of both languages in its last column.
+    /// Whether a quoted field has swallowed rows: some of its lines are complete rows, and the row has single marks inside, a
+    /// wrong number of columns, or texts in the scripts of both languages in its last column.
     fn swallows(&self, row: &Row, mark: Mark, bare_behind: bool) -> bool {
         let Some(shape) = self.shape.filter(|shape| shape.columns > 1) else { return false };
-        // The mark that closes belongs to the last line only where it is the end of the last column.
+        // The last line belongs to the field only if the field is the last column.
         let closes_last = mark.column + 1 == row.len();
         let lines = self.held.iter().filter(|line| line.number > mark.line);
         let count = lines.clone().count() - usize::from(!closes_last);
@@ -203,7 +202,7 @@ impl<'r> TextRows<'r> {
             return behind.any(|line| row_of(line).is_some());
         }
         let Some(scripts) = shape.scripts.filter(|_| closes_last) else { return false };
-        // A text of the other column says so; one without letters says nothing.
+        // A text in the other column is evidence; one without letters is not.
         let fits = |row: Row| {
             let mut texts = scripts.iter().map(|&(at, it)| (at, script_of(row.field(at)), it));
             texts.clone().all(|(_, script, wanted)| script.is_none_or(|it| it == wanted))
@@ -212,7 +211,7 @@ impl<'r> TextRows<'r> {
         behind.all(|line| row_of(line).is_some_and(fits))
     }
 
-    /// The row up to the line on which the open mark stands is no good; what comes behind is read again.
+    /// Reports the row up to the line of the open mark as faulty; the lines after it are read again.
     fn fault(&mut self, row: &mut Row, mark: Mark, what: &str) -> Taken {
         let kept = usize::try_from(mark.line - self.held[0].number).unwrap_or(0);
         let mut parser = Parser::new(self.dialect, row);
@@ -286,7 +285,7 @@ impl Lines<'_> {
         self.read()
     }
 
-    /// The next line; an error counts as the end, and comes when what was read is used up.
+    /// The next line. An error counts as the end and is returned after the lines read so far.
     fn look_ahead(&mut self) -> Option<Line> {
         let next = self.next();
         next.unwrap_or_else(|error| {
@@ -295,7 +294,7 @@ impl Lines<'_> {
         })
     }
 
-    /// Takes the memory of a line back.
+    /// Reuses the memory of a line.
     fn spare(&mut self, line: Line) {
         self.spare = line.text.into_bytes();
     }
@@ -332,7 +331,7 @@ impl Lines<'_> {
         }
         self.number += 1;
         self.source.spend_row()?;
-        // The decoder gives UTF-8 only.
+        // The decoder yields valid UTF-8.
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -341,18 +340,18 @@ impl Lines<'_> {
     }
 }
 
-/// Reads lines into a row, field by field.
+/// Parses lines into a row, field by field.
 struct Parser<'a> {
     dialect: Dialect,
     row: &'a mut Row,
-    /// The mark of the last field that goes over several lines.
+    /// The mark of the last field that spans several lines.
     open: Option<Mark>,
     in_quotes: bool,
     /// The mark that is open.
     mark: Mark,
-    /// Whether there are marks inside of a field behind its first line that are neither doubled nor its end.
+    /// Whether a field has single marks after its first line that do not end it.
     bare_behind: bool,
-    /// The line before ended so, inside of a field.
+    /// The line end inside the field, not yet appended.
     line_end: &'static str,
 }
 
@@ -363,13 +362,13 @@ struct Mark {
     column: usize,
 }
 
-/// What became of a row with one more line.
+/// The state of a row after one more line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fed {
     Complete,
     /// A field is open at the end of the line.
     Open,
-    /// A field is open at the beginning of the line, and another one begins on it with a quotation mark.
+    /// A field is open at the beginning of the line, and a quoted field seems to begin on it.
     Swallows,
 }
 
@@ -417,7 +416,7 @@ impl<'a> Parser<'a> {
                 let count = run(&bytes[at..]);
                 let quotes = count % 2 == 1 || (count > 0 && ends(at + count));
                 if quotes {
-                    // An even number of marks that is a whole field has one at each end.
+                    // In a field of an even number of marks only, one is at each end.
                     let inside = count.div_ceil(2) - 1;
                     self.row.text.push_str(&text[at..at + inside]);
                     at += count;
@@ -442,7 +441,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// How many quotation marks stand at the beginning.
+/// The number of quotation marks at the beginning.
 fn run(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|&&byte| byte == b'"').count()
 }

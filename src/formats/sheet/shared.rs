@@ -14,12 +14,12 @@ use super::package::{document, has, invalid, stopped};
 /// What all sheets of a workbook use.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// The texts of all shared strings, one behind the other, and where each ends.
+    /// The texts of all shared strings, concatenated, and where each ends.
     pub(super) strings: String,
     pub(super) ends: Vec<usize>,
-    /// How the cells of each style show dates, if they do.
+    /// The date style of each cell style, if it has one.
     pub(crate) dates: Vec<Option<DateStyle>>,
-    /// Whether days are counted from 1904.
+    /// Whether days are counted from 1904 instead of 1900.
     pub(crate) is_1904: bool,
     pub(crate) budget: Budget,
 }
@@ -66,7 +66,7 @@ fn read_string(document: &mut Document<'static>, strings: &mut String) -> Result
                     strings.push_str(&unescaped(piece));
                 }
             }
-            // How a word is read is not the text.
+            // Phonetic hints are not part of the text.
             Piece::Start(it) if it.name == "rPh" => document.skip()?,
             Piece::End if document.depth() < depth => return Ok(()),
             _ => {}
@@ -74,7 +74,7 @@ fn read_string(document: &mut Document<'static>, strings: &mut String) -> Result
     }
 }
 
-/// A text with what XML cannot hold, written as `_x000D_`, put in.
+/// Replaces escapes such as `_x000D_` by the characters that XML cannot hold.
 pub(crate) fn unescaped(text: String) -> String {
     if !text.contains("_x") {
         return text;

@@ -1,11 +1,11 @@
-//! Rows out of a workbook of Office Open XML: the visible sheets that it lists, in its order, each with its own header.
+//! Reads the visible sheets of an Office Open XML workbook, in its order, each with a header of its own.
 //!
-//! Hidden sheets are not read, and that is said: they hold lists for the program, and what is no longer to be seen. Source:
+//! Hidden sheets are skipped with a notice: they hold lists for programs and obsolete content. Sources:
 //! ECMA-376 part 1, 18.2 (workbook), 18.3 (worksheets), 18.4 (shared strings) and 18.8 (styles).
 //!
-//! The crate calamine reads more than this (formulas, other formats), but takes all shared strings into memory, however
-//! many, before the first row. This reader goes through the XML piece by piece under the ceilings of all XML here, keeps the
-//! shared strings once and within a limit, and counts what the cells become.
+//! The crate `calamine` reads more (formulas, other formats), but has no ceilings: it unpacks all shared strings before the
+//! first row, and reserves memory for as many as the file declares. This reader streams the XML within the ceilings of all XML
+//! here, limits the shared strings, and charges the cells to the budget of the file.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -33,12 +33,12 @@ const WORKBOOK: &str = "xl/workbook.xml";
 pub(crate) struct Workbook {
     archive: Archive,
     shared: Arc<Shared>,
-    /// Names and parts of the sheets that are still to be read.
+    /// Names and parts of the sheets not read yet.
     sheets: VecDeque<(String, String)>,
-    /// Whether places name the sheet.
+    /// Whether places name the sheet: there are several.
     several: bool,
     current: Option<DelimitedReader<'static>>,
-    /// What is said before the next unit.
+    /// Events before the next unit.
     events: VecDeque<Event>,
     options: ReadOptions,
 }
@@ -50,7 +50,7 @@ impl Workbook {
         let mut sheets = VecDeque::new();
         let mut hidden = Vec::new();
         for sheet in listed.sheets {
-            // Charts are sheets without rows.
+            // Charts are listed as sheets but have no rows.
             let Some(part) = relations.sheets.get(&sheet.relation) else { continue };
             if sheet.is_hidden {
                 hidden.push(sheet.name);
@@ -81,9 +81,9 @@ impl Workbook {
             let names = hidden.join(", ");
             let what =
                 format!("hidden sheets are not read: {names}; show them if they belong to it");
-            workbook.tell(options.file_name.clone(), Cause::NotRead, what);
+            workbook.notice(options.file_name.clone(), Cause::NotRead, what);
         }
-        // The first error says why nothing can be read, unless something can.
+        // If no sheet can be read, the first error says why.
         let mut error = None;
         while workbook.current.is_none() {
             match workbook.begin_sheet() {
@@ -99,7 +99,7 @@ impl Workbook {
         Ok(workbook)
     }
 
-    /// Opens the next sheet, if there is one; what is wrong with it is said, and handed out.
+    /// Opens the next sheet, if there is one. An error is also queued as an event.
     fn begin_sheet(&mut self) -> Option<Result<(), OpenError>> {
         let (name, part) = self.sheets.pop_front()?;
         let file_name = if self.several {
@@ -128,13 +128,13 @@ impl Workbook {
             }
             other => {
                 let what = format!("the sheet '{name}' is not read: {other}");
-                self.tell(options.file_name, Cause::MissingColumn, what);
+                self.notice(options.file_name, Cause::MissingColumn, what);
             }
         }
         Some(Err(error))
     }
 
-    fn tell(&mut self, file: Arc<str>, cause: Cause, message: String) {
+    fn notice(&mut self, file: Arc<str>, cause: Cause, message: String) {
         let place = Place { file, ..Place::default() };
         self.events.push_back(Event::Notice(Diagnostic { place, cause, message }));
     }
@@ -152,7 +152,7 @@ impl Iterator for Workbook {
                 return Some(event);
             }
             self.current = None;
-            // What is wrong with a sheet is among the events.
+            // An error is among the events.
             drop(self.begin_sheet()?);
         }
     }
@@ -198,7 +198,7 @@ fn relations(archive: &Archive) -> io::Result<Relations> {
     Ok(found)
 }
 
-/// What the main part says.
+/// The content of the main part.
 #[derive(Default)]
 struct Listed {
     sheets: Vec<ListedSheet>,
@@ -219,7 +219,7 @@ impl Listed {
                 listed.is_1904 = matches!(element.attribute("date1904"), Some("1" | "true"));
             }
             "sheet" => {
-                // Its prefix is the one that the file gives to relationships.
+                // Files choose the prefix of the relationship namespace.
                 let mut attributes = element.attributes.iter();
                 let Some((_, relation)) = attributes.find(|(name, _)| name.ends_with(":id")) else {
                     return;
@@ -249,7 +249,7 @@ fn unlisted(archive: &Archive) -> VecDeque<(String, String)> {
     sheets.into()
 }
 
-/// How the cells of each style show dates.
+/// The date style of each cell style.
 fn read_dates(archive: &Archive, part: &str) -> io::Result<Vec<Option<DateStyle>>> {
     let mut codes: HashMap<u32, Option<DateStyle>> = HashMap::new();
     let mut dates = Vec::new();

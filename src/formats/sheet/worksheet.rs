@@ -1,4 +1,4 @@
-//! What is in the cells of a sheet? Its rows, with shared strings, dates and errors resolved.
+//! Reads the rows of a sheet, with shared strings and dates resolved.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::package::stopped;
 use super::rows::{Row, RowFault, Rows, Shape, Taken};
 use super::shared::{Shared, unescaped};
 
-/// The rows of a sheet that hold something.
+/// The rows of a sheet that are not empty.
 pub(crate) struct Sheet {
     document: Document<'static>,
     shared: Arc<Shared>,
@@ -21,7 +21,7 @@ pub(crate) struct Sheet {
     columns: usize,
 }
 
-/// What a cell holds; texts that cells share are not copied before it is known whether they are wanted.
+/// The content of a cell; shared strings are not copied until they are needed.
 #[derive(Debug, Clone, Default)]
 enum Cell {
     #[default]
@@ -35,7 +35,7 @@ impl Sheet {
         Self { document, shared, cells: Vec::new(), line: 0, columns: 0 }
     }
 
-    /// Reads the cells of the next row; whether there is one.
+    /// Reads the cells of the next row; `false` at the end.
     fn read(&mut self) -> Result<bool, Stop> {
         self.cells.clear();
         loop {
@@ -79,7 +79,7 @@ impl Sheet {
                         text.push_str(&piece);
                     }
                 }
-                // Formulas and how a word is read are not the text.
+                // Formulas and phonetic hints are not part of the text.
                 Piece::Start(it) if matches!(it.name.as_ref(), "f" | "rPh") => {
                     self.document.skip()?;
                 }
@@ -92,7 +92,7 @@ impl Sheet {
         }
         Ok(match cell.attribute("t") {
             Some("s") => text.trim().parse().map_or(Cell::Empty, Cell::Shared),
-            // What could not be computed, such as `#N/A`, is no text.
+            // An error such as `#N/A` is not a text.
             Some("e") => Cell::Empty,
             Some("b") => Cell::Own(if text.trim() == "0" { "FALSE" } else { "TRUE" }.to_owned()),
             Some("inlineStr" | "str") => Cell::Own(unescaped(text)),
@@ -101,7 +101,7 @@ impl Sheet {
         })
     }
 
-    /// A number as the sheet shows it: dates as dates, others as they are.
+    /// Formats dates as dates; keeps other numbers.
     fn number(&self, cell: &Element, text: String) -> String {
         let style = cell.attribute("s").map_or(Some(0), |style| style.parse::<usize>().ok());
         let style = style.and_then(|style| self.shared.dates.get(style).copied().flatten());
@@ -129,7 +129,7 @@ impl Rows for Sheet {
             let shared = &self.shared;
             let filled = self.cells.iter().rposition(|cell| !shared.text(cell).is_empty());
             let Some(last) = filled else { continue };
-            // A few bytes of a file can say a long text again and again.
+            // A few bytes can refer to a long shared text many times.
             let bytes: usize = self.cells.iter().map(|cell| shared.text(cell).len()).sum();
             shared.budget.spend(bytes as u64)?;
             row.clear(self.line);
@@ -143,7 +143,7 @@ impl Rows for Sheet {
                     message,
                 }));
             }
-            // Empty cells at the end of a row may be in the file or not.
+            // Files may omit empty cells at the end of a row.
             let length = self.columns.max(last + 1);
             self.cells.resize(length.max(self.cells.len()), Cell::Empty);
             self.cells[..length].iter().for_each(|cell| row.push(shared.text(cell)));

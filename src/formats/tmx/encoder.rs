@@ -1,7 +1,6 @@
-//! Units into TMX 1.4b, the same bytes for the same units.
+//! Writes units as TMX 1.4b.
 //!
-//! What TMX has no place for (context hashes, parts of a second) goes into properties, so that reading the file gives the
-//! very unit back.
+//! What TMX has no place for (context hashes, parts of a second) becomes properties, so that a unit is read back unchanged.
 
 use std::io::{self, Write};
 
@@ -72,7 +71,7 @@ impl TmxEncoder {
         })
     }
 
-    /// The very languages of the sides.
+    /// The exact languages of the sides.
     fn side_langs(&self, content: &UnitContent) -> [Lang; 2] {
         let side =
             |name, lang: &Lang| side_lang(content, name, lang).unwrap_or_else(|| lang.clone());
@@ -129,19 +128,19 @@ fn write_property(name: &str, value: &str, out: &mut Vec<u8>) -> io::Result<()> 
     writeln!(out, r#"<prop type="{}">{}</prop>"#, Escaped(name), Escaped(value))
 }
 
-/// The language of a side that is another than the file's, if reading gives it back.
+/// The language of a side if it differs from the language of the file and is read back.
 fn side_lang(content: &UnitContent, name: &str, wanted: &Lang) -> Option<Lang> {
     let text = content.attributes.get(name)?;
     let lang: Lang = text.parse().ok()?;
     (lang.as_str() == text && lang != *wanted && wanted.accepts(&lang)).then_some(lang)
 }
 
-/// Whether an attribute of the unit is one of its `tu`.
+/// Whether an attribute of the unit is written as one of `tu`.
 fn is_own(content: &UnitContent, key: &str) -> bool {
     KEPT.contains(&key) || (key == "creationid" && !content.author.is_empty())
 }
 
-/// Whether an attribute is one of `note`, `note.2`, `note.3`, … without a gap, as reading numbers them.
+/// Whether an attribute is one of `note`, `note.2`, `note.3`, … without a gap, as the reader numbers them.
 fn is_note(content: &UnitContent, key: &str) -> bool {
     match key.strip_prefix("note") {
         Some("") => true,
@@ -159,7 +158,7 @@ fn is_note(content: &UnitContent, key: &str) -> bool {
     }
 }
 
-/// `note.10` comes after `note.9`: reading numbers them by their order.
+/// Sorts `note.10` after `note.9`, because the reader numbers notes by their order.
 fn in_number_order<'a>(
     notes: impl Iterator<Item = (&'a String, &'a String)>,
 ) -> Vec<(&'a String, &'a String)> {
@@ -168,7 +167,7 @@ fn in_number_order<'a>(
     notes
 }
 
-/// Whether a property of this name is read back as an attribute of this name.
+/// Whether a property of this name is read back as an attribute of the same name.
 fn reads_back(key: &str) -> bool {
     let reserved = [
         property::DOCUMENT,
@@ -182,14 +181,14 @@ fn reads_back(key: &str) -> bool {
         || property::PREVIOUS_TEXT.contains(&key)
         || property::NEXT_TEXT.contains(&key)
         || key.starts_with(property::ATTRIBUTE)
-        // White space at the ends or in a row would not survive in an attribute value of every reader.
+        // Some readers trim and collapse white space in attribute values.
         || key.contains(char::is_whitespace);
     !is_field
 }
 
-/// `YYYYMMDDThhmmssZ`; none for times that it cannot write.
+/// Formats a time as `YYYYMMDDThhmmssZ`; `None` for times outside its range.
 ///
-/// Digit by digit: a general formatter took a tenth of the time of a large export.
+/// Digit by digit, because a general formatter took a tenth of the time of a large export.
 fn tmx_date(time: Timestamp) -> Option<String> {
     let time = jiff::Timestamp::from_microsecond(time.micros).ok()?;
     let time = jiff::tz::TimeZone::UTC.to_datetime(time);
@@ -214,7 +213,7 @@ fn push_two_digits(text: &mut String, number: u32) {
     text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 10)));
 }
 
-/// Whether the date of a TMX file says less than the time.
+/// Whether a TMX date loses part of a time.
 fn loses_in_tmx(time: Timestamp) -> bool {
     time.micros % 1_000_000 != 0 || tmx_date(time).and_then(|date| parse_time(&date)) != Some(time)
 }
@@ -244,7 +243,7 @@ fn write_highlight(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
     }
     write!(out, "<hi")?;
     write_numbers(out, None, tag)?;
-    write!(out, "{}>", inline::take_apart(&tag.code).attributes)
+    write!(out, "{}>", inline::split_code(&tag.code).attributes)
 }
 
 fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
@@ -255,12 +254,12 @@ fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
         TagKind::IsolatedOpen => ("it", r#" pos="begin""#),
         TagKind::IsolatedClose => ("it", r#" pos="end""#),
     };
-    let mut code = inline::take_apart(&tag.code);
+    let mut code = inline::split_code(&tag.code);
     let taken = |attribute: &str| code.attributes.contains(&format!(" {attribute}=\""));
     let repeated = taken("type")
         || (taken("pos") && name == "it")
-        || (taken("i") && !says_no_number(code.attributes, "i", tag.pair))
-        || (taken("x") && !says_no_number(code.attributes, "x", tag.match_id));
+        || (taken("i") && !is_not_a_model_number(code.attributes, "i", tag.pair))
+        || (taken("x") && !is_not_a_model_number(code.attributes, "x", tag.match_id));
     if repeated || (!code.element.is_empty() && (code.element, name) != ("ut", "ph")) {
         code = inline::Code { element: "", attributes: "", content: &tag.code };
     }
@@ -272,8 +271,8 @@ fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
     write!(out, "</{name}>")
 }
 
-/// Whether an attribute kept with the code stands there because it is no number that the model holds.
-fn says_no_number(attributes: &str, name: &str, field: Option<u32>) -> bool {
+/// Whether an attribute is kept with the code because the model cannot hold its number.
+fn is_not_a_model_number(attributes: &str, name: &str, field: Option<u32>) -> bool {
     let value = attributes.split_once(&format!(" {name}=\"")).map_or("", |(_, rest)| rest);
     let value = value.split('"').next().unwrap_or_default();
     let number = value.parse::<u32>().ok().filter(|number| number.to_string() == value);

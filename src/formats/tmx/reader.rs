@@ -1,7 +1,7 @@
-//! Units out of TMX 1.1 to 1.4b.
+//! Reads TMX 1.1 to 1.4b.
 //!
-//! Source: the TMX 1.4b specification (LISA OSCAR, 2005). Inline elements become tags beside the text; what is known of a
-//! `tu` beyond texts becomes fields and attributes of the unit. Each pair of variants of the two languages is a unit.
+//! Source: the TMX 1.4b specification (LISA OSCAR, 2005). Inline elements become tags beside the text; attributes, properties
+//! and notes become fields and attributes of the unit. Each pair of variants in the two languages is a unit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct TmxReader<'r> {
     options: ReadOptions,
     unit: u64,
     seen_root: bool,
-    /// Names of languages that came, as they are written.
+    /// The languages met so far.
     langs: Vec<NamedLang>,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct TmxReader<'r> {
 #[derive(Clone)]
 struct NamedLang {
     name: Arc<str>,
-    /// What it means, if it means anything.
+    /// The language tag, if it is one.
     lang: Option<Arc<Lang>>,
     is_wanted: bool,
 }
 
-/// Languages named in a message, and names of languages that are kept.
+/// Most languages that a message names, and most that are remembered.
 const LANGS_NAMED_MAX: usize = 20;
 
 impl<'r> TmxReader<'r> {
@@ -178,7 +178,7 @@ impl<'r> TmxReader<'r> {
     ) -> Result<(), Stop> {
         let name = element.attribute("type").unwrap_or("prop").to_owned();
         let value = self.document.read_text(FIELD_BYTES_MAX)?;
-        // One too many is enough for the check to see it.
+        // One too many is enough for validation to reject it.
         if properties.len() <= UNIT_ATTRIBUTES_MAX {
             properties.push((name, value));
         }
@@ -196,8 +196,13 @@ impl<'r> TmxReader<'r> {
         rejected(Diagnostic { place, cause, message }, Some(content))
     }
 
-    /// Puts the units of a `tu`, or what is wrong with it, into the queue.
-    fn give(&self, mut unit: TranslationUnit, position: Position, queue: &mut VecDeque<Event>) {
+    /// Queues the units of a `tu`, or its fault.
+    fn queue_units(
+        &self,
+        mut unit: TranslationUnit,
+        position: Position,
+        queue: &mut VecDeque<Event>,
+    ) {
         if let Some((position, cause, message)) = unit.fault.take() {
             let content = unit.rest(&self.options);
             queue.push_back(self.fault(position, cause, message, content));
@@ -229,8 +234,8 @@ impl<'r> TmxReader<'r> {
         }
     }
 
-    /// The file ends inside of a unit: what there is of it can be mended.
-    fn give_broken(
+    /// Queues the readable part of the unit in which the file breaks, so that it can be corrected.
+    fn queue_broken(
         &self,
         unit: &TranslationUnit,
         position: Position,
@@ -239,7 +244,7 @@ impl<'r> TmxReader<'r> {
     ) {
         if !matches!(stop, Stop::Input(_)) && !unit.variants.is_empty() {
             let content = unit.rest(&self.options);
-            let message = "the file breaks inside of this unit".to_owned();
+            let message = "the file breaks inside this unit".to_owned();
             queue.push_back(self.fault(position, Cause::Malformed, message, content));
         }
     }
@@ -263,7 +268,7 @@ impl<'r> TmxReader<'r> {
     }
 }
 
-/// How an inline element of TMX stands in the text; `None` for any other element.
+/// The kind of tag of an inline element of TMX; `None` for any other element.
 fn tag_kind(element: &Element) -> Option<TagKind> {
     Some(match element.name.as_ref() {
         "bpt" => TagKind::Open,
@@ -275,20 +280,20 @@ fn tag_kind(element: &Element) -> Option<TagKind> {
     })
 }
 
-/// What attributes say of a tag, and those that the model has no field for.
+/// The fields of a tag by its attributes, and the attributes that the model has no field for.
 fn tag_fields(element: &Element, code: String) -> (TagFields, String) {
     let number = |name| {
         let text = element.attribute(name)?;
-        // A number that is written otherwise would not come out as it was.
+        // A number in another form would not be written back the same.
         text.parse::<u32>().ok().filter(|number| number.to_string() == text)
     };
     let encloses = element.name == "hi";
     let (pair, match_id) = (if encloses { None } else { number("i") }, number("x"));
-    let mut told = vec!["type"];
-    told.extend((element.name == "it").then_some("pos"));
-    told.extend(pair.map(|_| "i"));
-    told.extend(match_id.map(|_| "x"));
-    let attributes = inline::attribute_list(element, &told);
+    let mut fields = vec!["type"];
+    fields.extend((element.name == "it").then_some("pos"));
+    fields.extend(pair.map(|_| "i"));
+    fields.extend(match_id.map(|_| "x"));
+    let attributes = inline::attribute_list(element, &fields);
     let label = element.attribute("type").unwrap_or_default().to_owned();
     (TagFields { pair, match_id, label, code }, attributes)
 }
@@ -326,9 +331,9 @@ impl XmlFormat for TmxReader<'_> {
             let position = self.document.position();
             let mut unit = TranslationUnit { attributes: element.attributes, ..Default::default() };
             match self.read_unit(&mut unit) {
-                Ok(()) => self.give(unit, position, queue),
+                Ok(()) => self.queue_units(unit, position, queue),
                 Err(stop) => {
-                    self.give_broken(&unit, position, &stop, queue);
+                    self.queue_broken(&unit, position, &stop, queue);
                     return Err(stop);
                 }
             }

@@ -1,4 +1,4 @@
-//! What becomes of a TMX `tu`: its variants, attributes, properties and notes as units of the model.
+//! Converts a TMX `tu` with its variants, attributes, properties and notes to units of the model.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ pub(crate) mod property {
     pub(crate) const NEXT_HASH: &str = "x-dhakira-next";
     pub(crate) const CREATED_MICROS: &str = "x-dhakira-created";
     pub(crate) const CHANGED_MICROS: &str = "x-dhakira-changed";
-    /// Before the name of an attribute that would be taken for something else.
+    /// Prefix for the name of an attribute that would otherwise be taken for a field.
     pub(crate) const ATTRIBUTE: &str = "x-dhakira-attribute:";
-    /// Neighbours as text: memoQ, OmegaT.
+    /// Neighbouring texts, as memoQ and OmegaT write them.
     pub(crate) const PREVIOUS_TEXT: [&str; 2] = ["x-context-pre", "prev"];
     pub(crate) const NEXT_TEXT: [&str; 2] = ["x-context-post", "next"];
-    /// The document as OmegaT writes it.
+    /// The document, as OmegaT writes it.
     pub(crate) const FILE: &str = "file";
 }
 
-/// Attributes of `tu` and `tuv` that are attributes of a unit of the same name.
+/// Attributes of `tu` and `tuv` that become attributes of the unit.
 pub(crate) const KEPT: [&str; 9] = [
     "creationtool",
     "creationtoolversion",
@@ -39,7 +39,7 @@ pub(crate) const KEPT: [&str; 9] = [
     "srclang",
     "usagecount",
 ];
-/// Attributes that hold the very language of a side, where it is another than the memory's.
+/// Attributes that hold the exact language of a side, if it differs from that of the memory.
 pub(crate) const SIDE_LANGS: [&str; 2] = ["source-lang", "target-lang"];
 
 /// A `tu` being read.
@@ -48,11 +48,11 @@ pub(crate) struct TranslationUnit {
     pub(crate) attributes: Attributes,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) notes: Vec<String>,
-    /// Those of the languages wanted.
+    /// The variants in the two languages.
     pub(crate) variants: Vec<Variant>,
-    /// What the variants are in, as far as a message names it.
+    /// Languages of all variants, for messages.
     pub(crate) langs: Vec<Arc<str>>,
-    /// Text of the variants.
+    /// Bytes of text in the variants.
     pub(crate) bytes: usize,
     pub(crate) fault: Option<(Position, Cause, String)>,
 }
@@ -74,7 +74,7 @@ impl Variant {
 }
 
 fn note_in(notes: &mut Vec<String>, note: String) {
-    // One too many is enough for the check to see it.
+    // One too many is enough for validation to reject it.
     if notes.len() <= UNIT_ATTRIBUTES_MAX {
         notes.push(note);
     }
@@ -85,9 +85,9 @@ impl TranslationUnit {
         note_in(&mut self.notes, note);
     }
 
-    /// The variants with text in a language: in that very language if there are any, or else in regions of it.
+    /// The variants with text in a language: in exactly that language if there are any, or else in regions of it.
     ///
-    /// Where both languages are one in two regions, only the very region will do, or none in particular.
+    /// Where both languages are the same in two regions, the region must match exactly or be absent.
     pub(crate) fn indexes(&self, wanted: &Lang, other: &Lang) -> Vec<usize> {
         let with = |fit: &dyn Fn(&Lang) -> bool| -> Vec<usize> {
             let fits = |variant: &Variant| {
@@ -106,7 +106,7 @@ impl TranslationUnit {
         if exact.is_empty() { with(&|lang| wanted.accepts(lang)) } else { exact }
     }
 
-    /// What there is of it in the languages wanted; a side may be empty.
+    /// The readable part in the two languages; a side may be empty.
     pub(crate) fn rest(&self, options: &ReadOptions) -> UnitContent {
         let (source_lang, target_lang) = (&options.source_lang, &options.target_lang);
         let source = self.indexes(source_lang, target_lang).first().copied();
@@ -119,7 +119,7 @@ impl TranslationUnit {
         self.shared().join(sides, Place::default(), options).content
     }
 
-    /// What all units of a `tu` have, without variants.
+    /// The part that all units of a `tu` share, without variants.
     fn shared(&self) -> Self {
         Self {
             attributes: self.attributes.clone(),
@@ -129,13 +129,13 @@ impl TranslationUnit {
         }
     }
 
-    /// One with these two variants of it alone.
+    /// A copy with only these two variants.
     pub(crate) fn pair(&self, source: usize, target: usize) -> Self {
         let variants = [source, target].map(|index| self.variants[index].clone()).into();
         Self { variants, ..self.shared() }
     }
 
-    /// The unit of two variants. What a `tu` holds is moved: most have only these.
+    /// The unit of two variants. Moves the content of the `tu`, because most have only two.
     pub(crate) fn parsed(
         mut self,
         source: usize,
@@ -189,7 +189,7 @@ impl TranslationUnit {
     }
 }
 
-/// What properties say of a unit.
+/// The fields of a unit by attributes and properties.
 #[derive(Default)]
 struct Fields {
     context: Context,
@@ -203,7 +203,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// Attributes of the elements that make up the unit, the one that counts first; values that differ are all kept.
+    /// Adds the attributes of the elements that make up the unit, in order of precedence; different values are all kept.
     fn attributes_of(&mut self, lists: [Attributes; 3]) {
         let mut taken: Vec<(Name, String)> = Vec::new();
         for (name, value) in lists.into_iter().flatten() {
@@ -222,7 +222,7 @@ impl Fields {
             }
             taken.push((name, value));
         }
-        // Who made it is the author unless somebody else changed it since.
+        // The creator is the author unless the unit was changed.
         if !taken.iter().any(|(name, _)| name == "changeid")
             && let Some(id) = self.attributes.remove("creationid")
         {
@@ -251,7 +251,7 @@ impl Fields {
         }
     }
 
-    /// Keeps a value under a name, whatever has it already.
+    /// Adds a value under a name, or a numbered one if it is taken.
     fn attribute(&mut self, name: &str, value: String) {
         self.attributes.insert(free_name(&self.attributes, name), value);
     }

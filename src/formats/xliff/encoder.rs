@@ -1,7 +1,7 @@
-//! Units into XLIFF 2.1.
+//! Writes units as XLIFF 2.1.
 //!
-//! Everything that a unit holds is written; tags come back with numbers that the reader gives, since ids of XLIFF must be the
-//! same in source and target and TMX has two kinds of numbers.
+//! Everything that a unit holds is written. Tags are read back with new numbers, because an id of XLIFF is shared by source and
+//! target while TMX has two kinds of numbers.
 
 use std::io::{self, Write};
 
@@ -55,7 +55,7 @@ impl XliffEncoder {
 
 fn metadata(unit: &Unit, out: &mut Vec<u8>) -> io::Result<()> {
     let content = &unit.content;
-    // The number is always there: it tells a reader that this program wrote the rest, too.
+    // Always written: it tells the reader that this program wrote the metadata.
     let mut fields = vec![(NUMBER.to_owned(), unit.id.to_string())];
     if !content.author.is_empty() {
         fields.push(("author".to_owned(), content.author.clone()));
@@ -143,7 +143,7 @@ fn opening(before: &[InlineTag], tag: &InlineTag) -> Option<usize> {
     before.iter().rposition(|it| it.kind == TagKind::Open && it.pair == Some(pair))
 }
 
-/// Ids of the tags of both sides: the same for the same tag.
+/// The ids of the tags of both sides; matching tags share one.
 fn ids(content: &UnitContent) -> (Vec<usize>, Vec<usize>) {
     let sources: Vec<usize> = (1..=content.source.tags.len()).collect();
     let mut free: std::collections::HashMap<_, std::collections::VecDeque<usize>> =

@@ -1,4 +1,4 @@
-//! Which source and target of a `trans-unit` or `unit` belong together, and what is said of them?
+//! Pairs the sources and targets of a `trans-unit` or `unit`.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +18,25 @@ pub(crate) struct Translation {
     pub(crate) bytes: usize,
 }
 
-/// A source and what stands beside it.
+/// A source and its target.
 #[derive(Default)]
 pub(crate) struct Pair {
     pub(crate) position: Option<Position>,
     pub(crate) sides: [Option<Side>; 2],
-    /// A source cut into segments, where the source itself is not.
+    /// The `seg-source`, which marks segments that the source does not.
     pub(crate) cut: Option<Side>,
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
-/// The word with which a file says that a translation is not finished. `approved` does not count: most tools write `no`, or nothing, for translations that are done.
+/// The state with which a file calls a translation unfinished. `approved` does not count: most tools write `no`, or nothing, for
+/// finished translations.
 pub(crate) fn unfinished_state(attributes: &BTreeMap<String, String>) -> Option<&str> {
     const STATES: [&str; 3] = ["state", "mq:status", "status"];
     let states = STATES.iter().filter_map(|name| attributes.get(*name));
     states.map(String::as_str).find(|state| declared::is_unfinished_state(state))
 }
 
-/// Segments of both sides by their ids; the whole when a side is not marked.
+/// Pairs the segments of both sides by id, or the whole sides if one of them is not segmented.
 pub(crate) fn join(source: Side, target: Side) -> Vec<(String, Segment, Segment)> {
     if source.marked.is_empty() {
         return vec![(String::new(), source.whole, joined(target))];
@@ -71,12 +72,12 @@ fn joined(side: Side) -> Segment {
     whole
 }
 
-/// Attributes that say something of the translation.
+/// Keeps the attributes that describe the translation.
 pub(crate) fn keep_attributes(element: &Element, kept: &mut BTreeMap<String, String>) {
-    const TOLD: [&str; 6] =
+    const IGNORED: [&str; 6] =
         ["xml:space", "xml:lang", "translate", "canResegment", "order", "subState"];
     for (name, value) in &element.attributes {
-        if !TOLD.contains(&name.as_ref()) && !value.is_empty() {
+        if !IGNORED.contains(&name.as_ref()) && !value.is_empty() {
             let name = if name == "id" { "tuid" } else { name.as_ref() };
             // The id of a segment of 2.x does not replace that of its unit.
             if !(element.name == "segment" && name == "tuid") {
@@ -87,7 +88,7 @@ pub(crate) fn keep_attributes(element: &Element, kept: &mut BTreeMap<String, Str
 }
 
 pub(crate) fn keep(kept: &mut BTreeMap<String, String>, name: &str, value: String) {
-    // One too many is enough for the check to see it.
+    // One too many is enough for validation to reject it.
     if kept.len() <= UNIT_ATTRIBUTES_MAX {
         kept.insert(free_name(kept, name), value);
     }

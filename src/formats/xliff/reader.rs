@@ -1,7 +1,7 @@
-//! Units out of XLIFF 1.2, 2.0 and 2.1, SDLXLIFF and MQXLIFF.
+//! Reads XLIFF 1.2, 2.0 and 2.1, SDLXLIFF and MQXLIFF.
 //!
-//! A segment that is marked in both sides is a unit, or else the whole of them. A file may translate in the other
-//! direction than the memory does: then its targets are the sources.
+//! A unit is a segment marked in both sides, or else both sides as a whole. If a file translates in the opposite direction of
+//! the memory, its targets become sources.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,10 +17,10 @@ use crate::unit::{Cause, Diagnostic, Place, Segment, UnitContent};
 use super::pairs::{Pair, Translation, join, keep, keep_attributes, unfinished_state};
 use super::side::{self as side, Codes};
 
-/// Category of metadata that holds fields of the model.
+/// Category of the metadata that holds fields of the model.
 pub(crate) const METADATA: &str = "dhakira";
 
-/// The number of the unit in metadata of the model.
+/// Name of the number of the unit in that metadata.
 pub(crate) const NUMBER: &str = "id";
 
 /// Reads XLIFF.
@@ -29,14 +29,14 @@ pub(crate) struct XliffReader<'r> {
     options: ReadOptions,
     unit: u64,
     seen_root: bool,
-    /// Languages of the file's sides.
+    /// Declared languages of the sides.
     langs: [String; 2],
     direction: Direction,
     original: String,
     codes: Codes,
-    /// Where the first candidate stands that is left out.
-    left_out: Option<Position>,
-    told_of_left_out: bool,
+    /// The place of the first skipped candidate.
+    skipped: Option<Position>,
+    reported_skipped: bool,
 }
 
 impl<'r> XliffReader<'r> {
@@ -50,15 +50,15 @@ impl<'r> XliffReader<'r> {
             direction: Direction::Forward,
             original: String::new(),
             codes: Codes::default(),
-            left_out: None,
-            told_of_left_out: false,
+            skipped: None,
+            reported_skipped: false,
         }
     }
 
-    /// What the element around units says of them; an event when they are in other languages than the memory.
+    /// Reads what an element around units declares; returns an event if their languages are not those of the memory.
     fn begin_file(&mut self, element: &Element) -> Option<Event> {
         if element.attribute("source-language").is_some() {
-            // What the file before it declared does not count for this one.
+            // The declarations of the previous file do not apply.
             self.langs = Default::default();
         }
         for (place, names) in
@@ -107,7 +107,7 @@ impl<'r> XliffReader<'r> {
         Ok(())
     }
 
-    /// Reads up to the end of the unit; each segment of 2.x and each pair of 1.2 is one more in `pairs`.
+    /// Reads to the end of the unit; each segment of 2.x and each pair of 1.2 is added to `pairs`.
     fn read_unit(
         &mut self,
         unit: &mut Translation,
@@ -161,7 +161,7 @@ impl<'r> XliffReader<'r> {
                     };
                     keep(&mut unit.attributes, &name, value);
                 }
-                // A segment of SDLXLIFF, told of apart from its text.
+                // A segment of SDLXLIFF, described apart from its text.
                 "seg" => {
                     let id = child.attribute("id").unwrap_or_default().to_owned();
                     if let Some(state) = child.attribute("conf") {
@@ -169,14 +169,13 @@ impl<'r> XliffReader<'r> {
                     }
                 }
                 "notes" | "originalData" | "metadata" | "matches" | "seg-defs" => {}
-                // Whatever else a program puts here may hold sources and targets that are not those of the unit: terms,
-                // earlier versions.
+                // Extensions may hold sources and targets that are not those of the unit: terms, earlier versions.
                 _ => self.document.skip()?,
             }
         }
     }
 
-    /// A candidate is a unit of its own when it has a source of its own; which source it is for is not said otherwise.
+    /// Reads a candidate, which is a unit if it has its own source; otherwise its source is unknown.
     fn read_alternative(&mut self, element: &Element, unit: &mut Translation) -> Result<(), Stop> {
         let mut pair = Pair { position: Some(self.document.position()), ..Pair::default() };
         keep_attributes(element, &mut pair.attributes);
@@ -189,7 +188,7 @@ impl<'r> XliffReader<'r> {
                     unit.pairs.push(pair);
                 }
             }
-            _ => self.left_out = self.left_out.or(pair.position),
+            _ => self.skipped = self.skipped.or(pair.position),
         }
         Ok(())
     }
@@ -220,7 +219,7 @@ impl<'r> XliffReader<'r> {
         let read = side::read(&mut self.document, &mut self.codes, self.options.tags)?;
         unit.bytes += read.whole.text.len()
             + read.marked.iter().map(|(_, segment)| segment.text.len()).sum::<usize>();
-        // An alternative is after the pair it belongs to.
+        // Alternatives follow the pair they belong to.
         let own = |pair: &&mut Pair| !pair.attributes.contains_key("origin");
         let Some(pair) = unit.pairs.iter_mut().rev().find(own) else { return Ok(()) };
         match element.name.as_ref() {
@@ -234,11 +233,11 @@ impl<'r> XliffReader<'r> {
         Ok(())
     }
 
-    /// What is told of candidates that are left out, once in a file.
+    /// The notice about skipped candidates, once per file.
     fn notice(&mut self) -> Option<Event> {
-        let position = self.left_out.filter(|_| !self.told_of_left_out)?;
-        self.told_of_left_out = true;
-        let message = "a candidate (alt-trans, match) without a source and a target of its own is left out here; so are the \
+        let position = self.skipped.filter(|_| !self.reported_skipped)?;
+        self.reported_skipped = true;
+        let message = "a candidate (alt-trans, match) without a source and a target of its own is skipped here, as are the \
                        others of this file";
         Some(Event::Notice(Diagnostic {
             place: self.place(position),
@@ -247,14 +246,14 @@ impl<'r> XliffReader<'r> {
         }))
     }
 
-    fn give(&mut self, unit: Translation, queue: &mut VecDeque<Event>) {
+    fn queue_units(&mut self, unit: Translation, queue: &mut VecDeque<Event>) {
         for pair in unit.pairs {
             let position = pair.position.unwrap_or(Position { line: 0, column: 0 });
             let [source, target] = pair.sides;
             let (source, target) = (source.unwrap_or_default(), target.unwrap_or_default());
             let fault = source.fault.clone().or_else(|| target.fault.clone());
             let source = pair.cut.filter(|cut| !cut.marked.is_empty()).unwrap_or(source);
-            // What a unit says of itself does not count for a candidate, which may be a finished translation.
+            // The state of a unit does not apply to a candidate, which may be a finished translation.
             let is_own = !pair.attributes.contains_key("origin");
             let of_unit = is_own.then_some(&unit.attributes);
             let mut stated = [Some(&pair.attributes), of_unit].into_iter().flatten();
@@ -394,7 +393,7 @@ impl XmlFormat for XliffReader<'_> {
                 keep_attributes(&element, &mut translation.attributes);
                 let position = self.document.position();
                 self.read_unit(&mut translation, element.name == "trans-unit", position)?;
-                self.give(translation, queue);
+                self.queue_units(translation, queue);
                 queue.extend(self.notice());
             }
             "alt-trans" | "skl" | "internal-file" | "reference" => self.document.skip()?,

@@ -1,36 +1,36 @@
-//! What does a `source` or `target` of an XLIFF file say? Its text and tags, as a whole or in marked segments.
+//! Reads a `source` or `target` of XLIFF: its text and tags, as a whole or in marked segments.
 //!
-//! Sources: XLIFF 1.2 (OASIS, 2008) and 2.1 (OASIS, 2018). Ids of tags become numbers of the model: their own when they are
-//! numbers, or else one for each id of the unit.
+//! Sources: XLIFF 1.2 (OASIS, 2008) and 2.1 (OASIS, 2018). Ids of tags become numbers of the model: the id if it
+//! is a number, or else one assigned per id of the unit.
 
 use crate::formats::xml::{Document, Element, Piece, SegmentBuilder, Stop, TagFields, inline};
 use crate::unit::{Cause, Segment, TagKind};
 
-/// Numbers of ids that are no numbers begin here.
+/// Numbers assigned to ids that are not numbers begin here.
 const NAMED_ID_MIN: u32 = 2_000_000;
 
 /// One side of a unit.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
-    /// The text when it is not cut into marked segments.
+    /// The text outside marked segments.
     pub(crate) whole: Segment,
     /// Marked segments by their ids.
     pub(crate) marked: Vec<(String, Segment)>,
     pub(crate) fault: Option<(Cause, String)>,
 }
 
-/// What the codes and ids of a unit stand for.
+/// The codes and ids of a unit.
 #[derive(Debug, Default)]
 pub(crate) struct Codes {
     /// Native codes by id: `originalData` of 2.x, tag definitions of SDLXLIFF.
     pub(crate) data: Vec<(String, String)>,
-    /// Definitions of the whole file: opening or only code, closing code.
+    /// Definitions of the whole file: opening (or only) code, closing code.
     pub(crate) definitions: std::collections::HashMap<String, (String, String)>,
     named: Vec<String>,
 }
 
 impl Codes {
-    /// Forgets what belongs to one unit only.
+    /// Forgets the codes and ids of the previous unit.
     pub(crate) fn next_unit(&mut self) {
         self.data.clear();
         self.named.clear();
@@ -40,7 +40,7 @@ impl Codes {
         if id.is_empty() {
             return None;
         }
-        let own = id.parse::<u32>().ok().filter(|&number| number < inline::MADE_UP_PAIR_MIN);
+        let own = id.parse::<u32>().ok().filter(|&number| number < inline::ASSIGNED_PAIR_MIN);
         own.or_else(|| {
             let known = self.named.iter().position(|it| it == id).unwrap_or_else(|| {
                 self.named.push(id.to_owned());
@@ -56,7 +56,7 @@ impl Codes {
         found.or_else(|| element.attribute("equiv").map(str::to_owned)).unwrap_or_default()
     }
 
-    /// The codes of an element that carries none itself in 1.2.
+    /// The codes of an element of 1.2 that holds none itself.
     fn defined(&self, element: &Element) -> (String, String) {
         let id = element.attribute("id").unwrap_or_default();
         let equivalent =
@@ -65,7 +65,7 @@ impl Codes {
     }
 }
 
-/// What ends with an element inside of a side.
+/// What to do at the end of an element inside a side.
 enum Frame {
     Segment,
     Enclosed(String),
@@ -73,7 +73,7 @@ enum Frame {
     Nothing,
 }
 
-/// Reads the element just begun.
+/// Reads the side just begun.
 pub(crate) fn read(
     document: &mut Document<'_>,
     codes: &mut Codes,
@@ -114,7 +114,7 @@ struct SideReader<'c> {
     keep_tags: bool,
     side: Side,
     builder: SegmentBuilder,
-    /// What stands outside of the marked segment being read, and its id.
+    /// The builder of the text around the marked segment being read, and the id of the segment.
     outside: Option<(SegmentBuilder, String)>,
     frames: Vec<Frame>,
 }
@@ -213,7 +213,7 @@ impl SideReader<'_> {
         }
     }
 
-    /// What joins two halves: a reference to the other one, `rid`, or the same id.
+    /// Pairs a tag by a reference to the other half, `rid`, or the same id.
     fn pair(&mut self, element: &Element, fields: &mut TagFields) {
         let id = ["startRef", "rid", "id"].into_iter().find_map(|it| element.attribute(it));
         fields.pair = self.codes.number(id.unwrap_or_default());

@@ -1,7 +1,7 @@
-//! The pieces of an XML document: which elements begin and end, and the text in them.
+//! Reads an XML document as a stream of pieces: starts and ends of elements, and text.
 //!
-//! Elements without an end tag, and end tags without an element, are repaired where the elements of the format say how: such
-//! a fault must not cost more than the unit it is in. Depth has a ceiling. Knows nothing of TMX.
+//! Missing and stray end tags are repaired within the unit that they are in, so that such a fault costs no more than one unit.
+//! Depth has a ceiling. Knows nothing of single formats.
 
 use crate::formats::io::{Source, Text};
 use crate::limits::XML_DEPTH_MAX;
@@ -23,7 +23,7 @@ pub(crate) enum Piece {
     StrayEnd,
     /// Text, CDATA or a character reference, line ends as one line feed: see [`Document::text`].
     Text,
-    /// A reference that stands for nothing: an entity that only a DTD could define, a number that is no character.
+    /// An unknown reference: an entity that only a DTD could define, or a number that is not a character.
     UnknownReference(String),
 }
 
@@ -31,13 +31,13 @@ pub(crate) enum Piece {
 pub(crate) struct Document<'r> {
     scanner: Scanner<'r>,
     open: Vec<Name>,
-    /// Names of elements that never stand inside of one another: a start ends the one before.
+    /// Names of elements that never nest: a start tag ends the previous one.
     units: &'static [&'static str],
-    /// How many elements are around the open unit.
+    /// How many elements enclose the open unit.
     unit_depth: Option<usize>,
-    /// The end of an empty element that was given out as a start.
+    /// Whether the end of an empty element is due.
     pending_end: bool,
-    /// Elements that end before `held` does, without an end tag.
+    /// Elements without an end tag that end before `held`.
     missing_ends: usize,
     end_is_missing: bool,
     held: Option<Found>,
@@ -57,8 +57,8 @@ impl<'r> Document<'r> {
         }
     }
 
-    /// With elements that never stand inside of one another: where one begins, the one before has ended, whatever is open
-    /// in it, and no end tag inside of one ends anything around it.
+    /// Sets the names of elements that never nest: where one begins, the previous one has ended with everything open in it, and
+    /// no end tag inside ends an element around it.
     pub(crate) fn of_units(self, units: &'static [&'static str]) -> Self {
         Self { units, ..self }
     }
@@ -68,12 +68,12 @@ impl<'r> Document<'r> {
         self.scanner.position()
     }
 
-    /// The text of the last piece of text.
+    /// The text of the last [`Piece::Text`].
     pub(crate) fn text(&self) -> &str {
         self.scanner.text()
     }
 
-    /// The last tag as it is written, right after it was given out.
+    /// The last tag as it is written, valid until the next piece.
     pub(crate) fn written(&self) -> &str {
         self.scanner.written()
     }
@@ -97,12 +97,12 @@ impl<'r> Document<'r> {
         self.scanner.repaired(repair);
     }
 
-    /// The kinds of repairs that are new since the last call, with the place of the first one.
+    /// The kinds of repairs since the last call that are new, each with its first place.
     pub(crate) fn new_repairs(&mut self) -> impl Iterator<Item = (Repair, Position)> + '_ {
         self.scanner.new_repairs()
     }
 
-    /// The next piece that says something.
+    /// The next piece.
     pub(crate) fn next(&mut self) -> Result<Piece, Stop> {
         if std::mem::take(&mut self.pending_end) {
             return Ok(self.close(false));
@@ -124,7 +124,7 @@ impl<'r> Document<'r> {
                 Found::Nothing | Found::NotMarkup => continue,
                 Found::EndOfFile => {
                     return Err(match self.open.pop() {
-                        Some(open) => Stop::Broken(format!("the file ends inside of <{open}>")),
+                        Some(open) => Stop::Broken(format!("the file ends inside <{open}>")),
                         None => Stop::End,
                     });
                 }
@@ -132,13 +132,13 @@ impl<'r> Document<'r> {
         }
     }
 
-    /// All text inside of the element just begun, up to its end; not much more than `bytes_max` of it.
+    /// All text inside the element just begun, up to its end, cut off soon after `bytes_max`.
     pub(crate) fn read_text(&mut self, bytes_max: usize) -> Result<String, Stop> {
         let depth = self.depth();
         let mut text = String::new();
         loop {
             match self.next()? {
-                // One piece more than may be kept is enough for the check to see it.
+                // One piece too many is enough for validation to reject it.
                 Piece::Text if text.len() <= bytes_max => text.push_str(self.scanner.text()),
                 Piece::UnknownReference(name) if text.len() <= bytes_max => {
                     text.extend(["&", &name, ";"]);
@@ -149,14 +149,14 @@ impl<'r> Document<'r> {
         }
     }
 
-    /// Passes over the element just begun.
+    /// Skips the element just begun.
     pub(crate) fn skip(&mut self) -> Result<(), Stop> {
         let depth = self.depth();
         while !(matches!(self.next()?, Piece::End) && self.depth() < depth) {}
         Ok(())
     }
 
-    /// Ends the element just begun at once if it is an empty one, or if HTML says that it never has content; whether it did.
+    /// Ends the element just begun if it is empty or a void element of HTML; returns whether it did.
     pub(crate) fn ends_at_once(&mut self, element: &Element) -> bool {
         let ends = self.pending_end || repair::is_void(&element.name);
         if ends {
@@ -188,7 +188,7 @@ impl<'r> Document<'r> {
     }
 
     fn end(&mut self, name: Name) -> Piece {
-        // What a unit holds ends nothing around it.
+        // No end tag inside a unit ends an element around it.
         let floor = self.unit_depth.unwrap_or_default();
         match self.open[floor..].iter().rev().position(|open| *open == name) {
             Some(0) => self.close(false),
@@ -201,7 +201,7 @@ impl<'r> Document<'r> {
         }
     }
 
-    /// Ends so many elements that have no end tag, and then goes on with what was found.
+    /// Ends elements that have no end tag, then returns to what was found.
     fn close_before(&mut self, elements: usize, found: Found) -> Piece {
         self.repaired(Repair::Unclosed);
         self.scanner.restart();

@@ -1,9 +1,9 @@
-//! How does markup in a segment become tags beside the text, and tags markup again? The same for every XML format.
+//! Converts markup in a segment to tags beside the text, and tags back to markup, for every XML format.
 //!
-//! The code of a tag is kept verbatim. What is more than characters in it — a `sub` with text of its own, attributes that
-//! the model has no field for, the element when it is not the usual one of its kind — stands in the code as an interlinear
-//! annotation: U+FFF9, a name with attributes, U+FFFA, the content, U+FFFB. Native code has no such characters (Unicode
-//! reserves them for the inside of programs), and code that has them otherwise is written as it is.
+//! The code of a tag is kept verbatim. Anything in it beyond characters (a `sub` with text of its own, attributes that the
+//! model has no field for, an element that is not the usual one of its kind) is kept in the code as an interlinear annotation:
+//! U+FFF9, a name with attributes, U+FFFA, the content, U+FFFB. Native code has no such characters (Unicode reserves them for
+//! internal use); code that has them in any other form is written unchanged.
 
 use std::fmt::Write as _;
 
@@ -20,35 +20,35 @@ const BEGIN: char = '\u{fff9}';
 const CONTENT: char = '\u{fffa}';
 /// Ends an annotation.
 const END: char = '\u{fffb}';
-/// Numbers of made-up pairs begin here, above those of real files.
-pub(crate) const MADE_UP_PAIR_MIN: u32 = 1_000_000;
-/// Deepest nesting inside of a code that is written as elements.
+/// Assigned numbers of pairs begin here, above those of real files.
+pub(crate) const ASSIGNED_PAIR_MIN: u32 = 1_000_000;
+/// Deepest nesting in a code that is written as elements.
 const CODE_DEPTH_MAX: usize = 64;
-/// Name of the annotation at the end of a code that holds attributes of its element.
+/// Name of the annotation at the end of a code that holds the attributes of its element.
 const ATTRIBUTES: &str = "@";
 
-/// A segment being put together.
+/// Builds a segment.
 #[derive(Default)]
 pub(crate) struct SegmentBuilder {
     segment: Segment,
     /// Elements that enclose text, innermost last.
     enclosing: Vec<Enclosing>,
-    made_up: u32,
+    assigned: u32,
     keep_tags: bool,
     fault: Option<(Cause, String)>,
 }
 
 /// An open element around text.
 struct Enclosing {
-    /// Made up, because it has no number of its own.
+    /// Assigned, because it has no number of its own.
     pair: u32,
-    /// How it is written again.
+    /// The element that is written for it.
     element: &'static str,
     /// The tag that begins it.
     tag: usize,
 }
 
-/// What is said of a tag.
+/// The fields of a tag.
 #[derive(Debug, Default)]
 pub(crate) struct TagFields {
     pub(crate) pair: Option<u32>,
@@ -62,7 +62,7 @@ impl SegmentBuilder {
         Self { keep_tags, ..Self::default() }
     }
 
-    /// Notes what is wrong; the first one counts.
+    /// Notes a fault; the first one counts.
     pub(crate) fn fail(&mut self, cause: Cause, message: String) {
         self.fault.get_or_insert((cause, message));
     }
@@ -82,7 +82,7 @@ impl SegmentBuilder {
         }
     }
 
-    /// A reference that stands for nothing.
+    /// Keeps an unknown reference as text and notes the fault.
     pub(crate) fn unknown_reference(&mut self, name: &str) {
         let message = if name.starts_with('#') {
             format!("&{name}; is not a character")
@@ -95,15 +95,15 @@ impl SegmentBuilder {
         self.text(";");
     }
 
-    /// Begins an element around text; `element` is how it is written again, empty for one that pairs of codes stand for.
+    /// Begins an element around text; `element` is written for it, or a pair of codes if it is empty.
     pub(crate) fn enclose(
         &mut self,
         element: &'static str,
         mut fields: TagFields,
         attributes: &str,
     ) {
-        let pair = MADE_UP_PAIR_MIN + self.made_up;
-        self.made_up += 1;
+        let pair = ASSIGNED_PAIR_MIN + self.assigned;
+        self.assigned += 1;
         self.enclosing.push(Enclosing { pair, element, tag: self.segment.tags.len() });
         fields.pair = Some(pair);
         if !element.is_empty() {
@@ -123,7 +123,7 @@ impl SegmentBuilder {
         }
     }
 
-    /// Begins markup around text that the format does not have; `code` is how it is written.
+    /// Begins foreign markup around text, written as `code`.
     pub(crate) fn enclose_foreign(&mut self, code: String) {
         self.enclose("", TagFields { code, ..TagFields::default() }, "");
     }
@@ -138,13 +138,13 @@ impl SegmentBuilder {
         }
     }
 
-    /// Markup that the format does not have and that encloses nothing; `code` is how it is written.
+    /// Adds foreign markup that encloses nothing, written as `code`.
     pub(crate) fn push_foreign(&mut self, kind: TagKind, code: String) {
         self.push(kind, TagFields { code, ..TagFields::default() });
     }
 
     pub(crate) fn push(&mut self, kind: TagKind, fields: TagFields) {
-        // One too many is enough for the check to see it.
+        // One too many is enough for validation to reject it.
         if self.segment.tags.len() > SEGMENT_TAGS_MAX {
             return;
         }
@@ -161,7 +161,7 @@ impl SegmentBuilder {
         } else if self.segment.text.ends_with(|it: char| !it.is_whitespace())
             && tag.is_white_space()
         {
-            // The words beside it are two even without it.
+            // The tag separated two words.
             self.text(" ");
         }
     }
@@ -172,7 +172,7 @@ impl SegmentBuilder {
 }
 
 impl Document<'_> {
-    /// The native code in the inline element just begun, elements inside of it annotated.
+    /// The native code in the inline element just begun, with elements inside it as annotations.
     pub(crate) fn read_code(&mut self) -> Result<String, Stop> {
         let depth = self.depth();
         let mut code = String::new();
@@ -181,7 +181,7 @@ impl Document<'_> {
             if self.depth() < depth {
                 return Ok(code);
             }
-            // One piece more than may be kept is enough for the check to see it.
+            // One piece too many is enough for validation to reject it.
             let full = code_is_full(&code);
             match piece {
                 _ if full => {}
@@ -194,7 +194,7 @@ impl Document<'_> {
         }
     }
 
-    /// An element in a segment that the format does not have becomes an inline code; whether it encloses text.
+    /// Keeps an element that the format does not have as an inline code; returns whether it encloses text.
     pub(crate) fn read_foreign(&mut self, element: &Element, builder: &mut SegmentBuilder) -> bool {
         self.repaired(Repair::Foreign);
         let code = self.written().to_owned();
@@ -206,7 +206,7 @@ impl Document<'_> {
         true
     }
 
-    /// The end of such an element, when it has just been given out.
+    /// Ends such an element.
     pub(crate) fn end_foreign(&self, builder: &mut SegmentBuilder) {
         if self.end_is_missing() {
             builder.leave_open();
@@ -215,17 +215,17 @@ impl Document<'_> {
         }
     }
 
-    /// An end tag in a segment that ends nothing.
+    /// Keeps a stray end tag in a segment as an inline code.
     pub(crate) fn read_foreign_end(&self, builder: &mut SegmentBuilder) {
         builder.push_foreign(TagKind::IsolatedClose, self.written().to_owned());
     }
 }
 
-/// Attributes as they stand in a start tag, a space before each, without those that are told otherwise.
-pub(crate) fn attribute_list(element: &Element, told: &[&str]) -> String {
+/// Formats the attributes of a start tag, each after a space, without those that are kept elsewhere.
+pub(crate) fn attribute_list(element: &Element, kept_elsewhere: &[&str]) -> String {
     let mut list = String::new();
     for (name, value) in &element.attributes {
-        if !told.contains(&name.as_ref()) {
+        if !kept_elsewhere.contains(&name.as_ref()) {
             // Writing to a string does not fail.
             let _ = write!(list, " {name}=\"{}\"", Escaped(value));
         }
@@ -233,7 +233,7 @@ pub(crate) fn attribute_list(element: &Element, told: &[&str]) -> String {
     list
 }
 
-/// Puts an annotation without content at the end of a code.
+/// Appends an annotation without content to a code.
 pub(crate) fn annotate(code: &mut String, name: &str, attributes: &str) {
     code.push(BEGIN);
     code.push_str(name);
@@ -242,14 +242,14 @@ pub(crate) fn annotate(code: &mut String, name: &str, attributes: &str) {
     code.push(END);
 }
 
-/// Attributes that the model has no field for go to the end of the code.
+/// Appends attributes that the model has no field for to the code.
 pub(crate) fn annotate_attributes(code: &mut String, element: &str, attributes: &str) {
     if !attributes.is_empty() || !element.is_empty() {
         annotate(code, &format!("{ATTRIBUTES}{element}"), attributes);
     }
 }
 
-/// An element inside of a code begins.
+/// Begins an element inside a code.
 fn begin_inner(code: &mut String, element: &Element) {
     code.push(BEGIN);
     code.push_str(&element.name);
@@ -257,28 +257,28 @@ fn begin_inner(code: &mut String, element: &Element) {
     code.push(CONTENT);
 }
 
-/// An element inside of a code ends.
+/// Ends an element inside a code.
 fn end_inner(code: &mut String) {
     code.push(END);
 }
 
-/// Whether no more of a code needs to be kept: the check will see that it is too long.
+/// Whether a code is so long that validation will reject it.
 fn code_is_full(code: &str) -> bool {
     code.len() > TAG_CODE_BYTES_MAX
 }
 
-/// A code taken apart: what belongs into the start tag, and the content.
+/// A code split into the parts of its start tag and its content.
 pub(crate) struct Code<'a> {
-    /// The element, when it is not the usual one of its kind.
+    /// The element, if it is not the usual one of its kind.
     pub(crate) element: &'a str,
     /// Attributes, each with a space before it.
     pub(crate) attributes: &'a str,
-    /// The native code, elements inside of it as annotations.
+    /// The native code, with elements inside it as annotations.
     pub(crate) content: &'a str,
 }
 
-/// Takes a code apart; one that has no legal attributes at its end is content as a whole.
-pub(crate) fn take_apart(code: &str) -> Code<'_> {
+/// Splits a code; without valid attributes at its end, all of it is content.
+pub(crate) fn split_code(code: &str) -> Code<'_> {
     let whole = Code { element: "", attributes: "", content: code };
     let Some(inside) = code.strip_suffix(END).and_then(|rest| rest.strip_suffix(CONTENT)) else {
         return whole;
@@ -294,7 +294,7 @@ pub(crate) fn take_apart(code: &str) -> Code<'_> {
     Code { element, attributes, content }
 }
 
-/// Whether a list of attributes, written and read, is the very list.
+/// Whether a list of attributes survives being written and read.
 fn attributes_are_legal(list: &str) -> bool {
     let mut rest = list;
     let mut names: Vec<&str> = Vec::new();
@@ -321,13 +321,13 @@ fn attributes_are_legal(list: &str) -> bool {
     true
 }
 
-/// A name that is read back as it was written.
+/// Whether a name survives being written and read.
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':'))
 }
 
-/// The content of a code as XML.
+/// Writes the content of a code as XML.
 pub(crate) fn write_content(out: &mut impl std::io::Write, content: &str) -> std::io::Result<()> {
     let annotated = content.contains(BEGIN);
     if !annotated || !is_well_formed(content) {
@@ -350,7 +350,7 @@ pub(crate) fn write_content(out: &mut impl std::io::Write, content: &str) -> std
     write!(out, "{}", Escaped(rest))
 }
 
-/// Whether annotations nest and are elements that are read back as they are written.
+/// Whether the annotations nest and survive being written and read as elements.
 fn is_well_formed(content: &str) -> bool {
     let (mut depth, mut rest) = (0_usize, content);
     while let Some(place) = rest.find([BEGIN, CONTENT, END]) {
@@ -383,9 +383,9 @@ fn is_well_formed(content: &str) -> bool {
     depth == 0
 }
 
-/// Whether the highlights of a segment can be written as elements around text, so that they are read back alike.
+/// Whether the highlights of a segment survive being written and read as elements around text.
 pub(crate) fn highlights_nest(segment: &Segment) -> bool {
-    let (mut open, mut next) = (Vec::new(), MADE_UP_PAIR_MIN);
+    let (mut open, mut next) = (Vec::new(), ASSIGNED_PAIR_MIN);
     for tag in segment.tags.iter().filter(|tag| is_highlight(tag)) {
         match tag.kind {
             TagKind::Open if tag.pair == Some(next) => {
@@ -393,7 +393,7 @@ pub(crate) fn highlights_nest(segment: &Segment) -> bool {
                 next += 1;
             }
             TagKind::Close if tag.pair.is_some() && tag.pair == open.pop() => {
-                let code = take_apart(&tag.code);
+                let code = split_code(&tag.code);
                 if !code.attributes.is_empty() || !tag.label.is_empty() || tag.match_id.is_some() {
                     return false;
                 }
@@ -404,11 +404,11 @@ pub(crate) fn highlights_nest(segment: &Segment) -> bool {
     open.is_empty()
 }
 
-/// Whether a tag is an end of an element that only marks text (TMX `hi`, XLIFF `mrk`).
+/// Whether a tag is the start or end of an element that only marks text (TMX `hi`, XLIFF `mrk`).
 pub(crate) fn is_highlight(tag: &InlineTag) -> bool {
-    let code = take_apart(&tag.code);
+    let code = split_code(&tag.code);
     code.element == "hi" && code.content.is_empty()
 }
 
-/// How highlights are annotated.
+/// The annotation of highlights.
 pub(crate) const HIGHLIGHT: &str = "@hi";

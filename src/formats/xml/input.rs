@@ -1,5 +1,4 @@
-//! The bytes of an XML document on their way to the parser: where they stand, how many belong to one piece, and which are
-//! read again.
+//! Feeds the bytes of a document to the parser: tracks positions, limits the size of a piece, and takes bytes back.
 //!
 //! Knows nothing of XML.
 
@@ -27,7 +26,7 @@ impl Position {
     }
 }
 
-/// What a piece is, as far as its first bytes tell.
+/// The kind of a piece by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PieceKind {
     Text,
@@ -35,7 +34,7 @@ enum PieceKind {
     Tag,
 }
 
-/// An input that counts lines and columns, limits the size of a piece, and takes bytes back.
+/// An input that tracks positions, limits the size of a piece, and takes bytes back.
 pub(crate) struct Input<'r> {
     text: Text<'r>,
     position: Position,
@@ -45,7 +44,7 @@ pub(crate) struct Input<'r> {
     piece_bytes: usize,
     kind: PieceKind,
     is_full: bool,
-    /// Bytes that were given back, and how many of them were read again.
+    /// Bytes that were given back, and how many of them have been read again.
     again: Vec<u8>,
     again_taken: usize,
     fresh_bytes: u64,
@@ -73,7 +72,7 @@ impl<'r> Input<'r> {
         self.position
     }
 
-    /// Begins a piece here: from here on its bytes are counted.
+    /// Begins a piece and counts its bytes from here.
     pub(crate) fn begin_piece(&mut self) {
         self.piece_start = (self.position, self.after_return);
         self.piece_bytes = 0;
@@ -86,15 +85,15 @@ impl<'r> Input<'r> {
         self.is_full
     }
 
-    /// Takes back the end of the current piece, to be read again after `kept`. Returns `false` when so much was read again
-    /// already that going on would take far longer than reading the file once.
+    /// Takes back the end of the current piece, to be read again after `kept`. Returns `false` when too much has been read again
+    /// for the time to stay in proportion to the file.
     #[must_use]
     pub(crate) fn give_back(&mut self, kept: &[u8], back: &[u8]) -> bool {
         let (mut position, mut after_return) = self.piece_start;
         advance(&mut position, &mut after_return, kept);
         (self.position, self.after_return) = (position, after_return);
         if back.len() <= self.again_taken {
-            // It came from there, and is there still.
+            // These bytes came from `again` and are still there.
             self.again_taken -= back.len();
         } else {
             self.again = back.to_vec();
@@ -115,7 +114,7 @@ impl<'r> Input<'r> {
 
 /// Moves a position past some bytes.
 fn advance(position: &mut Position, after_return: &mut bool, bytes: &[u8]) {
-    // Counting one thing at a time takes a few instructions for many bytes.
+    // Each of these loops is vectorized.
     let count = |bytes: &[u8], is: fn(u8) -> bool| bytes.iter().filter(|&&it| is(it)).count();
     let Some(&last) = bytes.last() else { return };
     if *after_return || count(bytes, |it| it == b'\r') > 0 {
@@ -133,13 +132,13 @@ fn advance(position: &mut Position, after_return: &mut bool, bytes: &[u8]) {
     *after_return = last == b'\r';
 }
 
-/// The same one byte after the other, whatever the line ends are.
+/// Does the same byte by byte, for any line ends.
 fn advance_bytewise(position: &mut Position, after_return: &mut bool, bytes: &[u8]) {
     for &byte in bytes {
         match byte {
             b'\n' if *after_return => {}
             b'\n' | b'\r' => *position = Position { line: position.line + 1, column: 1 },
-            // Continuation bytes of UTF-8 are not characters of their own.
+            // Continuation bytes of UTF-8 do not begin characters.
             0x80..=0xbf => {}
             _ => position.column += 1,
         }
@@ -172,7 +171,7 @@ impl BufRead for Input<'_> {
     fn consume(&mut self, bytes: usize) {
         let (mut position, mut after_return) = (self.position, self.after_return);
         let mut first = None;
-        // What is consumed was filled before, so this does not read.
+        // The buffer is filled, so this does not read.
         if let Ok(available) = self.ready() {
             let passed = &available[..bytes.min(available.len())];
             advance(&mut position, &mut after_return, passed);

@@ -1,6 +1,6 @@
-//! What is wrong with markup that real files have, and what it is taken for.
+//! Names the faults of markup in real files and how they are repaired.
 //!
-//! Knows nothing of how it is read.
+//! Knows nothing of how markup is read.
 
 use super::input::Position;
 
@@ -21,7 +21,7 @@ pub(crate) enum Repair {
 impl Repair {
     const COUNT: usize = 9;
 
-    /// What a person is told, once a file.
+    /// The notice, given once per file.
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Ampersand => "a '&' that begins no reference is read as itself",
@@ -35,12 +35,10 @@ impl Repair {
             Self::Tag => "a tag that breaks the rules of XML is read as far as it can be",
             Self::Unclosed => "an element without an end tag ends where the one around it does",
             Self::StrayEnd => {
-                "an end tag without a start tag is passed over, or kept as an inline code"
+                "an end tag without a start tag is skipped, or kept as an inline code"
             }
             Self::Foreign => "markup that the format does not have is read as inline codes",
-            Self::Depth => {
-                "elements that are nested too deeply are read as if they stood beside each other"
-            }
+            Self::Depth => "elements that are nested too deeply are read as siblings",
         }
     }
 }
@@ -64,7 +62,7 @@ impl Repairs {
     }
 }
 
-/// Elements of HTML that never have content, and so often no end tag either.
+/// Void elements of HTML: they have no content and often no end tag.
 const VOID: [&str; 11] =
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"];
 
@@ -72,7 +70,7 @@ pub(crate) fn is_void(name: &str) -> bool {
     VOID.iter().any(|void| void.eq_ignore_ascii_case(name))
 }
 
-/// Whether this can be the name of an element.
+/// Whether a text is a valid name of an element.
 pub(crate) fn is_name(text: &str) -> bool {
     let starts = |first: char| first.is_alphabetic() || matches!(first, '_' | ':');
     let is_part =
@@ -80,14 +78,13 @@ pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(starts) && text.chars().all(is_part)
 }
 
-/// The name at the beginning of what stands between `<` and `>`.
+/// The name at the beginning of the text between `<` and `>`.
 pub(crate) fn tag_name(inside: &str) -> &str {
     let end = inside.find(|it: char| it.is_whitespace() || matches!(it, '/' | '>'));
     &inside[..end.unwrap_or(inside.len())]
 }
 
-/// The tag at the beginning of what was taken for a longer one, because a quotation mark is missing in it: up to the first
-/// `>`, which comes before the next `<`.
+/// The tag at the beginning of markup in which a quotation mark is missing: it ends at the first `>`, if no `<` comes before.
 pub(crate) fn cut_tag(markup: &[u8]) -> Option<&str> {
     let inside = markup.get(1..)?;
     let end = inside.iter().position(|&byte| matches!(byte, b'<' | b'>'))?;

@@ -1,9 +1,8 @@
-//! The tags and texts of an XML document, one after the other, with their places.
+//! Scans the tags and texts of an XML document with their places.
 //!
 //! Adds what quick-xml lacks: places, ceilings on the size of a piece, references as text. Entities of a DTD are never
-//! expanded and nothing outside of the input is ever fetched. What breaks the rules of XML is repaired by the least that
-//! makes sense of it, and noted as a [`Repair`]: real files have bare `&` and `<` and missing quotation marks. Knows nothing
-//! of which elements are open.
+//! expanded, and nothing outside the input is ever fetched. Violations of XML are repaired with the least change and noted as a
+//! [`Repair`]: real files have bare `&` and `<` and missing quotation marks. Knows nothing of which elements are open.
 
 use std::borrow::Cow;
 use std::io;
@@ -16,7 +15,7 @@ use super::raw::{Attributes as RawAttributes, BytesStart, Error, Event, RawReade
 use super::repair::{self, Repair, Repairs};
 use super::text::{self, Reference, unescape};
 
-/// The name of an element or an attribute; those that stand in every unit take no memory of their own.
+/// The name of an element or an attribute; frequent ones are not allocated.
 pub(crate) type Name = Cow<'static, str>;
 
 /// Attributes of an element: names as written (`xml:lang`), values without entities.
@@ -31,7 +30,7 @@ pub(crate) struct Element {
     pub(crate) is_prefixed: bool,
 }
 
-/// Names that large files hold again and again.
+/// Frequent names in large files.
 const USUAL_NAMES: [&str; 30] = [
     "tu",
     "tuv",
@@ -66,7 +65,7 @@ const USUAL_NAMES: [&str; 30] = [
 ];
 
 fn name(written: &str) -> Name {
-    // Most are told apart by their length and first letter.
+    // Length and first letter rule out most names.
     let first = written.as_bytes().first();
     let usual = USUAL_NAMES.iter().find(|usual| {
         usual.len() == written.len() && usual.as_bytes().first() == first && **usual == written
@@ -85,7 +84,7 @@ impl Element {
     }
 }
 
-/// What the next stretch of a file is.
+/// The next stretch of a file.
 pub(crate) enum Found {
     Start {
         element: Element,
@@ -94,19 +93,19 @@ pub(crate) enum Found {
     End(Name),
     /// See [`Scanner::text`].
     Text,
-    /// A reference that stands for nothing: an entity that only a DTD could define, a number that is no character.
+    /// An unknown reference: an entity that only a DTD could define, or a number that is not a character.
     UnknownReference(String),
-    /// A comment, a declaration, the beginning of a reference: nothing to give out.
+    /// Nothing to return: a comment, a declaration, half of a surrogate pair.
     Nothing,
-    /// It begins like markup and is none.
+    /// It begins like markup but is not.
     NotMarkup,
     EndOfFile,
 }
 
-/// Why nothing more can be read.
+/// Why reading ends.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The document is at its end.
+    /// The document is complete.
     End,
     /// The document breaks here.
     Broken(String),
@@ -120,7 +119,7 @@ pub(crate) struct Scanner<'r> {
     /// The last stretch of the file, as it is written.
     buffer: Vec<u8>,
     held: Option<Found>,
-    /// The first half of a character, as it is written.
+    /// The first half of a surrogate pair, and its reference as written.
     surrogate: Option<(u16, String)>,
     /// Bytes of text since the last tag.
     text_bytes: usize,
@@ -174,8 +173,8 @@ impl<'r> Scanner<'r> {
         self.repairs.drain()
     }
 
-    /// Forgets what quick-xml takes for open, which would grow with every element that has no end; also the only way to go
-    /// on after an error of its.
+    /// Resets the parser, which would otherwise keep every element without an end; also the only way to continue after one of
+    /// its errors.
     pub(crate) fn restart(&mut self) {
         let nothing = raw_reader(Input::new(Box::new(io::empty())));
         let input = std::mem::replace(&mut self.reader, nothing).into_inner();
@@ -200,7 +199,7 @@ impl<'r> Scanner<'r> {
             Ok(found) => found,
             Err(error) => self.recover(&error)?,
         };
-        // A half without its other one stands for nothing, and comes before what was found.
+        // A lone surrogate is an unknown reference, and comes before what was found.
         match half {
             None => Ok(found),
             Some((_, name)) => {
@@ -290,17 +289,16 @@ impl<'r> Scanner<'r> {
         Found::End(name(local_name(qualified)))
     }
 
-    /// What begins like markup and is none: the tag that it can be cut down to, or a `<` that is meant as itself. The rest is
-    /// read again.
+    /// Repairs what begins like markup but is not: it is cut to a tag, or its `<` is read as text. The rest is read again.
     fn repair_markup(&mut self) -> Result<Found, Stop> {
         let buffer = std::mem::take(&mut self.buffer);
         let tag = repair::cut_tag(&buffer);
         let (kept, back) = match tag {
             Some(tag) => buffer.split_at(tag.len()),
-            // The buffer is empty when the file ends behind a `<`.
+            // The buffer is empty when the file ends after a `<`.
             None => (&b"<"[..], buffer.get(1..).unwrap_or_default()),
         };
-        let goes_on = self.reader.get_mut().give_back(kept, back);
+        let in_budget = self.reader.get_mut().give_back(kept, back);
         self.restart();
         let found = if let Some(tag) = tag {
             self.repaired(Repair::Tag);
@@ -311,13 +309,13 @@ impl<'r> Scanner<'r> {
             self.set_text("<")
         };
         self.buffer = kept.to_vec();
-        if goes_on {
+        if in_budget {
             return Ok(found);
         }
         Err(Stop::Broken("the file has too many faults in its markup to be read".to_owned()))
     }
 
-    /// Goes on after an error of quick-xml, where there is a way.
+    /// Continues after an error of quick-xml, where possible.
     fn recover(&mut self, error: &Error) -> Result<Found, Stop> {
         match error {
             Error::Io(cause) if self.source.failed() => {
@@ -335,13 +333,13 @@ impl<'r> Scanner<'r> {
                 Err(Stop::Broken(cause.to_string()))
             }
             Error::Syntax(_) => self.repair_markup(),
-            // It has been passed over: a document type without a name.
+            // A document type without a name, which has been skipped.
             Error::IllFormed(_) => Ok(Found::Nothing),
             other => Err(Stop::Broken(other.to_string())),
         }
     }
 
-    /// Gives out the beginning of a text that is too long for one piece.
+    /// Returns the beginning of a text that is too long for one piece.
     fn long_text(&mut self) -> Result<Found, Stop> {
         self.text_bytes += self.buffer.len();
         if self.text_bytes > XML_TEXT_BYTES_MAX {
@@ -353,9 +351,9 @@ impl<'r> Scanner<'r> {
             Err(error) => error.valid_up_to(),
         };
         let (kept, back) = buffer.split_at(whole);
-        let goes_on = self.reader.get_mut().give_back(kept, back);
+        let in_budget = self.reader.get_mut().give_back(kept, back);
         self.restart();
-        if !goes_on || whole == 0 {
+        if !in_budget || whole == 0 {
             return Err(Stop::Broken("a text is not legal in its encoding".to_owned()));
         }
         let text = std::str::from_utf8(kept).unwrap_or_default();
@@ -367,7 +365,7 @@ impl<'r> Scanner<'r> {
     }
 }
 
-/// The attributes of a tag that follows the rules.
+/// The attributes of a well-formed tag.
 fn attributes(raw: &mut RawAttributes<'_>) -> Option<Attributes> {
     let mut attributes = Vec::new();
     for attribute in raw {
@@ -377,7 +375,7 @@ fn attributes(raw: &mut RawAttributes<'_>) -> Option<Attributes> {
     Some(attributes)
 }
 
-/// Those attributes of a tag that can be read, with or without quotation marks and values.
+/// The readable attributes of a malformed tag, with or without quotation marks and values.
 fn readable_attributes(tag: &str, qualified: &str) -> Attributes {
     RawAttributes::html(tag, qualified.len())
         .filter_map(Result::ok)
@@ -389,7 +387,7 @@ fn local_name(qualified: &str) -> &str {
     qualified.split_once(':').map_or(qualified, |(_, local)| local)
 }
 
-/// What a tag is that was cut out of something longer, `<` and `>` included.
+/// Parses a tag that was cut out of longer markup, with its `<` and `>`.
 fn cut_tag(tag: &str) -> Found {
     let inside = tag.strip_prefix('<').and_then(|it| it.strip_suffix('>')).unwrap_or_default();
     if let Some(qualified) = inside.strip_prefix('/') {

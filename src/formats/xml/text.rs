@@ -1,22 +1,22 @@
-//! Characters in XML: what a reference stands for, what an attribute holds, how text is written.
+//! Resolves references, unescapes attribute values, and escapes text.
 //!
-//! Entities of a DTD are never expanded. The names of HTML are known everywhere, since files use them everywhere.
+//! Entities of a DTD are never expanded. The entities of HTML are, because files use them everywhere.
 
 use super::raw::html_entity;
 
-/// What a reference between `&` and `;` stands for.
+/// The meaning of a reference between `&` and `;`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reference {
     Character(char),
-    /// Half of a character, as a program writes it that takes UTF-16 units for characters.
+    /// A surrogate, written by programs that take UTF-16 units for characters.
     Surrogate(u16),
     /// One of the five entities that need no declaration.
     Predefined(&'static str),
     /// An entity of HTML.
     Html(&'static str),
-    /// A number that is no character, or an entity that nothing defines.
+    /// A number that is not a character, or an undefined entity.
     Unknown,
-    /// Not a reference at all: the `&` is meant as itself.
+    /// Not a reference: the `&` is text.
     None,
 }
 
@@ -56,7 +56,7 @@ impl Reference {
     }
 }
 
-/// The character of two halves, if they are one.
+/// The character of a surrogate pair.
 pub(crate) fn joined(high: u16, low: u16) -> Option<char> {
     char::decode_utf16([high, low]).next()?.ok()
 }
@@ -73,10 +73,10 @@ fn predefined(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Bytes of a reference that is looked for in an attribute: the longest name of HTML has 31.
+/// Longest reference in an attribute value; the longest name of HTML has 31 bytes.
 const REFERENCE_BYTES_MAX: usize = 48;
 
-/// The reference at the beginning of a text, and its bytes; `None` when the `&` is meant as itself.
+/// The reference at the beginning of a text, and its bytes; `None` if the `&` is text.
 fn reference(text: &str) -> Option<(Reference, usize)> {
     if !text.starts_with('&') {
         return None;
@@ -86,8 +86,8 @@ fn reference(text: &str) -> Option<(Reference, usize)> {
     (!matches!(reference, Reference::None)).then_some((reference, end + 1))
 }
 
-/// The value of an attribute: references resolved, white space as XML 1.0 section 3.3.3 has it. What is not a reference,
-/// or stands for nothing, is kept as it is written.
+/// Unescapes the value of an attribute: resolves references, and normalizes white space (XML 1.0, section 3.3.3). Unknown
+/// references are kept as written.
 pub(crate) fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -119,14 +119,14 @@ pub(crate) fn unescape(raw: &str) -> String {
     text
 }
 
-/// Text as XML writes it, in elements and in attributes, so that it is read back to the character. What XML cannot hold
-/// (it may stand in a rejected unit) becomes U+FFFD.
+/// Displays a text escaped for elements and attributes, so that it is read back exactly. Characters that XML cannot hold, which
+/// rejected units may have, become U+FFFD.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 /// The first byte of U+FFFE and U+FFFF, and of many characters that XML can hold.
 const NONCHARACTER: u8 = 0xef;
 
-/// Whether a byte may begin what is written in another way. Without a branch, so that many are looked at together.
+/// Whether a byte may need escaping. Branch-free, so that loops over it are vectorized.
 #[expect(clippy::needless_bitwise_bool)]
 fn is_special(byte: u8) -> bool {
     (byte < b' ')
@@ -137,7 +137,7 @@ fn is_special(byte: u8) -> bool {
         | (byte == NONCHARACTER)
 }
 
-/// Where the first special byte stands, from a place on.
+/// The place of the first special byte at or after `from`.
 fn next_special(bytes: &[u8], from: usize) -> Option<usize> {
     const TOGETHER: usize = 32;
     let mut place = from;

@@ -1,5 +1,4 @@
-//! How does an XML document become a stream of units? The course that all XML formats share: read on until there is
-//! something to give, and say where the document breaks.
+//! Turns an XML document into a stream of events, the same way for all XML formats.
 //!
 //! Knows nothing of what the elements mean.
 
@@ -20,17 +19,17 @@ pub(crate) trait XmlFormat {
 
     fn document(&self) -> &Document<'_>;
 
-    /// The kinds of repairs that are new since the last call.
+    /// The kinds of repairs since the last call that are new.
     fn new_repairs(&mut self) -> impl Iterator<Item = (Repair, Position)>;
 
-    /// A place in the file, at the unit that is being read.
+    /// A place in the file, at the current unit.
     fn place(&self, position: Position) -> Place;
 
-    /// Reads one step on; what it finds goes into the queue.
+    /// Reads one step and queues the events found.
     fn advance(&mut self, queue: &mut VecDeque<Event>) -> Result<(), Stop>;
 }
 
-/// The units of a document.
+/// Reads the events of a document.
 pub(crate) struct XmlUnits<F> {
     format: F,
     queue: VecDeque<Event>,
@@ -45,7 +44,8 @@ impl<F: XmlFormat> XmlUnits<F> {
     fn note_repairs(&mut self) {
         let new: Vec<_> = self.format.new_repairs().collect();
         for (repair, position) in new {
-            let message = format!("{}; the same in the rest of this file", repair.message());
+            let message =
+                format!("{}; the same applies to the rest of this file", repair.message());
             let place = self.format.place(position);
             let notice = Diagnostic { place, cause: Cause::Malformed, message };
             self.queue.push_back(Event::Notice(notice));
