@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use metrics::histogram;
 use tokio::sync::oneshot;
 
 use crate::engine::error::EngineError;
@@ -30,7 +31,7 @@ use super::work::Work;
 
 /// A message in the queue.
 pub(super) enum Message {
-    Job(Job),
+    Job(Box<Job>),
     /// Other processes have appended to the log.
     Follow,
 }
@@ -38,6 +39,7 @@ pub(super) enum Message {
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) idempotency: Option<Idempotency>,
+    pub(super) queued: Instant,
     pub(super) answer: oneshot::Sender<Result<Reply, EngineError>>,
 }
 
@@ -118,7 +120,10 @@ impl CommitLoop {
             match messages.recv_timeout(self.idle_time(next_gc)) {
                 Ok(Message::Follow) => self.follow(),
                 Ok(Message::Job(first)) => {
-                    let group = take_group(first, messages);
+                    let group = take_group(*first, messages);
+                    for job in &group {
+                        histogram!("dhakira_write_queue_seconds").record(job.queued.elapsed());
+                    }
                     let has_garbage = group.iter().any(|job| job.work.leaves_garbage());
                     self.commit_group(group);
                     if has_garbage {
@@ -218,7 +223,7 @@ impl CommitLoop {
         let before = Timestamp { micros: now().micros - days * 24 * 3_600 * 1_000_000 };
         let (answer, mut receiver) = oneshot::channel();
         let work = Work::CollectGarbage { before };
-        self.commit_group(vec![Job { work, idempotency: None, answer }]);
+        self.commit_group(vec![Job { work, idempotency: None, queued: Instant::now(), answer }]);
         match receiver.try_recv() {
             Ok(Ok(Reply { outcome: Outcome::Collected { more }, .. })) => more,
             Ok(Err(error)) => {
@@ -395,7 +400,7 @@ fn take_group(first: Job, messages: &Receiver<Message>) -> Vec<Job> {
         let Message::Job(job) = message else { continue };
         // A write without units costs about as much as one unit.
         units += job.work.units().max(1);
-        group.push(job);
+        group.push(*job);
     }
     group
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -107,7 +107,7 @@ impl Drop for WriteQueue {
 
 fn message(work: Work, idempotency: Option<Idempotency>) -> (Message, Answer) {
     let (answer, receiver) = oneshot::channel();
-    (Message::Job(Job { work, idempotency, answer }), receiver)
+    (Message::Job(Box::new(Job { work, idempotency, queued: Instant::now(), answer })), receiver)
 }
 
 /// Waits for commits of other processes and notifies the commit loop.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
+use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::limits::ADAPTED_PLACES_MAX;
@@ -285,6 +287,7 @@ impl Search<'_> {
 
     /// The hits of all memories, best first, with the index of their memory.
     fn search(&self, query: &Query) -> Result<Vec<(usize, Hit)>, EngineError> {
+        let started = Instant::now();
         let cancelled = || self.cancel.is_cancelled();
         let mut hits = Vec::with_capacity(self.chosen.len());
         for chosen in &self.chosen {
@@ -308,7 +311,9 @@ impl Search<'_> {
                 self.settings.filter.run(self.engine.backend.store.as_ref(), *key, search)?;
             hits.push(found.map_err(|_| EngineError::Cancelled)?);
         }
-        Ok(merge(&hits, self.settings.max_matches))
+        let merged = merge(&hits, self.settings.max_matches);
+        histogram!("dhakira_index_search_seconds").record(started.elapsed());
+        Ok(merged)
     }
 
     /// Reads the units of hits; `None` when one of them has changed since the search.

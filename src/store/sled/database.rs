@@ -8,7 +8,9 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
+use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sled::transaction::Transactional as _;
 
@@ -117,12 +119,15 @@ impl Database {
     /// Makes everything written so far durable, then advances the durable watermark.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
+        let started = Instant::now();
         self.guard(doing, || self.db.flush())?;
         self.blobs
             .sync()
             .and_then(|()| self.log_file.sync_all())
             .and_then(|()| watermark::write(&self.directory, sequence))
-            .map_err(|error| StoreError::Io { doing: doing(), cause: error.to_string() })
+            .map_err(|error| StoreError::Io { doing: doing(), cause: error.to_string() })?;
+        histogram!("dhakira_commit_sync_seconds").record(started.elapsed());
+        Ok(())
     }
 
     /// Runs a database call and converts its errors and panics to store errors.
