@@ -56,7 +56,7 @@ fn settings_that_are_no_good_are_named_with_their_origin() {
         ("listen = 5", "listen (file"),
         ("calls_max = 0", "at least 1"),
         ("call_max = 5", "there is no setting 'call_max'"),
-        ("listen = [1]", "'listen' is a array"),
+        ("listen = [1]", "'listen' is of type array"),
         ("log_format = \"xml\"", "text or json"),
         ("listen = ", "the settings in"),
     ] {

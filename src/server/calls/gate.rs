@@ -193,13 +193,7 @@ where
         let admitted = match self.shared.admit(&request, &peer, ids) {
             Ok(admitted) => admitted,
             Err((call, status)) => {
-                return Box::pin(async move {
-                    call.audit_room().await;
-                    call.end(status.code());
-                    let mut answer = status.into_http();
-                    call.ids.add_to(answer.headers_mut());
-                    Ok(answer)
-                });
+                return Box::pin(async move { Ok(refused(&call, status).await) });
             }
         };
         let Admitted { call, permit, time } = admitted;
@@ -279,6 +273,15 @@ fn is_grpc(content_type: &HeaderValue) -> bool {
     [&b"application/grpc"[..], b"application/grpc+proto"]
         .iter()
         .any(|it| kind.eq_ignore_ascii_case(it))
+}
+
+/// The answer to a call that may not run, recorded as such.
+async fn refused(call: &Call, status: Status) -> Response<Body> {
+    call.audit_room().await;
+    call.end(status.code());
+    let mut answer = status.into_http();
+    call.ids.add_to(answer.headers_mut());
+    answer
 }
 
 /// Records a call that was cancelled before it was answered.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::grpc::access::Weight;
+
+use super::overload::Overload;
 use crate::limits::{
     ANONYMOUS_CALLS_MAX, ANONYMOUS_CONNECTIONS_MAX, ANONYMOUS_IDLE_SECONDS, CALL_SECONDS_MAX,
     CALLS_MAX, CLIENT_CALLS_MAX, CLIENT_HEAVY_CALLS_MAX, CONNECTIONS_MAX, HANDSHAKE_SECONDS_MAX,
@@ -108,52 +110,6 @@ pub(in crate::server) enum Room {
         /// Whether the call is endless.
         lasting: bool,
     },
-}
-
-/// The limit that a call exceeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Overload {
-    Calls,
-    ClientCalls,
-    HeavyCalls,
-    AnonymousCalls,
-    Memory,
-    Queue,
-}
-
-impl Overload {
-    /// The reason of the `ErrorInfo`.
-    pub(in crate::server) fn reason(self) -> &'static str {
-        match self {
-            Self::Calls => "TOO_MANY_CALLS",
-            Self::ClientCalls => "TOO_MANY_CALLS_OF_CLIENT",
-            Self::HeavyCalls => "TOO_MANY_HEAVY_CALLS",
-            Self::AnonymousCalls => "TOO_MANY_CALLS_WITHOUT_TOKEN",
-            Self::Memory => "TOO_MUCH_MEMORY",
-            Self::Queue => "OVERLOADED",
-        }
-    }
-
-    pub(in crate::server) fn message(self) -> &'static str {
-        match self {
-            Self::Calls => "the server has as many calls in flight as it accepts",
-            Self::ClientCalls => "this client has as many calls in flight as it may have",
-            Self::HeavyCalls => "the server has as many long calls in flight as it accepts",
-            Self::AnonymousCalls => {
-                "the server has as many calls without a token in flight as it accepts; calls with a token have a limit of their own"
-            }
-            Self::Memory => "the messages of the calls in flight fill the memory reserved for them",
-            Self::Queue => "the server is overloaded",
-        }
-    }
-
-    pub(in crate::server) fn retry_after(self) -> Duration {
-        match self {
-            Self::HeavyCalls => Duration::from_secs(5),
-            Self::Queue => Duration::from_secs(1),
-            _ => Duration::from_millis(250),
-        }
-    }
 }
 
 #[derive(Debug, Default)]
