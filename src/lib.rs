@@ -19,7 +19,7 @@
 //! | [`mod@http`] | serves health and metrics over HTTP/1.1 | what it shows |
 //! | [`server`] | listens, authenticates callers, limits load, records audit and metrics, drains | what the calls do |
 //! | [`mod@terminal`] | prints tables, JSON lines and progress bars, whatever the script and the reader | what they show |
-//! | [`bench`] | measures imports, lookups, alignment and long mixed loads: `dhakira bench` | generated types, sled |
+//! | [`mod@bench`] | measures imports, lookups, alignment and long mixed loads: `dhakira bench` | generated types, sled |
 //! | [`cli`] | parses the command line, runs the commands, prints their answers | generated types, sled |
 //!
 //! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`; all feed

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dhakira::engine::{
-    Cancel, DuplicatePolicy, Engine, EngineError, Import, LookupSettings, MemoryChoice, NewMemory,
+    Cancel, DuplicatePolicy, Engine, EngineError, Import, LookupSettings, MemoryChoice,
     PreparedBatch, QuerySegment, UnitFilter, UnitPatch,
 };
 use dhakira::store::{
@@ -19,7 +19,7 @@ use dhakira::store::{
 };
 use dhakira::unit::{MemoryName, Score, Segment, UnitId};
 
-use crate::upkeep::{Dice, content};
+use crate::upkeep::{Dice, content, create_memory};
 
 /// A write that was acknowledged to a client.
 #[derive(Debug, Clone)]
@@ -49,15 +49,7 @@ fn memories() -> [MemoryName; 2] {
 
 fn create_memories(engine: &Engine) {
     for name in memories() {
-        let new = NewMemory {
-            name,
-            display_name: String::new(),
-            description: String::new(),
-            source_lang: "ar".parse().unwrap(),
-            target_lang: "en".parse().unwrap(),
-            unfinished_penalty: None,
-        };
-        engine.create_memory(new, None).unwrap();
+        create_memory(engine, &name);
     }
 }
 
