@@ -1,13 +1,15 @@
 //! The contract of bulk on the wire: imports that resume, exports, watchers, and many writers at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use dhakira::store::{OpenOptions, SledStore};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
 
 use crate::grpc::{ID, OTHER_ID, field, start};
 use crate::support::proto::{self, import_units_request::Message as ImportMessage};
-use crate::support::{Clients, unit};
+use crate::support::{Clients, TestServer, unit};
 
 fn header(id: &str, policy: proto::DuplicatePolicy) -> ImportMessage {
     ImportMessage::Header(proto::ImportHeader {
@@ -270,5 +272,38 @@ async fn many_writers_share_commits_and_lose_nothing() {
         let unit = clients.units.get_unit(request).await.unwrap().into_inner().unit.unwrap();
         assert_eq!(unit.source.unwrap().text, text);
         assert_eq!(clients.lookup("m", &text).await[0].kind(), proto::MatchKind::Exact);
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_resumes_after_any_commit_that_it_has_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = OpenOptions { create: true, accept_data_loss: false, purpose: "test".into() };
+    let store = Arc::new(SledStore::open(directory.path(), &options).unwrap());
+    let server = TestServer::over(store).await;
+    let mut clients = server.clients().await;
+    clients.create_memory("m").await;
+    let writers: Vec<_> = (0..6)
+        .map(|writer| {
+            let channel = clients.channel.clone();
+            tokio::spawn(async move {
+                let mut clients = Clients::over(channel);
+                for number in 0..15 {
+                    clients.create_unit("m", &format!("{writer} {number}"), "target").await;
+                }
+            })
+        })
+        .collect();
+    // Each commit is read from a new stream, which resumes after the commit before.
+    let (mut seen, mut after_sequence) = (0, 0);
+    while seen < 6 * 15 {
+        let watch = proto::WatchUnitsRequest { parent: "memories/m".into(), after_sequence };
+        let mut feed = clients.units.watch_units(watch).await.unwrap().into_inner();
+        let commit = feed.next().await.unwrap().unwrap();
+        assert!(commit.sequence > after_sequence);
+        (seen, after_sequence) = (seen + commit.changes.len(), commit.sequence);
+    }
+    for writer in writers {
+        writer.await.unwrap();
     }
 }

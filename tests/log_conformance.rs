@@ -38,9 +38,7 @@ fn an_append_elsewhere_than_at_the_end_is_a_conflict_and_writes_nothing() {
         let copy = InMemoryStore::default();
         let records = store.read(Sequence(0), 9).unwrap();
         for record in &records {
-            let units =
-                record.changes.iter().map(|it| store.version(it.memory, it.unit, it.revision));
-            let units = units.collect::<Result<_, _>>().unwrap();
+            let units = store.stored_units(record).unwrap();
             copy.commit(&[Commit::from_record(record, units).unwrap()]);
         }
         assert_eq!(copy.read(Sequence(0), 9).unwrap(), records);

@@ -1,11 +1,9 @@
 //! Clients that ask for too much, too long, too fast, or never read the answer: each is stopped, the others are served.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dhakira::server::{Limits, ServeOptions};
-use dhakira::store::{OpenOptions, SledStore};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
@@ -315,39 +313,6 @@ async fn a_flood_of_cancelled_calls_holds_nothing() {
     }
     until(&pages, "dhakira_calls_in_flight", 0).await;
     server.clients().await.create_memory("m").await;
-}
-
-#[tokio::test]
-async fn what_a_watcher_was_told_it_can_go_on_from() {
-    let directory = tempfile::tempdir().unwrap();
-    let options = OpenOptions { create: true, accept_data_loss: false, purpose: "test".into() };
-    let store = Arc::new(SledStore::open(directory.path(), &options).unwrap());
-    let server = TestServer::over(store).await;
-    let mut clients = server.clients().await;
-    clients.create_memory("m").await;
-    let writers: Vec<_> = (0..6)
-        .map(|writer| {
-            let channel = clients.channel.clone();
-            tokio::spawn(async move {
-                let mut clients = crate::support::Clients::over(channel);
-                for number in 0..15 {
-                    clients.create_unit("m", &format!("{writer} {number}"), "target").await;
-                }
-            })
-        })
-        .collect();
-    // Each commit is heard of through a stream of its own that begins where the one before ended.
-    let (mut seen, mut after_sequence) = (0, 0);
-    while seen < 6 * 15 {
-        let watch = proto::WatchUnitsRequest { parent: "memories/m".into(), after_sequence };
-        let mut feed = clients.units.watch_units(watch).await.unwrap().into_inner();
-        let commit = feed.next().await.unwrap().unwrap();
-        assert!(commit.sequence > after_sequence);
-        (seen, after_sequence) = (seen + commit.changes.len(), commit.sequence);
-    }
-    for writer in writers {
-        writer.await.unwrap();
-    }
 }
 
 #[tokio::test]

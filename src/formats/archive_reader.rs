@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::unit::{Diagnostic, DiagnosticCode, Place};
 
 use super::event::Event;
-use super::format::{Format, OpenError, ReadOptions, UnitReader};
+use super::format::{BoxedReader, Format, OpenError, ReadOptions, UnitReader};
 use super::io::{Archive, Budget, Entry};
 
 /// Opens one file of an archive.
@@ -14,7 +14,7 @@ type OpenFile = fn(
     Box<dyn Read + Send>,
     &ReadOptions,
     Option<&Budget>,
-) -> Result<Box<dyn UnitReader + Send>, OpenError>;
+) -> Result<BoxedReader<'static>, OpenError>;
 
 /// Reads one file after the other; places name the file inside the archive.
 pub(super) struct ArchiveReader {
@@ -22,7 +22,7 @@ pub(super) struct ArchiveReader {
     open_file: OpenFile,
     entries: std::vec::IntoIter<Entry>,
     options: ReadOptions,
-    current: Box<dyn UnitReader + Send>,
+    current: BoxedReader<'static>,
     bytes: u64,
 }
 
@@ -50,7 +50,7 @@ fn open_entry(
     entry: &Entry,
     options: &ReadOptions,
     open_file: OpenFile,
-) -> Result<Box<dyn UnitReader + Send>, OpenError> {
+) -> Result<BoxedReader<'static>, OpenError> {
     let inner = inner_options(entry, options);
     open_file(archive.open(entry)?, &inner, Some(archive.budget()))
 }

@@ -6,23 +6,19 @@ use std::sync::Arc;
 use crate::unit::Place;
 
 use super::event::{Event, broken};
-use super::format::{Format, UnitReader};
+use super::format::{BoxedReader, Format, UnitReader};
 use super::io::Budget;
 
 /// Charges each event of a reader to the budget of its file.
 pub(super) struct ExpansionCheck<'r> {
-    reader: Box<dyn UnitReader + Send + 'r>,
+    reader: BoxedReader<'r>,
     budget: Budget,
     file: Arc<str>,
     ended: bool,
 }
 
 impl<'r> ExpansionCheck<'r> {
-    pub(super) fn new(
-        reader: Box<dyn UnitReader + Send + 'r>,
-        budget: Budget,
-        file: Arc<str>,
-    ) -> Self {
+    pub(super) fn new(reader: BoxedReader<'r>, budget: Budget, file: Arc<str>) -> Self {
         Self { reader, budget, file, ended: false }
     }
 }

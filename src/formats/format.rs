@@ -106,6 +106,9 @@ pub trait UnitReader: Iterator<Item = std::io::Result<Event>> {
     fn format(&self) -> Format;
 }
 
+/// A reader of any format.
+pub type BoxedReader<'r> = Box<dyn UnitReader + Send + 'r>;
+
 /// Encodes units in one format. The same units always give the same bytes.
 pub(super) trait Encoder {
     /// Appends one unit.

@@ -27,7 +27,7 @@ mod xml;
 pub use create::{UnitWriter, create};
 pub use declared::UNFINISHED_ATTRIBUTE;
 pub use event::{Event, ParsedUnit, Rejected};
-pub use format::{FileHeader, Format, OpenError, ReadOptions, Unfinished, UnitReader};
+pub use format::{BoxedReader, FileHeader, Format, OpenError, ReadOptions, Unfinished, UnitReader};
 pub use io::ILLEGAL;
 pub use open::{open, open_pair, open_text};
 pub use times::parse_time;

@@ -4,15 +4,13 @@ use std::io::{self, BufRead, Cursor, Read};
 
 use super::archive_reader::ArchiveReader;
 use super::expansion_check::ExpansionCheck;
-use super::format::{OpenError, ReadOptions, UnitReader};
+use super::format::{BoxedReader, OpenError, ReadOptions};
 use super::io::{Archive, Budget, MAGIC_BYTES, ZIP_MAGIC, decode};
 use super::moses::MosesReader;
 use super::registry::detect;
 use super::script_check::ScriptCheck;
 use super::sheet::{Workbook, is_workbook};
 use super::unsupported;
-
-type Reader<'r> = Box<dyn UnitReader + Send + 'r>;
 
 /// Opens an input: takes off compression, finds encoding and format.
 ///
@@ -21,7 +19,7 @@ type Reader<'r> = Box<dyn UnitReader + Send + 'r>;
 pub fn open<'r>(
     mut input: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
-) -> Result<Reader<'r>, OpenError> {
+) -> Result<BoxedReader<'r>, OpenError> {
     let mut magic = Vec::new();
     input.by_ref().take(MAGIC_BYTES).read_to_end(&mut magic)?;
     if options.format.is_none()
@@ -52,7 +50,7 @@ fn open_single<'r>(
     input: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
     budget: Option<&Budget>,
-) -> Result<Reader<'r>, OpenError> {
+) -> Result<BoxedReader<'r>, OpenError> {
     let (mut text, source) = decode::open(input, options.wants_arabic(), budget)?;
     let warning = source.encoding_warning().cloned();
     let budget = source.budget().cloned();
@@ -75,7 +73,7 @@ pub fn open_pair<'r>(
     sources: Box<dyn Read + Send + 'r>,
     targets: Box<dyn Read + Send + 'r>,
     options: &ReadOptions,
-) -> Result<Reader<'r>, OpenError> {
+) -> Result<BoxedReader<'r>, OpenError> {
     let reader = Box::new(MosesReader::new(sources, targets, options)?);
     Ok(Box::new(ScriptCheck::new(reader, options, None)))
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::unit::ValidationError;
 
-use super::format::{Encoder, FileHeader, Format, OpenError, ReadOptions, UnitReader};
+use super::format::{BoxedReader, Encoder, FileHeader, Format, OpenError, ReadOptions};
 use super::io::{Head, Source, Text};
 use super::jsonl::{JsonlEncoder, JsonlReader};
 use super::po::{self, PoReader};
@@ -18,8 +18,7 @@ use super::unsupported;
 use super::xliff::{XliffEncoder, XliffReader};
 use super::xml::XmlUnits;
 
-type Reader<'r> = Box<dyn UnitReader + Send + 'r>;
-type Read = for<'r> fn(Text<'r>, Source, &ReadOptions) -> Result<Reader<'r>, OpenError>;
+type Read = for<'r> fn(Text<'r>, Source, &ReadOptions) -> Result<BoxedReader<'r>, OpenError>;
 type Encode = fn(&FileHeader, &mut Vec<u8>) -> io::Result<Box<dyn Encoder + Send>>;
 
 /// What is known of a format.
@@ -182,7 +181,7 @@ impl Format {
         text: Text<'r>,
         source: Source,
         options: &ReadOptions,
-    ) -> Result<Reader<'r>, OpenError> {
+    ) -> Result<BoxedReader<'r>, OpenError> {
         match self.registration().read {
             Ok(read) => read(text, source, options),
             Err(what) => Err(OpenError::Unknown(what.to_owned())),

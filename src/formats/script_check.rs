@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, UnitContent};
 
 use super::event::Event;
-use super::format::{Format, ReadOptions, UnitReader};
+use super::format::{BoxedReader, Format, ReadOptions, UnitReader};
 use super::script::{Script, script, script_of};
 
 /// Units after which a file that looks wrong is reported before it is read to its end.
@@ -22,7 +22,7 @@ const UNITS_MIN: u64 = 3;
 
 /// Passes the events of a reader through, and adds warnings.
 pub(super) struct ScriptCheck<'r> {
-    reader: Box<dyn UnitReader + Send + 'r>,
+    reader: BoxedReader<'r>,
     /// A warning about the encoding, given before the first event.
     encoding_warning: Option<String>,
     file_name: Arc<str>,
@@ -47,7 +47,7 @@ struct Counts {
 
 impl<'r> ScriptCheck<'r> {
     pub(super) fn new(
-        reader: Box<dyn UnitReader + Send + 'r>,
+        reader: BoxedReader<'r>,
         options: &ReadOptions,
         encoding_warning: Option<String>,
     ) -> Self {

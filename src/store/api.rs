@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::records::{
-    Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
+    ChangeKind, Commit, LogRecord, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord,
+    Sequence,
 };
 
 /// A store's random key, which authenticates the opaque tokens that clients hand back.
@@ -198,18 +199,18 @@ pub trait CommitLog: Send + Sync + 'static {
     /// I/O.
     fn start(&self) -> Result<LogStart, StoreError>;
 
-    /// The position of a commit; `None` when the log does not hold it.
+    /// Number, checksum and time of a commit that the log holds, or of the last truncated one; `None` for any other.
     ///
     /// # Errors
     /// I/O, damage.
-    fn position_of(&self, sequence: Sequence) -> Result<Option<LogPosition>, StoreError> {
+    fn mark_at(&self, sequence: Sequence) -> Result<Option<LogStart>, StoreError> {
         let start = self.start()?;
         if sequence == start.sequence && sequence > Sequence(0) {
-            return Ok(Some(start.into()));
+            return Ok(Some(start));
         }
         let Some(before) = sequence.0.checked_sub(1) else { return Ok(None) };
         let found = self.read(Sequence(before), 1)?;
-        Ok(found.first().filter(|record| record.sequence == sequence).map(LogPosition::from))
+        Ok(found.first().filter(|record| record.sequence == sequence).map(LogStart::from))
     }
 
     /// Whether other processes may append, so that a follower has to [wait](Self::wait) for their commits.
@@ -260,6 +261,16 @@ pub trait Store: Send + Sync + 'static {
         id: UnitId,
         revision: u64,
     ) -> Result<Option<Unit>, StoreError>;
+
+    /// The units that the commit of a record stored, in the order of its changes, each at the revision that it stored; `None` for
+    /// one that is not [held](Self::version).
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn stored_units(&self, record: &LogRecord) -> Result<Vec<Option<Unit>>, StoreError> {
+        let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
+        stored.map(|change| self.version(change.memory, change.unit, change.revision)).collect()
+    }
 
     /// Requests carried out before a time, at most `limit`.
     ///

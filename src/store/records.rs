@@ -296,3 +296,9 @@ pub struct LogStart {
     /// Its time.
     pub time: Timestamp,
 }
+
+impl From<&LogRecord> for LogStart {
+    fn from(record: &LogRecord) -> Self {
+        Self { sequence: record.sequence, checksum: record.checksum, time: record.time }
+    }
+}

@@ -24,8 +24,7 @@ use crate::store::{Appended, Backend, Retention, Sequence, StoreError};
 use crate::unit::Timestamp;
 
 use super::idempotency::Idempotency;
-use super::outcome::Outcome;
-use super::outcome::Reply;
+use super::outcome::{Outcome, Reply};
 use super::plan::{Basis, Plan, Planner};
 use super::work::Work;
 
@@ -185,7 +184,8 @@ impl CommitLoop {
         if self.recovery.is_some() {
             return Instant::now() + GC_EVERY;
         }
-        let more = self.remove_old_requests() | self.truncate_log();
+        // Removing requests may itself have paused writes.
+        let more = self.remove_old_requests() | (self.recovery.is_none() && self.truncate_log());
         if !more {
             self.renew_checkpoints();
         }
@@ -256,8 +256,8 @@ impl CommitLoop {
     /// Plans, appends and applies a group, and plans it again while others append first. An error applies to the whole group, none
     /// of which was acknowledged then.
     fn commit(&mut self, group: &mut [Job]) -> Result<Replies, EngineError> {
-        let joins_batches = self.searches.is_quiet(self.follower.catalog().searches());
-        let in_bulk = self.searches.is_over();
+        let joins_batches = !self.searches.note(self.follower.catalog().searches());
+        let in_bulk = !self.searches.is_recent();
         for _ in 0..APPEND_CONFLICTS_MAX {
             self.follower.catch_up().map_err(|error| self.paused_by(error))?;
             let (replies, Plan { commits, index_changes }) = self.plan(group, joins_batches);
@@ -338,55 +338,47 @@ impl CommitLoop {
     /// While writes are paused: starts a recovery of the log when one is due, and resumes writes when it has succeeded. The recovery
     /// runs on its own thread, so that writes are refused meanwhile instead of blocking.
     fn recover(&mut self) {
-        let Some(mut recovery) = self.recovery.take() else { return };
-        match recovery.running.take() {
-            None if Instant::now() < recovery.next_try => self.recovery = Some(recovery),
-            None => {
+        let Some(recovery) = &mut self.recovery else { return };
+        let Some(ended) = recovery.running.take_if(|running| running.is_finished()) else {
+            if recovery.running.is_none() && Instant::now() >= recovery.next_try {
                 let log = Arc::clone(&self.backend.log);
-                let recover = move || log.recover();
                 let thread = std::thread::Builder::new().name("recovery".to_owned());
-                recovery.running = thread.spawn(recover).ok();
-                self.recovery = Some(recovery);
+                recovery.running = thread.spawn(move || log.recover()).ok();
             }
-            Some(running) if !running.is_finished() => {
-                recovery.running = Some(running);
-                self.recovery = Some(recovery);
+            return;
+        };
+        let recovered = match ended.join() {
+            Ok(recovered) => recovered.map_err(EngineError::from),
+            Err(_) => Err(EngineError::Internal("the recovery panicked".to_owned())),
+        };
+        match recovered.and_then(|()| self.follower.catch_up()) {
+            Ok(()) => {
+                tracing::info!("writes resumed");
+                self.recovery = None;
+                self.pause.set(None);
             }
-            Some(running) => {
-                let recovered = match running.join() {
-                    Ok(recovered) => recovered.map_err(EngineError::from),
-                    Err(_) => Err(EngineError::Internal("the recovery panicked".to_owned())),
-                };
-                match recovered.and_then(|()| self.follower.catch_up()) {
-                    Ok(()) => {
-                        tracing::info!("writes resumed");
-                        self.pause.set(None);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "writes stay paused");
-                        let wait = (recovery.wait * 2).min(WRITES_RETRY_MAX);
-                        let next_try = Instant::now() + wait;
-                        self.recovery = Some(Recovery { next_try, wait, running: None });
-                    }
-                }
+            Err(error) => {
+                tracing::warn!(%error, "writes stay paused");
+                recovery.wait = (recovery.wait * 2).min(WRITES_RETRY_MAX);
+                recovery.next_try = Instant::now() + recovery.wait;
             }
         }
     }
 }
 
 impl SearchActivity {
-    /// Whether there was no search since the last group; records the searches so far.
-    fn is_quiet(&mut self, count: u64) -> bool {
-        let is_quiet = std::mem::replace(&mut self.count, count) == count;
-        if !is_quiet {
+    /// Records the searches so far; returns whether there was one since the last group.
+    fn note(&mut self, count: u64) -> bool {
+        let is_active = std::mem::replace(&mut self.count, count) != count;
+        if is_active {
             self.noticed = Some(Instant::now());
         }
-        is_quiet
+        is_active
     }
 
-    /// Whether there was no recent search.
-    fn is_over(&self) -> bool {
-        self.noticed.is_none_or(|it| it.elapsed() > SEARCHED_LATELY)
+    /// Whether there was a search lately.
+    fn is_recent(&self) -> bool {
+        self.noticed.is_some_and(|it| it.elapsed() <= SEARCHED_LATELY)
     }
 }
 

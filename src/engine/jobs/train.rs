@@ -131,9 +131,9 @@ impl Engine {
         cancel: &Cancel,
         progress: TrainingProgress<'_>,
     ) -> Result<TrainedLexicon, EngineError> {
-        let position = self.backend.log.position_of(now)?.unwrap_or_default();
+        let checksum = self.backend.log.mark_at(now)?.unwrap_or_default().checksum;
         let whole = self.train_on(memory, Units::All, cancel, progress)?;
-        Ok(TrainedLexicon::of_all(record, LogPosition { sequence: now, ..position }, whole))
+        Ok(TrainedLexicon::of_all(record, LogPosition { sequence: now, checksum }, whole))
     }
 
     /// Trains on some units.

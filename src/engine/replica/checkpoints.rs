@@ -78,13 +78,13 @@ impl Header {
                 sequence.0, last.0
             )));
         }
-        let Some(position) = log.position_of(sequence).map_err(io::Error::other)? else {
+        let Some(mark) = log.mark_at(sequence).map_err(io::Error::other)? else {
             return Err(unfit(&format!(
                 "it is of commit {}, but the log begins after commit {}",
                 sequence.0, start.0
             )));
         };
-        if *self != Self::of(record, position) {
+        if *self != Self::of(record, mark.into()) {
             return Err(unfit("it was made from another memory or another store"));
         }
         Ok(())

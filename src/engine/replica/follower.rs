@@ -11,8 +11,7 @@ use crate::engine::error::EngineError;
 use crate::limits::WATCH_PAGE_COMMITS;
 use crate::matching::IndexChange;
 use crate::store::{
-    Backend, ChangeKind, Commit, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, Store,
-    StoreError,
+    Backend, Commit, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, Store,
 };
 use crate::unit::{Timestamp, UnitId};
 
@@ -76,7 +75,7 @@ impl Follower {
         }
         let (loaded, unwritten) = (loading.loaded, loading.unwritten);
         let mut follower = Self {
-            time: time_at(&backend, position)?,
+            time: backend.log.mark_at(position.sequence)?.unwrap_or_default().time,
             memories: memories.into_iter().map(|record| (record.key, record)).collect(),
             checkpoints: CheckpointScheduler::new(checkpoints, Arc::clone(&catalog), unwritten),
             sequence: watch::Sender::new(position.sequence),
@@ -245,22 +244,12 @@ fn changed_units(records: &[LogRecord]) -> BTreeMap<MemoryKey, BTreeSet<UnitId>>
 /// Rebuilds the commits of records, with the units that they stored.
 fn read_commits(store: &dyn Store, records: &[LogRecord]) -> Result<Vec<Commit>, EngineError> {
     let commit = |record: &LogRecord| {
-        let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
-        let units = stored.map(|it| store.version(it.memory, it.unit, it.revision));
-        Commit::from_record(record, units.collect::<Result<_, _>>()?).ok_or_else(|| {
+        Commit::from_record(record, store.stored_units(record)?).ok_or_else(|| {
             let sequence = record.sequence.0;
             EngineError::Internal(format!("commit {sequence} stored units that are no longer held"))
         })
     };
     records.iter().map(commit).collect()
-}
-
-/// Time of the commit at a position; the epoch before the first one.
-fn time_at(backend: &Backend, position: LogPosition) -> Result<Timestamp, StoreError> {
-    let start = backend.log.start()?;
-    let Some(before) = position.sequence.0.checked_sub(1) else { return Ok(start.time) };
-    let record = backend.log.read(Sequence(before), 1)?.into_iter().next();
-    Ok(record.map_or(start.time, |record| record.time))
 }
 
 fn diverged(position: LogPosition) -> EngineError {

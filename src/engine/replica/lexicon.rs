@@ -144,8 +144,8 @@ pub(crate) fn read(
         postcard::from_bytes(&bytes).map_err(|_| unfit("it cannot be read"))?;
     let provenance = &lexicon.provenance;
     let expected = Provenance::of(record, provenance.whole, provenance.recent);
-    let position = log.position_of(provenance.whole.0).map_err(io::Error::other)?;
-    let in_log = position.is_some_and(|it| it.checksum == provenance.whole.1);
+    let mark = log.mark_at(provenance.whole.0).map_err(io::Error::other)?;
+    let in_log = mark.is_some_and(|it| it.checksum == provenance.whole.1);
     let end = log.end().map_err(io::Error::other)?;
     if *provenance != expected || !in_log || provenance.recent > end.sequence {
         return Err(unfit("it was trained from other texts, by other rules or in another store"));

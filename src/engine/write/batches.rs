@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::formats::{Event, ParsedUnit, Rejected, UnitReader};
+use crate::formats::{BoxedReader, Event, ParsedUnit, Rejected};
 use crate::limits::{IMPORT_BATCH_BYTES, IMPORT_BATCH_FAULTS, IMPORT_BATCH_UNITS};
 use crate::unit::{Diagnostic, InlineTag, Place, UnitContent};
 
@@ -49,7 +49,7 @@ impl Batch {
 ///
 /// Consecutive units of one document are neighbours, unless the file names other ones.
 pub struct Batches<'r> {
-    reader: Box<dyn UnitReader + Send + 'r>,
+    reader: BoxedReader<'r>,
     /// The last unit, waiting for its successor.
     waiting: Option<Waiting>,
     ended: bool,
@@ -64,7 +64,7 @@ struct Waiting {
 
 impl<'r> Batches<'r> {
     /// Batches of the reader's units, of the default size.
-    pub fn new(reader: Box<dyn UnitReader + Send + 'r>) -> Self {
+    pub fn new(reader: BoxedReader<'r>) -> Self {
         Self { reader, waiting: None, ended: false, units_max: IMPORT_BATCH_UNITS }
     }
 

@@ -17,13 +17,13 @@ pub(super) struct UnitListing {
 }
 
 impl UnitListing {
-    /// By the number of the memory: another one of the same name is another listing.
+    /// Identified by the number of the memory, so that tokens of a deleted memory are not valid for a new one of the same name.
     pub(super) fn new(engine: &Engine, memory: &MemoryName) -> Result<Self, Status> {
         let key = engine.memory_key(memory).map_err(status::from_engine)?;
         Ok(Self { secret: *engine.secret(), name: format!("units of {}", key.0) })
     }
 
-    /// Where it goes on.
+    /// The unit after which a page or an export continues; `None` for an empty token, which is the beginning.
     pub(super) fn position(&self, field: &str, text: &str) -> Result<Option<UnitId>, Status> {
         let Some(token) = PageToken::parse(field, text, &self.secret, &self.name)? else {
             return Ok(None);
@@ -34,7 +34,7 @@ impl UnitListing {
         Ok(Some(UnitId(u64::from_be_bytes(id))))
     }
 
-    /// The token for what comes after a unit.
+    /// The token with which a listing continues after a unit.
     pub(super) fn cursor(&self, last: UnitId) -> String {
         PageToken::new(&last.0.to_be_bytes()).to_text(&self.secret, &self.name)
     }

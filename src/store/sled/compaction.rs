@@ -295,11 +295,7 @@ fn log_start(
             if record.time >= retention.keep_from || record.sequence > last {
                 return Ok(start);
             }
-            start = LogStart {
-                sequence: record.sequence,
-                checksum: record.checksum,
-                time: record.time,
-            };
+            start = LogStart::from(&record);
         }
     }
 }

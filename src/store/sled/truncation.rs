@@ -46,7 +46,7 @@ impl Database {
         let start = self.log_start();
         let (expired, more) = self.oldest(start.sequence, retention)?;
         let Some(last) = expired.last() else { return Ok(false) };
-        let new = LogStart { sequence: last.sequence, checksum: last.checksum, time: last.time };
+        let new = LogStart::from(last);
         let mut history = Vec::new();
         for ((memory, unit), revision) in superseded(&expired) {
             let from = codec::history_key(memory, unit, 0, 0);

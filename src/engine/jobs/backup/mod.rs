@@ -12,8 +12,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::limits::{COMPACTION_PAGE_RECORDS, EXPORT_PAGE_UNITS};
-use crate::store::{Backend, ChangeKind, CommitLog, LogRecord, Sequence, StoreError};
-use crate::unit::Unit;
+use crate::store::{Backend, CommitLog, Sequence, StoreError};
 
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
@@ -185,13 +184,10 @@ impl<W: Write> BackupWriter<'_, W> {
                 return check_held(self.backend.log.as_ref(), at.sequence).and(Err(gap()));
             }
             for record in page.into_iter().take_while(|record| record.sequence <= until) {
-                let units = self.units_of(&record)?;
-                at = Mark {
-                    sequence: record.sequence,
-                    checksum: record.checksum,
-                    time: record.time,
-                };
+                let units = self.backend.store.stored_units(&record)?;
+                at = (&record).into();
                 self.commits += 1;
+                self.units += units.iter().flatten().count() as u64;
                 self.put(&Frame::Commit(record, units))?;
             }
             check_held(self.backend.log.as_ref(), at.sequence)?;
@@ -200,16 +196,6 @@ impl<W: Write> BackupWriter<'_, W> {
             }
         }
         Ok(at)
-    }
-
-    /// The units that a commit stored, at the revisions that it stored.
-    fn units_of(&mut self, record: &LogRecord) -> Result<Vec<Option<Unit>>, EngineError> {
-        let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
-        let units: Vec<_> = stored
-            .map(|change| self.backend.store.version(change.memory, change.unit, change.revision))
-            .collect::<Result<_, _>>()?;
-        self.units += units.iter().flatten().count() as u64;
-        Ok(units)
     }
 }
 
@@ -220,18 +206,14 @@ fn part_of(done: u64, all: u64) -> f32 {
 
 /// The mark of a commit that the log holds, or of the log's start.
 fn mark_at(log: &dyn CommitLog, sequence: Sequence) -> Result<Mark, EngineError> {
-    let start = log.start()?;
-    if sequence <= start.sequence {
-        return Ok(start);
+    match log.mark_at(sequence)? {
+        Some(mark) => Ok(mark),
+        None if sequence == Sequence(0) => Ok(Mark::default()),
+        None => {
+            check_held(log, sequence)?;
+            Err(EngineError::Internal(format!("the log does not hold commit {}", sequence.0)))
+        }
     }
-    let before = Sequence(sequence.0 - 1);
-    let record = log.read(before, 1)?.into_iter().next();
-    let record = record.filter(|record| record.sequence == sequence);
-    let Some(LogRecord { sequence, checksum, time, .. }) = record else {
-        check_held(log, before)?;
-        return Err(EngineError::Internal(format!("the log does not hold commit {}", sequence.0)));
-    };
-    Ok(Mark { sequence, checksum, time })
 }
 
 /// Checks that a backup which ends at a mark is of this store.

@@ -316,8 +316,7 @@ impl Replay {
     ) -> Result<(), BackupError> {
         let commit = Commit::from_record(record, units);
         self.pending.push(commit.ok_or_else(|| lost(backup, part, record))?);
-        self.mark =
-            Mark { sequence: record.sequence, checksum: record.checksum, time: record.time };
+        self.mark = record.into();
         if self.pending.len() >= COMMITS_AT_ONCE { self.write() } else { Ok(()) }
     }
 
@@ -360,11 +359,7 @@ fn read_part(
                 if record.sequence != at.sequence.next() || !record.follows(at.checksum) {
                     return Err(damaged(backup, part, "its commits do not follow each other"));
                 }
-                at = Mark {
-                    sequence: record.sequence,
-                    checksum: record.checksum,
-                    time: record.time,
-                };
+                at = record.into();
             }
             Frame::End(end) if *end == part.through && *end == at => return Ok(()),
             Frame::End(_) => {
