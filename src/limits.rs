@@ -68,6 +68,12 @@ pub const IMPORT_BATCH_UNITS: usize = 40;
 pub const IMPORT_BLOCK_BATCHES: u64 = 64;
 /// Units read from the store at a time, other than for the index.
 pub const UNIT_PAGE_MAX: usize = 5_000;
+/// Units shown of those that match a filter, before all of them are changed.
+pub const MATCHING_SAMPLE_UNITS: usize = 10;
+/// Minutes for which a count of units confirms a change of them: time to look at the sample.
+pub const CONFIRMATION_MINUTES: i64 = 15;
+/// Revisions of a unit read for one page of its history, however many of them only count uses.
+pub const HISTORY_LOOK_REVISIONS: usize = 5_000;
 /// Units scanned for one page of an export, however few match, before cancellation is checked.
 pub const EXPORT_LOOK_UNITS: usize = 10_000;
 /// Units in one message of an export.

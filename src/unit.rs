@@ -12,7 +12,10 @@ mod segment;
 mod white_space;
 
 pub use code_points::CodePoints;
-pub use content::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
+pub use content::{
+    CONTEXT_KEY_ATTRIBUTE, Context, LAST_USE_ATTRIBUTE, Timestamp, USE_COUNT_ATTRIBUTE, Unit,
+    UnitContent, UnitId, Usage,
+};
 pub use diagnostics::{Diagnostic, DiagnosticCode, Place, ValidationError};
 pub use names::{Lang, MemoryName};
 pub use score::Score;

@@ -91,7 +91,7 @@ fn a_deleted_memory_comes_back_although_it_was_purged_and_compacted() {
         write(&engine, &mut model, &mut dice);
     }
     let before = engine.watch_sequence().borrow().0;
-    engine.delete_memory(&name(), true, None).unwrap();
+    engine.delete_memory(&name(), true, None, None).unwrap();
     // Its units may or may not be purged yet.
     std::thread::sleep(Duration::from_millis(300));
     engine.compact(Duration::from_secs(3_600), &Cancel::default(), &|_| ()).unwrap();

@@ -157,7 +157,7 @@ fn an_invalid_checkpoint_is_not_used() {
 fn checkpoints_of_deleted_memories_are_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let store = filled(directory.path());
-    open(&store, Some(directory.path())).delete_memory(&name(), true, None).unwrap();
+    open(&store, Some(directory.path())).delete_memory(&name(), true, None, None).unwrap();
     drop(open(&store, Some(directory.path())));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

@@ -96,7 +96,7 @@ impl World {
     }
 
     fn delete(&self, name: &str) {
-        self.engine().delete_memory(&name.parse().unwrap(), true, None).unwrap();
+        self.engine().delete_memory(&name.parse().unwrap(), true, None, None).unwrap();
     }
 
     /// Everything that the log tells, from its beginning.

@@ -349,7 +349,7 @@ fn write(contents: &[UnitContent]) -> Vec<u8> {
     };
     let mut writer = formats::create(Format::Tmx, &header, Vec::new()).unwrap();
     for content in contents {
-        writer.write(&Unit { id: UnitId(1), revision: 1, content: content.clone() }).unwrap();
+        writer.write(&Unit::new(UnitId(1), 1, content.clone())).unwrap();
     }
     writer.finish().unwrap()
 }

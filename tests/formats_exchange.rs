@@ -59,7 +59,7 @@ fn write(format: Format, contents: &[UnitContent]) -> Vec<u8> {
     };
     let mut writer = formats::create(format, &header, Vec::new()).unwrap();
     for content in contents {
-        writer.write(&Unit { id: UnitId(1), revision: 1, content: content.clone() }).unwrap();
+        writer.write(&Unit::new(UnitId(1), 1, content.clone())).unwrap();
     }
     writer.finish().unwrap()
 }

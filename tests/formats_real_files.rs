@@ -137,9 +137,7 @@ fn real_files_keep_their_meaning_through_a_memory() {
             };
             let mut writer = formats::create(Format::Tmx, &header, Vec::new()).unwrap();
             for content in &first.units {
-                writer
-                    .write(&Unit { id: UnitId(1), revision: 1, content: content.clone() })
-                    .unwrap();
+                writer.write(&Unit::new(UnitId(1), 1, content.clone())).unwrap();
             }
             let second = read(writer.finish().unwrap(), &options);
             assert_eq!(second.units, first.units, "{}", path.display());

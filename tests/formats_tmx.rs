@@ -222,7 +222,7 @@ fn through(bytes: &[u8], langs: [&str; 2]) -> (Vec<UnitContent>, String) {
     let mut units = Vec::new();
     for event in reader {
         if let Event::Unit(unit) = event.unwrap() {
-            let unit = Unit { id: UnitId(1), revision: 1, content: unit.content };
+            let unit = Unit::new(UnitId(1), 1, unit.content);
             writer.write(&unit).unwrap();
             units.push(unit.content);
         }

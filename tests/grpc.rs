@@ -73,7 +73,7 @@ async fn memories_live_and_die() {
     assert_eq!(updated.memory.as_ref().unwrap().display_name, "News");
     assert_eq!(updated.memory.unwrap().revision, 2);
     let error = clients.memories.update_memory(update).await.unwrap_err();
-    assert_eq!(field(&error, Code::Aborted), "REVISION_MISMATCH");
+    assert_eq!(field(&error, Code::Aborted), "ETAG_MISMATCH");
     let fixed = proto::UpdateMemoryRequest {
         memory: Some(proto::Memory { revision: 0, ..made }),
         update_mask: Some(FieldMask { paths: vec!["source_lang".into()] }),
@@ -199,7 +199,7 @@ async fn units_live_and_die() {
     assert_eq!(changed.attributes.into_iter().collect::<Vec<_>>(), [("k".into(), "v2".into())]);
     assert!(changed.update_time.unwrap().seconds > made.update_time.unwrap().seconds - 1);
     let error = clients.units.update_unit(request).await.unwrap_err();
-    assert_eq!(field(&error, Code::Aborted), "REVISION_MISMATCH");
+    assert_eq!(field(&error, Code::Aborted), "ETAG_MISMATCH");
     let error = clients.units.update_unit(update(&["revision"], unit("", ""))).await.unwrap_err();
     assert_eq!(field(&error, Code::InvalidArgument), "update_mask");
     let error = clients.units.update_unit(update(&["target"], unit("", " "))).await.unwrap_err();
@@ -225,7 +225,7 @@ async fn units_live_and_die() {
         request_id: String::new(),
     };
     let error = clients.units.delete_unit(delete.clone()).await.unwrap_err();
-    assert_eq!(field(&error, Code::Aborted), "REVISION_MISMATCH");
+    assert_eq!(field(&error, Code::Aborted), "ETAG_MISMATCH");
     clients.units.delete_unit(proto::DeleteUnitRequest { revision: 0, ..delete }).await.unwrap();
     let error = clients.units.get_unit(get).await.unwrap_err();
     assert_eq!(field(&error, Code::NotFound), made.name);

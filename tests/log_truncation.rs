@@ -88,7 +88,7 @@ fn a_purged_memory_leaves_no_versions_behind() {
     let key = engine.memory_key(&name()).unwrap();
     let contents = (0..50).map(|it| content(&format!("{it}"), "t")).collect();
     engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
-    engine.delete_memory(&name(), true, None).unwrap();
+    engine.delete_memory(&name(), true, None, None).unwrap();
     // The engine closes when the queue is empty; the next start continues the purge.
     drop(engine);
     let engine = open(&store, directory.path(), Some(Duration::ZERO));

@@ -49,7 +49,7 @@ fn unit(id: u64, revision: u64, source: &str, target: &str) -> Unit {
         changed: Some(at(2_000 + i64::try_from(revision).unwrap())),
         ..UnitContent::default()
     };
-    Unit { id: UnitId(id), revision, content }
+    Unit::new(UnitId(id), revision, content)
 }
 
 /// A unit with everything that a unit can have.

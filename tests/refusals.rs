@@ -294,7 +294,7 @@ fn readiness_names_no_file() {
         Access::Commit => Err(StoreError::WritesPaused(format!("writing to {DIRECTORY}"))),
         Access::Other => Ok(()),
     }));
-    engine.delete_memory(&name(), true, None).unwrap_err();
+    engine.delete_memory(&name(), true, None, None).unwrap_err();
     let api = Api::ready(engine);
     let trouble = api.serving_status().trouble.unwrap();
     assert!(trouble.contains("writes are paused") && !trouble.contains(DIRECTORY), "{trouble}");

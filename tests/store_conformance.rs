@@ -36,7 +36,7 @@ pub(crate) fn unit(id: u64, revision: u64, text: &str) -> Unit {
         changed: Some(Timestamp { micros: i64::try_from(revision).unwrap() }),
         ..UnitContent::default()
     };
-    Unit { id: UnitId(id), revision, content }
+    Unit::new(UnitId(id), revision, content)
 }
 
 pub(crate) fn memory(key: u32) -> MemoryRecord {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use dhakira::engine::{
     Cancel, DuplicatePolicy, Engine, EngineError, Import, LookupSettings, MemoryChoice,
-    PreparedBatch, QuerySegment, UnitFilter, UnitPatch,
+    PreparedBatch, QuerySegment, UnitFilter, UnitPatch, UnitUse,
 };
 use dhakira::store::{
     Appended, Backend, ChangeKind, Commit, CommitLog, InMemoryStore, LocalCopy, LogPosition,
@@ -27,6 +27,7 @@ enum Acked {
     Created { memory: MemoryName, units: Vec<(UnitId, u64)> },
     Updated { memory: MemoryName, unit: UnitId, revision: u64 },
     Deleted { memory: MemoryName, unit: UnitId },
+    Used { memory: MemoryName, unit: UnitId, uses: u64 },
     Imported { stored: u64 },
 }
 
@@ -87,7 +88,7 @@ fn write(engines: &[Arc<Engine>; 2], history: &History, dice: &mut Dice) {
     let repeats = 1 + dice.below(3);
     let unit = UnitId(1 + dice.below(60));
     let target = format!("target {}", dice.below(1 << 30));
-    let acked = match dice.below(8) {
+    let acked = match dice.below(9) {
         0 | 1 => {
             let patch = UnitPatch {
                 target: Some(Segment::plain(target.as_str()).into()),
@@ -106,6 +107,18 @@ fn write(engines: &[Arc<Engine>; 2], history: &History, dice: &mut Dice) {
             let delete = |engine: &Engine| engine.delete_unit(&memory, unit, None, some);
             repeated(engines, dice, repeats, delete)
                 .map(|()| Acked::Deleted { memory: memory.clone(), unit })
+        }
+        4 => {
+            let count = u32::try_from(1 + dice.below(5)).unwrap();
+            let uses = vec![UnitUse { unit, count, time: None }; 2];
+            let record = |engine: &Engine| {
+                let used = engine.record_uses(&memory, uses.clone(), some)?;
+                Ok(used.iter().map(|it| (it.revision, it.usage)).collect::<Vec<_>>())
+            };
+            repeated(engines, dice, repeats, record).map(|used| {
+                assert_eq!(used[0], used[1], "both uses are in one revision");
+                Acked::Used { memory: memory.clone(), unit, uses: 2 * u64::from(count) }
+            })
         }
         3 => {
             let source = source(dice);
@@ -172,7 +185,9 @@ fn check(log: &dyn CommitLog, engines: &[Arc<Engine>; 2], history: &History) -> 
             let before = state.insert(key, now);
             match change.kind {
                 ChangeKind::Created => assert_eq!(before, None, "a number is given once"),
-                ChangeKind::Updated => assert_eq!(before, Some(Some(change.revision - 1))),
+                ChangeKind::Updated | ChangeKind::Used => {
+                    assert_eq!(before, Some(Some(change.revision - 1)));
+                }
                 ChangeKind::Deleted => assert_eq!(before, Some(Some(change.revision))),
             }
             if change.kind != ChangeKind::Deleted {
@@ -187,6 +202,7 @@ fn check(log: &dyn CommitLog, engines: &[Arc<Engine>; 2], history: &History) -> 
     let key = |name: &MemoryName| engines[0].memory_key(name).unwrap();
     let acked = history.acked.lock().unwrap();
     let mut created = 0;
+    let mut uses: BTreeMap<(MemoryKey, UnitId), u64> = BTreeMap::new();
     for (request, acked) in acked.iter() {
         assert_eq!(effects.get(request), Some(&1), "one effect of {acked:?}");
         match acked {
@@ -202,6 +218,9 @@ fn check(log: &dyn CommitLog, engines: &[Arc<Engine>; 2], history: &History) -> 
                 assert_eq!(kind, Some(&ChangeKind::Updated), "{acked:?}");
             }
             Acked::Deleted { memory, unit } => assert_eq!(state[&(key(memory), *unit)], None),
+            Acked::Used { memory, unit, uses: count } => {
+                *uses.entry((key(memory), *unit)).or_default() += *count;
+            }
             Acked::Imported { stored } => created += usize::try_from(*stored).unwrap(),
         }
     }
@@ -220,6 +239,11 @@ fn check(log: &dyn CommitLog, engines: &[Arc<Engine>; 2], history: &History) -> 
             let expected: BTreeSet<_> =
                 expected.filter_map(|((_, id), it)| it.map(|revision| (*id, revision))).collect();
             assert_eq!(found, expected, "the last write of each unit");
+            for unit in &units {
+                let used = uses.get(&(key(&name), unit.id)).copied().unwrap_or_default();
+                assert_eq!(unit.usage.count, used, "every use counts once");
+                assert_eq!(unit.usage.last.is_some(), used > 0);
+            }
             assert_eq!(engine.memory(&name).unwrap().unit_count, expected.len() as u64);
         }
         assert!(engine.verify(&Cancel::default(), &|_| ()).unwrap().findings.is_empty());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhakira::engine::{Cancel, Engine, EngineError, LookupSettings, MemoryChoice, NewMemory};
-use dhakira::engine::{QuerySegment, UnitFilter, UnitPatch};
+use dhakira::engine::{Expected, QuerySegment, UnitFilter, UnitPatch};
 use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
 use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
 
@@ -77,9 +77,13 @@ fn of_changes_made_for_one_revision_one_is_carried_out() {
             let engine = &engine;
             scope.spawn(move || {
                 let patch = attribute(thread.to_string());
-                match engine.update_unit(&name(), id, patch, Some(1), None) {
+                match engine.update_unit(&name(), id, patch, Some(Expected::Revision(1)), None) {
                     Ok(unit) => usize::from(unit.revision == 2),
-                    Err(EngineError::RevisionMismatch { expected: 1, current: 2, .. }) => 0,
+                    Err(EngineError::EtagMismatch { expected, current, .. })
+                        if (expected.as_str(), current.as_str()) == ("1", "2") =>
+                    {
+                        0
+                    }
                     Err(error) => panic!("{error}"),
                 }
             })

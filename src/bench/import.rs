@@ -145,7 +145,7 @@ impl BenchImport {
         let mut units = 0;
         for content in self.contents()? {
             units += 1;
-            out.write(&Unit { id: UnitId(units), revision: 1, content })?;
+            out.write(&Unit::new(UnitId(units), 1, content))?;
         }
         out.finish()?.flush()?;
         Ok(usize::try_from(units)?)
@@ -256,7 +256,7 @@ impl BenchImport {
             while group.peek().is_some() {
                 let mut commit = Commit::default();
                 for content in group.by_ref().take(BATCH_UNITS_MAX) {
-                    let unit = Unit { id: record.next_unit, revision: 1, content };
+                    let unit = Unit::new(record.next_unit, 1, content);
                     record.next_unit.0 += 1;
                     record.unit_count += 1;
                     commit.units.push(UnitWrite::Create(record.key, Arc::new(unit)));

@@ -41,15 +41,34 @@ pub enum EngineError {
     /// The memory holds units and the request did not allow their deletion.
     #[error("memory '{0}' holds {1} units; delete it with force to delete them too")]
     MemoryNotEmpty(MemoryName, u64),
-    /// It was changed since the given revision.
-    #[error("{what} is at revision {current}, not {expected}; read it again and retry the change")]
-    RevisionMismatch {
+    /// The unit is not held at that revision.
+    #[error(
+        "unit {1} of memory '{0}' has no revision {2} that the store still holds; the commit log keeps earlier revisions for a \
+         limited time, and ListUnitRevisions lists those that it holds"
+    )]
+    NoRevision(MemoryName, UnitId, u64),
+    /// It was changed since the caller read it.
+    #[error(
+        "{what} has changed: its etag is '{current}', not '{expected}'; read it again and retry the change"
+    )]
+    EtagMismatch {
         /// Resource name.
         what: String,
         /// What the request was made for.
-        expected: u64,
+        expected: String,
         /// What it is now.
-        current: u64,
+        current: String,
+    },
+    /// Other units match a filter than those that were counted.
+    #[error(
+        "{found} units match now, not the {counted} that were counted, or some of them have changed; nothing was changed. Count \
+         them again without a confirmation token"
+    )]
+    MatchesChanged {
+        /// Units that matched when they were counted.
+        counted: u64,
+        /// Units that match now.
+        found: u64,
     },
     /// The caller went away or ran out of time; the work was stopped.
     #[error("the call was cancelled")]

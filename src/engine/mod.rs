@@ -6,6 +6,7 @@
 mod cancel;
 mod commit;
 mod error;
+mod etag;
 mod handle;
 mod jobs;
 mod priority;
@@ -16,8 +17,9 @@ mod write;
 pub use cancel::Cancel;
 pub use commit::prepare::{Prepared, batch_digest};
 pub use commit::progress::{ImportCounts, ImportProgress, StoredBatch, UnitOutcome};
-pub use commit::work::{DuplicatePolicy, MemoryPatch, NewMemory, PreparedBatch};
+pub use commit::work::{DuplicatePolicy, Expected, MemoryPatch, NewMemory, PreparedBatch, UnitUse};
 pub use error::EngineError;
+pub use etag::{memory_etag, unit_etag};
 pub use handle::{Engine, RequestId};
 pub use jobs::align::{
     AlignedPair, AlignedWords, DocumentPair, StoreOptions, StoredBeads, StoringBeads, TextPair,
@@ -31,10 +33,15 @@ pub use read::analysis::{Band, BandCount, BandCounts, JobAnalysis};
 pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use read::export::{Export, ExportQuery};
 pub use read::filter::UnitFilter;
+pub use read::history::RevisionPage;
+pub use read::list::{ListPage, ListPosition, ListQuery, UnitOrder};
 pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
 pub use replica::encoding::context_hash;
 pub use replica::lexicon::TrainedLexicon;
 pub use replica::load::{LoadProgress, Loaded};
 pub use write::batches::{Batch, Batches, PlacedUnit, REJECTED_ATTRIBUTE};
 pub use write::import_session::{Import, ImportAnswer};
+pub use write::matching::{Confirmation, MatchingChange, MatchingCount, MatchingResult};
 pub use write::patch::{SegmentPatch, UnitPatch};
+pub use write::units::SavedUnit;
+pub use write::update::UpdateRequest;

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::JSON_LINE_BYTES_MAX;
 use crate::unit::{
-    Diagnostic, DiagnosticCode, InlineTag, Place, Segment, TagKind, Timestamp, Unit, UnitContent,
+    Diagnostic, DiagnosticCode, InlineTag, LAST_USE_ATTRIBUTE, Place, Segment, TagKind, Timestamp,
+    USE_COUNT_ATTRIBUTE, Unit, UnitContent,
 };
 
 use super::event::{Event, ParsedUnit, broken, rejected, validated};
@@ -22,6 +23,10 @@ const KINDS: [(TagKind, &str); 5] = [
     (TagKind::IsolatedOpen, "isolated_open"),
     (TagKind::IsolatedClose, "isolated_close"),
 ];
+
+/// Names of the fields of a unit's usage.
+const USE_COUNT: &str = "use_count";
+const LAST_USE: &str = "last_use";
 
 /// Reads JSON lines.
 pub(super) struct JsonlReader<'r> {
@@ -93,6 +98,12 @@ fn content(object: Map<String, Value>, options: &ReadOptions) -> Result<UnitCont
             "changed" => read_time(&value).map(|it| content.changed = Some(it)),
             "previous" => read_hash(&value).map(|it| content.context.previous = Some(it)),
             "next" => read_hash(&value).map(|it| content.context.next = Some(it)),
+            USE_COUNT => value.as_u64().map(|count| {
+                content.attributes.insert(USE_COUNT_ATTRIBUTE.to_owned(), count.to_string());
+            }),
+            LAST_USE => read_time(&value).and_then(time_text).map(|time| {
+                content.attributes.insert(LAST_USE_ATTRIBUTE.to_owned(), time);
+            }),
             "attributes" => match value {
                 Value::Object(map) => {
                     content.attributes.extend(map.into_iter().map(|(key, it)| (key, plain(it))));
@@ -238,6 +249,12 @@ impl Encoder for JsonlEncoder {
             if let Some(hash) = hash {
                 set(key, json!(format!("{hash:016x}")));
             }
+        }
+        if unit.usage.count > 0 {
+            set(USE_COUNT, json!(unit.usage.count));
+        }
+        if let Some(last) = unit.usage.last {
+            set(LAST_USE, time_value(last));
         }
         if !content.attributes.is_empty() {
             set("attributes", json!(content.attributes));

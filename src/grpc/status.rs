@@ -46,10 +46,17 @@ pub(super) fn from_engine(error: EngineError) -> Status {
             details.add_precondition_failure_violation("UNITS", name.resource(), message.clone());
             Status::with_error_details(Code::FailedPrecondition, message, details)
         }
-        EngineError::RevisionMismatch { what, expected, current } => {
-            let (expected, current) = (expected.to_string(), current.to_string());
+        EngineError::NoRevision(memory, id, _) => {
+            missing("Unit", &format!("{}/units/{id}", memory.resource()), &message)
+        }
+        EngineError::MatchesChanged { counted, found } => {
+            let (counted, found) = (counted.to_string(), found.to_string());
+            let details = info("MATCHES_CHANGED", &[("counted", &counted), ("found", &found)]);
+            Status::with_error_details(Code::Aborted, message, details)
+        }
+        EngineError::EtagMismatch { what, expected, current } => {
             let details = info(
-                "REVISION_MISMATCH",
+                "ETAG_MISMATCH",
                 &[("name", &what), ("expected", &expected), ("current", &current)],
             );
             Status::with_error_details(Code::Aborted, message, details)

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{Score, Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{Score, Timestamp, Unit, UnitContent, UnitId, Usage};
 
 use super::{
-    Change, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, Sequence, set_unfinished_penalties,
-    unfinished_penalties,
+    Change, ChangeKind, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, Sequence,
+    set_unfinished_penalties, unfinished_penalties,
 };
 
 /// Length of a unit's key: memory (4, big-endian), unit (8, big-endian), chunk (1).
@@ -27,6 +27,10 @@ const LOG_VERSION: u8 = 2;
 const LOG_VERSION_COUNTERS: u8 = 3;
 /// The same with the penalties of memories for unfinished translations.
 const LOG_VERSION_PENALTIES: u8 = 4;
+/// The same with uses among the changes.
+const LOG_VERSION_USES: u8 = 5;
+/// A unit with its usage.
+const UNIT_VERSION_USAGE: u8 = 2;
 /// Counters of a memory. Not 1, so that a program that knows only the first version fails instead of overlooking them.
 const COUNTERS_VERSION: u8 = 2;
 /// A memory with its own penalty for unfinished translations. Not 2, so that salvage can tell it from counters without the key.
@@ -116,6 +120,8 @@ enum LogLayout<'a> {
     V2(&'a LogRecord),
     V3(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey]),
     V4(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<Score>>),
+    /// The layout of the fourth version; an older program does not know the kind of a change.
+    V5(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<Score>>),
 }
 
 impl<'a> LogLayout<'a> {
@@ -123,7 +129,9 @@ impl<'a> LogLayout<'a> {
         let Some(effects) = &record.effects else { return Self::V1(LogRecordV1::of(record)) };
         let (counters, collected) = (&effects.counters, &effects.collected);
         let penalties = unfinished_penalties(&effects.memories);
-        if !penalties.is_empty() {
+        if record.changes.iter().any(|change| change.kind == ChangeKind::Used) {
+            Self::V5(record, counters, collected, penalties)
+        } else if !penalties.is_empty() {
             Self::V4(record, counters, collected, penalties)
         } else if !counters.is_empty() || !collected.is_empty() {
             Self::V3(record, counters, collected)
@@ -138,6 +146,7 @@ impl<'a> LogLayout<'a> {
             Self::V2(_) => LOG_VERSION,
             Self::V3(..) => LOG_VERSION_COUNTERS,
             Self::V4(..) => LOG_VERSION_PENALTIES,
+            Self::V5(..) => LOG_VERSION_USES,
         }
     }
 }
@@ -206,7 +215,7 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
             }
             Ok(record)
         }
-        (LOG_VERSION_PENALTIES, payload) => {
+        (LOG_VERSION_PENALTIES | LOG_VERSION_USES, payload) => {
             let (mut record, counters, collected, penalties): LogRecordV4 =
                 postcard::from_bytes(payload)?;
             if let Some(effects) = &mut record.effects {
@@ -295,16 +304,23 @@ struct UnitRecord {
     content: UnitContent,
 }
 
-/// Encodes a unit. Its number is in the key, which the checksum covers.
+/// Encodes a unit in the oldest version that can hold it. Its number is in the key, which the checksum covers.
 pub(super) fn encode_unit(memory: MemoryKey, unit: &Unit) -> Result<Vec<u8>, CodecError> {
+    let key = unit_key(memory, unit.id, 0);
     let record = UnitRecordRef { revision: unit.revision, content: &unit.content };
     let content = &unit.content;
     let texts = [&content.source.text, &content.target.text, &content.document, &content.author];
     let texts = texts.map(String::len).iter().sum::<usize>();
     // Most units hold little else, and repeated growing of the buffer costs more than writing the record.
     let mut bytes = Vec::with_capacity(texts + UNIT_FIELDS_BYTES);
-    bytes.push(VERSION);
-    Ok(sealed(postcard::to_extend(&record, bytes)?, &unit_key(memory, unit.id, 0)))
+    let bytes = if unit.usage == Usage::default() {
+        bytes.push(VERSION);
+        postcard::to_extend(&record, bytes)?
+    } else {
+        bytes.push(UNIT_VERSION_USAGE);
+        postcard::to_extend(&(record, unit.usage), bytes)?
+    };
+    Ok(sealed(bytes, &key))
 }
 
 /// Initial capacity for the fields of a unit other than its texts.
@@ -312,8 +328,12 @@ const UNIT_FIELDS_BYTES: usize = 128;
 
 /// Decodes a unit from its joined pieces.
 pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result<Unit, CodecError> {
-    let record: UnitRecord = decode(&unit_key(memory, id, 0), bytes)?;
-    Ok(Unit { id, revision: record.revision, content: record.content })
+    let (record, usage): (UnitRecord, Usage) = match checked(&unit_key(memory, id, 0), bytes)? {
+        (VERSION, payload) => (postcard::from_bytes(payload)?, Usage::default()),
+        (UNIT_VERSION_USAGE, payload) => postcard::from_bytes(payload)?,
+        (other, _) => return Err(CodecError::Version(other)),
+    };
+    Ok(Unit { id, revision: record.revision, content: record.content, usage })
 }
 
 /// Decodes arbitrary bytes as every kind of record, with and without a valid checksum; returns whether each record that decodes
@@ -362,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_record_round_trips_and_every_flipped_bit_is_detected() {
-        let unit = Unit { id: UnitId(7), revision: 3, content: UnitContent::default() };
+        let unit = Unit::new(UnitId(7), 3, UnitContent::default());
         let bytes = encode_unit(MemoryKey(1), &unit).unwrap();
         assert_eq!(decode_unit(MemoryKey(1), UnitId(7), &bytes).unwrap(), unit);
         for position in 0..bytes.len() {
@@ -436,6 +456,25 @@ mod tests {
         assert_eq!(decode_memory(b"k", &bytes).unwrap(), penalized);
         assert!(decode_counters(b"k", &bytes).is_err(), "a memory is not taken for counters");
         assert!(decode::<MemoryRecord>(b"k", &bytes).is_err(), "an older program says so");
+    }
+
+    #[test]
+    fn uses_take_a_newer_layout_and_nothing_else_does() {
+        let mut unit = Unit::new(UnitId(7), 3, UnitContent::default());
+        assert_eq!(encode_unit(MemoryKey(1), &unit).unwrap()[0], VERSION);
+        unit.usage = Usage { count: 5, last: Some(Timestamp { micros: 9 }), revisions: 2 };
+        let bytes = encode_unit(MemoryKey(1), &unit).unwrap();
+        assert_eq!((bytes[0], revision(&bytes).unwrap()), (UNIT_VERSION_USAGE, 3));
+        assert_eq!(decode_unit(MemoryKey(1), UnitId(7), &bytes).unwrap(), unit);
+        assert_eq!(unit.content_revision(), 1);
+        for penalties in [vec![], vec![None, Some(250)]] {
+            let mut record = log_record(&penalties);
+            let (memory, unit) = (MemoryKey(1), UnitId(7));
+            record.changes.push(Change { memory, unit, kind: ChangeKind::Used, revision: 3 });
+            let bytes = encode_log(b"k", &record).unwrap();
+            assert_eq!(bytes[0], LOG_VERSION_USES);
+            assert_eq!(decode_log(b"k", &bytes).unwrap(), record);
+        }
     }
 
     #[test]

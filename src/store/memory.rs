@@ -74,7 +74,9 @@ impl State {
         }
         for write in &commit.units {
             let (memory, before) = match write {
-                UnitWrite::Create(memory, unit) | UnitWrite::Update(memory, unit) => {
+                UnitWrite::Create(memory, unit)
+                | UnitWrite::Update(memory, unit)
+                | UnitWrite::Use(memory, unit) => {
                     (*memory, self.units.insert((*memory, unit.id), Unit::clone(unit)))
                 }
                 UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {

@@ -116,6 +116,8 @@ pub enum ChangeKind {
     Updated,
     /// It was deleted.
     Deleted,
+    /// It has a new revision with the same content and another usage. Only in the layouts that can hold it, see `codec`.
+    Used,
 }
 
 /// A change of one unit.
@@ -153,6 +155,8 @@ pub enum UnitWrite {
     Create(MemoryKey, Arc<Unit>),
     /// Store a new revision of a unit.
     Update(MemoryKey, Arc<Unit>),
+    /// Store a new revision of a unit that changes its usage alone.
+    Use(MemoryKey, Arc<Unit>),
     /// Delete a unit, whose last revision was this.
     Delete(MemoryKey, UnitId, u64),
     /// Delete a unit of a deleted memory; the commit log does not list it as a change.
@@ -163,7 +167,7 @@ impl UnitWrite {
     /// The unit that it stores, if it stores one.
     pub fn unit(&self) -> Option<&Unit> {
         match self {
-            Self::Create(_, unit) | Self::Update(_, unit) => Some(unit),
+            Self::Create(_, unit) | Self::Update(_, unit) | Self::Use(_, unit) => Some(unit),
             Self::Delete(..) | Self::Purge(..) => None,
         }
     }
@@ -173,6 +177,7 @@ impl UnitWrite {
         let (memory, unit, kind, revision) = match self {
             Self::Create(memory, unit) => (*memory, unit.id, ChangeKind::Created, unit.revision),
             Self::Update(memory, unit) => (*memory, unit.id, ChangeKind::Updated, unit.revision),
+            Self::Use(memory, unit) => (*memory, unit.id, ChangeKind::Used, unit.revision),
             Self::Delete(memory, id, revision) => (*memory, *id, ChangeKind::Deleted, *revision),
             Self::Purge(..) => return None,
         };
@@ -212,6 +217,7 @@ impl Commit {
             writes.push(match kind {
                 ChangeKind::Created => UnitWrite::Create(memory, stored()?),
                 ChangeKind::Updated => UnitWrite::Update(memory, stored()?),
+                ChangeKind::Used => UnitWrite::Use(memory, stored()?),
                 ChangeKind::Deleted => UnitWrite::Delete(memory, unit, revision),
             });
         }

@@ -60,11 +60,27 @@ pub struct UnitContent {
 /// units.
 pub const CONTEXT_KEY_ATTRIBUTE: &str = "msgctxt";
 
+/// The attribute with the number of uses in content read from a file (TMX `usagecount`); an import makes it the usage of the unit.
+pub const USE_COUNT_ATTRIBUTE: &str = "usagecount";
+/// The same for the time of the last use (TMX `lastusagedate`).
+pub const LAST_USE_ATTRIBUTE: &str = "lastusagedate";
+
 impl UnitContent {
     /// The key under which a file keeps the unit.
     pub fn context_key(&self) -> Option<&str> {
         self.attributes.get(CONTEXT_KEY_ATTRIBUTE).map(String::as_str)
     }
+}
+
+/// How often tools have used a unit. It is no part of the content.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Usage {
+    /// Number of uses.
+    pub count: u64,
+    /// The last use; `None` when it was never used or the time is unknown.
+    pub last: Option<Timestamp>,
+    /// Revisions of the unit that changed its usage alone.
+    pub revisions: u64,
 }
 
 /// A stored translation unit.
@@ -76,4 +92,19 @@ pub struct Unit {
     pub revision: u64,
     /// Its content. `created` and `changed` are always set in a stored unit.
     pub content: UnitContent,
+    /// How often it was used. Stored only in the layouts that can hold it, see `codec` of the store.
+    #[serde(skip)]
+    pub usage: Usage,
+}
+
+impl Unit {
+    /// A unit that was never used.
+    pub fn new(id: UnitId, revision: u64, content: UnitContent) -> Self {
+        Self { id, revision, content, usage: Usage::default() }
+    }
+
+    /// Number of the content: as `revision`, but uses do not change it.
+    pub fn content_revision(&self) -> u64 {
+        self.revision.saturating_sub(self.usage.revisions)
+    }
 }

@@ -210,7 +210,7 @@ async fn fingerprint(client: &mut Client, memory: &MemoryName) -> anyhow::Result
     let (mut count, mut sum) = (0, 0_u64);
     let mut pages = client.export(memory, ExportQuery::default()).await?;
     while let Some(page) = pages.next().await {
-        for Unit { id, revision, content } in page? {
+        for Unit { id, revision, content, .. } in page? {
             let text = format!("{id} {revision} {}\n{}", content.source.text, content.target.text);
             sum = sum.wrapping_add(xxh3_64(text.as_bytes()));
             count += 1;

@@ -236,7 +236,7 @@ impl Align {
                 let mut writer = formats::create(formats::Format::Tmx, &header, &mut out)?;
                 for (number, bead) in (1..).zip(self.sure(beads).filter(both)) {
                     let content = pair.content(bead, self.document_name());
-                    writer.write(&Unit { id: UnitId(number), revision: 1, content })?;
+                    writer.write(&Unit::new(UnitId(number), 1, content))?;
                 }
                 writer.finish()?;
             }

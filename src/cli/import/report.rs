@@ -333,7 +333,7 @@ impl UnitLog {
         }
         content.attributes.insert(REJECTED_ATTRIBUTE.to_owned(), reason);
         self.written += 1;
-        let unit = Unit { id: UnitId(self.written), revision: 1, content: writable(content) };
+        let unit = Unit::new(UnitId(self.written), 1, writable(content));
         out.as_mut().map_or(Ok(()), |out| out.write(&unit)).with_context(doing)
     }
 

@@ -91,6 +91,12 @@ impl EarlierRequest {
                     reply.units.push(version(*key, id, revision)?.ok_or_else(unavailable)?);
                 }
             }
+            Outcome::SavedUnits(key, saved) => {
+                for &(id, revision, outcome) in saved {
+                    reply.units.push(version(*key, id, revision)?.ok_or_else(unavailable)?);
+                    reply.unit_outcomes.push(outcome);
+                }
+            }
             // Earlier versions did not record the revision, so only revision 1 is certain to be the first answer.
             Outcome::Memory(key) => {
                 let first = current(*key).filter(|it| it.revision == 1 && !it.deleted);
@@ -106,6 +112,7 @@ impl EarlierRequest {
             | Outcome::Import(_)
             | Outcome::Imported(_)
             | Outcome::ImportInto(_)
+            | Outcome::Matching(_)
             | Outcome::Outdated
             | Outcome::Collected { .. }
             | Outcome::BatchDigests(_) => {}

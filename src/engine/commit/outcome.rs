@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::engine::error::EngineError;
 use crate::limits::IMPORT_BLOCK_BATCHES;
-use crate::store::{MemoryKey, MemoryRecord, RequestKey};
+use crate::store::{MemoryKey, MemoryRecord, RequestKey, Sequence};
 use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
 
 use super::progress::{ImportProgress, UnitOutcome};
@@ -38,6 +38,39 @@ pub(crate) enum Outcome {
     Outdated,
     /// A memory as it was answered, with its penalty for unfinished translations.
     PenalizedMemoryVersion(Box<MemoryVersion>, Score),
+    /// Units that were to be stored: the revisions that were answered, and what became of each.
+    SavedUnits(MemoryKey, Vec<(UnitId, u64, UnitOutcome)>),
+    /// A change of all units that match a filter.
+    Matching(Box<MatchingState>),
+}
+
+/// The durable progress of a change of all units that match a filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MatchingState {
+    pub(crate) memory: MemoryKey,
+    /// Units that matched when the change began.
+    pub(crate) matching: u64,
+    /// Units changed so far.
+    pub(crate) changed: u64,
+    /// Units up to this one are done.
+    pub(crate) through: UnitId,
+    /// A commit before the units were listed. Units that others have changed after it are left as they are.
+    pub(crate) listed_at: Sequence,
+    pub(crate) complete: bool,
+}
+
+impl MatchingState {
+    /// Before the first step.
+    pub(crate) fn new(memory: MemoryKey) -> Self {
+        Self {
+            memory,
+            matching: 0,
+            changed: 0,
+            through: UnitId(0),
+            listed_at: Sequence(0),
+            complete: false,
+        }
+    }
 }
 
 /// A memory as it was answered. Its layout is separate from that of a stored memory, which may change while requests are kept.
@@ -212,17 +245,24 @@ impl Outcome {
         matches!(self, Self::Import(_) | Self::Imported(_) | Self::ImportInto(_))
     }
 
+    /// Whether a repetition of the request continues it.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.is_import() || matches!(self, Self::Matching(_))
+    }
+
     /// The memory of the write; `None` where it was not recorded.
     pub(super) fn memory(&self) -> Option<MemoryKey> {
         match self {
             Self::Memory(key)
             | Self::Units(key, _)
             | Self::UnitVersions(key, _)
+            | Self::SavedUnits(key, _)
             | Self::DeletedFrom(key) => Some(*key),
             Self::MemoryVersion(version) | Self::PenalizedMemoryVersion(version, _) => {
                 Some(version.key)
             }
             Self::ImportInto(state) => Some(state.memory),
+            Self::Matching(state) => Some(state.memory),
             Self::Deleted
             | Self::Import(_)
             | Self::Imported(_)
@@ -247,13 +287,21 @@ pub(crate) struct Reply {
     pub(crate) outcome: Outcome,
     pub(crate) memory: Option<MemoryRecord>,
     pub(crate) units: Vec<Unit>,
-    /// Outcomes of the units of an import's batch.
+    /// Outcomes of units that were to be stored.
     pub(crate) unit_outcomes: Vec<UnitOutcome>,
+    /// Whether a repetition gets this answer although nothing else was written.
+    pub(crate) is_recorded: bool,
 }
 
 impl Reply {
     pub(crate) fn of(outcome: Outcome) -> Self {
-        Self { outcome, memory: None, units: Vec::new(), unit_outcomes: Vec::new() }
+        Self {
+            outcome,
+            memory: None,
+            units: Vec::new(),
+            unit_outcomes: Vec::new(),
+            is_recorded: false,
+        }
     }
 }
 

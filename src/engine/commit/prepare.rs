@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{EncodedEntry, Encoder, Identity};
 use crate::store::MemoryKey;
-use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId, Usage};
 use crate::validate::{ContentFault, validate_content};
 
 use crate::engine::error::EngineError;
@@ -24,6 +24,8 @@ pub struct Prepared {
     /// The times that came with the content.
     created: Option<Timestamp>,
     changed: Option<Timestamp>,
+    /// The usage that came with the content, for a new unit.
+    usage: Usage,
     /// The memory whose index has encoded it.
     pub(crate) memory: MemoryKey,
     entry: EncodedEntry,
@@ -42,8 +44,14 @@ impl Prepared {
         validate_content(&content)?;
         let entry = encode(&content, &memory.analyzers, encoder);
         let (created, changed) = (content.created, content.changed);
-        let unit = Arc::new(Unit { id: UnitId(0), revision: 0, content });
-        Ok(Self { unit, created, changed, memory: memory.key, entry })
+        let unit = Arc::new(Unit::new(UnitId(0), 0, content));
+        Ok(Self { unit, created, changed, usage: Usage::default(), memory: memory.key, entry })
+    }
+
+    /// The same with a usage for the case that it becomes a new unit.
+    #[must_use]
+    pub(crate) fn with_usage(self, usage: Usage) -> Self {
+        Self { usage, ..self }
     }
 
     pub(crate) fn content(&self) -> &UnitContent {
@@ -75,19 +83,22 @@ impl Prepared {
         self.entry.set_context(unit.content.context, key_hash(&unit.content));
     }
 
-    /// The unit and its index entry, with the number, revision and times that the plan assigns.
+    /// The unit and its index entry, with the number, revision, usage and times that the plan assigns. `before` is the revision that
+    /// it replaces.
     pub(crate) fn finish(
         &mut self,
-        (id, revision): (UnitId, u64),
-        created: Option<Timestamp>,
+        id: UnitId,
+        before: Option<&Unit>,
         now: Timestamp,
     ) -> (Arc<Unit>, EncodedEntry) {
         let unit = Arc::make_mut(&mut self.unit);
         let changed = self.changed.unwrap_or(now);
-        (unit.id, unit.revision) = (id, revision);
+        let created = before.and_then(|unit| unit.content.created);
+        (unit.id, unit.revision) = (id, before.map_or(1, |unit| unit.revision + 1));
+        unit.usage = before.map_or(self.usage, |unit| unit.usage);
         unit.content.changed = Some(changed);
         unit.content.created = Some(self.created.or(created).unwrap_or(now));
-        let entry = self.entry.clone().at(id, short_revision(revision), changed);
+        let entry = self.entry.clone().at(id, short_revision(unit), changed);
         (Arc::clone(&self.unit), entry)
     }
 }

@@ -43,8 +43,8 @@ pub struct ImportProgress {
     pub complete: bool,
 }
 
-/// The outcome of a valid unit of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of a valid unit that was to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnitOutcome {
     /// It was stored as a new unit.
     Stored,

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::MemoryKey;
+use crate::engine::error::EngineError;
+use crate::store::{MemoryKey, Sequence};
 use crate::unit::{Lang, MemoryName, Score, Timestamp, UnitId};
-use crate::validate::ContentFault;
 
 use super::prepare::Prepared;
 
-/// How an import treats units that the memory already holds.
+/// How imports and saves treat units that the memory already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DuplicatePolicy {
     /// Store every unit.
@@ -58,28 +58,33 @@ pub(crate) enum Work {
     UpdateMemory {
         memory: MemoryKey,
         patch: MemoryPatch,
-        expected: Option<u64>,
+        expected: Option<Expected>,
     },
     DeleteMemory {
         memory: MemoryKey,
         force: bool,
+        expected: Option<Expected>,
     },
     CreateUnits {
         memory: MemoryKey,
         units: Vec<Prepared>,
+        policy: DuplicatePolicy,
     },
-    UpdateUnit {
+    /// Each of another unit.
+    UpdateUnits {
         memory: MemoryKey,
-        id: UnitId,
-        /// `None` when the unit did not exist when the update was prepared.
-        update: Option<Box<PreparedUpdate>>,
-        expected: Option<u64>,
+        updates: Vec<UnitUpdate>,
     },
-    DeleteUnit {
+    /// Each once.
+    DeleteUnits {
         memory: MemoryKey,
-        id: UnitId,
-        expected: Option<u64>,
+        units: Vec<(UnitId, Option<Expected>)>,
     },
+    RecordUses {
+        memory: MemoryKey,
+        uses: Vec<UnitUse>,
+    },
+    ChangeMatching(MatchingStep),
     ImportBatch(ImportBatch),
     /// Writes nothing: reads the progress of an import once earlier writes are durable.
     ImportProgress {
@@ -100,10 +105,12 @@ impl Work {
             Self::UpdateMemory { memory, .. }
             | Self::DeleteMemory { memory, .. }
             | Self::CreateUnits { memory, .. }
-            | Self::UpdateUnit { memory, .. }
-            | Self::DeleteUnit { memory, .. }
+            | Self::UpdateUnits { memory, .. }
+            | Self::DeleteUnits { memory, .. }
+            | Self::RecordUses { memory, .. }
             | Self::ImportProgress { memory } => Some(*memory),
             Self::ImportBatch(batch) => Some(batch.memory),
+            Self::ChangeMatching(step) => Some(step.memory),
             Self::CreateMemory(_) | Self::CollectGarbage { .. } | Self::LogTruncated => None,
         }
     }
@@ -117,16 +124,72 @@ impl Work {
     pub(crate) fn units(&self) -> usize {
         match self {
             Self::CreateUnits { units, .. } => units.len(),
+            Self::UpdateUnits { updates, .. } => updates.len(),
+            Self::DeleteUnits { units, .. } => units.len(),
+            Self::RecordUses { uses, .. } => uses.len(),
+            Self::ChangeMatching(step) => step.changes.len(),
             Self::ImportBatch(batch) => batch.content.units.len(),
             _ => 0,
         }
     }
 }
 
+/// The state that a change was made for; another one refuses it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expected {
+    /// A revision.
+    Revision(u64),
+    /// An etag, as in [`crate::engine::unit_etag`] and [`crate::engine::memory_etag`].
+    Etag(String),
+}
+
+/// An update of one unit.
+pub(crate) struct UnitUpdate {
+    pub(crate) id: UnitId,
+    /// `None` when the unit did not exist when the update was prepared.
+    pub(crate) update: Option<Box<PreparedUpdate>>,
+    pub(crate) expected: Option<Expected>,
+}
+
 /// A changed unit, prepared from a revision of it.
 pub(crate) struct PreparedUpdate {
-    pub(crate) from_revision: u64,
-    pub(crate) unit: Result<Prepared, ContentFault>,
+    /// The revision of the content.
+    pub(crate) from: u64,
+    pub(crate) unit: Result<Prepared, EngineError>,
+}
+
+/// Uses of a unit that a tool reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitUse {
+    /// Which unit.
+    pub unit: UnitId,
+    /// How many uses.
+    pub count: u32,
+    /// When the last of them was; `None` for the time of the commit.
+    pub time: Option<Timestamp>,
+}
+
+/// One step of a change of all units that match a filter: those after one unit, up to another.
+pub(crate) struct MatchingStep {
+    pub(crate) memory: MemoryKey,
+    /// What the first step records.
+    pub(crate) matching: u64,
+    pub(crate) listed_at: Sequence,
+    /// The last unit of the step before.
+    pub(crate) after: UnitId,
+    pub(crate) changes: Vec<MatchedUnit>,
+    /// The last unit of this step; `None` to read the progress only.
+    pub(crate) through: Option<UnitId>,
+    pub(crate) is_last: bool,
+}
+
+/// A unit that matches a filter.
+pub(crate) struct MatchedUnit {
+    pub(crate) id: UnitId,
+    /// The revision of its content; with another one it is left as it is.
+    pub(crate) from: u64,
+    /// What it becomes; `None` deletes it.
+    pub(crate) update: Option<Prepared>,
 }
 
 /// One batch of an import.

@@ -171,7 +171,7 @@ impl Engine {
                 return Err(EngineError::Cancelled);
             }
             let unit = self.backend.store.units(memory.key, &[passage.place.unit])?.pop().flatten();
-            let unit = unit.filter(|unit| short_revision(unit.revision) == passage.revision);
+            let unit = unit.filter(|unit| short_revision(unit) == passage.revision);
             let Some(unit) = unit else { return Ok(None) };
             let segment = match side {
                 Side::Source => &unit.content.source,

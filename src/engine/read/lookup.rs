@@ -339,8 +339,7 @@ impl Search<'_> {
         for (number, hit) in hits {
             // The time of change is set by clients, so only the revision is compared.
             let unit = units.remove(&(*number, hit.unit));
-            let Some(unit) = unit.filter(|unit| short_revision(unit.revision) == hit.revision)
-            else {
+            let Some(unit) = unit.filter(|unit| short_revision(unit) == hit.revision) else {
                 return Ok(None);
             };
             self.check_cancelled()?;

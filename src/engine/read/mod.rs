@@ -1,7 +1,9 @@
-//! Answers lookups, concordance searches, analyses and exports.
+//! Answers lookups, concordance searches, analyses, lists and exports.
 
 pub(crate) mod analysis;
 pub(crate) mod concordance;
 pub(crate) mod export;
 pub(crate) mod filter;
+pub(crate) mod history;
+pub(crate) mod list;
 pub(crate) mod lookup;

@@ -7,13 +7,13 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use crate::engine::error::EngineError;
 use crate::limits::{LOAD_PAGE_UNITS, WATCH_PAGE_COMMITS};
 use crate::matching::IndexChange;
-use crate::store::{CommitLog, MemoryKey, Sequence, Store, StoreError};
+use crate::store::{ChangeKind, CommitLog, MemoryKey, Sequence, Store, StoreError};
 use crate::unit::UnitId;
 
 use super::catalog::Memory;
 use super::encoding;
 
-/// Units of a memory that have changed after a commit.
+/// Units of a memory whose content has changed after a commit.
 pub(crate) fn changed_since(
     log: &dyn CommitLog,
     memory: MemoryKey,
@@ -25,7 +25,8 @@ pub(crate) fn changed_since(
         let Some(last) = records.last() else { return Ok(units) };
         after = last.sequence;
         let changes = records.iter().flat_map(|record| &record.changes);
-        units.extend(changes.filter(|it| it.memory == memory).map(|it| it.unit));
+        let changes = changes.filter(|it| it.memory == memory && it.kind != ChangeKind::Used);
+        units.extend(changes.map(|it| it.unit));
     }
 }
 

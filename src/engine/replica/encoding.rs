@@ -21,10 +21,11 @@ pub(crate) struct Analyzers {
     pub(crate) target: Analyzer,
 }
 
-/// A revision as the index stores it, which is enough to distinguish nearby revisions.
+/// The revision of a unit as the index stores it: of its content, because uses do not change the index, and shortened, which is
+/// enough to distinguish nearby revisions.
 #[expect(clippy::cast_possible_truncation)]
-pub(crate) fn short_revision(revision: u64) -> u32 {
-    revision as u32
+pub(crate) fn short_revision(unit: &Unit) -> u32 {
+    unit.content_revision() as u32
 }
 
 /// Encodes a valid unit as an index entry.
@@ -36,7 +37,7 @@ pub(crate) fn entry(unit: &Unit, analyzers: &Analyzers) -> IndexEntry {
         analyzers.source.analyze_segment_into(&content.source, analysis);
         let tags = tag_signature(&content.source, analysis);
         let facts = Facts {
-            revision: short_revision(unit.revision),
+            revision: short_revision(unit),
             document: content.document.clone(),
             author: content.author.clone(),
             ..facts(content, analysis, tags)

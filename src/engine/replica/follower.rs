@@ -11,7 +11,7 @@ use crate::engine::error::EngineError;
 use crate::limits::WATCH_PAGE_COMMITS;
 use crate::matching::IndexChange;
 use crate::store::{
-    Backend, Commit, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, Store,
+    Backend, ChangeKind, Commit, LogPosition, LogRecord, MemoryKey, MemoryRecord, Sequence, Store,
 };
 use crate::unit::{Timestamp, UnitId};
 
@@ -233,9 +233,11 @@ impl Follower {
     }
 }
 
+/// Units whose index entries change.
 fn changed_units(records: &[LogRecord]) -> BTreeMap<MemoryKey, BTreeSet<UnitId>> {
     let mut units: BTreeMap<MemoryKey, BTreeSet<UnitId>> = BTreeMap::new();
-    for change in records.iter().flat_map(|record| &record.changes) {
+    let changes = records.iter().flat_map(|record| &record.changes);
+    for change in changes.filter(|change| change.kind != ChangeKind::Used) {
         units.entry(change.memory).or_default().insert(change.unit);
     }
     units

@@ -142,7 +142,7 @@ impl Loading<'_> {
                 |encoder, unit| {
                     let entry = encoding::encode(&unit.content, analyzers, encoder);
                     let changed = unit.content.changed.unwrap_or_default();
-                    entry.at(unit.id, encoding::short_revision(unit.revision), changed)
+                    entry.at(unit.id, encoding::short_revision(&unit), changed)
                 },
             );
             let (next, entries): (_, Vec<_>) = rayon::join(|| read(Some(last)), || ready.collect());

@@ -2,8 +2,9 @@
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
+use crate::formats::parse_time;
 use crate::store::RequestKey;
-use crate::unit::{MemoryName, UnitContent};
+use crate::unit::{LAST_USE_ATTRIBUTE, MemoryName, USE_COUNT_ATTRIBUTE, UnitContent, Usage};
 use crate::validate::ContentFault;
 
 use crate::engine::Engine;
@@ -33,7 +34,8 @@ impl Engine {
         receive(answer.blocking_recv())?.outcome.import(memory).ok_or_else(not_an_import)
     }
 
-    /// Validates and analyses the units of a batch in parallel.
+    /// Validates and analyses the units of a batch in parallel. Attributes with the usage that a file gives become the usage of new
+    /// units.
     ///
     /// # Errors
     /// No such memory.
@@ -45,7 +47,10 @@ impl Engine {
         let memory = self.named(name)?;
         let prepared = contents.into_par_iter().map_init(
             || memory.index.encoder(),
-            |encoder, content| Prepared::new(content, &memory, encoder),
+            |encoder, mut content| {
+                let usage = take_usage(&mut content);
+                Ok(Prepared::new(content, &memory, encoder)?.with_usage(usage))
+            },
         );
         Ok(self.bulk.install(|| prepared.collect()))
     }
@@ -69,6 +74,20 @@ impl Engine {
         let answer = self.writer.submit_when_free(Work::ImportBatch(batch), idempotency)?;
         Ok(ImportAnswer { answer, received: None })
     }
+}
+
+/// Takes the usage out of the attributes that hold it. Values that cannot be read stay attributes.
+fn take_usage(content: &mut UnitContent) -> Usage {
+    let attributes = &mut content.attributes;
+    let count = attributes.get(USE_COUNT_ATTRIBUTE).and_then(|it| it.trim().parse().ok());
+    let last = attributes.get(LAST_USE_ATTRIBUTE).and_then(|it| parse_time(it));
+    if count.is_some() {
+        attributes.remove(USE_COUNT_ATTRIBUTE);
+    }
+    if last.is_some() {
+        attributes.remove(LAST_USE_ATTRIBUTE);
+    }
+    Usage { count: count.unwrap_or_default(), last, revisions: 0 }
 }
 
 /// Identifies an import; the same values resume it.

@@ -1,7 +1,7 @@
 //! Creates, reads, changes and deletes memories.
 
 use crate::engine::commit::outcome::Reply;
-use crate::engine::commit::work::{MemoryPatch, NewMemory, Work};
+use crate::engine::commit::work::{Expected, MemoryPatch, NewMemory, Work};
 use crate::engine::error::EngineError;
 use crate::engine::handle::{Engine, RequestId, idempotency};
 use crate::store::{MemoryKey, MemoryRecord};
@@ -21,18 +21,18 @@ impl Engine {
         answered_memory(self.write(Work::CreateMemory(new), idempotency)?)
     }
 
-    /// Changes a memory; `expected` is the revision that the change was made for.
+    /// Changes a memory; `expected` is the state that the change was made for.
     ///
     /// # Errors
-    /// No such memory; another revision; [`EngineError::RequestReused`]; the store.
+    /// No such memory; another state; [`EngineError::RequestReused`]; the store.
     pub fn update_memory(
         &self,
         name: &MemoryName,
         patch: MemoryPatch,
-        expected: Option<u64>,
+        expected: Option<Expected>,
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
-        let idempotency = idempotency(request, &("update_memory", name, &patch, expected))?;
+        let idempotency = idempotency(request, &("update_memory", name, &patch, &expected))?;
         let reply = match self.catalog.by_name(name) {
             Some(memory) => {
                 let work = Work::UpdateMemory { memory: memory.key, patch, expected };
@@ -46,18 +46,23 @@ impl Engine {
     /// Deletes a memory; one that holds units only with `force`.
     ///
     /// # Errors
-    /// No such memory; it holds units; [`EngineError::RequestReused`]; the store.
+    /// No such memory; another state; it holds units; [`EngineError::RequestReused`]; the store.
     pub fn delete_memory(
         &self,
         name: &MemoryName,
         force: bool,
+        expected: Option<Expected>,
         request: RequestId,
     ) -> Result<(), EngineError> {
-        let idempotency = idempotency(request, &("delete_memory", name, force))?;
+        // Without an expected state, as earlier versions computed it.
+        let idempotency = match &expected {
+            None => idempotency(request, &("delete_memory", name, force))?,
+            Some(expected) => idempotency(request, &("delete_memory", name, force, expected))?,
+        };
         let Some(memory) = self.catalog.by_name(name) else {
             return self.repeat(idempotency, name).map(drop);
         };
-        let work = Work::DeleteMemory { memory: memory.key, force };
+        let work = Work::DeleteMemory { memory: memory.key, force, expected };
         self.write(work, idempotency).map(drop)
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod import_session;
+pub(crate) mod matching;
 pub(crate) mod memories;
 pub(crate) mod patch;
 pub(crate) mod units;

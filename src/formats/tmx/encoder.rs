@@ -7,7 +7,10 @@ use std::io::{self, Write};
 use crate::formats::format::{Encoder, FileHeader};
 use crate::formats::times::parse_time;
 use crate::formats::xml::{Escaped, inline};
-use crate::unit::{InlineTag, Lang, Segment, TagKind, Timestamp, Unit, UnitContent};
+use crate::unit::{
+    InlineTag, LAST_USE_ATTRIBUTE, Lang, Segment, TagKind, Timestamp, USE_COUNT_ATTRIBUTE, Unit,
+    UnitContent,
+};
 
 use super::unit::{KEPT, SIDE_LANGS, property};
 
@@ -35,6 +38,7 @@ impl Encoder for TmxEncoder {
         for (name, value) in content.attributes.iter().filter(|(name, _)| is_own(content, name)) {
             write!(out, r#" {name}="{}""#, Escaped(value))?;
         }
+        write_usage(unit, out)?;
         writeln!(out, ">")?;
         notes(content, out)?;
         self.properties(content, out)?;
@@ -114,6 +118,20 @@ impl TmxEncoder {
         }
         Ok(())
     }
+}
+
+/// Writes the usage, unless attributes have its names.
+fn write_usage(unit: &Unit, out: &mut Vec<u8>) -> io::Result<()> {
+    let attributes = &unit.content.attributes;
+    if unit.usage.count > 0 && !attributes.contains_key(USE_COUNT_ATTRIBUTE) {
+        write!(out, r#" {USE_COUNT_ATTRIBUTE}="{}""#, unit.usage.count)?;
+    }
+    if let Some(date) = unit.usage.last.and_then(tmx_date)
+        && !attributes.contains_key(LAST_USE_ATTRIBUTE)
+    {
+        write!(out, r#" {LAST_USE_ATTRIBUTE}="{date}""#)?;
+    }
+    Ok(())
 }
 
 fn notes(content: &UnitContent, out: &mut Vec<u8>) -> io::Result<()> {

@@ -212,6 +212,6 @@ impl TryFrom<proto::Unit> for (MemoryName, Unit) {
     fn try_from(unit: proto::Unit) -> Result<Self, FieldViolation> {
         let (memory, id) = unit_name("name", &unit.name)?;
         let revision = unsigned(unit.revision);
-        Ok((memory, Unit { id, revision, content: unit.try_into()? }))
+        Ok((memory, Unit::new(id, revision, unit.try_into()?)))
     }
 }

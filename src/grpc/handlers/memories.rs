@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::engine::NewMemory;
+use crate::engine::{Expected, NewMemory};
 use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 
@@ -101,7 +101,8 @@ impl MemoryService for Api {
         let request = request.into_inner();
         let memory = request.memory.ok_or_else(|| invalid("memory", "say which memory"))?;
         let name = memory_name("memory.name", &memory.name)?;
-        let expected = expected_revision("memory.revision", memory.revision)?;
+        let expected =
+            expected_revision("memory.revision", memory.revision)?.map(Expected::Revision);
         let id = request_id("request_id", &request.request_id)?;
         if is_everything(request.update_mask.as_ref()) {
             self.check_languages(&name, &memory)?;
@@ -119,7 +120,7 @@ impl MemoryService for Api {
         let request = request.into_inner();
         let name = memory_name("name", &request.name)?;
         let id = request_id("request_id", &request.request_id)?;
-        self.run(move |engine| engine.delete_memory(&name, request.force, id)).await?;
+        self.run(move |engine| engine.delete_memory(&name, request.force, None, id)).await?;
         Ok(Response::new(DeleteMemoryResponse {}))
     }
 }

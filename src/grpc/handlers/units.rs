@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engine::{Engine, ExportQuery, UnitFilter};
+use crate::engine::{Engine, Expected, ExportQuery, UnitFilter};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::{MemoryName, UnitContent};
 
@@ -101,7 +101,7 @@ impl UnitService for Api {
         let request = request.into_inner();
         let unit = request.unit.ok_or_else(|| invalid("unit", "say which unit"))?;
         let (memory, id) = unit_name("unit.name", &unit.name)?;
-        let expected = expected_revision("unit.revision", unit.revision)?;
+        let expected = expected_revision("unit.revision", unit.revision)?.map(Expected::Revision);
         let request_id = request_id("request_id", &request.request_id)?;
         let patch = unit_patch(unit, request.update_mask)?;
         let update = self.run(move |engine| {
@@ -117,7 +117,7 @@ impl UnitService for Api {
     ) -> Result<Response<DeleteUnitResponse>, Status> {
         let request = request.into_inner();
         let (memory, id) = unit_name("name", &request.name)?;
-        let expected = expected_revision("revision", request.revision)?;
+        let expected = expected_revision("revision", request.revision)?.map(Expected::Revision);
         let request_id = request_id("request_id", &request.request_id)?;
         self.run(move |engine| engine.delete_unit(&memory, id, expected, request_id)).await?;
         Ok(Response::new(DeleteUnitResponse {}))

@@ -115,7 +115,7 @@ impl From<ChangeKind> for proto::ChangeKind {
     fn from(kind: ChangeKind) -> Self {
         match kind {
             ChangeKind::Created => Self::Created,
-            ChangeKind::Updated => Self::Updated,
+            ChangeKind::Updated | ChangeKind::Used => Self::Updated,
             ChangeKind::Deleted => Self::Deleted,
         }
     }

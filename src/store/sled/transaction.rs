@@ -123,7 +123,7 @@ impl PreparedUnit {
             UnitWrite::Create(memory, unit) => {
                 (*memory, unit.id, codec::encode_unit(*memory, unit)?.into(), true)
             }
-            UnitWrite::Update(memory, unit) => {
+            UnitWrite::Update(memory, unit) | UnitWrite::Use(memory, unit) => {
                 (*memory, unit.id, codec::encode_unit(*memory, unit)?.into(), false)
             }
             UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {

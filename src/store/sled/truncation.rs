@@ -115,7 +115,9 @@ impl Database {
 fn touched(record: &LogRecord) -> impl Iterator<Item = ((MemoryKey, UnitId), u64)> {
     let changed = record.changes.iter().map(|it| {
         let replaced = match it.kind {
-            ChangeKind::Created | ChangeKind::Updated => it.revision.saturating_sub(1),
+            ChangeKind::Created | ChangeKind::Updated | ChangeKind::Used => {
+                it.revision.saturating_sub(1)
+            }
             ChangeKind::Deleted => it.revision,
         };
         ((it.memory, it.unit), replaced)

@@ -40,7 +40,7 @@ impl Planner<'_> {
         counts.read += units.len() as u64 + *rejected;
         counts.rejected += *rejected;
         for prepared in units {
-            let outcome = self.import_unit(&mut memory, prepared, *policy, commit)?;
+            let (outcome, _) = self.save(&mut memory, prepared, *policy, commit)?;
             counts.add(outcome);
             unit_outcomes.push(outcome);
         }
@@ -55,27 +55,24 @@ impl Planner<'_> {
         Ok(Reply { unit_outcomes, ..import_reply(state) })
     }
 
-    fn import_unit(
+    /// Stores a unit, replaces another one with it, or finds that the memory has it. Returns the unit that has its content now.
+    pub(super) fn save(
         &mut self,
         memory: &mut OpenMemory,
         prepared: &mut Prepared,
         policy: DuplicatePolicy,
         commit: &mut Commit,
-    ) -> Result<UnitOutcome, EngineError> {
+    ) -> Result<(UnitOutcome, UnitId), EngineError> {
         Ok(match self.deduplicate(memory.record.key, prepared, policy)? {
-            UnitAction::Create => {
-                self.create(memory, prepared, commit);
-                UnitOutcome::Stored
-            }
+            UnitAction::Create => (UnitOutcome::Stored, self.create(memory, prepared, commit)),
             UnitAction::Replace(old) => {
-                let (id, revision) = (old.id, old.revision + 1);
                 let mut prepared = prepared.clone();
                 prepared.complete_context(&old.content);
-                let unit = self.put(memory, id, revision, old.content.created, &mut prepared);
+                let unit = self.put(memory, old.id, Some(&old), &mut prepared);
                 commit.units.push(UnitWrite::Update(memory.record.key, unit));
-                UnitOutcome::Replaced
+                (UnitOutcome::Replaced, old.id)
             }
-            UnitAction::Skip => UnitOutcome::Duplicate,
+            UnitAction::Skip(id) => (UnitOutcome::Duplicate, id),
         })
     }
 
@@ -127,40 +124,44 @@ impl Planner<'_> {
             return Ok(UnitAction::Create);
         }
         let same = SameSourceUnits { key, new: prepared.content(), stored, planned };
-        if self.is_duplicate(&same, identity)? {
-            return Ok(UnitAction::Skip);
+        if let Some(id) = self.duplicated(&same, identity)? {
+            return Ok(UnitAction::Skip(id));
         }
         if policy != DuplicatePolicy::ReplaceSameSource {
             return Ok(UnitAction::Create);
         }
         // A translation does not replace itself only because it is finished now, or no longer.
-        if self.is_duplicate(&same, prepared.identity_in_other_state())? {
-            return Ok(UnitAction::Skip);
+        if let Some(id) = self.duplicated(&same, prepared.identity_in_other_state())? {
+            return Ok(UnitAction::Skip(id));
         }
         let replaced = self.unit_to_replace(&same, identity)?;
         Ok(replaced.map_or(UnitAction::Create, UnitAction::Replace))
     }
 
-    /// Whether a new unit duplicates one of the store or of the plan.
-    fn is_duplicate(
+    /// The unit of the store or of the plan that a new one duplicates.
+    fn duplicated(
         &self,
         same: &SameSourceUnits<'_>,
         identity: Identity,
-    ) -> Result<bool, EngineError> {
-        let mut found = false;
+    ) -> Result<Option<UnitId>, EngineError> {
+        let mut found = None;
         if let Some(planned) = same.planned {
             planned.candidates(identity, Question::Repeats, &mut |it| {
-                found = identity.may_repeat(it.identity)
+                let is_duplicated = identity.may_repeat(it.identity)
                     && self.is_current(same.key, &it.unit)
                     && repeats(same.new, &it.unit.content);
-                found
+                found = is_duplicated.then_some(it.unit.id);
+                is_duplicated
             });
         }
-        let (false, Some(stored)) = (found, &same.stored) else { return Ok(found) };
+        let (None, Some(stored)) = (found, &same.stored) else { return Ok(found) };
         stored.repeated(identity, |id| {
             let unit = self.unit(same.key, id)?;
-            Ok(unit.is_some_and(|unit| repeats(same.new, &unit.content)))
-        })
+            let is_duplicated = unit.is_some_and(|unit| repeats(same.new, &unit.content));
+            found = is_duplicated.then_some(id);
+            Ok::<_, EngineError>(is_duplicated)
+        })?;
+        Ok(found)
     }
 
     /// The unit that a new one replaces: the one whose context agrees best, then the newest.
@@ -215,10 +216,10 @@ impl Planner<'_> {
         Ok(best.map(|(_, unit)| unit))
     }
 
-    /// Whether a planned unit is still the latest revision in the plan.
+    /// Whether a planned unit still has the latest content in the plan.
     fn is_current(&self, key: MemoryKey, unit: &Arc<Unit>) -> bool {
         let current = self.units.get(&(key, unit.id)).and_then(Option::as_ref);
-        current.is_some_and(|current| Arc::ptr_eq(current, unit))
+        current.is_some_and(|current| current.content_revision() == unit.content_revision())
     }
 }
 
@@ -238,8 +239,8 @@ fn rank(agreement: usize, unit: &Unit) -> Rank {
 enum UnitAction {
     Create,
     Replace(Arc<Unit>),
-    /// It is a duplicate.
-    Skip,
+    /// It is a duplicate of this one.
+    Skip(UnitId),
 }
 
 /// Checks that a batch is the next one of its import.

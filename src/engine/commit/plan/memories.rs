@@ -3,10 +3,11 @@
 use crate::store::{Commit, MemoryKey, MemoryRecord};
 use crate::unit::UnitId;
 
-use super::{Planner, check_revision};
+use super::{Planner, check_expected};
 use crate::engine::commit::outcome::{Outcome, Reply};
-use crate::engine::commit::work::{MemoryPatch, NewMemory};
+use crate::engine::commit::work::{Expected, MemoryPatch, NewMemory};
 use crate::engine::error::EngineError;
+use crate::engine::etag::memory_etag;
 
 impl Planner<'_> {
     pub(super) fn create_memory(
@@ -41,11 +42,11 @@ impl Planner<'_> {
         &mut self,
         key: MemoryKey,
         patch: &MemoryPatch,
-        expected: Option<u64>,
+        expected: Option<&Expected>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut record = self.record(key)?;
-        check_revision(|| record.name.resource(), expected, record.revision)?;
+        check_memory(&record, expected)?;
         if let Some(display_name) = &patch.display_name {
             record.display_name.clone_from(display_name);
         }
@@ -65,9 +66,11 @@ impl Planner<'_> {
         &mut self,
         key: MemoryKey,
         force: bool,
+        expected: Option<&Expected>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut record = self.record(key)?;
+        check_memory(&record, expected)?;
         if record.unit_count > 0 && !force {
             return Err(EngineError::MemoryNotEmpty(record.name, record.unit_count));
         }
@@ -79,6 +82,11 @@ impl Planner<'_> {
         self.put_record(record, commit);
         Ok(Reply::of(Outcome::DeletedFrom(key)))
     }
+}
+
+fn check_memory(record: &MemoryRecord, expected: Option<&Expected>) -> Result<(), EngineError> {
+    let name = || record.name.resource();
+    check_expected(name, expected, record.revision, || memory_etag(record))
 }
 
 fn memory_reply(record: MemoryRecord) -> Reply {

@@ -5,6 +5,7 @@
 
 mod gc;
 mod import;
+mod matching;
 mod memories;
 mod planned;
 mod units;
@@ -24,7 +25,7 @@ use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 use self::planned::Planned;
 use crate::engine::commit::idempotency::{EarlierRequest, Idempotency};
 use crate::engine::commit::outcome::{Outcome, Reply, import_reply, import_state};
-use crate::engine::commit::work::Work;
+use crate::engine::commit::work::{Expected, Work};
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Catalog;
 use crate::engine::replica::follower::IndexChanges;
@@ -53,7 +54,10 @@ pub(crate) struct Planner<'a> {
     basis: Basis<'a>,
     /// Memories that the plan changes; `None` for those that it removes.
     memories: BTreeMap<MemoryKey, Option<MemoryRecord>>,
+    /// Units whose content the plan changes; `None` for those that it deletes.
     units: HashMap<(MemoryKey, UnitId), Option<Arc<Unit>>>,
+    /// Units of which the plan changes the usage alone.
+    used: HashMap<(MemoryKey, UnitId), Arc<Unit>>,
     /// Units planned in this group by memory and source hash.
     by_source: HashMap<(MemoryKey, u64), Planned>,
     requests: HashMap<RequestKey, RequestRecord>,
@@ -66,6 +70,7 @@ impl<'a> Planner<'a> {
             basis,
             memories: BTreeMap::new(),
             units: HashMap::new(),
+            used: HashMap::new(),
             by_source: HashMap::new(),
             requests: HashMap::new(),
             plan: Plan { commits: Vec::new(), index_changes: IndexChanges::new() },
@@ -86,8 +91,8 @@ impl<'a> Planner<'a> {
             None => None,
             Some(idempotency) => self.earlier(work, idempotency)?.zip(Some(idempotency)),
         };
-        let import = match earlier {
-            Some((earlier, _)) if earlier.outcome.is_import() => Some(earlier.outcome),
+        let resumed = match earlier {
+            Some((earlier, _)) if earlier.outcome.is_resumable() => Some(earlier.outcome),
             Some((earlier, idempotency)) => return self.repeat(earlier, idempotency),
             None => None,
         };
@@ -95,30 +100,33 @@ impl<'a> Planner<'a> {
         let reply = match work {
             Work::CreateMemory(new) => self.create_memory(new, &mut commit),
             Work::UpdateMemory { memory, patch, expected } => {
-                self.update_memory(*memory, patch, *expected, &mut commit)
+                self.update_memory(*memory, patch, expected.as_ref(), &mut commit)
             }
-            Work::DeleteMemory { memory, force } => {
-                self.delete_memory(*memory, *force, &mut commit)
+            Work::DeleteMemory { memory, force, expected } => {
+                self.delete_memory(*memory, *force, expected.as_ref(), &mut commit)
             }
-            Work::CreateUnits { memory, units } => self.create_units(*memory, units, &mut commit),
-            Work::UpdateUnit { memory, id, update, expected } => {
-                self.update_unit((*memory, *id), update.as_deref_mut(), *expected, &mut commit)
+            Work::CreateUnits { memory, units, policy } => {
+                self.create_units(*memory, units, *policy, &mut commit)
             }
-            Work::DeleteUnit { memory, id, expected } => {
-                self.delete_unit(*memory, *id, *expected, &mut commit)
+            Work::UpdateUnits { memory, updates } => {
+                self.update_units(*memory, updates, &mut commit)
             }
+            Work::DeleteUnits { memory, units } => self.delete_units(*memory, units, &mut commit),
+            Work::RecordUses { memory, uses } => self.record_uses(*memory, uses, &mut commit),
+            Work::ChangeMatching(step) => self.change_matching(step, resumed, &mut commit),
             Work::ImportBatch(batch) => {
-                let state = import_state(import, batch.memory);
+                let state = import_state(resumed, batch.memory);
                 self.import(batch, state, idempotency, &mut commit)
             }
             Work::ImportProgress { memory } => {
                 self.record(*memory)?;
-                Ok(import_reply(import_state(import, *memory)))
+                Ok(import_reply(import_state(resumed, *memory)))
             }
             Work::CollectGarbage { before } => self.collect_garbage(*before, &mut commit),
             Work::LogTruncated => Ok(Reply::of(Outcome::Collected { more: false })),
         }?;
-        if commit == (Commit { time: self.basis.now, ..Commit::default() }) {
+        let is_recorded = reply.is_recorded && idempotency.is_some();
+        if commit == (Commit { time: self.basis.now, ..Commit::default() }) && !is_recorded {
             return Ok(reply);
         }
         if let Some(idempotency) = idempotency {
@@ -204,7 +212,10 @@ impl<'a> Planner<'a> {
         revision: u64,
     ) -> Result<Option<Unit>, EngineError> {
         let planned = self.plan.commits.iter().flat_map(|commit| &commit.units).find_map(|write| {
-            let of_memory = matches!(write, UnitWrite::Create(key, _) | UnitWrite::Update(key, _) if *key == memory);
+            let of_memory = matches!(
+                write,
+                UnitWrite::Create(key, _) | UnitWrite::Update(key, _) | UnitWrite::Use(key, _) if *key == memory
+            );
             write.unit().filter(|unit| of_memory && unit.id == id && unit.revision == revision)
         });
         match planned {
@@ -221,6 +232,9 @@ impl<'a> Planner<'a> {
     fn unit(&self, memory: MemoryKey, id: UnitId) -> Result<Option<Arc<Unit>>, EngineError> {
         if let Some(planned) = self.units.get(&(memory, id)) {
             return Ok(planned.clone());
+        }
+        if let Some(used) = self.used.get(&(memory, id)) {
+            return Ok(Some(Arc::clone(used)));
         }
         Ok(self.basis.backend.store.units(memory, &[id])?.pop().flatten().map(Arc::new))
     }
@@ -291,15 +305,20 @@ impl OpenMemory {
     }
 }
 
-fn check_revision(
+/// Refuses a change that was made for another state. `what` names the resource.
+fn check_expected(
     what: impl Fn() -> String,
-    expected: Option<u64>,
-    current: u64,
+    expected: Option<&Expected>,
+    revision: u64,
+    etag: impl FnOnce() -> String,
 ) -> Result<(), EngineError> {
-    match expected {
-        Some(expected) if expected != current => {
-            Err(EngineError::RevisionMismatch { what: what(), expected, current })
-        }
-        _ => Ok(()),
+    let (expected, current) = match expected {
+        None => return Ok(()),
+        Some(Expected::Revision(expected)) => (expected.to_string(), revision.to_string()),
+        Some(Expected::Etag(expected)) => (expected.clone(), etag()),
+    };
+    if expected == current {
+        return Ok(());
     }
+    Err(EngineError::EtagMismatch { what: what(), expected, current })
 }

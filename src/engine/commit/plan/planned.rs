@@ -104,7 +104,7 @@ mod tests {
         for place in 1..=6_000 {
             let changed = Some(Timestamp { micros: 1 });
             let content = UnitContent { changed, ..UnitContent::default() };
-            let unit = Unit { id: UnitId(place), revision: 1, content };
+            let unit = Unit::new(UnitId(place), 1, content);
             let new = identity(place);
             let mut steps = 0;
             planned.candidates(new, Question::Repeats, &mut |it| {

@@ -13,12 +13,13 @@ use crate::store::{
     LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord,
     set_unfinished_penalties, unfinished_penalties,
 };
-use crate::unit::{Score, Unit};
+use crate::unit::{Score, Unit, Usage};
 
 /// The magic line, which ends in the version of the layout.
-const MAGIC: &[u8] = b"dhakira backup 3\n";
-/// Earlier versions: without counted commits; without penalties of memories.
-const MAGIC_EARLIER: [&[u8]; 2] = [b"dhakira backup 1\n", b"dhakira backup 2\n"];
+const MAGIC: &[u8] = b"dhakira backup 4\n";
+/// Earlier versions: without counted commits; without penalties of memories; without usage of units.
+const MAGIC_EARLIER: [&[u8]; 3] =
+    [b"dhakira backup 1\n", b"dhakira backup 2\n", b"dhakira backup 3\n"];
 
 /// A commit of a store; a part begins after one and ends at another.
 pub type Mark = LogStart;
@@ -50,12 +51,27 @@ pub(super) enum Frame {
     ),
     /// [`Frame::Memories`] with their penalties. Only in the file: reading gives [`Frame::Memories`].
     PenalizedMemories(Vec<MemoryRecord>, Vec<Option<Score>>),
+    /// [`Frame::Units`] with the usage of each. Only in the file: reading gives [`Frame::Units`].
+    UsedUnits(MemoryKey, Vec<Unit>, Vec<Usage>),
+    /// [`Frame::PenalizedCommit`] with the usage of each of its units. Only in the file: reading gives a [`Frame::Commit`].
+    UsedCommit(
+        LogRecord,
+        Vec<MemoryCounters>,
+        Vec<MemoryKey>,
+        Vec<Option<Score>>,
+        Vec<Option<Unit>>,
+        Vec<Usage>,
+    ),
 }
 
 impl Frame {
     /// The form in the file.
     fn to_file(&self) -> Cow<'_, Self> {
         match self {
+            Self::Units(memory, units) if units.iter().any(is_used) => {
+                let usages = units.iter().map(|unit| unit.usage).collect();
+                Cow::Owned(Self::UsedUnits(*memory, units.clone(), usages))
+            }
             Self::Memories(memories) => {
                 let penalties = unfinished_penalties(memories);
                 if penalties.is_empty() {
@@ -67,12 +83,17 @@ impl Frame {
                 let Some(effects) = &record.effects else { return Cow::Borrowed(self) };
                 let penalties = unfinished_penalties(&effects.memories);
                 let counted = !(effects.counters.is_empty() && effects.collected.is_empty());
-                if penalties.is_empty() && !counted {
+                let used = units.iter().flatten().any(is_used);
+                if penalties.is_empty() && !counted && !used {
                     return Cow::Borrowed(self);
                 }
                 let (record, units) = (record.clone(), units.clone());
                 let (counters, collected) = (effects.counters.clone(), effects.collected.clone());
-                Cow::Owned(if penalties.is_empty() {
+                Cow::Owned(if used {
+                    let usage = |unit: &Option<Unit>| unit.as_ref().map(|it| it.usage);
+                    let usages = units.iter().map(|unit| usage(unit).unwrap_or_default()).collect();
+                    Self::UsedCommit(record, counters, collected, penalties, units, usages)
+                } else if penalties.is_empty() {
                     Self::Counted(record, counters, collected, units)
                 } else {
                     Self::PenalizedCommit(record, counters, collected, penalties, units)
@@ -95,6 +116,16 @@ impl Frame {
                 set_unfinished_penalties(&mut memories, penalties);
                 return Self::Memories(memories);
             }
+            Self::UsedUnits(memory, mut units, usages) => {
+                units.iter_mut().zip(usages).for_each(|(unit, usage)| unit.usage = usage);
+                return Self::Units(memory, units);
+            }
+            Self::UsedCommit(record, counters, collected, penalties, mut units, usages) => {
+                for (unit, usage) in units.iter_mut().zip(usages) {
+                    unit.iter_mut().for_each(|unit| unit.usage = usage);
+                }
+                (record, counters, collected, penalties, units)
+            }
             other => return other,
         };
         if let Some(effects) = &mut record.effects {
@@ -103,6 +134,10 @@ impl Frame {
         }
         Self::Commit(record, units)
     }
+}
+
+fn is_used(unit: &Unit) -> bool {
+    unit.usage != Usage::default()
 }
 
 /// The content of a part.

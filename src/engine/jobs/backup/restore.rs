@@ -259,12 +259,14 @@ fn build(
     part: &Part,
 ) -> Result<(), BackupError> {
     match frame {
-        // Reading converts the last three to commits and memories.
+        // Reading converts the last ones to units, commits and memories.
         Frame::Begin(_)
         | Frame::End(_)
         | Frame::Counted(..)
         | Frame::PenalizedCommit(..)
-        | Frame::PenalizedMemories(..) => {}
+        | Frame::PenalizedMemories(..)
+        | Frame::UsedUnits(..)
+        | Frame::UsedCommit(..) => {}
         Frame::Memories(memories) => builder.put_memories(&memories)?,
         Frame::Units(memory, units) => builder.put_units(memory, &units)?,
         Frame::Requests(requests) => {
