@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dhakira::engine::backup::{self, BackupDirectory, Target};
-use dhakira::engine::{Cancel, Engine, EngineError, Finding, NewMemory, Severity, UnitPatch};
+use dhakira::engine::{
+    Cancel, Engine, EngineError, Finding, NewMemory, Severity, UnitPatch, UnitUse,
+};
 use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, OpenOptions, Sequence, SledStore, Store};
-use dhakira::unit::{MemoryName, Segment, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -59,7 +61,14 @@ pub(crate) fn content(source: &str, target: &str) -> UnitContent {
 
 pub(crate) fn held(engine: &Engine) -> Model {
     let units = engine.units(&name(), None, usize::MAX).unwrap_or_default();
-    units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect()
+    units.into_iter().map(|it| (it.id.0, state(it))).collect()
+}
+
+/// What the model knows of a unit: revision, target and uses.
+fn state(unit: Unit) -> (u64, String) {
+    let uses = unit.usage.count;
+    let target = unit.content.target.text;
+    (unit.revision, if uses == 0 { target } else { format!("{target}, used {uses} times") })
 }
 
 /// Deterministic pseudo-random numbers.
@@ -83,7 +92,7 @@ pub(crate) fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
         let word = format!("target {} ", dice.below(1_000_000));
         word.repeat(length / word.len() + 1)
     };
-    match (dice.below(4), id(dice)) {
+    match (dice.below(5), id(dice)) {
         (0, Some(id)) => {
             engine.delete_unit(&name(), UnitId(id), None, None).unwrap();
             model.remove(&id);
@@ -95,7 +104,12 @@ pub(crate) fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
                 ..UnitPatch::default()
             };
             let unit = engine.update_unit(&name(), UnitId(id), patch, None, None).unwrap();
-            model.insert(id, (unit.revision, target));
+            model.insert(id, state(unit));
+        }
+        (3, Some(id)) => {
+            let uses = vec![UnitUse { unit: UnitId(id), count: 2, time: None }];
+            let unit = engine.record_uses(&name(), uses, None).unwrap().remove(0);
+            model.insert(id, state(unit));
         }
         _ => {
             let count = 1 + dice.below(3);
@@ -105,7 +119,7 @@ pub(crate) fn write(engine: &Engine, model: &mut Model, dice: &mut Dice) {
                 })
                 .collect();
             let made = engine.create_units(&name(), contents, None, |_| String::new()).unwrap();
-            model.extend(made.into_iter().map(|it| (it.id.0, (1, it.content.target.text))));
+            model.extend(made.into_iter().map(|it| (it.id.0, state(it))));
         }
     }
 }
