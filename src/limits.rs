@@ -109,8 +109,12 @@ pub const XML_REREAD_TIMES_MAX: u64 = 64;
 pub const DOCUMENT_BYTES_MAX: usize = 15 * 1024 * 1024;
 /// Longest table of user-defined sentence rules.
 pub const SENTENCE_RULES_BYTES_MAX: usize = 64 * 1024;
-/// Documents, authors and attributes in one filter.
+/// Documents, authors and values of attributes in one filter.
 pub const FILTER_NAMES_MAX: usize = 1_000;
+/// Conditions on attributes in one filter, each of which is checked for every unit that is read.
+pub const FILTER_ATTRIBUTES_MAX: usize = 32;
+/// Penalty rules of one lookup and of one memory, each of which is checked for every candidate.
+pub const PENALTY_RULES_MAX: usize = 32;
 /// Files in one analysis: a large project, and a bound on what an answer holds.
 pub const ANALYSIS_FILES_MAX: usize = 10_000;
 /// Sentences of one side of a document that is aligned in one call.

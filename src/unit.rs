@@ -7,6 +7,7 @@ mod code_points;
 mod content;
 mod diagnostics;
 mod names;
+mod penalty;
 mod score;
 mod segment;
 mod white_space;
@@ -18,6 +19,9 @@ pub use content::{
 };
 pub use diagnostics::{Diagnostic, DiagnosticCode, Place, ValidationError};
 pub use names::{Lang, MemoryName};
+pub use penalty::{
+    CONFIDENCE_ATTRIBUTE, Confidence, PenaltyCondition, PenaltyRule, Scoring, UNFINISHED_ATTRIBUTE,
+};
 pub use score::Score;
 pub use segment::{InlineTag, Segment, TagKind};
 pub use white_space::is_white_space_code;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dhakira::engine::{Cancel, Engine, EngineError, NewMemory};
 use dhakira::store::InMemoryStore;
-use dhakira::unit::{MemoryName, Segment, UnitContent};
+use dhakira::unit::{MemoryName, Scoring, Segment, UnitContent};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
@@ -260,6 +260,7 @@ fn a_lexicon_is_kept_and_follows_the_memory() {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     first.create_memory(new, None).unwrap();
     fill(&first, 0..100);

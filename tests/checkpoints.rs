@@ -11,7 +11,7 @@ use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::matching::SCORE_VERSION;
 use dhakira::store::{Backend, InMemoryStore, Maintenance as _, Retention};
 use dhakira::text::TEXT_VERSION;
-use dhakira::unit::{MemoryName, Score, Segment, Timestamp, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Score, Scoring, Segment, Timestamp, UnitContent, UnitId};
 
 const UNITS: u64 = 3_000;
 
@@ -57,6 +57,7 @@ fn filled(directory: &Path) -> Arc<InMemoryStore> {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None).unwrap();
     create(&engine, 0..UNITS);
@@ -66,11 +67,12 @@ fn filled(directory: &Path) -> Arc<InMemoryStore> {
 /// Everything that many lookups answer.
 fn answers(engine: &Engine) -> Vec<String> {
     let settings = LookupSettings {
-        memories: vec![MemoryChoice { memory: name(), penalty: Score::ZERO }],
+        memories: vec![MemoryChoice { memory: name(), penalty: None }],
         min_score: Score::from_points(50.0).unwrap(),
         max_matches: 20,
         exhaustive: false,
         filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
     };
     let queries: Vec<QuerySegment> = (0..UNITS + 100)
         .step_by(37)

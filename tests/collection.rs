@@ -12,7 +12,7 @@ use dhakira::store::{
     Backend, Commit, CommitLog as _, LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence,
     SledStore, Store,
 };
-use dhakira::unit::{MemoryName, Timestamp};
+use dhakira::unit::{MemoryName, Scoring, Timestamp};
 
 use crate::support::log::LogExt as _;
 use crate::upkeep::{Dice, add_part, assert_whole, content, open_store};
@@ -85,6 +85,7 @@ impl World {
             source_lang: "ar".parse().unwrap(),
             target_lang: "en".parse().unwrap(),
             unfinished_penalty: None,
+            scoring: Scoring::default(),
         };
         self.engine().create_memory(new, request).map(|it| it.key)
     }

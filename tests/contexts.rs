@@ -11,7 +11,8 @@ use dhakira::formats::{self, ReadOptions};
 use dhakira::matching::MatchKind;
 use dhakira::store::{Backend, InMemoryStore, RequestKey};
 use dhakira::unit::{
-    CONTEXT_KEY_ATTRIBUTE, Context, MemoryName, Score, Segment, Timestamp, Unit, UnitContent,
+    CONTEXT_KEY_ATTRIBUTE, Context, MemoryName, Score, Scoring, Segment, Timestamp, Unit,
+    UnitContent,
 };
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
@@ -37,6 +38,7 @@ fn empty() -> (Arc<InMemoryStore>, Engine) {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None).unwrap();
     (store, engine)
@@ -168,11 +170,12 @@ fn query(unit: &Given) -> QuerySegment {
 
 fn settings(exhaustive: bool) -> LookupSettings {
     LookupSettings {
-        memories: vec![MemoryChoice { memory: name(), penalty: Score::ZERO }],
+        memories: vec![MemoryChoice { memory: name(), penalty: None }],
         min_score: Score::from_points(70.0).unwrap(),
         max_matches: 5,
         exhaustive,
         filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
     }
 }
 

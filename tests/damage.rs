@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dhakira::engine::{Cancel, Engine, NewMemory, Severity};
 use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::store::{OpenOptions, SledStore};
-use dhakira::unit::{MemoryName, Segment, Unit, UnitContent};
+use dhakira::unit::{MemoryName, Scoring, Segment, Unit, UnitContent};
 
 use crate::disk::SmallDisk;
 
@@ -32,6 +32,7 @@ fn create_memory(engine: &Engine) {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None).unwrap();
 }

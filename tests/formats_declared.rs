@@ -1,7 +1,8 @@
 //! What a file says of itself: its languages, and what is unfinished in it.
 
-use dhakira::formats::{ReadOptions, UNFINISHED_ATTRIBUTE, Unfinished};
+use dhakira::formats::{ReadOptions, Unfinished};
 use dhakira::unit::DiagnosticCode;
+use dhakira::unit::UNFINISHED_ATTRIBUTE;
 
 use crate::formats_exchange::{Read, options, read};
 

@@ -1,6 +1,7 @@
 //! Gettext catalogues in: what is read of a message, and what an obsolete one keeps.
 
-use dhakira::formats::{Format, ReadOptions, UNFINISHED_ATTRIBUTE, Unfinished};
+use dhakira::formats::{Format, ReadOptions, Unfinished};
+use dhakira::unit::UNFINISHED_ATTRIBUTE;
 use dhakira::unit::{DiagnosticCode, Timestamp};
 
 use crate::formats_exchange::{options, read};

@@ -3,8 +3,9 @@
 mod adapted;
 mod expressions;
 mod naive;
+mod penalized;
 mod sealed;
-mod world;
+pub(crate) mod world;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use dhakira::unit::{Score, Timestamp, UnitId};
 use proptest::prelude::*;
 
 use naive::{Side, Verdict, class_distance, distance, judge};
+use penalized::{Rules, penalized};
 use world::{Stored, Text, World, source_hash};
 
 /// A memory as it should be.
@@ -37,7 +39,9 @@ fn kind_number(kind: MatchKind) -> u8 {
 fn passes(stored: &Stored, filter: &Filter<'_>) -> bool {
     let facts = &stored.entry.facts;
     filter.documents.is_none_or(|names| names.contains(&facts.document))
+        && filter.other_documents.is_none_or(|names| !names.contains(&facts.document))
         && filter.authors.is_none_or(|names| names.contains(&facts.author))
+        && filter.other_authors.is_none_or(|names| !names.contains(&facts.author))
         && filter.changed_from.is_none_or(|from| facts.changed >= from)
         && filter.changed_before.is_none_or(|before| facts.changed < before)
         && filter.accept.is_none_or(|accept| accept(stored.entry.unit))
@@ -45,21 +49,29 @@ fn passes(stored: &Stored, filter: &Filter<'_>) -> bool {
 
 /// The answer by the contract: every unit judged from its text, sorted, cut.
 fn expected(model: &Model, query: &Side, options: &Options<'_>) -> Vec<(UnitId, Verdict)> {
+    let ranked = ranked(model, query, options).into_iter();
+    ranked.map(|(unit, verdict, _)| (unit, verdict)).collect()
+}
+
+/// The same with the total of penalties.
+fn ranked(model: &Model, query: &Side, options: &Options<'_>) -> Vec<(UnitId, Verdict, u32)> {
     let mut all: Vec<_> = model
         .iter()
         .filter(|(_, stored)| passes(stored, &options.filter))
         .filter_map(|(&unit, stored)| {
-            let stored = (&stored.side, stored.entry.facts.unfinished);
-            Some((unit, judge(query, stored, options.penalty)?))
+            let verdict = judge(query, (&stored.side, false), 0)?;
+            let (verdict, penalty) = penalized(verdict, stored, options)?;
+            Some((unit, verdict, penalty))
         })
-        .filter(|(_, verdict)| verdict.score >= options.min_score.hundredths())
+        .filter(|(_, verdict, _)| verdict.score >= options.min_score.hundredths())
         .collect();
-    all.sort_by_key(|(unit, verdict)| {
-        (verdict.kind, Reverse(verdict.score), Reverse(model[unit].entry.facts.changed), *unit)
+    all.sort_by_key(|(unit, verdict, penalty)| {
+        let changed = Reverse(model[unit].entry.facts.changed);
+        (verdict.kind, Reverse(verdict.score), *penalty, changed, *unit)
     });
     // A pair is answered once, by the best of its units.
     let mut pairs = BTreeSet::new();
-    all.retain(|(unit, _)| {
+    all.retain(|(unit, ..)| {
         let facts = &model[unit].entry.facts;
         pairs.insert((facts.source_hash, facts.content_hash.with_key(None)))
     });
@@ -136,21 +148,26 @@ fn check_many_options(world: &mut World, index: &MemoryIndex, model: &Model, que
         let limit = *world.rng.pick(&[1, 2, 5, 20, usize::MAX]);
         let penalty = *world.rng.pick(&[0, 0, 0, 100, 250, 4_000, 10_000]);
         let mut filter = Filter::default();
-        match world.rng.below(8) {
+        match world.rng.below(10) {
             0 => filter.documents = Some(&documents),
             1 => filter.authors = Some(&authors),
+            5 => filter.other_documents = Some(&documents),
+            6 => (filter.other_authors, filter.documents) = (Some(&authors), Some(&documents)),
             2 => filter.changed_from = Some(Timestamp { micros: 2 }),
             3 => filter.changed_before = Some(Timestamp { micros: 2 }),
             4 => filter.accept = Some(&odd),
             _ => {}
         }
         let min_score = Score::from_points(points).unwrap();
-        check(
-            index,
-            model,
-            query,
-            &Options { min_score, limit, penalty, filter, ..Options::default() },
-        );
+        let rules = match world.rng.below(2) {
+            0 => Rules::default(),
+            _ => Rules::random(&mut world.rng),
+        };
+        let of_unit = |unit: UnitId| rules.of_unit(unit);
+        let penalties = rules.for_search(&of_unit);
+        let options =
+            Options { min_score, limit, penalty, penalties, filter, ..Options::default() };
+        check(index, model, query, &options);
     }
 }
 
@@ -313,16 +330,23 @@ fn several_memories_make_one_list() {
         let mut lists = Vec::new();
         let mut all = Vec::new();
         for (memory, index) in indexes.iter().enumerate() {
-            let options =
-                Options { min_score, limit: 6, penalty: penalties[memory], ..Options::default() };
+            let rules = Rules::random(&mut world.rng);
+            let of_unit = |unit: UnitId| rules.of_unit(unit);
+            let options = Options {
+                min_score,
+                limit: 6,
+                penalty: penalties[memory],
+                penalties: rules.for_search(&of_unit),
+                ..Options::default()
+            };
             lists.push(index.scan(&query_of(&query), &options).unwrap());
             let unlimited = Options { limit: usize::MAX, ..options };
-            for (unit, verdict) in expected(&models[memory], &query, &unlimited) {
+            for (unit, verdict, penalty) in ranked(&models[memory], &query, &unlimited) {
                 let changed = models[memory][&unit].entry.facts.changed;
                 all.push((
                     verdict.kind,
                     Reverse(verdict.score),
-                    penalties[memory],
+                    penalty,
                     Reverse(changed),
                     memory,
                     unit,

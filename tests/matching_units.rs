@@ -19,7 +19,7 @@ const FUTURE: Timestamp = Timestamp { micros: i64::MAX };
 
 fn by(author: &str) -> UnitFilter {
     let mut filter = UnitFilter::default();
-    filter.authors.insert(author.to_owned());
+    filter.author.any_of.insert(author.to_owned());
     filter
 }
 
@@ -95,7 +95,7 @@ fn what_was_counted_is_changed_once() {
         assert_eq!(result, MatchingResult { matching: 3, changed: 3 });
         let after = all(&engine);
         for (id, unit) in &before {
-            let matched = filter.authors.contains(&unit.content.author);
+            let matched = filter.author.any_of.contains(&unit.content.author);
             match (after.get(id), matched, &what) {
                 (Some(now), false, _) => assert_eq!(now, unit),
                 (Some(now), true, MatchingChange::Update(_)) => {
@@ -330,7 +330,7 @@ proptest! {
             UnitOrder::UseCount => i64::try_from(unit.usage.count).unwrap(),
             UnitOrder::LastUse => unit.usage.last.map_or(-100, |it| it.micros),
         };
-        let authors = &query.filter.authors;
+        let authors = &query.filter.author.any_of;
         let mut expected: Vec<Unit> = all(&engine)
             .into_values()
             .filter(|it| authors.is_empty() || authors.contains(&it.content.author))

@@ -11,7 +11,9 @@ use dhakira::store::{
     ChangeKind, Commit, CommitLog as _, MemoryKey, MemoryRecord, OpenOptions, RequestKey,
     RequestRecord, Sequence, SledStore, Store, UnitWrite,
 };
-use dhakira::unit::{Context, InlineTag, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId};
+use dhakira::unit::{
+    Context, InlineTag, Scoring, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
+};
 
 use crate::support::log::LogExt as _;
 
@@ -38,6 +40,7 @@ fn memory(key: MemoryKey, name: &str, unit_count: u64, next_unit: u64) -> Memory
         next_unit: UnitId(next_unit),
         deleted: key == GONE && unit_count == 2,
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     }
 }
 

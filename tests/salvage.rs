@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, NewMemory, UnitPatch};
 use dhakira::store::{OpenOptions, Salvaged, SledStore, salvage};
-use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Scoring, Segment, Unit, UnitContent, UnitId};
 
 use crate::damage::copy;
 
@@ -39,6 +39,7 @@ fn create_memory(engine: &Engine) {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None).unwrap();
 }

@@ -8,7 +8,7 @@ use dhakira::store::{
     ChangeKind, Commit, InMemoryStore, MemoryKey, MemoryRecord, OpenOptions, RequestKey,
     RequestRecord, Sequence, SledStore, Store, StoreError, UnitWrite,
 };
-use dhakira::unit::{Segment, Timestamp, Unit, UnitContent, UnitId};
+use dhakira::unit::{Scoring, Segment, Timestamp, Unit, UnitContent, UnitId};
 use proptest::prelude::*;
 
 use crate::support::log::{Database, LogExt as _};
@@ -54,6 +54,7 @@ pub(crate) fn memory(key: u32) -> MemoryRecord {
         next_unit: UnitId(1),
         deleted: false,
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     }
 }
 

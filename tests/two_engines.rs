@@ -254,13 +254,12 @@ fn check(log: &dyn CommitLog, engines: &[Arc<Engine>; 2], history: &History) -> 
 /// Answers of an engine to the same lookups.
 fn answers(engine: &Engine) -> Vec<String> {
     let settings = LookupSettings {
-        memories: memories()
-            .map(|memory| MemoryChoice { memory, penalty: Score::from_hundredths(0).unwrap() })
-            .to_vec(),
+        memories: memories().map(|memory| MemoryChoice { memory, penalty: None }).to_vec(),
         min_score: Score::from_hundredths(3_000).unwrap(),
         max_matches: 10,
         exhaustive: false,
         filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
     };
     let mut dice = Dice(99);
     let segment =

@@ -9,10 +9,9 @@ use dhakira::engine::backup::{self, Target};
 use dhakira::engine::{
     Cancel, Engine, LookupSettings, MemoryChoice, MemoryPatch, NewMemory, QuerySegment, UnitFilter,
 };
-use dhakira::formats::UNFINISHED_ATTRIBUTE;
 use dhakira::matching::MatchKind;
 use dhakira::store::{CommitLog as _, InMemoryStore, Sequence, Store, salvage};
-use dhakira::unit::{MemoryName, Score, Segment};
+use dhakira::unit::{MemoryName, Score, Scoring, Segment, UNFINISHED_ATTRIBUTE};
 use prost_types::FieldMask;
 use tonic::Code;
 
@@ -42,6 +41,7 @@ fn new_memory(memory: &str, unfinished_penalty: Option<Score>) -> NewMemory {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty,
+        scoring: Scoring::default(),
     }
 }
 
@@ -60,13 +60,14 @@ fn update(engine: &Engine, memory: &str, penalty: Option<Score>) {
 
 /// Scores of the same text in memories that are looked up together, by memory.
 fn scores(engine: &Engine, memories: &[&str]) -> Vec<f64> {
-    let choice = |it: &&str| MemoryChoice { memory: name(it), penalty: Score::ZERO };
+    let choice = |it: &&str| MemoryChoice { memory: name(it), penalty: None };
     let settings = |exhaustive| LookupSettings {
         memories: memories.iter().map(choice).collect(),
         min_score: Score::ZERO,
         max_matches: 10,
         exhaustive,
         filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
     };
     let query = || QuerySegment { segment: Segment::plain(SOURCE), previous: None, next: None };
     let [indexed, scanned] = [false, true].map(|exhaustive| {

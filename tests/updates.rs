@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dhakira::engine::{Cancel, Engine, EngineError, LookupSettings, MemoryChoice, NewMemory};
 use dhakira::engine::{Expected, QuerySegment, UnitFilter, UnitPatch};
 use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
-use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Score, Scoring, Segment, UnitContent, UnitId};
 
 fn name() -> MemoryName {
     "m".parse().unwrap()
@@ -20,6 +20,7 @@ fn create_memory(engine: &Engine, description: String) {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None).unwrap();
 }
@@ -136,11 +137,12 @@ fn a_commit_writes_what_changed_and_not_what_a_memory_is_called() {
 
 fn settings(min_score: f64) -> LookupSettings {
     LookupSettings {
-        memories: vec![MemoryChoice { memory: name(), penalty: Score::ZERO }],
+        memories: vec![MemoryChoice { memory: name(), penalty: None }],
         min_score: Score::from_points(min_score).unwrap(),
         max_matches: 5,
         exhaustive: false,
         filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
     }
 }
 

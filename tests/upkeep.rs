@@ -15,7 +15,7 @@ use dhakira::engine::{
 };
 use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, OpenOptions, Sequence, SledStore, Store};
-use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Scoring, Segment, Unit, UnitContent, UnitId};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -47,6 +47,7 @@ pub(crate) fn create_memory(engine: &Engine, name: &MemoryName) {
         source_lang: "ar".parse().unwrap(),
         target_lang: "en".parse().unwrap(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None).unwrap();
 }

@@ -54,11 +54,12 @@ impl BenchAdapt {
         let memory: MemoryName = "bench".parse()?;
         fill(&engine, &memory, read_units(&self.corpus, usize::MAX)?.into_iter())?;
         let settings = LookupSettings {
-            memories: vec![MemoryChoice { memory, penalty: Score::ZERO }],
+            memories: vec![MemoryChoice { memory, penalty: None }],
             min_score: Score::from_points(self.min_score)?,
             max_matches: self.max,
             exhaustive: false,
             filter: UnitFilter::default(),
+            penalty_rules: Vec::new(),
         };
         let queries = read_units(&self.queries, usize::MAX)?;
         let queries = spread(queries, self.count.unwrap_or(usize::MAX));

@@ -19,7 +19,7 @@ use crate::store::{
     Commit, CommitLog as _, MemoryKey, MemoryRecord, OpenOptions, RequestKey, RequestRecord,
     SledStore, UnitWrite,
 };
-use crate::unit::{Lang, MemoryName, Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{Lang, MemoryName, Scoring, Timestamp, Unit, UnitContent, UnitId};
 
 use super::corpus::grown;
 use super::measure::{Figures, bytes_on_disk, median, number, peak_resident_mb_of};
@@ -242,6 +242,7 @@ impl BenchImport {
             next_unit: UnitId(1),
             deleted: false,
             unfinished_penalty: None,
+            scoring: Scoring::default(),
         };
         let request =
             RequestRecord { time: Timestamp::default(), fingerprint: 0, outcome: vec![0; 16] };
@@ -341,6 +342,7 @@ async fn upload(
         source_lang: source_lang.clone(),
         target_lang: target_lang.clone(),
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     client.create_memory(memory).await?;
     Ok(client.import_file(&name, uuid::Uuid::new_v4(), (file, size_bytes)).await?)

@@ -14,7 +14,7 @@ use crate::engine::{
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::store::{OpenOptions, RequestKey, SledStore};
-use crate::unit::{MemoryName, Score, UnitContent};
+use crate::unit::{MemoryName, Score, Scoring, UnitContent};
 
 use super::corpus::{grown, phrases, queries, read_units};
 use super::measure::{Figures, number, resident_mb};
@@ -82,11 +82,12 @@ impl BenchLookup {
         let mut figures = Figures::default();
         let name: MemoryName = "bench".parse()?;
         let settings = LookupSettings {
-            memories: vec![MemoryChoice { memory: name.clone(), penalty: Score::ZERO }],
+            memories: vec![MemoryChoice { memory: name.clone(), penalty: None }],
             min_score: Score::from_points(self.min_score)?,
             max_matches: self.max,
             exhaustive: self.exhaustive,
             filter: UnitFilter::default(),
+            penalty_rules: Vec::new(),
         };
         let queries = queries(&self.queries, self.count)?;
         figures.put("queries", number(queries.len()));
@@ -272,6 +273,7 @@ pub(super) fn fill(
         source_lang: "ar".parse()?,
         target_lang: "en".parse()?,
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     engine.create_memory(new, None)?;
     let id = RequestKey(*uuid::Uuid::new_v4().as_bytes());

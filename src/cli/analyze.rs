@@ -93,6 +93,7 @@ impl Analyze {
             max_matches: 1,
             exhaustive: false,
             filter: self.filter.filter(),
+            penalty_rules: Vec::new(),
         };
         let memory = client.memory(&settings.memories[0].memory).await?;
         let (sender, pieces) = tokio::sync::mpsc::channel(4);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::engine::UnitFilter;
+use crate::engine::{AttributeCondition, AttributeValue, NameCondition, TimeRange, UnitFilter};
 use crate::formats::parse_time;
 use crate::unit::Timestamp;
 
@@ -32,11 +32,18 @@ pub(super) struct FilterFlags {
 impl FilterFlags {
     pub(super) fn filter(&self) -> UnitFilter {
         UnitFilter {
-            documents: self.documents.iter().cloned().collect(),
-            authors: self.authors.iter().cloned().collect(),
-            changed_from: self.changed_from,
-            changed_before: self.changed_before,
-            attributes: self.attribute.iter().cloned().collect(),
+            document: NameCondition::any_of(&self.documents),
+            author: NameCondition::any_of(&self.authors),
+            changed: TimeRange { from: self.changed_from, before: self.changed_before },
+            attributes: self
+                .attribute
+                .iter()
+                .map(|(name, value)| AttributeCondition {
+                    name: name.clone(),
+                    value: AttributeValue::Values(NameCondition::any_of([value])),
+                })
+                .collect(),
+            ..UnitFilter::default()
         }
     }
 }

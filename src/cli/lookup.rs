@@ -56,9 +56,12 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, points) = text.split_once(':').unwrap_or((text, "0"));
+        let (name, points) = match text.split_once(':') {
+            Some((name, points)) => (name, Some(points)),
+            None => (text, None),
+        };
         let memory = name.parse::<MemoryName>().map_err(|error| error.to_string())?;
-        let penalty = score(points)?;
+        let penalty = points.map(score).transpose()?;
         Ok(Self(MemoryChoice { memory, penalty }))
     }
 }
@@ -141,6 +144,7 @@ impl Lookup {
             max_matches: usize::from(self.max),
             exhaustive: self.exhaustive,
             filter: self.filter.filter(),
+            penalty_rules: Vec::new(),
         };
         let mut outcome = Outcome::Done;
         for start in (0..segments.len()).step_by(CALL_SEGMENTS) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::client::{Client, MemoryInfo};
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Lang, MemoryName, Score, ValidationError};
+use crate::unit::{Lang, MemoryName, Score, Scoring, ValidationError};
 use crate::validate::parse_language;
 
 use super::outcome::Outcome;
@@ -144,12 +144,18 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
                 source_lang,
                 target_lang,
                 unfinished_penalty,
+                scoring: Scoring::default(),
             };
             vec![client.create_memory(new).await?]
         }
         Action::Update { name, display_name, description, unfinished_penalty } => {
             let unfinished_penalty = unfinished_penalty.map(|Penalty(penalty)| penalty);
-            let patch = MemoryPatch { display_name, description, unfinished_penalty };
+            let patch = MemoryPatch {
+                display_name,
+                description,
+                unfinished_penalty,
+                ..MemoryPatch::default()
+            };
             vec![client.update_memory(&name, patch).await?]
         }
         Action::Delete { name, force } => {
@@ -207,6 +213,7 @@ pub(super) async fn create_memory(
         source_lang,
         target_lang,
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     let made = client.create_memory(new).await?;
     note!("dhakira: created memory '{}' ({} to {})", made.name, made.source_lang, made.target_lang);

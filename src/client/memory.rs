@@ -94,7 +94,7 @@ impl Client {
         name: &MemoryName,
         patch: MemoryPatch,
     ) -> Result<MemoryInfo, ClientError> {
-        let MemoryPatch { display_name, description, unfinished_penalty } = patch;
+        let MemoryPatch { display_name, description, unfinished_penalty, .. } = patch;
         let fields = [
             ("display_name", display_name.is_some()),
             ("description", description.is_some()),

@@ -32,7 +32,9 @@ pub use priority::lower_priority;
 pub use read::analysis::{Band, BandCount, BandCounts, JobAnalysis};
 pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use read::export::{Export, ExportQuery};
-pub use read::filter::UnitFilter;
+pub use read::filter::{
+    AttributeCondition, AttributeValue, NameCondition, TextCondition, TimeRange, UnitFilter,
+};
 pub use read::history::RevisionPage;
 pub use read::list::{ListPage, ListPosition, ListQuery, UnitOrder};
 pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};

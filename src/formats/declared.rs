@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how a format declares it.
 
-use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, UNFINISHED_ATTRIBUTE, UnitContent};
 use crate::validate::named_language;
 
 use super::event::{Event, rejected};
@@ -71,9 +71,6 @@ pub(super) fn direction(
 pub(super) fn foreign(place: Place, message: String) -> Event {
     rejected(Diagnostic { place, cause: DiagnosticCode::DeclaredLanguage, message }, None)
 }
-
-/// The attribute of a unit that its file calls unfinished; its value is the state that the file gives.
-pub const UNFINISHED_ATTRIBUTE: &str = "unfinished";
 
 /// Marks a unit that its file calls unfinished, or returns the event that it is skipped.
 pub(super) fn unfinished(

@@ -59,7 +59,7 @@ pub enum Unfinished {
     /// They are skipped and counted.
     #[default]
     Skip,
-    /// They are read, with the state in the attribute [`UNFINISHED_ATTRIBUTE`](super::UNFINISHED_ATTRIBUTE).
+    /// They are read, with the state in the attribute [`UNFINISHED_ATTRIBUTE`](crate::unit::UNFINISHED_ATTRIBUTE).
     Keep,
 }
 

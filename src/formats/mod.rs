@@ -25,7 +25,6 @@ mod xliff;
 mod xml;
 
 pub use create::{UnitWriter, create};
-pub use declared::UNFINISHED_ATTRIBUTE;
 pub use event::{Event, ParsedUnit, Rejected};
 pub use format::{BoxedReader, FileHeader, Format, OpenError, ReadOptions, Unfinished, UnitReader};
 pub use io::ILLEGAL;

@@ -24,7 +24,7 @@ pub use index::{CONTEXT_INDEX_UNITS_MIN, Frozen, IndexChange, Loader, Rank, Same
 pub use memory_index::{IndexBytes, MemoryIndex};
 pub use score::{
     Adapted, Comparison, Deductions, Edit, EditKind, GRADED_CHARS_MAX, Hit, MatchKind, NUMBER_COST,
-    Options, Query, Reason, SCORE_VERSION, Substitution, WORD_COST, adapt, changed_placeables,
-    compare, merge,
+    Options, Penalties, PenaltyPoints, Query, Reason, SCORE_VERSION, Substitution, UnitPenalties,
+    WORD_COST, adapt, changed_placeables, compare, merge,
 };
 pub use search::{ConcordanceMode, Expression, Page, Passage, Place, SearchStats, WordForm};

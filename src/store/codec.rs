@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{Score, Timestamp, Unit, UnitContent, UnitId, Usage};
 
+pub(super) use super::keys::{
+    COUNTERS_KEY_BYTES, HISTORY_KEY_BYTES, UNIT_KEY_BYTES, counters_key, history_key,
+    parse_unit_key, unit_key,
+};
 use super::{
-    Change, ChangeKind, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, Sequence,
-    set_unfinished_penalties, unfinished_penalties,
+    Change, ChangeKind, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, MemorySettings,
+    Sequence, SettingsOfMemories, all_settings_of, set_settings_of, settings_of,
 };
 
-/// Length of a unit's key: memory (4, big-endian), unit (8, big-endian), chunk (1).
-pub(super) const UNIT_KEY_BYTES: usize = 13;
 /// A unit's record is split into pieces of this size, because sled's values should stay well under 256 KB.
 pub(super) const CHUNK_BYTES: usize = 96 * 1024;
 
@@ -27,18 +29,17 @@ const LOG_VERSION: u8 = 2;
 const LOG_VERSION_COUNTERS: u8 = 3;
 /// The same with the penalties of memories for unfinished translations.
 const LOG_VERSION_PENALTIES: u8 = 4;
-/// The same with uses among the changes.
-const LOG_VERSION_USES: u8 = 5;
+/// The same with all settings of memories instead, and uses among the changes.
+const LOG_VERSION_SETTINGS: u8 = 5;
 /// A unit with its usage.
 const UNIT_VERSION_USAGE: u8 = 2;
 /// Counters of a memory. Not 1, so that a program that knows only the first version fails instead of overlooking them.
 const COUNTERS_VERSION: u8 = 2;
 /// A memory with its own penalty for unfinished translations. Not 2, so that salvage can tell it from counters without the key.
 const MEMORY_VERSION_PENALTY: u8 = 3;
-const CRC_BYTES: usize = 4;
-
-/// Length of the key of a unit's earlier version: memory (4, big-endian), unit (8), revision (8), chunk (1).
-pub(super) const HISTORY_KEY_BYTES: usize = 21;
+/// A memory with all its settings.
+const MEMORY_VERSION_SETTINGS: u8 = 4;
+pub(super) const CRC_BYTES: usize = 4;
 
 /// What is wrong with a record.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,8 @@ impl LogRecordV1 {
 type LogRecordV3 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>);
 /// A log record of the fourth version: the third one, then the penalties in the order of the memories.
 type LogRecordV4 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Score>>);
+/// A log record of the fifth version: the third one, then the settings in the order of the memories.
+type LogRecordV5 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<MemorySettings>>);
 
 /// A log record in the oldest layout that can hold it.
 #[derive(Serialize)]
@@ -120,23 +123,25 @@ enum LogLayout<'a> {
     V2(&'a LogRecord),
     V3(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey]),
     V4(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<Score>>),
-    /// The layout of the fourth version; an older program does not know the kind of a change.
-    V5(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<Score>>),
+    V5(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<MemorySettings>>),
 }
 
 impl<'a> LogLayout<'a> {
     fn of(record: &'a LogRecord) -> Self {
         let Some(effects) = &record.effects else { return Self::V1(LogRecordV1::of(record)) };
         let (counters, collected) = (&effects.counters, &effects.collected);
-        let penalties = unfinished_penalties(&effects.memories);
         if record.changes.iter().any(|change| change.kind == ChangeKind::Used) {
-            Self::V5(record, counters, collected, penalties)
-        } else if !penalties.is_empty() {
-            Self::V4(record, counters, collected, penalties)
-        } else if !counters.is_empty() || !collected.is_empty() {
-            Self::V3(record, counters, collected)
-        } else {
-            Self::V2(record)
+            return Self::V5(record, counters, collected, all_settings_of(&effects.memories));
+        }
+        match settings_of(&effects.memories) {
+            SettingsOfMemories::All(settings) => Self::V5(record, counters, collected, settings),
+            SettingsOfMemories::Penalties(penalties) => {
+                Self::V4(record, counters, collected, penalties)
+            }
+            SettingsOfMemories::Default if counters.is_empty() && collected.is_empty() => {
+                Self::V2(record)
+            }
+            SettingsOfMemories::Default => Self::V3(record, counters, collected),
         }
     }
 
@@ -146,7 +151,7 @@ impl<'a> LogLayout<'a> {
             Self::V2(_) => LOG_VERSION,
             Self::V3(..) => LOG_VERSION_COUNTERS,
             Self::V4(..) => LOG_VERSION_PENALTIES,
-            Self::V5(..) => LOG_VERSION_USES,
+            Self::V5(..) => LOG_VERSION_SETTINGS,
         }
     }
 }
@@ -159,9 +164,14 @@ pub(super) fn encode_log(key: &[u8], record: &LogRecord) -> Result<Vec<u8>, Code
 
 /// Encodes a memory in the oldest version that can hold it.
 pub(super) fn encode_memory(key: &[u8], record: &MemoryRecord) -> Result<Vec<u8>, CodecError> {
-    match record.unfinished_penalty {
+    match record.settings() {
         None => encode(key, record),
-        Some(penalty) => encode_version(MEMORY_VERSION_PENALTY, key, &(record, penalty)),
+        Some(MemorySettings { unfinished_penalty: Some(penalty), scoring })
+            if scoring.is_default() =>
+        {
+            encode_version(MEMORY_VERSION_PENALTY, key, &(record, penalty))
+        }
+        Some(settings) => encode_version(MEMORY_VERSION_SETTINGS, key, &(record, settings)),
     }
 }
 
@@ -173,19 +183,14 @@ pub(super) fn decode_memory(key: &[u8], bytes: &[u8]) -> Result<MemoryRecord, Co
             let (record, penalty): (MemoryRecord, Score) = postcard::from_bytes(payload)?;
             Ok(MemoryRecord { unfinished_penalty: Some(penalty), ..record })
         }
+        (MEMORY_VERSION_SETTINGS, payload) => {
+            let (mut record, settings): (MemoryRecord, _) = postcard::from_bytes(payload)?;
+            record.set_settings(settings);
+            Ok(record)
+        }
         (other, _) => Err(CodecError::Version(other)),
     }
 }
-
-/// The key of a memory's counters, which sorts directly after the key of its record.
-pub(super) fn counters_key(memory: MemoryKey) -> [u8; COUNTERS_KEY_BYTES] {
-    let mut key = [1; COUNTERS_KEY_BYTES];
-    key[..4].copy_from_slice(&memory.0.to_be_bytes());
-    key
-}
-
-/// Length of the key of a memory's counters: memory (4, big-endian) and a 1.
-pub(super) const COUNTERS_KEY_BYTES: usize = 5;
 
 /// Encodes a memory's counters.
 pub(super) fn encode_counters(counters: &MemoryCounters) -> Result<Vec<u8>, CodecError> {
@@ -209,23 +214,35 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
         }
         (LOG_VERSION, payload) => Ok(postcard::from_bytes(payload)?),
         (LOG_VERSION_COUNTERS, payload) => {
-            let (mut record, counters, collected): LogRecordV3 = postcard::from_bytes(payload)?;
-            if let Some(effects) = &mut record.effects {
-                (effects.counters, effects.collected) = (counters, collected);
-            }
-            Ok(record)
+            let (record, counters, collected): LogRecordV3 = postcard::from_bytes(payload)?;
+            Ok(completed(record, counters, collected, SettingsOfMemories::Default))
         }
-        (LOG_VERSION_PENALTIES | LOG_VERSION_USES, payload) => {
-            let (mut record, counters, collected, penalties): LogRecordV4 =
+        (LOG_VERSION_PENALTIES, payload) => {
+            let (record, counters, collected, penalties): LogRecordV4 =
                 postcard::from_bytes(payload)?;
-            if let Some(effects) = &mut record.effects {
-                (effects.counters, effects.collected) = (counters, collected);
-                set_unfinished_penalties(&mut effects.memories, penalties);
-            }
-            Ok(record)
+            Ok(completed(record, counters, collected, SettingsOfMemories::Penalties(penalties)))
+        }
+        (LOG_VERSION_SETTINGS, payload) => {
+            let (record, counters, collected, settings): LogRecordV5 =
+                postcard::from_bytes(payload)?;
+            Ok(completed(record, counters, collected, SettingsOfMemories::All(settings)))
         }
         (other, _) => Err(CodecError::Version(other)),
     }
+}
+
+/// A log record with the effects that its own layout cannot hold.
+fn completed(
+    mut record: LogRecord,
+    counters: Vec<MemoryCounters>,
+    collected: Vec<MemoryKey>,
+    settings: SettingsOfMemories,
+) -> LogRecord {
+    if let Some(effects) = &mut record.effects {
+        (effects.counters, effects.collected) = (counters, collected);
+        set_settings_of(&mut effects.memories, settings);
+    }
+    record
 }
 
 impl LogRecord {
@@ -247,49 +264,17 @@ pub(super) fn log_checksum(before: u32, record: &LogRecord) -> Result<u32, Codec
     Ok(hasher.finalize())
 }
 
-/// The key of a piece of an earlier version of a unit.
-pub(super) fn history_key(
-    memory: MemoryKey,
-    unit: UnitId,
-    revision: u64,
-    chunk: u8,
-) -> [u8; HISTORY_KEY_BYTES] {
-    let mut key = [0; HISTORY_KEY_BYTES];
-    key[..12].copy_from_slice(&unit_key(memory, unit, 0)[..12]);
-    key[12..20].copy_from_slice(&revision.to_be_bytes());
-    key[20] = chunk;
-    key
-}
-
 /// Reads the revision of a unit from the first piece of its record, without verifying the checksum.
 pub(super) fn revision(first_piece: &[u8]) -> Result<u64, CodecError> {
     let (_, payload) = first_piece.split_first().ok_or(CodecError::Short)?;
     Ok(postcard::take_from_bytes::<u64>(payload)?.0)
 }
 
-fn checksum(key: &[u8], body: &[u8]) -> u32 {
+pub(super) fn checksum(key: &[u8], body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);
     hasher.update(body);
     hasher.finalize()
-}
-
-/// The key of a piece of a unit.
-pub(super) fn unit_key(memory: MemoryKey, unit: UnitId, chunk: u8) -> [u8; UNIT_KEY_BYTES] {
-    let mut key = [0; UNIT_KEY_BYTES];
-    key[..4].copy_from_slice(&memory.0.to_be_bytes());
-    key[4..12].copy_from_slice(&unit.0.to_be_bytes());
-    key[12] = chunk;
-    key
-}
-
-/// Parses a unit key into memory, unit and chunk; `None` for a key of another length.
-pub(super) fn parse_unit_key(key: &[u8]) -> Option<(MemoryKey, UnitId, u8)> {
-    let key: &[u8; UNIT_KEY_BYTES] = key.try_into().ok()?;
-    let (memory, rest) = key.split_first_chunk::<4>()?;
-    let (unit, rest) = rest.split_first_chunk::<8>()?;
-    let chunk = *rest.first()?;
-    Some((MemoryKey(u32::from_be_bytes(*memory)), UnitId(u64::from_be_bytes(*unit)), chunk))
 }
 
 #[derive(Serialize)]
@@ -336,48 +321,10 @@ pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result
     Ok(Unit { id, revision: record.revision, content: record.content, usage })
 }
 
-/// Decodes arbitrary bytes as every kind of record, with and without a valid checksum; returns whether each record that decodes
-/// survives a round trip. For fuzzing.
-#[doc(hidden)]
-pub fn read_any_record(bytes: &[u8]) -> bool {
-    fn round_trips<T: Serialize + DeserializeOwned + PartialEq>(bytes: &[u8]) -> bool {
-        let Ok(record) = decode::<T>(b"key", bytes) else { return true };
-        encode(b"key", &record)
-            .is_ok_and(|it| decode::<T>(b"key", &it).is_ok_and(|it| it == record))
-    }
-    let mut sealed = bytes.to_vec();
-    sealed.extend_from_slice(&checksum(b"key", bytes).to_le_bytes());
-    let all = |bytes: &[u8]| {
-        let log = decode_log(b"key", bytes).is_ok_and(|record| {
-            !encode_log(b"key", &record)
-                .is_ok_and(|it| decode_log(b"key", &it).is_ok_and(|it| it == record))
-        });
-        let key = unit_key(MemoryKey(1), UnitId(1), 0);
-        let _ = decode_counters(&counters_key(MemoryKey(1)), bytes);
-        let _ =
-            (decode_unit(MemoryKey(1), UnitId(1), bytes), parse_unit_key(bytes), revision(bytes));
-        let unit =
-            [bytes.get(..bytes.len().saturating_sub(CRC_BYTES)).unwrap_or_default()].concat();
-        let unit = [&unit[..], &checksum(&key, &unit).to_le_bytes()].concat();
-        let unit = decode_unit(MemoryKey(1), UnitId(1), &unit).is_ok_and(|unit| {
-            !encode_unit(MemoryKey(1), &unit).is_ok_and(|it| {
-                decode_unit(MemoryKey(1), UnitId(1), &it).is_ok_and(|it| it == unit)
-            })
-        });
-        let memory = decode_memory(b"key", bytes).is_ok_and(|record| {
-            !encode_memory(b"key", &record)
-                .is_ok_and(|it| decode_memory(b"key", &it).is_ok_and(|it| it == record))
-        });
-        !log && !unit
-            && !memory
-            && round_trips::<super::RequestRecord>(bytes)
-            && round_trips::<super::LogStart>(bytes)
-    };
-    all(bytes) && all(&sealed)
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::unit::{PenaltyCondition, PenaltyRule, Scoring};
+
     use super::*;
 
     #[test]
@@ -413,6 +360,7 @@ mod tests {
             next_unit: UnitId(9),
             deleted: false,
             unfinished_penalty: penalty.map(|it| Score::from_hundredths(it).unwrap()),
+            scoring: Scoring::default(),
         };
         let counters = MemoryCounters { key: MemoryKey(9), unit_count: 1, next_unit: UnitId(2) };
         let effects = super::super::Effects {
@@ -446,6 +394,21 @@ mod tests {
         assert_eq!(decode_log(b"k", &bytes).unwrap(), new);
         let other = log_record(&[None, Some(251), None, Some(0)]);
         assert_ne!(log_checksum(1, &new).unwrap(), log_checksum(1, &other).unwrap());
+        let mut with_rules = new.clone();
+        let rule = PenaltyRule {
+            points: Score::FULL,
+            condition: PenaltyCondition::Attribute { name: "client".into(), value: None },
+        };
+        let effects = with_rules.effects.as_mut().unwrap();
+        effects.memories[1].scoring.penalty_rules.push(rule);
+        let bytes = encode_log(b"k", &with_rules).unwrap();
+        assert_eq!(version(&bytes), LOG_VERSION_SETTINGS);
+        assert_eq!(decode_log(b"k", &bytes).unwrap(), with_rules);
+        assert_ne!(log_checksum(1, &new).unwrap(), log_checksum(1, &with_rules).unwrap());
+        for memory in &with_rules.effects.as_ref().unwrap().memories {
+            let bytes = encode_memory(b"k", memory).unwrap();
+            assert_eq!(&decode_memory(b"k", &bytes).unwrap(), memory);
+        }
 
         let [plain, penalized] =
             [0, 1].map(|at| new.effects.as_ref().unwrap().memories[at].clone());
@@ -472,7 +435,7 @@ mod tests {
             let (memory, unit) = (MemoryKey(1), UnitId(7));
             record.changes.push(Change { memory, unit, kind: ChangeKind::Used, revision: 3 });
             let bytes = encode_log(b"k", &record).unwrap();
-            assert_eq!(bytes[0], LOG_VERSION_USES);
+            assert_eq!(bytes[0], LOG_VERSION_SETTINGS);
             assert_eq!(decode_log(b"k", &bytes).unwrap(), record);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
+use crate::unit::{Lang, MemoryName, Score, Scoring, Timestamp, Unit, UnitId};
 
 /// The number of a memory inside the store. It is never reused, so that a new memory cannot inherit records.
 #[derive(
@@ -58,6 +58,16 @@ pub struct MemoryRecord {
     /// it, see `codec`.
     #[serde(skip)]
     pub unfinished_penalty: Option<Score>,
+    /// How lookups score its matches; stored likewise.
+    #[serde(skip)]
+    pub scoring: Scoring,
+}
+
+/// The settings of a memory that only newer layouts can hold; see `codec`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MemorySettings {
+    pub(crate) unfinished_penalty: Option<Score>,
+    pub(crate) scoring: Scoring,
 }
 
 /// The fields of a memory that nearly every commit changes, stored apart from its names and description, which may be long.
@@ -83,27 +93,69 @@ impl MemoryRecord {
         self.unfinished_penalty.map_or(STATE_PENALTY_HUNDREDTHS, Score::hundredths)
     }
 
+    /// Its settings; `None` when all have their defaults.
+    pub(crate) fn settings(&self) -> Option<MemorySettings> {
+        let Self { unfinished_penalty, scoring, .. } = self;
+        let settings =
+            MemorySettings { unfinished_penalty: *unfinished_penalty, scoring: scoring.clone() };
+        (settings != MemorySettings::default()).then_some(settings)
+    }
+
+    /// Replaces its settings.
+    pub(crate) fn set_settings(&mut self, settings: MemorySettings) {
+        let MemorySettings { unfinished_penalty, scoring } = settings;
+        (self.unfinished_penalty, self.scoring) = (unfinished_penalty, scoring);
+    }
+
     /// Replaces its counters.
     pub fn set_counters(&mut self, counters: &MemoryCounters) {
         (self.unit_count, self.next_unit) = (counters.unit_count, counters.next_unit);
     }
 }
 
-/// The penalties of memories for unfinished translations, in the order of the memories; empty when all have the default.
-pub(crate) fn unfinished_penalties(memories: &[MemoryRecord]) -> Vec<Option<Score>> {
-    if memories.iter().all(|memory| memory.unfinished_penalty.is_none()) {
-        return Vec::new();
-    }
-    memories.iter().map(|memory| memory.unfinished_penalty).collect()
+/// The settings of memories in the order of the memories, as log records and backups hold them beside the memories.
+pub(crate) enum SettingsOfMemories {
+    /// None has any.
+    Default,
+    /// Only penalties for unfinished translations.
+    Penalties(Vec<Option<Score>>),
+    /// All settings.
+    All(Vec<Option<MemorySettings>>),
 }
 
-/// The reverse of [`unfinished_penalties`].
-pub(crate) fn set_unfinished_penalties(
-    memories: &mut [MemoryRecord],
-    penalties: Vec<Option<Score>>,
-) {
-    for (memory, penalty) in memories.iter_mut().zip(penalties) {
-        memory.unfinished_penalty = penalty;
+/// The settings of memories, in the oldest form that can hold them.
+pub(crate) fn settings_of(memories: &[MemoryRecord]) -> SettingsOfMemories {
+    let is_plain = |memory: &MemoryRecord| memory.scoring.is_default();
+    if !memories.iter().all(is_plain) {
+        SettingsOfMemories::All(all_settings_of(memories))
+    } else if memories.iter().any(|memory| memory.unfinished_penalty.is_some()) {
+        let penalties = memories.iter().map(|memory| memory.unfinished_penalty);
+        SettingsOfMemories::Penalties(penalties.collect())
+    } else {
+        SettingsOfMemories::Default
+    }
+}
+
+/// All settings of memories; none when none has any.
+pub(crate) fn all_settings_of(memories: &[MemoryRecord]) -> Vec<Option<MemorySettings>> {
+    let settings: Vec<_> = memories.iter().map(MemoryRecord::settings).collect();
+    if settings.iter().all(Option::is_none) { Vec::new() } else { settings }
+}
+
+/// The reverse of [`settings_of`].
+pub(crate) fn set_settings_of(memories: &mut [MemoryRecord], settings: SettingsOfMemories) {
+    match settings {
+        SettingsOfMemories::Default => {}
+        SettingsOfMemories::Penalties(penalties) => {
+            for (memory, penalty) in memories.iter_mut().zip(penalties) {
+                memory.unfinished_penalty = penalty;
+            }
+        }
+        SettingsOfMemories::All(settings) => {
+            for (memory, settings) in memories.iter_mut().zip(settings) {
+                memory.set_settings(settings.unwrap_or_default());
+            }
+        }
     }
 }
 

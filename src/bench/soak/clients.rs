@@ -14,7 +14,7 @@ use crate::engine::{
     NewMemory, QuerySegment, UnitFilter,
 };
 use crate::matching::{ConcordanceMode, Side, WordForm};
-use crate::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
+use crate::unit::{MemoryName, Score, Scoring, Segment, UnitContent, UnitId};
 
 use super::tally::Tally;
 use crate::bench::grow::Random;
@@ -111,14 +111,12 @@ impl Worker {
 
     fn settings(&self) -> LookupSettings {
         LookupSettings {
-            memories: vec![MemoryChoice {
-                memory: self.load.searched.clone(),
-                penalty: Score::ZERO,
-            }],
+            memories: vec![MemoryChoice { memory: self.load.searched.clone(), penalty: None }],
             min_score: Score::from_points(70.0).unwrap_or(Score::ZERO),
             max_matches: 5,
             exhaustive: false,
             filter: UnitFilter::default(),
+            penalty_rules: Vec::new(),
         }
     }
 
@@ -150,6 +148,7 @@ impl Worker {
             source_lang: "ar".parse()?,
             target_lang: "en".parse()?,
             unfinished_penalty: None,
+            scoring: Scoring::default(),
         };
         client.create_memory(new).await?;
         self.holds(memory);

@@ -16,7 +16,7 @@ use crate::formats::ReadOptions;
 use crate::grpc::Api;
 use crate::server::{Bound, Shutdown};
 use crate::store::{OpenOptions, SledStore};
-use crate::unit::{MemoryName, Score, Segment};
+use crate::unit::{MemoryName, Score, Scoring, Segment};
 
 use super::import::{Job, Report, Source, Summary, TargetMemory, import_source};
 use super::lookup::match_block;
@@ -94,6 +94,7 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
         source_lang: "ar".parse()?,
         target_lang: "en".parse()?,
         unfinished_penalty: None,
+        scoring: Scoring::default(),
     };
     let memory = match client.memory(&name).await {
         Ok(memory) => memory,
@@ -118,11 +119,12 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
 
 async fn look_up(client: &mut Client) -> anyhow::Result<()> {
     let settings = LookupSettings {
-        memories: vec![MemoryChoice { memory: MEMORY.parse()?, penalty: Score::ZERO }],
+        memories: vec![MemoryChoice { memory: MEMORY.parse()?, penalty: None }],
         min_score: Score::from_points(70.0)?,
         max_matches: 2,
         exhaustive: false,
         filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
     };
     for (number, text) in (1..).zip(QUERIES.lines().filter(|line| !line.trim().is_empty())) {
         let query = QuerySegment { segment: Segment::plain(text), previous: None, next: None };

@@ -86,6 +86,11 @@ impl EarlierRequest {
                 let record = MemoryVersion::clone(answered).into();
                 reply.memory = Some(MemoryRecord { unfinished_penalty: Some(*penalty), ..record });
             }
+            Outcome::MemoryVersionWithSettings(answered, settings) => {
+                let mut record = MemoryRecord::from(MemoryVersion::clone(answered));
+                record.set_settings(settings.as_ref().clone());
+                reply.memory = Some(record);
+            }
             Outcome::UnitVersions(key, versions) => {
                 for &(id, revision) in versions {
                     reply.units.push(version(*key, id, revision)?.ok_or_else(unavailable)?);

@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::engine::error::EngineError;
 use crate::limits::IMPORT_BLOCK_BATCHES;
-use crate::store::{MemoryKey, MemoryRecord, RequestKey, Sequence};
-use crate::unit::{Lang, MemoryName, Score, Timestamp, Unit, UnitId};
+use crate::store::{MemoryKey, MemoryRecord, MemorySettings, RequestKey, Sequence};
+use crate::unit::{Lang, MemoryName, Score, Scoring, Timestamp, Unit, UnitId};
 
 use super::progress::{ImportProgress, UnitOutcome};
 
@@ -42,6 +42,8 @@ pub(crate) enum Outcome {
     SavedUnits(MemoryKey, Vec<(UnitId, u64, UnitOutcome)>),
     /// A change of all units that match a filter.
     Matching(Box<MatchingState>),
+    /// A memory as it was answered, with all its settings.
+    MemoryVersionWithSettings(Box<MemoryVersion>, Box<MemorySettings>),
 }
 
 /// The durable progress of a change of all units that match a filter.
@@ -123,6 +125,7 @@ impl From<MemoryVersion> for MemoryRecord {
             next_unit: version.next_unit,
             deleted: false,
             unfinished_penalty: None,
+            scoring: Scoring::default(),
         }
     }
 }
@@ -219,9 +222,14 @@ impl Outcome {
     /// The outcome that answers a memory.
     pub(crate) fn of_memory(record: &MemoryRecord) -> Self {
         let version = Box::new(record.into());
-        match record.unfinished_penalty {
+        match record.settings() {
             None => Self::MemoryVersion(version),
-            Some(penalty) => Self::PenalizedMemoryVersion(version, penalty),
+            Some(MemorySettings { unfinished_penalty: Some(penalty), scoring })
+                if scoring.is_default() =>
+            {
+                Self::PenalizedMemoryVersion(version, penalty)
+            }
+            Some(settings) => Self::MemoryVersionWithSettings(version, Box::new(settings)),
         }
     }
 
@@ -258,9 +266,9 @@ impl Outcome {
             | Self::UnitVersions(key, _)
             | Self::SavedUnits(key, _)
             | Self::DeletedFrom(key) => Some(*key),
-            Self::MemoryVersion(version) | Self::PenalizedMemoryVersion(version, _) => {
-                Some(version.key)
-            }
+            Self::MemoryVersion(version)
+            | Self::PenalizedMemoryVersion(version, _)
+            | Self::MemoryVersionWithSettings(version, _) => Some(version.key),
             Self::ImportInto(state) => Some(state.memory),
             Self::Matching(state) => Some(state.memory),
             Self::Deleted

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{EncodedEntry, Encoder, Identity};
 use crate::store::MemoryKey;
-use crate::unit::{CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, Unit, UnitContent, UnitId, Usage};
+use crate::unit::{
+    CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, UNFINISHED_ATTRIBUTE, Unit, UnitContent, UnitId,
+    Usage,
+};
 use crate::validate::{ContentFault, validate_content};
 
 use crate::engine::error::EngineError;

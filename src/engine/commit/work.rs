@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::error::EngineError;
 use crate::store::{MemoryKey, Sequence};
-use crate::unit::{Lang, MemoryName, Score, Timestamp, UnitId};
+use crate::unit::{Lang, MemoryName, PenaltyRule, Score, Scoring, Timestamp, UnitId};
 
 use super::prepare::Prepared;
 
@@ -38,6 +38,9 @@ pub struct NewMemory {
     /// absent, so that those of earlier versions still agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished_penalty: Option<Score>,
+    /// How lookups score its matches; left out of request fingerprints likewise.
+    #[serde(skip_serializing_if = "Scoring::is_default")]
+    pub scoring: Scoring,
 }
 
 /// Changes to the fields of a memory; `None` keeps a field.
@@ -50,6 +53,12 @@ pub struct MemoryPatch {
     /// The penalty of its matches whose translation is unfinished; `Some(None)` restores the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished_penalty: Option<Option<Score>>,
+    /// What every match loses by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_penalty: Option<Score>,
+    /// Rules by which its matches lose points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub penalty_rules: Option<Vec<PenaltyRule>>,
 }
 
 /// A write, with its texts already analysed.

@@ -7,7 +7,7 @@ use crate::alignment::{Bead, Cancelled, Side, Stop, WordLink, align_document, li
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::RequestKey;
 use crate::text::{Analysis, Analyzer};
-use crate::unit::{Lang, MemoryName, Segment, UnitContent, UnitId};
+use crate::unit::{CONFIDENCE_ATTRIBUTE, Lang, MemoryName, Segment, UnitContent, UnitId};
 
 use crate::engine::cancel::Cancel;
 use crate::engine::commit::idempotency::fingerprint;
@@ -172,7 +172,7 @@ impl DocumentPair {
             source: segment(source),
             target: segment(target),
             document,
-            attributes: [("alignment-confidence".to_owned(), confidence)].into(),
+            attributes: [(CONFIDENCE_ATTRIBUTE.to_owned(), confidence)].into(),
             ..UnitContent::default()
         }
     }

@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::limits::CONCORDANCE_WORDS_MAX;
 use crate::matching::{ConcordanceMode, Expression, Filter, Page, Passage, Place, Side, WordForm};
 use crate::text::{Analyzer, Scan};
 use crate::unit::{MemoryName, Unit};
 use crate::validate::validate_text;
 
-use super::filter::UnitFilter;
+use super::filter::{OfUnitId, UnitFilter, search_filtered};
 use super::lookup::RETRIES_MAX;
+use super::words::{check_words, no_word};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
@@ -134,17 +134,17 @@ impl Engine {
             Side::Target => &memory.analyzers.target,
         };
         let expression = Expression::new(&analyzer.analyze(&settings.text), side, mode, word_form)
-            .ok_or_else(|| {
-                EngineError::invalid("text", "it contains no word; punctuation is not searched")
-            })?;
+            .ok_or_else(|| no_word("text"))?;
         check_words("text", &expression)?;
+        let filter = settings.filter.prepare(&memory.analyzers, "filter")?;
+        let store = self.backend.store.as_ref();
         let cancelled = || cancel.is_cancelled();
         for _ in 0..RETRIES_MAX {
-            let search = |filter: Filter<'_>| {
+            let search = |filter: Filter<'_>, _: Option<&OfUnitId<'_, ()>>| {
                 let page = Page { after, limit: limit + 1, filter, cancelled: &cancelled };
                 memory.index.concordance(&expression, &page)
             };
-            let found = settings.filter.run(self.backend.store.as_ref(), memory.key, search)?;
+            let found = search_filtered((store, memory.key), &filter, None, search)?;
             let mut found = found.map_err(|_| EngineError::Cancelled)?;
             let more = found.len() > limit;
             found.truncate(limit);
@@ -191,16 +191,4 @@ impl Engine {
         });
         read.collect()
     }
-}
-
-/// Limits the words of an expression, each of which is compared with every word of every segment.
-pub(crate) fn check_words(field: &str, expression: &Expression) -> Result<(), EngineError> {
-    let words = expression.words_len();
-    if words <= CONCORDANCE_WORDS_MAX {
-        return Ok(());
-    }
-    let what = format!(
-        "it has {words} words; at most {CONCORDANCE_WORDS_MAX} are searched; use a lookup for longer texts"
-    );
-    Err(EngineError::invalid(field, what))
 }

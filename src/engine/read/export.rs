@@ -8,8 +8,8 @@ use crate::limits::{EXPORT_LOOK_UNITS, UNIT_PAGE_MAX};
 use crate::matching::{ConcordanceMode, Expression, Filter, Page, Side, WordForm};
 use crate::unit::{MemoryName, Unit, UnitId};
 
-use super::concordance::check_words;
-use super::filter::UnitFilter;
+use super::filter::{PreparedFilter, UnitFilter};
+use super::words::{check_words, no_word};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
@@ -27,8 +27,8 @@ pub struct ExportQuery {
 /// An export in progress.
 pub struct Export {
     memory: Arc<Memory>,
-    filter: UnitFilter,
-    /// The numbers of the units that match the text, in order.
+    filter: PreparedFilter<'static>,
+    /// The numbers of the units that match the texts, in order.
     found: Option<Vec<UnitId>>,
     after: Option<UnitId>,
     ended: bool,
@@ -45,7 +45,7 @@ impl Engine {
     /// Begins an export, from the first unit above `after`.
     ///
     /// # Errors
-    /// No such memory; a text without a word; cancelled.
+    /// No such memory; a text without a word; a filter with too many conditions; cancelled.
     pub fn export(
         &self,
         name: &MemoryName,
@@ -54,11 +54,20 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Export, EngineError> {
         let memory = self.named(name)?;
-        let found = match query.text.trim() {
+        let filter = query.filter.into_prepared(&memory.analyzers, "filter")?;
+        let mut found = match query.text.trim() {
             "" => None,
             text => Some(units_with(&memory, text, cancel)?),
         };
-        Ok(Export { memory, filter: query.filter, found, after, ended: false })
+        for expression in filter.required_texts() {
+            let mut units = units_of(&memory, expression, cancel)?;
+            units.sort_unstable();
+            if let Some(found) = &found {
+                units.retain(|unit| found.binary_search(unit).is_ok());
+            }
+            found = Some(units);
+        }
+        Ok(Export { memory, filter, found, after, ended: false })
     }
 
     /// The next units, at most `limit`; `None` after the last. A page may be empty if many consecutive units do not match, so that
@@ -106,9 +115,22 @@ impl Engine {
     }
 }
 
+/// The units that contain an expression, in any order.
+fn units_of(
+    memory: &Memory,
+    expression: &Expression,
+    cancel: &Cancel,
+) -> Result<Vec<UnitId>, EngineError> {
+    let cancelled = || cancel.is_cancelled();
+    let filter = Filter::default();
+    let page = Page { after: None, limit: usize::MAX, filter, cancelled: &cancelled };
+    let found = memory.index.concordance(expression, &page);
+    let found = found.map_err(|_| EngineError::Cancelled)?;
+    Ok(found.into_iter().map(|passage| passage.place.unit).collect())
+}
+
 /// The units with all words of a text on one side.
 fn units_with(memory: &Memory, text: &str, cancel: &Cancel) -> Result<Vec<UnitId>, EngineError> {
-    let cancelled = || cancel.is_cancelled();
     let mut units = Vec::new();
     let mut searched = false;
     for side in [Side::Source, Side::Target] {
@@ -124,15 +146,10 @@ fn units_with(memory: &Memory, text: &str, cancel: &Cancel) -> Result<Vec<UnitId
         };
         check_words("query", &expression)?;
         searched = true;
-        let filter = Filter::default();
-        let page = Page { after: None, limit: usize::MAX, filter, cancelled: &cancelled };
-        let found = memory.index.concordance(&expression, &page);
-        let found = found.map_err(|_| EngineError::Cancelled)?;
-        units.extend(found.into_iter().map(|passage| passage.place.unit));
+        units.extend(units_of(memory, &expression, cancel)?);
     }
     if !searched {
-        let what = "it contains no word; punctuation is not searched";
-        return Err(EngineError::invalid("query", what));
+        return Err(no_word("query"));
     }
     units.sort_unstable();
     units.dedup();

@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use crate::limits::{EXPORT_LOOK_UNITS, LOAD_PAGE_UNITS, UNIT_PAGE_MAX};
 use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 
-use super::filter::UnitFilter;
+use super::filter::{PreparedFilter, UnitFilter};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
@@ -82,7 +82,7 @@ impl Engine {
     /// The units of a page, from the first one after a position, at most `limit`.
     ///
     /// # Errors
-    /// No such memory, or it was deleted; cancelled; the store.
+    /// No such memory, or it was deleted; a filter with a text without a word, or with too many conditions; cancelled; the store.
     pub fn list_units(
         &self,
         name: &MemoryName,
@@ -93,10 +93,11 @@ impl Engine {
     ) -> Result<ListPage, EngineError> {
         let memory = self.named(name)?;
         let limit = limit.clamp(1, UNIT_PAGE_MAX);
+        let filter = query.filter.prepare(&memory.analyzers, "filter")?;
         if query.order == UnitOrder::Number && !query.descending {
-            self.page_by_number(&memory, query, after, limit, cancel)
+            self.page_by_number(&memory, (query, &filter), after, limit, cancel)
         } else {
-            self.page_in_order(&memory, query, after, limit, cancel)
+            self.page_in_order(&memory, (query, &filter), after, limit, cancel)
         }
     }
 
@@ -104,7 +105,7 @@ impl Engine {
     fn page_by_number(
         &self,
         memory: &Memory,
-        query: &ListQuery,
+        (query, filter): (&ListQuery, &PreparedFilter<'_>),
         after: Option<ListPosition>,
         limit: usize,
         cancel: &Cancel,
@@ -119,7 +120,7 @@ impl Engine {
             let is_last = page.len() < wanted;
             at = page.last().map(|unit| unit.id).or(at);
             examined += page.len();
-            units.extend(page.into_iter().filter(|unit| query.filter.accepts(unit)));
+            units.extend(page.into_iter().filter(|unit| filter.accepts(unit)));
             if units.len() > limit {
                 units.truncate(limit);
                 let next = units.last().map(|unit| query.position(unit));
@@ -137,7 +138,7 @@ impl Engine {
     fn page_in_order(
         &self,
         memory: &Memory,
-        query: &ListQuery,
+        (query, filter): (&ListQuery, &PreparedFilter<'_>),
         after: Option<ListPosition>,
         limit: usize,
         cancel: &Cancel,
@@ -151,7 +152,7 @@ impl Engine {
             at = Some(last.id);
             for unit in &page {
                 let place = query.position(unit);
-                if after.is_none_or(|after| place > after) && query.filter.accepts(unit) {
+                if after.is_none_or(|after| place > after) && filter.accepts(unit) {
                     first.push((place, unit.id));
                     if first.len() > limit + 1 {
                         first.pop();

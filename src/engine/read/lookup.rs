@@ -3,24 +3,26 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::limits::ADAPTED_PLACES_MAX;
 use crate::matching::{
-    Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, adapt, changed_placeables,
-    compare, merge,
+    Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, UnitPenalties, adapt,
+    changed_placeables, compare, merge,
 };
 use crate::store::MemoryRecord;
 use crate::text::Analysis;
-use crate::unit::{Context, MemoryName, Score, Segment, Unit, UnitId};
+use crate::unit::{Context, MemoryName, PenaltyRule, Score, Segment, Unit, UnitContent, UnitId};
 use crate::validate::validate_segment;
 
-use super::filter::UnitFilter;
+use super::filter::{OfUnit, PreparedFilter, UnitFilter, search_filtered};
+use super::penalties::{PreparedRules, check_rules};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
+use crate::engine::commit::commit_loop::ago;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::{Analyzers, context_hash, short_revision, tag_signature};
@@ -30,8 +32,8 @@ use crate::engine::replica::encoding::{Analyzers, context_hash, short_revision, 
 pub struct MemoryChoice {
     /// Its name.
     pub memory: MemoryName,
-    /// Subtracted from the score of each of its matches.
-    pub penalty: Score,
+    /// Subtracted from the score of each of its matches; `None` for the default of the memory.
+    pub penalty: Option<Score>,
 }
 
 /// How to search.
@@ -47,6 +49,8 @@ pub struct LookupSettings {
     pub exhaustive: bool,
     /// Which units may be found.
     pub filter: UnitFilter,
+    /// Rules by which matches of all memories lose points, in addition to those of each memory.
+    pub penalty_rules: Vec<PenaltyRule>,
 }
 
 /// A segment to look up.
@@ -103,7 +107,8 @@ impl Engine {
         }
     }
 
-    /// Searches the indexes for one segment without reading units, which is fast unless the filter has attributes.
+    /// Searches the indexes for one segment without reading units, which is fast unless filter or penalties need more than the
+    /// index knows.
     ///
     /// # Errors
     /// As of [`lookup`](Self::lookup).
@@ -130,7 +135,8 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Vec<FoundMatch>, EngineError> {
         let Hits { chosen, analysis, query, ranked } = found;
-        Search { engine: self, settings, chosen, cancel }.matches(&analysis, &query, ranked)
+        let filter = prepared(&settings.filter, &chosen)?;
+        Search { engine: self, settings, chosen, filter, cancel }.matches(&analysis, &query, ranked)
     }
 
     /// Prepares the lookup of segments, after validating them.
@@ -148,7 +154,8 @@ impl Engine {
                 EngineError::invalid(field, fault.message)
             })?;
         }
-        Ok(Search { engine: self, settings, chosen, cancel })
+        let filter = prepared(&settings.filter, &chosen)?;
+        Ok(Search { engine: self, settings, chosen, filter, cancel })
     }
 
     /// Checks the memories of the settings.
@@ -156,10 +163,12 @@ impl Engine {
     /// # Errors
     /// No memory, one twice, or one that does not exist; memories of different languages.
     pub fn check_settings(&self, settings: &LookupSettings) -> Result<(), EngineError> {
-        self.choose(settings).map(drop)
+        prepared(&settings.filter, &self.choose(settings)?).map(drop)
     }
 
     fn choose(&self, settings: &LookupSettings) -> Result<Vec<Chosen>, EngineError> {
+        check_rules(&settings.penalty_rules, "settings.penalties")?;
+        let now = ago(Duration::ZERO);
         let mut chosen: Vec<Chosen> = Vec::with_capacity(settings.memories.len());
         for (index, choice) in settings.memories.iter().enumerate() {
             let memory = self.named(&choice.memory)?;
@@ -182,14 +191,24 @@ impl Engine {
                 return Err(EngineError::invalid(field(), what));
             }
             let state_penalty = record.state_penalty();
-            let (name, penalty) = (record.name, choice.penalty);
-            chosen.push(Chosen { memory, name, penalty, state_penalty });
+            let penalty = choice.penalty.unwrap_or(record.scoring.default_penalty);
+            let rules = settings.penalty_rules.iter().chain(&record.scoring.penalty_rules);
+            let rules = PreparedRules::new(rules, now);
+            chosen.push(Chosen { memory, name: record.name, penalty, state_penalty, rules });
         }
         if chosen.is_empty() {
             return Err(EngineError::invalid("settings.memories", "name at least one memory"));
         }
         Ok(chosen)
     }
+}
+
+/// The filter of a lookup in memories, of which there is at least one.
+fn prepared<'a>(
+    filter: &'a UnitFilter,
+    chosen: &[Chosen],
+) -> Result<PreparedFilter<'a>, EngineError> {
+    filter.prepare(&chosen[0].memory.analyzers, "settings.filter")
 }
 
 /// Whether memories can be looked up together.
@@ -219,6 +238,7 @@ struct Chosen {
     penalty: Score,
     /// Penalty for an unfinished translation, in hundredths of a point.
     state_penalty: u16,
+    rules: PreparedRules,
 }
 
 /// Looks up segments with the same settings.
@@ -227,6 +247,8 @@ pub(crate) struct Search<'a> {
     settings: &'a LookupSettings,
     /// At least one.
     chosen: Vec<Chosen>,
+    /// For every chosen memory, since all have the same languages.
+    filter: PreparedFilter<'a>,
     cancel: &'a Cancel,
 }
 
@@ -292,12 +314,13 @@ impl Search<'_> {
         let mut hits = Vec::with_capacity(self.chosen.len());
         for chosen in &self.chosen {
             let Memory { key, index, .. } = chosen.memory.as_ref();
-            let search = |filter: Filter<'_>| {
+            let search = |filter: Filter<'_>, of_unit: Option<&UnitPenalties<'_>>| {
                 let options = Options {
                     min_score: self.settings.min_score,
                     limit: self.settings.max_matches,
                     penalty: chosen.penalty.hundredths(),
                     state_penalty: chosen.state_penalty,
+                    penalties: chosen.rules.for_search(of_unit),
                     filter,
                     cancelled: &cancelled,
                 };
@@ -307,8 +330,11 @@ impl Search<'_> {
                     index.search(query, &options)
                 }
             };
-            let found =
-                self.settings.filter.run(self.engine.backend.store.as_ref(), *key, search)?;
+            let of_unit = |content: &UnitContent| chosen.rules.of_unit(content);
+            let of_unit: Option<&OfUnit<'_, _>> =
+                if chosen.rules.read_units() { Some(&of_unit) } else { None };
+            let store = self.engine.backend.store.as_ref();
+            let found = search_filtered((store, *key), &self.filter, of_unit, search)?;
             hits.push(found.map_err(|_| EngineError::Cancelled)?);
         }
         let merged = merge(&hits, self.settings.max_matches);

@@ -7,3 +7,5 @@ pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod lookup;
+pub(crate) mod penalties;
+pub(crate) mod words;

@@ -4,10 +4,9 @@ use std::cell::RefCell;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::formats::UNFINISHED_ATTRIBUTE;
 use crate::matching::{ContentHash, EncodedEntry, Encoder, Facts, Form, IndexEntry, Side};
 use crate::text::{Analysis, Analyzer, Scan, canonical};
-use crate::unit::{Segment, Unit, UnitContent};
+use crate::unit::{Segment, UNFINISHED_ATTRIBUTE, Unit, UnitContent};
 
 thread_local! {
     /// Reused, because millions of units may be prepared in a row.

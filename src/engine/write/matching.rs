@@ -199,6 +199,7 @@ impl Engine {
         cancel: &Cancel,
         mut visit: impl FnMut(Unit) -> Result<(), EngineError>,
     ) -> Result<Listed, EngineError> {
+        let filter = filter.prepare(&memory.analyzers, "filter")?;
         let mut listed = Vec::new();
         loop {
             let page = self.read_page(memory, Some(after), LOAD_PAGE_UNITS, cancel)?;

@@ -4,6 +4,7 @@ use crate::engine::commit::outcome::Reply;
 use crate::engine::commit::work::{Expected, MemoryPatch, NewMemory, Work};
 use crate::engine::error::EngineError;
 use crate::engine::handle::{Engine, RequestId, idempotency};
+use crate::engine::read::penalties::check_rules;
 use crate::store::{MemoryKey, MemoryRecord};
 use crate::unit::MemoryName;
 
@@ -17,6 +18,7 @@ impl Engine {
         new: NewMemory,
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
+        check_rules(&new.scoring.penalty_rules, "memory.penalties")?;
         let idempotency = idempotency(request, &("create_memory", &new))?;
         answered_memory(self.write(Work::CreateMemory(new), idempotency)?)
     }
@@ -32,6 +34,7 @@ impl Engine {
         expected: Option<Expected>,
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
+        check_rules(patch.penalty_rules.as_deref().unwrap_or_default(), "memory.penalties")?;
         let idempotency = idempotency(request, &("update_memory", name, &patch, &expected))?;
         let reply = match self.catalog.by_name(name) {
             Some(memory) => {

@@ -44,6 +44,7 @@ impl TryFrom<&proto::LookupSettings> for LookupSettings {
             exhaustive: settings.exhaustive,
             filter: UnitFilter::try_from(settings.filter.clone().unwrap_or_default())
                 .within("filter")?,
+            penalty_rules: Vec::new(),
         })
     }
 }
@@ -53,7 +54,7 @@ impl TryFrom<&proto::MemoryChoice> for MemoryChoice {
 
     fn try_from(choice: &proto::MemoryChoice) -> Result<Self, FieldViolation> {
         let memory = memory_name("name", &choice.name)?;
-        Ok(Self { memory, penalty: score("penalty", choice.penalty)? })
+        Ok(Self { memory, penalty: Some(score("penalty", choice.penalty)?) })
     }
 }
 
@@ -61,7 +62,7 @@ impl From<&LookupSettings> for proto::LookupSettings {
     fn from(settings: &LookupSettings) -> Self {
         let choices = settings.memories.iter().map(|choice| proto::MemoryChoice {
             name: choice.memory.resource(),
-            penalty: choice.penalty.points(),
+            penalty: choice.penalty.map_or(0.0, Score::points),
         });
         Self {
             memories: choices.collect(),

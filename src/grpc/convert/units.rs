@@ -1,6 +1,8 @@
 //! Units and their parts: segments, tags, contexts, times; and the filter that selects units.
 
-use crate::engine::{UnitFilter, context_hash};
+use crate::engine::{
+    AttributeCondition, AttributeValue, NameCondition, TimeRange, UnitFilter, context_hash,
+};
 use crate::limits::FILTER_NAMES_MAX;
 use crate::unit::{
     CodePoints, Context, InlineTag, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent,
@@ -52,11 +54,21 @@ impl TryFrom<proto::UnitFilter> for UnitFilter {
             return Err(FieldViolation::new("", what));
         }
         Ok(Self {
-            documents: filter.documents.into_iter().collect(),
-            authors: filter.authors.into_iter().collect(),
-            changed_from: optional_time("changed_from", filter.changed_from)?,
-            changed_before: optional_time("changed_before", filter.changed_before)?,
-            attributes: filter.attributes.into_iter().collect(),
+            document: NameCondition::any_of(filter.documents),
+            author: NameCondition::any_of(filter.authors),
+            changed: TimeRange {
+                from: optional_time("changed_from", filter.changed_from)?,
+                before: optional_time("changed_before", filter.changed_before)?,
+            },
+            attributes: filter
+                .attributes
+                .into_iter()
+                .map(|(name, value)| AttributeCondition {
+                    name,
+                    value: AttributeValue::Values(NameCondition::any_of([value])),
+                })
+                .collect(),
+            ..Self::default()
         })
     }
 }
@@ -64,11 +76,20 @@ impl TryFrom<proto::UnitFilter> for UnitFilter {
 impl From<&UnitFilter> for proto::UnitFilter {
     fn from(filter: &UnitFilter) -> Self {
         Self {
-            documents: filter.documents.iter().cloned().collect(),
-            authors: filter.authors.iter().cloned().collect(),
-            changed_from: filter.changed_from.map(Into::into),
-            changed_before: filter.changed_before.map(Into::into),
-            attributes: filter.attributes.clone().into_iter().collect(),
+            documents: filter.document.any_of.iter().cloned().collect(),
+            authors: filter.author.any_of.iter().cloned().collect(),
+            changed_from: filter.changed.from.map(Into::into),
+            changed_before: filter.changed.before.map(Into::into),
+            attributes: filter
+                .attributes
+                .iter()
+                .filter_map(|condition| match &condition.value {
+                    AttributeValue::Values(values) => {
+                        Some((condition.name.clone(), values.any_of.first()?.clone()))
+                    }
+                    _ => None,
+                })
+                .collect(),
         }
     }
 }

@@ -61,6 +61,7 @@ pub(crate) fn memory_patch(
         unfinished_penalty: named_penalty
             .then(|| unfinished_penalty(penalty).within("memory"))
             .transpose()?,
+        ..MemoryPatch::default()
     })
 }
 

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use crate::engine::{Expected, NewMemory};
-use crate::unit::{Lang, MemoryName};
+use crate::unit::{Lang, MemoryName, Scoring};
 use crate::validate::parse_language;
 
 use super::super::access::Visible;
@@ -46,6 +46,7 @@ impl MemoryService for Api {
             source_lang: language("memory.source_lang", &memory.source_lang)?,
             target_lang: language("memory.target_lang", &memory.target_lang)?,
             unfinished_penalty: unfinished_penalty(memory.unfinished_penalty).within("memory")?,
+            scoring: Scoring::default(),
         };
         if new.source_lang == new.target_lang {
             return Err(invalid("memory.target_lang", "source and target are the same language"));

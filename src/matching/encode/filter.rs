@@ -12,8 +12,12 @@ use super::vocabulary::Vocabulary;
 pub struct Filter<'a> {
     /// Only units of one of these documents.
     pub documents: Option<&'a BTreeSet<String>>,
+    /// Only units of other documents than these.
+    pub other_documents: Option<&'a BTreeSet<String>>,
     /// Only units by one of these authors.
     pub authors: Option<&'a BTreeSet<String>>,
+    /// Only units by other authors than these.
+    pub other_authors: Option<&'a BTreeSet<String>>,
     /// Only units changed at this moment or later.
     pub changed_from: Option<Timestamp>,
     /// Only units changed before this moment.
@@ -25,8 +29,8 @@ pub struct Filter<'a> {
 /// A [`Filter`] in the numbers of one vocabulary.
 pub(crate) struct EncodedFilter<'a> {
     filter: Filter<'a>,
-    documents: Option<BTreeSet<u32>>,
-    authors: Option<BTreeSet<u32>>,
+    documents: [Option<BTreeSet<u32>>; 2],
+    authors: [Option<BTreeSet<u32>>; 2],
 }
 
 impl<'a> EncodedFilter<'a> {
@@ -36,14 +40,15 @@ impl<'a> EncodedFilter<'a> {
         };
         Self {
             filter,
-            documents: filter.documents.map(numbers),
-            authors: filter.authors.map(numbers),
+            documents: [filter.documents, filter.other_documents].map(|it| it.map(numbers)),
+            authors: [filter.authors, filter.other_authors].map(|it| it.map(numbers)),
         }
     }
 
     pub(crate) fn matches_facts(&self, facts: &RowFacts) -> bool {
-        let among = |names: &Option<BTreeSet<u32>>, name| {
+        let among = |[names, others]: &[Option<BTreeSet<u32>>; 2], name| {
             names.as_ref().is_none_or(|names| names.contains(&name))
+                && others.as_ref().is_none_or(|others| !others.contains(&name))
         };
         self.filter.changed_from.is_none_or(|from| facts.changed >= from)
             && self.filter.changed_before.is_none_or(|before| facts.changed < before)

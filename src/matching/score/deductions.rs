@@ -9,6 +9,8 @@ use crate::limits::FUZZY_EDITS_MAX;
 use crate::text::Differences;
 use crate::unit::Score;
 
+use super::penalties::PenaltyPoints;
+
 /// Version of the score: raised whenever two texts may get another score than before.
 pub const SCORE_VERSION: u32 = 6;
 
@@ -61,13 +63,23 @@ pub enum Reason {
     Tags,
     /// The translation is not finished.
     State,
+    /// Who wrote the translation.
+    Author,
+    /// An attribute of the unit.
+    Attribute,
+    /// The time since the unit was last changed.
+    Age,
+    /// The confidence with which the unit was aligned.
+    Confidence,
+    /// The translation is a machine's.
+    MachineTranslation,
     /// The penalty of the memory.
     Penalty,
 }
 
 impl Reason {
     /// All reasons, in the order in which points are deducted.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Edited,
         Self::Marks,
         Self::Tatweel,
@@ -80,6 +92,11 @@ impl Reason {
         Self::Markup,
         Self::Tags,
         Self::State,
+        Self::Author,
+        Self::Attribute,
+        Self::Age,
+        Self::Confidence,
+        Self::MachineTranslation,
         Self::Penalty,
     ];
 
@@ -98,6 +115,11 @@ impl Reason {
             Self::Markup => "markup",
             Self::Tags => "tags",
             Self::State => "state",
+            Self::Author => "author",
+            Self::Attribute => "attribute",
+            Self::Age => "age",
+            Self::Confidence => "confidence",
+            Self::MachineTranslation => "machine-translation",
             Self::Penalty => "penalty",
         }
     }
@@ -140,8 +162,33 @@ impl Deductions {
     }
 
     /// Deducts points for a reason, at most as many as are left.
-    fn take(&mut self, reason: Reason, hundredths: u16) {
-        self.points[reason as usize] += hundredths.min(self.score().hundredths());
+    fn take(&mut self, reason: Reason, hundredths: impl Into<u32>) {
+        let hundredths = hundredths.into();
+        if hundredths > 0 {
+            let left = self.score().hundredths();
+            self.points[reason as usize] +=
+                u16::try_from(hundredths).map_or(left, |it| it.min(left));
+        }
+    }
+
+    /// Deducts what a hit loses for its unit: for an unfinished translation, by rules, and as the penalty of the memory.
+    pub(crate) fn penalize(&mut self, state: u16, rules: Option<&PenaltyPoints>, penalty: u16) {
+        let state = u32::from(state);
+        self.take(Reason::State, rules.map_or(state, |rules| state.saturating_add(rules.state)));
+        if let Some(rules) = rules {
+            self.take(Reason::Author, rules.author);
+            self.take(Reason::Attribute, rules.attribute);
+            self.take(Reason::Age, rules.age);
+            self.take(Reason::Confidence, rules.confidence);
+            self.take(Reason::MachineTranslation, rules.machine_translation);
+        }
+        self.take(Reason::Penalty, penalty);
+    }
+
+    /// The deductions for differences from the query, without those for the unit.
+    pub(crate) fn of_text(mut self) -> Self {
+        self.points[Reason::State as usize..].fill(0);
+        self
     }
 }
 
@@ -164,13 +211,9 @@ pub(crate) struct Findings {
     pub(crate) exact: bool,
     pub(crate) differences: Differences,
     pub(crate) tags_differ: bool,
-    /// Deduction for an unfinished translation, in hundredths.
-    pub(crate) state: u16,
-    /// Penalty of the memory, in hundredths.
-    pub(crate) penalty: u16,
 }
 
-/// Computes all deductions of a match.
+/// Computes the deductions of a match for its differences from the query.
 pub(crate) fn deductions(findings: Findings) -> Deductions {
     let mut deductions = Deductions::default();
     deductions.take(Reason::Edited, FULL_HUNDREDTHS - findings.base);
@@ -191,8 +234,6 @@ pub(crate) fn deductions(findings: Findings) -> Deductions {
     if !findings.exact && deductions.score() == Score::FULL {
         deductions.take(Reason::Other, DIFFERENCE_HUNDREDTHS);
     }
-    deductions.take(Reason::State, findings.state);
-    deductions.take(Reason::Penalty, findings.penalty);
     deductions
 }
 
@@ -246,9 +287,14 @@ mod tests {
                 for (tags_differ, penalty) in [(false, 0), (true, 0), (true, 9_990), (false, 500)] {
                     let differences = Differences::from_bits_truncate(bits);
                     let exact = false;
-                    let findings =
-                        Findings { base, exact, differences, tags_differ, state: 0, penalty };
-                    let found = deductions(findings);
+                    let findings = Findings { base, exact, differences, tags_differ };
+                    let of_text = deductions(findings);
+                    let mut found = of_text;
+                    let rules = PenaltyPoints { author: 70, age: u32::MAX, ..Default::default() };
+                    found.penalize(1_000, Some(&rules), penalty);
+                    assert_eq!((found.score(), found.of_text()), (Score::ZERO, of_text));
+                    let mut found = of_text;
+                    found.penalize(0, None, penalty);
                     let taken: u16 = found.iter().map(|(_, points)| points).sum();
                     assert_eq!(taken + found.score().hundredths(), FULL_HUNDREDTHS);
                     if base == FULL_HUNDREDTHS && !tags_differ && penalty == 0 {

@@ -41,8 +41,8 @@ pub struct Hit {
     pub score: Score,
     /// Where the other points went, the penalty included.
     pub deductions: Deductions,
-    /// The penalty of the memory, in hundredths; fewer points may have been left to deduct.
-    pub penalty: u16,
+    /// The penalty of the memory and of all rules, in hundredths; fewer points may have been left to deduct.
+    pub penalty: u32,
     /// When the unit was last changed.
     pub changed: Timestamp,
     /// The low 32 bits of the revision that was found.
@@ -52,7 +52,7 @@ pub struct Hit {
 }
 
 /// Orders the hits of one memory, the best first.
-pub(crate) type Rank = (MatchKind, Reverse<Score>, u16, Reverse<Timestamp>, UnitId);
+pub(crate) type Rank = (MatchKind, Reverse<Score>, u32, Reverse<Timestamp>, UnitId);
 
 impl Hit {
     /// The sort key of a hit: kind, score, penalty, newest first, unit.

@@ -6,6 +6,7 @@ mod deductions;
 mod edits;
 mod hit;
 mod levenshtein;
+mod penalties;
 mod query;
 mod scorer;
 mod token_cost;
@@ -17,6 +18,7 @@ pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
 pub use deductions::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use hit::{Hit, MatchKind, merge};
+pub use penalties::{Penalties, PenaltyPoints, UnitPenalties};
 pub use query::{Options, Query};
 
 pub(crate) use deductions::distance_max;

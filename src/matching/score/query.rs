@@ -5,6 +5,8 @@ use crate::matching::encode::{Filter, Form};
 use crate::text::Analysis;
 use crate::unit::{Context, Score};
 
+use super::penalties::Penalties;
+
 /// A segment to search for, prepared once for any number of memories.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
@@ -39,6 +41,8 @@ pub struct Options<'a> {
     pub penalty: u16,
     /// Penalty of an unfinished translation, in hundredths.
     pub state_penalty: u16,
+    /// Rules by which hits lose points besides.
+    pub penalties: Penalties<'a>,
     /// Which units may be found.
     pub filter: Filter<'a>,
     /// Called often; the search stops soon after it returns true.
@@ -53,6 +57,7 @@ impl Default for Options<'_> {
             limit: 5,
             penalty: 0,
             state_penalty: STATE_PENALTY_HUNDREDTHS,
+            penalties: Penalties::default(),
             filter: Filter::default(),
             cancelled: &|| false,
         }

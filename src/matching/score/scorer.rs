@@ -19,6 +19,7 @@ use super::deductions::{
     Findings, NUMBER_COST, WORD_COST, base_hundredths, deductions, distance_max,
 };
 use super::hit::{Hit, MatchKind};
+use super::penalties::EncodedPenalties;
 use super::query::{Options, Query};
 use super::token_cost::same_class_cost;
 
@@ -31,6 +32,7 @@ pub(crate) struct Scorer<'a> {
     gaps: Vec<u32>,
     neighbours: Neighbours,
     filter: EncodedFilter<'a>,
+    penalties: EncodedPenalties<'a>,
 }
 
 /// Working memory, one for each thread.
@@ -91,6 +93,7 @@ impl<'a> Scorer<'a> {
             gaps: query.form.gaps().map(|gap| vocabulary.find_gap(gap)).collect(),
             neighbours: query.context.into(),
             filter: EncodedFilter::new(options.filter, vocabulary),
+            penalties: EncodedPenalties::new(options.penalties, vocabulary),
         }
     }
 
@@ -105,7 +108,8 @@ impl<'a> Scorer<'a> {
     }
 
     /// Returns the hit that a stored segment makes if its base is at least `base_min` (no less than that of the
-    /// options), it reaches the wanted score and passes the filter.
+    /// options), it reaches the wanted score and passes the filter, as far as the index knows: see
+    /// [`confirm`](Self::confirm).
     pub(crate) fn hit(
         &self,
         row: Row<'_>,
@@ -154,7 +158,7 @@ impl<'a> Scorer<'a> {
         if equal { 10_000 } else { 0 }
     }
 
-    /// Computes deductions and kind, and checks filter and wanted score.
+    /// Computes deductions and kind, and checks filter and wanted score, as far as facts decide.
     pub(crate) fn finish(
         &self,
         facts: &RowFacts,
@@ -175,16 +179,11 @@ impl<'a> Scorer<'a> {
             self.differences(stored, gaps, graded, ticker)?
         };
         let exact = same_text && !tags_differ;
-        let deductions = deductions(Findings {
-            base,
-            exact,
-            differences,
-            tags_differ,
-            state: if facts.unfinished { self.options.state_penalty } else { 0 },
-            penalty: self.options.penalty,
-        });
+        let mut deductions = deductions(Findings { base, exact, differences, tags_differ });
+        let rules = self.penalties.by_facts(facts);
+        deductions.penalize(self.state_penalty(facts), rules.as_ref(), self.options.penalty);
         let score = deductions.score();
-        if score < self.options.min_score || !self.filter.accepts(facts) {
+        if score < self.options.min_score {
             return Ok(None);
         }
         let kind = match exact {
@@ -193,9 +192,34 @@ impl<'a> Scorer<'a> {
             false => MatchKind::Fuzzy,
         };
         let RowFacts { unit, changed, revision, .. } = *facts;
-        let penalty = self.options.penalty;
+        let penalty = self.penalty(rules.map_or(0, |rules| rules.total()));
         let pair = facts.identity().pair();
         Ok(Some(Hit { unit, kind, score, deductions, penalty, changed, revision, pair }))
+    }
+
+    /// Applies what only the unit itself tells, for a hit that would otherwise be kept: the rest of filter and
+    /// penalties.
+    pub(crate) fn confirm(&self, mut hit: Hit, facts: &RowFacts) -> Option<Hit> {
+        if !self.filter.accepts(facts) {
+            return None;
+        }
+        if self.penalties.reads_units() {
+            let rules = self.penalties.of_unit(facts)?;
+            hit.deductions = hit.deductions.of_text();
+            hit.deductions.penalize(self.state_penalty(facts), Some(&rules), self.options.penalty);
+            hit.score = hit.deductions.score();
+            hit.penalty = self.penalty(rules.total());
+        }
+        (hit.score >= self.options.min_score).then_some(hit)
+    }
+
+    fn state_penalty(&self, facts: &RowFacts) -> u16 {
+        if facts.unfinished { self.options.state_penalty } else { 0 }
+    }
+
+    /// The penalty of the memory with that of rules.
+    fn penalty(&self, rules: u32) -> u32 {
+        rules.saturating_add(self.options.penalty.into())
     }
 
     fn same_words(&self, stored: &[Numbers]) -> bool {

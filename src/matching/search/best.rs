@@ -25,9 +25,14 @@ impl Best {
         Self { limit, hits: Vec::new(), worst: None }
     }
 
+    /// Whether a hit is among the best so far.
+    pub(crate) fn would_keep(&self, hit: &Hit) -> bool {
+        self.limit > 0 && self.worst.is_none_or(|worst| hit.rank() < worst)
+    }
+
     /// Keeps a hit if it is among the best so far.
     pub(crate) fn push(&mut self, hit: Hit) {
-        if self.limit == 0 || self.worst.is_some_and(|worst| hit.rank() >= worst) {
+        if !self.would_keep(&hit) {
             return;
         }
         self.hits.push(hit);

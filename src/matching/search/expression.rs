@@ -1,5 +1,7 @@
 //! The expression that a concordance search looks for.
 
+use std::collections::HashSet;
+
 use crate::matching::encode::Side;
 use crate::text::{Analysis, Token, TokenKind};
 
@@ -61,6 +63,17 @@ impl Expression {
     /// Number of words; each part of a compound counts.
     pub fn words_len(&self) -> usize {
         self.parts.len()
+    }
+
+    /// Whether every word occurs in a text, anywhere, by its folded form: what a search with
+    /// [`ConcordanceMode::Words`] and [`WordForm::Folded`] finds.
+    pub fn occurs_in(&self, text: &Analysis) -> bool {
+        let mut words = HashSet::new();
+        for token in text.words() {
+            words.extend(text.search_parts(token).into_iter().map(|(folded, _)| folded));
+            words.insert(text.folded(token).to_owned());
+        }
+        self.parts.iter().all(|part| words.contains(&part.folded))
     }
 
     /// The side that is searched.

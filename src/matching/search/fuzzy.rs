@@ -141,7 +141,10 @@ impl Search<'_, '_> {
     fn score_row(&mut self, set: &Set, row: usize) -> Result<(), Cancelled> {
         let row = set.rows().row(row);
         let scratch = &mut self.scratch.scorer;
-        if let Some(hit) = self.scorer.hit(row, scratch, self.base, &mut self.ticker)? {
+        if let Some(hit) = self.scorer.hit(row, scratch, self.base, &mut self.ticker)?
+            && self.best.would_keep(&hit)
+            && let Some(hit) = self.scorer.confirm(hit, row.facts)
+        {
             self.scratch.work.hits += 1;
             self.best.push(hit);
             self.raise();

@@ -44,7 +44,10 @@ fn scan_step(
     let mut scratch = ScorerScratch::default();
     let mut best = Best::new(scorer.options.limit);
     snapshot.each_live(set, from, from + SEGMENTS_PER_STEP, &mut |row| {
-        if let Some(hit) = scorer.hit(row, &mut scratch, scorer.base_min(), &mut ticker)? {
+        if let Some(hit) = scorer.hit(row, &mut scratch, scorer.base_min(), &mut ticker)?
+            && best.would_keep(&hit)
+            && let Some(hit) = scorer.confirm(hit, row.facts)
+        {
             best.push(hit);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Plans the creation, change and deletion of memories.
 
 use crate::store::{Commit, MemoryKey, MemoryRecord};
-use crate::unit::UnitId;
+use crate::unit::{Scoring, UnitId};
 
 use super::{Planner, check_expected};
 use crate::engine::commit::outcome::{Outcome, Reply};
@@ -33,6 +33,7 @@ impl Planner<'_> {
             next_unit: UnitId(1),
             deleted: false,
             unfinished_penalty: new.unfinished_penalty,
+            scoring: new.scoring.clone(),
         };
         self.put_record(record.clone(), commit);
         Ok(memory_reply(record))
@@ -55,6 +56,12 @@ impl Planner<'_> {
         }
         if let Some(penalty) = patch.unfinished_penalty {
             record.unfinished_penalty = penalty;
+        }
+        if let Some(penalty) = patch.default_penalty {
+            record.scoring.default_penalty = penalty;
+        }
+        if let Some(rules) = &patch.penalty_rules {
+            record.scoring.penalty_rules.clone_from(rules);
         }
         record.revision += 1;
         record.changed = self.basis.now;
@@ -79,6 +86,7 @@ impl Planner<'_> {
         // The small rest of the record is kept as long as requests that may name it.
         record.display_name.clear();
         record.description.clear();
+        record.scoring = Scoring::default();
         self.put_record(record, commit);
         Ok(Reply::of(Outcome::DeletedFrom(key)))
     }

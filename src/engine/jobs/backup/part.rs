@@ -10,14 +10,14 @@ use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{
-    LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord,
-    set_unfinished_penalties, unfinished_penalties,
+    LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, MemorySettings, RequestKey,
+    RequestRecord, SettingsOfMemories, all_settings_of, set_settings_of, settings_of,
 };
 use crate::unit::{Score, Unit, Usage};
 
 /// The magic line, which ends in the version of the layout.
 const MAGIC: &[u8] = b"dhakira backup 4\n";
-/// Earlier versions: without counted commits; without penalties of memories; without usage of units.
+/// Earlier versions: without counted commits; without penalties of memories; without other settings of memories and usage of units.
 const MAGIC_EARLIER: [&[u8]; 3] =
     [b"dhakira backup 1\n", b"dhakira backup 2\n", b"dhakira backup 3\n"];
 
@@ -53,15 +53,18 @@ pub(super) enum Frame {
     PenalizedMemories(Vec<MemoryRecord>, Vec<Option<Score>>),
     /// [`Frame::Units`] with the usage of each. Only in the file: reading gives [`Frame::Units`].
     UsedUnits(MemoryKey, Vec<Unit>, Vec<Usage>),
-    /// [`Frame::PenalizedCommit`] with the usage of each of its units. Only in the file: reading gives a [`Frame::Commit`].
-    UsedCommit(
+    /// [`Frame::Counted`] with the settings of its memories, in the order of the memories, and with the usage of its units; each is
+    /// empty when there is none. Only in the file: reading gives a [`Frame::Commit`].
+    ExtendedCommit(
         LogRecord,
         Vec<MemoryCounters>,
         Vec<MemoryKey>,
-        Vec<Option<Score>>,
+        Vec<Option<MemorySettings>>,
         Vec<Option<Unit>>,
         Vec<Usage>,
     ),
+    /// [`Frame::Memories`] with their settings. Only in the file: reading gives [`Frame::Memories`].
+    MemoriesWithSettings(Vec<MemoryRecord>, Vec<Option<MemorySettings>>),
 }
 
 impl Frame {
@@ -72,31 +75,44 @@ impl Frame {
                 let usages = units.iter().map(|unit| unit.usage).collect();
                 Cow::Owned(Self::UsedUnits(*memory, units.clone(), usages))
             }
-            Self::Memories(memories) => {
-                let penalties = unfinished_penalties(memories);
-                if penalties.is_empty() {
-                    return Cow::Borrowed(self);
+            Self::Memories(memories) => match settings_of(memories) {
+                SettingsOfMemories::Default => Cow::Borrowed(self),
+                SettingsOfMemories::Penalties(penalties) => {
+                    Cow::Owned(Self::PenalizedMemories(memories.clone(), penalties))
                 }
-                Cow::Owned(Self::PenalizedMemories(memories.clone(), penalties))
-            }
+                SettingsOfMemories::All(settings) => {
+                    Cow::Owned(Self::MemoriesWithSettings(memories.clone(), settings))
+                }
+            },
             Self::Commit(record, units) => {
                 let Some(effects) = &record.effects else { return Cow::Borrowed(self) };
-                let penalties = unfinished_penalties(&effects.memories);
+                let settings = settings_of(&effects.memories);
                 let counted = !(effects.counters.is_empty() && effects.collected.is_empty());
                 let used = units.iter().flatten().any(is_used);
-                if penalties.is_empty() && !counted && !used {
+                if matches!(settings, SettingsOfMemories::Default) && !counted && !used {
                     return Cow::Borrowed(self);
                 }
                 let (record, units) = (record.clone(), units.clone());
                 let (counters, collected) = (effects.counters.clone(), effects.collected.clone());
-                Cow::Owned(if used {
+                if used {
                     let usage = |unit: &Option<Unit>| unit.as_ref().map(|it| it.usage);
                     let usages = units.iter().map(|unit| usage(unit).unwrap_or_default()).collect();
-                    Self::UsedCommit(record, counters, collected, penalties, units, usages)
-                } else if penalties.is_empty() {
-                    Self::Counted(record, counters, collected, units)
-                } else {
-                    Self::PenalizedCommit(record, counters, collected, penalties, units)
+                    let settings = all_settings_of(&effects.memories);
+                    return Cow::Owned(Self::ExtendedCommit(
+                        record, counters, collected, settings, units, usages,
+                    ));
+                }
+                Cow::Owned(match settings {
+                    SettingsOfMemories::Default => {
+                        Self::Counted(record, counters, collected, units)
+                    }
+                    SettingsOfMemories::Penalties(penalties) => {
+                        Self::PenalizedCommit(record, counters, collected, penalties, units)
+                    }
+                    SettingsOfMemories::All(settings) => {
+                        let usages = Vec::new();
+                        Self::ExtendedCommit(record, counters, collected, settings, units, usages)
+                    }
                 })
             }
             _ => Cow::Borrowed(self),
@@ -105,32 +121,34 @@ impl Frame {
 
     /// The form in memory.
     fn into_read(self) -> Self {
-        let (mut record, counters, collected, penalties, units) = match self {
+        let (mut record, counters, collected, settings, units) = match self {
             Self::Counted(record, counters, collected, units) => {
-                (record, counters, collected, Vec::new(), units)
+                (record, counters, collected, SettingsOfMemories::Default, units)
             }
             Self::PenalizedCommit(record, counters, collected, penalties, units) => {
-                (record, counters, collected, penalties, units)
+                (record, counters, collected, SettingsOfMemories::Penalties(penalties), units)
             }
-            Self::PenalizedMemories(mut memories, penalties) => {
-                set_unfinished_penalties(&mut memories, penalties);
-                return Self::Memories(memories);
+            Self::PenalizedMemories(memories, penalties) => {
+                return memories_with(memories, SettingsOfMemories::Penalties(penalties));
+            }
+            Self::MemoriesWithSettings(memories, settings) => {
+                return memories_with(memories, SettingsOfMemories::All(settings));
             }
             Self::UsedUnits(memory, mut units, usages) => {
                 units.iter_mut().zip(usages).for_each(|(unit, usage)| unit.usage = usage);
                 return Self::Units(memory, units);
             }
-            Self::UsedCommit(record, counters, collected, penalties, mut units, usages) => {
+            Self::ExtendedCommit(record, counters, collected, settings, mut units, usages) => {
                 for (unit, usage) in units.iter_mut().zip(usages) {
                     unit.iter_mut().for_each(|unit| unit.usage = usage);
                 }
-                (record, counters, collected, penalties, units)
+                (record, counters, collected, SettingsOfMemories::All(settings), units)
             }
             other => return other,
         };
         if let Some(effects) = &mut record.effects {
             (effects.counters, effects.collected) = (counters, collected);
-            set_unfinished_penalties(&mut effects.memories, penalties);
+            set_settings_of(&mut effects.memories, settings);
         }
         Self::Commit(record, units)
     }
@@ -138,6 +156,11 @@ impl Frame {
 
 fn is_used(unit: &Unit) -> bool {
     unit.usage != Usage::default()
+}
+
+fn memories_with(mut memories: Vec<MemoryRecord>, settings: SettingsOfMemories) -> Frame {
+    set_settings_of(&mut memories, settings);
+    Frame::Memories(memories)
 }
 
 /// The content of a part.

@@ -266,7 +266,8 @@ fn build(
         | Frame::PenalizedCommit(..)
         | Frame::PenalizedMemories(..)
         | Frame::UsedUnits(..)
-        | Frame::UsedCommit(..) => {}
+        | Frame::ExtendedCommit(..)
+        | Frame::MemoriesWithSettings(..) => {}
         Frame::Memories(memories) => builder.put_memories(&memories)?,
         Frame::Units(memory, units) => builder.put_units(memory, &units)?,
         Frame::Requests(requests) => {
