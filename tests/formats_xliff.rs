@@ -129,3 +129,84 @@ fn candidates_of_xliff_2_are_units_of_their_own() {
     assert_eq!(units[0].attributes["matchQuality"], "70");
     assert!(!units[1].attributes.contains_key("origin"));
 }
+
+/// How each format says that a machine translated a unit, and what it says otherwise.
+#[test]
+fn machine_translation_is_known_whatever_the_format() {
+    let old = |unit: &str| {
+        format!(
+            "<xliff version='1.2' xmlns:sdl='s' xmlns:mq='m'><file original='f' source-language='ar' target-language='en'><body>{unit}\
+             </body></file></xliff>"
+        )
+    };
+    let sdl = |origin: &str| {
+        old(&format!(
+            "<trans-unit id='1'><source>a</source><seg-source><mrk mtype='seg' mid='1'>a</mrk></seg-source>\
+             <target><mrk mtype='seg' mid='1'>A</mrk></target><sdl:seg-defs><sdl:seg id='1' conf='Translated' \
+             origin='{origin}'/></sdl:seg-defs></trans-unit>"
+        ))
+    };
+    let qualified = |qualifier: &str| {
+        old(&format!(
+            "<trans-unit id='1'><source>a</source><target state='translated' state-qualifier='{qualifier}'>A</target></trans-unit>"
+        ))
+    };
+    let candidate = |attributes: &str| {
+        old(&format!(
+            "<trans-unit id='1'><alt-trans {attributes}><source>a</source><target>A</target></alt-trans></trans-unit>"
+        ))
+    };
+    let second = |attributes: &str| {
+        format!(
+            "<xliff version='2.1' srcLang='ar' trgLang='en' xmlns:mtc='m'><file id='f'><unit id='u'><mtc:matches>\
+             <mtc:match ref='#1' {attributes}><source>a</source><target>A</target></mtc:match></mtc:matches>\
+             </unit></file></xliff>"
+        )
+    };
+    let tmx = |author: &str| {
+        format!(
+            "<tmx version='1.4'><header srclang='ar'/><body><tu {author}><tuv xml:lang='ar'><seg>a</seg></tuv>\
+             <tuv xml:lang='en'><seg>A</seg></tuv></tu></body></tmx>"
+        )
+    };
+    let memoq = |status: &str| {
+        old(&format!(
+            "<trans-unit id='1' mq:status='{status}'><source>a</source><target>A</target></trans-unit>"
+        ))
+    };
+    for (text, expected) in [
+        (sdl("mt"), true),
+        (sdl("nmt"), true),
+        (sdl("tm"), false),
+        (qualified("leveraged-mt"), true),
+        (qualified("mt-suggestion"), true),
+        (qualified("leveraged-tm"), false),
+        (candidate("origin='MT'"), true),
+        (candidate("origin='tm'"), false),
+        (candidate(""), false),
+        (second("type='mt'"), true),
+        (second("type='tm'"), false),
+        (tmx("changeid='MT!'"), true),
+        (tmx("creationid='MT!'"), true),
+        (tmx("creationid='MT!' changeid='huda'"), false),
+        (memoq("MachineTranslated"), true),
+        (memoq("ManuallyConfirmed"), false),
+    ] {
+        let mut options = ReadOptions::new("ar".parse().unwrap(), "en".parse().unwrap(), "f");
+        options.unfinished = formats::Unfinished::Keep;
+        let reader =
+            formats::open(Box::new(std::io::Cursor::new(text.clone().into_bytes())), &options);
+        let units: Vec<UnitContent> = reader
+            .unwrap()
+            .filter_map(|it| match it.unwrap() {
+                Event::Unit(unit) => Some(unit.content),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            units.iter().map(UnitContent::is_machine_translated).collect::<Vec<_>>(),
+            [expected],
+            "{text}"
+        );
+    }
+}

@@ -167,6 +167,9 @@ impl<'r> XliffReader<'r> {
                     if let Some(state) = child.attribute("conf") {
                         keep(&mut unit.attributes, &format!("sdl:{id}"), state.to_owned());
                     }
+                    if let Some(origin) = child.attribute("origin") {
+                        keep(&mut unit.attributes, &format!("sdl:origin:{id}"), origin.to_owned());
+                    }
                 }
                 "notes" | "originalData" | "metadata" | "matches" | "seg-defs" => {}
                 // Extensions may hold sources and targets that are not those of the unit: terms, earlier versions.
@@ -179,7 +182,8 @@ impl<'r> XliffReader<'r> {
     fn read_alternative(&mut self, element: &Element, unit: &mut Translation) -> Result<(), Stop> {
         let mut pair = Pair { position: Some(self.document.position()), ..Pair::default() };
         keep_attributes(element, &mut pair.attributes);
-        pair.attributes.insert("origin".to_owned(), element.name.to_string());
+        // Every candidate has one; its own says more than the name of its element.
+        pair.attributes.entry("origin".to_owned()).or_insert_with(|| element.name.to_string());
         self.read_alternative_sides(&mut pair)?;
         match &pair.sides {
             [Some(source), Some(target)] => {
@@ -268,6 +272,9 @@ impl<'r> XliffReader<'r> {
                     attributes.insert("state".to_owned(), state.clone());
                     let work = declared::is_unfinished_state(state).then(|| state.clone());
                     unfinished = unfinished.or(work);
+                }
+                if let Some(origin) = unit.attributes.get(&format!("sdl:origin:{id}")) {
+                    attributes.entry("origin".to_owned()).or_insert_with(|| origin.clone());
                 }
                 if !id.is_empty() {
                     attributes.insert("segment".to_owned(), id);
