@@ -246,7 +246,7 @@ impl PreparedFilter<'_> {
     }
 
     /// Whether some conditions can be decided only with the unit itself.
-    fn reads_units(&self) -> bool {
+    pub(crate) fn reads_units(&self) -> bool {
         let UnitFilter { created, attributes, .. } = self.filter.as_ref();
         !created.is_empty() || !attributes.is_empty() || !self.texts.is_empty()
     }

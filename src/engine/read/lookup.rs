@@ -107,11 +107,10 @@ impl Engine {
         }
     }
 
-    /// Searches the indexes for one segment without reading units, which is fast unless filter or penalties need more than the
-    /// index knows.
+    /// Searches the indexes for one segment without reading units, which is fast.
     ///
     /// # Errors
-    /// As of [`lookup`](Self::lookup).
+    /// As of [`lookup`](Self::lookup); cancelled also when filter or penalties need more than the indexes know.
     pub fn search_indexes(
         &self,
         settings: &LookupSettings,
@@ -119,6 +118,9 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Hits, EngineError> {
         let search = self.searcher(settings, std::slice::from_ref(segment), cancel)?;
+        if search.reads_units() {
+            return Err(EngineError::Cancelled);
+        }
         let (analysis, query) = search.query(segment);
         let ranked = search.search(&query)?;
         Ok(Hits { chosen: search.chosen, analysis, query, ranked })
@@ -284,6 +286,11 @@ impl Search<'_> {
             hits = self.search(query)?;
         }
         Err(EngineError::changing())
+    }
+
+    /// Whether a search reads units from the store.
+    fn reads_units(&self) -> bool {
+        self.filter.reads_units() || self.chosen.iter().any(|chosen| chosen.rules.read_units())
     }
 
     /// Fails when the call was cancelled.

@@ -146,7 +146,6 @@ const SHORT_BYTES_MAX: usize = 4 * 1024;
 fn is_short(settings: &LookupSettings, segment: &QuerySegment) -> bool {
     segment.segment.text.len() <= SHORT_BYTES_MAX
         && settings.max_matches <= SHORT_MATCHES_MAX
-        && settings.filter.attributes.is_empty()
         && !settings.exhaustive
 }
 
