@@ -18,7 +18,7 @@ pub(super) fn from_engine(error: EngineError) -> Status {
     match error {
         EngineError::InvalidArgument { field, message: what } => invalid(&field, &what),
         EngineError::NoMemory(name) => missing("Memory", &name.resource(), &message),
-        EngineError::NoUnit(memory, id) => {
+        EngineError::NoUnit(memory, id) | EngineError::NoRevision(memory, id, _) => {
             missing("Unit", &format!("{}/units/{id}", memory.resource()), &message)
         }
         EngineError::MemoryExists(name) => {
@@ -45,9 +45,6 @@ pub(super) fn from_engine(error: EngineError) -> Status {
             let mut details = info("MEMORY_NOT_EMPTY", &[("name", &name.resource())]);
             details.add_precondition_failure_violation("UNITS", name.resource(), message.clone());
             Status::with_error_details(Code::FailedPrecondition, message, details)
-        }
-        EngineError::NoRevision(memory, id, _) => {
-            missing("Unit", &format!("{}/units/{id}", memory.resource()), &message)
         }
         EngineError::MatchesChanged { counted, found } => {
             let (counted, found) = (counted.to_string(), found.to_string());

@@ -166,23 +166,24 @@ impl Planner<'_> {
             *sum += u64::from(count);
             *last = time.max(*last);
         }
-        let mut used: BTreeMap<UnitId, Arc<Unit>> = BTreeMap::new();
+        let mut counted: BTreeMap<UnitId, Arc<Unit>> = BTreeMap::new();
         for (id, (count, last)) in sums {
             let mut unit = Unit::clone(&*self.expected_unit(&memory, id, None)?);
             unit.revision += 1;
             unit.usage.revisions += 1;
             unit.usage.count = unit.usage.count.saturating_add(count);
             unit.usage.last = unit.usage.last.max(Some(last));
-            used.insert(id, Arc::new(unit));
+            counted.insert(id, Arc::new(unit));
         }
-        for (id, unit) in &used {
+        for (id, unit) in &counted {
             match self.units.get_mut(&(key, *id)) {
                 Some(planned) => *planned = Some(Arc::clone(unit)),
                 None => drop(self.used.insert((key, *id), Arc::clone(unit))),
             }
             commit.units.push(UnitWrite::Use(key, Arc::clone(unit)));
         }
-        let units = uses.iter().filter_map(|it| used.get(&it.unit).map(|unit| Unit::clone(unit)));
+        let units =
+            uses.iter().filter_map(|it| counted.get(&it.unit).map(|unit| Unit::clone(unit)));
         Ok(unit_reply(key, units.collect()))
     }
 }

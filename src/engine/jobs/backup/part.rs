@@ -135,12 +135,16 @@ impl Frame {
                 return memories_with(memories, SettingsOfMemories::All(settings));
             }
             Self::UsedUnits(memory, mut units, usages) => {
-                units.iter_mut().zip(usages).for_each(|(unit, usage)| unit.usage = usage);
+                for (unit, usage) in units.iter_mut().zip(usages) {
+                    unit.usage = usage;
+                }
                 return Self::Units(memory, units);
             }
             Self::ExtendedCommit(record, counters, collected, settings, mut units, usages) => {
                 for (unit, usage) in units.iter_mut().zip(usages) {
-                    unit.iter_mut().for_each(|unit| unit.usage = usage);
+                    if let Some(unit) = unit {
+                        unit.usage = usage;
+                    }
                 }
                 (record, counters, collected, SettingsOfMemories::All(settings), units)
             }
