@@ -18,7 +18,7 @@ fn units() -> Vec<Unit> {
     let time = Some(Timestamp { micros: 1_700_000_000_123_456 });
     let stored = |(id, content)| {
         let content = UnitContent { created: time, changed: time, ..content };
-        Unit { id: UnitId(id), revision: 1, content }
+        Unit::new(UnitId(id), 1, content)
     };
     (1..).zip(corpus::contents()).map(stored).collect()
 }

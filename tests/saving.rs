@@ -104,7 +104,7 @@ fn some_content() -> impl Strategy<Value = UnitContent> {
     (texts, hash(), hash(), key).prop_map(
         move |((source, target, changed), previous, next, key)| {
             let mut content = content(sources[source], ["door", "father", "gate"][target]);
-            content.context = Context { previous, next, ..Context::default() };
+            content.context = Context { previous, next };
             content.changed = Some(Timestamp { micros: changed });
             let key = key.map(|key| (CONTEXT_KEY_ATTRIBUTE.to_owned(), key.to_owned()));
             content.attributes.extend(key);
@@ -193,8 +193,9 @@ fn many_callers_save_one_unit_once() {
     let stored = std::thread::scope(|scope| {
         let save = || {
             (0..20)
-                .map(|_| save(&engine, vec![content.clone(); 2], DuplicatePolicy::SkipIdentical))
-                .flatten()
+                .flat_map(|_| {
+                    save(&engine, vec![content.clone(); 2], DuplicatePolicy::SkipIdentical)
+                })
                 .filter(|saved| saved.outcome == UnitOutcome::Stored)
                 .count()
         };
@@ -337,12 +338,10 @@ fn import(engine: &Engine, format: Format, file: &[u8]) {
     options.format = Some(format);
     let reader = dhakira::formats::open(Box::new(Cursor::new(file.to_vec())), &options).unwrap();
     let import = Import::new(RequestKey(*b"import of a file"), name(), DuplicatePolicy::default());
-    let mut number = 0;
-    for batch in Batches::new(reader) {
+    for (number, batch) in (1..).zip(Batches::new(reader)) {
         let contents = batch.unwrap().units.into_iter().map(|unit| unit.content).collect();
         let units = engine.prepare(&name(), contents).unwrap();
         let units = units.into_iter().map(Result::unwrap).collect();
-        number += 1;
         let batch = PreparedBatch { number, units, rejected: 0, last: false, digest: number };
         engine.import(&import, batch).unwrap().wait().unwrap();
     }
