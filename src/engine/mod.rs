@@ -4,6 +4,7 @@
 //! no protocol, no flags, and no files other than those it is handed.
 
 mod cancel;
+mod clock;
 mod commit;
 mod error;
 mod etag;

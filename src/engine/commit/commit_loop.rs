@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use metrics::histogram;
 use tokio::sync::oneshot;
 
+use crate::engine::clock::now;
 use crate::engine::error::EngineError;
 use crate::engine::replica::checkpoints::CHECKPOINT_IDLE;
 use crate::engine::replica::follower::Follower;
@@ -207,7 +208,7 @@ impl CommitLoop {
         };
         // Commits after a checkpoint are younger than it, so a checkpoint of at most half the retention is always usable.
         self.follower.checkpoints.renew(time / 2);
-        match maintenance.truncate_log(Retention { keep_from: ago(time) }) {
+        match maintenance.truncate_log(Retention { keep_from: now().before(time) }) {
             Ok(more) => more,
             Err(error) => {
                 tracing::error!(%error, "cannot truncate the commit log");
@@ -395,15 +396,4 @@ fn take_group(first: Job, messages: &Receiver<Message>) -> Vec<Job> {
         group.push(*job);
     }
     group
-}
-
-fn now() -> Timestamp {
-    ago(Duration::ZERO)
-}
-
-/// The time this long before now.
-pub(crate) fn ago(time: Duration) -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    Timestamp { micros: micros(since).saturating_sub(micros(time)) }
 }

@@ -6,7 +6,7 @@ use crate::store::{Compacted, LogStart, Retention, Sequence, StoreError};
 
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
-use crate::engine::commit::commit_loop::ago;
+use crate::engine::clock::now;
 use crate::engine::commit::work::Work;
 use crate::engine::error::EngineError;
 use crate::engine::replica::changes::check_held;
@@ -23,7 +23,7 @@ impl Engine {
         cancel: &Cancel,
         progress: &dyn Fn(f32),
     ) -> Result<Compacted, EngineError> {
-        let keep_from = ago(keep_log);
+        let keep_from = now().before(keep_log);
         let mut report = |done: u64, total: u64| {
             #[expect(clippy::cast_precision_loss)]
             progress(done as f32 / total.max(1) as f32);

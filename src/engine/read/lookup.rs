@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -22,7 +22,7 @@ use super::filter::{OfUnit, PreparedFilter, UnitFilter, search_filtered};
 use super::penalties::{PreparedRules, check_rules};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
-use crate::engine::commit::commit_loop::ago;
+use crate::engine::clock::now;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::{Analyzers, context_hash, short_revision, tag_signature};
@@ -170,7 +170,7 @@ impl Engine {
 
     fn choose(&self, settings: &LookupSettings) -> Result<Vec<Chosen>, EngineError> {
         check_rules(&settings.penalty_rules, "settings.penalties")?;
-        let now = ago(Duration::ZERO);
+        let now = now();
         let mut chosen: Vec<Chosen> = Vec::with_capacity(settings.memories.len());
         for (index, choice) in settings.memories.iter().enumerate() {
             let memory = self.named(&choice.memory)?;

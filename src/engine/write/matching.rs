@@ -5,7 +5,6 @@
 //! interruption. Units that others change after they were listed are left as they are.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -17,6 +16,7 @@ use crate::validate::{ContentFault, validate_content};
 use super::patch::UnitPatch;
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
+use crate::engine::clock::now;
 use crate::engine::commit::idempotency::{Idempotency, fingerprint};
 use crate::engine::commit::outcome::{MatchingState, Outcome};
 use crate::engine::commit::work::{MatchedUnit, MatchingStep, Work};
@@ -157,8 +157,7 @@ impl Engine {
         confirmation: &Confirmation,
         cancel: &Cancel,
     ) -> Result<Listed, EngineError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if i64::try_from(now.as_micros()).unwrap_or(i64::MAX) >= confirmation.expires.micros {
+        if now() >= confirmation.expires {
             let what = "it has expired; count the units again without it";
             return Err(EngineError::invalid("confirmation_token", what));
         }
