@@ -49,10 +49,7 @@ impl Engine {
     ) -> Result<Unit, EngineError> {
         let idempotency = idempotency(request, &("update_unit", name, id, &patch, &expected))?;
         let units = self.update_all(name, idempotency, |memory| {
-            let update = self.prepared_update(memory, id, "unit", |unit| {
-                let field = |fault| field_error("unit", fault);
-                patch.clone().apply(unit.content).map_err(field)
-            })?;
+            let update = self.patched(memory, id, "unit", &patch)?;
             Ok(vec![UnitUpdate { id, update, expected: expected.clone() }])
         })?;
         units.into_iter().next().ok_or_else(|| EngineError::NoUnit(name.clone(), id))
@@ -74,9 +71,7 @@ impl Engine {
         self.update_all(name, idempotency, |memory| {
             let update = |(index, it): (usize, &UpdateRequest)| {
                 let field = format!("requests[{index}].unit");
-                let update = self.prepared_update(memory, it.id, &field, |unit| {
-                    it.patch.clone().apply(unit.content).map_err(|fault| field_error(&field, fault))
-                })?;
+                let update = self.patched(memory, it.id, &field, &it.patch)?;
                 Ok(UnitUpdate { id: it.id, update, expected: it.expected.clone() })
             };
             requests.iter().enumerate().map(update).collect()
@@ -128,6 +123,19 @@ impl Engine {
             let lock = || self.update_retry.lock().unwrap_or_else(PoisonError::into_inner);
             retry_turn.get_or_insert_with(lock);
         }
+    }
+
+    /// Applies a patch to the current revision of a unit.
+    fn patched(
+        &self,
+        memory: &Memory,
+        id: UnitId,
+        field: &str,
+        patch: &UnitPatch,
+    ) -> Result<Option<Box<PreparedUpdate>>, EngineError> {
+        self.prepared_update(memory, id, field, |unit| {
+            patch.clone().apply(unit.content).map_err(|fault| field_error(field, fault))
+        })
     }
 
     /// Applies a change to the current revision of a unit. Its faults are kept for the commit loop, which answers repeated requests
