@@ -139,7 +139,7 @@ impl UnitFilter {
         analyzers: &Analyzers,
         field: &str,
     ) -> Result<PreparedFilter<'_>, EngineError> {
-        Ok(PreparedFilter { texts: self.texts(analyzers, field)?, filter: Cow::Borrowed(self) })
+        Ok(PreparedFilter { sides: self.texts(analyzers, field)?, filter: Cow::Borrowed(self) })
     }
 
     /// [`prepare`](Self::prepare) for longer than the filter lives.
@@ -148,16 +148,17 @@ impl UnitFilter {
         analyzers: &Analyzers,
         field: &str,
     ) -> Result<PreparedFilter<'static>, EngineError> {
-        Ok(PreparedFilter { texts: self.texts(analyzers, field)?, filter: Cow::Owned(self) })
+        Ok(PreparedFilter { sides: self.texts(analyzers, field)?, filter: Cow::Owned(self) })
     }
 
-    fn texts(&self, analyzers: &Analyzers, field: &str) -> Result<Vec<TextCheck>, EngineError> {
+    fn texts(&self, analyzers: &Analyzers, field: &str) -> Result<Vec<SideCheck>, EngineError> {
         self.check_size(field)?;
-        let mut texts = Vec::new();
+        let mut sides = Vec::new();
         for (side, name, condition, analyzer) in [
             (Side::Source, "source", &self.source, &analyzers.source),
             (Side::Target, "target", &self.target, &analyzers.target),
         ] {
+            let mut texts = Vec::new();
             for (what, text, occurs) in
                 [("contains", &condition.contains, true), ("excludes", &condition.excludes, false)]
             {
@@ -170,10 +171,13 @@ impl UnitFilter {
                 let expression = Expression::new(&analysis, side, mode, WordForm::Folded);
                 let expression = expression.ok_or_else(|| no_word(field()))?;
                 check_words(&field(), &expression)?;
-                texts.push(TextCheck { analyzer: analyzer.clone(), expression, occurs });
+                texts.push(TextCheck { expression, occurs });
+            }
+            if !texts.is_empty() {
+                sides.push(SideCheck { side, analyzer: analyzer.clone(), texts });
             }
         }
-        Ok(texts)
+        Ok(sides)
     }
 
     fn check_size(&self, field: &str) -> Result<(), EngineError> {
@@ -207,10 +211,17 @@ impl UnitFilter {
     }
 }
 
+/// The conditions on the text of one side, which is analysed once for all of them.
+#[derive(Debug, Clone)]
+struct SideCheck {
+    side: Side,
+    analyzer: Analyzer,
+    texts: Vec<TextCheck>,
+}
+
 /// A condition on a text, with its words.
 #[derive(Debug, Clone)]
 struct TextCheck {
-    analyzer: Analyzer,
     expression: Expression,
     /// Whether all words must occur, or not all may.
     occurs: bool,
@@ -220,7 +231,7 @@ struct TextCheck {
 #[derive(Debug, Clone)]
 pub(crate) struct PreparedFilter<'a> {
     filter: Cow<'a, UnitFilter>,
-    texts: Vec<TextCheck>,
+    sides: Vec<SideCheck>,
 }
 
 impl PreparedFilter<'_> {
@@ -235,25 +246,26 @@ impl PreparedFilter<'_> {
 
     /// Whether a unit meets the conditions that the index does not know.
     fn accepts_rest(&self, content: &UnitContent) -> bool {
-        let accepts = |check: &TextCheck| {
-            let segment = match check.expression.side() {
+        let accepts = |check: &SideCheck| {
+            let analysis = check.analyzer.analyze_segment(match check.side {
                 Side::Source => &content.source,
                 Side::Target => &content.target,
-            };
-            check.expression.occurs_in(&check.analyzer.analyze_segment(segment)) == check.occurs
+            });
+            check.texts.iter().all(|text| text.expression.occurs_in(&analysis) == text.occurs)
         };
-        self.filter.accepts_rest(content) && self.texts.iter().all(accepts)
+        self.filter.accepts_rest(content) && self.sides.iter().all(accepts)
     }
 
     /// Whether some conditions can be decided only with the unit itself.
     pub(crate) fn reads_units(&self) -> bool {
         let UnitFilter { created, attributes, .. } = self.filter.as_ref();
-        !created.is_empty() || !attributes.is_empty() || !self.texts.is_empty()
+        !created.is_empty() || !attributes.is_empty() || !self.sides.is_empty()
     }
 
     /// The texts that must occur, which an index finds.
     pub(crate) fn required_texts(&self) -> impl Iterator<Item = &Expression> {
-        self.texts.iter().filter(|check| check.occurs).map(|check| &check.expression)
+        let texts = self.sides.iter().flat_map(|check| &check.texts);
+        texts.filter(|text| text.occurs).map(|text| &text.expression)
     }
 
     /// The conditions that an index decides by itself.

@@ -75,11 +75,6 @@ impl Expression {
         }
         self.parts.iter().all(|part| words.contains(&part.folded))
     }
-
-    /// The side that is searched.
-    pub fn side(&self) -> Side {
-        self.side
-    }
 }
 
 fn token_is_tag(token: &Token) -> bool {
