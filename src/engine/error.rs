@@ -49,7 +49,7 @@ pub enum EngineError {
     NoRevision(MemoryName, UnitId, u64),
     /// It was changed since the caller read it.
     #[error(
-        "{what} has changed: its etag is '{current}', not '{expected}'; read it again and retry the change"
+        "{what} has changed: it is at '{current}', not '{expected}'; read it again and retry the change"
     )]
     EtagMismatch {
         /// Resource name.
