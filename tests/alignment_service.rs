@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dhakira::engine::{Cancel, Engine, EngineError, NewMemory};
+use dhakira::engine::{Cancel, Engine, EngineError};
 use dhakira::store::InMemoryStore;
-use dhakira::unit::{MemoryName, Scoring, Segment, UnitContent};
+use dhakira::unit::{MemoryName, Segment, UnitContent};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 use crate::support::proto::align_documents_response::Message;
 use crate::support::proto::{self, check_units_response, train_lexicon_response};
 use crate::support::{AlignmentServiceClient, Clients, TestServer};
+
+use super::support::new_memory;
 
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const SOURCE: &str = "وصل الرئيس إلى العاصمة أمس. رفض الوزير التعليق على التقرير! \
@@ -253,16 +255,7 @@ fn a_lexicon_is_kept_and_follows_the_memory() {
         engine.create_units(&name, contents, None, |_| String::new()).unwrap();
     };
     let first = engine(&store, directory.path());
-    let new = NewMemory {
-        name: name.clone(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
-    first.create_memory(new, None).unwrap();
+    first.create_memory(new_memory(name.clone()), None).unwrap();
     fill(&first, 0..100);
     let told = AtomicUsize::new(0);
     let tell = |_: f32| {

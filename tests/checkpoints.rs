@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use dhakira::engine::{
-    Cancel, Engine, Loaded, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
-    UnitPatch,
+    Cancel, Engine, Loaded, LookupSettings, MemoryChoice, QuerySegment, UnitFilter, UnitPatch,
 };
 use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::matching::SCORE_VERSION;
 use dhakira::store::{Backend, InMemoryStore, Maintenance as _, Retention};
 use dhakira::text::TEXT_VERSION;
-use dhakira::unit::{MemoryName, Score, Scoring, Segment, Timestamp, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Score, Segment, Timestamp, UnitContent, UnitId};
+
+use super::support::new_memory;
 
 const UNITS: u64 = 3_000;
 
@@ -50,16 +51,7 @@ fn create(engine: &Engine, numbers: std::ops::Range<u64>) {
 fn filled(directory: &Path) -> Arc<InMemoryStore> {
     let store = Arc::new(InMemoryStore::default());
     let engine = open(&store, Some(directory));
-    let new = NewMemory {
-        name: name(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
-    engine.create_memory(new, None).unwrap();
+    engine.create_memory(new_memory(name()), None).unwrap();
     create(&engine, 0..UNITS);
     store
 }

@@ -12,10 +12,12 @@ use dhakira::store::{
     Backend, Commit, CommitLog as _, LogRecord, MemoryKey, MemoryRecord, RequestKey, Sequence,
     SledStore, Store,
 };
-use dhakira::unit::{MemoryName, Scoring, Timestamp};
+use dhakira::unit::{MemoryName, Timestamp};
 
 use crate::support::log::LogExt as _;
 use crate::upkeep::{Dice, add_part, assert_whole, content, open_store};
+
+use super::support::new_memory;
 
 /// Live memories by name: number, units, next unit.
 type Live = BTreeMap<String, (MemoryKey, u64, u64)>;
@@ -78,15 +80,8 @@ impl World {
     }
 
     fn create(&self, name: &str, request: Option<RequestKey>) -> Result<MemoryKey, EngineError> {
-        let new = NewMemory {
-            name: name.parse().unwrap(),
-            display_name: "named".repeat(10),
-            description: String::new(),
-            source_lang: "ar".parse().unwrap(),
-            target_lang: "en".parse().unwrap(),
-            unfinished_penalty: None,
-            scoring: Scoring::default(),
-        };
+        let new =
+            NewMemory { display_name: "named".repeat(10), ..new_memory(name.parse().unwrap()) };
         self.engine().create_memory(new, request).map(|it| it.key)
     }
 

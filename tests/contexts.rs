@@ -4,20 +4,21 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use dhakira::engine::{
-    Batches, Cancel, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice, NewMemory,
-    PreparedBatch, QuerySegment, UnitFilter, batch_digest, context_hash,
+    Batches, Cancel, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice, PreparedBatch,
+    QuerySegment, UnitFilter, batch_digest, context_hash,
 };
 use dhakira::formats::{self, ReadOptions};
 use dhakira::matching::MatchKind;
 use dhakira::store::{Backend, InMemoryStore, RequestKey};
 use dhakira::unit::{
-    CONTEXT_KEY_ATTRIBUTE, Context, MemoryName, Score, Scoring, Segment, Timestamp, Unit,
-    UnitContent,
+    CONTEXT_KEY_ATTRIBUTE, Context, MemoryName, Score, Segment, Timestamp, Unit, UnitContent,
 };
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::support::shared;
+
+use super::support::new_memory;
 
 fn name() -> MemoryName {
     "m".parse().unwrap()
@@ -31,16 +32,7 @@ fn engine(store: &Arc<InMemoryStore>) -> Engine {
 fn empty() -> (Arc<InMemoryStore>, Engine) {
     let store = Arc::new(InMemoryStore::default());
     let engine = engine(&store);
-    let new = NewMemory {
-        name: name(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
-    engine.create_memory(new, None).unwrap();
+    engine.create_memory(new_memory(name()), None).unwrap();
     (store, engine)
 }
 

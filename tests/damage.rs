@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dhakira::engine::{Cancel, Engine, NewMemory, Severity};
+use dhakira::engine::{Cancel, Engine, Severity};
 use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::store::{OpenOptions, SledStore};
-use dhakira::unit::{MemoryName, Scoring, Segment, Unit, UnitContent};
+use dhakira::unit::{MemoryName, Segment, Unit, UnitContent};
 
 use crate::disk::SmallDisk;
+
+use super::support::new_memory;
 
 fn name() -> MemoryName {
     "m".parse().unwrap()
@@ -25,16 +27,7 @@ fn try_open(directory: &Path, create: bool) -> Result<Engine, String> {
 }
 
 fn create_memory(engine: &Engine) {
-    let new = NewMemory {
-        name: name(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
-    engine.create_memory(new, None).unwrap();
+    engine.create_memory(new_memory(name()), None).unwrap();
 }
 
 fn contents(numbers: std::ops::Range<usize>, target_bytes: usize) -> Vec<UnitContent> {

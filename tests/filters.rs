@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use dhakira::engine::{
     AttributeCondition, AttributeValue, Cancel, ConcordanceSettings, Engine, EngineError,
-    ExportQuery, ListQuery, LookupSettings, MatchingChange, MemoryChoice, NameCondition, NewMemory,
+    ExportQuery, ListQuery, LookupSettings, MatchingChange, MemoryChoice, NameCondition,
     QuerySegment, TextCondition, TimeRange, UnitFilter,
 };
 use dhakira::matching::{ConcordanceMode, Side, WordForm};
 use dhakira::store::InMemoryStore;
 use dhakira::text::Analyzer;
-use dhakira::unit::{MemoryName, Score, Scoring, Segment, Unit, UnitId};
+use dhakira::unit::{MemoryName, Score, Segment, Unit, UnitId};
 use proptest::prelude::*;
 
 use crate::matching::world::Rng;
 use crate::penalties::{random_content, text};
+
+use super::support::new_memory;
 
 fn name() -> MemoryName {
     "m".parse().unwrap()
@@ -145,16 +147,7 @@ pub(crate) fn random_filter(rng: &mut Rng) -> UnitFilter {
 
 fn new_engine() -> Engine {
     let engine = Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ()).unwrap();
-    let new = NewMemory {
-        name: name(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
-    engine.create_memory(new, None).unwrap();
+    engine.create_memory(new_memory(name()), None).unwrap();
     engine
 }
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use dhakira::engine::{Cancel, Engine, NewMemory, UnitPatch};
 use dhakira::store::{OpenOptions, Salvaged, SledStore, salvage};
-use dhakira::unit::{MemoryName, Scoring, Segment, Unit, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
 
 use crate::damage::copy;
+
+use super::support::new_memory;
 
 fn name() -> MemoryName {
     "m".parse().unwrap()
@@ -33,13 +35,9 @@ fn content(number: usize, target_bytes: usize) -> UnitContent {
 
 fn create_memory(engine: &Engine) {
     let new = NewMemory {
-        name: name(),
         display_name: "Memory".into(),
         description: "what it is for".into(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
+        ..new_memory(name())
     };
     engine.create_memory(new, None).unwrap();
 }

@@ -6,10 +6,11 @@ pub(crate) mod log;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhakira::engine::Engine;
+use dhakira::engine::{Engine, NewMemory};
 use dhakira::grpc::Api;
 use dhakira::server::{Bound, ServeOptions, Shutdown};
 use dhakira::store::{Backend, InMemoryStore};
+use dhakira::unit::MemoryName;
 use tonic::transport::Channel;
 
 /// The protocol as any client sees it.
@@ -66,6 +67,11 @@ impl TestServer {
 /// An engine over an empty store in memory.
 pub(crate) fn empty_api() -> Api {
     Api::ready(Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ()).unwrap())
+}
+
+/// The fields of a memory from Arabic to English.
+pub(crate) fn new_memory(name: MemoryName) -> NewMemory {
+    NewMemory::new(name, "ar".parse().unwrap(), "en".parse().unwrap())
 }
 
 pub(crate) struct Clients {

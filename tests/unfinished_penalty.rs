@@ -11,13 +11,15 @@ use dhakira::engine::{
 };
 use dhakira::matching::MatchKind;
 use dhakira::store::{CommitLog as _, InMemoryStore, Sequence, Store, salvage};
-use dhakira::unit::{MemoryName, Score, Scoring, Segment, UNFINISHED_ATTRIBUTE};
+use dhakira::unit::{MemoryName, Score, Segment, UNFINISHED_ATTRIBUTE};
 use prost_types::FieldMask;
 use tonic::Code;
 
 use crate::command_line::{code, run, stderr, stdout};
 use crate::support::{TestServer, proto};
 use crate::upkeep::{add_part, content, open_store};
+
+use super::support::new_memory;
 
 const SOURCE: &str = "\u{648}\u{635}\u{644} \u{627}\u{644}\u{642}\u{637}\u{627}\u{631}";
 
@@ -33,21 +35,13 @@ fn open(directory: &Path) -> Engine {
     Engine::open(Arc::new(open_store(directory)), None, &mut |_| ()).unwrap()
 }
 
-fn new_memory(memory: &str, unfinished_penalty: Option<Score>) -> NewMemory {
-    NewMemory {
-        name: name(memory),
-        display_name: "Memory".into(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty,
-        scoring: Scoring::default(),
-    }
+fn penalized_memory(memory: &str, unfinished_penalty: Option<Score>) -> NewMemory {
+    NewMemory { display_name: "Memory".into(), unfinished_penalty, ..new_memory(name(memory)) }
 }
 
 /// A memory with one unit, which is unfinished.
 fn create(engine: &Engine, memory: &str, penalty: Option<Score>) {
-    engine.create_memory(new_memory(memory, penalty), None).unwrap();
+    engine.create_memory(penalized_memory(memory, penalty), None).unwrap();
     let mut unit = content(SOURCE, "The train arrived");
     unit.attributes.insert(UNFINISHED_ATTRIBUTE.into(), "fuzzy".into());
     engine.create_units(&name(memory), vec![unit], None, |_| String::new()).unwrap();

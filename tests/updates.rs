@@ -6,22 +6,16 @@ use std::sync::Arc;
 use dhakira::engine::{Cancel, Engine, EngineError, LookupSettings, MemoryChoice, NewMemory};
 use dhakira::engine::{Expected, QuerySegment, UnitFilter, UnitPatch};
 use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
-use dhakira::unit::{MemoryName, Score, Scoring, Segment, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
+
+use super::support::new_memory;
 
 fn name() -> MemoryName {
     "m".parse().unwrap()
 }
 
 fn create_memory(engine: &Engine, description: String) {
-    let new = NewMemory {
-        name: name(),
-        display_name: String::new(),
-        description,
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
+    let new = NewMemory { description, ..new_memory(name()) };
     engine.create_memory(new, None).unwrap();
 }
 

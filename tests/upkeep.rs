@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dhakira::engine::backup::{self, BackupDirectory, Target};
-use dhakira::engine::{
-    Cancel, Engine, EngineError, Finding, NewMemory, Severity, UnitPatch, UnitUse,
-};
+use dhakira::engine::{Cancel, Engine, EngineError, Finding, Severity, UnitPatch, UnitUse};
 use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, OpenOptions, Sequence, SledStore, Store};
-use dhakira::unit::{MemoryName, Scoring, Segment, Unit, UnitContent, UnitId};
+use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::support::{TestServer, proto};
+
+use super::support::new_memory;
 
 /// Number → (revision, target).
 pub(crate) type Model = BTreeMap<u64, (u64, String)>;
@@ -40,16 +40,7 @@ pub(crate) fn open(directory: &Path) -> Engine {
 }
 
 pub(crate) fn create_memory(engine: &Engine, name: &MemoryName) {
-    let new = NewMemory {
-        name: name.clone(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse().unwrap(),
-        target_lang: "en".parse().unwrap(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
-    engine.create_memory(new, None).unwrap();
+    engine.create_memory(new_memory(name.clone()), None).unwrap();
 }
 
 pub(crate) fn content(source: &str, target: &str) -> UnitContent {

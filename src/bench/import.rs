@@ -335,15 +335,7 @@ async fn upload(
     let mut client = Client::connect(url).await?;
     let name: MemoryName = MEMORY.parse()?;
     let size_bytes = file.metadata()?.len();
-    let memory = NewMemory {
-        name: name.clone(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: source_lang.clone(),
-        target_lang: target_lang.clone(),
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
+    let memory = NewMemory::new(name.clone(), source_lang.clone(), target_lang.clone());
     client.create_memory(memory).await?;
     Ok(client.import_file(&name, uuid::Uuid::new_v4(), (file, size_bytes)).await?)
 }

@@ -14,7 +14,7 @@ use crate::engine::{
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::store::{OpenOptions, RequestKey, SledStore};
-use crate::unit::{MemoryName, Score, Scoring, UnitContent};
+use crate::unit::{MemoryName, Score, UnitContent};
 
 use super::corpus::{grown, phrases, queries, read_units};
 use super::measure::{Figures, number, resident_mb};
@@ -266,15 +266,7 @@ pub(super) fn fill(
     name: &MemoryName,
     mut units: impl Iterator<Item = UnitContent>,
 ) -> anyhow::Result<()> {
-    let new = NewMemory {
-        name: name.clone(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang: "ar".parse()?,
-        target_lang: "en".parse()?,
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
+    let new = NewMemory::new(name.clone(), "ar".parse()?, "en".parse()?);
     engine.create_memory(new, None)?;
     let id = RequestKey(*uuid::Uuid::new_v4().as_bytes());
     let import = Import::new(id, name.clone(), DuplicatePolicy::KeepAll);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::client::{Client, MemoryInfo};
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Lang, MemoryName, Score, Scoring, ValidationError};
+use crate::unit::{Lang, MemoryName, Score, ValidationError};
 use crate::validate::parse_language;
 
 use super::outcome::Outcome;
@@ -138,13 +138,10 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             unfinished_penalty: Penalty(unfinished_penalty),
         } => {
             let new = NewMemory {
-                name,
                 display_name,
                 description,
-                source_lang,
-                target_lang,
                 unfinished_penalty,
-                scoring: Scoring::default(),
+                ..NewMemory::new(name, source_lang, target_lang)
             };
             vec![client.create_memory(new).await?]
         }
@@ -206,15 +203,7 @@ pub(super) async fn create_memory(
     name: &MemoryName,
     (source_lang, target_lang): (Lang, Lang),
 ) -> anyhow::Result<()> {
-    let new = NewMemory {
-        name: name.clone(),
-        display_name: String::new(),
-        description: String::new(),
-        source_lang,
-        target_lang,
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
-    };
+    let new = NewMemory::new(name.clone(), source_lang, target_lang);
     let made = client.create_memory(new).await?;
     note!("dhakira: created memory '{}' ({} to {})", made.name, made.source_lang, made.target_lang);
     Ok(())

@@ -14,7 +14,7 @@ use crate::engine::{
     NewMemory, QuerySegment, UnitFilter,
 };
 use crate::matching::{ConcordanceMode, Side, WordForm};
-use crate::unit::{MemoryName, Score, Scoring, Segment, UnitContent, UnitId};
+use crate::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
 
 use super::tally::Tally;
 use crate::bench::grow::Random;
@@ -141,15 +141,7 @@ impl Worker {
         client: &mut Client,
         memory: &MemoryName,
     ) -> anyhow::Result<()> {
-        let new = NewMemory {
-            name: memory.clone(),
-            display_name: String::new(),
-            description: String::new(),
-            source_lang: "ar".parse()?,
-            target_lang: "en".parse()?,
-            unfinished_penalty: None,
-            scoring: Scoring::default(),
-        };
+        let new = NewMemory::new(memory.clone(), "ar".parse()?, "en".parse()?);
         client.create_memory(new).await?;
         self.holds(memory);
         Ok(())

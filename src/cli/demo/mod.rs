@@ -16,7 +16,7 @@ use crate::formats::ReadOptions;
 use crate::grpc::Api;
 use crate::server::{Bound, Shutdown};
 use crate::store::{OpenOptions, SledStore};
-use crate::unit::{MemoryName, Score, Scoring, Segment};
+use crate::unit::{MemoryName, Score, Segment};
 
 use super::import::{Job, Report, Source, Summary, TargetMemory, import_source};
 use super::lookup::match_block;
@@ -88,13 +88,9 @@ impl Demo {
 async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
     let name: MemoryName = MEMORY.parse()?;
     let new = NewMemory {
-        name: name.clone(),
         display_name: "Sample".to_owned(),
         description: "news, software and everyday text, written for Dhakira".to_owned(),
-        source_lang: "ar".parse()?,
-        target_lang: "en".parse()?,
-        unfinished_penalty: None,
-        scoring: Scoring::default(),
+        ..NewMemory::new(name.clone(), "ar".parse()?, "en".parse()?)
     };
     let memory = match client.memory(&name).await {
         Ok(memory) => memory,

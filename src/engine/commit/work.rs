@@ -43,6 +43,21 @@ pub struct NewMemory {
     pub scoring: Scoring,
 }
 
+impl NewMemory {
+    /// A memory with a name and its languages.
+    pub fn new(name: MemoryName, source_lang: Lang, target_lang: Lang) -> Self {
+        Self {
+            name,
+            display_name: String::new(),
+            description: String::new(),
+            source_lang,
+            target_lang,
+            unfinished_penalty: None,
+            scoring: Scoring::default(),
+        }
+    }
+}
+
 /// Changes to the fields of a memory; `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPatch {
