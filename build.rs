@@ -1,25 +1,34 @@
 //! Compiles the protocol without a system `protoc` and keeps the descriptors for reflection.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use prost::Message as _;
-
-const PROTO_FILES: [&str; 5] = [
-    "dhakira/v1/memory.proto",
-    "dhakira/v1/unit.proto",
-    "dhakira/v1/lookup.proto",
-    "dhakira/v1/alignment.proto",
-    "dhakira/v1/admin.proto",
-];
+use protox::Compiler;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(PROTO_FILES, ["proto"])?;
+    let mut compiler = Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(protocol_files()?)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    // Encoded here, since the decoded descriptors lose the annotations.
+    std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
         .codec_path("crate::grpc::codec::Codec")
-        .compile_fds(descriptors)?;
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// The files of the protocol itself, which name those that they need.
+fn protocol_files() -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in Path::new("proto/dhakira/v1").read_dir()? {
+        let path = entry?.path();
+        // Not served yet.
+        if !path.ends_with("operation.proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }

@@ -80,6 +80,9 @@ pub const EXPORT_LOOK_UNITS: usize = 10_000;
 pub const EXPORT_PAGE_UNITS: usize = 200;
 /// Commits read at a time for a watcher.
 pub const WATCH_PAGE_COMMITS: usize = 16;
+/// Commits without a change that a watcher asked for, after which it gets an answer all the same, so that its resume token does not fall
+/// behind the log.
+pub const WATCH_SILENT_COMMITS: usize = 1_000;
 /// Concurrent calls on one connection.
 pub const CONNECTION_STREAMS_MAX: u32 = 1_024;
 /// Longest native code of one inline tag.

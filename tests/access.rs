@@ -19,8 +19,8 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
     let name = memory.to_owned();
     let unit_name = if memory.is_empty() { String::new() } else { format!("{memory}/units/1") };
     let settings = || {
-        let memories =
-            (!memory.is_empty()).then(|| proto::MemoryChoice { name: memory.into(), penalty: 0.0 });
+        let memories = (!memory.is_empty())
+            .then(|| proto::MemoryChoice { name: memory.into(), penalty_points: None });
         let memories = memories.into_iter().collect();
         Some(proto::LookupSettings { memories, ..Default::default() })
     };
@@ -29,7 +29,7 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
         let (source_lang, target_lang) = ("ar".into(), "en".into());
         let named = (store_in == Some(false)).then(|| name.clone());
         let memories = named.into_iter().collect();
-        let store_in = (store_in == Some(true)).then(|| proto::StoreIn {
+        let store_in = (store_in == Some(true)).then(|| proto::StoreOptions {
             memory: name.clone(),
             // Nothing is sure enough to be stored.
             min_confidence: Some(1.0),
@@ -37,12 +37,12 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
             ..Default::default()
         });
         proto::AlignDocumentsRequest {
-            source_lang,
-            target_lang,
+            source_language_code: source_lang,
+            target_language_code: target_lang,
             source: side(),
             target: side(),
             memories,
-            store_in,
+            store_options: store_in,
         }
         .encode_to_vec()
     };
@@ -51,9 +51,21 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
     };
     let words = |memories: Vec<String>, pairs| {
         let (source_lang, target_lang) = ("ar".into(), "en".into());
-        proto::AlignWordsRequest { source_lang, target_lang, memories, pairs }.encode_to_vec()
+        proto::AlignWordsRequest {
+            source_language_code: source_lang,
+            target_language_code: target_lang,
+            memories,
+            pairs,
+            ..Default::default()
+        }
+        .encode_to_vec()
     };
     let one = |message: Vec<u8>| vec![("", message)];
+    let names = |count| if memory.is_empty() { Vec::new() } else { vec![unit_name.clone(); count] };
+    let filter = || {
+        let text = proto::TextCondition { contains: "source".into(), ..Default::default() };
+        Some(proto::UnitFilter { source: Some(text), ..Default::default() })
+    };
     match method.rsplit('/').next().unwrap() {
         "CreateMemory" => one(proto::CreateMemoryRequest {
             memory_id: memory.trim_start_matches("memories/").into(),
@@ -74,16 +86,24 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
         "CreateUnit" => one(proto::CreateUnitRequest {
             parent: name,
             unit: Some(unit("source", "target")),
+            duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
             ..Default::default()
         }
         .encode_to_vec()),
         "BatchCreateUnits" => one(proto::BatchCreateUnitsRequest {
             parent: name,
             units: vec![unit("source", "target")],
+            duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
             ..Default::default()
         }
         .encode_to_vec()),
-        "GetUnit" => one(proto::GetUnitRequest { name: unit_name }.encode_to_vec()),
+        "GetUnit" => {
+            one(proto::GetUnitRequest { name: unit_name, ..Default::default() }.encode_to_vec())
+        }
+        "BatchGetUnits" => {
+            one(proto::BatchGetUnitsRequest { parent: name, names: names(1), ..Default::default() }
+                .encode_to_vec())
+        }
         "ListUnits" => {
             one(proto::ListUnitsRequest { parent: name, ..Default::default() }.encode_to_vec())
         }
@@ -92,10 +112,63 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
             ..Default::default()
         }
         .encode_to_vec()),
-        // Of a revision that it does not have: whoever may is told so.
+        "BatchUpdateUnits" => {
+            let update = proto::UpdateUnitRequest {
+                unit: Some(proto::Unit {
+                    name: unit_name,
+                    document: "d".into(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            one(proto::BatchUpdateUnitsRequest {
+                parent: name,
+                requests: vec![update],
+                ..Default::default()
+            }
+            .encode_to_vec())
+        }
+        // Named twice: whoever may is told so.
+        "BatchDeleteUnits" => one(proto::BatchDeleteUnitsRequest {
+            parent: name,
+            names: names(2),
+            ..Default::default()
+        }
+        .encode_to_vec()),
+        // Without a token, they only count.
+        "UpdateMatchingUnits" => one(proto::UpdateMatchingUnitsRequest {
+            parent: name,
+            filter: filter(),
+            unit: Some(proto::Unit { author: "a".into(), ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["author".into()] }),
+            ..Default::default()
+        }
+        .encode_to_vec()),
+        "DeleteMatchingUnits" => one(proto::DeleteMatchingUnitsRequest {
+            parent: name,
+            filter: filter(),
+            ..Default::default()
+        }
+        .encode_to_vec()),
+        "RecordUnitUses" => one(proto::RecordUnitUsesRequest {
+            parent: name,
+            uses: vec![proto::UnitUse { name: unit_name, ..Default::default() }],
+            ..Default::default()
+        }
+        .encode_to_vec()),
+        "ListUnitRevisions" => {
+            one(proto::ListUnitRevisionsRequest { name: unit_name, ..Default::default() }
+                .encode_to_vec())
+        }
+        "RollbackUnit" => {
+            one(proto::RollbackUnitRequest { name: unit_name, revision: 1, ..Default::default() }
+                .encode_to_vec())
+        }
+        "GetServerInfo" => one(Vec::new()),
+        // With an etag that it does not have: whoever may is told so.
         "DeleteUnit" => one(proto::DeleteUnitRequest {
             name: unit_name,
-            revision: 999_999,
+            etag: "none".into(),
             ..Default::default()
         }
         .encode_to_vec()),
@@ -123,9 +196,12 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
         "ExportUnits" => {
             one(proto::ExportUnitsRequest { parent: name, ..Default::default() }.encode_to_vec())
         }
-        "WatchUnits" => {
-            one(proto::WatchUnitsRequest { parent: name, after_sequence: 0 }.encode_to_vec())
+        "WatchUnits" => one(proto::WatchUnitsRequest {
+            parent: name,
+            start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+            ..Default::default()
         }
+        .encode_to_vec()),
         "LookupSegments" => {
             one(proto::LookupSegmentsRequest { settings: settings(), segments: Vec::new() }
                 .encode_to_vec())
@@ -141,12 +217,16 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
         }
         .encode_to_vec()),
         "AnalyzeSegments" => {
-            let message = settings().map(proto::analyze_segments_request::Message::Settings);
+            let message = settings().map(|lookup| {
+                let lookup = Some(lookup);
+                let settings = proto::AnalysisSettings { lookup, ..Default::default() };
+                proto::analyze_segments_request::Message::Settings(settings)
+            });
             one(proto::AnalyzeSegmentsRequest { message }.encode_to_vec())
         }
         "SplitSentences" => one(proto::SplitSentencesRequest {
             text: "One. Two.".into(),
-            lang: "en".into(),
+            language_code: "en".into(),
             ..Default::default()
         }
         .encode_to_vec()),
@@ -222,9 +302,12 @@ const TEXTS: &[&str] = &[
     "label",
     "code",
     "document",
-    "documents",
     "author",
-    "authors",
+    "any_of",
+    "none_of",
+    "contains",
+    "excludes",
+    "unfinished_state",
     "key",
     "value",
     "request_id",
@@ -233,17 +316,24 @@ const TEXTS: &[&str] = &[
     "paths",
     "display_name",
     "description",
-    "source_lang",
-    "target_lang",
-    "lang",
+    "source_language_code",
+    "target_language_code",
+    "language_code",
     "extra_rules",
     "import_id",
     "format",
     "source_column",
     "target_column",
     "query",
-    "previous_text",
-    "next_text",
+    "previous_source_text",
+    "next_source_text",
+    "previous_target_text",
+    "next_target_text",
+    "context_id",
+    "etag",
+    "order_by",
+    "confirmation_token",
+    "resume_token",
     "file",
     "texts",
     "chunk",
@@ -255,6 +345,7 @@ const TEXTS: &[&str] = &[
 const IGNORED: &[&str] = &[
     "CreateMemory memory.name",
     "CreateUnit unit.name",
+    "UpdateMatchingUnits unit.name",
     "BatchCreateUnits units.name",
     "ImportUnits batch.units.name",
 ];
@@ -305,7 +396,10 @@ fn every_name_in_a_request_is_in_the_table() {
                 for (numbers, name) in found {
                     let is_place = rule.fields.iter().any(|place| place.path == numbers);
                     let last = name.rsplit('.').next().unwrap();
-                    let is_ignored = IGNORED.contains(&&*format!("{} {name}", method.name()));
+                    let is_of_attribute =
+                        name.ends_with("attributes.name") || name.ends_with("attribute.name");
+                    let is_ignored =
+                        is_of_attribute || IGNORED.contains(&&*format!("{} {name}", method.name()));
                     assert!(
                         is_place || is_ignored || TEXTS.contains(&last),
                         "{path}: does {name} name a memory? Then it belongs into the table, else into TEXTS"

@@ -35,8 +35,8 @@ async fn start() -> (TestServer, Clients, AlignmentClient) {
 fn request(source: &str, target: &str) -> proto::AlignDocumentsRequest {
     let side = |text: &str| Some(proto::DocumentSide { text: text.into(), ..Default::default() });
     proto::AlignDocumentsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
         source: side(source),
         target: side(target),
         ..Default::default()
@@ -59,8 +59,10 @@ async fn align(
     while let Some(answer) = answers.next().await {
         assert!(aligned.summary.is_none(), "the summary comes last");
         match answer?.message.unwrap() {
-            Message::Progress(progress) => assert!((0.0..=1.0).contains(&progress.done)),
-            Message::Sentences(page) if page.target => aligned.sentences.1.extend(page.sentences),
+            Message::Progress(progress) => assert!((0.0..=1.0).contains(&progress.fraction)),
+            Message::Sentences(page) if page.side() == proto::TextSide::Target => {
+                aligned.sentences.1.extend(page.sentences)
+            }
             Message::Sentences(page) => aligned.sentences.0.extend(page.sentences),
             Message::Bead(bead) => aligned.beads.push(bead),
             Message::Summary(summary) => aligned.summary = Some(summary),
@@ -75,7 +77,7 @@ async fn a_document_is_split_aligned_and_stored_once() {
     clients.create_memory("news").await;
     let mut request = request(SOURCE, TARGET);
     request.memories = vec!["memories/news".into()];
-    request.store_in = Some(proto::StoreIn {
+    request.store_options = Some(proto::StoreOptions {
         memory: "memories/news".into(),
         document: "report".into(),
         request_id: ID.into(),
@@ -99,16 +101,17 @@ async fn a_document_is_split_aligned_and_stored_once() {
 
     // Nobody is sure to the end: everything is left out, or stored as unconfirmed.
     clients.create_memory("strict").await;
-    let mut store = request.store_in.clone().unwrap();
+    let mut store = request.store_options.clone().unwrap();
     store.memory = "memories/strict".into();
     store.min_confidence = Some(1.0);
     store.request_id = ID.replace("057", "058");
-    let strict = proto::AlignDocumentsRequest { store_in: Some(store.clone()), ..request.clone() };
+    let strict =
+        proto::AlignDocumentsRequest { store_options: Some(store.clone()), ..request.clone() };
     let summary = align(&mut client, strict).await.unwrap().summary.unwrap();
     assert_eq!((summary.units_stored, summary.beads_left_out), (0, 3));
     store.store_unconfirmed = true;
     store.request_id = ID.replace("057", "059");
-    let strict = proto::AlignDocumentsRequest { store_in: Some(store), ..request };
+    let strict = proto::AlignDocumentsRequest { store_options: Some(store), ..request };
     let summary = align(&mut client, strict).await.unwrap().summary.unwrap();
     assert_eq!((summary.units_stored, summary.units_unconfirmed), (3, 3));
     let found = clients.lookup("strict", "رفض الوزير التعليق على التقرير!").await;
@@ -138,7 +141,7 @@ async fn documents_that_cannot_be_meant_are_refused_with_the_reason() {
     other.memories = vec!["memories/missing".into()];
     assert_eq!(refused(other).await.0, Code::NotFound);
     let mut other = request(TARGET, SOURCE);
-    (other.source_lang, other.target_lang) = ("en".into(), "ar".into());
+    (other.source_language_code, other.target_language_code) = ("en".into(), "ar".into());
     other.memories = vec!["memories/news".into()];
     assert!(refused(other).await.1.contains("is for ar to en"));
     let mut many = request("", TARGET);
@@ -162,8 +165,8 @@ async fn words_are_linked_with_their_places() {
     let pair = |unit: &str| proto::WordPair { unit: unit.into(), ..Default::default() };
     let texts = proto::WordPair { source: source.into(), target: target.into(), ..pair("") };
     let request = proto::AlignWordsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
         pairs: vec![texts, pair(&unit.name)],
         ..Default::default()
     };
@@ -185,11 +188,14 @@ async fn a_match_shows_which_words_of_its_target_to_change() {
     let target = "The minister refused to comment on the report yesterday";
     clients.create_unit("news", "رفض الوزير التعليق على التقرير أمس", target).await;
     let found = clients.lookup("news", "رفض السفير التعليق على التقرير أمس").await;
-    let words: Vec<&str> =
-        found[0].to_change.iter().map(|it| &target[it.start as usize..it.end as usize]).collect();
+    let words: Vec<&str> = found[0]
+        .spans_to_edit
+        .iter()
+        .map(|it| &target[it.start as usize..it.end as usize])
+        .collect();
     assert!(words.len() == 1 && words[0].ends_with("minister"), "{words:?}");
     let found = clients.lookup("news", "رفض الوزير التعليق على التقرير أمس").await;
-    assert!(found[0].to_change.is_empty());
+    assert!(found[0].spans_to_edit.is_empty());
 }
 
 #[tokio::test]
@@ -205,7 +211,7 @@ async fn a_memory_is_trained_and_checked() {
     let request = proto::TrainLexiconRequest { memory: "memories/news".into() };
     let answers = client.train_lexicon(request).await.unwrap().into_inner();
     let last = answers.collect::<Vec<_>>().await.pop().unwrap().unwrap().message;
-    let Some(train_lexicon_response::Message::Lexicon(lexicon)) = last else { panic!("{last:?}") };
+    let Some(train_lexicon_response::Message::Summary(lexicon)) = last else { panic!("{last:?}") };
     assert_eq!(lexicon.units, 2);
 
     let request = proto::CheckUnitsRequest { memory: "memories/news".into(), ..Default::default() };

@@ -20,6 +20,7 @@ fn list(memory: &str, page_token: &str) -> proto::ListUnitsRequest {
         parent: format!("memories/{memory}"),
         page_size: 2,
         page_token: page_token.into(),
+        ..Default::default()
     }
 }
 
@@ -50,8 +51,14 @@ async fn a_token_that_somebody_made_up_is_refused() {
     let page = clients.units.list_units(list("m", "")).await.unwrap().into_inner();
     let token = page.next_page_token;
     clients.units.list_units(list("m", &token)).await.unwrap();
-    // The same token is a cursor of the same units.
-    clients.units.export_units(export("m", &token)).await.unwrap();
+    let cursor = clients.units.export_units(export("m", "")).await.unwrap().into_inner();
+    let cursor = cursor.map(Result::unwrap).collect::<Vec<_>>().await.pop().unwrap().cursor;
+    clients.units.export_units(export("m", &cursor)).await.unwrap();
+    // A page token is no cursor, and a cursor no page token.
+    let status = clients.units.export_units(export("m", &token)).await.unwrap_err();
+    assert_eq!(field(&status, Code::InvalidArgument), "cursor");
+    let status = clients.units.list_units(list("m", &cursor)).await.unwrap_err();
+    assert_eq!(field(&status, Code::InvalidArgument), "page_token");
     let other_server = TestServer::start().await;
     let mut other = other_server.clients().await;
     other.create_memory("m").await;
@@ -137,8 +144,11 @@ async fn a_feed_of_a_memory_ends_with_it() {
     for made_again in [false, true] {
         clients.create_memory("m").await;
         clients.create_unit("m", "\u{646}\u{635}", "text").await;
-        let watch =
-            |parent: &str| proto::WatchUnitsRequest { parent: parent.into(), after_sequence: 0 };
+        let watch = |parent: &str| proto::WatchUnitsRequest {
+            parent: parent.into(),
+            start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+            ..Default::default()
+        };
         let mut feed = clients.units.watch_units(watch("memories/m")).await.unwrap().into_inner();
         let mut all = clients.units.watch_units(watch("memories/-")).await.unwrap().into_inner();
         let first = feed.next().await.unwrap().unwrap();
@@ -284,16 +294,16 @@ async fn languages_of_other_regions_follow_the_rule() {
         ("any", "fr", false),
     ] {
         let mut request = lookup_request(&[id], "\u{646}\u{635}");
-        request.settings.as_mut().unwrap().target_lang = target.into();
+        request.settings.as_mut().unwrap().target_language_code = target.into();
         let answer = clients.lookups.lookup_segments(request).await;
         assert_eq!(answer.is_ok(), goes, "{id}: {target}");
         if let Err(status) = answer {
-            assert_eq!(field(&status, Code::InvalidArgument), "settings.target_lang");
+            assert_eq!(field(&status, Code::InvalidArgument), "settings.target_language_code");
         }
         let header = proto::ImportHeader {
             parent: format!("memories/{id}"),
             import_id: uuid::Uuid::new_v4().to_string(),
-            target_lang: target.into(),
+            target_language_code: target.into(),
             ..Default::default()
         };
         let message = proto::ImportUnitsRequest { message: Some(ImportMessage::Header(header)) };

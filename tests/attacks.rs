@@ -237,13 +237,14 @@ async fn readers_of_ten_thousand_tags_do_not_slow_others() {
         parent: "memories/m".into(),
         unit: Some(tagged),
         request_id: String::new(),
+        ..Default::default()
     };
     let mut units = clients.units.clone().max_decoding_message_size(usize::MAX);
     let name = units.create_unit(create).await.unwrap().into_inner().unit.unwrap().name;
     let lookup = |_| lookup_request(&["m"], "the quick brown fox number 7").encode_to_vec();
     times(&channel, LOOKUP, 50, lookup).await;
     let idle = times(&channel, LOOKUP, 200, lookup).await;
-    let get = proto::GetUnitRequest { name }.encode_to_vec();
+    let get = proto::GetUnitRequest { name, ..Default::default() }.encode_to_vec();
     let mut readers = Vec::new();
     for _ in 0..3 {
         let (channel, get) = (connect(&process).await, get.clone());
@@ -272,6 +273,7 @@ async fn long_updates_do_not_delay_small_writes() {
             parent: "memories/m".into(),
             unit: Some(unit(&format!("a small one {number}"), "target")),
             request_id: String::new(),
+            ..Default::default()
         };
         request.encode_to_vec()
     };
@@ -316,8 +318,8 @@ async fn a_commit_writes_no_description() {
         let process = Process::start(directory.path());
         let mut clients = Clients::over(connect(&process).await);
         let memory = proto::Memory {
-            source_lang: "ar".into(),
-            target_lang: "en".into(),
+            source_language_code: "ar".into(),
+            target_language_code: "en".into(),
             description: "d".repeat(description),
             ..Default::default()
         };

@@ -86,8 +86,11 @@ impl Drop for Process {
 async fn import_until_killed(url: &str, round: usize, fuse: Duration, process: &Process) -> i64 {
     let channel = Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
     let mut memories = MemoryServiceClient::new(channel.clone());
-    let memory =
-        proto::Memory { source_lang: "ar".into(), target_lang: "en".into(), ..Default::default() };
+    let memory = proto::Memory {
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
+        ..Default::default()
+    };
     let create = proto::CreateMemoryRequest {
         memory_id: "m".into(),
         memory: Some(memory),

@@ -33,7 +33,9 @@ async fn send(clients: &mut Clients, model: &mut Model, write: Write) -> bool {
             let request = proto::BatchCreateUnitsRequest {
                 parent: "memories/m".into(),
                 units: units.collect(),
+                duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
                 request_id: uuid::Uuid::new_v4().to_string(),
+                ..Default::default()
             };
             clients.units.batch_create_units(request).await.map(drop)
         }

@@ -32,7 +32,11 @@ async fn calls_in_flight_end_and_new_ones_are_refused() {
     let mut clients = server.clients().await;
     clients.create_memory("m").await;
     // A watcher and a health watch are open all the time; neither may hold the server up.
-    let watch = proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence: 0 };
+    let watch = proto::WatchUnitsRequest {
+        parent: "memories/-".into(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+        ..Default::default()
+    };
     let mut feed = clients.units.watch_units(watch).await.unwrap().into_inner();
     let mut health = tonic_health::pb::health_client::HealthClient::new(clients.channel.clone());
     let request = tonic_health::pb::HealthCheckRequest { service: String::new() };

@@ -109,7 +109,7 @@ async fn garbage_is_refused_and_costs_nothing() {
         proto::ImportFileHeader { parent: "memories/none".into(), ..header() },
         proto::ImportFileHeader { import_id: String::new(), ..header() },
         proto::ImportFileHeader { format: "docx".into(), ..header() },
-        proto::ImportFileHeader { check: 9, ..header() },
+        proto::ImportFileHeader { check_action: 9, ..header() },
     ];
     for header in bad {
         assert!(
@@ -325,8 +325,10 @@ async fn a_file_says_what_it_is_and_the_header_says_what_to_do_about_it() {
     let all = proto::ImportFileHeader { all_diagnostics: true, ..id(2) };
     let answers = send(&mut clients, requests(all, &catalogue("en"), 100)).await.unwrap();
     assert_eq!(sums(&answers).2, 20);
-    let keep =
-        proto::ImportFileHeader { unfinished: proto::UnfinishedAction::Keep.into(), ..id(3) };
+    let keep = proto::ImportFileHeader {
+        unfinished_action: proto::UnfinishedAction::Keep.into(),
+        ..id(3)
+    };
     let answers = send(&mut clients, requests(keep, &catalogue("en"), 100)).await.unwrap();
     let (stored, unfinished, ..) = sums(&answers);
     assert_eq!((stored, unfinished), (21, 0));
@@ -335,6 +337,6 @@ async fn a_file_says_what_it_is_and_the_header_says_what_to_do_about_it() {
     let anyway = proto::ImportFileHeader { ignore_declared_languages: true, ..id(5) };
     let answers = send(&mut clients, requests(anyway, &catalogue("fr"), 100)).await.unwrap();
     assert_eq!(sums(&answers).0, 1);
-    let unknown = proto::ImportFileHeader { unfinished: 9, ..id(6) };
+    let unknown = proto::ImportFileHeader { unfinished_action: 9, ..id(6) };
     assert!(send(&mut clients, requests(unknown, b"ar\ten\n", 100)).await.is_err());
 }

@@ -36,8 +36,8 @@ pub(crate) fn field(status: &Status, code: Code) -> String {
 
 pub(crate) fn memory(source: &str, target: &str) -> Option<proto::Memory> {
     Some(proto::Memory {
-        source_lang: source.into(),
-        target_lang: target.into(),
+        source_language_code: source.into(),
+        target_language_code: target.into(),
         ..Default::default()
     })
 }
@@ -52,8 +52,8 @@ async fn memories_live_and_die() {
     };
     let made = clients.memories.create_memory(create.clone()).await.unwrap().into_inner();
     let made = made.memory.unwrap();
-    assert_eq!((made.name.as_str(), made.source_lang.as_str()), ("memories/news", "ar"));
-    assert_eq!((made.target_lang.as_str(), made.revision), ("en-US", 1));
+    assert_eq!((made.name.as_str(), made.source_language_code.as_str()), ("memories/news", "ar"));
+    assert_eq!((made.target_language_code.as_str(), made.revision), ("en-US", 1));
     // The same request again is the same answer, not a second memory and not an error.
     let again = clients.memories.create_memory(create.clone()).await.unwrap().into_inner();
     assert_eq!(again.memory.unwrap(), made);
@@ -75,8 +75,8 @@ async fn memories_live_and_die() {
     let error = clients.memories.update_memory(update).await.unwrap_err();
     assert_eq!(field(&error, Code::Aborted), "ETAG_MISMATCH");
     let fixed = proto::UpdateMemoryRequest {
-        memory: Some(proto::Memory { revision: 0, ..made }),
-        update_mask: Some(FieldMask { paths: vec!["source_lang".into()] }),
+        memory: Some(proto::Memory { etag: String::new(), ..made }),
+        update_mask: Some(FieldMask { paths: vec!["source_language_code".into()] }),
         request_id: String::new(),
     };
     let error = clients.memories.update_memory(fixed).await.unwrap_err();
@@ -87,6 +87,7 @@ async fn memories_live_and_die() {
         name: "memories/news".into(),
         force,
         request_id: OTHER_ID.into(),
+        ..Default::default()
     };
     let error = clients.memories.delete_memory(delete(false)).await.unwrap_err();
     assert_eq!(field(&error, Code::FailedPrecondition), "MEMORY_NOT_EMPTY");
@@ -130,6 +131,7 @@ async fn listings_come_in_pages() {
         parent: parent.into(),
         page_size: 4,
         page_token: page_token.into(),
+        ..Default::default()
     };
     let first = clients.units.list_units(list("", "memories/m0")).await.unwrap().into_inner();
     assert_eq!(first.units.len(), 4);
@@ -171,13 +173,14 @@ async fn units_live_and_die() {
         parent: "memories/m".into(),
         unit: Some(full.clone()),
         request_id: ID.into(),
+        ..Default::default()
     };
     let made = clients.units.create_unit(create.clone()).await.unwrap().into_inner().unit.unwrap();
     assert_eq!((made.source.clone(), made.create_time), (full.source, full.create_time));
     assert_eq!((made.name.as_str(), made.revision), ("memories/m/units/1", 1));
     let again = clients.units.create_unit(create.clone()).await.unwrap().into_inner().unit.unwrap();
     assert_eq!(again, made);
-    let get = proto::GetUnitRequest { name: made.name.clone() };
+    let get = proto::GetUnitRequest { name: made.name.clone(), ..Default::default() };
     let read = clients.units.get_unit(get.clone()).await.unwrap().into_inner().unit.unwrap();
     assert_eq!(read, made);
 
@@ -185,10 +188,11 @@ async fn units_live_and_die() {
         unit: Some(proto::Unit { name: made.name.clone(), ..unit }),
         update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.into()).collect() }),
         request_id: String::new(),
+        ..Default::default()
     };
     let change = proto::Unit {
         attributes: [("k".to_owned(), "v2".to_owned())].into(),
-        revision: 1,
+        etag: made.etag.clone(),
         ..unit("", "Hello")
     };
     let request = update(&["target", "attributes.k", "attributes.`x.y`"], change.clone());
@@ -221,12 +225,16 @@ async fn units_live_and_die() {
 
     let delete = proto::DeleteUnitRequest {
         name: made.name.clone(),
-        revision: 1,
+        etag: made.etag.clone(),
         request_id: String::new(),
     };
     let error = clients.units.delete_unit(delete.clone()).await.unwrap_err();
     assert_eq!(field(&error, Code::Aborted), "ETAG_MISMATCH");
-    clients.units.delete_unit(proto::DeleteUnitRequest { revision: 0, ..delete }).await.unwrap();
+    clients
+        .units
+        .delete_unit(proto::DeleteUnitRequest { etag: String::new(), ..delete })
+        .await
+        .unwrap();
     let error = clients.units.get_unit(get).await.unwrap_err();
     assert_eq!(field(&error, Code::NotFound), made.name);
     assert!(clients.lookup("m", "\u{648}\u{62f}\u{627}\u{639}\u{627}").await.is_empty());
@@ -273,6 +281,7 @@ async fn bad_units_are_refused_by_field() {
             parent: "memories/m".into(),
             unit: Some(bad.clone()),
             request_id: String::new(),
+            ..Default::default()
         };
         let error = clients.units.create_unit(create).await.unwrap_err();
         assert_eq!(field(&error, Code::InvalidArgument), format!("unit.{expected}"));
@@ -281,6 +290,7 @@ async fn bad_units_are_refused_by_field() {
             parent: "memories/m".into(),
             units: vec![unit("\u{62c}\u{64a}\u{62f}", "good"), bad],
             request_id: String::new(),
+            ..Default::default()
         };
         let error = clients.units.batch_create_units(batch).await.unwrap_err();
         assert_eq!(field(&error, Code::InvalidArgument), format!("units[1].{expected}"));
@@ -290,6 +300,7 @@ async fn bad_units_are_refused_by_field() {
         parent: "memories/m".into(),
         units: vec![unit("\u{646}\u{635}", "x"); count],
         request_id: String::new(),
+        ..Default::default()
     };
     for count in [0, 201] {
         let error = clients.units.batch_create_units(batch(count)).await.unwrap_err();
@@ -307,9 +318,9 @@ async fn bad_names_are_refused_by_field() {
         ("", "ar", "en", "memory_id"),
         ("a b", "ar", "en", "memory_id"),
         ("memories/a", "ar", "en", "memory_id"),
-        ("a", "", "en", "memory.source_lang"),
-        ("a", "ar", "e!", "memory.target_lang"),
-        ("a", "ar", "ar", "memory.target_lang"),
+        ("a", "", "en", "memory.source_language_code"),
+        ("a", "ar", "e!", "memory.target_language_code"),
+        ("a", "ar", "ar", "memory.target_language_code"),
     ] {
         let request = proto::CreateMemoryRequest {
             memory_id: id.into(),
@@ -324,20 +335,25 @@ async fn bad_names_are_refused_by_field() {
             parent: "memories/m".into(),
             unit: Some(unit("\u{646}\u{635}", "text")),
             request_id: request_id.into(),
+            ..Default::default()
         };
         let error = clients.units.create_unit(request).await.unwrap_err();
         assert_eq!(field(&error, Code::InvalidArgument), "request_id");
     }
     for name in ["m", "memories/m", "memories/m/units/", "memories/m/units/x", "memories//units/1"]
     {
-        let error =
-            clients.units.get_unit(proto::GetUnitRequest { name: name.into() }).await.unwrap_err();
+        let error = clients
+            .units
+            .get_unit(proto::GetUnitRequest { name: name.into(), ..Default::default() })
+            .await
+            .unwrap_err();
         assert_eq!(field(&error, Code::InvalidArgument), "name", "{name}");
     }
     let request = proto::CreateUnitRequest {
         parent: "memories/none".into(),
         unit: Some(unit("\u{646}\u{635}", "text")),
         request_id: String::new(),
+        ..Default::default()
     };
     let error = clients.units.create_unit(request).await.unwrap_err();
     assert_eq!(field(&error, Code::NotFound), "memories/none");
@@ -392,7 +408,7 @@ async fn both_reflections_and_the_health_of_every_service_answer() {
     assert_eq!(services!(v1alpha).len(), services.len());
     let mut health = tonic_health::pb::health_client::HealthClient::new(clients.channel.clone());
     let ours: Vec<_> = services.iter().filter(|name| name.starts_with("dhakira.v1.")).collect();
-    assert_eq!(ours.len(), 5);
+    assert_eq!(ours.len(), 6);
     for name in ours.into_iter().map(String::as_str).chain([""]) {
         let request = tonic_health::pb::HealthCheckRequest { service: name.into() };
         let mut feed = health.watch(request).await.unwrap().into_inner();
@@ -413,7 +429,7 @@ async fn sentences_are_split_with_their_places() {
     let text = " \u{647}\u{644} \u{648}\u{635}\u{644}\u{61f} \u{646}\u{639}\u{645}.\n";
     let request = |text: &str| proto::SplitSentencesRequest {
         text: text.into(),
-        lang: "ar".into(),
+        language_code: "ar".into(),
         ..Default::default()
     };
     let sentences = client.split_sentences(request(text)).await.unwrap().into_inner().sentences;
@@ -424,7 +440,7 @@ async fn sentences_are_split_with_their_places() {
     assert_eq!(sentences[1].text, "\u{646}\u{639}\u{645}.");
     assert!(client.split_sentences(request("")).await.unwrap().into_inner().sentences.is_empty());
 
-    let no_lang = proto::SplitSentencesRequest { lang: String::new(), ..request(text) };
+    let no_lang = proto::SplitSentencesRequest { language_code: String::new(), ..request(text) };
     let status = client.split_sentences(no_lang).await.unwrap_err();
     assert_eq!((status.code(), status.message().contains("lang")), (Code::InvalidArgument, true));
     let bad = proto::SplitSentencesRequest { extra_rules: "end\t..".into(), ..request(text) };

@@ -34,10 +34,10 @@ async fn lookups_find_order_and_explain() {
             (proto::MatchKind::Fuzzy, "memories/m/units/2")
         ]
     );
-    assert!((found[0].score - 100.0).abs() < 1e-9 && found[0].deductions.is_empty());
+    assert!((found[0].score_percent - 100.0).abs() < 1e-9 && found[0].deductions.is_empty());
     for found in &found {
         let lost: f64 = found.deductions.iter().map(|deduction| deduction.points).sum();
-        assert!((100.0 - found.score - lost).abs() < 1e-6, "the reasons add up");
+        assert!((100.0 - found.score_percent - lost).abs() < 1e-6, "the reasons add up");
     }
     let edit = &found[1].edits[0];
     let cut = |text: &str, span: &Option<proto::Span>| {
@@ -53,12 +53,12 @@ async fn lookups_find_order_and_explain() {
 
     // Two memories at once; a penalty lowers the score, is named, and decides between equals.
     let mut request = lookup_request(&["n", "m"], hello);
-    request.settings.as_mut().unwrap().memories[0].penalty = 10.0;
+    request.settings.as_mut().unwrap().memories[0].penalty_points = Some(10.0);
     let response = clients.lookups.lookup_segments(request).await.unwrap().into_inner();
     let matches = &response.results[0].matches;
     let seen: Vec<_> = matches
         .iter()
-        .map(|found| (found.unit.as_ref().unwrap().name.as_str(), found.score))
+        .map(|found| (found.unit.as_ref().unwrap().name.as_str(), found.score_percent))
         .collect();
     assert_eq!(seen[0], ("memories/m/units/1", 100.0));
     assert_eq!(seen[1], ("memories/n/units/1", 90.0));
@@ -75,8 +75,8 @@ async fn neighbours_make_a_context_match() {
         ("\u{63a}\u{64a}\u{631}\u{647}", "elsewhere"),
     ] {
         let context = proto::Context {
-            previous_text: Some(previous.into()),
-            next_text: Some("\u{628}\u{639}\u{62f}".into()),
+            previous_source_text: Some(previous.into()),
+            next_source_text: Some("\u{628}\u{639}\u{62f}".into()),
             ..Default::default()
         };
         let request = proto::CreateUnitRequest {
@@ -86,12 +86,16 @@ async fn neighbours_make_a_context_match() {
                 ..unit("\u{62d}\u{641}\u{638}", target)
             }),
             request_id: String::new(),
+            ..Default::default()
         };
         clients.units.create_unit(request).await.unwrap();
     }
     let mut request = lookup_request(&["m"], "\u{62d}\u{641}\u{638}");
-    request.segments[0].previous_text = Some("\u{642}\u{628}\u{644}".into());
-    request.segments[0].next_text = Some("\u{628}\u{639}\u{62f}".into());
+    request.segments[0].context = Some(proto::Context {
+        previous_source_text: Some("\u{642}\u{628}\u{644}".into()),
+        next_source_text: Some("\u{628}\u{639}\u{62f}".into()),
+        ..Default::default()
+    });
     let response = clients.lookups.lookup_segments(request).await.unwrap().into_inner();
     let matches = &response.results[0].matches;
     assert_eq!(matches[0].kind(), proto::MatchKind::Context);
@@ -127,16 +131,20 @@ async fn bad_lookups_are_refused_by_field() {
         ),
         (|it| settings(it).memories[0].name = "memories/no".into(), Code::NotFound, "memories/no"),
         (
-            |it| settings(it).memories[0].penalty = -1.0,
+            |it| settings(it).memories[0].penalty_points = Some(-1.0),
             Code::InvalidArgument,
-            "settings.memories[0].penalty",
+            "settings.memories[0].penalty_points",
         ),
-        (|it| settings(it).min_score = Some(f64::NAN), Code::InvalidArgument, "settings.min_score"),
+        (
+            |it| settings(it).min_score_percent = Some(f64::NAN),
+            Code::InvalidArgument,
+            "settings.min_score_percent",
+        ),
         (|it| settings(it).max_matches = -1, Code::InvalidArgument, "settings.max_matches"),
         (
-            |it| settings(it).source_lang = "he".into(),
+            |it| settings(it).source_language_code = "he".into(),
             Code::InvalidArgument,
-            "settings.source_lang",
+            "settings.source_language_code",
         ),
         (
             |it| it.segments[0].segment = segment(" "),
@@ -147,7 +155,8 @@ async fn bad_lookups_are_refused_by_field() {
         (|it| it.segments = vec![it.segments[0].clone(); 1_001], Code::InvalidArgument, "segments"),
         (
             |it| {
-                let second = proto::MemoryChoice { name: "memories/fr".into(), penalty: 0.0 };
+                let second =
+                    proto::MemoryChoice { name: "memories/fr".into(), penalty_points: None };
                 settings(it).memories.push(second);
             },
             Code::InvalidArgument,

@@ -141,9 +141,9 @@ async fn bad_imports_are_refused_by_field() {
         (header_with(|it| it.import_id.clear()), Code::InvalidArgument, "header.import_id"),
         (header_with(|it| it.parent = "memories/x".into()), Code::NotFound, "memories/x"),
         (
-            header_with(|it| it.target_lang = "fr".into()),
+            header_with(|it| it.target_language_code = "fr".into()),
             Code::InvalidArgument,
-            "header.target_lang",
+            "header.target_language_code",
         ),
         (
             header_with(|it| it.duplicate_policy = 9),
@@ -218,7 +218,8 @@ async fn a_watcher_sees_every_change_once_and_in_order() {
     let first = clients.create_unit("m", "\u{623}", "a").await;
     let watch = |parent: &str, after_sequence| proto::WatchUnitsRequest {
         parent: parent.into(),
-        after_sequence,
+        start: Some(proto::watch_units_request::Start::AfterSequence(after_sequence)),
+        ..Default::default()
     };
     let mut feed = clients.units.watch_units(watch("memories/m", 0)).await.unwrap().into_inner();
     let event = feed.next().await.unwrap().unwrap();
@@ -226,14 +227,13 @@ async fn a_watcher_sees_every_change_once_and_in_order() {
     assert_eq!(event.changes[0].unit.as_ref().unwrap(), &first);
     let seen = event.sequence;
     clients.create_unit("n", "\u{628}", "elsewhere").await;
-    let delete =
-        proto::DeleteUnitRequest { name: first.name.clone(), revision: 0, ..Default::default() };
+    let delete = proto::DeleteUnitRequest { name: first.name.clone(), ..Default::default() };
     clients.units.delete_unit(delete).await.unwrap();
     let event = feed.next().await.unwrap().unwrap();
     assert_eq!(event.changes[0].kind(), proto::ChangeKind::Deleted);
     assert_eq!(
         (event.changes[0].name.as_str(), &event.changes[0].unit),
-        (first.name.as_str(), &None)
+        (first.name.as_str(), &Some(first.clone()))
     );
     assert_eq!(event.sequence, seen + 2);
     // From the middle, over all memories.
@@ -268,7 +268,7 @@ async fn many_writers_share_commits_and_lose_nothing() {
         }
     }
     for (name, text) in made {
-        let request = proto::GetUnitRequest { name };
+        let request = proto::GetUnitRequest { name, ..Default::default() };
         let unit = clients.units.get_unit(request).await.unwrap().into_inner().unit.unwrap();
         assert_eq!(unit.source.unwrap().text, text);
         assert_eq!(clients.lookup("m", &text).await[0].kind(), proto::MatchKind::Exact);
@@ -297,7 +297,11 @@ async fn a_watcher_resumes_after_any_commit_that_it_has_seen() {
     // Each commit is read from a new stream, which resumes after the commit before.
     let (mut seen, mut after_sequence) = (0, 0);
     while seen < 6 * 15 {
-        let watch = proto::WatchUnitsRequest { parent: "memories/m".into(), after_sequence };
+        let watch = proto::WatchUnitsRequest {
+            parent: "memories/m".into(),
+            start: Some(proto::watch_units_request::Start::AfterSequence(after_sequence)),
+            ..Default::default()
+        };
         let mut feed = clients.units.watch_units(watch).await.unwrap().into_inner();
         let commit = feed.next().await.unwrap().unwrap();
         assert!(commit.sequence > after_sequence);

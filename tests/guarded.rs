@@ -113,8 +113,8 @@ impl Guarded {
         let channel = self.channel().await;
         for name in names {
             let memory = proto::Memory {
-                source_lang: "ar".into(),
-                target_lang: "en".into(),
+                source_language_code: "ar".into(),
+                target_language_code: "en".into(),
                 ..Default::default()
             };
             let create = proto::CreateMemoryRequest {

@@ -145,8 +145,11 @@ async fn no_message_takes_more_than_four_times_its_length() {
         let channel = Channel::from_shared(process.url.clone()).unwrap().connect().await.unwrap();
         (process, channel)
     };
-    let memory =
-        proto::Memory { source_lang: "ar".into(), target_lang: "en".into(), ..Default::default() };
+    let memory = proto::Memory {
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
+        ..Default::default()
+    };
     let create = proto::CreateMemoryRequest {
         memory_id: "m".into(),
         memory: Some(memory),

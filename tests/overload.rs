@@ -130,7 +130,11 @@ async fn a_deadline_of_a_millisecond_is_kept_by_calls_and_streams() {
         assert_eq!(reason(&status), "DEADLINE_EXCEEDED");
     }
     // A stream that answers at once and then waits.
-    let watch = proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence: 0 };
+    let watch = proto::WatchUnitsRequest {
+        parent: "memories/-".into(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+        ..Default::default()
+    };
     let watch = framed(&watch.encode_to_vec());
     let watch = request("/dhakira.v1.UnitService/WatchUnits", Some("150m"), vec![watch], true);
     assert_eq!(ending(&mut sender, watch).await.code(), Code::DeadlineExceeded);
@@ -199,7 +203,11 @@ async fn one_client_has_so_many_calls_and_gets_them_back() {
     let limits = Limits { client_calls: 2, ..Limits::default() };
     let (server, pages) = start(limits).await;
     let mut clients = server.clients().await;
-    let watch = || proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence: 0 };
+    let watch = || proto::WatchUnitsRequest {
+        parent: "memories/-".into(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+        ..Default::default()
+    };
     let first = clients.units.watch_units(watch()).await.unwrap();
     let second = clients.units.watch_units(watch()).await.unwrap();
     let status = clients.units.watch_units(watch()).await.unwrap_err();
@@ -337,7 +345,11 @@ async fn operators_see_health_and_figures() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
     }
-    let watch = proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence: 0 };
+    let watch = proto::WatchUnitsRequest {
+        parent: "memories/-".into(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+        ..Default::default()
+    };
     let feed = clients.units.watch_units(watch).await.unwrap();
     // A call that the server lets end holds it in the state of stopping.
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
@@ -378,8 +390,8 @@ async fn long_work_is_few_at_a_time_and_ends_with_its_caller() {
     let mut clients = server.clients().await;
     clients.create_memory("m").await;
     let mut align = proto::AlignDocumentsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
         ..Default::default()
     };
     // Enough to take seconds.
@@ -414,6 +426,7 @@ async fn long_work_is_few_at_a_time_and_ends_with_its_caller() {
         parent: "memories/m".into(),
         unit: Some(unit),
         request_id: String::new(),
+        ..Default::default()
     };
     clients.units.create_unit(create).await.unwrap();
     aligner.check_units(check).await.unwrap();

@@ -113,7 +113,9 @@ async fn an_answer_that_no_message_holds_says_so() {
         let request = proto::BatchCreateUnitsRequest {
             parent: "memories/m".into(),
             units: vec![unit("\u{646}\u{635}", &text); 40],
+            duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
             request_id: String::new(),
+            ..Default::default()
         };
         units.batch_create_units(request).await.unwrap();
     }
@@ -187,6 +189,7 @@ async fn all_calls(server: &TestServer) -> Vec<(&'static str, Result<(), Status>
         parent: parent.clone(),
         unit: Some(unit("\u{646}\u{635}", "text")),
         request_id: id(),
+        ..Default::default()
     };
     let update = proto::UpdateUnitRequest {
         unit: Some(proto::Unit { name: name.clone(), ..unit("\u{646}\u{635}", "other") }),
@@ -196,7 +199,11 @@ async fn all_calls(server: &TestServer) -> Vec<(&'static str, Result<(), Status>
         proto::ImportHeader { parent: parent.clone(), import_id: id(), ..Default::default() };
     let import = vec![proto::ImportUnitsRequest { message: Some(ImportMessage::Header(header)) }];
     let export = proto::ExportUnitsRequest { parent: parent.clone(), ..Default::default() };
-    let watch = proto::WatchUnitsRequest { parent: parent.clone(), after_sequence: 0 };
+    let watch = proto::WatchUnitsRequest {
+        parent: parent.clone(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+        ..Default::default()
+    };
     let watched = async {
         let mut feed = clients.units.clone().watch_units(watch).await?.into_inner();
         feed.next().await.transpose().map(drop)
@@ -213,7 +220,7 @@ async fn all_calls(server: &TestServer) -> Vec<(&'static str, Result<(), Status>
     let units = &mut clients.units;
     found.push(("CreateUnit", units.create_unit(create).await.map(drop)));
     found.push(("UpdateUnit", units.update_unit(update).await.map(drop)));
-    let get = proto::GetUnitRequest { name };
+    let get = proto::GetUnitRequest { name, ..Default::default() };
     found.push(("GetUnit", units.get_unit(get).await.map(drop)));
     let list = proto::ListUnitsRequest { parent, ..Default::default() };
     found.push(("ListUnits", units.list_units(list).await.map(drop)));

@@ -1,15 +1,13 @@
 //! The calls that search for more than one segment at a time, on the wire: filters, concordance, analysis of jobs.
 
-use std::collections::BTreeMap;
-
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::support::proto::{
-    self, ConcordanceMode, MatchBand, SearchConcordanceRequest, TextSide, WordForm,
+    self, ConcordanceMode, SearchConcordanceRequest, TextSide, WordForm,
     analyze_segments_request::Message,
 };
-use crate::support::{Clients, TestServer, lookup_request, unit};
+use crate::support::{Clients, TestServer, analysis_settings, lookup_request, unit};
 
 /// Lines of source, target, document, author, day of change and value of the attribute `client`.
 const UNITS: &str = include_str!("data/searches.tsv");
@@ -36,6 +34,7 @@ async fn start() -> (TestServer, Clients) {
         parent: "memories/m".into(),
         units: units.collect(),
         request_id: String::new(),
+        ..Default::default()
     };
     clients.units.batch_create_units(request).await.unwrap();
     (server, clients)
@@ -57,7 +56,7 @@ async fn filters_apply_inside_the_search() {
         let settings = request.settings.as_mut().unwrap();
         settings.filter = Some(filter);
         settings.max_matches = max_matches;
-        settings.min_score = Some(50.0);
+        settings.min_score_percent = Some(50.0);
         settings.exhaustive = exhaustive;
         let response = clients.lookups.lookup_segments(request).await.unwrap().into_inner();
         let matches = response.results.into_iter().next().unwrap().matches;
@@ -65,25 +64,49 @@ async fn filters_apply_inside_the_search() {
     };
     let time =
         |day: i64| Some(prost_types::Timestamp { seconds: 1_700_000_000 + 86_400 * day, nanos: 0 });
-    let of = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    let attribute = |value: &str| BTreeMap::from([("client".to_owned(), value.to_owned())]);
+    let of = |names: &[&str]| {
+        let any_of = names.iter().map(|&name| name.to_owned()).collect();
+        Some(proto::StringCondition { any_of, none_of: Vec::new() })
+    };
+    let but = |names: &[&str]| {
+        let none_of = names.iter().map(|&name| name.to_owned()).collect();
+        Some(proto::StringCondition { any_of: Vec::new(), none_of })
+    };
+    let range = |start_time, end_time| Some(proto::TimeRange { start_time, end_time });
+    let attribute = |value: &str| {
+        let any_of = vec![value.to_owned()];
+        let name = "client".to_owned();
+        vec![proto::AttributeCondition { name, any_of, ..Default::default() }]
+    };
     for exhaustive in [false, true] {
         let none = proto::UnitFilter::default();
         assert_eq!(ask(none.clone(), 10, exhaustive).await, ["1", "2", "3"]);
-        let filter = proto::UnitFilter { documents: of(&["b.txt", "c.txt"]), ..none.clone() };
+        let filter = proto::UnitFilter { document: of(&["b.txt", "c.txt"]), ..none.clone() };
         // With one match asked for, it is the best of those that pass, not nothing.
         assert_eq!(ask(filter, 1, exhaustive).await, ["2"]);
-        let filter = proto::UnitFilter { authors: of(&["huda"]), ..none.clone() };
+        let filter = proto::UnitFilter { author: of(&["huda"]), ..none.clone() };
         assert_eq!(ask(filter, 1, exhaustive).await, ["3"]);
-        let filter = proto::UnitFilter { changed_from: time(2), ..none.clone() };
+        let filter = proto::UnitFilter { update_time: range(time(2), None), ..none.clone() };
         assert_eq!(ask(filter, 10, exhaustive).await, ["2", "3"]);
-        let filter = proto::UnitFilter { changed_before: time(2), ..none.clone() };
+        let filter = proto::UnitFilter { update_time: range(None, time(2)), ..none.clone() };
         assert_eq!(ask(filter, 10, exhaustive).await, ["1"]);
-        let attributes = attribute("beta").into_iter().collect();
+        let attributes = attribute("beta");
         let filter = proto::UnitFilter { attributes, ..none.clone() };
         assert_eq!(ask(filter, 1, exhaustive).await, ["3"]);
-        let attributes = attribute("nobody").into_iter().collect();
-        let filter = proto::UnitFilter { attributes, ..none };
+        let attributes = attribute("nobody");
+        let filter = proto::UnitFilter { attributes, ..none.clone() };
+        assert!(ask(filter, 10, exhaustive).await.is_empty());
+        let filter = proto::UnitFilter { document: but(&["b.txt"]), ..none.clone() };
+        assert_eq!(ask(filter, 10, exhaustive).await, ["1", "3"]);
+        let filter = proto::UnitFilter { author: but(&["huda", "nobody"]), ..none.clone() };
+        assert_eq!(ask(filter, 10, exhaustive).await, ["1", "2"]);
+        let text = |contains: &str, excludes: &str| {
+            let (contains, excludes) = (contains.to_owned(), excludes.to_owned());
+            Some(proto::TextCondition { contains, excludes })
+        };
+        let filter = proto::UnitFilter { target: text("OPEN the", ""), ..none.clone() };
+        assert_eq!(ask(filter, 10, exhaustive).await, ["1", "2", "3"]);
+        let filter = proto::UnitFilter { target: text("", "open"), ..none };
         assert!(ask(filter, 10, exhaustive).await.is_empty());
     }
 }
@@ -169,9 +192,10 @@ async fn a_concordance_finds_highlights_and_pages() {
     let marked: String = word.chars().flat_map(|letter| [letter, '\u{064E}']).collect();
     let folded = concordance(&marked, TextSide::Source, ConcordanceMode::Phrase);
     assert_eq!(units(&search(&mut clients, folded.clone()).await), ["5"]);
-    let classes = SearchConcordanceRequest { word_form: WordForm::Class.into(), ..folded };
+    let classes = SearchConcordanceRequest { word_form: WordForm::Stem.into(), ..folded };
     assert_eq!(units(&search(&mut clients, classes).await), ["5", "6"]);
-    let filter = proto::UnitFilter { documents: vec!["c.txt".into()], ..Default::default() };
+    let document = proto::StringCondition { any_of: vec!["c.txt".into()], none_of: Vec::new() };
+    let filter = proto::UnitFilter { document: Some(document), ..Default::default() };
     let filtered = SearchConcordanceRequest { filter: Some(filter), ..phrase };
     assert_eq!(units(&search(&mut clients, filtered).await), ["3"]);
 }
@@ -216,10 +240,13 @@ async fn bad_concordances_are_refused_by_field() {
     assert_eq!(error.code(), Code::NotFound);
 }
 
+/// In place of a match rate: segments that repeat earlier ones.
+const REPEATED: i32 = -1;
+
 #[tokio::test]
 async fn a_job_is_counted_by_bands() {
     let (_server, mut clients) = start().await;
-    let settings = lookup_request(&["m"], "").settings.unwrap();
+    let settings = analysis_settings(&["m"]);
     let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
     let file = |name: &str, texts: &[String]| {
         message(Message::Segments(proto::FileSegments {
@@ -239,28 +266,25 @@ async fn a_job_is_counted_by_bands() {
     ];
     let response = clients.lookups.analyze_segments(tokio_stream::iter(stream)).await.unwrap();
     let response = response.into_inner();
-    let counts = |bands: &[proto::BandCount]| -> Vec<(MatchBand, i64, i64)> {
-        assert_eq!(bands.len(), 8);
-        let some = bands.iter().filter(|count| count.segments > 0);
-        some.map(|count| (count.band(), count.segments, count.words)).collect()
+    let counts = |file: &proto::FileAnalysis| -> Vec<(i32, i64, i64)> {
+        let rates: Vec<_> = file.bands.iter().map(|band| band.min_rate).collect();
+        assert_eq!(rates, [101, 100, 95, 85, 75, 70, 0]);
+        let bands = file.bands.iter().map(|band| (band.min_rate, band.segments, band.words));
+        let repeated = file.repetitions.unwrap();
+        bands
+            .chain([(REPEATED, repeated.segments, repeated.words)])
+            .filter(|(_, segments, _)| *segments > 0)
+            .collect()
     };
     let words = |line: usize| source(line).split_whitespace().count() as i64;
     assert_eq!(response.files.len(), 3);
     assert_eq!(
-        counts(&response.files[0].bands),
-        [
-            (MatchBand::Repetition, 1, words(0)),
-            (MatchBand::Exact, 1, words(0)),
-            (MatchBand::MatchBand9599, 1, words(3)),
-            (MatchBand::None, 1, 2),
-        ]
+        counts(&response.files[0]),
+        [(100, 1, words(0)), (95, 1, words(3)), (0, 1, 2), (REPEATED, 1, words(0)),]
     );
-    assert_eq!(
-        counts(&response.files[1].bands),
-        [(MatchBand::Repetition, 1, 2), (MatchBand::Exact, 1, words(5))]
-    );
-    assert_eq!(counts(&response.files[2].bands), []);
-    let total: i64 = response.total.iter().map(|count| count.segments).sum();
+    assert_eq!(counts(&response.files[1]), [(100, 1, words(5)), (REPEATED, 1, 2)]);
+    assert_eq!(counts(&response.files[2]), []);
+    let total: i64 = counts(&response.total.unwrap()).iter().map(|(_, segments, _)| segments).sum();
     assert_eq!(total, 6);
     let error =
         clients.lookups.analyze_segments(tokio_stream::iter([file("one", &[])])).await.unwrap_err();

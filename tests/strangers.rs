@@ -296,8 +296,11 @@ async fn floods_without_a_token_shut_nobody_out() {
     let process = Process::start(directory.path());
     let to: SocketAddr = process.url.trim_start_matches("http://").parse().unwrap();
     let channel = Channel::from_shared(process.url.clone()).unwrap().connect().await.unwrap();
-    let memory =
-        proto::Memory { source_lang: "en".into(), target_lang: "fr".into(), ..Default::default() };
+    let memory = proto::Memory {
+        source_language_code: "en".into(),
+        target_language_code: "fr".into(),
+        ..Default::default()
+    };
     let create = proto::CreateMemoryRequest {
         memory_id: "m".into(),
         memory: Some(memory),

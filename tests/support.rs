@@ -97,8 +97,8 @@ impl Clients {
 
     pub(crate) async fn create_memory(&mut self, id: &str) {
         let memory = proto::Memory {
-            source_lang: "ar".into(),
-            target_lang: "en".into(),
+            source_language_code: "ar".into(),
+            target_language_code: "en".into(),
             ..Default::default()
         };
         let request = proto::CreateMemoryRequest {
@@ -118,7 +118,8 @@ impl Clients {
         let request = proto::CreateUnitRequest {
             parent: format!("memories/{memory}"),
             unit: Some(unit(source, target)),
-            request_id: String::new(),
+            duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
+            ..Default::default()
         };
         self.units.create_unit(request).await.unwrap().into_inner().unit.unwrap()
     }
@@ -141,12 +142,18 @@ pub(crate) fn unit(source: &str, target: &str) -> proto::Unit {
 pub(crate) fn lookup_request(memories: &[&str], text: &str) -> proto::LookupSegmentsRequest {
     let memories = memories
         .iter()
-        .map(|name| proto::MemoryChoice { name: format!("memories/{name}"), penalty: 0.0 })
+        .map(|name| proto::MemoryChoice { name: format!("memories/{name}"), penalty_points: None })
         .collect();
     proto::LookupSegmentsRequest {
         settings: Some(proto::LookupSettings { memories, ..Default::default() }),
         segments: vec![proto::QuerySegment { segment: segment(text), ..Default::default() }],
     }
+}
+
+/// How to analyse with some memories.
+pub(crate) fn analysis_settings(memories: &[&str]) -> proto::AnalysisSettings {
+    let lookup = lookup_request(memories, "").settings;
+    proto::AnalysisSettings { lookup, ..Default::default() }
 }
 
 /// A file of the real data, beside the project or in `DHAKIRA_SHARED`; says so and gives nothing where it is not there.

@@ -46,7 +46,11 @@ async fn names_that_come_late_twice_or_deep_are_seen() {
         assert_eq!(code(got), Code::InvalidArgument);
     }
     // Every memory means every memory.
-    let watch = proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence: 0 };
+    let watch = proto::WatchUnitsRequest {
+        parent: "memories/-".into(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+        ..Default::default()
+    };
     let watch_units = "/dhakira.v1.UnitService/WatchUnits";
     let got = call(&channel, watch_units, watch.encode_to_vec(), Some(&token)).await;
     assert_eq!(code(got), Code::PermissionDenied);
@@ -116,7 +120,8 @@ async fn revoked_and_expired_tokens_end_calls_under_way_and_begin_none() {
     let watch = |token: &str| {
         let mut request = Request::new(proto::WatchUnitsRequest {
             parent: "memories/-".into(),
-            after_sequence: 0,
+            start: Some(proto::watch_units_request::Start::AfterSequence(0)),
+            ..Default::default()
         });
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let mut clients = Clients::over(channel.clone());
@@ -169,8 +174,11 @@ async fn who_wrote_what_is_written_down() {
         channel.clone(),
         with(&root, "r-1"),
     );
-    let memory =
-        proto::Memory { source_lang: "ar".into(), target_lang: "en".into(), ..Default::default() };
+    let memory = proto::Memory {
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
+        ..Default::default()
+    };
     let create = proto::CreateMemoryRequest {
         memory_id: "m".into(),
         memory: Some(memory),
@@ -186,13 +194,14 @@ async fn who_wrote_what_is_written_down() {
         parent: "memories/m".into(),
         unit: Some(unit("s", "t")),
         request_id: String::new(),
+        ..Default::default()
     };
     units.create_unit(create).await.unwrap_err();
     let mut units = proto::unit_service_client::UnitServiceClient::with_interceptor(
         channel,
         with(&root, "r-3"),
     );
-    let get = proto::GetUnitRequest { name: "memories/m/units/1".into() };
+    let get = proto::GetUnitRequest { name: "memories/m/units/1".into(), ..Default::default() };
     units.get_unit(get).await.unwrap_err();
     let lines = || std::fs::read_to_string(&guarded.audit).unwrap_or_default();
     let begin = Instant::now();

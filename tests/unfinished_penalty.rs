@@ -180,10 +180,10 @@ async fn it_is_a_field_like_others() {
     let mut memories = server.clients().await.memories;
     let memory = |penalty| proto::Memory {
         name: "memories/m".into(),
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
         display_name: "Memory".into(),
-        unfinished_penalty: penalty,
+        unfinished_penalty_points: penalty,
         ..Default::default()
     };
     let create = |penalty| proto::CreateMemoryRequest {
@@ -197,7 +197,7 @@ async fn it_is_a_field_like_others() {
         assert!(error.message().contains("unfinished_penalty"), "{error}");
     }
     let made = memories.create_memory(create(Some(2.5))).await.unwrap().into_inner().memory;
-    assert_eq!(made.as_ref().unwrap().unfinished_penalty, Some(2.5));
+    assert_eq!(made.as_ref().unwrap().unfinished_penalty_points, Some(2.5));
     let mut update = async |penalty, paths: Option<&[&str]>| {
         let update_mask =
             paths.map(|it| FieldMask { paths: it.iter().map(|&it| it.to_owned()).collect() });
@@ -205,14 +205,14 @@ async fn it_is_a_field_like_others() {
         let request_id = String::new();
         let request = proto::UpdateMemoryRequest { memory, update_mask, request_id };
         let updated = memories.update_memory(request).await?.into_inner();
-        Ok::<_, tonic::Status>(updated.memory.unwrap().unfinished_penalty)
+        Ok::<_, tonic::Status>(updated.memory.unwrap().unfinished_penalty_points)
     };
     // Without a mask: when it is there. With one: when it is named, also to take it away.
     assert_eq!(update(Some(3.0), None).await.unwrap(), Some(3.0));
     assert_eq!(update(None, None).await.unwrap(), Some(3.0));
     assert_eq!(update(Some(9.0), Some(&["display_name"])).await.unwrap(), Some(3.0));
-    assert_eq!(update(Some(0.0), Some(&["unfinished_penalty"])).await.unwrap(), Some(0.0));
-    assert_eq!(update(None, Some(&["unfinished_penalty"])).await.unwrap(), None);
+    assert_eq!(update(Some(0.0), Some(&["unfinished_penalty_points"])).await.unwrap(), Some(0.0));
+    assert_eq!(update(None, Some(&["unfinished_penalty_points"])).await.unwrap(), None);
     assert_eq!(update(Some(4.0), Some(&["*"])).await.unwrap(), Some(4.0));
     assert_eq!(update(None, Some(&["*"])).await.unwrap(), None);
     let error = update(Some(101.0), Some(&["*"])).await.unwrap_err();

@@ -289,8 +289,11 @@ async fn watching_truncated_commits_is_an_error() {
         clients.create_unit("m", &format!("\u{646} {number}"), "n").await;
     }
     let mut client = dhakira::client::Client::connect(&server.url).await.unwrap();
-    let request =
-        |after_sequence| proto::WatchUnitsRequest { parent: "memories/-".into(), after_sequence };
+    let request = |after_sequence| proto::WatchUnitsRequest {
+        parent: "memories/-".into(),
+        start: Some(proto::watch_units_request::Start::AfterSequence(after_sequence)),
+        ..Default::default()
+    };
     let mut watching = clients.units.watch_units(request(2)).await.unwrap().into_inner();
     assert_eq!(watching.next().await.unwrap().unwrap().sequence, 3);
     assert_eq!(watching.next().await.unwrap().unwrap().sequence, 4);

@@ -19,6 +19,7 @@ use super::filter::FilterFlags;
 use super::input::document;
 use super::lookup::Choice;
 use super::outcome::Outcome;
+use super::penalties::PenaltyFlags;
 use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
 
@@ -39,6 +40,8 @@ pub(super) struct Analyze {
     /// Texts have one segment a line already.
     #[arg(long)]
     presplit: bool,
+    #[command(flatten)]
+    penalties: PenaltyFlags,
     #[command(flatten)]
     filter: FilterFlags,
     /// How the counts are shown.
@@ -93,7 +96,7 @@ impl Analyze {
             max_matches: 1,
             exhaustive: false,
             filter: self.filter.filter(),
-            penalty_rules: Vec::new(),
+            penalty_rules: self.penalties.rules(),
         };
         let memory = client.memory(&settings.memories[0].memory).await?;
         let (sender, pieces) = tokio::sync::mpsc::channel(4);

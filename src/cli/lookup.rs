@@ -15,6 +15,7 @@ use crate::validate::validate_text;
 use super::filter::FilterFlags;
 use super::input::stdin_lines;
 use super::outcome::Outcome;
+use super::penalties::PenaltyFlags;
 use super::place::{MissingData, Place};
 use crate::terminal::{isolate, json_to, stdout};
 
@@ -23,7 +24,7 @@ use crate::terminal::{isolate, json_to, stdout};
 pub(super) struct Lookup {
     #[command(flatten)]
     place: Place,
-    /// A memory to search in, with points to deduct from its matches if it is trusted less; may be repeated.
+    /// A memory to search in, with points to deduct from its matches instead of its default; may be repeated.
     #[arg(long, short, value_name = "NAME[:POINTS]", required = true)]
     memory: Vec<Choice>,
     /// Least score of a match, 0 to 100.
@@ -38,6 +39,8 @@ pub(super) struct Lookup {
     /// Answer from a scan of every unit instead of the index: the same answers, slowly.
     #[arg(long)]
     exhaustive: bool,
+    #[command(flatten)]
+    penalties: PenaltyFlags,
     #[command(flatten)]
     filter: FilterFlags,
     /// One JSON object a segment, one a line.
@@ -144,7 +147,7 @@ impl Lookup {
             max_matches: usize::from(self.max),
             exhaustive: self.exhaustive,
             filter: self.filter.filter(),
-            penalty_rules: Vec::new(),
+            penalty_rules: self.penalties.rules(),
         };
         let mut outcome = Outcome::Done;
         for start in (0..segments.len()).step_by(CALL_SEGMENTS) {

@@ -6,10 +6,11 @@ use serde::Serialize;
 use crate::client::{Client, MemoryInfo};
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Lang, MemoryName, Score, ValidationError};
+use crate::unit::{Lang, MemoryName, PenaltyRule, Score, Scoring, ValidationError};
 use crate::validate::parse_language;
 
 use super::outcome::Outcome;
+use super::penalties::WrittenRule;
 use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_line, table};
 
@@ -53,8 +54,14 @@ enum Action {
         /// Points that a match loses when its file marks the translation as unfinished, from 0 to 100; `default` is 10.
         #[arg(long, value_name = "POINTS", default_value = "default", value_parser = penalty)]
         unfinished_penalty: Penalty,
+        /// Points that every match loses when a lookup does not give the memory points of its own, from 0 to 100.
+        #[arg(long, value_name = "POINTS", default_value = "0", value_parser = points)]
+        default_penalty: Score,
+        /// Deduct points from its matches that meet a condition, in every lookup, as `lookup --penalty-rule` does; may be repeated.
+        #[arg(long = "penalty-rule", value_name = "CONDITION:POINTS")]
+        penalty_rules: Vec<WrittenRule>,
     },
-    /// Change the display name, the description, and the penalty of unfinished translations.
+    /// Change the display name, the description, and what matches lose.
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Update {
         /// Its name.
@@ -68,6 +75,16 @@ enum Action {
         /// Points that a match loses when its file marks the translation as unfinished, from 0 to 100; `default` is 10.
         #[arg(long, value_name = "POINTS", group = "change", value_parser = penalty)]
         unfinished_penalty: Option<Penalty>,
+        /// Points that every match loses when a lookup does not give the memory points of its own, from 0 to 100.
+        #[arg(long, value_name = "POINTS", group = "change", value_parser = points)]
+        default_penalty: Option<Score>,
+        /// Deduct points from its matches that meet a condition, in every lookup, as `lookup --penalty-rule` does; may be repeated.
+        /// Replaces all earlier rules of the memory.
+        #[arg(long = "penalty-rule", value_name = "CONDITION:POINTS", group = "change")]
+        penalty_rules: Vec<WrittenRule>,
+        /// Remove all its rules.
+        #[arg(long, group = "change", conflicts_with = "penalty_rules")]
+        no_penalty_rules: bool,
     },
     /// Delete a memory.
     Delete {
@@ -93,6 +110,15 @@ fn penalty(text: &str) -> Result<Penalty, ValidationError> {
     Score::from_points(points).map(|score| Penalty(Some(score)))
 }
 
+fn points(text: &str) -> Result<Score, ValidationError> {
+    let invalid = |_| ValidationError(format!("'{text}' is not a number from 0 to 100"));
+    Score::from_points(text.parse().map_err(invalid)?)
+}
+
+fn rules(written: Vec<WrittenRule>) -> Vec<PenaltyRule> {
+    written.into_iter().map(|WrittenRule(rule)| rule).collect()
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     name: &'a str,
@@ -102,6 +128,8 @@ struct Line<'a> {
     target_lang: &'a str,
     units: u64,
     unfinished_penalty: f64,
+    default_penalty: f64,
+    penalty_rules: Vec<String>,
 }
 
 impl Memories {
@@ -136,22 +164,35 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             display_name,
             description,
             unfinished_penalty: Penalty(unfinished_penalty),
+            default_penalty,
+            penalty_rules,
         } => {
             let new = NewMemory {
                 display_name,
                 description,
                 unfinished_penalty,
+                scoring: Scoring { default_penalty, penalty_rules: rules(penalty_rules) },
                 ..NewMemory::new(name, source_lang, target_lang)
             };
             vec![client.create_memory(new).await?]
         }
-        Action::Update { name, display_name, description, unfinished_penalty } => {
+        Action::Update {
+            name,
+            display_name,
+            description,
+            unfinished_penalty,
+            default_penalty,
+            penalty_rules,
+            no_penalty_rules,
+        } => {
+            let named_rules = no_penalty_rules || !penalty_rules.is_empty();
             let unfinished_penalty = unfinished_penalty.map(|Penalty(penalty)| penalty);
             let patch = MemoryPatch {
                 display_name,
                 description,
                 unfinished_penalty,
-                ..MemoryPatch::default()
+                default_penalty,
+                penalty_rules: named_rules.then(|| rules(penalty_rules)),
             };
             vec![client.update_memory(&name, patch).await?]
         }
@@ -161,6 +202,10 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             Vec::new()
         }
     })
+}
+
+fn written(rules: &[PenaltyRule]) -> Vec<String> {
+    rules.iter().map(|rule| WrittenRule(rule.clone()).to_string()).collect()
 }
 
 fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
@@ -175,6 +220,8 @@ fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
                 target_lang: memory.target_lang.as_str(),
                 units: memory.unit_count,
                 unfinished_penalty: memory.unfinished_penalty.map_or(default, Score::points),
+                default_penalty: memory.scoring.default_penalty.points(),
+                penalty_rules: written(&memory.scoring.penalty_rules),
             })?;
         }
         return Ok(());

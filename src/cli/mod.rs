@@ -20,6 +20,7 @@ mod log;
 mod lookup;
 mod memories;
 mod outcome;
+mod penalties;
 mod place;
 mod restore;
 mod salvage;
@@ -28,6 +29,7 @@ mod serve;
 mod split;
 mod tokens;
 mod train;
+mod units;
 mod verify;
 
 use std::process::ExitCode;
@@ -87,6 +89,8 @@ enum Command {
     AccessTokens(access_tokens::AccessTokens),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
+    /// List, show, roll back, delete and change units.
+    Units(units::Units),
     /// Save all memories into a backup directory: everything the first time, then what is new.
     Backup(backup::Backup),
     /// Create a data directory from a backup, as of any commit or moment.
@@ -153,6 +157,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Tokens(command) => command.run(),
         Command::AccessTokens(command) => command.run(),
         Command::Memories(command) => command.run().await,
+        Command::Units(command) => command.run().await,
         Command::Backup(command) => command.run().await,
         Command::Restore(command) => command.run().await,
         Command::Verify(command) => command.run().await,
@@ -181,8 +186,23 @@ mod tests {
     #[test]
     fn options_stand_under_their_headings() {
         let with_server = ["token", "token_file", "ca_file", "client_cert", "client_key"];
-        let some_units =
-            ["documents", "authors", "changed_from", "changed_before", "attribute", "query"];
+        let some_units = [
+            "documents",
+            "other_documents",
+            "authors",
+            "other_authors",
+            "changed_from",
+            "changed_before",
+            "created_from",
+            "created_before",
+            "attribute",
+            "not_attribute",
+            "source_contains",
+            "source_excludes",
+            "target_contains",
+            "target_excludes",
+            "query",
+        ];
         let mut seen = 0;
         let mut command = Arguments::command();
         command.build();

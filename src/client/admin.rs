@@ -49,7 +49,7 @@ impl Client {
         let mut summary = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
-                Some(BackupMessage::Progress(done)) => progress(done),
+                Some(BackupMessage::ProgressFraction(done)) => progress(done),
                 Some(BackupMessage::Content(bytes)) => {
                     out.write_all(&bytes).map_err(ClientError::Output)?;
                 }
@@ -73,7 +73,7 @@ impl Client {
         let mut summary = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
-                Some(VerifyMessage::Progress(done)) => progress(done),
+                Some(VerifyMessage::ProgressFraction(done)) => progress(done),
                 Some(VerifyMessage::Finding(finding)) => verified.findings.push(finding.into()),
                 Some(VerifyMessage::Summary(it)) => summary = Some(it),
                 None => {}
@@ -102,7 +102,7 @@ impl Client {
         let mut info = None;
         while let Some(answer) = answers.next().await {
             match answer?.message {
-                Some(CompactMessage::Progress(done)) => progress(done),
+                Some(CompactMessage::ProgressFraction(done)) => progress(done),
                 Some(CompactMessage::Summary(it)) => {
                     let bytes = (unsigned(it.bytes_before), unsigned(it.bytes_after));
                     let oldest_sequence = unsigned(it.oldest_sequence);

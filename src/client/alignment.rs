@@ -68,12 +68,12 @@ impl Client {
             Some(proto::DocumentSide { sentences, ..proto::DocumentSide::default() })
         };
         let request = proto::AlignDocumentsRequest {
-            source_lang: pair.source_lang.to_string(),
-            target_lang: pair.target_lang.to_string(),
+            source_language_code: pair.source_lang.to_string(),
+            target_language_code: pair.target_lang.to_string(),
             source: side(&pair.source),
             target: side(&pair.target),
             memories: pair.memories.iter().map(MemoryName::resource).collect(),
-            store_in: store.map(Into::into),
+            store_options: store.map(Into::into),
         };
         let answers = self.alignment.align_documents(request).await?.into_inner();
         let mut aligned = AlignReport::default();
@@ -102,10 +102,11 @@ impl Client {
     ) -> Result<Vec<AlignedWords>, ClientError> {
         let pair = |(source, target)| proto::WordPair { source, target, unit: String::new() };
         let request = proto::AlignWordsRequest {
-            source_lang: langs.0.to_string(),
-            target_lang: langs.1.to_string(),
+            source_language_code: langs.0.to_string(),
+            target_language_code: langs.1.to_string(),
             memories: memories.iter().map(MemoryName::resource).collect(),
             pairs: pairs.into_iter().map(pair).collect(),
+            ..proto::AlignWordsRequest::default()
         };
         let response = self.alignment.align_words(request).await?.into_inner();
         Ok(response.pairs.into_iter().map(Into::into).collect())
@@ -126,7 +127,7 @@ impl Client {
         each(answers, |answer| {
             match answer.message {
                 Some(TrainMessage::Progress(progress)) => report(&progress, report_progress),
-                Some(TrainMessage::Lexicon(it)) => {
+                Some(TrainMessage::Summary(it)) => {
                     let terms = (unsigned(it.source_terms), unsigned(it.target_terms));
                     info = LexiconInfo { units: unsigned(it.units), terms };
                 }
@@ -184,13 +185,13 @@ async fn each<T>(
 
 fn report(progress: &WorkProgress, report_progress: &mut dyn FnMut(&'static str, f64)) {
     let doing = match progress.stage() {
-        WorkStage::Learning => "training",
+        WorkStage::Training => "training",
         WorkStage::Aligning => "aligning",
         WorkStage::Storing => "storing",
         WorkStage::Checking => "checking",
         WorkStage::Unspecified => "working",
     };
-    report_progress(doing, progress.done);
+    report_progress(doing, progress.fraction);
 }
 
 fn summarize(report: &mut AlignReport, summary: AlignSummary) {

@@ -30,9 +30,9 @@ impl Client {
         }
         let request = proto::ExportUnitsRequest {
             parent: memory.resource(),
-            cursor: String::new(),
             filter: Some((&wanted.filter).into()),
             query: wanted.text,
+            ..proto::ExportUnitsRequest::default()
         };
         let answers = self.units.export_units(request).await?.into_inner();
         Ok(Box::pin(answers.map(|answer| answer?.units.into_iter().map(stored_unit).collect())))

@@ -26,7 +26,7 @@ pub struct ImportOrder {
     /// What to do with suspect units.
     pub check: CheckAction,
     /// Whether answers report the outcome of each unit.
-    pub verdicts: bool,
+    pub report_outcomes: bool,
 }
 
 /// A batch of units for an import; the numbers rise by one from 1.
@@ -81,8 +81,8 @@ impl Client {
             parent: order.memory.resource(),
             import_id: order.id.to_string(),
             duplicate_policy: proto::DuplicatePolicy::from(order.policy).into(),
-            check: proto::CheckAction::from(order.check).into(),
-            verdicts: order.verdicts,
+            check_action: proto::CheckAction::from(order.check).into(),
+            report_outcomes: order.report_outcomes,
             ..proto::ImportHeader::default()
         };
         let batches = batches.map(|batch| {

@@ -65,7 +65,10 @@ impl Client {
         pieces: impl Stream<Item = (String, Vec<Segment>)> + Send + 'static,
     ) -> Result<(Vec<JobReport>, JobReport), ClientError> {
         let message = |message| proto::AnalyzeSegmentsRequest { message: Some(message) };
-        let settings = AnalyzeMessage::Settings(settings.into());
+        let settings = AnalyzeMessage::Settings(proto::AnalysisSettings {
+            lookup: Some(settings.into()),
+            min_rates: Vec::new(),
+        });
         let pieces = pieces.map(|(file, segments)| {
             let segments = segments.into_iter().map(Into::into).collect();
             proto::FileSegments { file, texts: Vec::new(), segments }
@@ -73,7 +76,7 @@ impl Client {
         let first = tokio_stream::once(message(settings));
         let requests = first.chain(pieces.map(move |it| message(AnalyzeMessage::Segments(it))));
         let response = self.lookups.analyze_segments(requests).await?.into_inner();
-        let files = response.files.into_iter().map(|it| (it.file, it.bands).into());
-        Ok((files.collect(), (String::new(), response.total).into()))
+        let files = response.files.into_iter().map(Into::into);
+        Ok((files.collect(), response.total.unwrap_or_default().into()))
     }
 }

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use crate::engine::{MemoryPatch, NewMemory};
-use crate::unit::{Lang, MemoryName, Score, Timestamp};
+use crate::unit::{Lang, MemoryName, Score, Scoring, Timestamp};
 
 use super::connection::Client;
 use super::error::ClientError;
 use crate::grpc::convert::{
-    FieldViolation, Within as _, memory_name, parse, unfinished_penalty, unsigned,
+    FieldViolation, Within as _, memory_name, parse, scoring, unfinished_penalty, unsigned,
 };
 use crate::grpc::proto;
 
@@ -31,6 +31,8 @@ pub struct MemoryInfo {
     pub unit_count: u64,
     /// Penalty of matches with unfinished translations; `None` for the default.
     pub unfinished_penalty: Option<Score>,
+    /// How lookups score its matches.
+    pub scoring: Scoring,
 }
 
 impl Client {
@@ -42,9 +44,11 @@ impl Client {
         let memory = proto::Memory {
             display_name: new.display_name,
             description: new.description,
-            source_lang: new.source_lang.to_string(),
-            target_lang: new.target_lang.to_string(),
-            unfinished_penalty: new.unfinished_penalty.map(Score::points),
+            source_language_code: new.source_lang.to_string(),
+            target_language_code: new.target_lang.to_string(),
+            unfinished_penalty_points: new.unfinished_penalty.map(Score::points),
+            default_penalty_points: new.scoring.default_penalty.points(),
+            penalties: new.scoring.penalty_rules.iter().map(Into::into).collect(),
             ..proto::Memory::default()
         };
         let request = proto::CreateMemoryRequest {
@@ -94,11 +98,19 @@ impl Client {
         name: &MemoryName,
         patch: MemoryPatch,
     ) -> Result<MemoryInfo, ClientError> {
-        let MemoryPatch { display_name, description, unfinished_penalty, .. } = patch;
+        let MemoryPatch {
+            display_name,
+            description,
+            unfinished_penalty,
+            default_penalty,
+            penalty_rules,
+        } = patch;
         let fields = [
             ("display_name", display_name.is_some()),
             ("description", description.is_some()),
-            ("unfinished_penalty", unfinished_penalty.is_some()),
+            ("unfinished_penalty_points", unfinished_penalty.is_some()),
+            ("default_penalty_points", default_penalty.is_some()),
+            ("penalties", penalty_rules.is_some()),
         ];
         let paths = fields.into_iter().filter(|(_, named)| *named);
         let paths = paths.map(|(path, _)| path.to_owned()).collect();
@@ -106,7 +118,9 @@ impl Client {
             name: name.resource(),
             display_name: display_name.unwrap_or_default(),
             description: description.unwrap_or_default(),
-            unfinished_penalty: unfinished_penalty.flatten().map(Score::points),
+            unfinished_penalty_points: unfinished_penalty.flatten().map(Score::points),
+            default_penalty_points: default_penalty.unwrap_or_default().points(),
+            penalties: penalty_rules.iter().flatten().map(Into::into).collect(),
             ..proto::Memory::default()
         };
         let request = proto::UpdateMemoryRequest {
@@ -127,7 +141,12 @@ impl Client {
         force: bool,
     ) -> Result<(), ClientError> {
         let request_id = Uuid::new_v4().to_string();
-        let request = proto::DeleteMemoryRequest { name: name.resource(), force, request_id };
+        let request = proto::DeleteMemoryRequest {
+            name: name.resource(),
+            force,
+            request_id,
+            etag: String::new(),
+        };
         self.memories.delete_memory(request).await?;
         Ok(())
     }
@@ -141,16 +160,18 @@ impl TryFrom<proto::Memory> for MemoryInfo {
     type Error = FieldViolation;
 
     fn try_from(memory: proto::Memory) -> Result<Self, FieldViolation> {
+        let scoring = scoring(&memory)?;
         let created = Timestamp::try_from(memory.create_time.unwrap_or_default());
         Ok(Self {
             name: memory_name("name", &memory.name)?,
             display_name: memory.display_name,
             description: memory.description,
-            source_lang: parse("source_lang", &memory.source_lang)?,
-            target_lang: parse("target_lang", &memory.target_lang)?,
+            source_lang: parse("source_language_code", &memory.source_language_code)?,
+            target_lang: parse("target_language_code", &memory.target_language_code)?,
             created: created.within("create_time")?,
             unit_count: unsigned(memory.unit_count),
-            unfinished_penalty: unfinished_penalty(memory.unfinished_penalty)?,
+            unfinished_penalty: unfinished_penalty(memory.unfinished_penalty_points)?,
+            scoring,
         })
     }
 }

@@ -12,6 +12,7 @@ mod lookup;
 mod memory;
 mod transport;
 mod unit;
+mod units;
 
 pub use crate::grpc::{ImportAck, JobReport, RejectedUnit};
 pub use admin::{BackupInfo, CompactInfo};
@@ -22,3 +23,4 @@ pub use import::{ImportOrder, NumberedBatch};
 pub use memory::MemoryInfo;
 pub use transport::Credentials;
 pub use unit::CommitInfo;
+pub use units::{Matched, MatchingUnits};

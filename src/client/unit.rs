@@ -58,31 +58,33 @@ impl Client {
             parent: memory.resource(),
             units: contents.into_iter().map(Into::into).collect(),
             request_id: request_id.to_string(),
+            ..proto::BatchCreateUnitsRequest::default()
         };
         let units = self.units.batch_create_units(request).await?.into_inner().units;
         units.into_iter().map(stored_unit).collect()
     }
 
-    /// Changes the texts of a unit, if it is still at that revision.
+    /// Changes the texts of a unit, if it still has that etag.
     ///
     /// # Errors
     /// The server's.
     pub async fn update_texts(
         &mut self,
         memory: &MemoryName,
-        unit: (UnitId, u64),
+        (unit, etag): (UnitId, String),
         content: UnitContent,
         request_id: Uuid,
     ) -> Result<Unit, ClientError> {
         let paths = vec!["source".to_owned(), "target".to_owned()];
         let request = proto::UpdateUnitRequest {
             unit: Some(proto::Unit {
-                name: convert::unit_resource(memory, unit.0),
-                revision: convert::signed(unit.1),
+                name: convert::unit_resource(memory, unit),
+                etag,
                 ..content.into()
             }),
             update_mask: Some(FieldMask { paths }),
             request_id: request_id.to_string(),
+            ..proto::UpdateUnitRequest::default()
         };
         let unit = self.units.update_unit(request).await?.into_inner().unit;
         stored_unit(unit.unwrap_or_default())
@@ -134,8 +136,8 @@ impl Client {
     ) -> Result<(), ClientError> {
         let request = proto::DeleteUnitRequest {
             name: convert::unit_resource(memory, id),
-            revision: 0,
             request_id: request_id.to_string(),
+            ..proto::DeleteUnitRequest::default()
         };
         self.units.delete_unit(request).await?;
         Ok(())
@@ -150,9 +152,11 @@ impl Client {
         memory: &MemoryName,
         after: u64,
     ) -> Result<impl Stream<Item = Result<CommitInfo, ClientError>> + use<>, ClientError> {
+        use proto::watch_units_request::Start;
         let request = proto::WatchUnitsRequest {
             parent: memory.resource(),
-            after_sequence: convert::signed(after),
+            start: Some(Start::AfterSequence(convert::signed(after))),
+            ..proto::WatchUnitsRequest::default()
         };
         let answers = self.units.watch_units(request).await?.into_inner();
         Ok(answers.map(|answer| {

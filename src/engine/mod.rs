@@ -39,6 +39,7 @@ pub use read::filter::{
 pub use read::history::RevisionPage;
 pub use read::list::{ListPage, ListPosition, ListQuery, UnitOrder};
 pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
+pub use read::watch::{WatchQuery, WatchedChange, WatchedCommit};
 pub use replica::encoding::context_hash;
 pub use replica::lexicon::TrainedLexicon;
 pub use replica::load::{LoadProgress, Loaded};

@@ -20,15 +20,17 @@ use super::proto::admin_service_server::AdminServiceServer;
 use super::proto::alignment_service_server::AlignmentServiceServer;
 use super::proto::lookup_service_server::LookupServiceServer;
 use super::proto::memory_service_server::MemoryServiceServer;
+use super::proto::server_service_server::ServerServiceServer;
 use super::proto::unit_service_server::UnitServiceServer;
 use super::status::{self, WRITES_PAUSED};
 
 /// The full names of the services, as health checking wants them.
-pub const SERVICE_NAMES: [&str; 5] = [
+pub const SERVICE_NAMES: [&str; 6] = [
     <MemoryServiceServer<Api> as tonic::server::NamedService>::NAME,
     <UnitServiceServer<Api> as tonic::server::NamedService>::NAME,
     <LookupServiceServer<Api> as tonic::server::NamedService>::NAME,
     <AlignmentServiceServer<Api> as tonic::server::NamedService>::NAME,
+    <ServerServiceServer<Api> as tonic::server::NamedService>::NAME,
     <AdminServiceServer<Api> as tonic::server::NamedService>::NAME,
 ];
 
@@ -130,6 +132,7 @@ impl Api {
         let units = UnitServiceServer::new(self.clone());
         let lookups = LookupServiceServer::new(self.clone());
         let alignment = AlignmentServiceServer::new(self.clone());
+        let server = ServerServiceServer::new(self.clone());
         let admin = AdminServiceServer::new(self.clone());
         let limit = MESSAGE_BYTES_MAX;
         routes
@@ -139,6 +142,7 @@ impl Api {
             .add_service(
                 alignment.max_decoding_message_size(limit).max_encoding_message_size(limit),
             )
+            .add_service(server.max_decoding_message_size(limit))
             .add_service(admin.max_decoding_message_size(limit).max_encoding_message_size(limit));
     }
 

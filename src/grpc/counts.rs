@@ -16,7 +16,7 @@ impl LookupCounts {
     pub(super) fn count(&self, found: &[SegmentMatches]) {
         for segment in found {
             let stage = match segment.matches.first().map(Match::kind) {
-                Some(MatchKind::Context) => 0,
+                Some(MatchKind::DoubleContext | MatchKind::Context) => 0,
                 Some(MatchKind::Exact) => 1,
                 Some(MatchKind::Fuzzy | MatchKind::Unspecified) => 2,
                 None => 3,

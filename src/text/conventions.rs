@@ -63,6 +63,11 @@ static CONVENTIONS: LazyLock<HashMap<&str, Convention>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The languages of the table, some in a region.
+pub(super) fn languages() -> impl Iterator<Item = &'static str> {
+    CONVENTIONS.keys().copied()
+}
+
 impl Convention {
     /// The conventions of a language in its region, or else of the language.
     pub(super) fn of(lang: &Lang) -> Self {

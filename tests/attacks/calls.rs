@@ -5,7 +5,7 @@ use std::time::Duration;
 use prost::Message;
 
 use super::{LOOKUP, SEGMENT_BYTES};
-use crate::support::{lookup_request, proto};
+use crate::support::{analysis_settings, lookup_request, proto};
 
 const MILLION: usize = 1024 * 1024;
 const CONCORDANCE: &str = "/dhakira.v1.LookupService/SearchConcordance";
@@ -53,8 +53,8 @@ fn names(bytes: usize, first: &str) -> proto::DocumentSide {
 
 fn align(source: proto::DocumentSide, target: proto::DocumentSide) -> Vec<u8> {
     let request = proto::AlignDocumentsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
         source: Some(source),
         target: Some(target),
         ..Default::default()
@@ -88,7 +88,7 @@ fn lookups() -> Vec<Attack> {
     let exhaustive = proto::LookupSegmentsRequest {
         settings: Some(proto::LookupSettings {
             exhaustive: true,
-            min_score: Some(30.0),
+            min_score_percent: Some(30.0),
             ..lookup.settings.clone().unwrap()
         }),
         ..lookup.clone()
@@ -106,7 +106,7 @@ fn concordances() -> Attack {
         memories: vec!["memories/m".into()],
         text: vec!["q"; 100].join(" "),
         mode: proto::ConcordanceMode::Prefix.into(),
-        word_form: proto::WordForm::Class.into(),
+        word_form: proto::WordForm::Stem.into(),
         ..Default::default()
     };
     let message = request.encode_to_vec();
@@ -115,7 +115,7 @@ fn concordances() -> Attack {
 
 fn analyses() -> Attack {
     use proto::analyze_segments_request::Message as Analyze;
-    let settings = lookup_request(&["m"], "").settings.unwrap();
+    let settings = analysis_settings(&["m"]);
     let segments = proto::FileSegments {
         file: "f".into(),
         texts: (0..60).map(|number| words(SEGMENT_BYTES, 200 + number)).collect(),
@@ -137,7 +137,7 @@ fn splits() -> [Attack; 2] {
     let split = |piece: &str| {
         let text = piece.repeat(15 * MILLION / 7);
         let request =
-            proto::SplitSentencesRequest { text, lang: "en".into(), ..Default::default() };
+            proto::SplitSentencesRequest { text, language_code: "en".into(), ..Default::default() };
         request.encode_to_vec()
     };
     [
@@ -153,8 +153,8 @@ fn word_links() -> Attack {
         ..Default::default()
     };
     let request = proto::AlignWordsRequest {
-        source_lang: "ar".into(),
-        target_lang: "en".into(),
+        source_language_code: "ar".into(),
+        target_language_code: "en".into(),
         pairs: vec![pair; 500],
         ..Default::default()
     };

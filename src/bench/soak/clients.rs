@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::client::{Client, ClientError, ImportOrder, NumberedBatch};
 use crate::engine::{
     CheckAction, ConcordanceSettings, DuplicatePolicy, ExportQuery, LookupSettings, MemoryChoice,
-    NewMemory, QuerySegment, UnitFilter,
+    NewMemory, QuerySegment, UnitFilter, unit_etag,
 };
 use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
@@ -50,8 +50,8 @@ pub(super) struct Worker {
     written: BTreeMap<MemoryName, Written>,
     /// Number of the last text that it made: no two are the same.
     made: u64,
-    /// What it wrote and has not deleted.
-    kept: VecDeque<(UnitId, u64, String)>,
+    /// What it wrote and has not deleted: unit, etag and source.
+    kept: VecDeque<(UnitId, String, String)>,
     watched: u64,
 }
 
@@ -208,23 +208,25 @@ impl Worker {
                 async move { client.create_units(memory, contents, id).await }
             });
             for unit in made.await.map_err(|error| ("create", error))? {
+                let etag = unit_etag(&unit);
                 let content = unit.content;
-                self.kept.push_back((unit.id, unit.revision, content.source.text.clone()));
+                self.kept.push_back((unit.id, etag, content.source.text.clone()));
                 self.holds(memory).insert(content.source.text, content.target.text);
             }
-        } else if let Some((unit, revision, source)) = self.kept.pop_front() {
+        } else if let Some((unit, etag, source)) = self.kept.pop_front() {
             if what == 1 {
                 let content = self.new_unit();
                 let changed = insist(&mut self.tally, "update", patience, || {
                     let (mut client, content) = (client.clone(), content.clone());
-                    async move { client.update_texts(memory, (unit, revision), content, id).await }
+                    let unit = (unit, etag.clone());
+                    async move { client.update_texts(memory, unit, content, id).await }
                 });
                 let changed = changed.await.map_err(|error| ("update", error))?;
                 let written = self.holds(memory);
                 written.remove(&source);
                 let text = content.source.text;
                 written.insert(text.clone(), content.target.text);
-                self.kept.push_back((unit, changed.revision, text));
+                self.kept.push_back((unit, unit_etag(&changed), text));
             } else {
                 let deleted = insist(&mut self.tally, "delete", patience, || {
                     let mut client = client.clone();
@@ -346,7 +348,7 @@ async fn send(
         id,
         policy: DuplicatePolicy::KeepAll,
         check: CheckAction::None,
-        verdicts: false,
+        report_outcomes: false,
     };
     let last = batches.len() as u64;
     let mut answers = client.import(order, tokio_stream::iter(batches)).await?;

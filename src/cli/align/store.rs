@@ -50,7 +50,7 @@ async fn import(
         id: Uuid::from_bytes(store.id.0),
         policy: DuplicatePolicy::SkipIdentical,
         check: CheckAction::None,
-        verdicts: false,
+        report_outcomes: false,
     };
     let batches = NumberedBatch::all(units, IMPORT_BATCH_UNITS);
     let mut answers = client.import(order, tokio_stream::iter(batches)).await?;

@@ -174,7 +174,7 @@ async fn open(
         id: id.unwrap_or_else(Uuid::now_v7),
         policy: job.policy,
         check: job.check,
-        verdicts: report.wants_verdicts(),
+        report_outcomes: report.wants_verdicts(),
     };
     Ok((to_server, client.import(order, ReceiverStream::new(from_here)).await?))
 }
@@ -387,7 +387,7 @@ impl ImportSession<'_> {
 
     fn report_verdicts(&mut self, batch: &mut Waiting, ack: &ImportAck) -> anyhow::Result<()> {
         let mut rejected = ack.rejected.iter().peekable();
-        let mut verdicts = ack.verdicts.iter();
+        let mut verdicts = ack.outcomes.iter();
         for (index, place) in batch.places.iter().enumerate() {
             if let Some(fault) = rejected.next_if(|it| it.index == index) {
                 let content = batch.contents.get_mut(index).map(std::mem::take);

@@ -8,4 +8,5 @@ pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod penalties;
+pub(crate) mod watch;
 pub(crate) mod words;

@@ -78,9 +78,34 @@ pub static RULES: &[Rule] = &[
     rule("/dhakira.v1.UnitService/CreateUnit", Translator, &[write(&[1], Translator)]),
     rule("/dhakira.v1.UnitService/BatchCreateUnits", Translator, &[write(&[1], Translator)]),
     rule("/dhakira.v1.UnitService/GetUnit", Reader, &[read(&[1], Reader)]),
+    rule(
+        "/dhakira.v1.UnitService/BatchGetUnits",
+        Reader,
+        &[read(&[1], Reader), read(&[2], Reader)],
+    ),
     rule("/dhakira.v1.UnitService/ListUnits", Translator, &[read(&[1], Translator)]),
     rule("/dhakira.v1.UnitService/UpdateUnit", Translator, &[write(&[1, 1], Translator)]),
+    rule(
+        "/dhakira.v1.UnitService/BatchUpdateUnits",
+        Translator,
+        &[write(&[1], Translator), write(&[2, 1, 1], Translator)],
+    ),
     rule("/dhakira.v1.UnitService/DeleteUnit", Translator, &[write(&[1], Translator)]),
+    rule(
+        "/dhakira.v1.UnitService/BatchDeleteUnits",
+        Translator,
+        &[write(&[1], Translator), write(&[2], Translator)],
+    ),
+    // A change of many units at once is as much as an import.
+    heavy(rule("/dhakira.v1.UnitService/UpdateMatchingUnits", Manager, &[write(&[1], Manager)])),
+    heavy(rule("/dhakira.v1.UnitService/DeleteMatchingUnits", Manager, &[write(&[1], Manager)])),
+    rule(
+        "/dhakira.v1.UnitService/RecordUnitUses",
+        Translator,
+        &[write(&[1], Translator), write(&[2, 1], Translator)],
+    ),
+    rule("/dhakira.v1.UnitService/ListUnitRevisions", Translator, &[read(&[1], Translator)]),
+    rule("/dhakira.v1.UnitService/RollbackUnit", Translator, &[write(&[1], Translator)]),
     rule("/dhakira.v1.UnitService/ImportUnits", Manager, &[write(&[1, 1], Manager)]),
     rule("/dhakira.v1.UnitService/ImportFile", Manager, &[write(&[1, 1], Manager)]),
     rule("/dhakira.v1.UnitService/ExportUnits", Manager, &[read(&[1], Manager)]),
@@ -88,7 +113,7 @@ pub static RULES: &[Rule] = &[
     rule("/dhakira.v1.LookupService/LookupSegments", Reader, &[read(&[1, 1, 1], Reader)]),
     rule("/dhakira.v1.LookupService/StreamLookup", Reader, &[read(&[1, 1, 1], Reader)]),
     rule("/dhakira.v1.LookupService/SearchConcordance", Reader, &[read(&[1], Reader)]),
-    rule("/dhakira.v1.LookupService/AnalyzeSegments", Reader, &[read(&[1, 1, 1], Reader)]),
+    rule("/dhakira.v1.LookupService/AnalyzeSegments", Reader, &[read(&[1, 1, 1, 1], Reader)]),
     rule("/dhakira.v1.AlignmentService/SplitSentences", Reader, &[]),
     // Storing what was aligned is an import.
     heavy(rule(
@@ -103,6 +128,7 @@ pub static RULES: &[Rule] = &[
     ),
     heavy(rule("/dhakira.v1.AlignmentService/TrainLexicon", Manager, &[write(&[1], Manager)])),
     heavy(rule("/dhakira.v1.AlignmentService/CheckUnits", Manager, &[read(&[1], Manager)])),
+    rule("/dhakira.v1.ServerService/GetServerInfo", Reader, &[]),
     whole_store("/dhakira.v1.AdminService/BackupStore"),
     whole_store("/dhakira.v1.AdminService/VerifyStore"),
     whole_store("/dhakira.v1.AdminService/CompactStore"),

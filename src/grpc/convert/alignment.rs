@@ -13,10 +13,10 @@ use super::{FieldViolation, memory_name, request_id, signed, span_of, span_to_wi
 /// Confidence of a bead that is stored as it is, when the request does not say.
 const MIN_CONFIDENCE_DEFAULT: f64 = 0.5;
 
-impl TryFrom<proto::StoreIn> for StoreOptions {
+impl TryFrom<proto::StoreOptions> for StoreOptions {
     type Error = FieldViolation;
 
-    fn try_from(store: proto::StoreIn) -> Result<Self, FieldViolation> {
+    fn try_from(store: proto::StoreOptions) -> Result<Self, FieldViolation> {
         let id = request_id("request_id", &store.request_id)?.ok_or_else(|| {
             FieldViolation::new("request_id", "give a UUID, so that nothing is stored twice")
         })?;
@@ -31,7 +31,7 @@ impl TryFrom<proto::StoreIn> for StoreOptions {
     }
 }
 
-impl From<StoreOptions> for proto::StoreIn {
+impl From<StoreOptions> for proto::StoreOptions {
     fn from(store: StoreOptions) -> Self {
         Self {
             memory: store.memory.resource(),
@@ -156,6 +156,6 @@ impl From<proto::Bead> for Bead {
 /// How far a stage of long work is, from 0 to 1.
 impl From<(WorkStage, f32)> for WorkProgress {
     fn from((stage, done): (WorkStage, f32)) -> Self {
-        Self { stage: stage.into(), done: done.into() }
+        Self { stage: stage.into(), fraction: done.into() }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::{Band, BandCount, BandCounts};
 
-use super::super::proto::{self, MatchBand};
+use super::super::proto;
 use super::{signed, unsigned};
 
 /// How much of a file is in the memories.
@@ -14,45 +14,46 @@ pub struct JobReport {
     pub counts: BandCounts,
 }
 
-impl From<Band> for MatchBand {
-    fn from(band: Band) -> Self {
-        match band {
-            Band::Context => Self::Context,
-            Band::Repetition => Self::Repetition,
-            Band::Exact => Self::Exact,
-            Band::From95 => Self::MatchBand9599,
-            Band::From85 => Self::MatchBand8594,
-            Band::From75 => Self::MatchBand7584,
-            Band::From70 => Self::MatchBand7074,
-            Band::None => Self::None,
-        }
-    }
-}
-
-impl From<(Band, BandCount)> for proto::BandCount {
-    fn from((band, BandCount { segments, words }): (Band, BandCount)) -> Self {
-        Self {
-            band: MatchBand::from(band).into(),
-            segments: signed(segments),
-            words: signed(words),
-        }
-    }
-}
-
-impl From<(String, Vec<proto::BandCount>)> for JobReport {
-    fn from((file, bands): (String, Vec<proto::BandCount>)) -> Self {
-        let counts = bands.iter().filter_map(|count| {
-            let band = Band::ALL.into_iter().find(|band| count.band() == (*band).into())?;
-            let (segments, words) = (unsigned(count.segments), unsigned(count.words));
-            Some((band, BandCount { segments, words }))
-        });
-        Self { file, counts: counts.collect() }
+/// The least match rate of a band; `None` for repetitions.
+fn min_rate(band: Band) -> Option<i32> {
+    match band {
+        Band::Context => Some(101),
+        Band::Repetition => None,
+        Band::Exact => Some(100),
+        Band::From95 => Some(95),
+        Band::From85 => Some(85),
+        Band::From75 => Some(75),
+        Band::From70 => Some(70),
+        Band::None => Some(0),
     }
 }
 
 impl From<JobReport> for proto::FileAnalysis {
     fn from(report: JobReport) -> Self {
-        let bands = report.counts.iter().map(Into::into).collect();
-        Self { file: report.file, bands }
+        let mut analysis = Self { file: report.file, ..Self::default() };
+        for (band, count) in report.counts.iter() {
+            let (segments, words) = (signed(count.segments), signed(count.words));
+            match min_rate(band) {
+                Some(min_rate) => {
+                    analysis.bands.push(proto::BandCount { min_rate, segments, words });
+                }
+                None => analysis.repetitions = Some(proto::RepetitionCount { segments, words }),
+            }
+        }
+        analysis
+    }
+}
+
+impl From<proto::FileAnalysis> for JobReport {
+    fn from(analysis: proto::FileAnalysis) -> Self {
+        let repeated = analysis.repetitions.unwrap_or_default();
+        let count =
+            |segments, words| BandCount { segments: unsigned(segments), words: unsigned(words) };
+        let counts = analysis.bands.iter().filter_map(|it| {
+            let band = Band::ALL.into_iter().find(|band| min_rate(*band) == Some(it.min_rate))?;
+            Some((band, count(it.segments, it.words)))
+        });
+        let repeated = (Band::Repetition, count(repeated.segments, repeated.words));
+        Self { file: analysis.file, counts: counts.chain([repeated]).collect() }
     }
 }

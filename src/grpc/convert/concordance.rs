@@ -37,7 +37,7 @@ impl TryFrom<&SearchConcordanceRequest> for ConcordanceSettings {
             },
             word_form: match proto::WordForm::try_from(request.word_form) {
                 Ok(proto::WordForm::Unspecified | proto::WordForm::Folded) => WordForm::Folded,
-                Ok(proto::WordForm::Class) => WordForm::Class,
+                Ok(proto::WordForm::Stem) => WordForm::Class,
                 Err(_) => return Err(unknown("word_form", request.word_form)),
             },
             filter: UnitFilter::try_from(request.filter.clone().unwrap_or_default())
@@ -60,7 +60,7 @@ impl From<&ConcordanceSettings> for SearchConcordanceRequest {
         };
         let word_form = match settings.word_form {
             WordForm::Folded => proto::WordForm::Folded,
-            WordForm::Class => proto::WordForm::Class,
+            WordForm::Class => proto::WordForm::Stem,
         };
         Self {
             memories: settings.memories.iter().map(MemoryName::resource).collect(),

@@ -31,36 +31,38 @@ pub(crate) fn duplicate_policy(number: i32) -> Result<DuplicatePolicy, FieldViol
 impl From<CheckAction> for proto::CheckAction {
     fn from(action: CheckAction) -> Self {
         match action {
-            CheckAction::None => Self::Unspecified,
+            CheckAction::None => Self::None,
             CheckAction::Tag => Self::Tag,
             CheckAction::Reject => Self::Reject,
         }
     }
 }
 
-/// The field `check` of a header.
+/// The field `check_action` of a header.
 pub(crate) fn check_action(number: i32) -> Result<CheckAction, FieldViolation> {
     match proto::CheckAction::try_from(number) {
-        Ok(proto::CheckAction::Unspecified) => Ok(CheckAction::None),
+        Ok(proto::CheckAction::Unspecified | proto::CheckAction::None) => Ok(CheckAction::None),
         Ok(proto::CheckAction::Tag) => Ok(CheckAction::Tag),
         Ok(proto::CheckAction::Reject) => Ok(CheckAction::Reject),
-        Err(_) => Err(FieldViolation::new("check", format!("{number} is not an action"))),
+        Err(_) => Err(FieldViolation::new("check_action", format!("{number} is not an action"))),
     }
 }
 
-/// The field `unfinished` of a header.
+/// The field `unfinished_action` of a header.
 pub(crate) fn unfinished(number: i32) -> Result<Unfinished, FieldViolation> {
     use proto::UnfinishedAction;
     match UnfinishedAction::try_from(number) {
         Ok(UnfinishedAction::Unspecified | UnfinishedAction::Skip) => Ok(Unfinished::Skip),
         Ok(UnfinishedAction::Keep) => Ok(Unfinished::Keep),
-        Err(_) => Err(FieldViolation::new("unfinished", format!("there is no action {number}"))),
+        Err(_) => {
+            Err(FieldViolation::new("unfinished_action", format!("there is no action {number}")))
+        }
     }
 }
 
-impl From<UnitOutcome> for proto::UnitVerdict {
-    fn from(verdict: UnitOutcome) -> Self {
-        match verdict {
+impl From<UnitOutcome> for proto::UnitOutcome {
+    fn from(outcome: UnitOutcome) -> Self {
+        match outcome {
             UnitOutcome::Stored => Self::Stored,
             UnitOutcome::Replaced => Self::Replaced,
             UnitOutcome::Duplicate => Self::Duplicate,
@@ -69,15 +71,17 @@ impl From<UnitOutcome> for proto::UnitVerdict {
 }
 
 /// Fails for a unit that was rejected.
-impl TryFrom<proto::UnitVerdict> for UnitOutcome {
+impl TryFrom<proto::UnitOutcome> for UnitOutcome {
     type Error = FieldViolation;
 
-    fn try_from(verdict: proto::UnitVerdict) -> Result<Self, FieldViolation> {
-        match verdict {
-            proto::UnitVerdict::Stored => Ok(Self::Stored),
-            proto::UnitVerdict::Replaced => Ok(Self::Replaced),
-            proto::UnitVerdict::Duplicate => Ok(Self::Duplicate),
-            proto::UnitVerdict::Unspecified => Err(FieldViolation::new("", "rejected")),
+    fn try_from(outcome: proto::UnitOutcome) -> Result<Self, FieldViolation> {
+        match outcome {
+            proto::UnitOutcome::Stored => Ok(Self::Stored),
+            proto::UnitOutcome::Replaced => Ok(Self::Replaced),
+            proto::UnitOutcome::Duplicate => Ok(Self::Duplicate),
+            proto::UnitOutcome::Rejected | proto::UnitOutcome::Unspecified => {
+                Err(FieldViolation::new("", "rejected"))
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::matching::{Adapted, Deductions, Edit, EditKind, MatchKind, Reason, Su
 use crate::unit::{CodePoints, MemoryName, Score, Segment, Unit};
 
 use super::super::proto;
+use super::penalties::{penalty_points, penalty_rules};
 use super::{FieldViolation, Within as _, memory_name, span_of, span_to_wire};
 
 /// Points that a match needs when the request does not say.
@@ -39,12 +40,15 @@ impl TryFrom<&proto::LookupSettings> for LookupSettings {
         };
         Ok(Self {
             memories,
-            min_score: score("min_score", settings.min_score.unwrap_or(MIN_SCORE_DEFAULT))?,
+            min_score: score(
+                "min_score_percent",
+                settings.min_score_percent.unwrap_or(MIN_SCORE_DEFAULT),
+            )?,
             max_matches,
             exhaustive: settings.exhaustive,
             filter: UnitFilter::try_from(settings.filter.clone().unwrap_or_default())
                 .within("filter")?,
-            penalty_rules: Vec::new(),
+            penalty_rules: penalty_rules("penalties", settings.penalties.clone())?,
         })
     }
 }
@@ -54,7 +58,8 @@ impl TryFrom<&proto::MemoryChoice> for MemoryChoice {
 
     fn try_from(choice: &proto::MemoryChoice) -> Result<Self, FieldViolation> {
         let memory = memory_name("name", &choice.name)?;
-        Ok(Self { memory, penalty: Some(score("penalty", choice.penalty)?) })
+        let penalty = choice.penalty_points.map(|it| penalty_points("penalty_points", it));
+        Ok(Self { memory, penalty: penalty.transpose()? })
     }
 }
 
@@ -62,14 +67,15 @@ impl From<&LookupSettings> for proto::LookupSettings {
     fn from(settings: &LookupSettings) -> Self {
         let choices = settings.memories.iter().map(|choice| proto::MemoryChoice {
             name: choice.memory.resource(),
-            penalty: choice.penalty.map_or(0.0, Score::points),
+            penalty_points: choice.penalty.map(Score::points),
         });
         Self {
             memories: choices.collect(),
-            min_score: Some(settings.min_score.points()),
+            min_score_percent: Some(settings.min_score.points()),
             max_matches: i32::try_from(settings.max_matches).unwrap_or(i32::MAX),
             exhaustive: settings.exhaustive,
             filter: Some((&settings.filter).into()),
+            penalties: settings.penalty_rules.iter().map(Into::into).collect(),
             ..Self::default()
         }
     }
@@ -79,10 +85,11 @@ impl TryFrom<proto::QuerySegment> for QuerySegment {
     type Error = FieldViolation;
 
     fn try_from(query: proto::QuerySegment) -> Result<Self, FieldViolation> {
+        let context = query.context.unwrap_or_default();
         Ok(Self {
             segment: Segment::try_from(query.segment.unwrap_or_default()).within("segment")?,
-            previous: query.previous_text,
-            next: query.next_text,
+            previous: context.previous_source_text,
+            next: context.next_source_text,
         })
     }
 }
@@ -91,8 +98,12 @@ impl From<QuerySegment> for proto::QuerySegment {
     fn from(query: QuerySegment) -> Self {
         Self {
             segment: Some(query.segment.into()),
-            previous_text: query.previous,
-            next_text: query.next,
+            context: Some(proto::Context {
+                previous_source_text: query.previous,
+                next_source_text: query.next,
+                ..proto::Context::default()
+            }),
+            document: String::new(),
         }
     }
 }
@@ -111,7 +122,7 @@ impl From<MatchKind> for proto::MatchKind {
 impl From<proto::MatchKind> for MatchKind {
     fn from(kind: proto::MatchKind) -> Self {
         match kind {
-            proto::MatchKind::Context => Self::Context,
+            proto::MatchKind::DoubleContext | proto::MatchKind::Context => Self::Context,
             proto::MatchKind::Exact => Self::Exact,
             proto::MatchKind::Fuzzy | proto::MatchKind::Unspecified => Self::Fuzzy,
         }
@@ -167,14 +178,16 @@ impl From<(&str, FoundMatch)> for proto::Match {
             points: f64::from(hundredths) / 100.0,
         });
         Self {
-            score: found.score.points(),
+            score_percent: found.score.points(),
             kind: proto::MatchKind::from(found.kind).into(),
             deductions: deductions.collect(),
             edits: edits.collect(),
             substitutions: substitutions.collect(),
             adapted_target: adapted_text.to_owned(),
-            to_change: found.spans_to_edit.iter().map(|it| span_to_wire(&target, it)).collect(),
+            spans_to_edit: found.spans_to_edit.iter().map(|it| span_to_wire(&target, it)).collect(),
             unit: Some((&found.memory, found.unit).into()),
+            agreed_contexts: Vec::new(),
+            match_rate: 0,
         }
     }
 }
@@ -204,7 +217,7 @@ impl TryFrom<(&str, proto::Match)> for FoundMatch {
             adapted: span_of(&adapted, it.adapted),
         });
         let substitutions: Vec<_> = substitutions.collect();
-        let to_change = found.to_change.into_iter().map(|it| span_of(&target, Some(it)));
+        let to_change = found.spans_to_edit.into_iter().map(|it| span_of(&target, Some(it)));
         let to_change = to_change.collect();
         let deductions = found.deductions.iter().filter_map(|it| {
             let reason = Reason::ALL.into_iter().find(|reason| reason.name() == it.reason);
@@ -217,7 +230,7 @@ impl TryFrom<(&str, proto::Match)> for FoundMatch {
         let has_adapted = !found.adapted_target.is_empty();
         Ok(Self {
             kind,
-            score: score("match.score", found.score)?,
+            score: score("match.score_percent", found.score_percent)?,
             deductions,
             memory,
             edits,

@@ -1,25 +1,32 @@
 //! Memories and their free text.
 
+use crate::engine::memory_etag;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::store::MemoryRecord;
-use crate::unit::Score;
+use crate::unit::{Score, Scoring};
 
 use super::super::proto;
+use super::penalties::{penalty_points, penalty_rules};
 use super::{FieldViolation, signed};
 
 impl From<MemoryRecord> for proto::Memory {
     fn from(record: MemoryRecord) -> Self {
+        let etag = memory_etag(&record);
         Self {
             name: record.name.resource(),
             display_name: record.display_name,
             description: record.description,
-            source_lang: record.source_lang.to_string(),
-            target_lang: record.target_lang.to_string(),
+            source_language_code: record.source_lang.to_string(),
+            target_language_code: record.target_lang.to_string(),
             create_time: Some(record.created.into()),
             update_time: Some(record.changed.into()),
             unit_count: signed(record.unit_count),
             revision: signed(record.revision),
-            unfinished_penalty: record.unfinished_penalty.map(Score::points),
+            etag,
+            context_mode: proto::ContextMode::Simple.into(),
+            unfinished_penalty_points: record.unfinished_penalty.map(Score::points),
+            default_penalty_points: record.scoring.default_penalty.points(),
+            penalties: record.scoring.penalty_rules.iter().map(Into::into).collect(),
         }
     }
 }
@@ -27,7 +34,15 @@ impl From<MemoryRecord> for proto::Memory {
 /// What a memory deducts from matches with unfinished translations; `None` for the default.
 pub(crate) fn unfinished_penalty(points: Option<f64>) -> Result<Option<Score>, FieldViolation> {
     let score = points.map(Score::from_points).transpose();
-    score.map_err(|error| FieldViolation::new("unfinished_penalty", error.0))
+    score.map_err(|error| FieldViolation::new("unfinished_penalty_points", error.0))
+}
+
+/// How lookups score the matches of a memory.
+pub(crate) fn scoring(memory: &proto::Memory) -> Result<Scoring, FieldViolation> {
+    Ok(Scoring {
+        default_penalty: penalty_points("default_penalty_points", memory.default_penalty_points)?,
+        penalty_rules: penalty_rules("penalties", memory.penalties.clone())?,
+    })
 }
 
 /// Display name and description.

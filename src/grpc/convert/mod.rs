@@ -6,10 +6,14 @@
 mod alignment;
 mod analysis;
 mod concordance;
+mod confirmation;
+mod filters;
 mod imports;
 mod lookups;
 mod memories;
+mod order;
 mod page_token;
+mod penalties;
 mod store;
 mod units;
 mod update_mask;
@@ -21,6 +25,7 @@ use std::str::FromStr;
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::engine::Expected;
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::RequestKey;
 use crate::unit::{CodePoints, MemoryName, UnitId, ValidationError};
@@ -29,11 +34,15 @@ use super::{proto, status};
 
 pub(super) use alignment::{at_most, count, share};
 pub use analysis::JobReport;
+pub(super) use confirmation::Confirmable;
 pub(super) use imports::{check_action, duplicate_policy, unfinished};
 pub(super) use memories::free_text;
-pub(crate) use memories::unfinished_penalty;
+pub(crate) use memories::{scoring, unfinished_penalty};
+pub(crate) use order::{unit_order, unit_order_text};
 pub(super) use page_token::PageToken;
 pub use page_token::read_any_page_token;
+pub(crate) use penalties::{penalty_points, penalty_rules};
+pub(super) use units::optional_time;
 pub(super) use update_mask::{is_everything, memory_patch, unit_patch};
 
 /// A field that breaks a rule: its path inside the message, and what is wrong with it.
@@ -133,13 +142,9 @@ pub(super) fn request_id(field: &str, text: &str) -> Result<Option<RequestKey>, 
     }
 }
 
-/// The revision that an update was made for; 0 is "any".
-pub(super) fn expected_revision(field: &str, revision: i64) -> Result<Option<u64>, FieldViolation> {
-    match u64::try_from(revision) {
-        Ok(0) => Ok(None),
-        Ok(revision) => Ok(Some(revision)),
-        Err(_) => Err(FieldViolation::new(field, "a revision is not negative")),
-    }
+/// The etag that a change was made for; none is "any".
+pub(super) fn expected_etag(etag: &str) -> Option<Expected> {
+    (!etag.is_empty()).then(|| Expected::Etag(etag.to_owned()))
 }
 
 /// The entries of a page.

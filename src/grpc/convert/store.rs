@@ -14,7 +14,7 @@ impl From<Mark> for CommitMark {
     fn from(mark: Mark) -> Self {
         Self {
             sequence: signed(mark.sequence.0),
-            chain: mark.checksum,
+            log_checksum: mark.checksum,
             commit_time: Some(mark.time.into()),
         }
     }
@@ -28,7 +28,7 @@ impl TryFrom<CommitMark> for Mark {
             .map_err(|_| FieldViolation::new("sequence", "not a sequence: 0 or more"))?;
         let time = Timestamp::try_from(mark.commit_time.unwrap_or_default());
         let time = time.within("commit_time")?;
-        Ok(Self { sequence: Sequence(sequence), checksum: mark.chain, time })
+        Ok(Self { sequence: Sequence(sequence), checksum: mark.log_checksum, time })
     }
 }
 
@@ -66,7 +66,7 @@ impl From<Finding> for VerifyFinding {
             Severity::Damage => FindingSeverity::Damage,
             Severity::Derived => FindingSeverity::Derived,
         };
-        Self { severity: severity.into(), what: finding.what }
+        Self { severity: severity.into(), message: finding.what }
     }
 }
 
@@ -76,7 +76,7 @@ impl From<VerifyFinding> for Finding {
             FindingSeverity::Derived => Severity::Derived,
             FindingSeverity::Damage | FindingSeverity::Unspecified => Severity::Damage,
         };
-        Self { severity, what: finding.what }
+        Self { severity, what: finding.message }
     }
 }
 

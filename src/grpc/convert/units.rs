@@ -1,11 +1,9 @@
-//! Units and their parts: segments, tags, contexts, times; and the filter that selects units.
+//! Units and their parts: segments, tags, contexts, times.
 
-use crate::engine::{
-    AttributeCondition, AttributeValue, NameCondition, TimeRange, UnitFilter, context_hash,
-};
-use crate::limits::FILTER_NAMES_MAX;
+use crate::engine::{context_hash, unit_etag};
 use crate::unit::{
     CodePoints, Context, InlineTag, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent,
+    Usage,
 };
 
 use super::super::proto;
@@ -36,62 +34,11 @@ impl TryFrom<prost_types::Timestamp> for Timestamp {
 }
 
 /// A time that need not be set.
-pub(super) fn optional_time(
+pub(crate) fn optional_time(
     field: &str,
     time: Option<prost_types::Timestamp>,
 ) -> Result<Option<Timestamp>, FieldViolation> {
     time.map(|time| Timestamp::try_from(time).within(field)).transpose()
-}
-
-impl TryFrom<proto::UnitFilter> for UnitFilter {
-    type Error = FieldViolation;
-
-    fn try_from(filter: proto::UnitFilter) -> Result<Self, FieldViolation> {
-        let names = filter.documents.len() + filter.authors.len() + filter.attributes.len();
-        if names > FILTER_NAMES_MAX {
-            let what =
-                format!("{names} documents, authors and attributes; at most {FILTER_NAMES_MAX}");
-            return Err(FieldViolation::new("", what));
-        }
-        Ok(Self {
-            document: NameCondition::any_of(filter.documents),
-            author: NameCondition::any_of(filter.authors),
-            changed: TimeRange {
-                from: optional_time("changed_from", filter.changed_from)?,
-                before: optional_time("changed_before", filter.changed_before)?,
-            },
-            attributes: filter
-                .attributes
-                .into_iter()
-                .map(|(name, value)| AttributeCondition {
-                    name,
-                    value: AttributeValue::Values(NameCondition::any_of([value])),
-                })
-                .collect(),
-            ..Self::default()
-        })
-    }
-}
-
-impl From<&UnitFilter> for proto::UnitFilter {
-    fn from(filter: &UnitFilter) -> Self {
-        Self {
-            documents: filter.document.any_of.iter().cloned().collect(),
-            authors: filter.author.any_of.iter().cloned().collect(),
-            changed_from: filter.changed.from.map(Into::into),
-            changed_before: filter.changed.before.map(Into::into),
-            attributes: filter
-                .attributes
-                .iter()
-                .filter_map(|condition| match &condition.value {
-                    AttributeValue::Values(values) => {
-                        Some((condition.name.clone(), values.any_of.first()?.clone()))
-                    }
-                    _ => None,
-                })
-                .collect(),
-        }
-    }
 }
 
 impl From<TagKind> for proto::TagKind {
@@ -169,15 +116,27 @@ pub(super) fn tag_without_offset(tag: proto::InlineTag) -> Result<InlineTag, Fie
 impl From<proto::Context> for Context {
     fn from(context: proto::Context) -> Self {
         Self {
-            previous: context.previous_text.as_deref().map(context_hash).or(context.previous_hash),
-            next: context.next_text.as_deref().map(context_hash).or(context.next_hash),
+            previous: context
+                .previous_source_text
+                .as_deref()
+                .map(context_hash)
+                .or(context.previous_source_hash),
+            next: context
+                .next_source_text
+                .as_deref()
+                .map(context_hash)
+                .or(context.next_source_hash),
         }
     }
 }
 
 impl From<Context> for proto::Context {
     fn from(context: Context) -> Self {
-        Self { previous_hash: context.previous, next_hash: context.next, ..Self::default() }
+        Self {
+            previous_source_hash: context.previous,
+            next_source_hash: context.next,
+            ..Self::default()
+        }
     }
 }
 
@@ -185,7 +144,6 @@ impl From<Context> for proto::Context {
 impl From<UnitContent> for proto::Unit {
     fn from(content: UnitContent) -> Self {
         Self {
-            name: String::new(),
             source: Some(content.source.into()),
             target: Some(content.target.into()),
             context: (content.context != Context::default()).then(|| content.context.into()),
@@ -194,7 +152,7 @@ impl From<UnitContent> for proto::Unit {
             create_time: content.created.map(Into::into),
             update_time: content.changed.map(Into::into),
             attributes: content.attributes.into_iter().collect(),
-            revision: 0,
+            ..Self::default()
         }
     }
 }
@@ -204,6 +162,9 @@ impl From<(&MemoryName, Unit)> for proto::Unit {
         Self {
             name: unit_resource(memory, unit.id),
             revision: signed(unit.revision),
+            etag: unit_etag(&unit),
+            use_count: signed(unit.usage.count),
+            last_use_time: unit.usage.last.map(Into::into),
             ..unit.content.into()
         }
     }
@@ -233,6 +194,10 @@ impl TryFrom<proto::Unit> for (MemoryName, Unit) {
     fn try_from(unit: proto::Unit) -> Result<Self, FieldViolation> {
         let (memory, id) = unit_name("name", &unit.name)?;
         let revision = unsigned(unit.revision);
-        Ok((memory, Unit::new(id, revision, unit.try_into()?)))
+        let count = unsigned(unit.use_count);
+        let last = optional_time("last_use_time", unit.last_use_time)?;
+        let usage = Usage { count, last, revisions: 0 };
+        let unit = Unit::new(id, revision, unit.try_into()?);
+        Ok((memory, Unit { usage, ..unit }))
     }
 }

@@ -9,7 +9,9 @@ use crate::unit::{InlineTag, Segment, UnitContent};
 
 use super::super::proto;
 use super::units::{optional_time, tag_without_offset};
-use super::{FieldViolation, Within as _, free_text, unfinished_penalty};
+use super::{
+    FieldViolation, Within as _, free_text, penalty_points, penalty_rules, unfinished_penalty,
+};
 
 /// Everything that can be changed is replaced (AIP-134).
 const EVERYTHING: &str = "*";
@@ -32,7 +34,13 @@ fn not_a_field(path: &str, fields: &str) -> FieldViolation {
     FieldViolation::new("update_mask", what)
 }
 
-const MEMORY_FIELDS: [&str; 3] = ["display_name", "description", "unfinished_penalty"];
+const MEMORY_FIELDS: [&str; 5] = [
+    "display_name",
+    "description",
+    "unfinished_penalty_points",
+    "default_penalty_points",
+    "penalties",
+];
 
 pub(crate) fn memory_patch(
     memory: proto::Memory,
@@ -42,7 +50,7 @@ pub(crate) fn memory_patch(
     let named = paths(mask);
     for path in named.iter().flatten().filter(|_| !everything) {
         if !MEMORY_FIELDS.contains(&path.as_str()) {
-            let fields = "display_name, description and unfinished_penalty";
+            let fields = "display_name, description, unfinished_penalty_points, default_penalty_points and penalties";
             return Err(not_a_field(path, fields));
         }
     }
@@ -53,15 +61,22 @@ pub(crate) fn memory_patch(
         let named = is_named(field, !value.is_empty());
         named.then(|| free_text(&format!("memory.{field}"), value)).transpose()
     };
-    let penalty = memory.unfinished_penalty;
-    let named_penalty = is_named("unfinished_penalty", penalty.is_some());
+    let penalty = memory.unfinished_penalty_points;
+    let named_penalty = is_named("unfinished_penalty_points", penalty.is_some());
+    let default_penalty = memory.default_penalty_points;
+    let is_set = default_penalty.abs() > 0.0 || default_penalty.is_nan();
+    let default_penalty = is_named("default_penalty_points", is_set).then_some(default_penalty);
+    let rules = is_named("penalties", !memory.penalties.is_empty()).then_some(memory.penalties);
     Ok(MemoryPatch {
         display_name: text("display_name", memory.display_name)?,
         description: text("description", memory.description)?,
         unfinished_penalty: named_penalty
             .then(|| unfinished_penalty(penalty).within("memory"))
             .transpose()?,
-        ..MemoryPatch::default()
+        default_penalty: default_penalty
+            .map(|points| penalty_points("memory.default_penalty_points", points))
+            .transpose()?,
+        penalty_rules: rules.map(|rules| penalty_rules("memory.penalties", rules)).transpose()?,
     })
 }
 

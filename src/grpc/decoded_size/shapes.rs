@@ -11,8 +11,8 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, Fi
 use super::super::access::RULES;
 use super::super::proto::DESCRIPTORS;
 use crate::limits::{
-    BATCH_UNITS_MAX, DOCUMENT_SENTENCES_MAX, FILTER_NAMES_MAX, LOOKUP_MEMORIES_MAX,
-    LOOKUP_SEGMENTS_MAX, WORD_PAIRS_MAX,
+    BATCH_UNITS_MAX, DOCUMENT_SENTENCES_MAX, FILTER_ATTRIBUTES_MAX, FILTER_NAMES_MAX,
+    LOOKUP_MEMORIES_MAX, LOOKUP_SEGMENTS_MAX, PENALTY_RULES_MAX, WORD_PAIRS_MAX,
 };
 
 /// Deepest nesting that prost decodes.
@@ -61,15 +61,19 @@ const ELEMENTS_MAX: &[(&str, usize)] = &[
     ("AlignDocumentsRequest.memories", LOOKUP_MEMORIES_MAX),
     ("AlignWordsRequest.memories", LOOKUP_MEMORIES_MAX),
     ("AlignWordsRequest.pairs", WORD_PAIRS_MAX),
+    ("AttributeCondition.any_of", FILTER_NAMES_MAX),
+    ("AttributeCondition.none_of", FILTER_NAMES_MAX),
     ("BatchCreateUnitsRequest.units", BATCH_UNITS_MAX),
     ("DocumentSide.sentences", DOCUMENT_SENTENCES_MAX),
     ("ImportBatch.units", BATCH_UNITS_MAX),
     ("LookupSegmentsRequest.segments", LOOKUP_SEGMENTS_MAX),
     ("LookupSettings.memories", LOOKUP_MEMORIES_MAX),
+    ("LookupSettings.penalties", PENALTY_RULES_MAX),
+    ("Memory.penalties", PENALTY_RULES_MAX),
     ("SearchConcordanceRequest.memories", LOOKUP_MEMORIES_MAX),
-    ("UnitFilter.attributes", FILTER_NAMES_MAX),
-    ("UnitFilter.authors", FILTER_NAMES_MAX),
-    ("UnitFilter.documents", FILTER_NAMES_MAX),
+    ("StringCondition.any_of", FILTER_NAMES_MAX),
+    ("StringCondition.none_of", FILTER_NAMES_MAX),
+    ("UnitFilter.attributes", FILTER_ATTRIBUTES_MAX),
 ];
 const PACKAGE: &str = ".dhakira.v1.";
 impl Table {
@@ -99,6 +103,7 @@ impl Table {
 /// A message and its full name.
 type Named<'a> = (String, &'a DescriptorProto);
 
+/// The messages that requests may hold: all but those of annotations.
 fn messages(files: &[FileDescriptorProto]) -> Vec<Named<'_>> {
     fn add<'a>(name: String, message: &'a DescriptorProto, found: &mut Vec<Named<'a>>) {
         for nested in &message.nested_type {
@@ -107,7 +112,10 @@ fn messages(files: &[FileDescriptorProto]) -> Vec<Named<'_>> {
         found.push((name, message));
     }
     let mut found = Vec::new();
-    for file in files {
+    let is_of_annotations = |file: &FileDescriptorProto| {
+        file.name().starts_with("google/api/") || file.name() == "google/protobuf/descriptor.proto"
+    };
+    for file in files.iter().filter(|file| !is_of_annotations(file)) {
         for message in &file.message_type {
             add(format!(".{}.{}", file.package(), message.name()), message, &mut found);
         }

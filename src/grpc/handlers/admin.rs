@@ -39,7 +39,7 @@ impl AdminService for Api {
         let answers = self.long_call(move |engine, cancel, answers| {
             let answer = |message| BackupStoreResponse { message: Some(message) };
             let progress =
-                |done: f32| report(answers, answer(BackupMessage::Progress(done.into())));
+                |done: f32| report(answers, answer(BackupMessage::ProgressFraction(done.into())));
             let mut out = Chunks { answers, waiting: Vec::new() };
             let summary = engine.backup((full, after), &mut out, cancel, &progress);
             let summary = summary.map_err(status::from_engine)?;
@@ -58,7 +58,7 @@ impl AdminService for Api {
         let answers = self.long_call(move |engine, cancel, answers| {
             let answer = |message| VerifyStoreResponse { message: Some(message) };
             let progress =
-                |done: f32| report(answers, answer(VerifyMessage::Progress(done.into())));
+                |done: f32| report(answers, answer(VerifyMessage::ProgressFraction(done.into())));
             let verified = engine.verify(cancel, &progress).map_err(status::from_engine)?;
             let summary = VerifySummary::from(&verified);
             for finding in verified.findings {
@@ -83,7 +83,7 @@ impl AdminService for Api {
         let answers = self.long_call(move |engine, cancel, answers| {
             let answer = |message| CompactStoreResponse { message: Some(message) };
             let progress =
-                |done: f32| report(answers, answer(CompactMessage::Progress(done.into())));
+                |done: f32| report(answers, answer(CompactMessage::ProgressFraction(done.into())));
             let done = engine.compact(keep_log, cancel, &progress).map_err(status::from_engine)?;
             let summary = CompactSummary {
                 bytes_before: signed(done.bytes.0),

@@ -28,7 +28,7 @@ impl AlignmentService for Api {
         let request = request.into_inner();
         at_most("text", &request.text, DOCUMENT_BYTES_MAX)?;
         at_most("extra_rules", &request.extra_rules, SENTENCE_RULES_BYTES_MAX)?;
-        let mut rules = SentenceRules::new(&parse("lang", &request.lang)?);
+        let mut rules = SentenceRules::new(&parse("lang", &request.language_code)?);
         rules
             .add(&request.extra_rules)
             .map_err(|error| invalid("extra_rules", &error.to_string()))?;

@@ -19,7 +19,7 @@ impl Api {
         mut requests: Streaming<AnalyzeSegmentsRequest>,
     ) -> Result<AnalyzeSegmentsResponse, Status> {
         let settings = match requests.next().await.transpose()?.and_then(|it| it.message) {
-            Some(Message::Settings(settings)) => self.settings(Some(settings))?,
+            Some(Message::Settings(settings)) => self.settings(settings.lookup)?,
             _ => return Err(invalid("message", "an analysis begins with its settings")),
         };
         let cancel = Cancel::default();
@@ -67,7 +67,8 @@ impl Api {
                 job = self.run(step).await?;
             }
         }
-        Ok(AnalyzeSegmentsResponse { files, total: total.iter().map(Into::into).collect() })
+        let total = JobReport { file: String::new(), counts: total };
+        Ok(AnalyzeSegmentsResponse { files, total: Some(total.into()) })
     }
 }
 

@@ -24,7 +24,7 @@ use super::super::proto::train_lexicon_response::Message as TrainMessage;
 use super::super::proto::{
     AlignDocumentsRequest, AlignDocumentsResponse, AlignSummary, AlignWordsRequest,
     AlignWordsResponse, CheckSummary, CheckUnitsRequest, CheckUnitsResponse, DocumentSide,
-    SentencePage, TrainLexiconRequest, TrainLexiconResponse, WorkStage,
+    SentencePage, TextSide, TrainLexiconRequest, TrainLexiconResponse, WorkStage,
 };
 use super::super::status::{self, invalid};
 
@@ -56,9 +56,10 @@ impl Api {
                 format!("{total} bytes on both sides; at most {DOCUMENT_BYTES_MAX} are taken");
             return Err(invalid("source", &what));
         }
-        let store = request.store_in.map(|it| StoreOptions::try_from(it).within("store_in"));
+        let store =
+            request.store_options.map(|it| StoreOptions::try_from(it).within("store_options"));
         let store = store.transpose()?;
-        let langs = langs(&request.source_lang, &request.target_lang)?;
+        let langs = langs(&request.source_language_code, &request.target_language_code)?;
         let memories = memory_names("memories", &request.memories)?;
         let engine = self.engine()?;
         for name in memories.iter().chain(store.iter().map(|it| &it.memory)) {
@@ -88,7 +89,7 @@ impl Api {
             let what = format!("{} pairs; at most {WORD_PAIRS_MAX} a call", request.pairs.len());
             return Err(invalid("pairs", &what));
         }
-        let langs = langs(&request.source_lang, &request.target_lang)?;
+        let langs = langs(&request.source_language_code, &request.target_language_code)?;
         let memories = memory_names("memories", &request.memories)?;
         let pairs = request.pairs.into_iter().enumerate();
         let pairs: Vec<TextPair> = pairs
@@ -112,11 +113,11 @@ impl Api {
         let memory = self.there("memory", &request.memory)?;
         self.long_call(move |engine, cancel, answers| {
             let progress = |done| TrainLexiconResponse {
-                message: Some(TrainMessage::Progress((WorkStage::Learning, done).into())),
+                message: Some(TrainMessage::Progress((WorkStage::Training, done).into())),
             };
             let training = |done| report(answers, progress(done));
             let lexicon = engine.train(&memory, cancel, &training).map_err(status::from_engine)?;
-            let message = TrainMessage::Lexicon((&*lexicon).into());
+            let message = TrainMessage::Summary((&*lexicon).into());
             send(answers, TrainLexiconResponse { message: Some(message) });
             Ok(())
         })
@@ -145,7 +146,7 @@ impl Api {
                 }
             };
             let (training, checking) =
-                (progress(WorkStage::Learning), progress(WorkStage::Checking));
+                (progress(WorkStage::Training), progress(WorkStage::Checking));
             let (suspects, checked) = engine
                 .check_units(&memory, settings, cancel, &training, &checking)
                 .map_err(status::from_engine)?;
@@ -187,18 +188,18 @@ fn align(
     if let Some(store) = store {
         engine.check_storing(pair, store).map_err(status::from_engine)?;
     }
-    for (target, sentences, wanted) in
-        [(false, &pair.source, split.0), (true, &pair.target, split.1)]
+    for (side, sentences, wanted) in
+        [(TextSide::Source, &pair.source, split.0), (TextSide::Target, &pair.target, split.1)]
     {
         for page in pages(sentences).filter(|_| wanted) {
-            let page = SentencePage { target, sentences: page.to_vec() };
+            let page = SentencePage { side: side.into(), sentences: page.to_vec() };
             if !send(answers, answer(AlignMessage::Sentences(page))) {
                 return Ok(());
             }
         }
     }
     let beads = engine
-        .align_documents(pair, cancel, &|done| progress(WorkStage::Learning, done), &|done| {
+        .align_documents(pair, cancel, &|done| progress(WorkStage::Training, done), &|done| {
             progress(WorkStage::Aligning, done);
         })
         .map_err(status::from_engine)?;

@@ -130,10 +130,13 @@ fn session(api: &Api, header: ImportFileHeader) -> Result<(ImportSession, ReadOp
         tags: !header.no_tags,
         swap: header.swap,
         ignore_declared_languages: header.ignore_declared_languages,
-        unfinished: unfinished(header.unfinished).within("header")?,
+        unfinished: unfinished(header.unfinished_action).within("header")?,
         ..ReadOptions::new(record.source_lang, record.target_lang, "")
     };
-    Ok((ImportSession { import, check: check_action(header.check).within("header")? }, options))
+    Ok((
+        ImportSession { import, check: check_action(header.check_action).within("header")? },
+        options,
+    ))
 }
 
 /// Passes the pieces of a file to its reader. An error is that of a stream that broke off, which the reader sees as well.

@@ -33,7 +33,7 @@ pub struct ImportAck {
     /// Units of the batch that were not stored.
     pub rejected: Vec<RejectedUnit>,
     /// What became of the other units, in their order; empty when the batch was stored before.
-    pub verdicts: Vec<UnitOutcome>,
+    pub outcomes: Vec<UnitOutcome>,
 }
 
 /// A unit of a batch that was not stored.
@@ -132,7 +132,7 @@ pub(super) async fn run<T>(
         let mut ack = ack(stored.progress);
         acked = acked.max(ack.acked_through);
         (ack.batch, ack.acked_through, ack.rejected) = (done.number, acked, done.rejected);
-        ack.verdicts = stored.unit_outcomes;
+        ack.outcomes = stored.unit_outcomes;
         if answers.send(Ok(answer(ack))).await.is_err() {
             return Ok(());
         }
@@ -147,7 +147,7 @@ fn ack(progress: ImportProgress) -> ImportAck {
         counts: progress.counts,
         complete: progress.complete,
         rejected: Vec::new(),
-        verdicts: Vec::new(),
+        outcomes: Vec::new(),
     }
 }
 

@@ -39,8 +39,8 @@ async fn import_units(
     };
     let session = session(&api, &header)?;
     let answer = move |mut ack: ImportAck| {
-        if !header.verdicts {
-            ack.verdicts.clear();
+        if !header.report_outcomes {
+            ack.outcomes.clear();
         }
         ack.into()
     };
@@ -49,9 +49,9 @@ async fn import_units(
 
 fn session(api: &Api, header: &ImportHeader) -> Result<ImportSession, Status> {
     let (import, record) = import(api, &header.parent, &header.import_id, header.duplicate_policy)?;
-    check_lang("header.source_lang", &header.source_lang, &record.source_lang)?;
-    check_lang("header.target_lang", &header.target_lang, &record.target_lang)?;
-    Ok(ImportSession { import, check: check_action(header.check).within("header")? })
+    check_lang("header.source_language_code", &header.source_language_code, &record.source_lang)?;
+    check_lang("header.target_language_code", &header.target_language_code, &record.target_lang)?;
+    Ok(ImportSession { import, check: check_action(header.check_action).within("header")? })
 }
 
 /// The fields that every header of an import has, and the memory that it names.
@@ -126,14 +126,14 @@ impl From<ImportDiagnostic> for RejectedUnit {
 
 impl From<ImportAck> for ImportUnitsResponse {
     fn from(ack: ImportAck) -> Self {
-        let verdict = |verdict| proto::UnitVerdict::from(verdict).into();
+        let outcome = |outcome| proto::UnitOutcome::from(outcome).into();
         Self {
             acked_through: signed(ack.acked_through),
             counts: Some(ack.counts.into()),
             diagnostics: ack.rejected.into_iter().map(Into::into).collect(),
             complete: ack.complete,
             batch: signed(ack.batch),
-            verdicts: ack.verdicts.into_iter().map(verdict).collect(),
+            outcomes: ack.outcomes.into_iter().map(outcome).collect(),
         }
     }
 }
@@ -145,8 +145,8 @@ impl From<ImportUnitsResponse> for ImportAck {
             acked_through: unsigned(answer.acked_through),
             counts: ImportCounts::from(answer.counts.unwrap_or_default()),
             complete: answer.complete,
-            // The verdicts of rejected units are among the diagnostics.
-            verdicts: answer.verdicts().filter_map(|it| UnitOutcome::try_from(it).ok()).collect(),
+            // The outcomes of rejected units are among the diagnostics.
+            outcomes: answer.outcomes().filter_map(|it| UnitOutcome::try_from(it).ok()).collect(),
             rejected: answer.diagnostics.into_iter().map(Into::into).collect(),
         }
     }

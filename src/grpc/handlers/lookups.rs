@@ -91,8 +91,16 @@ impl Api {
         engine.check_settings(&parsed).map_err(status::from_engine)?;
         if let Some(first) = parsed.memories.first() {
             let record = engine.memory(&first.memory).map_err(status::from_engine)?;
-            check_lang("settings.source_lang", &settings.source_lang, &record.source_lang)?;
-            check_lang("settings.target_lang", &settings.target_lang, &record.target_lang)?;
+            check_lang(
+                "settings.source_language_code",
+                &settings.source_language_code,
+                &record.source_lang,
+            )?;
+            check_lang(
+                "settings.target_language_code",
+                &settings.target_language_code,
+                &record.target_lang,
+            )?;
         }
         Ok(parsed)
     }

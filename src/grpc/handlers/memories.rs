@@ -2,15 +2,15 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::engine::{Expected, NewMemory};
-use crate::unit::{Lang, MemoryName, Scoring};
+use crate::engine::{Engine, NewMemory};
+use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 
 use super::super::access::Visible;
 use super::super::api::Api;
 use super::super::convert::{
-    PageToken, Within as _, expected_revision, free_text, is_everything, memory_name, memory_patch,
-    page_size, parse, request_id, unfinished_penalty,
+    PageToken, Within as _, expected_etag, free_text, is_everything, memory_name, memory_patch,
+    page_size, parse, request_id, scoring, unfinished_penalty,
 };
 use super::super::proto::memory_service_server::MemoryService;
 use super::super::proto::{
@@ -39,17 +39,22 @@ impl MemoryService for Api {
         if request.memory_id.starts_with("memories/") {
             return Err(invalid("memory_id", "give the id alone, without 'memories/'"));
         }
+        let scoring = scoring(&memory).within("memory")?;
         let new = NewMemory {
             name: parse("memory_id", &request.memory_id)?,
             display_name: free_text("memory.display_name", memory.display_name)?,
             description: free_text("memory.description", memory.description)?,
-            source_lang: language("memory.source_lang", &memory.source_lang)?,
-            target_lang: language("memory.target_lang", &memory.target_lang)?,
-            unfinished_penalty: unfinished_penalty(memory.unfinished_penalty).within("memory")?,
-            scoring: Scoring::default(),
+            source_lang: language("memory.source_language_code", &memory.source_language_code)?,
+            target_lang: language("memory.target_language_code", &memory.target_language_code)?,
+            unfinished_penalty: unfinished_penalty(memory.unfinished_penalty_points)
+                .within("memory")?,
+            scoring,
         };
         if new.source_lang == new.target_lang {
-            return Err(invalid("memory.target_lang", "source and target are the same language"));
+            return Err(invalid(
+                "memory.target_language_code",
+                "source and target are the same language",
+            ));
         }
         let id = request_id("request_id", &request.request_id)?;
         let record = self.run(move |engine| engine.create_memory(new, id)).await?;
@@ -102,8 +107,7 @@ impl MemoryService for Api {
         let request = request.into_inner();
         let memory = request.memory.ok_or_else(|| invalid("memory", "say which memory"))?;
         let name = memory_name("memory.name", &memory.name)?;
-        let expected =
-            expected_revision("memory.revision", memory.revision)?.map(Expected::Revision);
+        let expected = expected_etag(&memory.etag);
         let id = request_id("request_id", &request.request_id)?;
         if is_everything(request.update_mask.as_ref()) {
             self.check_languages(&name, &memory)?;
@@ -120,8 +124,11 @@ impl MemoryService for Api {
     ) -> Result<Response<DeleteMemoryResponse>, Status> {
         let request = request.into_inner();
         let name = memory_name("name", &request.name)?;
+        let expected = expected_etag(&request.etag);
         let id = request_id("request_id", &request.request_id)?;
-        self.run(move |engine| engine.delete_memory(&name, request.force, None, id)).await?;
+        let delete =
+            move |engine: &Engine| engine.delete_memory(&name, request.force, expected, id);
+        self.run(delete).await?;
         Ok(Response::new(DeleteMemoryResponse {}))
     }
 }
@@ -131,8 +138,8 @@ impl Api {
     fn check_languages(&self, name: &MemoryName, given: &proto::Memory) -> Result<(), Status> {
         let record = self.engine()?.memory(name).map_err(status::from_engine)?;
         for (field, given, own) in [
-            ("memory.source_lang", &given.source_lang, record.source_lang),
-            ("memory.target_lang", &given.target_lang, record.target_lang),
+            ("memory.source_language_code", &given.source_language_code, record.source_lang),
+            ("memory.target_language_code", &given.target_language_code, record.target_lang),
         ] {
             if !given.is_empty() && parse::<Lang>(field, given)? != own {
                 let what = format!("the memory is for '{own}', which cannot be changed");

@@ -11,7 +11,10 @@ mod import_session;
 mod import_units;
 mod listing;
 mod lookups;
+mod matching;
 mod memories;
+mod server;
+mod unit_batches;
 mod units;
 mod watch;
 

@@ -2,22 +2,28 @@
 
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::engine::{Engine, Expected, ExportQuery, UnitFilter};
+use crate::engine::{Cancel, Engine, ExportQuery, ListQuery, SavedUnit, UnitFilter};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::{MemoryName, UnitContent};
 
-use super::super::api::{Answers, Api};
+use super::super::api::{Answers, Api, CancelOnDrop};
 use super::super::convert::{
-    Within as _, expected_revision, memory_name, page_size, request_id, unit_name, unit_patch,
+    Within as _, duplicate_policy, expected_etag, memory_name, page_size, request_id, unit_name,
+    unit_order, unit_patch,
 };
 use super::super::proto;
 use super::super::proto::unit_service_server::UnitService;
 use super::super::proto::{
-    BatchCreateUnitsRequest, BatchCreateUnitsResponse, CreateUnitRequest, CreateUnitResponse,
-    DeleteUnitRequest, DeleteUnitResponse, ExportUnitsRequest, ExportUnitsResponse, GetUnitRequest,
-    GetUnitResponse, ImportFileRequest, ImportFileResponse, ImportUnitsRequest,
-    ImportUnitsResponse, ListUnitsRequest, ListUnitsResponse, UpdateUnitRequest,
-    UpdateUnitResponse, WatchUnitsRequest, WatchUnitsResponse,
+    BatchCreateUnitsRequest, BatchCreateUnitsResponse, BatchDeleteUnitsRequest,
+    BatchDeleteUnitsResponse, BatchGetUnitsRequest, BatchGetUnitsResponse, BatchUpdateUnitsRequest,
+    BatchUpdateUnitsResponse, CreateUnitRequest, CreateUnitResponse, DeleteMatchingUnitsRequest,
+    DeleteMatchingUnitsResponse, DeleteUnitRequest, DeleteUnitResponse, ExportUnitsRequest,
+    ExportUnitsResponse, GetUnitRequest, GetUnitResponse, ImportFileRequest, ImportFileResponse,
+    ImportUnitsRequest, ImportUnitsResponse, ListUnitRevisionsRequest, ListUnitRevisionsResponse,
+    ListUnitsRequest, ListUnitsResponse, RecordUnitUsesRequest, RecordUnitUsesResponse,
+    RollbackUnitRequest, RollbackUnitResponse, UpdateMatchingUnitsRequest,
+    UpdateMatchingUnitsResponse, UpdateUnitRequest, UpdateUnitResponse, WatchUnitsRequest,
+    WatchUnitsResponse,
 };
 use super::super::status::invalid;
 use super::listing::UnitListing;
@@ -31,9 +37,13 @@ impl UnitService for Api {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
         let content = UnitContent::try_from(request.unit.unwrap_or_default()).within("unit")?;
-        let units =
-            self.create(memory, vec![content], &request.request_id, |_| "unit".to_owned()).await?;
-        Ok(Response::new(CreateUnitResponse { unit: units.into_iter().next() }))
+        let how = (request.duplicate_policy, &request.request_id[..]);
+        let field = |_| "unit".to_owned();
+        let (units, outcomes) = self.save(memory, vec![content], how, field).await?;
+        Ok(Response::new(CreateUnitResponse {
+            unit: units.into_iter().next(),
+            outcome: outcomes.first().copied().unwrap_or_default(),
+        }))
     }
 
     async fn batch_create_units(
@@ -55,10 +65,10 @@ impl UnitService for Api {
             .enumerate()
             .map(|(index, unit)| UnitContent::try_from(unit).within(format_args!("units[{index}]")))
             .collect::<Result<_, _>>()?;
-        let units = self
-            .create(memory, contents, &request.request_id, |index| format!("units[{index}]"))
-            .await?;
-        Ok(Response::new(BatchCreateUnitsResponse { units }))
+        let how = (request.duplicate_policy, &request.request_id[..]);
+        let field = |index| format!("units[{index}]");
+        let (units, outcomes) = self.save(memory, contents, how, field).await?;
+        Ok(Response::new(BatchCreateUnitsResponse { units, outcomes }))
     }
 
     async fn get_unit(
@@ -71,6 +81,14 @@ impl UnitService for Api {
         Ok(Response::new(GetUnitResponse { unit: Some(unit) }))
     }
 
+    async fn batch_get_units(
+        &self,
+        request: Request<BatchGetUnitsRequest>,
+    ) -> Result<Response<BatchGetUnitsResponse>, Status> {
+        let units = self.batch_get(request.into_inner()).await?;
+        Ok(Response::new(BatchGetUnitsResponse { units }))
+    }
+
     async fn list_units(
         &self,
         request: Request<ListUnitsRequest>,
@@ -78,17 +96,18 @@ impl UnitService for Api {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
         let size = page_size(request.page_size)?;
-        let listing = UnitListing::new(self.engine()?, &memory)?;
-        let after = listing.position("page_token", &request.page_token)?;
+        let filter = UnitFilter::try_from(request.filter.unwrap_or_default()).within("filter")?;
+        let (order, descending) = unit_order(&request.order_by)?;
+        let query = ListQuery { filter, order, descending };
+        let listing = UnitListing::of(self.engine()?, &memory, &query)?;
+        let after = listing.page_position(&request.page_token)?;
+        let cancel = Cancel::default();
+        let _stop_when_dropped = CancelOnDrop(cancel.clone());
         let page = self.run(move |engine| {
-            let mut units = engine.units(&memory, after, size + 1)?;
-            let more = units.len() > size;
-            units.truncate(size);
-            let next_page_token = match units.last() {
-                Some(last) if more => listing.cursor(last.id),
-                _ => String::new(),
-            };
-            let units = units.into_iter().map(|unit| (&memory, unit).into()).collect();
+            let page = engine.list_units(&memory, &query, after, size, &cancel)?;
+            let next_page_token = page.next.map(|next| listing.page_token(next));
+            let units = page.units.into_iter().map(|unit| (&memory, unit).into()).collect();
+            let next_page_token = next_page_token.unwrap_or_default();
             Ok(ListUnitsResponse { units, next_page_token })
         });
         page.await.map(Response::new)
@@ -101,7 +120,7 @@ impl UnitService for Api {
         let request = request.into_inner();
         let unit = request.unit.ok_or_else(|| invalid("unit", "say which unit"))?;
         let (memory, id) = unit_name("unit.name", &unit.name)?;
-        let expected = expected_revision("unit.revision", unit.revision)?.map(Expected::Revision);
+        let expected = expected_etag(&unit.etag);
         let request_id = request_id("request_id", &request.request_id)?;
         let patch = unit_patch(unit, request.update_mask)?;
         let update = self.run(move |engine| {
@@ -111,16 +130,69 @@ impl UnitService for Api {
         Ok(Response::new(UpdateUnitResponse { unit: Some(update.await?) }))
     }
 
+    async fn batch_update_units(
+        &self,
+        request: Request<BatchUpdateUnitsRequest>,
+    ) -> Result<Response<BatchUpdateUnitsResponse>, Status> {
+        let units = self.batch_update(request.into_inner()).await?;
+        Ok(Response::new(BatchUpdateUnitsResponse { units }))
+    }
+
     async fn delete_unit(
         &self,
         request: Request<DeleteUnitRequest>,
     ) -> Result<Response<DeleteUnitResponse>, Status> {
         let request = request.into_inner();
         let (memory, id) = unit_name("name", &request.name)?;
-        let expected = expected_revision("revision", request.revision)?.map(Expected::Revision);
+        let expected = expected_etag(&request.etag);
         let request_id = request_id("request_id", &request.request_id)?;
         self.run(move |engine| engine.delete_unit(&memory, id, expected, request_id)).await?;
         Ok(Response::new(DeleteUnitResponse {}))
+    }
+
+    async fn batch_delete_units(
+        &self,
+        request: Request<BatchDeleteUnitsRequest>,
+    ) -> Result<Response<BatchDeleteUnitsResponse>, Status> {
+        self.batch_delete(request.into_inner()).await?;
+        Ok(Response::new(BatchDeleteUnitsResponse {}))
+    }
+
+    async fn update_matching_units(
+        &self,
+        request: Request<UpdateMatchingUnitsRequest>,
+    ) -> Result<Response<UpdateMatchingUnitsResponse>, Status> {
+        self.update_matching(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn delete_matching_units(
+        &self,
+        request: Request<DeleteMatchingUnitsRequest>,
+    ) -> Result<Response<DeleteMatchingUnitsResponse>, Status> {
+        self.delete_matching(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn record_unit_uses(
+        &self,
+        request: Request<RecordUnitUsesRequest>,
+    ) -> Result<Response<RecordUnitUsesResponse>, Status> {
+        let units = self.record_uses(request.into_inner()).await?;
+        Ok(Response::new(RecordUnitUsesResponse { units }))
+    }
+
+    async fn list_unit_revisions(
+        &self,
+        request: Request<ListUnitRevisionsRequest>,
+    ) -> Result<Response<ListUnitRevisionsResponse>, Status> {
+        self.unit_revisions(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn rollback_unit(
+        &self,
+        request: Request<RollbackUnitRequest>,
+    ) -> Result<Response<RollbackUnitResponse>, Status> {
+        let unit = self.rollback(request.into_inner()).await?;
+        Ok(Response::new(RollbackUnitResponse { unit: Some(unit) }))
     }
 
     type ImportUnitsStream = Answers<ImportUnitsResponse>;
@@ -162,27 +234,27 @@ impl UnitService for Api {
         &self,
         request: Request<WatchUnitsRequest>,
     ) -> Result<Response<Self::WatchUnitsStream>, Status> {
-        let request = request.into_inner();
-        let memory = match request.parent.as_str() {
-            "memories/-" => None,
-            name => Some(memory_name("parent", name)?),
-        };
-        Ok(Response::new(self.watch_stream(memory, request.after_sequence)?))
+        Ok(Response::new(self.watch_stream(request.into_inner())?))
     }
 }
 
 impl Api {
-    async fn create(
+    /// Saves units; answers with the units and their outcomes. `how` are the duplicate policy and the request id.
+    async fn save(
         &self,
         memory: MemoryName,
         contents: Vec<UnitContent>,
-        request: &str,
+        how: (i32, &str),
         field: impl Fn(usize) -> String + Send + 'static,
-    ) -> Result<Vec<proto::Unit>, Status> {
-        let id = request_id("request_id", request)?;
+    ) -> Result<(Vec<proto::Unit>, Vec<i32>), Status> {
+        let policy = duplicate_policy(how.0)?;
+        let id = request_id("request_id", how.1)?;
         self.run(move |engine| {
-            let units = engine.create_units(&memory, contents, id, field)?;
-            Ok(units.into_iter().map(|unit| (&memory, unit).into()).collect())
+            let saved = engine.save_units(&memory, contents, policy, id, field)?;
+            let answer = |SavedUnit { unit, outcome }| {
+                ((&memory, unit).into(), i32::from(proto::UnitOutcome::from(outcome)))
+            };
+            Ok(saved.into_iter().map(answer).unzip())
         })
         .await
     }

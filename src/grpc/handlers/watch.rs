@@ -2,72 +2,112 @@
 
 use tonic::Status;
 
-use crate::engine::{Engine, EngineError};
-use crate::limits::WATCH_PAGE_COMMITS;
-use crate::store::{ChangeKind, LogRecord, MemoryKey, Sequence};
+use crate::engine::{Engine, EngineError, UnitFilter, WatchQuery, WatchedChange, WatchedCommit};
+use crate::limits::WATCH_SILENT_COMMITS;
+use crate::store::{ChangeKind, Sequence};
 use crate::unit::MemoryName;
 
 use super::super::api::{Answers, Api, Lifetime, Sender};
-use super::super::convert::{signed, unit_resource};
-use super::super::proto::{self, UnitChange, WatchUnitsResponse};
+use super::super::convert::{PageToken, Within as _, memory_name, signed, unit_resource};
+use super::super::proto::watch_units_request::Start;
+use super::super::proto::{self, UnitChange, WatchUnitsRequest, WatchUnitsResponse};
 use super::super::status::{self, invalid};
+
+/// The listing that resume tokens belong to: every feed of a store, since its commits have the same numbers in all of them.
+const FEED: &str = "changes of units";
+
+/// A feed of changes.
+struct Feed {
+    query: WatchQuery,
+    /// The memory that it watches, if it does not watch all.
+    memory: Option<MemoryName>,
+    after: Sequence,
+}
 
 impl Api {
     pub(super) fn watch_stream(
         &self,
-        memory: Option<MemoryName>,
-        after: i64,
+        request: WatchUnitsRequest,
     ) -> Result<Answers<WatchUnitsResponse>, Status> {
         let engine = self.engine()?;
-        let memory = memory.map(|name| engine.memory_key(&name).map(|key| (key, name)));
-        let memory = memory.transpose().map_err(status::from_engine)?;
-        let last = *engine.watch_sequence().borrow();
-        let after =
-            u64::try_from(after).ok().map(Sequence).filter(|after| *after <= last).ok_or_else(
-                || {
-                    let what = format!("not a sequence of this server, which is at {}", last.0);
-                    invalid("after_sequence", &what)
-                },
-            )?;
-        engine.check_held(after).map_err(status::from_engine)?;
-        self.stream(Lifetime::Endless, |api, answers| watch(api, memory, after, answers))
+        let memory = match request.parent.as_str() {
+            "memories/-" => None,
+            name => Some(memory_name("parent", name)?),
+        };
+        let key = memory.as_ref().map(|name| engine.memory_key(name)).transpose();
+        let query = WatchQuery {
+            memory: key.map_err(status::from_engine)?,
+            filter: UnitFilter::try_from(request.filter.unwrap_or_default()).within("filter")?,
+            kinds: kinds(&request.kinds)?,
+        };
+        let after = start(engine, request.start)?;
+        engine.check_watch(&query, after).map_err(status::from_engine)?;
+        let feed = Feed { query, memory, after };
+        self.stream(Lifetime::Endless, |api, answers| watch(api, feed, answers))
     }
+}
+
+/// The commit after which a feed begins.
+fn start(engine: &Engine, start: Option<Start>) -> Result<Sequence, Status> {
+    match start {
+        None => Ok(*engine.watch_sequence().borrow()),
+        Some(Start::AfterSequence(sequence)) => u64::try_from(sequence)
+            .map(Sequence)
+            .map_err(|_| invalid("after_sequence", "a sequence is not negative")),
+        Some(Start::ResumeToken(token)) => {
+            let wrong = || invalid("resume_token", "not a resume token of this server");
+            let token = PageToken::parse("resume_token", &token, engine.secret(), FEED)?;
+            let sequence = token.as_ref().and_then(|token| token.position().try_into().ok());
+            Ok(Sequence(u64::from_be_bytes(sequence.ok_or_else(wrong)?)))
+        }
+    }
+}
+
+fn kinds(numbers: &[i32]) -> Result<Vec<ChangeKind>, Status> {
+    let kind = |(index, number): (usize, &i32)| match proto::ChangeKind::try_from(*number) {
+        Ok(proto::ChangeKind::Created) => Ok(ChangeKind::Created),
+        Ok(proto::ChangeKind::Updated) => Ok(ChangeKind::Updated),
+        Ok(proto::ChangeKind::Deleted) => Ok(ChangeKind::Deleted),
+        Ok(proto::ChangeKind::Used) => Ok(ChangeKind::Used),
+        Ok(proto::ChangeKind::Unspecified) | Err(_) => {
+            Err(invalid(&format!("kinds[{index}]"), &format!("{number} is not a kind of change")))
+        }
+    };
+    numbers.iter().enumerate().map(kind).collect()
 }
 
 async fn watch(
     api: Api,
-    memory: Option<(MemoryKey, MemoryName)>,
-    mut after: Sequence,
+    Feed { query, memory, mut after }: Feed,
     answers: Sender<WatchUnitsResponse>,
 ) -> Result<(), Status> {
     let mut sequence = api.engine()?.watch_sequence();
-    let key = memory.as_ref().map(|(key, _)| *key);
+    let mut silent_commits = 0;
     loop {
-        let call = move |engine: &Engine| {
-            // The log shows commits before they are on disk; watchers see them when writers do.
-            let published = *engine.watch_sequence().borrow();
-            let mut records = engine.changes_since(after, WATCH_PAGE_COMMITS)?;
-            records.retain(|record| record.sequence <= published);
-            let last = records.last().map(|record| record.sequence);
-            let events: Vec<_> = records
-                .iter()
-                .map(|record| event(engine, key, record))
-                .collect::<Result<_, _>>()?;
-            Ok((last, events))
+        let read = {
+            let query = query.clone();
+            move |engine: &Engine| engine.watched_commits(&query, after)
         };
-        let (last, events) = api.run(call).await?;
-        for event in events.into_iter().filter(|event| !event.changes.is_empty()) {
-            if answers.send(Ok(event)).await.is_err() {
+        let commits = api.run(read).await?;
+        let has_advanced = !commits.is_empty();
+        for commit in commits {
+            after = commit.sequence;
+            silent_commits += 1;
+            if commit.changes.is_empty() && silent_commits < WATCH_SILENT_COMMITS {
+                continue;
+            }
+            silent_commits = 0;
+            let answer = answer(api.engine()?, commit);
+            if answers.send(Ok(answer)).await.is_err() {
                 return Ok(());
             }
         }
-        if let Some(last) = last {
-            after = last;
+        if has_advanced {
             continue;
         }
         // A deleted memory has no more changes, even if another one gets its name.
-        if let Some((key, name)) = &memory
-            && api.engine()?.memory_name(*key).is_none()
+        if let (Some(key), Some(name)) = (query.memory, &memory)
+            && api.engine()?.memory_name(key).is_none()
         {
             return Err(status::from_engine(EngineError::NoMemory(name.clone())));
         }
@@ -77,46 +117,34 @@ async fn watch(
     }
 }
 
-/// The changes of one commit, as a watcher sees them.
-fn event(
-    engine: &Engine,
-    memory: Option<MemoryKey>,
-    record: &LogRecord,
-) -> Result<WatchUnitsResponse, EngineError> {
-    let mut changes = Vec::new();
-    for change in &record.changes {
-        if memory.is_some_and(|wanted| wanted != change.memory) {
-            continue;
-        }
-        // Changes of a memory that is deleted by now are skipped.
-        let Some(name) = engine.memory_name(change.memory) else {
-            continue;
-        };
-        let unit = match engine.unit(&name, change.unit) {
-            Ok(unit) => Some((&name, unit).into()),
-            Err(EngineError::NoUnit(..) | EngineError::NoMemory(_)) => None,
-            Err(error) => return Err(error),
-        };
-        changes.push(UnitChange {
-            kind: proto::ChangeKind::from(change.kind).into(),
-            name: unit_resource(&name, change.unit),
-            revision: signed(change.revision),
-            unit,
-        });
+fn answer(engine: &Engine, commit: WatchedCommit) -> WatchUnitsResponse {
+    let token = PageToken::new(&commit.sequence.0.to_be_bytes());
+    WatchUnitsResponse {
+        sequence: signed(commit.sequence.0),
+        commit_time: Some(commit.time.into()),
+        changes: commit.changes.into_iter().map(Into::into).collect(),
+        resume_token: token.to_text(engine.secret(), FEED),
     }
-    Ok(WatchUnitsResponse {
-        sequence: signed(record.sequence.0),
-        commit_time: Some(record.time.into()),
-        changes,
-    })
+}
+
+impl From<WatchedChange> for UnitChange {
+    fn from(change: WatchedChange) -> Self {
+        Self {
+            kind: proto::ChangeKind::from(change.kind).into(),
+            name: unit_resource(&change.memory, change.id),
+            revision: signed(change.revision),
+            unit: change.unit.map(|unit| (&change.memory, unit).into()),
+        }
+    }
 }
 
 impl From<ChangeKind> for proto::ChangeKind {
     fn from(kind: ChangeKind) -> Self {
         match kind {
             ChangeKind::Created => Self::Created,
-            ChangeKind::Updated | ChangeKind::Used => Self::Updated,
+            ChangeKind::Updated => Self::Updated,
             ChangeKind::Deleted => Self::Deleted,
+            ChangeKind::Used => Self::Used,
         }
     }
 }

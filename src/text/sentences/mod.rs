@@ -5,5 +5,6 @@ mod sentence;
 mod split;
 mod splitter;
 
+pub(super) use rules::languages;
 pub use rules::{RuleError, SentenceRules};
 pub use sentence::{Sentence, SentenceOptions};

@@ -15,6 +15,11 @@ const LANGUAGES: [(&str, &str); 2] = [
     ("en", include_str!("../data/sentences/en.tsv")),
 ];
 
+/// The languages that have a table.
+pub(in crate::text) fn languages() -> impl Iterator<Item = &'static str> {
+    LANGUAGES.iter().map(|(language, _)| *language)
+}
+
 /// An invalid row in a table of sentence rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
