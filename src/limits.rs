@@ -118,6 +118,9 @@ pub const FILTER_NAMES_MAX: usize = 1_000;
 pub const FILTER_ATTRIBUTES_MAX: usize = 32;
 /// Penalty rules of one lookup and of one memory, each of which is checked for every candidate.
 pub const PENALTY_RULES_MAX: usize = 32;
+/// Match bands of an analysis: more than any rate sheet has.
+pub const ANALYSIS_BANDS_MAX: usize = 32;
+
 /// Files in one analysis: a large project, and a bound on what an answer holds.
 pub const ANALYSIS_FILES_MAX: usize = 10_000;
 /// Sentences of one side of a document that is aligned in one call.

@@ -6,6 +6,7 @@
 mod code_points;
 mod content;
 mod diagnostics;
+mod marked;
 mod names;
 mod penalty;
 mod score;
@@ -14,10 +15,11 @@ mod white_space;
 
 pub use code_points::CodePoints;
 pub use content::{
-    CONTEXT_KEY_ATTRIBUTE, Context, LAST_USE_ATTRIBUTE, Timestamp, USE_COUNT_ATTRIBUTE, Unit,
-    UnitContent, UnitId, Usage,
+    CONTEXT_KEY_ATTRIBUTE, Context, ContextMode, LAST_USE_ATTRIBUTE, Timestamp,
+    USE_COUNT_ATTRIBUTE, Unit, UnitContent, UnitExtras, UnitId, Usage,
 };
 pub use diagnostics::{Diagnostic, DiagnosticCode, Place, ValidationError};
+pub(crate) use marked::marked;
 pub use names::{Lang, MemoryName};
 pub use penalty::{
     CONFIDENCE_ATTRIBUTE, Confidence, PenaltyCondition, PenaltyRule, Scoring, UNFINISHED_ATTRIBUTE,

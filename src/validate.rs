@@ -45,6 +45,7 @@ pub fn validate_content(content: &UnitContent) -> Result<(), ContentFault> {
     validate_segment(&content.target).map_err(|fault| fault.inside("target"))?;
     validate_field("document", &content.document)?;
     validate_field("author", &content.author)?;
+    validate_field("context.context_id", &content.context_id)?;
     if content.attributes.len() > UNIT_ATTRIBUTES_MAX {
         let message = format!(
             "{} attributes; at most {UNIT_ATTRIBUTES_MAX} are kept",
@@ -166,6 +167,7 @@ fn unit_bytes(content: &UnitContent) -> usize {
         + attributes
         + content.document.len()
         + content.author.len()
+        + content.context_id.len()
 }
 
 #[cfg(test)]

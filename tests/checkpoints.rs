@@ -68,11 +68,7 @@ fn answers(engine: &Engine) -> Vec<String> {
     };
     let queries: Vec<QuerySegment> = (0..UNITS + 100)
         .step_by(37)
-        .map(|number| QuerySegment {
-            segment: Segment::plain(text(number)),
-            previous: None,
-            next: None,
-        })
+        .map(|number| QuerySegment::new(Segment::plain(text(number))))
         .collect();
     let found = engine.lookup(&settings, &queries, &Cancel::default()).unwrap();
     found.iter().map(|matches| format!("{matches:?}")).collect()

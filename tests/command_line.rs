@@ -100,6 +100,20 @@ fn lookups_answer_a_line_each_in_order() {
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["matches"][0]["kind"].to_string())
         .collect();
     assert_eq!(kinds, ["\"context\"", "\"context\"", "\"context\""]);
+    let first: Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
+    let first = &first["matches"][0];
+    assert_eq!((&first["match_rate"], first["score"].as_f64()), (&101.into(), Some(100.0)));
+    assert_eq!(first["agreed_contexts"], serde_json::json!(["next-source"]));
+    // Neither the units nor the lines have an id.
+    let change = ["memories", "update", "m", "--context-mode", "double", "--json"];
+    let changed: Value = serde_json::from_str(&stdout(&run(directory.path(), &change))).unwrap();
+    assert_eq!(changed["context_mode"], "double");
+    let output = run_with(directory.path(), &arguments, &input);
+    let first: Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
+    let first = &first["matches"][0];
+    assert_eq!((&first["match_rate"], &first["kind"]), (&102.into(), &"double-context".into()));
+    let made = run(directory.path(), &["memories", "create", "n", "--context-mode", "triple"]);
+    assert_eq!(code(&made), 2);
     let output = run_with(directory.path(), &["lookup", "--memory", "m"], "\u{1}\n");
     assert_eq!(code(&output), 3);
     assert!(stdout(&output).contains("U+0001"));
@@ -158,7 +172,7 @@ fn an_analysis_counts_files_by_band() {
     assert_eq!(lines[2]["files"], 2);
     let csv = run(directory.path(), &[&analyze[..], &["--format", "csv"]].concat());
     let csv = stdout(&csv);
-    assert!(csv.starts_with("file,band,segments,words\njob.txt,context,"), "{csv}");
+    assert!(csv.starts_with("file,band,segments,words\njob.txt,double-context,"), "{csv}");
     assert!(csv.contains("\ntotal,none,"), "{csv}");
     let table = stdout(&run(directory.path(), &analyze));
     assert!(table.contains("all files") && table.contains("repetition"), "{table}");

@@ -61,7 +61,11 @@ impl Given {
         UnitContent {
             source: Segment::plain(SOURCES[self.source as usize]),
             target: Segment::plain(format!("target {}", self.target)),
-            context: Context { previous: hash(self.previous), next: hash(self.next) },
+            context: Context {
+                previous: hash(self.previous),
+                next: hash(self.next),
+                ..Context::default()
+            },
             changed: Some(Timestamp { micros: self.changed }),
             attributes: key.into_iter().collect(),
             ..UnitContent::default()
@@ -155,8 +159,8 @@ fn policy() -> impl Strategy<Value = DuplicatePolicy> {
 fn query(unit: &Given) -> QuerySegment {
     QuerySegment {
         segment: Segment::plain(SOURCES[unit.source as usize]),
-        previous: unit.previous.map(neighbour),
-        next: unit.next.map(neighbour),
+        context: unit.content().context,
+        ..QuerySegment::default()
     }
 }
 
@@ -284,4 +288,53 @@ fn growth_on_real_documents() {
         in_context.len()
     );
     assert!((1.0..1.5).contains(&growth), "{growth}");
+}
+
+/// Units that follow each other in a document are neighbours with both of their texts; what the file says comes first.
+#[test]
+fn consecutive_units_of_a_document_are_neighbours() {
+    let line = |number: u32, document: &str, more: &str| {
+        format!(
+            "{{\"source\":\"\u{62c} {number}\",\"target\":\"t {number}\",\"document\":\"{document}\"{more}}}\n"
+        )
+    };
+    let other = format!("{:016x}", 77);
+    let file = [
+        line(1, "a", ""),
+        line(2, "a", ""),
+        // The unit before is another one than the file says: nothing is known of its target.
+        line(3, "a", &format!(",\"previous\":\"{other}\",\"next_target\":\"{other}\"")),
+        line(4, "a", &format!(",\"next\":\"{other}\"")),
+        line(5, "b", ""),
+        line(6, "", ""),
+        line(7, "", ""),
+        line(8, "b", ""),
+    ];
+    let (source, target) = ("ar".parse().unwrap(), "en".parse().unwrap());
+    let options = ReadOptions::new(source, target, "f.jsonl");
+    let file = std::io::Cursor::new(file.concat());
+    let batches = Batches::new(formats::open(Box::new(file), &options).unwrap()).of(2);
+    let units = batches.flat_map(|batch| batch.unwrap().units);
+    let contexts: Vec<Context> = units.map(|unit| unit.content.context).collect();
+    let source = |number: u32| Some(context_hash(&format!("\u{62c} {number}")));
+    let target = |number: u32| Some(context_hash(&format!("t {number}")));
+    let of = |previous, next, previous_target, next_target| Context {
+        previous,
+        next,
+        previous_target,
+        next_target,
+    };
+    assert_eq!(
+        contexts,
+        [
+            of(None, source(2), None, target(2)),
+            of(source(1), source(3), target(1), target(3)),
+            of(Some(77), source(4), None, Some(77)),
+            of(source(3), Some(77), target(3), None),
+            Context::default(),
+            Context::default(),
+            Context::default(),
+            Context::default(),
+        ]
+    );
 }

@@ -252,7 +252,7 @@ proptest! {
                 let settings =
                     LookupSettings { filter: filter.clone(), exhaustive, ..everything.clone() };
                 let segment = Segment::plain(query.clone());
-                let query = QuerySegment { segment, previous: None, next: None };
+                let query = QuerySegment::new(segment);
                 let found = engine.lookup(&settings, &[query], &Cancel::default()).unwrap();
                 let found: BTreeSet<UnitId> = found[0].iter().map(|it| it.unit.id).collect();
                 prop_assert_eq!(&found, &all, "{:?}", filter);

@@ -304,6 +304,8 @@ fn content() -> impl Strategy<Value = UnitContent> {
         "x-dhakira-created",
         "x-dhakira-attribute:a",
         "x-context-pre",
+        "x-ContextID",
+        "x-Context",
         "client",
         "client.2",
         "usagecount",
@@ -314,7 +316,7 @@ fn content() -> impl Strategy<Value = UnitContent> {
     let key = prop_oneof![known.prop_map(str::to_owned), visible_text()];
     (
         (segment(), segment()),
-        (prop::option::of(any::<u64>()), prop::option::of(any::<u64>())),
+        (prop::array::uniform4(prop::option::of(any::<u64>())), text()),
         (text(), text()),
         (prop::option::of(time.clone()), prop::option::of(time)),
         prop::collection::btree_map(key, text(), 0..5),
@@ -322,7 +324,7 @@ fn content() -> impl Strategy<Value = UnitContent> {
         .prop_map(
             |(
                 (source, target),
-                (previous, next),
+                ([previous, next, previous_target, next_target], context_id),
                 (document, author),
                 (created, changed),
                 attributes,
@@ -330,12 +332,13 @@ fn content() -> impl Strategy<Value = UnitContent> {
                 UnitContent {
                     source,
                     target,
-                    context: Context { previous, next },
+                    context: Context { previous, next, previous_target, next_target },
                     document,
                     author,
                     created,
                     changed,
                     attributes,
+                    context_id,
                 }
             },
         )

@@ -94,6 +94,9 @@ fn full() -> UnitContent {
     };
     content.context.previous = Some(7);
     content.context.next = Some(u64::MAX);
+    content.context.previous_target = Some(0);
+    content.context.next_target = Some(1 << 63);
+    content.context_id = "menu/<file>, \"open\";1".into();
     content.attributes.insert("client".into(), "A & B\n\"C\"".into());
     content.attributes.insert("note".into(), "n".into());
     content
@@ -135,6 +138,72 @@ fn every_written_format_is_sniffed_and_read_back() {
             assert_eq!(*back, expected, "{format}");
         }
         assert_eq!(back.units.len(), contents.len(), "{format}");
+    }
+}
+
+/// What other programs call the context id; a name that means something else stays an attribute.
+#[test]
+fn the_context_id_is_read_under_the_names_of_other_programs() {
+    let tmx = |name: &str| {
+        format!(
+            "<tmx version='1.4'><body><tu><prop type='{name}'>k 1</prop><tuv xml:lang='ar'><seg>\u{633}</seg></tuv>\
+             <tuv xml:lang='en'><seg>s</seg></tuv></tu></body></tmx>"
+        )
+    };
+    let old = |name: &str| {
+        format!(
+            "<xliff version='1.2'><file original='f' source-language='ar' target-language='en'><body><trans-unit id='1' \
+             {name}='k 1'><source>\u{633}</source><target>s</target></trans-unit></body></file></xliff>"
+        )
+    };
+    let new = |name: &str| {
+        format!(
+            "<xliff version='2.0' srcLang='ar' trgLang='en'><file id='f'><unit id='1' {name}='k 1'><segment>\
+             <source>\u{633}</source><target>s</target></segment></unit></file></xliff>"
+        )
+    };
+    let csv = |name: &str| format!("ar,en,{name}\n\u{633},s,k 1\n");
+    let json =
+        |name: &str| format!("{{\"source\":\"\u{633}\",\"target\":\"s\",\"{name}\":\"k 1\"}}\n");
+    for (text, expected) in [
+        (tmx("x-context"), "k 1"),
+        (tmx("x-ContextID"), "k 1"),
+        (tmx("x-context-id"), "k 1"),
+        (tmx("x-Context"), ""),
+        (old("resname"), "k 1"),
+        (old("restype"), ""),
+        (new("name"), "k 1"),
+        (csv("context_id"), "k 1"),
+        (csv("Context ID"), "k 1"),
+        (csv("context"), ""),
+        (json("context_id"), "k 1"),
+    ] {
+        let read = read(&text, &options("ar", "en"));
+        let unit = &read.units[0];
+        assert_eq!(unit.context_id, expected, "{text}");
+        assert_eq!(unit.attributes.values().any(|it| it == "k 1"), expected.is_empty(), "{text}");
+        assert_eq!(unit.context_key(), Some(expected).filter(|it| !it.is_empty()), "{text}");
+    }
+    let po = "msgid \"\"\nmsgstr \"Language: en\\n\"\n\nmsgctxt \"k 1\"\nmsgid \"\u{633}\"\nmsgstr \"s\"\n";
+    let unit = read(po, &options("ar", "en")).units.remove(0);
+    assert_eq!((unit.context_id.as_str(), unit.context_key()), ("", Some("k 1")));
+    // As an earlier version stored it; other programs still find it.
+    let mut stored = UnitContent { context_id: String::new(), ..unit };
+    stored.attributes = [("x-context".to_owned(), "k 1".to_owned())].into();
+    assert_eq!(stored.context_key(), Some("k 1"));
+    let written = String::from_utf8(write(Format::Tmx, &[stored])).unwrap();
+    assert!(written.contains("<prop type=\"x-context\">k 1</prop>"), "{written}");
+}
+
+/// Where the sides change places, so do the neighbours.
+#[test]
+fn neighbours_of_swapped_sides_are_swapped() {
+    let content = full();
+    for format in [Format::Tmx, Format::Jsonl] {
+        let options = ReadOptions { swap: true, ..options("ar", "en") };
+        let unit = read(write(format, std::slice::from_ref(&content)), &options).units.remove(0);
+        assert_eq!(unit.source.text, content.target.text, "{format}");
+        assert_eq!(unit.context, content.context.swapped(), "{format}");
     }
 }
 

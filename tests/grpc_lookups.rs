@@ -110,6 +110,74 @@ async fn neighbours_make_a_context_match() {
     assert_eq!(found[0].unit.as_ref().unwrap().target.as_ref().unwrap().text, "elsewhere");
 }
 
+/// A context that is created, looked up by texts and by hashes, and missing on both sides, in both modes of a memory.
+#[tokio::test]
+async fn contexts_count_by_the_mode_of_the_memory() {
+    let (_server, mut clients) = start().await;
+    clients.create_memory("m").await;
+    let whole = proto::Context {
+        previous_source_text: Some("\u{642}\u{628}\u{644}".into()),
+        next_source_text: Some("\u{628}\u{639}\u{62f}".into()),
+        previous_target_text: Some("before".into()),
+        next_target_text: Some("after".into()),
+        context_id: "menu".into(),
+        ..Default::default()
+    };
+    let without_id = proto::Context { context_id: String::new(), ..whole.clone() };
+    for (text, context) in [("\u{62d}\u{641}\u{638}", whole), ("\u{641}\u{62a}\u{62d}", without_id)]
+    {
+        let request = proto::CreateUnitRequest {
+            parent: "memories/m".into(),
+            unit: Some(proto::Unit {
+                context: Some(context.clone()),
+                document: "a.txt".into(),
+                ..unit(text, "t")
+            }),
+            ..Default::default()
+        };
+        let made = clients.units.create_unit(request).await.unwrap().into_inner().unit.unwrap();
+        let stored = made.context.unwrap();
+        assert_eq!(stored.context_id, context.context_id);
+        assert_eq!((&stored.previous_source_text, &stored.next_target_text), (&None, &None));
+        for (mode, kind, rate) in [
+            (proto::ContextMode::Simple, proto::MatchKind::Context, 101),
+            (proto::ContextMode::Double, proto::MatchKind::DoubleContext, 102),
+        ] {
+            let change = proto::UpdateMemoryRequest {
+                memory: Some(proto::Memory {
+                    name: "memories/m".into(),
+                    context_mode: mode.into(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            let changed = clients.memories.update_memory(change).await.unwrap().into_inner();
+            assert_eq!(changed.memory.unwrap().context_mode(), mode);
+            let has_id = !context.context_id.is_empty();
+            let expected =
+                if has_id { (proto::MatchKind::DoubleContext, 102) } else { (kind, rate) };
+            // As texts, and as the hashes that the server has answered.
+            for context in [context.clone(), stored.clone()] {
+                let mut request = lookup_request(&["m"], text);
+                request.segments[0].context = Some(context);
+                request.segments[0].document = "a.txt".into();
+                let response = clients.lookups.lookup_segments(request).await.unwrap();
+                let found = &response.into_inner().results[0].matches[0];
+                assert_eq!((found.kind(), found.match_rate), expected);
+                let all: Vec<_> = found.agreed_contexts().collect();
+                assert_eq!(all.len(), 5 + usize::from(has_id), "{all:?}");
+                assert!(all.contains(&proto::ContextPart::PreviousTarget));
+            }
+        }
+    }
+    let mut unknown = lookup_request(&["m"], "\u{62d}\u{641}\u{638}");
+    unknown.segments[0].document = "b.txt".into();
+    let response = clients.lookups.lookup_segments(unknown).await.unwrap().into_inner();
+    let found = &response.results[0].matches[0];
+    assert_eq!((found.kind(), found.match_rate), (proto::MatchKind::Exact, 100));
+    assert_eq!(found.agreed_contexts().count(), 0);
+}
+
 #[tokio::test]
 async fn bad_lookups_are_refused_by_field() {
     let (_server, mut clients) = start().await;

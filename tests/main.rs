@@ -17,6 +17,7 @@ mod collection;
 mod command_line;
 mod command_line_alignment;
 mod configuration;
+mod context_matches;
 mod contexts;
 mod crash;
 mod crash_model;

@@ -31,7 +31,7 @@ fn query_of(side: &Side) -> Query {
 
 fn kind_number(kind: MatchKind) -> u8 {
     match kind {
-        MatchKind::Context => 0,
+        MatchKind::DoubleContext | MatchKind::Context => 0,
         MatchKind::Exact => 1,
         MatchKind::Fuzzy => 2,
     }

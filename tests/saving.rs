@@ -104,7 +104,7 @@ fn some_content() -> impl Strategy<Value = UnitContent> {
     (texts, hash(), hash(), key).prop_map(
         move |((source, target, changed), previous, next, key)| {
             let mut content = content(sources[source], ["door", "father", "gate"][target]);
-            content.context = Context { previous, next };
+            content.context = Context { previous, next, ..Context::default() };
             content.changed = Some(Timestamp { micros: changed });
             let key = key.map(|key| (CONTEXT_KEY_ATTRIBUTE.to_owned(), key.to_owned()));
             content.attributes.extend(key);

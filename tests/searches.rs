@@ -268,7 +268,7 @@ async fn a_job_is_counted_by_bands() {
     let response = response.into_inner();
     let counts = |file: &proto::FileAnalysis| -> Vec<(i32, i64, i64)> {
         let rates: Vec<_> = file.bands.iter().map(|band| band.min_rate).collect();
-        assert_eq!(rates, [101, 100, 95, 85, 75, 70, 0]);
+        assert_eq!(rates, [102, 101, 100, 95, 85, 75, 70, 0]);
         let bands = file.bands.iter().map(|band| (band.min_rate, band.segments, band.words));
         let repeated = file.repetitions.unwrap();
         bands

@@ -262,8 +262,7 @@ fn answers(engine: &Engine) -> Vec<String> {
         penalty_rules: Vec::new(),
     };
     let mut dice = Dice(99);
-    let segment =
-        |text: String| QuerySegment { segment: Segment::plain(text), previous: None, next: None };
+    let segment = |text: String| QuerySegment::new(Segment::plain(text));
     let segments: Vec<_> = (0..40).map(|_| segment(source(&mut dice))).collect();
     let found = engine.lookup(&settings, &segments, &Cancel::default()).unwrap();
     found.iter().map(|hits| format!("{hits:?}")).collect()

@@ -63,7 +63,7 @@ fn scores(engine: &Engine, memories: &[&str]) -> Vec<f64> {
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
     };
-    let query = || QuerySegment { segment: Segment::plain(SOURCE), previous: None, next: None };
+    let query = || QuerySegment::new(Segment::plain(SOURCE));
     let [indexed, scanned] = [false, true].map(|exhaustive| {
         let found = engine.lookup(&settings(exhaustive), &[query()], &Cancel::default()).unwrap();
         let of = |memory: &&str| {

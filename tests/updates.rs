@@ -141,7 +141,7 @@ fn settings(min_score: f64) -> LookupSettings {
 }
 
 fn query(text: String) -> QuerySegment {
-    QuerySegment { segment: Segment::plain(text), previous: None, next: None }
+    QuerySegment::new(Segment::plain(text))
 }
 
 /// Words that are all different, those from `other` on in another way.

@@ -13,7 +13,7 @@ use dhakira::engine::backup::{self, BackupDirectory, Target};
 use dhakira::engine::{Cancel, Engine, EngineError, Finding, Severity, UnitPatch, UnitUse};
 use dhakira::grpc::Api;
 use dhakira::store::{InMemoryStore, OpenOptions, Sequence, SledStore, Store};
-use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
+use dhakira::unit::{Context, MemoryName, Segment, Unit, UnitContent, UnitId};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -44,11 +44,24 @@ pub(crate) fn create_memory(engine: &Engine, name: &MemoryName) {
 }
 
 pub(crate) fn content(source: &str, target: &str) -> UnitContent {
+    let (context, context_id) = place_of(source);
     UnitContent {
         source: Segment::plain(source),
         target: Segment::plain(target),
+        context,
+        context_id,
         ..UnitContent::default()
     }
+}
+
+/// The context of half of the units, which takes another layout of the records.
+fn place_of(source: &str) -> (Context, String) {
+    let last = u64::from(source.bytes().last().unwrap_or_default());
+    if last % 2 == 0 {
+        return (Context { previous: Some(last), ..Context::default() }, String::new());
+    }
+    let context = Context { previous_target: Some(last), next: Some(1), ..Context::default() };
+    (context, format!("id of {source}"))
 }
 
 pub(crate) fn held(engine: &Engine) -> Model {
@@ -58,6 +71,8 @@ pub(crate) fn held(engine: &Engine) -> Model {
 
 /// What the model knows of a unit: revision, target and uses.
 fn state(unit: Unit) -> (u64, String) {
+    let UnitContent { source, context, context_id, .. } = unit.content.clone();
+    assert_eq!((context, context_id), place_of(&source.text));
     let uses = unit.usage.count;
     let target = unit.content.target.text;
     (unit.revision, if uses == 0 { target } else { format!("{target}, used {uses} times") })

@@ -65,11 +65,7 @@ impl BenchAdapt {
         let queries = spread(queries, self.count.unwrap_or(usize::MAX));
         let mut tally = Tally::new(&"ar".parse()?);
         for some in queries.chunks(QUERIES_AT_ONCE) {
-            let segment = |unit: &UnitContent| QuerySegment {
-                segment: unit.source.clone(),
-                previous: None,
-                next: None,
-            };
+            let segment = |unit: &UnitContent| QuerySegment::new(unit.source.clone());
             let segments: Vec<QuerySegment> = some.iter().map(segment).collect();
             let found = engine.lookup(&settings, &segments, &Cancel::default())?;
             for (unit, found) in some.iter().zip(found) {

@@ -48,8 +48,7 @@ pub(super) fn spread<T>(all: Vec<T>, count: usize) -> Vec<T> {
 /// The sources of a file as queries, spread over it.
 pub(super) fn queries(file: &Path, count: usize) -> anyhow::Result<Vec<QuerySegment>> {
     let units = spread(read_units(file, usize::MAX)?, count).into_iter();
-    let query =
-        |unit: UnitContent| QuerySegment { segment: unit.source, previous: None, next: None };
+    let query = |unit: UnitContent| QuerySegment::new(unit.source);
     Ok(units.map(query).collect())
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::JobReport;
-use crate::engine::{Band, BandCount, LookupSettings};
+use crate::engine::{BandCount, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
@@ -26,8 +26,9 @@ use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
 /// Count the words and segments of files by what the memories have for them, as translators are paid.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Bands: context (same text between the same neighbours), repetition (same text as an earlier segment of \
-    these files), exact, 95-99, 85-94, 75-84, 70-74, none. A word is text between spaces with a letter or a \
+    after_help = "Bands by match rate: double-context (102: same text, and both neighbours and context id agree), context \
+    (101: same text, and one of them agrees), repetition (same text as an earlier segment of these files), exact (100), \
+    95-99, 85-94, 75-84, 70-74, none. A word is text between spaces with a letter or a \
     digit. TMX, TSV and CSV files (by their names) are counted by their source segments; every other file is a text, \
     which is split into sentences."
 )]
@@ -79,7 +80,7 @@ struct Line<'a> {
 
 #[derive(Serialize)]
 struct BandLine {
-    band: &'static str,
+    band: String,
     segments: u64,
     words: u64,
 }
@@ -173,19 +174,34 @@ fn is_bilingual(file: &Path) -> bool {
     [".tmx", ".tsv", ".csv"].iter().any(|ending| name.ends_with(ending))
 }
 
-fn sums(report: &JobReport) -> (u64, u64) {
-    let add = |(segments, words), (_, count): (Band, BandCount)| {
-        (segments + count.segments, words + count.words)
-    };
-    report.counts.iter().fold((0, 0), add)
+/// Every band by its name, the cheapest first; repetitions come after context matches.
+fn bands(report: &JobReport) -> Vec<(String, BandCount)> {
+    let counts = &report.counts;
+    let mut named = Vec::with_capacity(counts.bands.len() + 1);
+    let mut above = 103;
+    for &(rate, count) in &counts.bands {
+        if above > 100 && rate <= 100 {
+            named.push(("repetition".to_owned(), counts.repetitions));
+        }
+        let name = match rate {
+            102 => "double-context".to_owned(),
+            101 => "context".to_owned(),
+            100 => "exact".to_owned(),
+            0 => "none".to_owned(),
+            _ => format!("{rate}-{}", above - 1),
+        };
+        named.push((name, count));
+        above = rate;
+    }
+    named
 }
 
 fn show_json(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
     let mut out = stdout();
     let line = |report: &'_ JobReport| {
-        let (segments, words) = sums(report);
-        let bands = report.counts.iter().map(|(band, count)| BandLine {
-            band: band.name(),
+        let BandCount { segments, words } = report.counts.total();
+        let bands = bands(report).into_iter().map(|(band, count)| BandLine {
+            band,
             segments: count.segments,
             words: count.words,
         });
@@ -204,9 +220,9 @@ fn show_csv(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
     out.write_record(["file", "band", "segments", "words"]).map_err(io::Error::from)?;
     for report in files.iter().chain([total]) {
         let file = if report.file.is_empty() { "total" } else { &report.file };
-        for (band, count) in report.counts.iter() {
+        for (band, count) in bands(report) {
             let (segments, words) = (count.segments.to_string(), count.words.to_string());
-            out.write_record([file, band.name(), &segments, &words]).map_err(io::Error::from)?;
+            out.write_record([file, &band, &segments, &words]).map_err(io::Error::from)?;
         }
     }
     out.flush()?;
@@ -228,23 +244,22 @@ fn show_table(files: &[JobReport], total: &JobReport) -> anyhow::Result<()> {
 }
 
 fn band_table(report: &JobReport) -> String {
-    let (all_segments, all_words) = sums(report);
+    let all = report.counts.total();
     let share = |words: u64| {
         // Tenths of a percent, without a detour over floating point.
-        let tenths = (words * 1_000 + all_words / 2).checked_div(all_words).unwrap_or(0);
+        let tenths = (words * 1_000 + all.words / 2).checked_div(all.words).unwrap_or(0);
         format!("{}.{} %", tenths / 10, tenths % 10)
     };
     let row = |name: &str, segments: u64, words: u64| {
         let numbers = [grouped(segments), grouped(words), share(words)];
-        let mut row = vec![format!("  {name:<10}")];
+        let mut row = vec![format!("  {name:<14}")];
         row.extend(numbers.iter().map(|number| format!("{number:>12}")));
         row
     };
-    let mut head = vec![format!("  {:<10}", "match")];
+    let mut head = vec![format!("  {:<14}", "match")];
     head.extend(["segments", "words", "of words"].iter().map(|name| format!("{name:>12}")));
     let mut rows = vec![head];
-    let bands = report.counts.iter();
-    rows.extend(bands.map(|(band, count)| row(band.name(), count.segments, count.words)));
-    rows.push(row("total", all_segments, all_words));
+    rows.extend(bands(report).iter().map(|(band, count)| row(band, count.segments, count.words)));
+    rows.push(row("total", all.segments, all.words));
     table(&rows)
 }

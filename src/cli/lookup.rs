@@ -8,8 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment};
-use crate::unit::{CodePoints, MemoryName, Score, Segment, Timestamp};
+use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment, context_hash};
+use crate::matching::ContextPart;
+use crate::unit::{CodePoints, Context, MemoryName, Score, Segment, Timestamp};
 use crate::validate::validate_text;
 
 use super::filter::FilterFlags;
@@ -89,6 +90,10 @@ struct Line<'a> {
 struct MatchLine<'a> {
     score: f64,
     kind: &'a str,
+    match_rate: u16,
+    /// The parts of the context that agree.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    agreed_contexts: Vec<&'a str>,
     unit: String,
     source: &'a str,
     target: &'a str,
@@ -180,14 +185,18 @@ impl Lookup {
             .map(|segment| validate_text(segment).err().map(|fault| fault.message))
             .collect();
         let neighbour = |place: Option<usize>| {
-            place.filter(|_| self.document).and_then(|place| segments.get(place)).cloned()
+            place
+                .filter(|_| self.document)
+                .and_then(|place| segments.get(place))
+                .map(|text| context_hash(text))
         };
         let queries = range.zip(&faults).filter(|(_, fault)| fault.is_none()).map(|(place, _)| {
-            QuerySegment {
-                segment: Segment::plain(segments[place].clone()),
+            let context = Context {
                 previous: neighbour(place.checked_sub(1)),
                 next: neighbour(Some(place + 1)),
-            }
+                ..Context::default()
+            };
+            QuerySegment { context, ..QuerySegment::new(Segment::plain(segments[place].clone())) }
         });
         let queries: Vec<_> = queries.collect();
         let mut results =
@@ -251,6 +260,8 @@ fn match_line<'a>(query: &str, found: &'a FoundMatch) -> MatchLine<'a> {
     MatchLine {
         score: found.score.points(),
         kind: found.kind.name(),
+        match_rate: found.match_rate(),
+        agreed_contexts: found.agreed_contexts.iter().map(ContextPart::name).collect(),
         unit: format!("{}/units/{}", found.memory.resource(), found.unit.id),
         source: &content.source.text,
         target: &content.target.text,

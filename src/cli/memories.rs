@@ -1,12 +1,13 @@
 //! `dhakira memories`: list, create, change and delete memories.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::client::{Client, MemoryInfo};
 use crate::engine::{MemoryPatch, NewMemory};
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Lang, MemoryName, PenaltyRule, Score, Scoring, ValidationError};
+use crate::unit::{ContextMode, Lang, MemoryName, PenaltyRule, Score, Scoring, ValidationError};
 use crate::validate::parse_language;
 
 use super::outcome::Outcome;
@@ -60,8 +61,12 @@ enum Action {
         /// Deduct points from its matches that meet a condition, in every lookup, as `lookup --penalty-rule` does; may be repeated.
         #[arg(long = "penalty-rule", value_name = "CONDITION:POINTS")]
         penalty_rules: Vec<WrittenRule>,
+        /// How contexts that are missing count: `simple`, never as agreeing; `double`, as agreeing when query and unit both lack the
+        /// context and the other one (text flow or context id) agrees.
+        #[arg(long, value_name = "MODE", default_value = "simple", value_parser = context_modes())]
+        context_mode: ContextMode,
     },
-    /// Change the display name, the description, and what matches lose.
+    /// Change the display name, the description, what matches lose, and how missing contexts count.
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Update {
         /// Its name.
@@ -85,6 +90,10 @@ enum Action {
         /// Remove all its rules.
         #[arg(long, group = "change", conflicts_with = "penalty_rules")]
         no_penalty_rules: bool,
+        /// How contexts that are missing count: `simple`, never as agreeing; `double`, as agreeing when query and unit both lack the
+        /// context and the other one (text flow or context id) agrees.
+        #[arg(long, value_name = "MODE", group = "change", value_parser = context_modes())]
+        context_mode: Option<ContextMode>,
     },
     /// Delete a memory.
     Delete {
@@ -119,6 +128,13 @@ fn rules(written: Vec<WrittenRule>) -> Vec<PenaltyRule> {
     written.into_iter().map(|WrittenRule(rule)| rule).collect()
 }
 
+/// Parses `simple` or `double`.
+fn context_modes() -> impl TypedValueParser<Value = ContextMode> {
+    let modes = [ContextMode::Simple, ContextMode::Double];
+    PossibleValuesParser::new(modes.map(ContextMode::name))
+        .map(move |name| modes.into_iter().find(|mode| mode.name() == name).unwrap_or_default())
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     name: &'a str,
@@ -130,6 +146,7 @@ struct Line<'a> {
     unfinished_penalty: f64,
     default_penalty: f64,
     penalty_rules: Vec<String>,
+    context_mode: &'static str,
 }
 
 impl Memories {
@@ -166,12 +183,17 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             unfinished_penalty: Penalty(unfinished_penalty),
             default_penalty,
             penalty_rules,
+            context_mode,
         } => {
             let new = NewMemory {
                 display_name,
                 description,
                 unfinished_penalty,
-                scoring: Scoring { default_penalty, penalty_rules: rules(penalty_rules) },
+                scoring: Scoring {
+                    default_penalty,
+                    penalty_rules: rules(penalty_rules),
+                    context_mode,
+                },
                 ..NewMemory::new(name, source_lang, target_lang)
             };
             vec![client.create_memory(new).await?]
@@ -184,6 +206,7 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
             default_penalty,
             penalty_rules,
             no_penalty_rules,
+            context_mode,
         } => {
             let named_rules = no_penalty_rules || !penalty_rules.is_empty();
             let unfinished_penalty = unfinished_penalty.map(|Penalty(penalty)| penalty);
@@ -193,6 +216,7 @@ async fn act(client: &mut Client, action: Action) -> anyhow::Result<Vec<MemoryIn
                 unfinished_penalty,
                 default_penalty,
                 penalty_rules: named_rules.then(|| rules(penalty_rules)),
+                context_mode,
             };
             vec![client.update_memory(&name, patch).await?]
         }
@@ -222,6 +246,7 @@ fn report(memories: &[MemoryInfo], json: bool) -> anyhow::Result<()> {
                 unfinished_penalty: memory.unfinished_penalty.map_or(default, Score::points),
                 default_penalty: memory.scoring.default_penalty.points(),
                 penalty_rules: written(&memory.scoring.penalty_rules),
+                context_mode: memory.scoring.context_mode.name(),
             })?;
         }
         return Ok(());

@@ -49,6 +49,7 @@ impl Client {
             unfinished_penalty_points: new.unfinished_penalty.map(Score::points),
             default_penalty_points: new.scoring.default_penalty.points(),
             penalties: new.scoring.penalty_rules.iter().map(Into::into).collect(),
+            context_mode: proto::ContextMode::from(new.scoring.context_mode).into(),
             ..proto::Memory::default()
         };
         let request = proto::CreateMemoryRequest {
@@ -104,6 +105,7 @@ impl Client {
             unfinished_penalty,
             default_penalty,
             penalty_rules,
+            context_mode,
         } = patch;
         let fields = [
             ("display_name", display_name.is_some()),
@@ -111,6 +113,7 @@ impl Client {
             ("unfinished_penalty_points", unfinished_penalty.is_some()),
             ("default_penalty_points", default_penalty.is_some()),
             ("penalties", penalty_rules.is_some()),
+            ("context_mode", context_mode.is_some()),
         ];
         let paths = fields.into_iter().filter(|(_, named)| *named);
         let paths = paths.map(|(path, _)| path.to_owned()).collect();
@@ -121,6 +124,7 @@ impl Client {
             unfinished_penalty_points: unfinished_penalty.flatten().map(Score::points),
             default_penalty_points: default_penalty.unwrap_or_default().points(),
             penalties: penalty_rules.iter().flatten().map(Into::into).collect(),
+            context_mode: context_mode.map_or(0, |mode| proto::ContextMode::from(mode).into()),
             ..proto::Memory::default()
         };
         let request = proto::UpdateMemoryRequest {

@@ -31,6 +31,8 @@ pub fn memory_etag(record: &MemoryRecord) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::unit::{Segment, Timestamp, UnitContent, UnitId, Usage};
 
@@ -50,5 +52,23 @@ mod tests {
         changed.content.target = Segment::plain("a");
         changed.content.changed = Some(Timestamp { micros: 3 });
         assert_ne!(unit_etag(&unit), unit_etag(&changed));
+    }
+
+    #[test]
+    fn an_etag_changes_with_each_part_of_the_context() {
+        let changes: [fn(&mut UnitContent); 6] = [
+            |_| (),
+            |content| content.context.previous = Some(7),
+            |content| content.context.next = Some(7),
+            |content| content.context.previous_target = Some(7),
+            |content| content.context.next_target = Some(7),
+            |content| content.context_id = "menu".to_owned(),
+        ];
+        let etags = changes.map(|change| {
+            let mut unit = Unit::new(UnitId(1), 1, UnitContent::default());
+            change(&mut unit.content);
+            unit_etag(&unit)
+        });
+        assert_eq!(HashSet::from(etags).len(), changes.len());
     }
 }

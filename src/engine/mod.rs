@@ -30,7 +30,7 @@ pub use jobs::check::{CHECK_ATTRIBUTE, CheckAction, CheckSettings, SuspectUnit};
 pub use jobs::train::TrainingProgress;
 pub use jobs::verify::{Finding, Severity, Verified};
 pub use priority::lower_priority;
-pub use read::analysis::{Band, BandCount, BandCounts, JobAnalysis};
+pub use read::analysis::{BandCount, BandCounts, JobAnalysis, MatchBands};
 pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use read::export::{Export, ExportQuery};
 pub use read::filter::{
@@ -38,7 +38,8 @@ pub use read::filter::{
 };
 pub use read::history::RevisionPage;
 pub use read::list::{ListPage, ListPosition, ListQuery, UnitOrder};
-pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice, QuerySegment};
+pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice};
+pub use read::query_segment::QuerySegment;
 pub use read::watch::{WatchQuery, WatchedChange, WatchedCommit};
 pub use replica::encoding::context_hash;
 pub use replica::lexicon::TrainedLexicon;

@@ -73,6 +73,7 @@ pub(super) fn validated(mut parsed: ParsedUnit, swap: bool) -> Event {
     if swap {
         let content = &mut parsed.content;
         std::mem::swap(&mut content.source, &mut content.target);
+        content.context = content.context.swapped();
     }
     let illegal = |text: &str| text.contains(ILLEGAL);
     let content = &parsed.content;

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::JSON_LINE_BYTES_MAX;
 use crate::unit::{
-    Diagnostic, DiagnosticCode, InlineTag, LAST_USE_ATTRIBUTE, Place, Segment, TagKind, Timestamp,
-    USE_COUNT_ATTRIBUTE, Unit, UnitContent,
+    Context, Diagnostic, DiagnosticCode, InlineTag, LAST_USE_ATTRIBUTE, Place, Segment, TagKind,
+    Timestamp, USE_COUNT_ATTRIBUTE, Unit, UnitContent,
 };
 
 use super::event::{Event, ParsedUnit, broken, rejected, validated};
@@ -98,6 +98,14 @@ fn content(object: Map<String, Value>, options: &ReadOptions) -> Result<UnitCont
             "changed" => read_time(&value).map(|it| content.changed = Some(it)),
             "previous" => read_hash(&value).map(|it| content.context.previous = Some(it)),
             "next" => read_hash(&value).map(|it| content.context.next = Some(it)),
+            "previous_target" => {
+                read_hash(&value).map(|it| content.context.previous_target = Some(it))
+            }
+            "next_target" => read_hash(&value).map(|it| content.context.next_target = Some(it)),
+            "context_id" => {
+                content.context_id = plain(value);
+                Some(())
+            }
             USE_COUNT => value.as_u64().map(|count| {
                 content.attributes.insert(USE_COUNT_ATTRIBUTE.to_owned(), count.to_string());
             }),
@@ -234,7 +242,11 @@ impl Encoder for JsonlEncoder {
                 set(key, tags(segment));
             }
         }
-        for (key, text) in [("document", &content.document), ("author", &content.author)] {
+        for (key, text) in [
+            ("document", &content.document),
+            ("author", &content.author),
+            ("context_id", &content.context_id),
+        ] {
             if !text.is_empty() {
                 set(key, json!(text));
             }
@@ -244,8 +256,13 @@ impl Encoder for JsonlEncoder {
                 set(key, time_value(time));
             }
         }
-        for (key, hash) in [("previous", content.context.previous), ("next", content.context.next)]
-        {
+        let Context { previous, next, previous_target, next_target } = content.context;
+        for (key, hash) in [
+            ("previous", previous),
+            ("next", next),
+            ("previous_target", previous_target),
+            ("next_target", next_target),
+        ] {
             if let Some(hash) = hash {
                 set(key, json!(format!("{hash:016x}")));
             }

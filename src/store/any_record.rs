@@ -6,10 +6,11 @@ use serde::de::DeserializeOwned;
 use crate::unit::UnitId;
 
 use super::codec::{
-    CRC_BYTES, checksum, decode, decode_counters, decode_log, decode_memory, decode_unit, encode,
-    encode_log, encode_memory, encode_unit, revision,
+    CRC_BYTES, checksum, decode, decode_counters, decode_log, decode_memory, encode, encode_log,
+    encode_memory,
 };
 use super::keys::{counters_key, parse_unit_key, unit_key};
+use super::unit_codec::{decode_unit, encode_unit, revision};
 use super::{LogStart, MemoryKey, RequestRecord};
 
 /// Decodes arbitrary bytes as every kind of record, with and without a valid checksum; returns whether each record that decodes

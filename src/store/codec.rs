@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::unit::{Score, Timestamp, Unit, UnitContent, UnitId, Usage};
+use crate::unit::{ContextMode, Score, Timestamp};
 
 pub(super) use super::keys::{
     COUNTERS_KEY_BYTES, HISTORY_KEY_BYTES, UNIT_KEY_BYTES, counters_key, history_key,
@@ -16,13 +16,10 @@ pub(super) use super::keys::{
 };
 use super::{
     Change, ChangeKind, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, MemorySettings,
-    Sequence, SettingsOfMemories, all_settings_of, set_settings_of, settings_of,
+    Sequence, SettingsOfMemories, SettingsWithMode, all_settings_of, set_settings_of, settings_of,
 };
 
-/// A unit's record is split into pieces of this size, because sled's values should stay well under 256 KB.
-pub(super) const CHUNK_BYTES: usize = 96 * 1024;
-
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// A log record with all effects of its commit.
 const LOG_VERSION: u8 = 2;
 /// The same with the counters of memories apart from their records, and the memories that were collected.
@@ -31,14 +28,16 @@ const LOG_VERSION_COUNTERS: u8 = 3;
 const LOG_VERSION_PENALTIES: u8 = 4;
 /// The same with all settings of memories instead, and uses among the changes.
 const LOG_VERSION_SETTINGS: u8 = 5;
-/// A unit with its usage.
-const UNIT_VERSION_USAGE: u8 = 2;
+/// The same with the context modes of memories.
+const LOG_VERSION_MODES: u8 = 6;
 /// Counters of a memory. Not 1, so that a program that knows only the first version fails instead of overlooking them.
 const COUNTERS_VERSION: u8 = 2;
 /// A memory with its own penalty for unfinished translations. Not 2, so that salvage can tell it from counters without the key.
 const MEMORY_VERSION_PENALTY: u8 = 3;
-/// A memory with all its settings.
+/// A memory with its penalties.
 const MEMORY_VERSION_SETTINGS: u8 = 4;
+/// A memory with all its settings.
+const MEMORY_VERSION_MODE: u8 = 5;
 pub(super) const CRC_BYTES: usize = 4;
 
 /// What is wrong with a record.
@@ -68,7 +67,7 @@ fn encode_version<T: Serialize>(
 }
 
 /// Appends the checksum to a record.
-fn sealed(mut bytes: Vec<u8>, key: &[u8]) -> Vec<u8> {
+pub(super) fn sealed(mut bytes: Vec<u8>, key: &[u8]) -> Vec<u8> {
     let checksum = checksum(key, &bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
@@ -83,7 +82,7 @@ pub(super) fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T,
 }
 
 /// Verifies the checksum of a record; returns its version and payload.
-fn checked<'a>(key: &[u8], bytes: &'a [u8]) -> Result<(u8, &'a [u8]), CodecError> {
+pub(super) fn checked<'a>(key: &[u8], bytes: &'a [u8]) -> Result<(u8, &'a [u8]), CodecError> {
     let (body, stored) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(CodecError::Short)?;
     let (&version, payload) = body.split_first().ok_or(CodecError::Short)?;
     if u32::from_le_bytes(*stored) != checksum(key, body) {
@@ -114,6 +113,8 @@ type LogRecordV3 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>);
 type LogRecordV4 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<Score>>);
 /// A log record of the fifth version: the third one, then the settings in the order of the memories.
 type LogRecordV5 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<MemorySettings>>);
+/// A log record of the sixth version: the same with context modes.
+type LogRecordV6 = (LogRecord, Vec<MemoryCounters>, Vec<MemoryKey>, Vec<Option<SettingsWithMode>>);
 
 /// A log record in the oldest layout that can hold it.
 #[derive(Serialize)]
@@ -124,16 +125,21 @@ enum LogLayout<'a> {
     V3(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey]),
     V4(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<Score>>),
     V5(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<MemorySettings>>),
+    V6(&'a LogRecord, &'a [MemoryCounters], &'a [MemoryKey], Vec<Option<SettingsWithMode>>),
 }
 
 impl<'a> LogLayout<'a> {
     fn of(record: &'a LogRecord) -> Self {
         let Some(effects) = &record.effects else { return Self::V1(LogRecordV1::of(record)) };
         let (counters, collected) = (&effects.counters, &effects.collected);
-        if record.changes.iter().any(|change| change.kind == ChangeKind::Used) {
-            return Self::V5(record, counters, collected, all_settings_of(&effects.memories));
-        }
+        let has_uses = record.changes.iter().any(|change| change.kind == ChangeKind::Used);
         match settings_of(&effects.memories) {
+            SettingsOfMemories::WithModes(settings) => {
+                Self::V6(record, counters, collected, settings)
+            }
+            _ if has_uses => {
+                Self::V5(record, counters, collected, all_settings_of(&effects.memories))
+            }
             SettingsOfMemories::All(settings) => Self::V5(record, counters, collected, settings),
             SettingsOfMemories::Penalties(penalties) => {
                 Self::V4(record, counters, collected, penalties)
@@ -152,6 +158,7 @@ impl<'a> LogLayout<'a> {
             Self::V3(..) => LOG_VERSION_COUNTERS,
             Self::V4(..) => LOG_VERSION_PENALTIES,
             Self::V5(..) => LOG_VERSION_SETTINGS,
+            Self::V6(..) => LOG_VERSION_MODES,
         }
     }
 }
@@ -171,7 +178,13 @@ pub(super) fn encode_memory(key: &[u8], record: &MemoryRecord) -> Result<Vec<u8>
         {
             encode_version(MEMORY_VERSION_PENALTY, key, &(record, penalty))
         }
-        Some(settings) => encode_version(MEMORY_VERSION_SETTINGS, key, &(record, settings)),
+        Some(settings) if settings.scoring.context_mode == ContextMode::default() => {
+            encode_version(MEMORY_VERSION_SETTINGS, key, &(record, settings))
+        }
+        Some(settings) => {
+            let settings = SettingsWithMode::from(settings);
+            encode_version(MEMORY_VERSION_MODE, key, &(record, settings))
+        }
     }
 }
 
@@ -186,6 +199,12 @@ pub(super) fn decode_memory(key: &[u8], bytes: &[u8]) -> Result<MemoryRecord, Co
         (MEMORY_VERSION_SETTINGS, payload) => {
             let (mut record, settings): (MemoryRecord, _) = postcard::from_bytes(payload)?;
             record.set_settings(settings);
+            Ok(record)
+        }
+        (MEMORY_VERSION_MODE, payload) => {
+            let (mut record, settings): (MemoryRecord, SettingsWithMode) =
+                postcard::from_bytes(payload)?;
+            record.set_settings(settings.into());
             Ok(record)
         }
         (other, _) => Err(CodecError::Version(other)),
@@ -227,6 +246,11 @@ pub(super) fn decode_log(key: &[u8], bytes: &[u8]) -> Result<LogRecord, CodecErr
                 postcard::from_bytes(payload)?;
             Ok(completed(record, counters, collected, SettingsOfMemories::All(settings)))
         }
+        (LOG_VERSION_MODES, payload) => {
+            let (record, counters, collected, settings): LogRecordV6 =
+                postcard::from_bytes(payload)?;
+            Ok(completed(record, counters, collected, SettingsOfMemories::WithModes(settings)))
+        }
         (other, _) => Err(CodecError::Version(other)),
     }
 }
@@ -264,12 +288,6 @@ pub(super) fn log_checksum(before: u32, record: &LogRecord) -> Result<u32, Codec
     Ok(hasher.finalize())
 }
 
-/// Reads the revision of a unit from the first piece of its record, without verifying the checksum.
-pub(super) fn revision(first_piece: &[u8]) -> Result<u64, CodecError> {
-    let (_, payload) = first_piece.split_first().ok_or(CodecError::Short)?;
-    Ok(postcard::take_from_bytes::<u64>(payload)?.0)
-}
-
 pub(super) fn checksum(key: &[u8], body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);
@@ -277,73 +295,11 @@ pub(super) fn checksum(key: &[u8], body: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-#[derive(Serialize)]
-struct UnitRecordRef<'a> {
-    revision: u64,
-    content: &'a UnitContent,
-}
-
-#[derive(Deserialize)]
-struct UnitRecord {
-    revision: u64,
-    content: UnitContent,
-}
-
-/// Encodes a unit in the oldest version that can hold it. Its number is in the key, which the checksum covers.
-pub(super) fn encode_unit(memory: MemoryKey, unit: &Unit) -> Result<Vec<u8>, CodecError> {
-    let key = unit_key(memory, unit.id, 0);
-    let record = UnitRecordRef { revision: unit.revision, content: &unit.content };
-    let content = &unit.content;
-    let texts = [&content.source.text, &content.target.text, &content.document, &content.author];
-    let texts = texts.map(String::len).iter().sum::<usize>();
-    // Most units hold little else, and repeated growing of the buffer costs more than writing the record.
-    let mut bytes = Vec::with_capacity(texts + UNIT_FIELDS_BYTES);
-    let bytes = if unit.usage == Usage::default() {
-        bytes.push(VERSION);
-        postcard::to_extend(&record, bytes)?
-    } else {
-        bytes.push(UNIT_VERSION_USAGE);
-        postcard::to_extend(&(record, unit.usage), bytes)?
-    };
-    Ok(sealed(bytes, &key))
-}
-
-/// Initial capacity for the fields of a unit other than its texts.
-const UNIT_FIELDS_BYTES: usize = 128;
-
-/// Decodes a unit from its joined pieces.
-pub(super) fn decode_unit(memory: MemoryKey, id: UnitId, bytes: &[u8]) -> Result<Unit, CodecError> {
-    let (record, usage): (UnitRecord, Usage) = match checked(&unit_key(memory, id, 0), bytes)? {
-        (VERSION, payload) => (postcard::from_bytes(payload)?, Usage::default()),
-        (UNIT_VERSION_USAGE, payload) => postcard::from_bytes(payload)?,
-        (other, _) => return Err(CodecError::Version(other)),
-    };
-    Ok(Unit { id, revision: record.revision, content: record.content, usage })
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::unit::{PenaltyCondition, PenaltyRule, Scoring};
+    use crate::unit::{PenaltyCondition, PenaltyRule, Scoring, UnitId};
 
     use super::*;
-
-    #[test]
-    fn a_record_round_trips_and_every_flipped_bit_is_detected() {
-        let unit = Unit::new(UnitId(7), 3, UnitContent::default());
-        let bytes = encode_unit(MemoryKey(1), &unit).unwrap();
-        assert_eq!(decode_unit(MemoryKey(1), UnitId(7), &bytes).unwrap(), unit);
-        for position in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut damaged = bytes.clone();
-                damaged[position] ^= 1 << bit;
-                assert!(decode_unit(MemoryKey(1), UnitId(7), &damaged).is_err());
-            }
-        }
-        for length in 0..bytes.len() {
-            assert!(decode_unit(MemoryKey(1), UnitId(7), &bytes[..length]).is_err());
-        }
-        assert!(decode_unit(MemoryKey(1), UnitId(8), &bytes).is_err(), "under another key");
-    }
 
     fn log_record(penalties: &[Option<u32>]) -> LogRecord {
         let memory = |(number, penalty): (usize, &Option<u32>)| MemoryRecord {
@@ -405,6 +361,12 @@ mod tests {
         assert_eq!(version(&bytes), LOG_VERSION_SETTINGS);
         assert_eq!(decode_log(b"k", &bytes).unwrap(), with_rules);
         assert_ne!(log_checksum(1, &new).unwrap(), log_checksum(1, &with_rules).unwrap());
+        // As a program without context modes writes it.
+        let effects = with_rules.effects.as_ref().unwrap();
+        let (counters, collected) = (effects.counters.clone(), effects.collected.clone());
+        let settings = effects.memories.iter().map(MemoryRecord::settings).collect();
+        let fifth: LogRecordV5 = (with_rules.clone(), counters, collected, settings);
+        assert_eq!(bytes, encode_version(LOG_VERSION_SETTINGS, b"k", &fifth).unwrap());
         for memory in &with_rules.effects.as_ref().unwrap().memories {
             let bytes = encode_memory(b"k", memory).unwrap();
             assert_eq!(&decode_memory(b"k", &bytes).unwrap(), memory);
@@ -422,14 +384,33 @@ mod tests {
     }
 
     #[test]
-    fn uses_take_a_newer_layout_and_nothing_else_does() {
-        let mut unit = Unit::new(UnitId(7), 3, UnitContent::default());
-        assert_eq!(encode_unit(MemoryKey(1), &unit).unwrap()[0], VERSION);
-        unit.usage = Usage { count: 5, last: Some(Timestamp { micros: 9 }), revisions: 2 };
-        let bytes = encode_unit(MemoryKey(1), &unit).unwrap();
-        assert_eq!((bytes[0], revision(&bytes).unwrap()), (UNIT_VERSION_USAGE, 3));
-        assert_eq!(decode_unit(MemoryKey(1), UnitId(7), &bytes).unwrap(), unit);
-        assert_eq!(unit.content_revision(), 1);
+    fn context_modes_take_a_newer_layout_and_nothing_else_does() {
+        for penalties in [vec![None, None], vec![None, Some(250)]] {
+            for is_used in [false, true] {
+                let mut plain = log_record(&penalties);
+                let (memory, unit) = (MemoryKey(1), UnitId(7));
+                let used = Change { memory, unit, kind: ChangeKind::Used, revision: 3 };
+                plain.changes.extend(is_used.then_some(used));
+                assert!(encode_log(b"k", &plain).unwrap()[0] < LOG_VERSION_MODES);
+                for number in [0, 1] {
+                    let mut record = plain.clone();
+                    let memory = &mut record.effects.as_mut().unwrap().memories[number];
+                    memory.scoring.context_mode = ContextMode::Double;
+                    let bytes = encode_memory(b"k", memory).unwrap();
+                    assert_eq!(bytes[0], MEMORY_VERSION_MODE);
+                    assert_eq!(&decode_memory(b"k", &bytes).unwrap(), memory);
+                    let bytes = encode_log(b"k", &record).unwrap();
+                    assert_eq!(bytes[0], LOG_VERSION_MODES);
+                    assert_eq!(decode_log(b"k", &bytes).unwrap(), record);
+                    let checksums = [&plain, &record].map(|it| log_checksum(1, it).unwrap());
+                    assert_ne!(checksums[0], checksums[1]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn uses_take_a_newer_layout() {
         for penalties in [vec![], vec![None, Some(250)]] {
             let mut record = log_record(&penalties);
             let (memory, unit) = (MemoryKey(1), UnitId(7));

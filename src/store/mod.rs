@@ -8,6 +8,7 @@ mod memory;
 pub mod private;
 mod records;
 mod sled;
+mod unit_codec;
 
 pub use self::sled::{LostUnit, OpenOptions, Salvaged, SledStore, StoreBuilder, salvage};
 #[doc(hidden)]
@@ -22,5 +23,6 @@ pub use records::{
     MemoryRecord, RequestKey, RequestRecord, Sequence, UnitWrite,
 };
 pub(crate) use records::{
-    MemorySettings, SettingsOfMemories, all_settings_of, set_settings_of, settings_of,
+    MemorySettings, SettingsOfMemories, SettingsWithMode, all_settings_of, set_settings_of,
+    settings_of, settings_with_modes,
 };

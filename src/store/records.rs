@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
-use crate::unit::{Lang, MemoryName, Score, Scoring, Timestamp, Unit, UnitId};
+use crate::unit::{ContextMode, Lang, MemoryName, Score, Scoring, Timestamp, Unit, UnitId};
 
 /// The number of a memory inside the store. It is never reused, so that a new memory cannot inherit records.
 #[derive(
@@ -70,6 +70,24 @@ pub(crate) struct MemorySettings {
     pub(crate) scoring: Scoring,
 }
 
+/// The settings of a memory with its context mode, which [`MemorySettings`] are serialized without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SettingsWithMode(MemorySettings, ContextMode);
+
+impl From<MemorySettings> for SettingsWithMode {
+    fn from(settings: MemorySettings) -> Self {
+        let mode = settings.scoring.context_mode;
+        Self(settings, mode)
+    }
+}
+
+impl From<SettingsWithMode> for MemorySettings {
+    fn from(SettingsWithMode(mut settings, mode): SettingsWithMode) -> Self {
+        settings.scoring.context_mode = mode;
+        settings
+    }
+}
+
 /// The fields of a memory that nearly every commit changes, stored apart from its names and description, which may be long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryCounters {
@@ -119,14 +137,19 @@ pub(crate) enum SettingsOfMemories {
     Default,
     /// Only penalties for unfinished translations.
     Penalties(Vec<Option<Score>>),
-    /// All settings.
+    /// All settings but context modes.
     All(Vec<Option<MemorySettings>>),
+    /// All settings.
+    WithModes(Vec<Option<SettingsWithMode>>),
 }
 
 /// The settings of memories, in the oldest form that can hold them.
 pub(crate) fn settings_of(memories: &[MemoryRecord]) -> SettingsOfMemories {
     let is_plain = |memory: &MemoryRecord| memory.scoring.is_default();
-    if !memories.iter().all(is_plain) {
+    let has_mode = |memory: &MemoryRecord| memory.scoring.context_mode != ContextMode::default();
+    if memories.iter().any(has_mode) {
+        SettingsOfMemories::WithModes(settings_with_modes(memories))
+    } else if !memories.iter().all(is_plain) {
         SettingsOfMemories::All(all_settings_of(memories))
     } else if memories.iter().any(|memory| memory.unfinished_penalty.is_some()) {
         let penalties = memories.iter().map(|memory| memory.unfinished_penalty);
@@ -142,6 +165,11 @@ pub(crate) fn all_settings_of(memories: &[MemoryRecord]) -> Vec<Option<MemorySet
     if settings.iter().all(Option::is_none) { Vec::new() } else { settings }
 }
 
+/// The same with context modes.
+pub(crate) fn settings_with_modes(memories: &[MemoryRecord]) -> Vec<Option<SettingsWithMode>> {
+    all_settings_of(memories).into_iter().map(|settings| settings.map(Into::into)).collect()
+}
+
 /// The reverse of [`settings_of`].
 pub(crate) fn set_settings_of(memories: &mut [MemoryRecord], settings: SettingsOfMemories) {
     match settings {
@@ -154,6 +182,11 @@ pub(crate) fn set_settings_of(memories: &mut [MemoryRecord], settings: SettingsO
         SettingsOfMemories::All(settings) => {
             for (memory, settings) in memories.iter_mut().zip(settings) {
                 memory.set_settings(settings.unwrap_or_default());
+            }
+        }
+        SettingsOfMemories::WithModes(settings) => {
+            for (memory, settings) in memories.iter_mut().zip(settings) {
+                memory.set_settings(settings.map(Into::into).unwrap_or_default());
             }
         }
     }

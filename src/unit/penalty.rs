@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::content::{Timestamp, UnitContent};
+use super::content::{ContextMode, Timestamp, UnitContent};
 use super::diagnostics::ValidationError;
 use super::score::Score;
 
@@ -156,6 +156,9 @@ pub struct Scoring {
     pub default_penalty: Score,
     /// Rules by which its matches lose points, in every lookup.
     pub penalty_rules: Vec<PenaltyRule>,
+    /// How contexts that are missing count. Stored only in the layouts that can hold it, see `codec` of the store.
+    #[serde(skip)]
+    pub context_mode: ContextMode,
 }
 
 impl Scoring {

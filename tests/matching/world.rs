@@ -139,7 +139,7 @@ impl World {
     /// Neighbours out of few, so that they meet again.
     pub(super) fn context(&mut self) -> Context {
         let mut one = || Some(self.rng.next() % 3).filter(|&hash| hash > 0);
-        Context { previous: one(), next: one() }
+        Context { previous: one(), next: one(), ..Context::default() }
     }
 
     pub(super) fn side(&mut self, text: &Text) -> Side {

@@ -69,6 +69,7 @@ pub(crate) fn random_content(rng: &mut Rng) -> UnitContent {
         created: Some(days(rng)),
         changed: Some(days(rng)),
         attributes,
+        context_id: String::new(),
     }
 }
 
@@ -146,7 +147,11 @@ pub(super) fn random_memory(rng: &mut Rng, engine: &Engine, number: usize) -> Mo
     let name: MemoryName = format!("m{number}").parse().unwrap();
     let points = |rng: &mut Rng| Score::from_hundredths(*rng.pick(&[0, 0, 250, 2_000])).unwrap();
     let unfinished = rng.chance(50).then(|| points(rng));
-    let scoring = Scoring { default_penalty: points(rng), penalty_rules: random_rules(rng) };
+    let scoring = Scoring {
+        default_penalty: points(rng),
+        penalty_rules: random_rules(rng),
+        ..Scoring::default()
+    };
     let new = NewMemory {
         unfinished_penalty: unfinished,
         scoring: scoring.clone(),
@@ -177,7 +182,7 @@ pub(super) fn settings(models: &[Model], min_score: Score, max_matches: usize) -
 
 pub(super) fn lookup(engine: &Engine, settings: &LookupSettings, query: &str) -> Vec<FoundMatch> {
     let segment = Segment::plain(query);
-    let query = QuerySegment { segment, previous: None, next: None };
+    let query = QuerySegment::new(segment);
     engine.lookup(settings, &[query], &Cancel::default()).unwrap().remove(0)
 }
 

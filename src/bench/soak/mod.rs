@@ -197,11 +197,7 @@ fn prepare(data: &Path, corpus: Option<&Path>, units: usize) -> anyhow::Result<V
     if engine.loaded().units == 0 {
         fill(&engine, &SEARCHED.parse()?, grown_from(real).take(units))?;
     }
-    let query = |unit: crate::unit::UnitContent| QuerySegment {
-        segment: unit.source,
-        previous: None,
-        next: None,
-    };
+    let query = |unit: crate::unit::UnitContent| QuerySegment::new(unit.source);
     Ok(queries.into_iter().map(query).collect())
 }
 

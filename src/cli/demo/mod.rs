@@ -123,7 +123,7 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
         penalty_rules: Vec::new(),
     };
     for (number, text) in (1..).zip(QUERIES.lines().filter(|line| !line.trim().is_empty())) {
-        let query = QuerySegment { segment: Segment::plain(text), previous: None, next: None };
+        let query = QuerySegment::new(Segment::plain(text));
         let since = Instant::now();
         let found = client.lookup(&settings, vec![query]).await?.pop().unwrap_or_default();
         let micros = since.elapsed().as_micros();

@@ -91,6 +91,11 @@ impl EarlierRequest {
                 record.set_settings(settings.as_ref().clone());
                 reply.memory = Some(record);
             }
+            Outcome::MemoryVersionWithMode(answered, settings) => {
+                let mut record = MemoryRecord::from(MemoryVersion::clone(answered));
+                record.set_settings(settings.as_ref().clone().into());
+                reply.memory = Some(record);
+            }
             Outcome::UnitVersions(key, versions) => {
                 for &(id, revision) in versions {
                     reply.units.push(version(*key, id, revision)?.ok_or_else(unavailable)?);
@@ -123,5 +128,57 @@ impl EarlierRequest {
             | Outcome::BatchDigests(_) => {}
         }
         Ok(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use crate::engine::{MemoryPatch, UnitPatch};
+    use crate::unit::{Context, ContextMode, Score, UnitContent};
+
+    use super::*;
+
+    fn all_differ(fingerprints: &[u128]) {
+        let distinct: HashSet<&u128> = fingerprints.iter().collect();
+        assert_eq!(distinct.len(), fingerprints.len());
+    }
+
+    #[test]
+    fn a_field_set_to_its_default_is_no_other_field() {
+        let memory = |patch: MemoryPatch| fingerprint(&patch).unwrap();
+        all_differ(&[
+            memory(MemoryPatch::default()),
+            memory(MemoryPatch { unfinished_penalty: Some(None), ..Default::default() }),
+            memory(MemoryPatch { default_penalty: Some(Score::ZERO), ..Default::default() }),
+            memory(MemoryPatch { penalty_rules: Some(Vec::new()), ..Default::default() }),
+            memory(MemoryPatch { context_mode: Some(ContextMode::Simple), ..Default::default() }),
+        ]);
+        let unit = |patch: UnitPatch| fingerprint(&patch).unwrap();
+        let (none, id) = (String::new, || Some("menu".to_owned()));
+        all_differ(&[
+            unit(UnitPatch::default()),
+            unit(UnitPatch { context: Some(Context::default()), ..Default::default() }),
+            unit(UnitPatch { context_id: Some(none()), ..Default::default() }),
+            unit(UnitPatch { document: Some(none()), ..Default::default() }),
+            unit(UnitPatch { context_id: id(), ..Default::default() }),
+            unit(UnitPatch { document: id(), ..Default::default() }),
+        ]);
+    }
+
+    #[test]
+    fn contents_differ_by_each_part_of_the_context() {
+        let context = |context: Context| UnitContent { context, ..UnitContent::default() };
+        let contents = [
+            UnitContent::default(),
+            context(Context { previous: Some(7), ..Context::default() }),
+            context(Context { next: Some(7), ..Context::default() }),
+            context(Context { previous_target: Some(7), ..Context::default() }),
+            context(Context { next_target: Some(7), ..Context::default() }),
+            UnitContent { context_id: "menu".to_owned(), ..UnitContent::default() },
+            UnitContent { document: "menu".to_owned(), ..UnitContent::default() },
+        ];
+        all_differ(&contents.map(|content| fingerprint(&[content]).unwrap()));
     }
 }

@@ -5,8 +5,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::engine::error::EngineError;
 use crate::limits::IMPORT_BLOCK_BATCHES;
-use crate::store::{MemoryKey, MemoryRecord, MemorySettings, RequestKey, Sequence};
-use crate::unit::{Lang, MemoryName, Score, Scoring, Timestamp, Unit, UnitId};
+use crate::store::{
+    MemoryKey, MemoryRecord, MemorySettings, RequestKey, Sequence, SettingsWithMode,
+};
+use crate::unit::{ContextMode, Lang, MemoryName, Score, Scoring, Timestamp, Unit, UnitId};
 
 use super::progress::{ImportProgress, UnitOutcome};
 
@@ -42,8 +44,10 @@ pub(crate) enum Outcome {
     SavedUnits(MemoryKey, Vec<(UnitId, u64, UnitOutcome)>),
     /// A change of all units that match a filter.
     Matching(Box<MatchingState>),
-    /// A memory as it was answered, with all its settings.
+    /// A memory as it was answered, with all its settings but the context mode.
     MemoryVersionWithSettings(Box<MemoryVersion>, Box<MemorySettings>),
+    /// The same with its context mode.
+    MemoryVersionWithMode(Box<MemoryVersion>, Box<SettingsWithMode>),
 }
 
 /// The durable progress of a change of all units that match a filter.
@@ -229,7 +233,10 @@ impl Outcome {
             {
                 Self::PenalizedMemoryVersion(version, penalty)
             }
-            Some(settings) => Self::MemoryVersionWithSettings(version, Box::new(settings)),
+            Some(settings) if settings.scoring.context_mode == ContextMode::default() => {
+                Self::MemoryVersionWithSettings(version, Box::new(settings))
+            }
+            Some(settings) => Self::MemoryVersionWithMode(version, Box::new(settings.into())),
         }
     }
 
@@ -268,7 +275,8 @@ impl Outcome {
             | Self::DeletedFrom(key) => Some(*key),
             Self::MemoryVersion(version)
             | Self::PenalizedMemoryVersion(version, _)
-            | Self::MemoryVersionWithSettings(version, _) => Some(version.key),
+            | Self::MemoryVersionWithSettings(version, _)
+            | Self::MemoryVersionWithMode(version, _) => Some(version.key),
             Self::ImportInto(state) => Some(state.memory),
             Self::Matching(state) => Some(state.memory),
             Self::Deleted

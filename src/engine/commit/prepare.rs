@@ -7,8 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::matching::{EncodedEntry, Encoder, Identity};
 use crate::store::MemoryKey;
 use crate::unit::{
-    CONTEXT_KEY_ATTRIBUTE, Context, Timestamp, UNFINISHED_ATTRIBUTE, Unit, UnitContent, UnitId,
-    Usage,
+    CONTEXT_KEY_ATTRIBUTE, Timestamp, UNFINISHED_ATTRIBUTE, Unit, UnitContent, UnitId, Usage,
 };
 use crate::validate::{ContentFault, validate_content};
 
@@ -73,16 +72,17 @@ impl Prepared {
 
     /// Fills the unknown fields of its context from the unit that it replaces.
     pub(crate) fn complete_context(&mut self, replaced: &UnitContent) {
-        let Context { previous, next } = replaced.context;
-        let unit = Arc::make_mut(&mut self.unit);
-        let context = &mut unit.content.context;
-        context.previous = context.previous.or(previous);
-        context.next = context.next.or(next);
-        if let Some(key) = replaced.context_key() {
-            let own = unit.content.attributes.entry(CONTEXT_KEY_ATTRIBUTE.to_owned());
-            own.or_insert_with(|| key.to_owned());
+        let content = &mut Arc::make_mut(&mut self.unit).content;
+        content.context.complete(replaced.context);
+        if let Some(key) = replaced.context_key().filter(|_| content.context_key().is_none()) {
+            // As an attribute if it was one.
+            if replaced.attributes.get(CONTEXT_KEY_ATTRIBUTE).is_some_and(|it| it == key) {
+                content.attributes.insert(CONTEXT_KEY_ATTRIBUTE.to_owned(), key.to_owned());
+            } else {
+                key.clone_into(&mut content.context_id);
+            }
         }
-        self.entry.set_context(unit.content.context, key_hash(&unit.content));
+        self.entry.set_context(content.context, key_hash(content));
     }
 
     /// The unit and its index entry, with the number, revision, usage and times that the plan assigns. `before` is the revision that

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::error::EngineError;
 use crate::store::{MemoryKey, Sequence};
-use crate::unit::{Lang, MemoryName, PenaltyRule, Score, Scoring, Timestamp, UnitId};
+use crate::unit::{
+    ContextMode, Lang, MemoryName, PenaltyRule, Score, Scoring, Timestamp, UnitId, marked,
+};
 
 use super::prepare::Prepared;
 
@@ -59,7 +61,7 @@ impl NewMemory {
 }
 
 /// Changes to the fields of a memory; `None` keeps a field.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryPatch {
     /// Its name for people.
     pub display_name: Option<String>,
@@ -69,11 +71,14 @@ pub struct MemoryPatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfinished_penalty: Option<Option<Score>>,
     /// What every match loses by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "marked::<_, _, 1>")]
     pub default_penalty: Option<Score>,
     /// Rules by which its matches lose points.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "marked::<_, _, 2>")]
     pub penalty_rules: Option<Vec<PenaltyRule>>,
+    /// How contexts that are missing count.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "marked::<_, _, 3>")]
+    pub context_mode: Option<ContextMode>,
 }
 
 /// A write, with its texts already analysed.

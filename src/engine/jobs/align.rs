@@ -7,7 +7,7 @@ use crate::alignment::{Bead, Cancelled, Side, Stop, WordLink, align_document, li
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::RequestKey;
 use crate::text::{Analysis, Analyzer};
-use crate::unit::{CONFIDENCE_ATTRIBUTE, Lang, MemoryName, Segment, UnitContent, UnitId};
+use crate::unit::{CONFIDENCE_ATTRIBUTE, Context, Lang, MemoryName, Segment, UnitContent, UnitId};
 
 use crate::engine::cancel::Cancel;
 use crate::engine::commit::idempotency::fingerprint;
@@ -66,10 +66,14 @@ impl StoreOptions {
             }
             units.push(unit);
         }
-        let hashes: Vec<u64> = units.iter().map(|it| context_hash(&it.source.text)).collect();
+        let hash =
+            |unit: &UnitContent| [&unit.source, &unit.target].map(|it| context_hash(&it.text));
+        let hashes: Vec<[u64; 2]> = units.iter().map(hash).collect();
         for (at, unit) in units.iter_mut().enumerate() {
-            unit.context.previous = at.checked_sub(1).map(|before| hashes[before]);
-            unit.context.next = hashes.get(at + 1).copied();
+            let [previous, previous_target] =
+                at.checked_sub(1).map(|it| hashes[it]).map_or([None; 2], |it| it.map(Some));
+            let [next, next_target] = hashes.get(at + 1).map_or([None; 2], |it| it.map(Some));
+            unit.context = Context { previous, next, previous_target, next_target };
         }
         (stored, units)
     }

@@ -5,86 +5,72 @@ use std::collections::HashSet;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::matching::MatchKind;
+use crate::limits::ANALYSIS_BANDS_MAX;
 use crate::text::canonical_of_segment;
-use crate::unit::{Score, Segment};
+use crate::unit::{Context, Score, Segment, ValidationError};
 
-use super::lookup::{LookupSettings, QuerySegment};
+use super::lookup::LookupSettings;
+use super::query_segment::QuerySegment;
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
+use crate::engine::replica::encoding::context_hash;
 
-/// A range of match quality.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Band {
-    /// The same text between the same neighbours.
-    Context,
-    /// The same text as an earlier segment of the job, and no context match.
-    Repetition,
-    /// The same text.
-    Exact,
-    /// From 95 to below 100 points.
-    From95,
-    /// From 85 to below 95.
-    From85,
-    /// From 75 to below 85.
-    From75,
-    /// From 70 to below 75.
-    From70,
-    /// Nothing of 70 points.
-    None,
-}
+/// The least match rates of the bands of an analysis, falling. What reaches none of them is in a last band, of rate 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchBands(Vec<u16>);
 
-impl Band {
-    /// Every band, the cheapest first.
-    pub const ALL: [Self; 8] = [
-        Self::Context,
-        Self::Repetition,
-        Self::Exact,
-        Self::From95,
-        Self::From85,
-        Self::From75,
-        Self::From70,
-        Self::None,
-    ];
-
-    /// A stable name for people and programs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Context => "context",
-            Self::Repetition => "repetition",
-            Self::Exact => "exact",
-            Self::From95 => "95-99",
-            Self::From85 => "85-94",
-            Self::From75 => "75-84",
-            Self::From70 => "70-74",
-            Self::None => "none",
-        }
-    }
-
-    /// Least score of the bands above none, in hundredths.
-    const FLOORS: [(u16, Self); 4] = [
-        (9_500, Self::From95),
-        (8_500, Self::From85),
-        (7_500, Self::From75),
-        (7_000, Self::From70),
-    ];
-
-    fn of(kind: MatchKind, score: Score) -> Self {
-        match kind {
-            MatchKind::Context if score == Score::FULL => return Self::Context,
-            MatchKind::Exact if score == Score::FULL => return Self::Exact,
-            // With a penalty it counts as a fuzzy match of its score.
-            MatchKind::Context | MatchKind::Exact | MatchKind::Fuzzy => {}
-        }
-        let floor = Self::FLOORS.iter().find(|(floor, _)| score.hundredths() >= *floor);
-        floor.map_or(Self::None, |(_, band)| *band)
+impl Default for MatchBands {
+    fn default() -> Self {
+        Self(vec![102, RATE_OF_CONTEXT, 100, 95, 85, 75, 70])
     }
 }
 
-/// Segments and words of each band, in the order of [`Band::ALL`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BandCounts([BandCount; Band::ALL.len()]);
+/// Repetitions cost less than everything with a lower rate.
+const RATE_OF_CONTEXT: u16 = 101;
+
+impl MatchBands {
+    /// Bands with these least rates.
+    ///
+    /// # Errors
+    /// They do not fall, or are not from 1 to 102, or are too many.
+    pub fn new(min_rates: Vec<u16>) -> Result<Self, ValidationError> {
+        let is_good = min_rates.iter().all(|rate| (1..=102).contains(rate))
+            && min_rates.is_sorted_by(|a, b| a > b);
+        if !is_good || min_rates.len() > ANALYSIS_BANDS_MAX {
+            return Err(ValidationError(format!(
+                "give at most {ANALYSIS_BANDS_MAX} rates from 102 to 1, each lower than the one before"
+            )));
+        }
+        Ok(Self(min_rates))
+    }
+
+    /// The least rate of each band, falling; 0 for the last.
+    pub fn min_rates(&self) -> impl Iterator<Item = u16> {
+        self.0.iter().copied().chain([0])
+    }
+
+    /// The place of the band of a match rate.
+    fn of(&self, rate: u16) -> usize {
+        self.0.partition_point(|least| *least > rate)
+    }
+
+    /// The least score of a match that may be in a band above the last.
+    fn min_score(&self) -> Score {
+        // A double context match reaches its rate with two points less.
+        let lowest = self.0.last().map_or(100, |rate| (*rate).min(98));
+        Score::from_hundredths(u32::from(lowest) * 100).unwrap_or(Score::FULL)
+    }
+}
+
+/// Segments and words of each band, and of repetitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BandCounts {
+    /// The least rate of each band, falling, with its counts; the last has rate 0.
+    pub bands: Vec<(u16, BandCount)>,
+    /// Segments with the text of an earlier segment of the job that are no context match.
+    pub repetitions: BandCount,
+}
 
 /// The counts of a band.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,23 +82,17 @@ pub struct BandCount {
 }
 
 impl BandCounts {
-    /// Each band with its counts.
-    pub fn iter(&self) -> impl Iterator<Item = (Band, BandCount)> {
-        Band::ALL.into_iter().zip(self.0)
+    /// Nothing counted yet.
+    pub fn new(bands: &MatchBands) -> Self {
+        let bands = bands.min_rates().map(|rate| (rate, BandCount::default()));
+        Self { bands: bands.collect(), ..Self::default() }
     }
 
-    fn add(&mut self, band: Band, words: u64) {
-        self.0[band as usize] += BandCount { segments: 1, words };
-    }
-}
-
-impl FromIterator<(Band, BandCount)> for BandCounts {
-    fn from_iter<T: IntoIterator<Item = (Band, BandCount)>>(counted: T) -> Self {
-        let mut counts = Self::default();
-        for (band, count) in counted {
-            counts.0[band as usize] += count;
-        }
-        counts
+    /// Everything counted.
+    pub fn total(&self) -> BandCount {
+        let mut total = self.repetitions;
+        self.bands.iter().for_each(|(_, count)| total += *count);
+        total
     }
 }
 
@@ -123,10 +103,12 @@ impl std::ops::AddAssign for BandCount {
     }
 }
 
-impl std::ops::AddAssign for BandCounts {
-    fn add_assign(&mut self, other: Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+/// Of the same bands.
+impl std::ops::AddAssign<&Self> for BandCounts {
+    fn add_assign(&mut self, other: &Self) {
+        self.repetitions += other.repetitions;
+        for ((_, mine), (_, theirs)) in self.bands.iter_mut().zip(&other.bands) {
+            *mine += *theirs;
         }
     }
 }
@@ -134,26 +116,26 @@ impl std::ops::AddAssign for BandCounts {
 /// A running analysis of a job, file by file, with segments in order.
 pub struct JobAnalysis {
     settings: LookupSettings,
+    bands: MatchBands,
     seen: HashSet<u128>,
-    /// The segment before the waiting one, and the one waiting for its successor.
-    previous: Option<String>,
-    waiting: Option<Segment>,
+    /// Hash of the segment before the waiting one, and the one waiting for its successor, with its hash.
+    previous: Option<u64>,
+    waiting: Option<(Segment, u64)>,
     counts: BandCounts,
 }
 
 impl JobAnalysis {
     /// Uses the memories and penalties of the settings; ignores their least score and number of matches.
-    pub fn new(mut settings: LookupSettings) -> Self {
-        let lowest =
-            Band::FLOORS.last().and_then(|(floor, _)| Score::from_hundredths((*floor).into()));
-        settings.min_score = lowest.unwrap_or(Score::FULL);
+    pub fn new(mut settings: LookupSettings, bands: MatchBands) -> Self {
+        settings.min_score = bands.min_score();
         settings.max_matches = 1;
         Self {
+            counts: BandCounts::new(&bands),
             settings,
+            bands,
             seen: HashSet::new(),
             previous: None,
             waiting: None,
-            counts: BandCounts::default(),
         }
     }
 
@@ -169,10 +151,13 @@ impl JobAnalysis {
     ) -> Result<(), EngineError> {
         let mut queries: Vec<QuerySegment> = Vec::with_capacity(segments.len());
         for segment in segments.into_iter().filter(|segment| !segment.text.trim().is_empty()) {
-            let next = Some(segment.text.clone());
-            let Some(waiting) = self.waiting.replace(segment) else { continue };
-            let previous = self.previous.replace(waiting.text.clone());
-            queries.push(QuerySegment { segment: waiting, previous, next });
+            let hash = context_hash(&segment.text);
+            let Some((waiting, waiting_hash)) = self.waiting.replace((segment, hash)) else {
+                continue;
+            };
+            let previous = self.previous.replace(waiting_hash);
+            let context = Context { previous, next: Some(hash), ..Context::default() };
+            queries.push(QuerySegment { context, ..QuerySegment::new(waiting) });
         }
         self.count(engine, &queries, cancel)
     }
@@ -187,11 +172,12 @@ impl JobAnalysis {
         cancel: &Cancel,
     ) -> Result<BandCounts, EngineError> {
         let previous = self.previous.take();
-        if let Some(last) = self.waiting.take() {
-            let last = QuerySegment { segment: last, previous, next: None };
+        if let Some((last, _)) = self.waiting.take() {
+            let context = Context { previous, ..Context::default() };
+            let last = QuerySegment { context, ..QuerySegment::new(last) };
             self.count(engine, &[last], cancel)?;
         }
-        Ok(std::mem::take(&mut self.counts))
+        Ok(std::mem::replace(&mut self.counts, BandCounts::new(&self.bands)))
     }
 
     fn count(
@@ -200,32 +186,33 @@ impl JobAnalysis {
         queries: &[QuerySegment],
         cancel: &Cancel,
     ) -> Result<(), EngineError> {
-        let bands = engine.bands(&self.settings, queries, cancel)?;
-        for (query, band) in queries.iter().zip(bands) {
+        let rates = engine.best_rates(&self.settings, queries, cancel)?;
+        for (query, rate) in queries.iter().zip(rates) {
             let canonical = canonical_of_segment(&query.segment);
             let repeated = !self.seen.insert(xxh3_128(canonical.as_bytes()));
-            let band = if repeated { band.min(Band::Repetition) } else { band };
-            self.counts.add(band, words(&query.segment));
+            let counts = &mut self.counts;
+            let count = BandCount { segments: 1, words: words(&query.segment) };
+            if repeated && rate < RATE_OF_CONTEXT {
+                counts.repetitions += count;
+            } else {
+                counts.bands[self.bands.of(rate)].1 += count;
+            }
         }
         Ok(())
     }
 }
 
 impl Engine {
-    /// The band of each segment's best match.
-    fn bands(
+    /// The rate of each segment's best match; 0 without one.
+    fn best_rates(
         &self,
         settings: &LookupSettings,
         queries: &[QuerySegment],
         cancel: &Cancel,
-    ) -> Result<Vec<Band>, EngineError> {
+    ) -> Result<Vec<u16>, EngineError> {
         let search = self.searcher(settings, queries, cancel)?;
-        let best = |query| search.best(query);
-        let best: Vec<_> = queries.par_iter().map(best).collect::<Result<_, _>>()?;
-        let band = |best: Option<(MatchKind, Score)>| {
-            best.map_or(Band::None, |(kind, score)| Band::of(kind, score))
-        };
-        Ok(best.into_iter().map(band).collect())
+        let best = |query| search.best(query).map(|hit| hit.map_or(0, |hit| hit.match_rate()));
+        queries.par_iter().map(best).collect()
     }
 }
 
@@ -243,6 +230,7 @@ fn words(segment: &Segment) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use crate::matching::MatchKind;
     use crate::unit::{InlineTag, TagKind};
 
     use super::*;
@@ -265,21 +253,31 @@ mod tests {
     }
 
     #[test]
-    fn bands_begin_where_their_names_say() {
-        let band = |points| Band::of(MatchKind::Fuzzy, Score::from_points(points).unwrap());
-        for (points, name) in [
-            (99.99, "95-99"),
-            (95.0, "95-99"),
-            (94.99, "85-94"),
-            (85.0, "85-94"),
-            (75.0, "75-84"),
-            (74.99, "70-74"),
-            (70.0, "70-74"),
-            (69.99, "none"),
+    fn bands_begin_at_their_rates() {
+        let bands = MatchBands::default();
+        let rates: Vec<u16> = bands.min_rates().collect();
+        assert_eq!(rates, [102, 101, 100, 95, 85, 75, 70, 0]);
+        let double = MatchKind::DoubleContext;
+        for (kind, points, expected) in [
+            (double, 100.0, 102),
+            (double, 99.0, 101),
+            (double, 99.99, 101),
+            (MatchKind::Context, 100.0, 101),
+            (MatchKind::Context, 98.0, 95),
+            (MatchKind::Exact, 100.0, 100),
+            (MatchKind::Exact, 99.99, 95),
+            (MatchKind::Fuzzy, 99.99, 95),
+            (MatchKind::Fuzzy, 95.0, 95),
+            (MatchKind::Fuzzy, 94.99, 85),
+            (MatchKind::Fuzzy, 70.0, 70),
+            (MatchKind::Fuzzy, 69.99, 0),
         ] {
-            assert_eq!(band(points).name(), name, "{points}");
+            let rate = kind.match_rate(Score::from_points(points).unwrap());
+            assert_eq!(rates[bands.of(rate)], expected, "{kind:?} {points}");
         }
-        assert_eq!(Band::of(MatchKind::Exact, Score::from_points(98.0).unwrap()), Band::From95);
-        assert_eq!(Band::of(MatchKind::Context, Score::FULL), Band::Context);
+        for bad in [vec![103], vec![0], vec![70, 75], vec![70, 70], (1..=33).rev().collect()] {
+            assert!(MatchBands::new(bad.clone()).is_err(), "{bad:?}");
+        }
+        assert_eq!(MatchBands::new(Vec::new()).unwrap().min_rates().collect::<Vec<_>>(), [0]);
     }
 }

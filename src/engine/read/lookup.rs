@@ -10,22 +10,23 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::limits::ADAPTED_PLACES_MAX;
 use crate::matching::{
-    Adapted, Deductions, Edit, Filter, Hit, MatchKind, Options, Query, UnitPenalties, adapt,
-    changed_placeables, compare, merge,
+    Adapted, AgreedContexts, Deductions, Edit, Filter, Hit, MatchKind, Options, Query,
+    UnitPenalties, adapt, changed_placeables, compare, merge,
 };
 use crate::store::MemoryRecord;
 use crate::text::Analysis;
-use crate::unit::{Context, MemoryName, PenaltyRule, Score, Segment, Unit, UnitContent, UnitId};
+use crate::unit::{ContextMode, MemoryName, PenaltyRule, Score, Unit, UnitContent, UnitId};
 use crate::validate::validate_segment;
 
 use super::filter::{OfUnit, PreparedFilter, UnitFilter, search_filtered};
 use super::penalties::{PreparedRules, check_rules};
+use super::query_segment::QuerySegment;
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::clock::now;
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
-use crate::engine::replica::encoding::{Analyzers, context_hash, short_revision, tag_signature};
+use crate::engine::replica::encoding::{Analyzers, id_hash, short_revision, tag_signature};
 
 /// A memory to search in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +54,6 @@ pub struct LookupSettings {
     pub penalty_rules: Vec<PenaltyRule>,
 }
 
-/// A segment to look up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuerySegment {
-    /// Its text and tags.
-    pub segment: Segment,
-    /// Source text of the segment before it.
-    pub previous: Option<String>,
-    /// Source text of the segment after it.
-    pub next: Option<String>,
-}
-
 /// A match: a stored unit whose source resembles the query.
 #[derive(Debug, Clone)]
 pub struct FoundMatch {
@@ -73,6 +63,8 @@ pub struct FoundMatch {
     pub unit: Unit,
     /// The kind of match.
     pub kind: MatchKind,
+    /// The parts of the context that agree; none for a fuzzy match.
+    pub agreed_contexts: AgreedContexts,
     /// Its score.
     pub score: Score,
     /// Why the score is below 100.
@@ -83,6 +75,13 @@ pub struct FoundMatch {
     pub adapted: Option<Adapted>,
     /// Byte ranges of the target that translate words of the source which the query lacks, in order.
     pub spans_to_edit: Vec<Range<usize>>,
+}
+
+impl FoundMatch {
+    /// [`MatchKind::match_rate`]
+    pub fn match_rate(&self) -> u16 {
+        self.kind.match_rate(self.score)
+    }
 }
 
 /// Most searches for one query when units change between the search and their reading.
@@ -196,7 +195,9 @@ impl Engine {
             let penalty = choice.penalty.unwrap_or(record.scoring.default_penalty);
             let rules = settings.penalty_rules.iter().chain(&record.scoring.penalty_rules);
             let rules = PreparedRules::new(rules, now);
-            chosen.push(Chosen { memory, name: record.name, penalty, state_penalty, rules });
+            let context_mode = record.scoring.context_mode;
+            let name = record.name;
+            chosen.push(Chosen { memory, name, penalty, state_penalty, rules, context_mode });
         }
         if chosen.is_empty() {
             return Err(EngineError::invalid("settings.memories", "name at least one memory"));
@@ -241,6 +242,7 @@ struct Chosen {
     /// Penalty for an unfinished translation, in hundredths of a point.
     state_penalty: u16,
     rules: PreparedRules,
+    context_mode: ContextMode,
 }
 
 /// Looks up segments with the same settings.
@@ -255,14 +257,11 @@ pub(crate) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Kind and score of the best match.
-    pub(crate) fn best(
-        &self,
-        segment: &QuerySegment,
-    ) -> Result<Option<(MatchKind, Score)>, EngineError> {
+    /// The best hit.
+    pub(crate) fn best(&self, segment: &QuerySegment) -> Result<Option<Hit>, EngineError> {
         self.check_cancelled()?;
         let hits = self.search(&self.query(segment).1)?;
-        Ok(hits.first().map(|(_, hit)| (hit.kind, hit.score)))
+        Ok(hits.first().map(|(_, hit)| *hit))
     }
 
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
@@ -304,13 +303,10 @@ impl Search<'_> {
     }
 
     fn query(&self, segment: &QuerySegment) -> (Analysis, Query) {
-        let context = Context {
-            previous: segment.previous.as_deref().map(context_hash),
-            next: segment.next.as_deref().map(context_hash),
-        };
         let analysis = self.analyzers().source.analyze_segment(&segment.segment);
         let tags = tag_signature(&segment.segment, &analysis);
-        let query = Query::new(&analysis, tags, context);
+        let key = Some(segment.context_id.as_str()).filter(|id| !id.is_empty()).map(id_hash);
+        let query = Query::new(&analysis, tags, segment.context).at(key, &segment.document);
         (analysis, query)
     }
 
@@ -328,6 +324,7 @@ impl Search<'_> {
                     penalty: chosen.penalty.hundredths(),
                     state_penalty: chosen.state_penalty,
                     penalties: chosen.rules.for_search(of_unit),
+                    context_mode: chosen.context_mode,
                     filter,
                     cancelled: &cancelled,
                 };
@@ -413,6 +410,7 @@ impl Search<'_> {
         Ok(FoundMatch {
             memory: self.chosen[number].name.clone(),
             kind: hit.kind,
+            agreed_contexts: hit.agreed_contexts,
             score: hit.score,
             deductions: hit.deductions,
             edits: comparison.edits,

@@ -8,5 +8,6 @@ pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod penalties;
+pub(crate) mod query_segment;
 pub(crate) mod watch;
 pub(crate) mod words;

@@ -75,7 +75,7 @@ fn facts(content: &UnitContent, source: &Scan, tags: u64) -> Facts {
     }
 }
 
-/// Hash of a neighbour's source text: XXH3 of its canonical form.
+/// Hash of a neighbour's source or target text: XXH3 of its canonical form.
 pub fn context_hash(text: &str) -> u64 {
     xxh3_64(canonical(text).as_bytes())
 }
@@ -128,5 +128,10 @@ pub(crate) fn content_hash(content: &UnitContent, unfinished: bool) -> ContentHa
 }
 
 pub(crate) fn key_hash(content: &UnitContent) -> Option<u64> {
-    content.context_key().map(|key| xxh3_64(key.as_bytes()))
+    content.context_key().map(id_hash)
+}
+
+/// Hash of a context id.
+pub(crate) fn id_hash(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
 }

@@ -58,7 +58,8 @@ pub struct Batches<'r> {
 
 struct Waiting {
     unit: PlacedUnit,
-    own_hash: Option<u64>,
+    /// Hashes of its source and target, if it may be a neighbour.
+    own_hashes: Option<[u64; 2]>,
     next_is_known: bool,
 }
 
@@ -84,18 +85,29 @@ impl<'r> Batches<'r> {
         context.previous = context.previous.or(given(previous_text));
         context.next = context.next.or(given(next_text));
         let next_is_known = context.next.is_some();
-        let own_hash = (!content.document.is_empty()).then(|| context_hash(&content.source.text));
+        let hashes = || [&content.source, &content.target].map(|it| context_hash(&it.text));
+        let own_hashes = (!content.document.is_empty()).then(hashes);
         if let Some(before) = &mut self.waiting
-            && let (Some(before_hash), Some(hash)) = (before.own_hash, own_hash)
+            && let (Some(hashes_before), Some(hashes)) = (before.own_hashes, own_hashes)
             && before.unit.content.document == content.document
         {
-            content.context.previous.get_or_insert(before_hash);
+            let (context, context_before) =
+                (&mut content.context, &mut before.unit.content.context);
+            let [source_before, target_before] = hashes_before;
+            // The target belongs to the source: it is filled in only where the source is the neighbour.
+            if *context.previous.get_or_insert(source_before) == source_before {
+                context.previous_target.get_or_insert(target_before);
+            }
+            let [source, target] = hashes;
             if !before.next_is_known {
-                before.unit.content.context.next = Some(hash);
+                context_before.next = Some(source);
+            }
+            if context_before.next == Some(source) {
+                context_before.next_target.get_or_insert(target);
             }
         }
         let unit = PlacedUnit { content, place };
-        self.waiting.replace(Waiting { unit, own_hash, next_is_known }).map(|it| it.unit)
+        self.waiting.replace(Waiting { unit, own_hashes, next_is_known }).map(|it| it.unit)
     }
 }
 
@@ -107,6 +119,7 @@ fn bytes_of(content: &UnitContent) -> usize {
         + content.target.text.len()
         + content.document.len()
         + content.author.len()
+        + content.context_id.len()
         + tags.map(|tag| size_of::<InlineTag>() + tag.code.len()).sum::<usize>()
         + attributes.sum::<usize>()
 }

@@ -6,7 +6,7 @@ use crate::engine::error::EngineError;
 use crate::engine::handle::{Engine, RequestId, idempotency};
 use crate::engine::read::penalties::check_rules;
 use crate::store::{MemoryKey, MemoryRecord};
-use crate::unit::MemoryName;
+use crate::unit::{ContextMode, MemoryName};
 
 impl Engine {
     /// Creates a memory.
@@ -19,7 +19,13 @@ impl Engine {
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
         check_rules(&new.scoring.penalty_rules, "memory.penalties")?;
-        let idempotency = idempotency(request, &("create_memory", &new))?;
+        // Without the mode, as earlier versions computed it, which had none.
+        let mode = new.scoring.context_mode;
+        let idempotency = if mode == ContextMode::default() {
+            idempotency(request, &("create_memory", &new))?
+        } else {
+            idempotency(request, &("create_memory", &new, mode))?
+        };
         answered_memory(self.write(Work::CreateMemory(new), idempotency)?)
     }
 

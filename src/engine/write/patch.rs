@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::unit::{Context, DiagnosticCode, InlineTag, Segment, Timestamp, UnitContent};
+use crate::unit::{Context, DiagnosticCode, InlineTag, Segment, Timestamp, UnitContent, marked};
 use crate::validate::ContentFault;
 
 /// Changes to the fields of a unit; `None` keeps a field.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UnitPatch {
     /// The text that was translated.
     pub source: Option<SegmentPatch>,
@@ -16,6 +16,10 @@ pub struct UnitPatch {
     pub target: Option<SegmentPatch>,
     /// Its neighbours.
     pub context: Option<Context>,
+    /// The key under which a file or tool keeps it. Left out of request fingerprints when absent, so that those of earlier versions
+    /// still agree.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "marked::<_, _, 1>")]
+    pub context_id: Option<String>,
     /// The document it came from.
     pub document: Option<String>,
     /// Who wrote or last changed the translation.
@@ -31,7 +35,7 @@ pub struct UnitPatch {
 }
 
 /// A change of a segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SegmentPatch {
     /// Text and tags.
     Whole(Segment),
@@ -73,6 +77,13 @@ impl UnitPatch {
                 Some(value) => content.attributes.insert(key, value),
                 None => content.attributes.remove(&key),
             };
+        }
+        // An id that an attribute holds already is not stored twice.
+        if let Some(id) = self.context_id {
+            content.context_id.clear();
+            if content.context_key() != Some(&id) {
+                content.context_id = id;
+            }
         }
         content.created = self.created.or(content.created);
         content.changed = self.changed;

@@ -14,7 +14,7 @@ use crate::formats::times::parse_time;
 use crate::limits::UNIT_ATTRIBUTES_MAX;
 use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, Segment, UnitContent};
 
-use super::delimited_encoder::ATTRIBUTES;
+use super::delimited_encoder::{ATTRIBUTES, CONTEXT_ID};
 use super::rows::{Dialect, Row, RowFault, Rows, Shape, Taken, TextRows};
 
 /// Reads units from rows.
@@ -46,6 +46,7 @@ enum Column {
     Created,
     Changed,
     Attributes,
+    ContextId,
     Attribute(String),
 }
 
@@ -148,6 +149,7 @@ impl<'r> DelimitedReader<'r> {
                     };
                     *place = time;
                 }
+                Column::ContextId => content.context_id = text,
                 Column::Attributes => add_attributes(text, &mut content.attributes),
                 Column::Attribute(_) if text.is_empty() => {}
                 Column::Attribute(name) => {
@@ -273,6 +275,7 @@ fn columns(
             "created" | "date" => Column::Created,
             "changed" => Column::Changed,
             ATTRIBUTES => Column::Attributes,
+            CONTEXT_ID | "context id" => Column::ContextId,
             "id" => Column::Attribute("tuid".to_owned()),
             "" => Column::Attribute(column_name(position)),
             _ => Column::Attribute(name.clone()),

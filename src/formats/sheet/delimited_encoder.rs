@@ -1,7 +1,7 @@
 //! Writes units as TSV without quoting and as CSV (RFC 4180).
 //!
-//! Both hold texts, document, author and dates, and the attributes as a JSON object in the column `attributes`. They hold no
-//! inline tags and no context. In TSV, tabs and line ends become spaces.
+//! Both hold texts, document, author, dates and context id, and the attributes as a JSON object in the column `attributes`. They
+//! hold no inline tags and no neighbours. In TSV, tabs and line ends become spaces.
 
 use std::io::{self, Write};
 
@@ -11,6 +11,9 @@ use crate::unit::{Unit, UnitContent};
 
 /// Name of the column that holds attributes as a JSON object.
 pub(crate) const ATTRIBUTES: &str = "attributes";
+
+/// Name of the column that holds the context id.
+pub(crate) const CONTEXT_ID: &str = "context_id";
 
 /// Encodes units as TSV or CSV.
 pub(crate) struct DelimitedEncoder {
@@ -26,7 +29,8 @@ impl DelimitedEncoder {
         } else {
             (header.source_lang.as_str(), header.target_lang.as_str())
         };
-        let names = [source, target, "document", "author", "created", "changed", ATTRIBUTES];
+        let fields = ["document", "author", "created", "changed", ATTRIBUTES, CONTEXT_ID];
+        let names = [&[source, target], &fields[..]].concat();
         let separator = if quoted { "," } else { "\t" };
         writeln!(out, "{}", names.join(separator))?;
         Ok(Self { quoted })
@@ -69,6 +73,7 @@ impl Encoder for DelimitedEncoder {
             &time(content.created),
             &time(content.changed),
             &attributes(content)?,
+            &content.context_id,
         ];
         for (position, field) in fields.into_iter().enumerate() {
             if position > 0 {

@@ -8,8 +8,8 @@ use crate::formats::format::{Encoder, FileHeader};
 use crate::formats::times::parse_time;
 use crate::formats::xml::{Escaped, inline};
 use crate::unit::{
-    InlineTag, LAST_USE_ATTRIBUTE, Lang, Segment, TagKind, Timestamp, USE_COUNT_ATTRIBUTE, Unit,
-    UnitContent,
+    Context, InlineTag, LAST_USE_ATTRIBUTE, Lang, Segment, TagKind, Timestamp, USE_COUNT_ATTRIBUTE,
+    Unit, UnitContent,
 };
 
 use super::unit::{KEPT, SIDE_LANGS, property};
@@ -94,9 +94,15 @@ impl TmxEncoder {
                 write_property(name, &time.micros.to_string(), out)?;
             }
         }
+        if !content.context_id.is_empty() {
+            write_property(property::CONTEXT_ID, &content.context_id, out)?;
+        }
+        let Context { previous, next, previous_target, next_target } = content.context;
         for (name, hash) in [
-            (property::PREVIOUS_HASH, content.context.previous),
-            (property::NEXT_HASH, content.context.next),
+            (property::PREVIOUS_HASH, previous),
+            (property::NEXT_HASH, next),
+            (property::PREVIOUS_TARGET_HASH, previous_target),
+            (property::NEXT_TARGET_HASH, next_target),
         ] {
             if let Some(hash) = hash {
                 write_property(name, &format!("{hash:016x}"), out)?;
@@ -110,7 +116,9 @@ impl TmxEncoder {
             if key == "tuid" || lang || is_own(content, key) || is_note(content, key) {
                 continue;
             }
-            if reads_back(key) {
+            // An attribute stands for the context id if the unit has none, and becomes one.
+            let is_context_id = key == property::CONTEXT_ID && content.context_id.is_empty();
+            if reads_back(key) || is_context_id {
                 write_property(key, value, out)?;
             } else {
                 write_property(&format!("{}{key}", property::ATTRIBUTE), value, out)?;
@@ -192,12 +200,15 @@ fn reads_back(key: &str) -> bool {
         property::FILE,
         property::PREVIOUS_HASH,
         property::NEXT_HASH,
+        property::PREVIOUS_TARGET_HASH,
+        property::NEXT_TARGET_HASH,
         property::CREATED_MICROS,
         property::CHANGED_MICROS,
     ];
     let is_field = reserved.contains(&key)
         || property::PREVIOUS_TEXT.contains(&key)
         || property::NEXT_TEXT.contains(&key)
+        || property::is_context_id(key)
         || key.starts_with(property::ATTRIBUTE)
         // Some readers trim and collapse white space in attribute values.
         || key.contains(char::is_whitespace);

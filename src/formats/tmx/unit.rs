@@ -16,6 +16,12 @@ pub(crate) mod property {
     pub(crate) const DOCUMENT: &str = "x-document";
     pub(crate) const PREVIOUS_HASH: &str = "x-dhakira-previous";
     pub(crate) const NEXT_HASH: &str = "x-dhakira-next";
+    pub(crate) const PREVIOUS_TARGET_HASH: &str = "x-dhakira-previous-target";
+    pub(crate) const NEXT_TARGET_HASH: &str = "x-dhakira-next-target";
+    /// The key under which a tool keeps the unit. Not Trados' `x-Context`, which holds numbers of the neighbours.
+    pub(crate) const CONTEXT_ID: &str = "x-context";
+    /// Its other names, in lower case.
+    pub(crate) const CONTEXT_ID_ALIASES: [&str; 2] = ["x-contextid", "x-context-id"];
     pub(crate) const CREATED_MICROS: &str = "x-dhakira-created";
     pub(crate) const CHANGED_MICROS: &str = "x-dhakira-changed";
     /// Prefix for the name of an attribute that would otherwise be taken for a field.
@@ -25,6 +31,11 @@ pub(crate) mod property {
     pub(crate) const NEXT_TEXT: [&str; 2] = ["x-context-post", "next"];
     /// The document, as OmegaT writes it.
     pub(crate) const FILE: &str = "file";
+
+    /// Whether a property of this name holds the context id.
+    pub(crate) fn is_context_id(name: &str) -> bool {
+        name == CONTEXT_ID || CONTEXT_ID_ALIASES.contains(&name.to_ascii_lowercase().as_str())
+    }
 }
 
 /// Attributes of `tu` and `tuv` that become attributes of the unit.
@@ -181,6 +192,7 @@ impl TranslationUnit {
                 created: fields.created,
                 changed: fields.changed,
                 attributes: fields.attributes,
+                context_id: fields.context_id,
             },
             place,
             previous_text: fields.previous_text,
@@ -198,6 +210,7 @@ struct Fields {
     created: Option<Timestamp>,
     changed: Option<Timestamp>,
     attributes: BTreeMap<String, String>,
+    context_id: String,
     previous_text: Option<String>,
     next_text: Option<String>,
 }
@@ -238,6 +251,11 @@ impl Fields {
             property::FILE if self.document.is_empty() => self.document = value,
             property::PREVIOUS_HASH => self.context.previous = hash(&value),
             property::NEXT_HASH => self.context.next = hash(&value),
+            property::PREVIOUS_TARGET_HASH => self.context.previous_target = hash(&value),
+            property::NEXT_TARGET_HASH => self.context.next_target = hash(&value),
+            name if property::is_context_id(name) && self.context_id.is_empty() => {
+                self.context_id = value;
+            }
             property::CREATED_MICROS => self.created = micros(&value).or(self.created),
             property::CHANGED_MICROS => self.changed = micros(&value).or(self.changed),
             name if property::PREVIOUS_TEXT.contains(&name) => self.previous_text = Some(value),

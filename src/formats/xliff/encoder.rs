@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use crate::formats::format::{Encoder, FileHeader};
 use crate::formats::times::time_text;
 use crate::formats::xml::Escaped;
-use crate::unit::{InlineTag, Segment, TagKind, Unit, UnitContent};
+use crate::unit::{Context, InlineTag, Segment, TagKind, Unit, UnitContent};
 
-use super::reader::{METADATA, NUMBER};
+use super::reader::{CONTEXT_ID, METADATA, NUMBER};
 
 /// Encodes units as XLIFF 2.1, a `file` for each run of units of one document.
 pub(crate) struct XliffEncoder {
@@ -63,7 +63,16 @@ fn metadata(unit: &Unit, out: &mut Vec<u8>) -> io::Result<()> {
     for (name, time) in [("created", content.created), ("changed", content.changed)] {
         fields.extend(time.and_then(time_text).map(|text| (name.to_owned(), text)));
     }
-    for (name, hash) in [("previous", content.context.previous), ("next", content.context.next)] {
+    if !content.context_id.is_empty() {
+        fields.push((CONTEXT_ID.to_owned(), content.context_id.clone()));
+    }
+    let Context { previous, next, previous_target, next_target } = content.context;
+    for (name, hash) in [
+        ("previous", previous),
+        ("next", next),
+        ("previous-target", previous_target),
+        ("next-target", next_target),
+    ] {
         fields.extend(hash.map(|hash| (name.to_owned(), format!("{hash:016x}"))));
     }
     for (name, value) in &content.attributes {
@@ -170,7 +179,12 @@ impl Encoder for XliffEncoder {
         let content = &unit.content;
         self.begin_file(&content.document, out)?;
         self.units += 1;
-        writeln!(out, r#"<unit id="u{}">"#, self.units)?;
+        write!(out, r#"<unit id="u{}""#, self.units)?;
+        // For other programs; this one reads the metadata.
+        if !content.context_id.is_empty() {
+            write!(out, r#" name="{}""#, Escaped(&content.context_id))?;
+        }
+        writeln!(out, ">")?;
         metadata(unit, out)?;
         original_data(content, out)?;
         let (sources, targets) = ids(content);

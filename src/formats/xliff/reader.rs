@@ -23,6 +23,9 @@ pub(crate) const METADATA: &str = "dhakira";
 /// Name of the number of the unit in that metadata.
 pub(crate) const NUMBER: &str = "id";
 
+/// Name of the context id in that metadata.
+pub(crate) const CONTEXT_ID: &str = "context-id";
+
 /// Reads XLIFF.
 pub(crate) struct XliffReader<'r> {
     document: Document<'r>,
@@ -300,6 +303,9 @@ impl<'r> XliffReader<'r> {
             Direction::Reversed => (target, source),
         };
         let mut content = self.content(source, target, attributes);
+        if self.direction == Direction::Reversed {
+            content.context = content.context.swapped();
+        }
         if let Some(state) = unfinished.filter(|_| !untranslated && fault.is_none())
             && let Some(event) = declared::unfinished(&mut content, &state, &place, &self.options)
         {
@@ -348,11 +354,18 @@ impl<'r> XliffReader<'r> {
                 Some("changed") => content.changed = parse_time(&value),
                 Some("previous") => content.context.previous = hash(),
                 Some("next") => content.context.next = hash(),
+                Some("previous-target") => content.context.previous_target = hash(),
+                Some("next-target") => content.context.next_target = hash(),
+                Some(CONTEXT_ID) => content.context_id = value,
                 Some(name) => {
                     let name = name.strip_prefix("attribute:").unwrap_or(name).to_owned();
                     content.attributes.insert(name, value);
                 }
                 None => match (name.as_str(), parse_time(&value)) {
+                    // Of 1.2, of 2.x.
+                    ("resname" | "name", _) if content.context_id.is_empty() => {
+                        content.context_id = value;
+                    }
                     // Of memoQ.
                     ("mq:lastchanginguser", _) => content.author = value,
                     ("mq:lastchangedtimestamp", Some(time)) => content.changed = Some(time),

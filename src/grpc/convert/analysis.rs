@@ -1,9 +1,9 @@
 //! Analyses: the counts of match bands.
 
-use crate::engine::{Band, BandCount, BandCounts};
+use crate::engine::{BandCount, BandCounts, MatchBands};
 
 use super::super::proto;
-use super::{signed, unsigned};
+use super::{FieldViolation, signed, unsigned};
 
 /// How much of a file is in the memories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,46 +14,42 @@ pub struct JobReport {
     pub counts: BandCounts,
 }
 
-/// The least match rate of a band; `None` for repetitions.
-fn min_rate(band: Band) -> Option<i32> {
-    match band {
-        Band::Context => Some(101),
-        Band::Repetition => None,
-        Band::Exact => Some(100),
-        Band::From95 => Some(95),
-        Band::From85 => Some(85),
-        Band::From75 => Some(75),
-        Band::From70 => Some(70),
-        Band::None => Some(0),
+/// The bands with these least rates; the usual ones when there are none.
+pub(crate) fn match_bands(min_rates: Vec<i32>) -> Result<MatchBands, FieldViolation> {
+    if min_rates.is_empty() {
+        return Ok(MatchBands::default());
     }
+    // No rate is negative: 0 is refused like it.
+    let rates = min_rates.into_iter().map(|rate| u16::try_from(rate).unwrap_or(0)).collect();
+    MatchBands::new(rates).map_err(|error| FieldViolation::new("min_rates", error.0))
 }
 
 impl From<JobReport> for proto::FileAnalysis {
     fn from(report: JobReport) -> Self {
-        let mut analysis = Self { file: report.file, ..Self::default() };
-        for (band, count) in report.counts.iter() {
-            let (segments, words) = (signed(count.segments), signed(count.words));
-            match min_rate(band) {
-                Some(min_rate) => {
-                    analysis.bands.push(proto::BandCount { min_rate, segments, words });
-                }
-                None => analysis.repetitions = Some(proto::RepetitionCount { segments, words }),
-            }
-        }
-        analysis
+        let BandCounts { bands, repetitions } = report.counts;
+        let bands = bands.into_iter().map(|(min_rate, count)| proto::BandCount {
+            min_rate: min_rate.into(),
+            segments: signed(count.segments),
+            words: signed(count.words),
+        });
+        let repetitions = Some(proto::RepetitionCount {
+            segments: signed(repetitions.segments),
+            words: signed(repetitions.words),
+        });
+        Self { file: report.file, bands: bands.collect(), repetitions }
     }
 }
 
 impl From<proto::FileAnalysis> for JobReport {
     fn from(analysis: proto::FileAnalysis) -> Self {
-        let repeated = analysis.repetitions.unwrap_or_default();
         let count =
             |segments, words| BandCount { segments: unsigned(segments), words: unsigned(words) };
-        let counts = analysis.bands.iter().filter_map(|it| {
-            let band = Band::ALL.into_iter().find(|band| min_rate(*band) == Some(it.min_rate))?;
-            Some((band, count(it.segments, it.words)))
+        let bands = analysis.bands.iter().map(|band| {
+            let rate = u16::try_from(band.min_rate).unwrap_or(0);
+            (rate, count(band.segments, band.words))
         });
-        let repeated = (Band::Repetition, count(repeated.segments, repeated.words));
-        Self { file: analysis.file, counts: counts.chain([repeated]).collect() }
+        let repeated = analysis.repetitions.unwrap_or_default();
+        let repetitions = count(repeated.segments, repeated.words);
+        Self { file: analysis.file, counts: BandCounts { bands: bands.collect(), repetitions } }
     }
 }

@@ -2,11 +2,14 @@
 
 use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter};
 use crate::limits::{LOOKUP_MATCHES_DEFAULT, LOOKUP_MATCHES_MAX, LOOKUP_MEMORIES_MAX};
-use crate::matching::{Adapted, Deductions, Edit, EditKind, MatchKind, Reason, Substitution};
+use crate::matching::{
+    Adapted, ContextPart, Deductions, Edit, EditKind, MatchKind, Reason, Substitution,
+};
 use crate::unit::{CodePoints, MemoryName, Score, Segment, Unit};
 
 use super::super::proto;
 use super::penalties::{penalty_points, penalty_rules};
+use super::units::context_to_wire;
 use super::{FieldViolation, Within as _, memory_name, span_of, span_to_wire};
 
 /// Points that a match needs when the request does not say.
@@ -85,32 +88,28 @@ impl TryFrom<proto::QuerySegment> for QuerySegment {
     type Error = FieldViolation;
 
     fn try_from(query: proto::QuerySegment) -> Result<Self, FieldViolation> {
-        let context = query.context.unwrap_or_default();
+        let mut context = query.context.unwrap_or_default();
+        let context_id = std::mem::take(&mut context.context_id);
         Ok(Self {
             segment: Segment::try_from(query.segment.unwrap_or_default()).within("segment")?,
-            previous: context.previous_source_text,
-            next: context.next_source_text,
+            context: context.into(),
+            context_id,
+            document: query.document,
         })
     }
 }
 
 impl From<QuerySegment> for proto::QuerySegment {
     fn from(query: QuerySegment) -> Self {
-        Self {
-            segment: Some(query.segment.into()),
-            context: Some(proto::Context {
-                previous_source_text: query.previous,
-                next_source_text: query.next,
-                ..proto::Context::default()
-            }),
-            document: String::new(),
-        }
+        let context = context_to_wire(query.context, Some(&query.context_id));
+        Self { segment: Some(query.segment.into()), context, document: query.document }
     }
 }
 
 impl From<MatchKind> for proto::MatchKind {
     fn from(kind: MatchKind) -> Self {
         match kind {
+            MatchKind::DoubleContext => Self::DoubleContext,
             MatchKind::Context => Self::Context,
             MatchKind::Exact => Self::Exact,
             MatchKind::Fuzzy => Self::Fuzzy,
@@ -122,12 +121,23 @@ impl From<MatchKind> for proto::MatchKind {
 impl From<proto::MatchKind> for MatchKind {
     fn from(kind: proto::MatchKind) -> Self {
         match kind {
-            proto::MatchKind::DoubleContext | proto::MatchKind::Context => Self::Context,
+            proto::MatchKind::DoubleContext => Self::DoubleContext,
+            proto::MatchKind::Context => Self::Context,
             proto::MatchKind::Exact => Self::Exact,
             proto::MatchKind::Fuzzy | proto::MatchKind::Unspecified => Self::Fuzzy,
         }
     }
 }
+
+/// The parts of a context on the wire.
+const CONTEXT_PARTS: [(ContextPart, proto::ContextPart); 6] = [
+    (ContextPart::PreviousSource, proto::ContextPart::PreviousSource),
+    (ContextPart::NextSource, proto::ContextPart::NextSource),
+    (ContextPart::PreviousTarget, proto::ContextPart::PreviousTarget),
+    (ContextPart::NextTarget, proto::ContextPart::NextTarget),
+    (ContextPart::ContextId, proto::ContextPart::ContextId),
+    (ContextPart::Document, proto::ContextPart::Document),
+];
 
 impl From<EditKind> for proto::EditKind {
     fn from(kind: EditKind) -> Self {
@@ -177,6 +187,9 @@ impl From<(&str, FoundMatch)> for proto::Match {
             reason: reason.name().to_owned(),
             points: f64::from(hundredths) / 100.0,
         });
+        let agreed = CONTEXT_PARTS.iter().filter(|(part, _)| found.agreed_contexts.contains(*part));
+        let agreed_contexts = agreed.map(|(_, part)| (*part).into());
+        let match_rate = found.match_rate().into();
         Self {
             score_percent: found.score.points(),
             kind: proto::MatchKind::from(found.kind).into(),
@@ -186,8 +199,8 @@ impl From<(&str, FoundMatch)> for proto::Match {
             adapted_target: adapted_text.to_owned(),
             spans_to_edit: found.spans_to_edit.iter().map(|it| span_to_wire(&target, it)).collect(),
             unit: Some((&found.memory, found.unit).into()),
-            agreed_contexts: Vec::new(),
-            match_rate: 0,
+            agreed_contexts: agreed_contexts.collect(),
+            match_rate,
         }
     }
 }
@@ -227,9 +240,13 @@ impl TryFrom<(&str, proto::Match)> for FoundMatch {
             ))
         });
         let deductions: Deductions = deductions.collect();
+        let agreed = |part: &proto::ContextPart| found.agreed_contexts.contains(&(*part).into());
+        let parts = CONTEXT_PARTS.iter().filter(|(_, part)| agreed(part)).map(|(part, _)| *part);
+        let agreed_contexts = parts.collect();
         let has_adapted = !found.adapted_target.is_empty();
         Ok(Self {
             kind,
+            agreed_contexts,
             score: score("match.score_percent", found.score_percent)?,
             deductions,
             memory,

@@ -3,7 +3,7 @@
 use crate::engine::memory_etag;
 use crate::limits::FIELD_BYTES_MAX;
 use crate::store::MemoryRecord;
-use crate::unit::{Score, Scoring};
+use crate::unit::{ContextMode, Score, Scoring};
 
 use super::super::proto;
 use super::penalties::{penalty_points, penalty_rules};
@@ -23,7 +23,7 @@ impl From<MemoryRecord> for proto::Memory {
             unit_count: signed(record.unit_count),
             revision: signed(record.revision),
             etag,
-            context_mode: proto::ContextMode::Simple.into(),
+            context_mode: proto::ContextMode::from(record.scoring.context_mode).into(),
             unfinished_penalty_points: record.unfinished_penalty.map(Score::points),
             default_penalty_points: record.scoring.default_penalty.points(),
             penalties: record.scoring.penalty_rules.iter().map(Into::into).collect(),
@@ -42,7 +42,30 @@ pub(crate) fn scoring(memory: &proto::Memory) -> Result<Scoring, FieldViolation>
     Ok(Scoring {
         default_penalty: penalty_points("default_penalty_points", memory.default_penalty_points)?,
         penalty_rules: penalty_rules("penalties", memory.penalties.clone())?,
+        context_mode: context_mode(memory.context_mode)?,
     })
+}
+
+impl From<ContextMode> for proto::ContextMode {
+    fn from(mode: ContextMode) -> Self {
+        match mode {
+            ContextMode::Simple => Self::Simple,
+            ContextMode::Double => Self::Double,
+        }
+    }
+}
+
+/// How a memory counts contexts that are missing.
+pub(crate) fn context_mode(number: i32) -> Result<ContextMode, FieldViolation> {
+    match proto::ContextMode::try_from(number) {
+        Ok(proto::ContextMode::Unspecified | proto::ContextMode::Simple) => Ok(ContextMode::Simple),
+        Ok(proto::ContextMode::Double) => Ok(ContextMode::Double),
+        Err(_) => {
+            let what =
+                format!("{number} is not a mode; CONTEXT_MODE_SIMPLE and CONTEXT_MODE_DOUBLE are");
+            Err(FieldViolation::new("context_mode", what))
+        }
+    }
 }
 
 /// Display name and description.

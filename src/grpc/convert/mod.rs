@@ -34,10 +34,11 @@ use super::{proto, status};
 
 pub(super) use alignment::{at_most, count, share};
 pub use analysis::JobReport;
+pub(crate) use analysis::match_bands;
 pub(super) use confirmation::Confirmable;
 pub(super) use imports::{check_action, duplicate_policy, unfinished};
 pub(super) use memories::free_text;
-pub(crate) use memories::{scoring, unfinished_penalty};
+pub(crate) use memories::{context_mode, scoring, unfinished_penalty};
 pub(crate) use order::{unit_order, unit_order_text};
 pub(super) use page_token::PageToken;
 pub use page_token::read_any_page_token;

@@ -113,40 +113,40 @@ pub(super) fn tag_without_offset(tag: proto::InlineTag) -> Result<InlineTag, Fie
     Ok(InlineTag { offset_bytes: 0, kind, pair, match_id, label, code })
 }
 
+/// The neighbours; the context id is apart.
 impl From<proto::Context> for Context {
     fn from(context: proto::Context) -> Self {
+        let hash = |text: Option<String>, hash| text.as_deref().map(context_hash).or(hash);
         Self {
-            previous: context
-                .previous_source_text
-                .as_deref()
-                .map(context_hash)
-                .or(context.previous_source_hash),
-            next: context
-                .next_source_text
-                .as_deref()
-                .map(context_hash)
-                .or(context.next_source_hash),
+            previous: hash(context.previous_source_text, context.previous_source_hash),
+            next: hash(context.next_source_text, context.next_source_hash),
+            previous_target: hash(context.previous_target_text, context.previous_target_hash),
+            next_target: hash(context.next_target_text, context.next_target_hash),
         }
     }
 }
 
-impl From<Context> for proto::Context {
-    fn from(context: Context) -> Self {
-        Self {
-            previous_source_hash: context.previous,
-            next_source_hash: context.next,
-            ..Self::default()
-        }
-    }
+/// A context with its id; `None` when nothing is known.
+pub(super) fn context_to_wire(context: Context, id: Option<&str>) -> Option<proto::Context> {
+    let id = id.unwrap_or_default();
+    (context != Context::default() || !id.is_empty()).then(|| proto::Context {
+        previous_source_hash: context.previous,
+        next_source_hash: context.next,
+        previous_target_hash: context.previous_target,
+        next_target_hash: context.next_target,
+        context_id: id.to_owned(),
+        ..proto::Context::default()
+    })
 }
 
 /// Without name and revision.
 impl From<UnitContent> for proto::Unit {
     fn from(content: UnitContent) -> Self {
+        let context = context_to_wire(content.context, content.context_key());
         Self {
             source: Some(content.source.into()),
             target: Some(content.target.into()),
-            context: (content.context != Context::default()).then(|| content.context.into()),
+            context,
             document: content.document,
             author: content.author,
             create_time: content.created.map(Into::into),
@@ -174,16 +174,24 @@ impl TryFrom<proto::Unit> for UnitContent {
     type Error = FieldViolation;
 
     fn try_from(unit: proto::Unit) -> Result<Self, FieldViolation> {
-        Ok(Self {
+        let mut context = unit.context.unwrap_or_default();
+        let context_id = std::mem::take(&mut context.context_id);
+        let mut content = Self {
             source: Segment::try_from(unit.source.unwrap_or_default()).within("source")?,
             target: Segment::try_from(unit.target.unwrap_or_default()).within("target")?,
-            context: unit.context.map(Into::into).unwrap_or_default(),
+            context: context.into(),
             document: unit.document,
             author: unit.author,
             created: optional_time("create_time", unit.create_time)?,
             changed: optional_time("update_time", unit.update_time)?,
             attributes: unit.attributes.into_iter().collect(),
-        })
+            context_id: String::new(),
+        };
+        // An attribute that stands for the id is sent as both, and stored once.
+        if content.context_key() != Some(&context_id) {
+            content.context_id = context_id;
+        }
+        Ok(content)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::unit::{InlineTag, Segment, UnitContent};
 use super::super::proto;
 use super::units::{optional_time, tag_without_offset};
 use super::{
-    FieldViolation, Within as _, free_text, penalty_points, penalty_rules, unfinished_penalty,
+    FieldViolation, Within as _, context_mode, free_text, penalty_points, penalty_rules,
+    unfinished_penalty,
 };
 
 /// Everything that can be changed is replaced (AIP-134).
@@ -34,12 +35,13 @@ fn not_a_field(path: &str, fields: &str) -> FieldViolation {
     FieldViolation::new("update_mask", what)
 }
 
-const MEMORY_FIELDS: [&str; 5] = [
+const MEMORY_FIELDS: [&str; 6] = [
     "display_name",
     "description",
     "unfinished_penalty_points",
     "default_penalty_points",
     "penalties",
+    "context_mode",
 ];
 
 pub(crate) fn memory_patch(
@@ -50,7 +52,7 @@ pub(crate) fn memory_patch(
     let named = paths(mask);
     for path in named.iter().flatten().filter(|_| !everything) {
         if !MEMORY_FIELDS.contains(&path.as_str()) {
-            let fields = "display_name, description, unfinished_penalty_points, default_penalty_points and penalties";
+            let fields = "display_name, description, unfinished_penalty_points, default_penalty_points, penalties and context_mode";
             return Err(not_a_field(path, fields));
         }
     }
@@ -77,6 +79,9 @@ pub(crate) fn memory_patch(
             .map(|points| penalty_points("memory.default_penalty_points", points))
             .transpose()?,
         penalty_rules: rules.map(|rules| penalty_rules("memory.penalties", rules)).transpose()?,
+        context_mode: is_named("context_mode", memory.context_mode != 0)
+            .then(|| context_mode(memory.context_mode).within("memory"))
+            .transpose()?,
     })
 }
 
@@ -102,7 +107,9 @@ pub(crate) fn unit_patch(
             "source" | "source.text" | "source.tags" | "target" | "target.text" | "target.tags" => {
             }
             "context" => {
-                patch.context = Some(unit.context.clone().map(Into::into).unwrap_or_default());
+                let context = unit.context.clone().unwrap_or_default();
+                patch.context_id = Some(context.context_id.clone());
+                patch.context = Some(context.into());
             }
             "document" => patch.document = Some(unit.document.clone()),
             "author" => patch.author = Some(unit.author.clone()),
@@ -129,6 +136,7 @@ fn full_replacement(unit: proto::Unit) -> Result<UnitPatch, FieldViolation> {
         source: Some(content.source.into()),
         target: Some(content.target.into()),
         context: Some(content.context),
+        context_id: Some(content.context_id),
         document: Some(content.document),
         author: Some(content.author),
         created: content.created,

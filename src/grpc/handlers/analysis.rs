@@ -8,9 +8,11 @@ use crate::limits::{ANALYSIS_FILES_MAX, LOOKUP_SEGMENTS_MAX};
 use crate::unit::Segment;
 
 use super::super::api::{Api, CancelOnDrop};
-use super::super::convert::{JobReport, Within as _};
+use super::super::convert::{JobReport, Within as _, match_bands};
 use super::super::proto::analyze_segments_request::Message;
-use super::super::proto::{self, AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, FileAnalysis};
+use super::super::proto::{
+    self, AnalysisSettings, AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, FileAnalysis,
+};
 use super::super::status::invalid;
 
 impl Api {
@@ -18,15 +20,17 @@ impl Api {
         &self,
         mut requests: Streaming<AnalyzeSegmentsRequest>,
     ) -> Result<AnalyzeSegmentsResponse, Status> {
-        let settings = match requests.next().await.transpose()?.and_then(|it| it.message) {
-            Some(Message::Settings(settings)) => self.settings(settings.lookup)?,
+        let (settings, bands) = match requests.next().await.transpose()?.and_then(|it| it.message) {
+            Some(Message::Settings(AnalysisSettings { lookup, min_rates })) => {
+                (self.settings(lookup)?, match_bands(min_rates).within("settings")?)
+            }
             _ => return Err(invalid("message", "an analysis begins with its settings")),
         };
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
-        let mut job = JobAnalysis::new(settings);
+        let mut total = BandCounts::new(&bands);
+        let mut job = JobAnalysis::new(settings, bands);
         let mut files: Vec<FileAnalysis> = Vec::new();
-        let mut total = BandCounts::default();
         let mut open: Option<String> = None;
         loop {
             let segments = match requests.next().await.transpose()?.map(|it| it.message) {
@@ -46,7 +50,7 @@ impl Api {
                 };
                 let counts;
                 (counts, job) = self.run(end).await?;
-                total += counts;
+                total += &counts;
                 if files.len() >= ANALYSIS_FILES_MAX {
                     let what = format!("more than {ANALYSIS_FILES_MAX} files in one analysis");
                     return Err(invalid("segments.file", &what));

@@ -56,7 +56,7 @@ impl Facts {
     /// What distinguishes the unit from others.
     pub fn identity(&self) -> Identity {
         let Self { source_hash, content_hash, context, .. } = *self;
-        Identity { source_hash, content_hash, neighbours: context.into() }
+        Identity { source_hash, content_hash, neighbours: Neighbours::sources(context) }
     }
 }
 
@@ -69,6 +69,7 @@ pub(crate) struct RowFacts {
     pub(crate) tags: u64,
     pub(crate) changed: Timestamp,
     pub(crate) neighbours: Neighbours,
+    pub(crate) target_neighbours: Neighbours,
     pub(crate) document: u32,
     pub(crate) author: u32,
     pub(crate) revision: u32,
@@ -159,7 +160,8 @@ impl EncodedEntry {
 
     /// Sets the context.
     pub fn set_context(&mut self, context: Context, key: Option<u64>) {
-        self.facts.neighbours = context.into();
+        self.facts.neighbours = Neighbours::sources(context);
+        self.facts.target_neighbours = Neighbours::targets(context);
         self.facts.content_hash = self.facts.content_hash.with_key(key);
     }
 
@@ -192,7 +194,8 @@ fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]
         content_hash,
         tags,
         changed,
-        neighbours: context.into(),
+        neighbours: Neighbours::sources(context),
+        target_neighbours: Neighbours::targets(context),
         document,
         author,
         revision,
@@ -200,7 +203,8 @@ fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]
     }
 }
 
-type FactNumbers = (((u64, u64), (u64, u64)), ((i64, (u32, u32)), ((u32, u32), (u32, u8))));
+type FactNumbers =
+    (((u64, u64), (u64, u64)), ((i64, ((u32, u32), (u32, u32))), ((u32, u32), (u32, u8))));
 
 impl Element for RowFacts {
     const BYTES: usize = FactNumbers::BYTES;
@@ -209,7 +213,8 @@ impl Element for RowFacts {
     fn put(&self, out: &mut Vec<u8>) {
         let content_hash = self.content_hash.number();
         let hashes = ((self.unit.0, self.source_hash), (content_hash, self.tags));
-        let place = (self.changed.micros, self.neighbours.numbers());
+        let neighbours = (self.neighbours.numbers(), self.target_neighbours.numbers());
+        let place = (self.changed.micros, neighbours);
         let names = ((self.document, self.author), (self.revision, u8::from(self.unfinished)));
         (hashes, (place, names)).put(out);
     }
@@ -225,7 +230,8 @@ impl Element for RowFacts {
             content_hash: ContentHash::of_number(content_hash),
             tags,
             changed: Timestamp { micros: place.0 },
-            neighbours: Neighbours::from_numbers(place.1),
+            neighbours: Neighbours::from_numbers(place.1.0),
+            target_neighbours: Neighbours::from_numbers(place.1.1),
             document,
             author,
             revision,

@@ -36,7 +36,7 @@ impl ContentHash {
         self.0 >> Self::KEY_BITS
     }
 
-    fn key(self) -> u32 {
+    pub(crate) fn key(self) -> u32 {
         // 24 bits remain.
         #[expect(clippy::cast_possible_truncation)]
         let key = (self.0 as u32) & ((1 << Self::KEY_BITS) - 1);
@@ -96,31 +96,29 @@ pub(crate) struct Neighbours {
     pub(crate) next: u32,
 }
 
-impl From<Context> for Neighbours {
-    fn from(context: Context) -> Self {
-        // Both halves of the hash, and never the value that means none.
-        #[expect(clippy::cast_possible_truncation)]
-        let short =
-            |hash: Option<u64>| hash.map_or(0, |hash| ((hash ^ (hash >> 32)) as u32).max(1));
-        Self { previous: short(context.previous), next: short(context.next) }
-    }
+/// Both halves of a hash, and never the value that means none.
+#[expect(clippy::cast_possible_truncation)]
+fn short(hash: Option<u64>) -> u32 {
+    hash.map_or(0, |hash| ((hash ^ (hash >> 32)) as u32).max(1))
 }
 
 impl Neighbours {
+    /// The neighbouring sources.
+    pub(crate) fn sources(context: Context) -> Self {
+        Self { previous: short(context.previous), next: short(context.next) }
+    }
+
+    /// The neighbouring targets.
+    pub(crate) fn targets(context: Context) -> Self {
+        Self { previous: short(context.previous_target), next: short(context.next_target) }
+    }
+
     pub(crate) fn numbers(self) -> (u32, u32) {
         (self.previous, self.next)
     }
 
     pub(crate) fn from_numbers((previous, next): (u32, u32)) -> Self {
         Self { previous, next }
-    }
-
-    /// Whether a query with these neighbours, at least one of them known, has the context of `stored`.
-    pub(crate) fn matches(self, stored: Self) -> bool {
-        let agrees = |asked: u32, stored: u32| asked == 0 || asked == stored;
-        self != Self::default()
-            && agrees(self.previous, stored.previous)
-            && agrees(self.next, stored.next)
     }
 }
 

@@ -98,7 +98,7 @@ mod tests {
     fn facts(place: u64) -> Facts {
         // One in ten knows only one neighbour.
         let previous = (!place.is_multiple_of(10)).then_some(place);
-        let context = Context { previous, next: Some(2 * place) };
+        let context = Context { previous, next: Some(2 * place), ..Context::default() };
         let content_hash = ContentHash::new(77 << 40, None);
         Facts { source_hash: SOURCE, content_hash, context, ..Facts::default() }
     }

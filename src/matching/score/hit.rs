@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::unit::{Score, Timestamp, UnitId};
 
+use super::context_parts::AgreedContexts;
 use super::deductions::Deductions;
 
 /// The kind of a match; better kinds order first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum MatchKind {
-    /// An exact match whose neighbours are those of the query, which names at least one.
+    /// An exact match in the same context: both text flow and context id agree.
+    DoubleContext,
+    /// An exact match in the same context: text flow or context id agree.
     Context,
     /// Equal canonical texts and equal tags.
     Exact,
@@ -23,10 +26,22 @@ impl MatchKind {
     /// A stable lower-case name for users and programs.
     pub fn name(self) -> &'static str {
         match self {
+            Self::DoubleContext => "double-context",
             Self::Context => "context",
             Self::Exact => "exact",
             Self::Fuzzy => "fuzzy",
         }
+    }
+
+    /// The match rate that translation tools show: 102 for a double context match, 101 for a context match and 100 for
+    /// an exact match, less the points that its score lacks; the score of a fuzzy match. Rounded down.
+    pub fn match_rate(self, score: Score) -> u16 {
+        let most = match self {
+            Self::DoubleContext => 200,
+            Self::Context => 100,
+            Self::Exact | Self::Fuzzy => 0,
+        };
+        (score.hundredths() + most) / 100
     }
 }
 
@@ -37,6 +52,8 @@ pub struct Hit {
     pub unit: UnitId,
     /// The kind of match.
     pub kind: MatchKind,
+    /// The parts of the context that agree; none for a fuzzy match.
+    pub agreed_contexts: AgreedContexts,
     /// The score after all deductions.
     pub score: Score,
     /// Where the other points went, the penalty included.
@@ -55,6 +72,11 @@ pub struct Hit {
 pub(crate) type Rank = (MatchKind, Reverse<Score>, u32, Reverse<Timestamp>, UnitId);
 
 impl Hit {
+    /// [`MatchKind::match_rate`]
+    pub fn match_rate(&self) -> u16 {
+        self.kind.match_rate(self.score)
+    }
+
     /// The sort key of a hit: kind, score, penalty, newest first, unit.
     pub(crate) fn rank(&self) -> Rank {
         (self.kind, Reverse(self.score), self.penalty, Reverse(self.changed), self.unit)

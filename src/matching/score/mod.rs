@@ -2,6 +2,8 @@
 
 mod adapt;
 mod align;
+mod context;
+mod context_parts;
 mod deductions;
 mod edits;
 mod hit;
@@ -15,6 +17,7 @@ mod token_cost;
 mod random_edits;
 
 pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
+pub use context_parts::{AgreedContexts, ContextPart};
 pub use deductions::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
 pub use edits::{Comparison, Edit, EditKind, compare};
 pub use hit::{Hit, MatchKind, merge};

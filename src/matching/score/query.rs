@@ -3,7 +3,7 @@
 use crate::limits::STATE_PENALTY_HUNDREDTHS;
 use crate::matching::encode::{Filter, Form};
 use crate::text::Analysis;
-use crate::unit::{Context, Score};
+use crate::unit::{Context, ContextMode, Score};
 
 use super::penalties::Penalties;
 
@@ -12,6 +12,10 @@ use super::penalties::Penalties;
 pub struct Query {
     pub(crate) form: Form,
     pub(crate) context: Context,
+    /// Hash of the context id.
+    pub(crate) context_key: Option<u64>,
+    /// Its document; empty when unknown.
+    pub(crate) document: String,
     /// Whether it has only numbers, code, links and the like, and nothing to translate.
     pub(crate) placeables_only: bool,
 }
@@ -21,7 +25,13 @@ impl Query {
     pub fn new(analysis: &Analysis, tags: u64, context: Context) -> Self {
         let form = Form::new(analysis, tags);
         let placeables_only = !form.is_empty() && !analysis.has_words();
-        Self { form, context, placeables_only }
+        Self { form, context, placeables_only, ..Self::default() }
+    }
+
+    /// Sets the hash of its context id and its document.
+    #[must_use]
+    pub fn at(self, context_key: Option<u64>, document: &str) -> Self {
+        Self { context_key, document: document.to_owned(), ..self }
     }
 
     /// The form that is compared.
@@ -43,6 +53,8 @@ pub struct Options<'a> {
     pub state_penalty: u16,
     /// Rules by which hits lose points besides.
     pub penalties: Penalties<'a>,
+    /// How contexts that are missing count.
+    pub context_mode: ContextMode,
     /// Which units may be found.
     pub filter: Filter<'a>,
     /// Called often; the search stops soon after it returns true.
@@ -58,6 +70,7 @@ impl Default for Options<'_> {
             penalty: 0,
             state_penalty: STATE_PENALTY_HUNDREDTHS,
             penalties: Penalties::default(),
+            context_mode: ContextMode::default(),
             filter: Filter::default(),
             cancelled: &|| false,
         }

@@ -8,13 +8,15 @@ use std::collections::HashMap;
 use crate::limits::PLACEABLES_BASE_MIN;
 use crate::matching::cancel::{Cancelled, Ticker};
 use crate::matching::encode::{
-    EncodedFilter, Neighbours, Numbers, Row, RowFacts, UNKNOWN, UnusualGap, Vocabulary, usual_gap,
+    EncodedFilter, Numbers, Row, RowFacts, UNKNOWN, UnusualGap, Vocabulary, usual_gap,
 };
 use crate::matching::jagged_array::length_u32;
 use crate::text::{Differences, gap_differences, token_differences};
 use crate::unit::Score;
 
 use super::align::{self, Step};
+use super::context::QueryContext;
+use super::context_parts::AgreedContexts;
 use super::deductions::{
     Findings, NUMBER_COST, WORD_COST, base_hundredths, deductions, distance_max,
 };
@@ -30,7 +32,7 @@ pub(crate) struct Scorer<'a> {
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) numbers: Vec<Numbers>,
     gaps: Vec<u32>,
-    neighbours: Neighbours,
+    context: QueryContext,
     filter: EncodedFilter<'a>,
     penalties: EncodedPenalties<'a>,
 }
@@ -91,7 +93,7 @@ impl<'a> Scorer<'a> {
             vocabulary,
             numbers: query.form.tokens().map(|token| vocabulary.find(token)).collect(),
             gaps: query.form.gaps().map(|gap| vocabulary.find_gap(gap)).collect(),
-            neighbours: query.context.into(),
+            context: QueryContext::new(query, options.context_mode, vocabulary),
             filter: EncodedFilter::new(options.filter, vocabulary),
             penalties: EncodedPenalties::new(options.penalties, vocabulary),
         }
@@ -186,15 +188,25 @@ impl<'a> Scorer<'a> {
         if score < self.options.min_score {
             return Ok(None);
         }
-        let kind = match exact {
-            true if self.neighbours.matches(facts.neighbours) => MatchKind::Context,
-            true => MatchKind::Exact,
-            false => MatchKind::Fuzzy,
+        let (kind, agreed_contexts) = if exact {
+            self.context.compare(facts)
+        } else {
+            (MatchKind::Fuzzy, AgreedContexts::default())
         };
         let RowFacts { unit, changed, revision, .. } = *facts;
         let penalty = self.penalty(rules.map_or(0, |rules| rules.total()));
         let pair = facts.identity().pair();
-        Ok(Some(Hit { unit, kind, score, deductions, penalty, changed, revision, pair }))
+        Ok(Some(Hit {
+            unit,
+            kind,
+            agreed_contexts,
+            score,
+            deductions,
+            penalty,
+            changed,
+            revision,
+            pair,
+        }))
     }
 
     /// Applies what only the unit itself tells, for a hit that would otherwise be kept: the rest of filter and

@@ -49,7 +49,9 @@ impl Best {
         match self.worst {
             None | Some((MatchKind::Fuzzy, Reverse(Score::ZERO), ..)) => wanted,
             // Equal canonical texts have a full base.
-            Some((MatchKind::Context | MatchKind::Exact, ..)) => wanted.max(10_000),
+            Some((MatchKind::DoubleContext | MatchKind::Context | MatchKind::Exact, ..)) => {
+                wanted.max(10_000)
+            }
             Some((MatchKind::Fuzzy, Reverse(score), ..)) => {
                 wanted.max(score.hundredths().saturating_add(scorer.options.penalty))
             }

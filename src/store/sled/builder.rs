@@ -10,7 +10,8 @@ use super::opening::OpenOptions;
 use super::store::SledStore;
 use super::tables::Table;
 use super::transaction::{Entry, collected_entries, counter_entries, memory_entries};
-use crate::store::codec::{self, CHUNK_BYTES, CodecError};
+use crate::store::codec::{self, CodecError};
+use crate::store::unit_codec::{self, CHUNK_BYTES};
 use crate::store::{
     LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord, StoreError,
 };
@@ -63,7 +64,7 @@ impl StoreBuilder {
         let mut entries = Vec::with_capacity(units.len());
         for unit in units {
             entries.extend(self.deletions(memory, unit.id)?);
-            let bytes = codec::encode_unit(memory, unit);
+            let bytes = unit_codec::encode_unit(memory, unit);
             let bytes = bytes.map_err(|error| self.store.damage(&error))?;
             for chunk in 0..=u8::MAX {
                 let start = usize::from(chunk) * CHUNK_BYTES;

@@ -15,6 +15,7 @@ use super::log_ends::LOG_START_KEY;
 use super::tables::{Raw, Table};
 use super::transaction::Entry;
 use crate::store::codec::{self, HISTORY_KEY_BYTES, UNIT_KEY_BYTES};
+use crate::store::unit_codec;
 use crate::store::{
     Effects, LogStart, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Retention, Sequence,
     StoreError,
@@ -154,7 +155,8 @@ impl<'a> Compaction<'a> {
             for (key, piece) in &page {
                 let Some((_, id, chunk)) = codec::parse_unit_key(key) else { continue };
                 if chunk == 0 {
-                    let revision = codec::revision(piece).map_err(|it| self.from.damage(&it))?;
+                    let revision =
+                        unit_codec::revision(piece).map_err(|it| self.from.damage(&it))?;
                     current = Some((id, revision));
                 }
                 if let Some((unit, revision)) = current.filter(|it| it.0 == id) {

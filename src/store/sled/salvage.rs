@@ -12,7 +12,8 @@ use crate::unit::{Unit, UnitId};
 use super::log_ends::LOG_START_KEY;
 use super::raw::{Place, RawDatabase};
 use super::{directory, watermark};
-use crate::store::codec::{self, CHUNK_BYTES};
+use crate::store::codec;
+use crate::store::unit_codec::{self, CHUNK_BYTES};
 use crate::store::{
     ChangeKind, LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, Sequence, StoreError,
 };
@@ -274,7 +275,7 @@ impl<'a> Salvage<'a> {
     fn unit(&self, key: UnitKey, pieces: &[Place]) -> Option<Unit> {
         let pieces = pieces.iter().map(|piece| self.database.value(*piece));
         let bytes = pieces.collect::<io::Result<Vec<_>>>().ok()?.concat();
-        codec::decode_unit(key.0, key.1, &bytes).ok()
+        unit_codec::decode_unit(key.0, key.1, &bytes).ok()
     }
 
     /// Units that exist by the log or the pages and were not recovered.
@@ -301,7 +302,7 @@ impl<'a> Salvage<'a> {
             for key in &missing {
                 tries += 1;
                 let wanted = self.last_changes.get(key).map(|last_change| last_change.0);
-                let unit = codec::decode_unit(key.0, key.1, &bytes).ok();
+                let unit = unit_codec::decode_unit(key.0, key.1, &bytes).ok();
                 if unit.is_some_and(|unit| wanted.is_none_or(|wanted| unit.revision == wanted)) {
                     self.chosen.insert(*key, vec![place]);
                 }

@@ -3,7 +3,8 @@
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::UnitId;
 
-use crate::store::codec::{self, CHUNK_BYTES, CodecError};
+use crate::store::codec::{self, CodecError};
+use crate::store::unit_codec::{self, CHUNK_BYTES};
 use crate::store::{
     Commit, LogPosition, LogRecord, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, UnitWrite,
 };
@@ -121,10 +122,10 @@ impl PreparedUnit {
     pub(super) fn new(write: &UnitWrite) -> Result<Self, CodecError> {
         let (memory, id, bytes, is_new) = match write {
             UnitWrite::Create(memory, unit) => {
-                (*memory, unit.id, codec::encode_unit(*memory, unit)?.into(), true)
+                (*memory, unit.id, unit_codec::encode_unit(*memory, unit)?.into(), true)
             }
             UnitWrite::Update(memory, unit) | UnitWrite::Use(memory, unit) => {
-                (*memory, unit.id, codec::encode_unit(*memory, unit)?.into(), false)
+                (*memory, unit.id, unit_codec::encode_unit(*memory, unit)?.into(), false)
             }
             UnitWrite::Delete(memory, id, _) | UnitWrite::Purge(memory, id) => {
                 (*memory, *id, IVec::default(), false)
@@ -143,7 +144,7 @@ impl PreparedUnit {
         let mut before = None;
         let mut keep = |chunk, piece: IVec| {
             // An unreadable revision is not an error here; `verify` reports it.
-            let revision = *before.get_or_insert_with(|| codec::revision(&piece).unwrap_or(0));
+            let revision = *before.get_or_insert_with(|| unit_codec::revision(&piece).unwrap_or(0));
             history.insert(&codec::history_key(self.memory, self.id, revision, chunk), piece)
         };
         // A piece of the full size means that another one follows, so a record that fills its last piece ends in an empty one.

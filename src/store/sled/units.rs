@@ -4,7 +4,8 @@ use crate::unit::{Unit, UnitId};
 
 use super::database::Database;
 use super::directory::damaged;
-use crate::store::codec::{self, CHUNK_BYTES};
+use crate::store::codec;
+use crate::store::unit_codec::{self, CHUNK_BYTES};
 use crate::store::{MemoryKey, StoreError};
 use sled::IVec;
 
@@ -37,7 +38,7 @@ impl Database {
             }
             bytes = &joined;
         }
-        codec::decode_unit(memory, id, bytes).map(Some).map_err(|error| self.damage(&error))
+        unit_codec::decode_unit(memory, id, bytes).map(Some).map_err(|error| self.damage(&error))
     }
 
     /// The units above a number, as of [`Store::page`](crate::store::Store::page).
@@ -60,7 +61,7 @@ impl Database {
         let mut current: Option<(UnitId, IVec, Vec<u8>)> = None;
         let decode = |(id, first, joined): (UnitId, IVec, Vec<u8>)| {
             let bytes = if joined.is_empty() { &first[..] } else { &joined };
-            codec::decode_unit(memory, id, bytes).map_err(|error| self.damage(&error))
+            unit_codec::decode_unit(memory, id, bytes).map_err(|error| self.damage(&error))
         };
         while units.len() < limit {
             let Some((key, bytes)) = self.read(|| pieces.next().transpose())? else {

@@ -63,6 +63,9 @@ impl Planner<'_> {
         if let Some(rules) = &patch.penalty_rules {
             record.scoring.penalty_rules.clone_from(rules);
         }
+        if let Some(mode) = patch.context_mode {
+            record.scoring.context_mode = mode;
+        }
         record.revision += 1;
         record.changed = self.basis.now;
         self.put_record(record.clone(), commit);

@@ -93,7 +93,8 @@ mod tests {
     use crate::unit::{Context, UnitContent};
 
     fn identity(place: u64) -> Identity {
-        let context = Context { previous: Some(place), next: Some(place / 3) };
+        let context =
+            Context { previous: Some(place), next: Some(place / 3), ..Context::default() };
         let content_hash = ContentHash::new(77 << 40, None);
         Facts { source_hash: 5, content_hash, context, ..Facts::default() }.identity()
     }

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::store::{Sequence, private};
 use crate::unit::Timestamp;
 
-use super::part::Mark;
+use super::frame::Mark;
 use super::{BackupError, PartSummary};
 
 const MANIFEST: &str = "manifest.json";

@@ -5,6 +5,7 @@
 //! commit from the end of the first part on can be restored.
 
 mod directory;
+mod frame;
 mod part;
 mod restore;
 
@@ -19,10 +20,12 @@ use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
 use crate::engine::replica::changes::check_held;
 
-use part::{Begin, Frame, PartWriter};
+use frame::{Begin, Frame};
+use part::PartWriter;
 
 pub use directory::{BackupDirectory, NewPart, Part};
-pub use part::{Mark, read_any};
+pub use frame::Mark;
+pub use part::read_any;
 pub use restore::{
     Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify, write_token_mark,
 };

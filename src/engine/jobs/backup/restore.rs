@@ -12,7 +12,8 @@ use crate::store::{
 use crate::unit::{Timestamp, Unit};
 
 use super::directory::{BackupDirectory, Part};
-use super::part::{Frame, Mark, PartReader};
+use super::frame::{Frame, Mark};
+use super::part::PartReader;
 use super::{BackupError, part_of};
 
 /// The commit to restore.
@@ -267,7 +268,10 @@ fn build(
         | Frame::PenalizedMemories(..)
         | Frame::UsedUnits(..)
         | Frame::ExtendedCommit(..)
-        | Frame::MemoriesWithSettings(..) => {}
+        | Frame::MemoriesWithSettings(..)
+        | Frame::UnitsWithExtras(..)
+        | Frame::CommitWithExtras(..)
+        | Frame::MemoriesWithModes(..) => {}
         Frame::Memories(memories) => builder.put_memories(&memories)?,
         Frame::Units(memory, units) => builder.put_units(memory, &units)?,
         Frame::Requests(requests) => {
