@@ -29,8 +29,10 @@ fn save(engine: &Engine, contents: Vec<UnitContent>, policy: DuplicatePolicy) ->
     engine.save_units(&name(), contents, policy, None, |_| String::new()).unwrap()
 }
 
+/// The context id, or the attribute that stands for it.
 fn key_of(content: &UnitContent) -> Option<&String> {
-    content.attributes.get(CONTEXT_KEY_ATTRIBUTE)
+    let id = Some(&content.context_id).filter(|id| !id.is_empty());
+    id.or_else(|| content.attributes.get(CONTEXT_KEY_ATTRIBUTE))
 }
 
 fn context_of(content: &UnitContent) -> [Option<String>; 3] {
@@ -82,8 +84,14 @@ impl Model {
                 let mut content = new.clone();
                 content.context.previous = content.context.previous.or(old.context.previous);
                 content.context.next = content.context.next.or(old.context.next);
-                if let (None, Some(key)) = (key_of(new), key_of(&old)) {
-                    content.attributes.insert(CONTEXT_KEY_ATTRIBUTE.to_owned(), key.clone());
+                let (targets, before) = (&mut content.context, old.context);
+                targets.previous_target = targets.previous_target.or(before.previous_target);
+                targets.next_target = targets.next_target.or(before.next_target);
+                if key_of(new).is_none() {
+                    content.context_id.clone_from(&old.context_id);
+                    if let (true, Some(key)) = (old.context_id.is_empty(), key_of(&old)) {
+                        content.attributes.insert(CONTEXT_KEY_ATTRIBUTE.to_owned(), key.clone());
+                    }
                 }
                 self.units.insert(id, content);
                 return (UnitOutcome::Replaced, vec![id]);
@@ -101,13 +109,19 @@ fn some_content() -> impl Strategy<Value = UnitContent> {
     let hash = || prop_oneof![Just(None), (1..3_u64).prop_map(Some)];
     let key = prop_oneof![Just(None), Just(Some("k")), Just(Some("l"))];
     let texts = (0..sources.len(), 0..3_usize, 0..4_i64);
-    (texts, hash(), hash(), key).prop_map(
-        move |((source, target, changed), previous, next, key)| {
+    let neighbours = (hash(), hash(), hash(), hash());
+    (texts, neighbours, key, any::<bool>()).prop_map(
+        move |((source, target, changed), hashes, key, is_attribute)| {
             let mut content = content(sources[source], ["door", "father", "gate"][target]);
-            content.context = Context { previous, next, ..Context::default() };
+            let (previous, next, previous_target, next_target) = hashes;
+            content.context = Context { previous, next, previous_target, next_target };
             content.changed = Some(Timestamp { micros: changed });
-            let key = key.map(|key| (CONTEXT_KEY_ATTRIBUTE.to_owned(), key.to_owned()));
-            content.attributes.extend(key);
+            if is_attribute {
+                let key = key.map(|key| (CONTEXT_KEY_ATTRIBUTE.to_owned(), key.to_owned()));
+                content.attributes.extend(key);
+            } else {
+                content.context_id = key.unwrap_or_default().to_owned();
+            }
             content
         },
     )

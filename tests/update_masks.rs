@@ -229,7 +229,7 @@ fn unit(whole: bool) -> impl Strategy<Value = proto::Unit> {
     );
     (
         (maybe(segment(true).boxed()), maybe(segment(false).boxed())),
-        (hash.clone(), hash.clone(), hash, "[hi]?"),
+        (hash.clone(), hash.clone(), (hash.clone(), hash), "[hi]?"),
         ("[de]?", "[fg]?"),
         (time.clone(), time),
         attributes,
@@ -238,7 +238,8 @@ fn unit(whole: bool) -> impl Strategy<Value = proto::Unit> {
             let context = proto::Context {
                 previous_source_hash: hashes.0,
                 next_source_hash: hashes.1,
-                next_target_hash: hashes.2,
+                previous_target_hash: hashes.2.0,
+                next_target_hash: hashes.2.1,
                 context_id: hashes.3,
                 ..Default::default()
             };

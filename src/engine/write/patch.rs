@@ -167,3 +167,27 @@ fn common_suffix(a: &str, b: &str) -> usize {
     let same = a.chars().rev().zip(b.chars().rev()).take_while(|(a, b)| a == b);
     same.map(|(character, _)| character.len_utf8()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_id_that_an_attribute_holds_is_not_stored_twice() {
+        let attributes: BTreeMap<_, _> = [("msgctxt".to_owned(), "menu".to_owned())].into();
+        let of_po = UnitContent { attributes: attributes.clone(), ..UnitContent::default() };
+        let patched = |content: &UnitContent, id: &str, attributes: Option<_>| {
+            let context_id = Some(id.to_owned());
+            let patch = UnitPatch { context_id, attributes, ..UnitPatch::default() };
+            patch.apply(content.clone()).unwrap()
+        };
+        assert_eq!(patched(&of_po, "menu", None), of_po);
+        let other = patched(&of_po, "dialog", None);
+        assert_eq!((other.context_id.as_str(), other.context_key()), ("dialog", Some("dialog")));
+        assert_eq!(patched(&other, "menu", None), of_po);
+        assert_eq!(patched(&other, "", None), of_po, "what remains is the attribute");
+        let moved = patched(&of_po, "menu", Some(BTreeMap::new()));
+        assert_eq!(moved.context_key(), Some("menu"));
+        assert_eq!(patched(&moved, "menu", Some(attributes)), of_po);
+    }
+}
