@@ -3,17 +3,16 @@
 //! A type with a rule has private fields and one fallible constructor, so that every value is valid. Knows nothing of
 //! text rules, storage, files or protocols.
 
-mod code_points;
 mod content;
 mod diagnostics;
 mod marked;
 mod names;
+mod offsets;
 mod penalty;
 mod score;
 mod segment;
 mod white_space;
 
-pub use code_points::CodePoints;
 pub use content::{
     CONTEXT_KEY_ATTRIBUTE, Context, ContextMode, LAST_USE_ATTRIBUTE, Timestamp,
     USE_COUNT_ATTRIBUTE, Unit, UnitContent, UnitExtras, UnitId, Usage,
@@ -21,6 +20,7 @@ pub use content::{
 pub use diagnostics::{Diagnostic, DiagnosticCode, Place, ValidationError};
 pub(crate) use marked::marked;
 pub use names::{Lang, MemoryName};
+pub use offsets::{OffsetUnit, TextOffsets};
 pub use penalty::{
     CONFIDENCE_ATTRIBUTE, Confidence, PenaltyCondition, PenaltyRule, Scoring, UNFINISHED_ATTRIBUTE,
 };

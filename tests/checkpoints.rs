@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use dhakira::engine::{
-    Cancel, Engine, Loaded, LookupSettings, MemoryChoice, QuerySegment, UnitFilter, UnitPatch,
+    Cancel, Engine, Explain, Loaded, LookupSettings, MemoryChoice, QuerySegment, UnitFilter,
+    UnitPatch,
 };
 use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::matching::SCORE_VERSION;
@@ -65,6 +66,7 @@ fn answers(engine: &Engine) -> Vec<String> {
         exhaustive: false,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     };
     let queries: Vec<QuerySegment> = (0..UNITS + 100)
         .step_by(37)

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use dhakira::engine::{
-    Batches, Cancel, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice, PreparedBatch,
-    QuerySegment, UnitFilter, batch_digest, context_hash,
+    Batches, Cancel, DuplicatePolicy, Engine, Explain, Import, LookupSettings, MemoryChoice,
+    PreparedBatch, QuerySegment, UnitFilter, batch_digest, context_hash,
 };
 use dhakira::formats::{self, ReadOptions};
 use dhakira::matching::MatchKind;
@@ -172,6 +172,7 @@ fn settings(exhaustive: bool) -> LookupSettings {
         exhaustive,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     }
 }
 

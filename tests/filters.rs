@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhakira::engine::{
-    AttributeCondition, AttributeValue, Cancel, ConcordanceSettings, Engine, EngineError,
+    AttributeCondition, AttributeValue, Cancel, ConcordanceSettings, Engine, EngineError, Explain,
     ExportQuery, ListQuery, LookupSettings, MatchingChange, MemoryChoice, NameCondition,
     QuerySegment, TextCondition, TimeRange, UnitFilter,
 };
@@ -213,6 +213,7 @@ proptest! {
             exhaustive: false,
             filter: UnitFilter::default(),
             penalty_rules: Vec::new(),
+            explain: Explain::default(),
         };
         let word = "\u{627}\u{644}\u{642}\u{637}\u{627}\u{631}";
         for _ in 0..40 {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dhakira::engine::{
-    Cancel, DuplicatePolicy, Engine, EngineError, Import, LookupSettings, MemoryChoice,
+    Cancel, DuplicatePolicy, Engine, EngineError, Explain, Import, LookupSettings, MemoryChoice,
     PreparedBatch, QuerySegment, UnitFilter, UnitPatch, UnitUse,
 };
 use dhakira::store::{
@@ -260,6 +260,7 @@ fn answers(engine: &Engine) -> Vec<String> {
         exhaustive: false,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     };
     let mut dice = Dice(99);
     let segment = |text: String| QuerySegment::new(Segment::plain(text));

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use dhakira::engine::backup::{self, Target};
 use dhakira::engine::{
-    Cancel, Engine, LookupSettings, MemoryChoice, MemoryPatch, NewMemory, QuerySegment, UnitFilter,
+    Cancel, Engine, Explain, LookupSettings, MemoryChoice, MemoryPatch, NewMemory, QuerySegment,
+    UnitFilter,
 };
 use dhakira::matching::MatchKind;
 use dhakira::store::{CommitLog as _, InMemoryStore, Sequence, Store, salvage};
@@ -62,6 +63,7 @@ fn scores(engine: &Engine, memories: &[&str]) -> Vec<f64> {
         exhaustive,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     };
     let query = || QuerySegment::new(Segment::plain(SOURCE));
     let [indexed, scanned] = [false, true].map(|exhaustive| {

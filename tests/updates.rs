@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhakira::engine::{Cancel, Engine, EngineError, LookupSettings, MemoryChoice, NewMemory};
+use dhakira::engine::{
+    Cancel, Engine, EngineError, Explain, LookupSettings, MemoryChoice, NewMemory,
+};
 use dhakira::engine::{Expected, QuerySegment, UnitFilter, UnitPatch};
 use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
 use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
@@ -137,6 +139,7 @@ fn settings(min_score: f64) -> LookupSettings {
         exhaustive: false,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     }
 }
 

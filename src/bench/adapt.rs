@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::engine::{
-    Cancel, Engine, FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter,
+    Cancel, Engine, Explain, FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter,
 };
 use crate::store::InMemoryStore;
 use crate::text::Analyzer;
@@ -60,6 +60,7 @@ impl BenchAdapt {
             exhaustive: false,
             filter: UnitFilter::default(),
             penalty_rules: Vec::new(),
+            explain: Explain::default(),
         };
         let queries = read_units(&self.queries, usize::MAX)?;
         let queries = spread(queries, self.count.unwrap_or(usize::MAX));

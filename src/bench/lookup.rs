@@ -8,8 +8,8 @@ use clap::Args;
 
 use crate::client::Client;
 use crate::engine::{
-    Cancel, ConcordanceSettings, DuplicatePolicy, Engine, Import, LookupSettings, MemoryChoice,
-    NewMemory, Prepared, PreparedBatch, QuerySegment, UnitFilter, batch_digest,
+    Cancel, ConcordanceSettings, DuplicatePolicy, Engine, Explain, Import, LookupSettings,
+    MemoryChoice, NewMemory, Prepared, PreparedBatch, QuerySegment, UnitFilter, batch_digest,
 };
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::matching::{ConcordanceMode, Side, WordForm};
@@ -88,6 +88,7 @@ impl BenchLookup {
             exhaustive: self.exhaustive,
             filter: UnitFilter::default(),
             penalty_rules: Vec::new(),
+            explain: Explain::default(),
         };
         let queries = queries(&self.queries, self.count)?;
         figures.put("queries", number(queries.len()));

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::JobReport;
-use crate::engine::{BandCount, LookupSettings};
+use crate::engine::{BandCount, Explain, LookupSettings};
 use crate::formats::{self, Event, ReadOptions};
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Lang, Score, Segment};
@@ -98,6 +98,7 @@ impl Analyze {
             exhaustive: false,
             filter: self.filter.filter(),
             penalty_rules: self.penalties.rules(),
+            explain: Explain::default(),
         };
         let memory = client.memory(&settings.memories[0].memory).await?;
         let (sender, pieces) = tokio::sync::mpsc::channel(4);

@@ -8,9 +8,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment, context_hash};
+use crate::engine::{
+    Explain, FoundMatch, LookupSettings, MemoryChoice, QuerySegment, context_hash,
+};
 use crate::matching::ContextPart;
-use crate::unit::{CodePoints, Context, MemoryName, Score, Segment, Timestamp};
+use crate::unit::{Context, MemoryName, Score, Segment, TextOffsets, Timestamp};
 use crate::validate::validate_text;
 
 use super::filter::FilterFlags;
@@ -153,6 +155,7 @@ impl Lookup {
             exhaustive: self.exhaustive,
             filter: self.filter.filter(),
             penalty_rules: self.penalties.rules(),
+            explain: Explain::default(),
         };
         let mut outcome = Outcome::Done;
         for start in (0..segments.len()).step_by(CALL_SEGMENTS) {
@@ -237,10 +240,10 @@ fn print_json(query: &str, found: &Found) -> anyhow::Result<()> {
 fn match_line<'a>(query: &str, found: &'a FoundMatch) -> MatchLine<'a> {
     let content = &found.unit.content;
     let adapted_target = found.adapted.as_ref().map_or("", |adapted| &adapted.text);
-    let query = CodePoints::new(query);
-    let source = CodePoints::new(&content.source.text);
-    let target = CodePoints::new(&content.target.text);
-    let adapted = CodePoints::new(adapted_target);
+    let query = TextOffsets::code_points(query);
+    let source = TextOffsets::code_points(&content.source.text);
+    let target = TextOffsets::code_points(&content.target.text);
+    let adapted = TextOffsets::code_points(adapted_target);
     let deductions = found.deductions.iter().map(|(reason, hundredths)| DeductionLine {
         reason: reason.name(),
         points: f64::from(hundredths) / 100.0,
@@ -278,7 +281,7 @@ fn match_line<'a>(query: &str, found: &'a FoundMatch) -> MatchLine<'a> {
 }
 
 /// A span of bytes in code points, as JSON shows it.
-pub(super) fn span(points: &CodePoints<'_>, bytes: &Range<usize>) -> [usize; 2] {
+pub(super) fn span(points: &TextOffsets<'_>, bytes: &Range<usize>) -> [usize; 2] {
     let span = points.span(bytes);
     [span.start, span.end]
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::engine::{ConcordanceSettings, FoundPassage};
 use crate::limits::PAGE_SIZE_MAX;
 use crate::matching::{ConcordanceMode, Side, WordForm};
-use crate::unit::{CodePoints, MemoryName};
+use crate::unit::{MemoryName, TextOffsets};
 
 use super::filter::FilterFlags;
 use super::lookup::span;
@@ -132,7 +132,7 @@ impl Search {
         let unit = format!("{}/units/{}", passage.memory.resource(), passage.unit.id);
         let (source, target) = (content.source.text.as_str(), content.target.text.as_str());
         if self.json {
-            let points = CodePoints::new(match self.side {
+            let points = TextOffsets::code_points(match self.side {
                 SideFlag::Source => source,
                 SideFlag::Target => target,
             });

@@ -38,7 +38,7 @@ pub use read::filter::{
 };
 pub use read::history::RevisionPage;
 pub use read::list::{ListPage, ListPosition, ListQuery, UnitOrder};
-pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice};
+pub use read::lookup::{Explain, FoundMatch, Hits, LookupSettings, MemoryChoice};
 pub use read::query_segment::QuerySegment;
 pub use read::watch::{WatchQuery, WatchedChange, WatchedCommit};
 pub use replica::encoding::context_hash;

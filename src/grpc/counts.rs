@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::proto::{Match, MatchKind, SegmentMatches};
+use crate::engine::FoundMatch;
+use crate::matching::MatchKind;
 
 /// The kinds of best matches, as metrics name them.
 const STAGES: [&str; 4] = ["context", "exact", "fuzzy", "none"];
@@ -13,12 +14,12 @@ pub struct LookupCounts([AtomicU64; STAGES.len()]);
 
 impl LookupCounts {
     /// Counts the results of a lookup.
-    pub(super) fn count(&self, found: &[SegmentMatches]) {
-        for segment in found {
-            let stage = match segment.matches.first().map(Match::kind) {
+    pub(super) fn count(&self, found: &[Vec<FoundMatch>]) {
+        for matches in found {
+            let stage = match matches.first().map(|found| found.kind) {
                 Some(MatchKind::DoubleContext | MatchKind::Context) => 0,
                 Some(MatchKind::Exact) => 1,
-                Some(MatchKind::Fuzzy | MatchKind::Unspecified) => 2,
+                Some(MatchKind::Fuzzy) => 2,
                 None => 3,
             };
             self.0[stage].fetch_add(1, Relaxed);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dhakira::engine::{
-    Cancel, Engine, FoundMatch, LookupSettings, MemoryChoice, NewMemory, QuerySegment, UnitFilter,
+    Cancel, Engine, Explain, FoundMatch, LookupSettings, MemoryChoice, NewMemory, QuerySegment,
+    UnitFilter,
 };
 use dhakira::matching::{MatchKind, Reason};
 use dhakira::store::InMemoryStore;
@@ -177,6 +178,7 @@ pub(super) fn settings(models: &[Model], min_score: Score, max_matches: usize) -
         exhaustive: false,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     }
 }
 
@@ -271,6 +273,7 @@ pub(super) fn text_scores(models: &[Model], query: &str) -> TextScores {
         exhaustive: true,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     };
     lookup(&engine, &plain, query)
         .into_iter()

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::client::{Client, ClientError, ImportOrder, NumberedBatch};
 use crate::engine::{
-    CheckAction, ConcordanceSettings, DuplicatePolicy, ExportQuery, LookupSettings, MemoryChoice,
-    NewMemory, QuerySegment, UnitFilter, unit_etag,
+    CheckAction, ConcordanceSettings, DuplicatePolicy, Explain, ExportQuery, LookupSettings,
+    MemoryChoice, NewMemory, QuerySegment, UnitFilter, unit_etag,
 };
 use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
@@ -117,6 +117,7 @@ impl Worker {
             exhaustive: false,
             filter: UnitFilter::default(),
             penalty_rules: Vec::new(),
+            explain: Explain::default(),
         }
     }
 

@@ -9,8 +9,8 @@ use clap::Args;
 
 use crate::client::Client;
 use crate::engine::{
-    CheckAction, DuplicatePolicy, Engine, LookupSettings, MemoryChoice, NewMemory, QuerySegment,
-    UnitFilter,
+    CheckAction, DuplicatePolicy, Engine, Explain, LookupSettings, MemoryChoice, NewMemory,
+    QuerySegment, UnitFilter,
 };
 use crate::formats::ReadOptions;
 use crate::grpc::Api;
@@ -121,6 +121,7 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
         exhaustive: false,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     };
     for (number, text) in (1..).zip(QUERIES.lines().filter(|line| !line.trim().is_empty())) {
         let query = QuerySegment::new(Segment::plain(text));

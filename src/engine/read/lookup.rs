@@ -52,6 +52,32 @@ pub struct LookupSettings {
     pub filter: UnitFilter,
     /// Rules by which matches of all memories lose points, in addition to those of each memory.
     pub penalty_rules: Vec<PenaltyRule>,
+    /// What to work out about each match.
+    pub explain: Explain,
+}
+
+/// What to work out about a match beyond its score; the rest of [`FoundMatch`] stays empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explain {
+    /// Where query and stored source differ.
+    pub edits: bool,
+    /// The target with the numbers and other placeables of the query.
+    pub adapted: bool,
+    /// What of the target a translator has to change.
+    pub spans_to_edit: bool,
+}
+
+impl Default for Explain {
+    /// Everything.
+    fn default() -> Self {
+        Self { edits: true, adapted: true, spans_to_edit: true }
+    }
+}
+
+impl Explain {
+    fn needs_comparison(self) -> bool {
+        self.edits || self.adapted || self.spans_to_edit
+    }
 }
 
 /// A match: a stored unit whose source resembles the query.
@@ -378,7 +404,7 @@ impl Search<'_> {
         Ok(Some(found))
     }
 
-    /// Explains a match: its edits, and their consequences for the target.
+    /// Explains a match, as far as the settings ask for it: its edits, and their consequences for the target.
     fn explain(
         &self,
         number: usize,
@@ -386,38 +412,49 @@ impl Search<'_> {
         unit: Unit,
         query: &Analysis,
     ) -> Result<FoundMatch, EngineError> {
-        let source = self.analyzers().source.analyze_segment(&unit.content.source);
-        let comparison = compare(query, &source, &|| self.cancel.is_cancelled());
-        let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
-        let changed = changed_placeables(query, &source, &comparison.pairs);
-        let (mut adapted, mut spans_to_edit) = (None, Vec::new());
-        if !changed.is_empty() || !comparison.edited_source_tokens.is_empty() {
-            self.check_cancelled()?;
-            let text = &unit.content.target.text;
-            let target = self.analyzers().target.analyze_segment(&unit.content.target);
-            if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
-                adapted = adapt(query, &source, &target, text, &changed);
-            }
-            let edited = edited(&source, &comparison.edited_source_tokens);
-            let memory = &self.chosen[number].memory;
-            spans_to_edit = self.engine.aligned_target_spans(
-                memory,
-                (&source, &target),
-                &edited,
-                self.cancel,
-            )?;
-        }
-        Ok(FoundMatch {
+        let mut found = FoundMatch {
             memory: self.chosen[number].name.clone(),
             kind: hit.kind,
             agreed_contexts: hit.agreed_contexts,
             score: hit.score,
             deductions: hit.deductions,
-            edits: comparison.edits,
-            adapted,
-            spans_to_edit,
+            edits: Vec::new(),
+            adapted: None,
+            spans_to_edit: Vec::new(),
             unit,
-        })
+        };
+        let wanted = self.settings.explain;
+        if !wanted.needs_comparison() {
+            return Ok(found);
+        }
+        let content = &found.unit.content;
+        let source = self.analyzers().source.analyze_segment(&content.source);
+        let comparison = compare(query, &source, &|| self.cancel.is_cancelled());
+        let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
+        let changed = match wanted.adapted {
+            true => changed_placeables(query, &source, &comparison.pairs),
+            false => Vec::new(),
+        };
+        let has_edited = wanted.spans_to_edit && !comparison.edited_source_tokens.is_empty();
+        if !changed.is_empty() || has_edited {
+            self.check_cancelled()?;
+            let target = self.analyzers().target.analyze_segment(&content.target);
+            if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
+                found.adapted = adapt(query, &source, &target, &content.target.text, &changed);
+            }
+            if has_edited {
+                let edited = edited(&source, &comparison.edited_source_tokens);
+                let memory = &self.chosen[number].memory;
+                let texts = (&source, &target);
+                let spans =
+                    self.engine.aligned_target_spans(memory, texts, &edited, self.cancel)?;
+                found.spans_to_edit = spans;
+            }
+        }
+        if wanted.edits {
+            found.edits = comparison.edits;
+        }
+        Ok(found)
     }
 }
 

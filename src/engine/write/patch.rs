@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::unit::{Context, DiagnosticCode, InlineTag, Segment, Timestamp, UnitContent, marked};
+use crate::unit::{
+    Context, DiagnosticCode, InlineTag, OffsetUnit, Segment, TextOffsets, Timestamp, UnitContent,
+    marked,
+};
 use crate::validate::ContentFault;
 
 /// Changes to the fields of a unit; `None` keeps a field.
@@ -41,8 +44,8 @@ pub enum SegmentPatch {
     Whole(Segment),
     /// The text; tags keep their places in the parts of the old text that remain.
     Text(String),
-    /// The tags, each with its offset in code points of the stored text.
-    Tags(Vec<(u32, InlineTag)>),
+    /// The tags, each with its offset in the stored text.
+    Tags(OffsetUnit, Vec<(u32, InlineTag)>),
 }
 
 impl From<Segment> for SegmentPatch {
@@ -96,7 +99,7 @@ impl SegmentPatch {
         match self {
             Self::Whole(segment) => Ok(segment),
             Self::Text(text) => with_text(field, old, text),
-            Self::Tags(tags) => with_tags(field, old.text, tags),
+            Self::Tags(unit, tags) => with_tags(field, old.text, unit, tags),
         }
     }
 }
@@ -135,15 +138,15 @@ fn with_text(field: &str, old: Segment, text: String) -> Result<Segment, Content
 fn with_tags(
     field: &str,
     text: String,
+    unit: OffsetUnit,
     tags: Vec<(u32, InlineTag)>,
 ) -> Result<Segment, ContentFault> {
-    let starts: Vec<usize> =
-        text.char_indices().map(|(start, _)| start).chain([text.len()]).collect();
-    let place = |(index, (points, tag)): (usize, (u32, InlineTag))| {
-        let offset = starts.get(points as usize).and_then(|it| u32::try_from(*it).ok());
-        let offset_bytes = offset.ok_or_else(|| {
-            let message =
-                format!("{points} is outside the text, which has {} code points", starts.len() - 1);
+    let offsets = TextOffsets::new(&text, unit);
+    let place = |(index, (offset, tag)): (usize, (u32, InlineTag))| {
+        let byte = offsets.byte(offset as usize).and_then(|it| u32::try_from(it).ok());
+        let offset_bytes = byte.ok_or_else(|| {
+            let (count, unit) = (offsets.at(text.len()), unit.plural());
+            let message = format!("there is no place {offset} in a text of {count} {unit}");
             fault(format!("{field}.tags[{index}].offset"), message)
         })?;
         Ok(InlineTag { offset_bytes, ..tag })

@@ -5,10 +5,11 @@ use crate::engine::{
     AlignedPair, AlignedWords, StoreOptions, SuspectUnit, TextPair, TrainedLexicon,
 };
 use crate::limits::SEGMENT_BYTES_MAX;
-use crate::unit::{CodePoints, MemoryName};
+use crate::unit::{MemoryName, OffsetUnit, TextOffsets};
 
 use super::super::proto::{self, WorkProgress, WorkStage};
-use super::{FieldViolation, memory_name, request_id, signed, span_of, span_to_wire, unit_name};
+use super::offsets::{span_of, span_to_wire};
+use super::{FieldViolation, UnitView, memory_name, request_id, signed, unit_name};
 
 /// Confidence of a bead that is stored as it is, when the request does not say.
 const MIN_CONFIDENCE_DEFAULT: f64 = 0.5;
@@ -75,23 +76,24 @@ impl TryFrom<proto::WordPair> for TextPair {
     }
 }
 
-impl From<AlignedWords> for proto::LinkedPair {
-    fn from(pair: AlignedWords) -> Self {
-        let (source, target) = (CodePoints::new(&pair.source), CodePoints::new(&pair.target));
-        let links = pair.links.iter().map(|link| proto::WordLink {
-            source: Some(span_to_wire(&source, &link.source)),
-            target: Some(span_to_wire(&target, &link.target)),
-            confidence: link.confidence.into(),
-        });
-        let links = links.collect();
-        Self { links, source: pair.source, target: pair.target }
-    }
+/// The linked words of a pair for the wire, with offsets in a unit.
+pub(crate) fn linked_pair(pair: AlignedWords, unit: OffsetUnit) -> proto::LinkedPair {
+    let source = TextOffsets::new(&pair.source, unit);
+    let target = TextOffsets::new(&pair.target, unit);
+    let links = pair.links.iter().map(|link| proto::WordLink {
+        source: Some(span_to_wire(&source, &link.source)),
+        target: Some(span_to_wire(&target, &link.target)),
+        confidence: link.confidence.into(),
+    });
+    let links = links.collect();
+    proto::LinkedPair { links, source: pair.source, target: pair.target }
 }
 
 /// The words of a pair as a server linked them.
 impl From<proto::LinkedPair> for AlignedWords {
     fn from(pair: proto::LinkedPair) -> Self {
-        let (source, target) = (CodePoints::new(&pair.source), CodePoints::new(&pair.target));
+        let (source, target) =
+            (TextOffsets::code_points(&pair.source), TextOffsets::code_points(&pair.target));
         #[expect(clippy::cast_possible_truncation)]
         let links = pair.links.into_iter().map(|link| AlignedPair {
             source: span_of(&source, link.source),
@@ -117,7 +119,7 @@ impl From<&TrainedLexicon> for proto::LexiconSummary {
 impl From<(&MemoryName, SuspectUnit)> for proto::SuspectUnit {
     fn from((memory, SuspectUnit { unit, verdict }): (&MemoryName, SuspectUnit)) -> Self {
         Self {
-            unit: Some((memory, unit).into()),
+            unit: Some(UnitView::default().unit(memory, unit)),
             suspicion: verdict.suspicion.into(),
             reasons: verdict.names().into_iter().map(str::to_owned).collect(),
         }

@@ -1,12 +1,16 @@
 //! Concordances: the expression that is searched for, and the units found.
 
+use prost_types::FieldMask;
+
 use crate::engine::{ConcordanceSettings, FoundPassage, UnitFilter};
 use crate::limits::LOOKUP_MEMORIES_MAX;
 use crate::matching::{ConcordanceMode, Side, WordForm};
-use crate::unit::{CodePoints, MemoryName, Unit, UnitContent};
+use crate::unit::{MemoryName, OffsetUnit, TextOffsets, Unit, UnitContent};
 
 use super::super::proto::{self, ConcordanceHit, SearchConcordanceRequest, TextSide};
-use super::{FieldViolation, Within as _, memory_names, span_of, span_to_wire};
+use super::offsets::{span_of, span_to_wire};
+use super::read_mask::{self, Fields};
+use super::{FieldViolation, UnitView, Within as _, memory_names};
 
 impl TryFrom<&SearchConcordanceRequest> for ConcordanceSettings {
     type Error = FieldViolation;
@@ -74,19 +78,47 @@ impl From<&ConcordanceSettings> for SearchConcordanceRequest {
     }
 }
 
-fn searched(content: &UnitContent, side: Side) -> CodePoints<'_> {
-    CodePoints::new(match side {
+fn searched(content: &UnitContent, side: Side) -> &str {
+    match side {
         Side::Source => &content.source.text,
         Side::Target => &content.target.text,
-    })
+    }
 }
 
-/// A unit found by a search in the texts of one side.
-impl From<(Side, FoundPassage)> for ConcordanceHit {
-    fn from((side, passage): (Side, FoundPassage)) -> Self {
-        let points = searched(&passage.unit.content, side);
-        let highlights = passage.highlights.iter().map(|it| span_to_wire(&points, it)).collect();
-        Self { highlights, unit: Some((&passage.memory, passage.unit).into()) }
+/// How a search wants its hits: which of their fields, and with offsets in which unit.
+#[derive(Debug, Clone)]
+pub(crate) struct HitView {
+    /// The side that was searched.
+    side: Side,
+    highlights: bool,
+    /// The view of their units; `None` when they are not asked for.
+    unit: Option<UnitView>,
+    offsets: OffsetUnit,
+}
+
+impl HitView {
+    /// What a search in the texts of one side asks for.
+    pub(crate) fn new(
+        side: Side,
+        offset_unit: i32,
+        read_mask: Option<FieldMask>,
+    ) -> Result<Self, FieldViolation> {
+        let offsets = super::offset_unit(offset_unit)?;
+        let fields = Fields::read(read_mask, read_mask::CONCORDANCE_HIT)?;
+        let unit = fields.of("unit").map(|fields| UnitView { offsets, fields: fields.clone() });
+        Ok(Self { side, highlights: fields.has("highlights"), unit, offsets })
+    }
+
+    /// A hit for the wire.
+    pub(crate) fn hit(&self, passage: FoundPassage) -> ConcordanceHit {
+        let mut highlights = Vec::new();
+        if self.highlights {
+            let offsets =
+                TextOffsets::new(searched(&passage.unit.content, self.side), self.offsets);
+            highlights = passage.highlights.iter().map(|it| span_to_wire(&offsets, it)).collect();
+        }
+        let unit = self.unit.as_ref().map(|view| view.unit(&passage.memory, passage.unit));
+        ConcordanceHit { unit, highlights }
     }
 }
 
@@ -96,7 +128,7 @@ impl TryFrom<(Side, ConcordanceHit)> for FoundPassage {
     fn try_from((side, hit): (Side, ConcordanceHit)) -> Result<Self, FieldViolation> {
         let unit = hit.unit.unwrap_or_default();
         let (memory, unit) = <(MemoryName, Unit)>::try_from(unit).within("hit.unit")?;
-        let points = searched(&unit.content, side);
+        let points = TextOffsets::code_points(searched(&unit.content, side));
         let highlights = hit.highlights.into_iter().map(|it| span_of(&points, Some(it))).collect();
         Ok(Self { memory, unit, highlights })
     }

@@ -1,16 +1,18 @@
 //! Lookups: settings, query segments, and matches.
 
-use crate::engine::{FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter};
+use crate::engine::{Explain, FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter};
 use crate::limits::{LOOKUP_MATCHES_DEFAULT, LOOKUP_MATCHES_MAX, LOOKUP_MEMORIES_MAX};
 use crate::matching::{
     Adapted, ContextPart, Deductions, Edit, EditKind, MatchKind, Reason, Substitution,
 };
-use crate::unit::{CodePoints, MemoryName, Score, Segment, Unit};
+use crate::unit::{MemoryName, OffsetUnit, Score, TextOffsets, Unit};
 
 use super::super::proto;
+use super::offsets::{span_of, span_to_wire};
 use super::penalties::{penalty_points, penalty_rules};
-use super::units::context_to_wire;
-use super::{FieldViolation, Within as _, memory_name, span_of, span_to_wire};
+use super::read_mask::{self, Fields};
+use super::units::{context_to_wire, segment_of};
+use super::{FieldViolation, UnitView, Within as _, memory_name};
 
 /// Points that a match needs when the request does not say.
 const MIN_SCORE_DEFAULT: f64 = 70.0;
@@ -52,6 +54,7 @@ impl TryFrom<&proto::LookupSettings> for LookupSettings {
             filter: UnitFilter::try_from(settings.filter.clone().unwrap_or_default())
                 .within("filter")?,
             penalty_rules: penalty_rules("penalties", settings.penalties.clone())?,
+            explain: Explain::default(),
         })
     }
 }
@@ -84,19 +87,19 @@ impl From<&LookupSettings> for proto::LookupSettings {
     }
 }
 
-impl TryFrom<proto::QuerySegment> for QuerySegment {
-    type Error = FieldViolation;
-
-    fn try_from(query: proto::QuerySegment) -> Result<Self, FieldViolation> {
-        let mut context = query.context.unwrap_or_default();
-        let context_id = std::mem::take(&mut context.context_id);
-        Ok(Self {
-            segment: Segment::try_from(query.segment.unwrap_or_default()).within("segment")?,
-            context: context.into(),
-            context_id,
-            document: query.document,
-        })
-    }
+/// A segment to look up, with offsets of tags in a unit.
+pub(crate) fn query_segment(
+    query: proto::QuerySegment,
+    offsets: OffsetUnit,
+) -> Result<QuerySegment, FieldViolation> {
+    let mut context = query.context.unwrap_or_default();
+    let context_id = std::mem::take(&mut context.context_id);
+    Ok(QuerySegment {
+        segment: segment_of(query.segment.unwrap_or_default(), offsets).within("segment")?,
+        context: context.into(),
+        context_id,
+        document: query.document,
+    })
 }
 
 impl From<QuerySegment> for proto::QuerySegment {
@@ -162,20 +165,89 @@ impl From<proto::EditKind> for EditKind {
     }
 }
 
-/// A match as the answer to the text of a query.
-impl From<(&str, FoundMatch)> for proto::Match {
-    fn from((query, found): (&str, FoundMatch)) -> Self {
+/// How a lookup wants its matches: which of their fields, and with offsets in which unit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MatchView {
+    fields: Fields,
+    /// The view of their units; `None` when they are not asked for.
+    unit: Option<UnitView>,
+    offsets: OffsetUnit,
+}
+
+impl MatchView {
+    /// What the settings of a lookup ask for.
+    pub(crate) fn new(settings: &proto::LookupSettings) -> Result<Self, FieldViolation> {
+        let offsets = super::offset_unit(settings.offset_unit)?;
+        let fields = Fields::read(settings.read_mask.clone(), read_mask::MATCH)?;
+        let unit = fields.of("unit").map(|fields| UnitView { offsets, fields: fields.clone() });
+        Ok(Self { fields, unit, offsets })
+    }
+
+    /// In which unit the call counts.
+    pub(crate) fn offsets(&self) -> OffsetUnit {
+        self.offsets
+    }
+
+    /// What has to be worked out about a match.
+    pub(crate) fn explain(&self) -> Explain {
+        Explain {
+            edits: self.fields.has("edits"),
+            adapted: self.fields.has("adapted_target") || self.fields.has("substitutions"),
+            spans_to_edit: self.fields.has("spans_to_edit"),
+        }
+    }
+
+    /// A match for the wire, as the answer to the text of a query.
+    pub(crate) fn found(&self, query: &str, found: FoundMatch) -> proto::Match {
+        let fields = &self.fields;
+        let (edits, substitutions, adapted_target, spans_to_edit) = self.spans(query, &found);
+        let deductions = found.deductions.iter().map(|(reason, hundredths)| proto::Deduction {
+            reason: reason.name().to_owned(),
+            points: f64::from(hundredths) / 100.0,
+        });
+        let deductions = if fields.has("deductions") { deductions.collect() } else { Vec::new() };
+        let kind = proto::MatchKind::from(found.kind);
+        let match_rate = if fields.has("match_rate") { found.match_rate().into() } else { 0 };
+        let agreed = CONTEXT_PARTS.iter().filter(|(part, _)| found.agreed_contexts.contains(*part));
+        let agreed = agreed.map(|(_, part)| (*part).into());
+        let agreed_contexts =
+            if fields.has("agreed_contexts") { agreed.collect() } else { Vec::new() };
+        proto::Match {
+            score_percent: if fields.has("score_percent") { found.score.points() } else { 0.0 },
+            kind: if fields.has("kind") { kind.into() } else { 0 },
+            deductions,
+            edits,
+            substitutions,
+            adapted_target,
+            spans_to_edit,
+            unit: self.unit.as_ref().map(|view| view.unit(&found.memory, found.unit)),
+            agreed_contexts,
+            match_rate,
+        }
+    }
+
+    /// Edits, substitutions, adapted target, and spans to edit.
+    fn spans(
+        &self,
+        query: &str,
+        found: &FoundMatch,
+    ) -> (Vec<proto::Edit>, Vec<proto::Substitution>, String, Vec<proto::Span>) {
+        let has_spans =
+            !found.edits.is_empty() || found.adapted.is_some() || !found.spans_to_edit.is_empty();
+        if !has_spans {
+            return Default::default();
+        }
+        let offsets = |text| TextOffsets::new(text, self.offsets);
         let content = &found.unit.content;
-        let query = CodePoints::new(query);
-        let source = CodePoints::new(&content.source.text);
-        let target = CodePoints::new(&content.target.text);
+        let query = offsets(query);
+        let (source, target) = (offsets(&content.source.text), offsets(&content.target.text));
         let edits = found.edits.iter().map(|edit| proto::Edit {
             kind: proto::EditKind::from(edit.kind).into(),
             query: Some(span_to_wire(&query, &edit.query)),
             source: Some(span_to_wire(&source, &edit.source)),
         });
         let adapted_text = found.adapted.as_ref().map_or("", |adapted| &adapted.text);
-        let adapted = CodePoints::new(adapted_text);
+        let adapted = offsets(adapted_text);
         let substitutions = found.adapted.iter().flat_map(|adapted| &adapted.substitutions);
         let substitutions = substitutions.map(|it| proto::Substitution {
             query: Some(span_to_wire(&query, &it.query)),
@@ -183,25 +255,13 @@ impl From<(&str, FoundMatch)> for proto::Match {
             target: Some(span_to_wire(&target, &it.target)),
             adapted: Some(span_to_wire(&adapted, &it.adapted)),
         });
-        let deductions = found.deductions.iter().map(|(reason, hundredths)| proto::Deduction {
-            reason: reason.name().to_owned(),
-            points: f64::from(hundredths) / 100.0,
-        });
-        let agreed = CONTEXT_PARTS.iter().filter(|(part, _)| found.agreed_contexts.contains(*part));
-        let agreed_contexts = agreed.map(|(_, part)| (*part).into());
-        let match_rate = found.match_rate().into();
-        Self {
-            score_percent: found.score.points(),
-            kind: proto::MatchKind::from(found.kind).into(),
-            deductions: deductions.collect(),
-            edits: edits.collect(),
-            substitutions: substitutions.collect(),
-            adapted_target: adapted_text.to_owned(),
-            spans_to_edit: found.spans_to_edit.iter().map(|it| span_to_wire(&target, it)).collect(),
-            unit: Some((&found.memory, found.unit).into()),
-            agreed_contexts: agreed_contexts.collect(),
-            match_rate,
-        }
+        let has = |field| self.fields.has(field);
+        (
+            edits.collect(),
+            if has("substitutions") { substitutions.collect() } else { Vec::new() },
+            if has("adapted_target") { adapted_text.to_owned() } else { String::new() },
+            found.spans_to_edit.iter().map(|it| span_to_wire(&target, it)).collect(),
+        )
     }
 }
 
@@ -213,10 +273,10 @@ impl TryFrom<(&str, proto::Match)> for FoundMatch {
         let kind = found.kind().into();
         let unit = found.unit.unwrap_or_default();
         let (memory, unit) = <(MemoryName, Unit)>::try_from(unit).within("match.unit")?;
-        let query = CodePoints::new(query);
-        let source = CodePoints::new(&unit.content.source.text);
-        let target = CodePoints::new(&unit.content.target.text);
-        let adapted = CodePoints::new(&found.adapted_target);
+        let query = TextOffsets::code_points(query);
+        let source = TextOffsets::code_points(&unit.content.source.text);
+        let target = TextOffsets::code_points(&unit.content.target.text);
+        let adapted = TextOffsets::code_points(&found.adapted_target);
         let edits = found.edits.into_iter().map(|edit| Edit {
             kind: edit.kind().into(),
             query: span_of(&query, edit.query),

@@ -11,15 +11,16 @@ mod filters;
 mod imports;
 mod lookups;
 mod memories;
+mod offsets;
 mod order;
 mod page_token;
 mod penalties;
+mod read_mask;
 mod store;
 mod units;
 mod update_mask;
 
 use std::fmt::Display;
-use std::ops::Range;
 use std::str::FromStr;
 
 use tonic::Status;
@@ -28,22 +29,25 @@ use uuid::Uuid;
 use crate::engine::Expected;
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::RequestKey;
-use crate::unit::{CodePoints, MemoryName, UnitId, ValidationError};
+use crate::unit::{MemoryName, UnitId, ValidationError};
 
-use super::{proto, status};
+use super::status;
 
-pub(super) use alignment::{at_most, count, share};
+pub(super) use alignment::{at_most, count, linked_pair, share};
 pub use analysis::JobReport;
 pub(crate) use analysis::match_bands;
+pub(super) use concordance::HitView;
 pub(super) use confirmation::Confirmable;
 pub(super) use imports::{check_action, duplicate_policy, unfinished};
+pub(crate) use lookups::{MatchView, query_segment};
 pub(super) use memories::free_text;
 pub(crate) use memories::{context_mode, scoring, unfinished_penalty};
+pub(crate) use offsets::{offset_unit, span_to_wire};
 pub(crate) use order::{unit_order, unit_order_text};
 pub(super) use page_token::PageToken;
 pub use page_token::read_any_page_token;
 pub(crate) use penalties::{penalty_points, penalty_rules};
-pub(super) use units::optional_time;
+pub(super) use units::{UnitView, content_of, optional_time, segment_of};
 pub(super) use update_mask::{is_everything, memory_patch, unit_patch};
 
 /// A field that breaks a rule: its path inside the message, and what is wrong with it.
@@ -165,21 +169,4 @@ pub(crate) fn signed(number: impl TryInto<i64>) -> i64 {
 /// A number of the wire that is never negative.
 pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
-}
-
-/// A span of bytes as one of code points.
-pub(super) fn span_to_wire(points: &CodePoints<'_>, bytes: &Range<usize>) -> proto::Span {
-    let number = |number| i32::try_from(number).unwrap_or(i32::MAX);
-    let span = points.span(bytes);
-    proto::Span { start: number(span.start), end: number(span.end) }
-}
-
-/// A span of code points as one of bytes; what is outside of the text ends with it.
-fn span_of(points: &CodePoints<'_>, span: Option<proto::Span>) -> Range<usize> {
-    let span = span.unwrap_or_default();
-    let byte = |point: i32| {
-        let byte = usize::try_from(point).ok().and_then(|point| points.byte(point));
-        byte.unwrap_or_else(|| points.len())
-    };
-    byte(span.start)..byte(span.end)
 }

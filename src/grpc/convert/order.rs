@@ -22,16 +22,14 @@ pub(crate) fn unit_order(text: &str) -> Result<(UnitOrder, bool), FieldViolation
         Some("desc") => Some(true),
         Some(_) => None,
     };
-    match (order, descending, words.next()) {
-        (Some(order), Some(descending), None) => Ok((order, descending)),
-        _ => {
-            let names = UNIT_ORDERS.map(|(name, _)| name).join(", ");
-            let what = format!(
-                "'{text}' is not an order of units: one of {names}, and ` desc` for the greatest first"
-            );
-            Err(FieldViolation::new("order_by", what))
-        }
+    if let (Some(order), Some(descending), None) = (order, descending, words.next()) {
+        return Ok((order, descending));
     }
+    let names = UNIT_ORDERS.map(|(name, _)| name).join(", ");
+    let what = format!(
+        "'{text}' is not an order of units: one of {names}, and ` desc` for the greatest first"
+    );
+    Err(FieldViolation::new("order_by", what))
 }
 
 /// The text of an order, as [`unit_order`] reads it.

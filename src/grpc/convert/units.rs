@@ -1,12 +1,16 @@
 //! Units and their parts: segments, tags, contexts, times.
 
+use prost_types::FieldMask;
+
 use crate::engine::{context_hash, unit_etag};
 use crate::unit::{
-    CodePoints, Context, InlineTag, MemoryName, Segment, TagKind, Timestamp, Unit, UnitContent,
-    Usage,
+    Context, InlineTag, MemoryName, OffsetUnit, Segment, TagKind, TextOffsets, Timestamp, Unit,
+    UnitContent, Usage,
 };
 
 use super::super::proto;
+use super::offsets::offset_to_wire;
+use super::read_mask::{self, Fields};
 use super::{FieldViolation, Within as _, signed, unit_name, unit_resource, unsigned};
 
 impl From<Timestamp> for prost_types::Timestamp {
@@ -53,45 +57,63 @@ impl From<TagKind> for proto::TagKind {
     }
 }
 
+/// A segment for the wire, with offsets in code points.
 impl From<Segment> for proto::Segment {
     fn from(segment: Segment) -> Self {
-        if segment.tags.is_empty() {
-            return Self { text: segment.text, tags: Vec::new() };
-        }
-        let points = CodePoints::new(&segment.text);
-        let tags = segment.tags.into_iter().map(|tag| proto::InlineTag {
-            offset: i32::try_from(points.at(tag.offset_bytes as usize)).unwrap_or(i32::MAX),
+        segment_to_wire(segment, OffsetUnit::CodePoint, &Fields::All)
+    }
+}
+
+fn segment_to_wire(segment: Segment, unit: OffsetUnit, fields: &Fields) -> proto::Segment {
+    let mut tags = Vec::new();
+    if !segment.tags.is_empty() && fields.has("tags") {
+        let offsets = TextOffsets::new(&segment.text, unit);
+        let tag = |tag: InlineTag| proto::InlineTag {
+            offset: offset_to_wire(&offsets, tag.offset_bytes as usize),
             kind: proto::TagKind::from(tag.kind).into(),
             pair: tag.pair,
             match_id: tag.match_id,
             label: tag.label,
             code: tag.code,
-        });
-        let tags = tags.collect();
-        Self { text: segment.text, tags }
+        };
+        tags = segment.tags.into_iter().map(tag).collect();
     }
+    let text = if fields.has("text") { segment.text } else { String::new() };
+    proto::Segment { text, tags }
 }
 
-/// The rules of a segment's content (length, characters) are checked where units are stored.
+/// A segment of the wire, with offsets in code points.
 impl TryFrom<proto::Segment> for Segment {
     type Error = FieldViolation;
 
     fn try_from(segment: proto::Segment) -> Result<Self, FieldViolation> {
-        if segment.tags.is_empty() {
-            return Ok(Self::plain(segment.text));
-        }
-        let points = CodePoints::new(&segment.text);
-        let tag = |(index, tag)| inline_tag(tag, &points).within(format_args!("tags[{index}]"));
-        let tags = segment.tags.into_iter().enumerate().map(tag).collect::<Result<_, _>>()?;
-        Ok(Self { text: segment.text, tags })
+        segment_of(segment, OffsetUnit::CodePoint)
     }
 }
 
-fn inline_tag(tag: proto::InlineTag, points: &CodePoints<'_>) -> Result<InlineTag, FieldViolation> {
-    let offset = usize::try_from(tag.offset).ok().and_then(|offset| points.byte(offset));
-    let Some(offset_bytes) = offset.and_then(|offset| u32::try_from(offset).ok()) else {
-        let count = points.at(points.len());
-        let what = format!("{} is outside of a text of {count} code points", tag.offset);
+/// A segment of the wire. The rules of its content (length, characters) are checked where units are stored.
+pub(crate) fn segment_of(
+    segment: proto::Segment,
+    unit: OffsetUnit,
+) -> Result<Segment, FieldViolation> {
+    if segment.tags.is_empty() {
+        return Ok(Segment::plain(segment.text));
+    }
+    let offsets = TextOffsets::new(&segment.text, unit);
+    let tag = |(index, tag)| inline_tag(tag, &offsets, unit).within(format_args!("tags[{index}]"));
+    let tags = segment.tags.into_iter().enumerate().map(tag).collect::<Result<_, _>>()?;
+    Ok(Segment { text: segment.text, tags })
+}
+
+fn inline_tag(
+    tag: proto::InlineTag,
+    offsets: &TextOffsets<'_>,
+    unit: OffsetUnit,
+) -> Result<InlineTag, FieldViolation> {
+    let byte = usize::try_from(tag.offset).ok().and_then(|offset| offsets.byte(offset));
+    let Some(offset_bytes) = byte.and_then(|byte| u32::try_from(byte).ok()) else {
+        let (count, unit) = (offsets.at(offsets.len()), unit.plural());
+        let what = format!("there is no place {} in a text of {count} {unit}", tag.offset);
         return Err(FieldViolation::new("offset", what));
     };
     Ok(InlineTag { offset_bytes, ..tag_without_offset(tag)? })
@@ -157,42 +179,114 @@ impl From<UnitContent> for proto::Unit {
     }
 }
 
-impl From<(&MemoryName, Unit)> for proto::Unit {
-    fn from((memory, unit): (&MemoryName, Unit)) -> Self {
-        Self {
-            name: unit_resource(memory, unit.id),
-            revision: signed(unit.revision),
-            etag: unit_etag(&unit),
-            use_count: signed(unit.usage.count),
-            last_use_time: unit.usage.last.map(Into::into),
-            ..unit.content.into()
+/// How a call wants units: which of their fields, and with offsets in which unit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UnitView {
+    pub(super) offsets: OffsetUnit,
+    pub(super) fields: Fields,
+}
+
+impl UnitView {
+    /// All fields, with offsets in this unit.
+    pub(crate) fn whole(offset_unit: i32) -> Result<Self, FieldViolation> {
+        Self::new(offset_unit, None)
+    }
+
+    /// The fields that a mask names, with offsets in this unit.
+    pub(crate) fn new(
+        offset_unit: i32,
+        read_mask: Option<FieldMask>,
+    ) -> Result<Self, FieldViolation> {
+        let offsets = super::offset_unit(offset_unit)?;
+        Ok(Self { offsets, fields: Fields::read(read_mask, read_mask::UNIT)? })
+    }
+
+    /// In which unit the call counts.
+    pub(crate) fn offsets(&self) -> OffsetUnit {
+        self.offsets
+    }
+
+    /// A unit for the wire.
+    pub(crate) fn unit(&self, memory: &MemoryName, unit: Unit) -> proto::Unit {
+        let fields = &self.fields;
+        let text = |name: &str, text: String| if fields.has(name) { text } else { String::new() };
+        let etag = if fields.has("etag") { unit_etag(&unit) } else { String::new() };
+        let name = if fields.has("name") { unit_resource(memory, unit.id) } else { String::new() };
+        let segment = |name: &str, segment: Segment| {
+            fields.of(name).map(|fields| segment_to_wire(segment, self.offsets, fields))
+        };
+        let content = unit.content;
+        let context = fields
+            .has("context")
+            .then(|| context_to_wire(content.context, content.context_key()))
+            .flatten();
+        let UnitContent { source, target, document, author, created, changed, attributes, .. } =
+            content;
+        let attributes = fields
+            .of("attributes")
+            .map(|named| attributes.into_iter().filter(|(key, _)| named.has(key)).collect());
+        proto::Unit {
+            name,
+            source: segment("source", source),
+            target: segment("target", target),
+            context,
+            document: text("document", document),
+            author: text("author", author),
+            create_time: created.filter(|_| fields.has("create_time")).map(Into::into),
+            update_time: changed.filter(|_| fields.has("update_time")).map(Into::into),
+            attributes: attributes.unwrap_or_default(),
+            revision: if fields.has("revision") { signed(unit.revision) } else { 0 },
+            etag,
+            use_count: if fields.has("use_count") { signed(unit.usage.count) } else { 0 },
+            last_use_time: unit.usage.last.filter(|_| fields.has("last_use_time")).map(Into::into),
         }
+    }
+
+    /// Units of a memory for the wire.
+    pub(crate) fn units(
+        &self,
+        memory: &MemoryName,
+        units: impl IntoIterator<Item = Unit>,
+    ) -> Vec<proto::Unit> {
+        units.into_iter().map(|unit| self.unit(memory, unit)).collect()
     }
 }
 
+/// The content of a unit of the wire, with offsets in code points.
 impl TryFrom<proto::Unit> for UnitContent {
     type Error = FieldViolation;
 
     fn try_from(unit: proto::Unit) -> Result<Self, FieldViolation> {
-        let mut context = unit.context.unwrap_or_default();
-        let context_id = std::mem::take(&mut context.context_id);
-        let mut content = Self {
-            source: Segment::try_from(unit.source.unwrap_or_default()).within("source")?,
-            target: Segment::try_from(unit.target.unwrap_or_default()).within("target")?,
-            context: context.into(),
-            document: unit.document,
-            author: unit.author,
-            created: optional_time("create_time", unit.create_time)?,
-            changed: optional_time("update_time", unit.update_time)?,
-            attributes: unit.attributes.into_iter().collect(),
-            context_id: String::new(),
-        };
-        // An attribute that stands for the id is sent as both, and stored once.
-        if content.context_key() != Some(&context_id) {
-            content.context_id = context_id;
-        }
-        Ok(content)
+        content_of(unit, OffsetUnit::CodePoint)
     }
+}
+
+/// The content of a unit of the wire.
+pub(crate) fn content_of(
+    unit: proto::Unit,
+    offsets: OffsetUnit,
+) -> Result<UnitContent, FieldViolation> {
+    let segment = |field: &str, segment: Option<proto::Segment>| {
+        segment_of(segment.unwrap_or_default(), offsets).within(field)
+    };
+    let mut context = unit.context.unwrap_or_default();
+    let context_id = std::mem::take(&mut context.context_id);
+    let mut content = UnitContent {
+        source: segment("source", unit.source)?,
+        target: segment("target", unit.target)?,
+        context: context.into(),
+        document: unit.document,
+        author: unit.author,
+        created: optional_time("create_time", unit.create_time)?,
+        changed: optional_time("update_time", unit.update_time)?,
+        attributes: unit.attributes.into_iter().collect(),
+        context_id: String::new(),
+    };
+    // An attribute that stands for the id is sent as both, and stored once.
+    if content.context_key() != Some(&context_id) {
+        content.context_id = context_id;
+    }
+    Ok(content)
 }
 
 /// A unit as a server sent it, and its memory.

@@ -5,10 +5,10 @@
 use prost_types::FieldMask;
 
 use crate::engine::{MemoryPatch, SegmentPatch, UnitPatch};
-use crate::unit::{InlineTag, Segment, UnitContent};
+use crate::unit::{InlineTag, OffsetUnit};
 
 use super::super::proto;
-use super::units::{optional_time, tag_without_offset};
+use super::units::{content_of, optional_time, segment_of, tag_without_offset};
 use super::{
     FieldViolation, Within as _, context_mode, free_text, penalty_points, penalty_rules,
     unfinished_penalty,
@@ -91,14 +91,15 @@ const UNIT_FIELDS: &str = "source, source.text, source.tags, target, target.text
 pub(crate) fn unit_patch(
     unit: proto::Unit,
     mask: Option<FieldMask>,
+    offsets: OffsetUnit,
 ) -> Result<UnitPatch, FieldViolation> {
     if is_everything(mask.as_ref()) {
-        return full_replacement(unit);
+        return full_replacement(unit, offsets);
     }
     let paths = paths(mask).unwrap_or_else(|| set_fields(&unit));
     let mut patch = UnitPatch {
-        source: segment_patch("source", unit.source, &paths)?,
-        target: segment_patch("target", unit.target, &paths)?,
+        source: segment_patch("source", (unit.source, offsets), &paths)?,
+        target: segment_patch("target", (unit.target, offsets), &paths)?,
         ..UnitPatch::default()
     };
     let time = |name: &str, time| optional_time(name, time).within("unit");
@@ -130,8 +131,8 @@ pub(crate) fn unit_patch(
 }
 
 /// All fields that a client sets; absent times are set by the store.
-fn full_replacement(unit: proto::Unit) -> Result<UnitPatch, FieldViolation> {
-    let content = UnitContent::try_from(unit).within("unit")?;
+fn full_replacement(unit: proto::Unit, offsets: OffsetUnit) -> Result<UnitPatch, FieldViolation> {
+    let content = content_of(unit, offsets).within("unit")?;
     Ok(UnitPatch {
         source: Some(content.source.into()),
         target: Some(content.target.into()),
@@ -149,7 +150,7 @@ fn full_replacement(unit: proto::Unit) -> Result<UnitPatch, FieldViolation> {
 /// What the paths name of one side.
 fn segment_patch(
     side: &str,
-    given: Option<proto::Segment>,
+    (given, offsets): (Option<proto::Segment>, OffsetUnit),
     paths: &[String],
 ) -> Result<Option<SegmentPatch>, FieldViolation> {
     let names = |part: &str| {
@@ -158,7 +159,7 @@ fn segment_patch(
     let field = format!("unit.{side}");
     let (text, tags) = (names(".text"), names(".tags"));
     if names("") || (text && tags) {
-        let segment = Segment::try_from(given.unwrap_or_default()).within(field)?;
+        let segment = segment_of(given.unwrap_or_default(), offsets).within(field)?;
         return Ok(Some(segment.into()));
     }
     let given = given.unwrap_or_default();
@@ -175,7 +176,8 @@ fn segment_patch(
         };
         parse().within(format_args!("{field}.tags[{index}]"))
     });
-    Ok(Some(SegmentPatch::Tags(tags.collect::<Result<Vec<(u32, InlineTag)>, FieldViolation>>()?)))
+    let tags = tags.collect::<Result<Vec<(u32, InlineTag)>, FieldViolation>>()?;
+    Ok(Some(SegmentPatch::Tags(offsets, tags)))
 }
 
 fn set_fields(unit: &proto::Unit) -> Vec<String> {

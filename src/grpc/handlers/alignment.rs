@@ -5,12 +5,12 @@ use tonic::{Request, Response, Status};
 use crate::engine::{Cancel, EngineError};
 use crate::limits::{DOCUMENT_BYTES_MAX, SENTENCE_RULES_BYTES_MAX};
 use crate::text::{SentenceOptions, SentenceRules};
-use crate::unit::CodePoints;
+use crate::unit::{OffsetUnit, TextOffsets};
 
 use super::super::api::Answers;
 use super::super::api::Api;
 use super::super::api::CancelOnDrop;
-use super::super::convert::{at_most, parse, span_to_wire};
+use super::super::convert::{at_most, offset_unit, parse, span_to_wire};
 use super::super::proto::alignment_service_server::AlignmentService;
 use super::super::proto::{
     AlignDocumentsRequest, AlignDocumentsResponse, AlignWordsRequest, AlignWordsResponse,
@@ -28,7 +28,7 @@ impl AlignmentService for Api {
         let request = request.into_inner();
         at_most("text", &request.text, DOCUMENT_BYTES_MAX)?;
         at_most("extra_rules", &request.extra_rules, SENTENCE_RULES_BYTES_MAX)?;
-        let mut rules = SentenceRules::new(&parse("lang", &request.language_code)?);
+        let mut rules = SentenceRules::new(&parse("language_code", &request.language_code)?);
         rules
             .add(&request.extra_rules)
             .map_err(|error| invalid("extra_rules", &error.to_string()))?;
@@ -36,14 +36,17 @@ impl AlignmentService for Api {
             semicolons: request.semicolons,
             wrapped_lines: request.wrapped_lines,
         };
+        let offsets = offset_unit(request.offset_unit)?;
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
         // A book takes a tenth of a second: not on a thread that others wait for.
-        tokio::task::spawn_blocking(move || split(&request.text, &rules, options, &cancel))
-            .await
-            .map_err(|error| internal(&format!("a call failed: {error}")))?
-            .map(Response::new)
-            .map_err(from_engine)
+        tokio::task::spawn_blocking(move || {
+            split((&request.text, offsets), &rules, options, &cancel)
+        })
+        .await
+        .map_err(|error| internal(&format!("a call failed: {error}")))?
+        .map(Response::new)
+        .map_err(from_engine)
     }
 
     type AlignDocumentsStream = Answers<AlignDocumentsResponse>;
@@ -82,17 +85,17 @@ impl AlignmentService for Api {
 }
 
 fn split(
-    text: &str,
+    (text, unit): (&str, OffsetUnit),
     rules: &SentenceRules,
     options: SentenceOptions,
     cancel: &Cancel,
 ) -> Result<SplitSentencesResponse, EngineError> {
     let sentences = rules.split_unless(text, options, &|| cancel.is_cancelled());
     let sentences = sentences.ok_or(EngineError::Cancelled)?;
-    let points = CodePoints::new(text);
+    let offsets = TextOffsets::new(text, unit);
     let sentences = sentences.into_iter().map(|sentence| Sentence {
-        span: Some(span_to_wire(&points, &sentence.text)),
-        piece: Some(span_to_wire(&points, &sentence.piece)),
+        span: Some(span_to_wire(&offsets, &sentence.text)),
+        piece: Some(span_to_wire(&offsets, &sentence.piece)),
         text: text[sentence.text].to_owned(),
     });
     Ok(SplitSentencesResponse { sentences: sentences.collect() })

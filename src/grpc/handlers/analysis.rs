@@ -5,10 +5,10 @@ use tonic::{Status, Streaming};
 
 use crate::engine::{BandCounts, Cancel, Engine, JobAnalysis};
 use crate::limits::{ANALYSIS_FILES_MAX, LOOKUP_SEGMENTS_MAX};
-use crate::unit::Segment;
+use crate::unit::{OffsetUnit, Segment};
 
 use super::super::api::{Api, CancelOnDrop};
-use super::super::convert::{JobReport, Within as _, match_bands};
+use super::super::convert::{JobReport, Within as _, match_bands, segment_of};
 use super::super::proto::analyze_segments_request::Message;
 use super::super::proto::{
     self, AnalysisSettings, AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, FileAnalysis,
@@ -20,7 +20,8 @@ impl Api {
         &self,
         mut requests: Streaming<AnalyzeSegmentsRequest>,
     ) -> Result<AnalyzeSegmentsResponse, Status> {
-        let (settings, bands) = match requests.next().await.transpose()?.and_then(|it| it.message) {
+        let first = requests.next().await.transpose()?.and_then(|it| it.message);
+        let ((settings, view), bands) = match first {
             Some(Message::Settings(AnalysisSettings { lookup, min_rates })) => {
                 (self.settings(lookup)?, match_bands(min_rates).within("settings")?)
             }
@@ -58,7 +59,8 @@ impl Api {
                 files.push(JobReport { file, counts }.into());
             }
             let Some(message) = segments else { break };
-            let mut segments = segments_of(message.texts, message.segments)?.into_iter();
+            let mut segments =
+                segments_of(message.texts, message.segments, view.offsets())?.into_iter();
             open = Some(message.file);
             loop {
                 // Some at a time: each step is done soon.
@@ -77,12 +79,16 @@ impl Api {
 }
 
 /// The segments of a message, plain or with tags.
-fn segments_of(texts: Vec<String>, segments: Vec<proto::Segment>) -> Result<Vec<Segment>, Status> {
+fn segments_of(
+    texts: Vec<String>,
+    segments: Vec<proto::Segment>,
+    offsets: OffsetUnit,
+) -> Result<Vec<Segment>, Status> {
     if !texts.is_empty() && !segments.is_empty() {
         return Err(invalid("segments.segments", "a message holds texts or segments, not both"));
     }
     let tagged = segments.into_iter().enumerate().map(|(index, segment)| {
-        Ok(Segment::try_from(segment).within(format_args!("segments.segments[{index}]"))?)
+        Ok(segment_of(segment, offsets).within(format_args!("segments.segments[{index}]"))?)
     });
     texts.into_iter().map(|text| Ok(Segment::plain(text))).chain(tagged).collect()
 }

@@ -3,11 +3,11 @@
 use tonic::Status;
 
 use crate::engine::{Cancel, ConcordancePage, ConcordancePlace, ConcordanceSettings, Engine};
-use crate::matching::{Place, Side};
+use crate::matching::Place;
 use crate::unit::UnitId;
 
 use super::super::api::{Api, CancelOnDrop};
-use super::super::convert::{PageToken, page_size};
+use super::super::convert::{HitView, PageToken, page_size};
 use super::super::proto::{SearchConcordanceRequest, SearchConcordanceResponse};
 use super::super::status::{self, invalid};
 
@@ -23,7 +23,7 @@ impl Api {
         let after = PageToken::parse("page_token", &request.page_token, &secret, &listing)?
             .map(|token| place(token.position()))
             .transpose()?;
-        let side = settings.side;
+        let view = HitView::new(settings.side, request.offset_unit, request.read_mask)?;
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
         let search =
@@ -34,7 +34,7 @@ impl Api {
                 self.run(move |engine| engine.concordance(&settings, after, limit, &cancel)).await?
             }
         };
-        Ok(response(page, side, |position| PageToken::new(position).to_text(&secret, &listing)))
+        Ok(response(page, &view, |position| PageToken::new(position).to_text(&secret, &listing)))
     }
 }
 
@@ -47,10 +47,10 @@ fn listing(engine: &Engine, settings: &ConcordanceSettings) -> Result<String, St
 
 fn response(
     page: ConcordancePage,
-    side: Side,
+    view: &HitView,
     token: impl Fn(&[u8]) -> String,
 ) -> SearchConcordanceResponse {
-    let hits = page.passages.into_iter().map(|passage| (side, passage).into());
+    let hits = page.passages.into_iter().map(|passage| view.hit(passage));
     SearchConcordanceResponse {
         hits: hits.collect(),
         next_page_token: page.next.map_or_else(String::new, |next| token(&position(next))),

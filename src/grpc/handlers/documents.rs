@@ -16,7 +16,8 @@ use crate::unit::{Lang, MemoryName};
 
 use super::super::api::{Answers, Api, CancelOnDrop, Sender, report, send};
 use super::super::convert::{
-    FieldViolation, Within as _, count, memory_name, memory_names, parse, share, signed,
+    FieldViolation, Within as _, count, linked_pair, memory_name, memory_names, offset_unit, parse,
+    share, signed,
 };
 use super::super::proto::align_documents_response::Message as AlignMessage;
 use super::super::proto::check_units_response::Message as CheckMessage;
@@ -91,6 +92,7 @@ impl Api {
         }
         let langs = langs(&request.source_language_code, &request.target_language_code)?;
         let memories = memory_names("memories", &request.memories)?;
+        let offsets = offset_unit(request.offset_unit)?;
         let pairs = request.pairs.into_iter().enumerate();
         let pairs: Vec<TextPair> = pairs
             .map(|(index, pair)| TextPair::try_from(pair).within(format_args!("pairs[{index}]")))
@@ -100,7 +102,7 @@ impl Api {
         let linked = self
             .run(move |engine| {
                 let linked = engine.align_words((&langs.0, &langs.1), &memories, pairs, &cancel)?;
-                Ok(linked.into_iter().map(Into::into).collect())
+                Ok(linked.into_iter().map(|pair| linked_pair(pair, offsets)).collect())
             })
             .await?;
         Ok(AlignWordsResponse { pairs: linked })

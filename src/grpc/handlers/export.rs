@@ -9,6 +9,7 @@ use crate::limits::{EXPORT_PAGE_UNITS, LOAD_PAGE_UNITS};
 use crate::unit::{MemoryName, Unit, UnitId};
 
 use super::super::api::{Answers, Api, CancelOnDrop, Lifetime, Sender};
+use super::super::convert::UnitView;
 use super::super::proto::ExportUnitsResponse;
 use super::listing::UnitListing;
 
@@ -17,11 +18,12 @@ impl Api {
         &self,
         from: (MemoryName, ExportQuery, Option<UnitId>),
         listing: UnitListing,
+        view: UnitView,
     ) -> Result<Answers<ExportUnitsResponse>, Status> {
         self.stream(Lifetime::UntilDone, |api, answers| {
             let to_answer =
                 move |memory: &MemoryName, units: Vec<Unit>, last| ExportUnitsResponse {
-                    units: units.into_iter().map(|unit| (memory, unit).into()).collect(),
+                    units: view.units(memory, units),
                     cursor: listing.cursor(last),
                 };
             export(api, from, EXPORT_PAGE_UNITS, answers, to_answer)

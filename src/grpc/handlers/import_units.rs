@@ -6,11 +6,12 @@ use tonic::{Status, Streaming};
 use crate::engine::{Import, ImportCounts, UnitOutcome};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::store::MemoryRecord;
-use crate::unit::{Lang, UnitContent};
+use crate::unit::{Lang, OffsetUnit};
 
 use super::super::api::{Answers, Api, Lifetime, Sender};
 use super::super::convert::{
-    Within as _, check_action, duplicate_policy, memory_name, parse, request_id, signed, unsigned,
+    Within as _, check_action, content_of, duplicate_policy, memory_name, offset_unit, parse,
+    request_id, signed, unsigned,
 };
 use super::super::proto::import_units_request::Message;
 use super::super::proto::{
@@ -38,13 +39,15 @@ async fn import_units(
         return Err(invalid("message", "an import begins with its header"));
     };
     let session = session(&api, &header)?;
+    let offsets = offset_unit(header.offset_unit).within("header")?;
     let answer = move |mut ack: ImportAck| {
         if !header.report_outcomes {
             ack.outcomes.clear();
         }
         ack.into()
     };
-    run(api, session, requests.map(|request| incoming(request?)), answers, answer).await
+    let batches = requests.map(move |request| incoming(request?, offsets));
+    run(api, session, batches, answers, answer).await
 }
 
 fn session(api: &Api, header: &ImportHeader) -> Result<ImportSession, Status> {
@@ -81,7 +84,7 @@ pub(super) fn check_lang(field: &str, given: &str, expected: &Lang) -> Result<()
     Err(invalid(field, &format!("'{given}' was given, but the memory is for '{expected}'")))
 }
 
-fn incoming(request: ImportUnitsRequest) -> Result<IncomingBatch, Status> {
+fn incoming(request: ImportUnitsRequest, offsets: OffsetUnit) -> Result<IncomingBatch, Status> {
     let batch = match request.message {
         Some(Message::Batch(batch)) => batch,
         Some(Message::Header(_)) => {
@@ -93,9 +96,8 @@ fn incoming(request: ImportUnitsRequest) -> Result<IncomingBatch, Status> {
         let what = format!("{} units; a batch holds at most {BATCH_UNITS_MAX}", batch.units.len());
         return Err(invalid("batch.units", &what));
     }
-    let unit = |unit| {
-        UnitContent::try_from(unit).within("unit").map_err(|violation| violation.to_string())
-    };
+    let unit =
+        |unit| content_of(unit, offsets).within("unit").map_err(|violation| violation.to_string());
     let units = batch.units.into_iter().map(unit).collect();
     Ok(IncomingBatch { number: batch.number, units, rejected: 0, last: batch.last })
 }

@@ -9,7 +9,7 @@ use crate::matching::SCORE_VERSION;
 use crate::text::TEXT_VERSION;
 
 use super::super::api::{Answers, Api, CancelOnDrop, Lifetime, SHORT_TIME, Sender};
-use super::super::convert::Within as _;
+use super::super::convert::{MatchView, Within as _, query_segment};
 use super::super::proto::lookup_service_server::LookupService;
 use super::super::proto::stream_lookup_request::Message as StreamMessage;
 use super::super::proto::{
@@ -28,7 +28,7 @@ impl LookupService for Api {
         request: Request<LookupSegmentsRequest>,
     ) -> Result<Response<LookupSegmentsResponse>, Status> {
         let request = request.into_inner();
-        let settings = self.settings(request.settings)?;
+        let (settings, view) = self.settings(request.settings)?;
         if request.segments.len() > LOOKUP_SEGMENTS_MAX {
             let what = format!(
                 "{} segments; a call takes at most {LOOKUP_SEGMENTS_MAX} (StreamLookup takes any number)",
@@ -41,10 +41,10 @@ impl LookupService for Api {
             .into_iter()
             .enumerate()
             .map(|(index, query)| {
-                QuerySegment::try_from(query).within(format_args!("segments[{index}]"))
+                query_segment(query, view.offsets()).within(format_args!("segments[{index}]"))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let results = self.look_up(settings, segments).await?;
+        let results = self.look_up(settings, &view, segments).await?;
         Ok(Response::new(LookupSegmentsResponse {
             results,
             score_version: i32::try_from(SCORE_VERSION).unwrap_or(i32::MAX),
@@ -79,14 +79,16 @@ impl LookupService for Api {
 }
 
 impl Api {
-    /// The settings of a request, checked.
+    /// The settings of a request, checked, and how it wants its matches.
     pub(super) fn settings(
         &self,
         settings: Option<proto::LookupSettings>,
-    ) -> Result<LookupSettings, Status> {
+    ) -> Result<(LookupSettings, MatchView), Status> {
         let settings = settings
             .ok_or_else(|| invalid("settings", "name at least the memories to search in"))?;
-        let parsed = LookupSettings::try_from(&settings).within("settings")?;
+        let view = MatchView::new(&settings).within("settings")?;
+        let mut parsed = LookupSettings::try_from(&settings).within("settings")?;
+        parsed.explain = view.explain();
         let engine = self.engine()?;
         engine.check_settings(&parsed).map_err(status::from_engine)?;
         if let Some(first) = parsed.memories.first() {
@@ -102,18 +104,24 @@ impl Api {
                 &record.target_lang,
             )?;
         }
-        Ok(parsed)
+        Ok((parsed, view))
     }
 
     /// Looks segments up, and counts their best matches.
     async fn look_up(
         &self,
         settings: LookupSettings,
+        view: &MatchView,
         segments: Vec<QuerySegment>,
     ) -> Result<Vec<SegmentMatches>, Status> {
-        let found = self.find(settings, segments).await?;
+        let (found, segments) = self.find(settings, segments).await?;
         self.lookups.count(&found);
-        Ok(found)
+        let results = found.into_iter().zip(segments).map(|(found, query)| {
+            let text = query.segment.text.as_str();
+            let matches = found.into_iter().map(|found| view.found(text, found));
+            SegmentMatches { matches: matches.collect() }
+        });
+        Ok(results.collect())
     }
 
     /// Looks segments up; stops when the caller goes away.
@@ -121,7 +129,7 @@ impl Api {
         &self,
         settings: LookupSettings,
         segments: Vec<QuerySegment>,
-    ) -> Result<Vec<SegmentMatches>, Status> {
+    ) -> Result<(Vec<Vec<FoundMatch>>, Vec<QuerySegment>), Status> {
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
         if let [segment] = segments.as_slice()
@@ -129,19 +137,21 @@ impl Api {
         {
             // Most segments have no match, and the indexes are in memory.
             match self.engine()?.search_indexes(&settings, segment, &Cancel::after(SHORT_TIME)) {
-                Ok(hits) if hits.is_empty() => return Ok(vec![SegmentMatches::default()]),
+                Ok(hits) if hits.is_empty() => return Ok((vec![Vec::new()], segments)),
                 Ok(hits) => {
                     let read =
                         |engine: &Engine, time: &Cancel| engine.read_matches(&settings, hits, time);
                     if let Some(found) = self.run_short(read)? {
-                        return Ok(matches_to_wire(&segments, vec![found]));
+                        return Ok((vec![found], segments));
                     }
                 }
                 Err(EngineError::Cancelled) => {}
                 Err(error) => return Err(status::from_engine(error)),
             }
         }
-        self.run(move |engine| found(engine, &settings, &segments, &cancel)).await
+        let look_up =
+            move |engine: &Engine| Ok((engine.lookup(&settings, &segments, &cancel)?, segments));
+        self.run(look_up).await
     }
 }
 
@@ -157,32 +167,13 @@ fn is_short(settings: &LookupSettings, segment: &QuerySegment) -> bool {
         && !settings.exhaustive
 }
 
-/// Looks segments up. Blocks.
-fn found(
-    engine: &Engine,
-    settings: &LookupSettings,
-    segments: &[QuerySegment],
-    cancel: &Cancel,
-) -> Result<Vec<SegmentMatches>, EngineError> {
-    Ok(matches_to_wire(segments, engine.lookup(settings, segments, cancel)?))
-}
-
-fn matches_to_wire(segments: &[QuerySegment], found: Vec<Vec<FoundMatch>>) -> Vec<SegmentMatches> {
-    let results = found.into_iter().zip(segments).map(|(found, query)| SegmentMatches {
-        matches: found
-            .into_iter()
-            .map(|found| (query.segment.text.as_str(), found).into())
-            .collect(),
-    });
-    results.collect()
-}
-
 async fn stream_lookup(
     api: Api,
     mut requests: Streaming<StreamLookupRequest>,
     answers: Sender<StreamLookupResponse>,
 ) -> Result<(), Status> {
-    let settings = match requests.next().await.transpose()?.and_then(|request| request.message) {
+    let first = requests.next().await.transpose()?.and_then(|request| request.message);
+    let (settings, view) = match first {
         Some(StreamMessage::Settings(settings)) => api.settings(Some(settings))?,
         _ => {
             return Err(invalid("message", "a stream of lookups begins with its settings"));
@@ -193,8 +184,8 @@ async fn stream_lookup(
         let Some(StreamMessage::Segment(query)) = request.message else {
             return Err(invalid("message", "after the settings every message is a segment"));
         };
-        let query = QuerySegment::try_from(query).within("segment")?;
-        let result = api.look_up(settings.clone(), vec![query]).await?.pop();
+        let query = query_segment(query, view.offsets()).within("segment")?;
+        let result = api.look_up(settings.clone(), &view, vec![query]).await?.pop();
         if answers.send(Ok(StreamLookupResponse { index, result })).await.is_err() {
             return Ok(());
         }

@@ -5,11 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tonic::Status;
 
 use crate::engine::{Cancel, Engine, MatchingChange, MatchingResult, UnitFilter, UnitPatch};
-use crate::unit::Timestamp;
+use crate::unit::{OffsetUnit, Timestamp};
 
 use super::super::api::{Api, CancelOnDrop};
 use super::super::convert::{
-    Confirmable, Within as _, memory_name, request_id, signed, unit_patch,
+    Confirmable, UnitView, Within as _, memory_name, request_id, signed, unit_patch,
 };
 use super::super::proto;
 use super::super::proto::{
@@ -101,17 +101,16 @@ impl Api {
         }
         let cancel = Cancel::default();
         let _stop_when_dropped = CancelOnDrop(cancel.clone());
-        self.run(move |engine: &Engine| match confirmation {
-            Some(confirmation) => {
+        self.run(move |engine: &Engine| {
+            if let Some(confirmation) = confirmation {
                 let done =
                     engine.change_matching(&memory, &filter, &change, &confirmation, &cancel)?;
                 Ok(Answer::Changed(done))
-            }
-            None => {
+            } else {
                 let counted = engine.count_matching(&memory, &filter, &change, &cancel)?;
                 let token = confirmable.token(&counted, now());
-                let sample = counted.sample.into_iter().map(|unit| (&memory, unit).into());
-                Ok(Answer::Counted { count: counted.count, sample: sample.collect(), token })
+                let sample = UnitView::default().units(&memory, counted.sample);
+                Ok(Answer::Counted { count: counted.count, sample, token })
             }
         })
         .await
@@ -140,7 +139,7 @@ fn matching_patch(
             return Err(invalid("update_mask", &what));
         }
     }
-    Ok(unit_patch(unit, mask)?)
+    Ok(unit_patch(unit, mask, OffsetUnit::default())?)
 }
 
 fn now() -> Timestamp {

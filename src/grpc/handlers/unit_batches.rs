@@ -2,14 +2,14 @@
 
 use tonic::Status;
 
-use crate::engine::{Cancel, Expected, UnitUse, UpdateRequest};
+use crate::engine::{Cancel, Engine, Expected, UnitUse, UpdateRequest};
 use crate::limits::BATCH_UNITS_MAX;
-use crate::unit::{MemoryName, UnitId};
+use crate::unit::{MemoryName, OffsetUnit, UnitId};
 
 use super::super::api::{Api, CancelOnDrop};
 use super::super::convert::{
-    FieldViolation, PageToken, Within as _, expected_etag, memory_name, optional_time, page_size,
-    request_id, unit_name, unit_patch,
+    FieldViolation, PageToken, UnitView, Within as _, expected_etag, memory_name, optional_time,
+    page_size, request_id, unit_name, unit_patch,
 };
 use super::super::proto;
 use super::super::proto::{
@@ -26,11 +26,10 @@ impl Api {
     ) -> Result<Vec<proto::Unit>, Status> {
         let memory = memory_name("parent", &request.parent)?;
         let ids = unit_ids(&memory, &request.names)?;
-        self.run(move |engine| {
-            let units = engine.units_by_id(&memory, &ids)?;
-            Ok(units.into_iter().map(|unit| (&memory, unit).into()).collect())
-        })
-        .await
+        let view = UnitView::new(request.offset_unit, request.read_mask)?;
+        let get =
+            move |engine: &Engine| Ok(view.units(&memory, engine.units_by_id(&memory, &ids)?));
+        self.run(get).await
     }
 
     pub(super) async fn batch_update(
@@ -40,14 +39,16 @@ impl Api {
         let memory = memory_name("parent", &request.parent)?;
         check_size("requests", request.requests.len())?;
         let id = request_id("request_id", &request.request_id)?;
+        let view = UnitView::whole(request.offset_unit)?;
         let update = |(index, update)| {
-            update_request(&memory, update).within(format_args!("requests[{index}]"))
+            update_request(&memory, update, view.offsets())
+                .within(format_args!("requests[{index}]"))
         };
         let updates = request.requests.into_iter().enumerate().map(update);
         let updates = updates.collect::<Result<Vec<UpdateRequest>, FieldViolation>>()?;
         self.run(move |engine| {
             let units = engine.update_units(&memory, &updates, id)?;
-            Ok(units.into_iter().map(|unit| (&memory, unit).into()).collect())
+            Ok(view.units(&memory, units))
         })
         .await
     }
@@ -74,7 +75,7 @@ impl Api {
         let uses = uses.collect::<Result<Vec<UnitUse>, FieldViolation>>()?;
         self.run(move |engine| {
             let units = engine.record_uses(&memory, uses, id)?;
-            Ok(units.into_iter().map(|unit| (&memory, unit).into()).collect())
+            Ok(UnitView::default().units(&memory, units))
         })
         .await
     }
@@ -85,6 +86,7 @@ impl Api {
     ) -> Result<ListUnitRevisionsResponse, Status> {
         let (memory, id) = unit_name("name", &request.name)?;
         let size = page_size(request.page_size)?;
+        let view = UnitView::whole(request.offset_unit)?;
         let engine = self.engine()?;
         let key = engine.memory_key(&memory).map_err(status::from_engine)?;
         let (secret, listing) = (*engine.secret(), format!("revisions of {} {id}", key.0));
@@ -97,7 +99,7 @@ impl Api {
             let token =
                 |before: u64| PageToken::new(&before.to_be_bytes()).to_text(&secret, &listing);
             Ok(ListUnitRevisionsResponse {
-                units: page.units.into_iter().map(|unit| (&memory, unit).into()).collect(),
+                units: view.units(&memory, page.units),
                 next_page_token: page.before.map(token).unwrap_or_default(),
             })
         })
@@ -113,9 +115,10 @@ impl Api {
         let revision = revision.ok_or_else(|| invalid("revision", "revisions begin at 1"))?;
         let expected = expected_etag(&request.etag);
         let id = request_id("request_id", &request.request_id)?;
+        let view = UnitView::whole(request.offset_unit)?;
         self.run(move |engine| {
             let unit = engine.rollback_unit(&memory, unit, revision, expected, id)?;
-            Ok((&memory, unit).into())
+            Ok(view.unit(&memory, unit))
         })
         .await
     }
@@ -158,7 +161,12 @@ fn unit_of(memory: &MemoryName, field: &str, name: &str) -> Result<UnitId, Field
 fn update_request(
     memory: &MemoryName,
     request: UpdateUnitRequest,
+    offsets: OffsetUnit,
 ) -> Result<UpdateRequest, FieldViolation> {
+    if request.offset_unit != 0 {
+        let what = "a batch counts in one unit; leave those of its updates unspecified";
+        return Err(FieldViolation::new("offset_unit", what));
+    }
     if !request.request_id.is_empty() {
         let what = "a batch has one request id; leave those of its updates empty";
         return Err(FieldViolation::new("request_id", what));
@@ -166,7 +174,7 @@ fn update_request(
     let unit = request.unit.ok_or_else(|| FieldViolation::new("unit", "say which unit"))?;
     let id = unit_of(memory, "unit.name", &unit.name)?;
     let expected: Option<Expected> = expected_etag(&unit.etag);
-    Ok(UpdateRequest { id, patch: unit_patch(unit, request.update_mask)?, expected })
+    Ok(UpdateRequest { id, patch: unit_patch(unit, request.update_mask, offsets)?, expected })
 }
 
 fn unit_use(memory: &MemoryName, it: proto::UnitUse) -> Result<UnitUse, FieldViolation> {

@@ -8,8 +8,8 @@ use crate::unit::{MemoryName, UnitContent};
 
 use super::super::api::{Answers, Api, CancelOnDrop};
 use super::super::convert::{
-    Within as _, duplicate_policy, expected_etag, memory_name, page_size, request_id, unit_name,
-    unit_order, unit_patch,
+    UnitView, Within as _, content_of, duplicate_policy, expected_etag, memory_name, page_size,
+    request_id, unit_name, unit_order, unit_patch,
 };
 use super::super::proto;
 use super::super::proto::unit_service_server::UnitService;
@@ -36,10 +36,12 @@ impl UnitService for Api {
     ) -> Result<Response<CreateUnitResponse>, Status> {
         let request = request.into_inner();
         let memory = memory_name("parent", &request.parent)?;
-        let content = UnitContent::try_from(request.unit.unwrap_or_default()).within("unit")?;
+        let view = UnitView::whole(request.offset_unit)?;
+        let content =
+            content_of(request.unit.unwrap_or_default(), view.offsets()).within("unit")?;
         let how = (request.duplicate_policy, &request.request_id[..]);
         let field = |_| "unit".to_owned();
-        let (units, outcomes) = self.save(memory, vec![content], how, field).await?;
+        let (units, outcomes) = self.save((memory, view), vec![content], how, field).await?;
         Ok(Response::new(CreateUnitResponse {
             unit: units.into_iter().next(),
             outcome: outcomes.first().copied().unwrap_or_default(),
@@ -59,15 +61,18 @@ impl UnitService for Api {
             );
             return Err(invalid("units", &what));
         }
+        let view = UnitView::whole(request.offset_unit)?;
         let contents = request
             .units
             .into_iter()
             .enumerate()
-            .map(|(index, unit)| UnitContent::try_from(unit).within(format_args!("units[{index}]")))
+            .map(|(index, unit)| {
+                content_of(unit, view.offsets()).within(format_args!("units[{index}]"))
+            })
             .collect::<Result<_, _>>()?;
         let how = (request.duplicate_policy, &request.request_id[..]);
         let field = |index| format!("units[{index}]");
-        let (units, outcomes) = self.save(memory, contents, how, field).await?;
+        let (units, outcomes) = self.save((memory, view), contents, how, field).await?;
         Ok(Response::new(BatchCreateUnitsResponse { units, outcomes }))
     }
 
@@ -75,8 +80,10 @@ impl UnitService for Api {
         &self,
         request: Request<GetUnitRequest>,
     ) -> Result<Response<GetUnitResponse>, Status> {
-        let (memory, id) = unit_name("name", &request.into_inner().name)?;
-        let get = move |engine: &Engine| Ok((&memory, engine.unit(&memory, id)?).into());
+        let request = request.into_inner();
+        let (memory, id) = unit_name("name", &request.name)?;
+        let view = UnitView::new(request.offset_unit, request.read_mask)?;
+        let get = move |engine: &Engine| Ok(view.unit(&memory, engine.unit(&memory, id)?));
         let unit = self.run(get).await?;
         Ok(Response::new(GetUnitResponse { unit: Some(unit) }))
     }
@@ -98,6 +105,7 @@ impl UnitService for Api {
         let size = page_size(request.page_size)?;
         let filter = UnitFilter::try_from(request.filter.unwrap_or_default()).within("filter")?;
         let (order, descending) = unit_order(&request.order_by)?;
+        let view = UnitView::new(request.offset_unit, request.read_mask)?;
         let query = ListQuery { filter, order, descending };
         let listing = UnitListing::of(self.engine()?, &memory, &query)?;
         let after = listing.page_position(&request.page_token)?;
@@ -106,7 +114,7 @@ impl UnitService for Api {
         let page = self.run(move |engine| {
             let page = engine.list_units(&memory, &query, after, size, &cancel)?;
             let next_page_token = page.next.map(|next| listing.page_token(next));
-            let units = page.units.into_iter().map(|unit| (&memory, unit).into()).collect();
+            let units = view.units(&memory, page.units);
             let next_page_token = next_page_token.unwrap_or_default();
             Ok(ListUnitsResponse { units, next_page_token })
         });
@@ -122,10 +130,11 @@ impl UnitService for Api {
         let (memory, id) = unit_name("unit.name", &unit.name)?;
         let expected = expected_etag(&unit.etag);
         let request_id = request_id("request_id", &request.request_id)?;
-        let patch = unit_patch(unit, request.update_mask)?;
+        let view = UnitView::whole(request.offset_unit)?;
+        let patch = unit_patch(unit, request.update_mask, view.offsets())?;
         let update = self.run(move |engine| {
             let unit = engine.update_unit(&memory, id, patch, expected, request_id)?;
-            Ok((&memory, unit).into())
+            Ok(view.unit(&memory, unit))
         });
         Ok(Response::new(UpdateUnitResponse { unit: Some(update.await?) }))
     }
@@ -225,7 +234,8 @@ impl UnitService for Api {
         let after = listing.position("cursor", &request.cursor)?;
         let filter = UnitFilter::try_from(request.filter.unwrap_or_default()).within("filter")?;
         let wanted = ExportQuery { filter, text: request.query };
-        Ok(Response::new(self.export_stream((memory, wanted, after), listing)?))
+        let view = UnitView::new(request.offset_unit, request.read_mask)?;
+        Ok(Response::new(self.export_stream((memory, wanted, after), listing, view)?))
     }
 
     type WatchUnitsStream = Answers<WatchUnitsResponse>;
@@ -242,7 +252,7 @@ impl Api {
     /// Saves units; answers with the units and their outcomes. `how` are the duplicate policy and the request id.
     async fn save(
         &self,
-        memory: MemoryName,
+        (memory, view): (MemoryName, UnitView),
         contents: Vec<UnitContent>,
         how: (i32, &str),
         field: impl Fn(usize) -> String + Send + 'static,
@@ -252,7 +262,7 @@ impl Api {
         self.run(move |engine| {
             let saved = engine.save_units(&memory, contents, policy, id, field)?;
             let answer = |SavedUnit { unit, outcome }| {
-                ((&memory, unit).into(), i32::from(proto::UnitOutcome::from(outcome)))
+                (view.unit(&memory, unit), i32::from(proto::UnitOutcome::from(outcome)))
             };
             Ok(saved.into_iter().map(answer).unzip())
         })

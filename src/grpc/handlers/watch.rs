@@ -8,7 +8,7 @@ use crate::store::{ChangeKind, Sequence};
 use crate::unit::MemoryName;
 
 use super::super::api::{Answers, Api, Lifetime, Sender};
-use super::super::convert::{PageToken, Within as _, memory_name, signed, unit_resource};
+use super::super::convert::{PageToken, UnitView, Within as _, memory_name, signed, unit_resource};
 use super::super::proto::watch_units_request::Start;
 use super::super::proto::{self, UnitChange, WatchUnitsRequest, WatchUnitsResponse};
 use super::super::status::{self, invalid};
@@ -22,6 +22,7 @@ struct Feed {
     /// The memory that it watches, if it does not watch all.
     memory: Option<MemoryName>,
     after: Sequence,
+    view: UnitView,
 }
 
 impl Api {
@@ -40,9 +41,10 @@ impl Api {
             filter: UnitFilter::try_from(request.filter.unwrap_or_default()).within("filter")?,
             kinds: kinds(&request.kinds)?,
         };
+        let view = UnitView::whole(request.offset_unit)?;
         let after = start(engine, request.start)?;
         engine.check_watch(&query, after).map_err(status::from_engine)?;
-        let feed = Feed { query, memory, after };
+        let feed = Feed { query, memory, after, view };
         self.stream(Lifetime::Endless, |api, answers| watch(api, feed, answers))
     }
 }
@@ -78,7 +80,7 @@ fn kinds(numbers: &[i32]) -> Result<Vec<ChangeKind>, Status> {
 
 async fn watch(
     api: Api,
-    Feed { query, memory, mut after }: Feed,
+    Feed { query, memory, mut after, view }: Feed,
     answers: Sender<WatchUnitsResponse>,
 ) -> Result<(), Status> {
     let mut sequence = api.engine()?.watch_sequence();
@@ -97,7 +99,7 @@ async fn watch(
                 continue;
             }
             silent_commits = 0;
-            let answer = answer(api.engine()?, commit);
+            let answer = answer(api.engine()?, &view, commit);
             if answers.send(Ok(answer)).await.is_err() {
                 return Ok(());
             }
@@ -117,24 +119,22 @@ async fn watch(
     }
 }
 
-fn answer(engine: &Engine, commit: WatchedCommit) -> WatchUnitsResponse {
+fn answer(engine: &Engine, view: &UnitView, commit: WatchedCommit) -> WatchUnitsResponse {
     let token = PageToken::new(&commit.sequence.0.to_be_bytes());
     WatchUnitsResponse {
         sequence: signed(commit.sequence.0),
         commit_time: Some(commit.time.into()),
-        changes: commit.changes.into_iter().map(Into::into).collect(),
+        changes: commit.changes.into_iter().map(|change| change_to_wire(view, change)).collect(),
         resume_token: token.to_text(engine.secret(), FEED),
     }
 }
 
-impl From<WatchedChange> for UnitChange {
-    fn from(change: WatchedChange) -> Self {
-        Self {
-            kind: proto::ChangeKind::from(change.kind).into(),
-            name: unit_resource(&change.memory, change.id),
-            revision: signed(change.revision),
-            unit: change.unit.map(|unit| (&change.memory, unit).into()),
-        }
+fn change_to_wire(view: &UnitView, change: WatchedChange) -> UnitChange {
+    UnitChange {
+        kind: proto::ChangeKind::from(change.kind).into(),
+        name: unit_resource(&change.memory, change.id),
+        revision: signed(change.revision),
+        unit: change.unit.map(|unit| view.unit(&change.memory, unit)),
     }
 }
 
