@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dhakira::engine::{
-    Cancel, Engine, FoundMatch, LookupSettings, MemoryChoice, MemoryPatch, NewMemory, QuerySegment,
-    UnitFilter, context_hash,
+    Cancel, Engine, Explain, FoundMatch, LookupSettings, MemoryChoice, MemoryPatch, NewMemory,
+    QuerySegment, UnitFilter, context_hash,
 };
 use dhakira::matching::{ContextPart, MatchKind};
 use dhakira::store::{Backend, InMemoryStore};
@@ -284,6 +284,7 @@ fn check(
                 exhaustive,
                 filter: UnitFilter::default(),
                 penalty_rules: Vec::new(),
+                explain: Explain::default(),
             };
             let query = |(text, place): &(usize, Where)| QuerySegment {
                 segment: Segment::plain(TEXTS[*text]),

@@ -32,13 +32,14 @@ pub use jobs::verify::{Finding, Severity, Verified};
 pub use priority::lower_priority;
 pub use read::analysis::{BandCount, BandCounts, JobAnalysis, MatchBands};
 pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
+pub use read::explain::Explain;
 pub use read::export::{Export, ExportQuery};
 pub use read::filter::{
     AttributeCondition, AttributeValue, NameCondition, TextCondition, TimeRange, UnitFilter,
 };
 pub use read::history::RevisionPage;
 pub use read::list::{ListPage, ListPosition, ListQuery, UnitOrder};
-pub use read::lookup::{Explain, FoundMatch, Hits, LookupSettings, MemoryChoice};
+pub use read::lookup::{FoundMatch, Hits, LookupSettings, MemoryChoice};
 pub use read::query_segment::QuerySegment;
 pub use read::watch::{WatchQuery, WatchedChange, WatchedCommit};
 pub use replica::encoding::context_hash;

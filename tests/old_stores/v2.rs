@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use dhakira::engine::backup::{self, Target};
 use dhakira::engine::{
-    Cancel, Engine, LookupSettings, MemoryChoice, MemoryPatch, NewMemory, QuerySegment, UnitFilter,
-    UnitPatch, UnitUse, context_hash,
+    Cancel, Engine, Explain, LookupSettings, MemoryChoice, MemoryPatch, NewMemory, QuerySegment,
+    UnitFilter, UnitPatch, UnitUse, context_hash,
 };
 use dhakira::matching::MatchKind;
 use dhakira::store::{RequestKey, Sequence};
@@ -251,6 +251,7 @@ fn assert_contexts_match(engine: &Engine, with_neighbours: MatchKind) {
         exhaustive: false,
         filter: UnitFilter::default(),
         penalty_rules: Vec::new(),
+        explain: Explain::default(),
     };
     let context = Context {
         previous: Some(context_hash(BEFORE)),

@@ -8,16 +8,16 @@ use std::time::Instant;
 use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use crate::limits::ADAPTED_PLACES_MAX;
 use crate::matching::{
     Adapted, AgreedContexts, Deductions, Edit, Filter, Hit, MatchKind, Options, Query,
-    UnitPenalties, adapt, changed_placeables, compare, merge,
+    UnitPenalties, merge,
 };
 use crate::store::MemoryRecord;
 use crate::text::Analysis;
 use crate::unit::{ContextMode, MemoryName, PenaltyRule, Score, Unit, UnitContent, UnitId};
 use crate::validate::validate_segment;
 
+use super::explain::Explain;
 use super::filter::{OfUnit, PreparedFilter, UnitFilter, search_filtered};
 use super::penalties::{PreparedRules, check_rules};
 use super::query_segment::QuerySegment;
@@ -54,30 +54,6 @@ pub struct LookupSettings {
     pub penalty_rules: Vec<PenaltyRule>,
     /// What to work out about each match.
     pub explain: Explain,
-}
-
-/// What to work out about a match beyond its score; the rest of [`FoundMatch`] stays empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Explain {
-    /// Where query and stored source differ.
-    pub edits: bool,
-    /// The target with the numbers and other placeables of the query.
-    pub adapted: bool,
-    /// What of the target a translator has to change.
-    pub spans_to_edit: bool,
-}
-
-impl Default for Explain {
-    /// Everything.
-    fn default() -> Self {
-        Self { edits: true, adapted: true, spans_to_edit: true }
-    }
-}
-
-impl Explain {
-    fn needs_comparison(self) -> bool {
-        self.edits || self.adapted || self.spans_to_edit
-    }
 }
 
 /// A match: a stored unit whose source resembles the query.
@@ -399,75 +375,26 @@ impl Search<'_> {
                 return Ok(None);
             };
             self.check_cancelled()?;
-            found.push(self.explain(*number, hit, unit, query)?);
+            let memory = &self.chosen[*number];
+            let texts = (query, &unit.content);
+            let place = (&memory.memory, self.analyzers());
+            let explained =
+                self.engine.explain(self.settings.explain, place, texts, self.cancel)?;
+            found.push(FoundMatch {
+                memory: memory.name.clone(),
+                kind: hit.kind,
+                score: hit.score,
+                deductions: hit.deductions,
+                edits: explained.edits,
+                adapted: explained.adapted,
+                spans_to_edit: explained.spans_to_edit,
+                agreed_contexts: hit.agreed_contexts,
+                unit,
+            });
         }
         Ok(Some(found))
-    }
-
-    /// Explains a match, as far as the settings ask for it: its edits, and their consequences for the target.
-    fn explain(
-        &self,
-        number: usize,
-        hit: &Hit,
-        unit: Unit,
-        query: &Analysis,
-    ) -> Result<FoundMatch, EngineError> {
-        let mut found = FoundMatch {
-            memory: self.chosen[number].name.clone(),
-            kind: hit.kind,
-            agreed_contexts: hit.agreed_contexts,
-            score: hit.score,
-            deductions: hit.deductions,
-            edits: Vec::new(),
-            adapted: None,
-            spans_to_edit: Vec::new(),
-            unit,
-        };
-        let wanted = self.settings.explain;
-        if !wanted.needs_comparison() {
-            return Ok(found);
-        }
-        let content = &found.unit.content;
-        let source = self.analyzers().source.analyze_segment(&content.source);
-        let comparison = compare(query, &source, &|| self.cancel.is_cancelled());
-        let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
-        let changed = match wanted.adapted {
-            true => changed_placeables(query, &source, &comparison.pairs),
-            false => Vec::new(),
-        };
-        let has_edited = wanted.spans_to_edit && !comparison.edited_source_tokens.is_empty();
-        if !changed.is_empty() || has_edited {
-            self.check_cancelled()?;
-            let target = self.analyzers().target.analyze_segment(&content.target);
-            if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
-                found.adapted = adapt(query, &source, &target, &content.target.text, &changed);
-            }
-            if has_edited {
-                let edited = edited(&source, &comparison.edited_source_tokens);
-                let memory = &self.chosen[number].memory;
-                let texts = (&source, &target);
-                let spans =
-                    self.engine.aligned_target_spans(memory, texts, &edited, self.cancel)?;
-                found.spans_to_edit = spans;
-            }
-        }
-        if wanted.edits {
-            found.edits = comparison.edits;
-        }
-        Ok(found)
     }
 }
 
 /// Units read from the store between two checks for cancellation.
 const UNITS_PER_READ: usize = 16;
-
-/// Which tokens are edited, from the indexes of edited tokens among those that count.
-fn edited(source: &Analysis, numbers: &[usize]) -> Vec<bool> {
-    let mut counted = 0..;
-    let tokens = source.tokens().iter().map(|token| {
-        // The numbers are in order.
-        token.kind.counts()
-            && counted.next().is_some_and(|number| numbers.binary_search(&number).is_ok())
-    });
-    tokens.collect()
-}

@@ -2,6 +2,7 @@
 
 pub(crate) mod analysis;
 pub(crate) mod concordance;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod filter;
 pub(crate) mod history;
