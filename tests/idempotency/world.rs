@@ -83,7 +83,6 @@ impl World {
                 filter,
                 confirmation_token,
                 request_id,
-                ..Default::default()
             };
             let answer = self.units().delete_matching_units(request).await?.into_inner();
             return Ok((answer.encode_to_vec(), answer.confirmation_token));
@@ -95,7 +94,6 @@ impl World {
             update_mask: Some(prost_types::FieldMask { paths: vec!["author".into()] }),
             confirmation_token,
             request_id,
-            ..Default::default()
         };
         let answer = self.units().update_matching_units(request).await?.into_inner();
         Ok((answer.encode_to_vec(), answer.confirmation_token))
@@ -196,12 +194,7 @@ impl World {
             Kind::BatchDeleteUnits => {
                 let name = |number: u8| format!("{NAME}/units/{number}");
                 let names = vec![name(5), name(6 + content)];
-                let request = proto::BatchDeleteUnitsRequest {
-                    parent,
-                    names,
-                    request_id,
-                    ..Default::default()
-                };
+                let request = proto::BatchDeleteUnitsRequest { parent, names, request_id };
                 Ok(self.units().batch_delete_units(request).await?.into_inner().encode_to_vec())
             }
             Kind::RecordUnitUses => {
@@ -211,8 +204,7 @@ impl World {
                     use_time: None,
                 };
                 let uses = vec![unit_use];
-                let request =
-                    proto::RecordUnitUsesRequest { parent, uses, request_id, ..Default::default() };
+                let request = proto::RecordUnitUsesRequest { parent, uses, request_id };
                 Ok(self.units().record_unit_uses(request).await?.into_inner().encode_to_vec())
             }
             Kind::RollbackUnit => {

@@ -150,7 +150,8 @@ mod tests {
         ];
         for (name, known) in named {
             let message = messages.iter().find(|message| message.name() == name).unwrap();
-            let fields: Vec<_> = message.field.iter().map(|field| field.name()).collect();
+            let fields: Vec<_> =
+                message.field.iter().map(prost_types::FieldDescriptorProto::name).collect();
             let known: Vec<_> = known.iter().map(|(field, _)| *field).collect();
             let missing: Vec<_> = fields.iter().filter(|field| !known.contains(field)).collect();
             assert!(missing.is_empty() && known.len() == fields.len(), "{name}: {missing:?}");

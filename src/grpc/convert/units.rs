@@ -164,11 +164,11 @@ pub(super) fn context_to_wire(context: Context, id: Option<&str>) -> Option<prot
 /// Without name and revision.
 impl From<UnitContent> for proto::Unit {
     fn from(content: UnitContent) -> Self {
-        let context = context_to_wire(content.context, content.context_key());
+        let known = context_to_wire(content.context, content.context_key());
         Self {
             source: Some(content.source.into()),
             target: Some(content.target.into()),
-            context,
+            context: known,
             document: content.document,
             author: content.author,
             create_time: content.created.map(Into::into),
@@ -216,7 +216,7 @@ impl UnitView {
             fields.of(name).map(|fields| segment_to_wire(segment, self.offsets, fields))
         };
         let content = unit.content;
-        let context = fields
+        let known = fields
             .has("context")
             .then(|| context_to_wire(content.context, content.context_key()))
             .flatten();
@@ -229,7 +229,7 @@ impl UnitView {
             name,
             source: segment("source", source),
             target: segment("target", target),
-            context,
+            context: known,
             document: text("document", document),
             author: text("author", author),
             create_time: created.filter(|_| fields.has("create_time")).map(Into::into),
@@ -269,12 +269,12 @@ pub(crate) fn content_of(
     let segment = |field: &str, segment: Option<proto::Segment>| {
         segment_of(segment.unwrap_or_default(), offsets).within(field)
     };
-    let mut context = unit.context.unwrap_or_default();
-    let context_id = std::mem::take(&mut context.context_id);
+    let mut known = unit.context.unwrap_or_default();
+    let context_id = std::mem::take(&mut known.context_id);
     let mut content = UnitContent {
         source: segment("source", unit.source)?,
         target: segment("target", unit.target)?,
-        context: context.into(),
+        context: known.into(),
         document: unit.document,
         author: unit.author,
         created: optional_time("create_time", unit.create_time)?,

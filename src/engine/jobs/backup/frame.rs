@@ -322,9 +322,8 @@ mod tests {
     #[test]
     fn frames_use_the_oldest_form_that_holds_them() {
         let [plain, used, whole] = units();
-        let frame = |units: &[&Unit]| {
-            Frame::Units(MemoryKey(1), units.iter().map(|unit| Unit::clone(unit)).collect())
-        };
+        let frame =
+            |units: &[&Unit]| Frame::Units(MemoryKey(1), units.iter().copied().cloned().collect());
         assert_eq!(number(&frame(&[&plain, &plain])), 2);
         assert_eq!(number(&frame(&[&plain, &used])), 9);
         assert_eq!(number(&frame(&[&whole, &used, &plain])), 12);
