@@ -16,7 +16,7 @@ use dhakira::unit::{
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::support::shared;
+use crate::support::{all_units, shared};
 
 use super::support::new_memory;
 
@@ -130,7 +130,7 @@ fn import(engine: &Engine, number: u8, policy: DuplicatePolicy, units: &[Given])
 
 /// All units without what the store adds.
 fn stored(engine: &Engine) -> Vec<UnitContent> {
-    let units = engine.units(&name(), None, 1_000).unwrap();
+    let units = all_units(&engine, &name());
     let content = |unit: Unit| UnitContent { created: None, ..unit.content };
     units.into_iter().map(content).collect()
 }

@@ -11,6 +11,8 @@ use dhakira::limits::BATCH_UNITS_MAX;
 use dhakira::store::{OpenOptions, SledStore};
 use dhakira::unit::{MemoryName, Segment, Unit, UnitContent};
 
+use crate::support::read_units;
+
 use crate::disk::SmallDisk;
 
 use super::support::new_memory;
@@ -40,7 +42,7 @@ fn contents(numbers: std::ops::Range<usize>, target_bytes: usize) -> Vec<UnitCon
 }
 
 fn all(engine: &Engine) -> Result<Vec<Unit>, String> {
-    engine.units(&name(), None, usize::MAX).map_err(|error| error.to_string())
+    read_units(engine, &name()).map_err(|error| error.to_string())
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

@@ -10,6 +10,8 @@ use dhakira::engine::{
 };
 use dhakira::store::{InMemoryStore, Maintenance as _, RequestKey, Retention};
 use dhakira::unit::{Segment, Timestamp, Unit, UnitContent, UnitId};
+
+use crate::support::all_units;
 use proptest::prelude::*;
 
 use crate::upkeep::{Dice, content, create_memory, name};
@@ -46,7 +48,7 @@ fn fill(engine: &Engine, count: usize) {
 }
 
 fn all(engine: &Engine) -> BTreeMap<u64, Unit> {
-    let units = engine.units(&name(), None, usize::MAX).unwrap();
+    let units = all_units(&engine, &name());
     units.into_iter().map(|unit| (unit.id.0, unit)).collect()
 }
 

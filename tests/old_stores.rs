@@ -18,6 +18,8 @@ use dhakira::unit::{
     Context, InlineTag, Scoring, Segment, TagKind, Timestamp, Unit, UnitContent, UnitId,
 };
 
+use crate::support::all_units;
+
 use crate::support::log::LogExt as _;
 
 const STORES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/stores");
@@ -206,7 +208,7 @@ fn a_store_of_the_first_version_is_read() {
     // The engine opens it, and writes after it.
     let engine = Engine::open(Arc::new(store), None, &mut |_| ()).unwrap();
     let name = "news".parse().unwrap();
-    assert_eq!(engine.units(&name, None, 10).unwrap(), expected);
+    assert_eq!(all_units(&engine, &name), expected);
     let content = unit(9, 1, "\u{62c}\u{62f}\u{64a}\u{62f}", "New").content;
     let made = engine.create_units(&name, vec![content], None, |_| String::new()).unwrap();
     assert_eq!(made[0].id, UnitId(5));

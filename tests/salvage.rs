@@ -11,6 +11,8 @@ use dhakira::engine::{Cancel, Engine, NewMemory, UnitPatch};
 use dhakira::store::{OpenOptions, Salvaged, SledStore, salvage};
 use dhakira::unit::{MemoryName, Segment, Unit, UnitContent, UnitId};
 
+use crate::support::all_units;
+
 use crate::damage::copy;
 
 use super::support::new_memory;
@@ -62,7 +64,7 @@ fn fill(engine: &Engine) {
 }
 
 fn all(engine: &Engine) -> BTreeMap<UnitId, Unit> {
-    let units = engine.units(&name(), None, usize::MAX).unwrap();
+    let units = all_units(&engine, &name());
     units.into_iter().map(|unit| (unit.id, unit)).collect()
 }
 

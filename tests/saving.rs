@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use dhakira::engine::{
-    Batches, DuplicatePolicy, Engine, EngineError, Expected, Import, PreparedBatch, SavedUnit,
+    Batches, DuplicatePolicy, Engine, EngineError, Etag, Import, PreparedBatch, SavedUnit,
     UnitOutcome, UnitPatch, UnitUse, UpdateRequest, unit_etag,
 };
 use dhakira::formats::{Format, ReadOptions};
@@ -15,6 +15,8 @@ use dhakira::store::{InMemoryStore, RequestKey};
 use dhakira::unit::{
     CONTEXT_KEY_ATTRIBUTE, Context, Segment, Timestamp, UnitContent, UnitId, Usage,
 };
+
+use crate::support::all_units;
 use proptest::prelude::*;
 
 use crate::upkeep::{content, create_memory, name};
@@ -181,7 +183,7 @@ fn run(steps: Vec<Step>) {
                 *uses.entry(id).or_default() += 1;
             }
         }
-        let stored = engine.units(&name(), None, usize::MAX).unwrap();
+        let stored = all_units(&engine, &name());
         assert_eq!(stored.len(), model.units.len());
         for (unit, (id, expected)) in stored.iter().zip(&model.units) {
             let expected = UnitContent { created: unit.content.created, ..expected.clone() };
@@ -217,7 +219,7 @@ fn many_callers_save_one_unit_once() {
         callers.into_iter().map(|it| it.join().unwrap()).sum::<usize>()
     });
     assert_eq!(stored, 1);
-    assert_eq!(engine.units(&name(), None, 10).unwrap().len(), 1);
+    assert_eq!(all_units(&engine, &name()).len(), 1);
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn a_repeated_save_answers_as_the_first_time_also_for_a_duplicate() {
     assert_eq!((answer[0].outcome, &answer[0].unit), (UnitOutcome::Duplicate, &first.unit));
     engine.delete_unit(&name(), first.unit.id, None, None).unwrap();
     assert_eq!(ask(1, "door").unwrap(), answer, "not stored again");
-    assert!(engine.units(&name(), None, 10).unwrap().is_empty());
+    assert!(all_units(&engine, &name()).is_empty());
     assert!(matches!(ask(1, "gate"), Err(EngineError::RequestReused("request_id"))));
     assert_eq!(ask(2, "gate").unwrap()[0].outcome, UnitOutcome::Stored);
 }
@@ -250,7 +252,7 @@ fn a_stale_etag_is_refused_and_a_use_makes_none_stale() {
     let engine = engine();
     let contents = vec![content("\u{628}\u{627}\u{628}", "door")];
     let unit = save(&engine, contents, DuplicatePolicy::KeepAll).remove(0).unit;
-    let etag = || Some(Expected::Etag(unit_etag(&unit)));
+    let etag = || Some(Etag(unit_etag(&unit)));
     let uses = vec![UnitUse { unit: unit.id, count: 3, time: None }];
     engine.record_uses(&name(), uses, None).unwrap();
     let updated = engine.update_unit(&name(), unit.id, target("gate"), etag(), None).unwrap();
@@ -260,7 +262,7 @@ fn a_stale_etag_is_refused_and_a_use_makes_none_stale() {
     assert!(matches!(stale, EngineError::EtagMismatch { .. }), "{stale}");
     assert!(engine.delete_unit(&name(), unit.id, etag(), None).is_err());
     assert!(engine.rollback_unit(&name(), unit.id, 1, etag(), None).is_err());
-    let current = Some(Expected::Etag(unit_etag(&updated)));
+    let current = Some(Etag(unit_etag(&updated)));
     engine.delete_unit(&name(), unit.id, current, None).unwrap();
 }
 
@@ -285,7 +287,7 @@ fn uses_by_many_callers_all_count_while_the_unit_is_edited() {
             });
         }
     });
-    let units = engine.units(&name(), None, 10).unwrap();
+    let units = all_units(&engine, &name());
     let last = Some(Timestamp { micros: 529 });
     assert_eq!(units[0].usage, Usage { count: 180, last, revisions: 180 });
     assert_eq!((units[1].usage.count, units[1].usage.last), (360, last));
@@ -303,12 +305,12 @@ fn batches_are_carried_out_whole_or_not_at_all() {
     let engine = engine();
     let contents = ["door", "gate", "hatch"].map(|it| content("\u{628}\u{627}\u{628}", it));
     save(&engine, contents.to_vec(), DuplicatePolicy::KeepAll);
-    let before = engine.units(&name(), None, 10).unwrap();
+    let before = all_units(&engine, &name());
     let request =
         |id: u64, text: &str| UpdateRequest { id: UnitId(id), patch: target(text), expected: None };
     let refused = |requests: &[UpdateRequest]| {
         let error = engine.update_units(&name(), requests, None).unwrap_err();
-        assert_eq!(engine.units(&name(), None, 10).unwrap(), before, "{error}");
+        assert_eq!(all_units(&engine, &name()), before, "{error}");
         error.to_string()
     };
     assert_eq!(refused(&[request(1, "a"), request(7, "b")]), "memory 'm' has no unit 7");
@@ -316,9 +318,9 @@ fn batches_are_carried_out_whole_or_not_at_all() {
     assert!(empty.starts_with("requests[1].unit.target.text: "), "{empty}");
     let twice = refused(&[request(1, "a"), request(2, "b"), request(1, "c")]);
     assert!(twice.starts_with("requests[2].unit.name: "), "{twice}");
-    let stale = UpdateRequest { expected: Some(Expected::Etag("x".into())), ..request(2, "b") };
+    let stale = UpdateRequest { expected: Some(Etag("x".into())), ..request(2, "b") };
     assert!(refused(&[request(1, "a"), stale]).contains("memories/m/units/2"));
-    let etag = Some(Expected::Etag(unit_etag(&before[2])));
+    let etag = Some(Etag(unit_etag(&before[2])));
     let requests = [UpdateRequest { expected: etag, ..request(3, "c") }, request(1, "a")];
     let key = Some(RequestKey([1; 16]));
     let updated = engine.update_units(&name(), &requests, key).unwrap();
@@ -335,13 +337,13 @@ fn batches_are_carried_out_whole_or_not_at_all() {
     };
     assert!(matches!(delete(&[1, 9], None), Err(EngineError::NoUnit(..))));
     assert!(matches!(delete(&[1, 1], None), Err(EngineError::InvalidArgument { .. })));
-    assert_eq!(engine.units(&name(), None, 10).unwrap().len(), 3);
+    assert_eq!(all_units(&engine, &name()).len(), 3);
     let key = Some(RequestKey([2; 16]));
     delete(&[3, 1], key).unwrap();
     delete(&[3, 1], key).unwrap();
     assert!(matches!(delete(&[3], key), Err(EngineError::RequestReused(_))));
     let left = engine.units_by_id(&name(), &[UnitId(2)]).unwrap();
-    assert_eq!(left, engine.units(&name(), None, 10).unwrap());
+    assert_eq!(left, all_units(&engine, &name()));
     let missing = engine.units_by_id(&name(), &[UnitId(2), UnitId(3)]).unwrap_err();
     assert!(matches!(missing, EngineError::NoUnit(_, UnitId(3))));
 }
@@ -369,7 +371,7 @@ fn usage_goes_out_to_files_and_comes_back() {
     let time = Some(Timestamp { micros: 1_700_000_000_000_000 });
     let uses = vec![UnitUse { unit: UnitId(2), count: 7, time }];
     from.record_uses(&name(), uses, None).unwrap();
-    let units = from.units(&name(), None, 10).unwrap();
+    let units = all_units(&from, &name());
     for format in [Format::Tmx, Format::Jsonl] {
         let header = dhakira::formats::FileHeader {
             source_lang: "ar".parse().unwrap(),
@@ -383,7 +385,7 @@ fn usage_goes_out_to_files_and_comes_back() {
         let file = writer.finish().unwrap();
         let to = engine();
         import(&to, format, &file);
-        let back = to.units(&name(), None, 10).unwrap();
+        let back = all_units(&to, &name());
         let usage: Vec<_> = back.iter().map(|it| (it.usage.count, it.usage.last)).collect();
         assert_eq!(usage, [(0, None), (7, time)], "{}", String::from_utf8_lossy(&file));
         assert!(back.iter().all(|unit| unit.content.attributes.is_empty()));

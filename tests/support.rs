@@ -6,11 +6,11 @@ pub(crate) mod log;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dhakira::engine::{Engine, NewMemory};
+use dhakira::engine::{Cancel, Engine, EngineError, ListQuery, NewMemory};
 use dhakira::grpc::Api;
 use dhakira::server::{Bound, ServeOptions, Shutdown};
 use dhakira::store::{Backend, InMemoryStore};
-use dhakira::unit::MemoryName;
+use dhakira::unit::{MemoryName, Unit};
 use tonic::transport::Channel;
 
 /// The protocol as any client sees it.
@@ -166,4 +166,23 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: {} is not there", full.display());
     None
+}
+
+/// The units of a memory, in the order of their numbers.
+pub(crate) fn all_units(engine: &Engine, name: &MemoryName) -> Vec<Unit> {
+    read_units(engine, name).unwrap()
+}
+
+/// The same, of a store that may be damaged.
+pub(crate) fn read_units(engine: &Engine, name: &MemoryName) -> Result<Vec<Unit>, EngineError> {
+    let (query, cancel) = (ListQuery::default(), Cancel::default());
+    let (mut units, mut after) = (Vec::new(), None);
+    loop {
+        let page = engine.list_units(name, &query, after, 1_000, &cancel)?;
+        units.extend(page.units);
+        after = page.next;
+        if after.is_none() {
+            return Ok(units);
+        }
+    }
 }

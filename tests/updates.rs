@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dhakira::engine::{
     Cancel, Engine, EngineError, Explain, LookupSettings, MemoryChoice, NewMemory,
 };
-use dhakira::engine::{Expected, QuerySegment, UnitFilter, UnitPatch};
+use dhakira::engine::{Etag, QuerySegment, UnitFilter, UnitPatch, unit_etag};
 use dhakira::store::{InMemoryStore, OpenOptions, SledStore};
 use dhakira::unit::{MemoryName, Score, Segment, UnitContent, UnitId};
 
@@ -65,19 +65,20 @@ fn changes_of_one_unit_at_the_same_time_are_all_carried_out() {
 }
 
 #[test]
-fn of_changes_made_for_one_revision_one_is_carried_out() {
+fn of_changes_made_for_one_state_one_is_carried_out() {
     let engine = Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ()).unwrap();
     create_memory(&engine, String::new());
     let id = create(&engine, "a source");
+    let etag = unit_etag(&engine.unit(&name(), id).unwrap());
     let done: usize = std::thread::scope(|scope| {
         let change = |thread: usize| {
-            let engine = &engine;
+            let (engine, etag) = (&engine, etag.clone());
             scope.spawn(move || {
                 let patch = attribute(thread.to_string());
-                match engine.update_unit(&name(), id, patch, Some(Expected::Revision(1)), None) {
+                match engine.update_unit(&name(), id, patch, Some(Etag(etag.clone())), None) {
                     Ok(unit) => usize::from(unit.revision == 2),
                     Err(EngineError::EtagMismatch { expected, current, .. })
-                        if (expected.as_str(), current.as_str()) == ("1", "2") =>
+                        if expected == etag && current != etag =>
                     {
                         0
                     }

@@ -18,7 +18,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::{TestServer, proto};
+use crate::support::{TestServer, proto, read_units};
 
 use super::support::new_memory;
 
@@ -65,7 +65,7 @@ fn place_of(source: &str) -> (Context, String) {
 }
 
 pub(crate) fn held(engine: &Engine) -> Model {
-    let units = engine.units(&name(), None, usize::MAX).unwrap_or_default();
+    let units = read_units(&engine, &name()).unwrap_or_default();
     units.into_iter().map(|it| (it.id.0, state(it))).collect()
 }
 

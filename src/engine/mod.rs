@@ -18,7 +18,7 @@ mod write;
 pub use cancel::Cancel;
 pub use commit::prepare::{Prepared, batch_digest};
 pub use commit::progress::{ImportCounts, ImportProgress, StoredBatch, UnitOutcome};
-pub use commit::work::{DuplicatePolicy, Expected, MemoryPatch, NewMemory, PreparedBatch, UnitUse};
+pub use commit::work::{DuplicatePolicy, Etag, MemoryPatch, NewMemory, PreparedBatch, UnitUse};
 pub use error::EngineError;
 pub use etag::{memory_etag, unit_etag};
 pub use handle::{Engine, RequestId};

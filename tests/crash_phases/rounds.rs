@@ -7,6 +7,8 @@ use std::time::Duration;
 use dhakira::engine::{Cancel, Engine, Finding, Severity};
 use dhakira::store::{OpenOptions, SledStore};
 
+use crate::support::read_units;
+
 use crate::crash_model::{Model, Units};
 
 pub(super) fn open(directory: &Path) -> Result<Engine, String> {
@@ -47,7 +49,7 @@ impl Row {
         if engine.memory(&name).is_err() && model.there {
             self.faults.push(format!("{what}: the memory is lost"));
         }
-        let units = engine.units(&name, None, usize::MAX).unwrap_or_default();
+        let units = read_units(&engine, &name).unwrap_or_default();
         let found: Units =
             units.into_iter().map(|it| (it.id.0, (it.revision, it.content.target.text))).collect();
         let (lost, wrong) = model.settle(&found);

@@ -18,6 +18,8 @@ use dhakira::unit::{
     Segment, Unit, UnitContent, UnitId,
 };
 
+use crate::support::all_units;
+
 use super::{STORES, at, long_unit, open, pack, rich_unit, unpack};
 use crate::upkeep::{add_part, findings};
 
@@ -162,7 +164,7 @@ fn assert_whole(engine: &Engine) {
     let mut expected = contents();
     expected.pop();
     expected[0].target = Segment::plain("Save it");
-    let units = engine.units(&name("news"), None, 10).unwrap();
+    let units = all_units(&engine, &name("news"));
     let held: Vec<UnitContent> = units.iter().map(without_times).collect();
     let expected: Vec<_> = expected
         .into_iter()
@@ -177,7 +179,7 @@ fn assert_whole(engine: &Engine) {
     assert_eq!(usages, [(4, 4, 2), (2, 1, 1), (1, 0, 0), (1, 0, 0), (2, u64::from(u32::MAX), 1)]);
     assert_eq!(units[0].usage.last, Some(at(6_000_000)));
     assert_eq!(units[1].content.changed, Some(at(2_001)));
-    let [plain] = &engine.units(&name("plain"), None, 10).unwrap()[..] else { panic!("one unit") };
+    let [plain] = &all_units(&engine, &name("plain"))[..] else { panic!("one unit") };
     assert_eq!(
         without_times(plain),
         without_times(&Unit::new(UnitId(1), 1, contents().swap_remove(0)))
@@ -307,13 +309,13 @@ fn a_backup_of_the_second_version_is_restored() {
     let memory = engine.update_memory(&name("plain"), patch, None, None).unwrap();
     let content = UnitContent { context_id: "menu".to_owned(), ..contents().swap_remove(0) };
     engine.create_units(&name("plain"), vec![content], None, |_| String::new()).unwrap();
-    let units = engine.units(&name("plain"), None, 10).unwrap();
+    let units = all_units(&engine, &name("plain"));
     for (full, place) in [(false, "commits"), (true, "full")] {
         add_part(&engine, &saved, full).unwrap();
         let target = directory.path().join(place);
         backup::restore(&saved, &target, Target::Latest, &|_| ()).unwrap();
         let restored = open_engine(&target);
         assert_eq!(restored.memory(&name("plain")).unwrap().scoring, memory.scoring, "{place}");
-        assert_eq!(restored.units(&name("plain"), None, 10).unwrap(), units, "{place}");
+        assert_eq!(all_units(&restored, &name("plain")), units, "{place}");
     }
 }

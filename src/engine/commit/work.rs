@@ -87,12 +87,12 @@ pub(crate) enum Work {
     UpdateMemory {
         memory: MemoryKey,
         patch: MemoryPatch,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
     },
     DeleteMemory {
         memory: MemoryKey,
         force: bool,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
     },
     CreateUnits {
         memory: MemoryKey,
@@ -107,7 +107,7 @@ pub(crate) enum Work {
     /// Each once.
     DeleteUnits {
         memory: MemoryKey,
-        units: Vec<(UnitId, Option<Expected>)>,
+        units: Vec<(UnitId, Option<Etag>)>,
     },
     RecordUses {
         memory: MemoryKey,
@@ -163,21 +163,17 @@ impl Work {
     }
 }
 
-/// The state that a change was made for; another one refuses it.
+/// The etag of the state that a change was made for, as of [`crate::engine::unit_etag`] and [`crate::engine::memory_etag`]; a change of
+/// another state is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Expected {
-    /// A revision.
-    Revision(u64),
-    /// An etag, as in [`crate::engine::unit_etag`] and [`crate::engine::memory_etag`].
-    Etag(String),
-}
+pub struct Etag(pub String);
 
 /// An update of one unit.
 pub(crate) struct UnitUpdate {
     pub(crate) id: UnitId,
     /// `None` when the unit did not exist when the update was prepared.
     pub(crate) update: Option<Box<PreparedUpdate>>,
-    pub(crate) expected: Option<Expected>,
+    pub(crate) expected: Option<Etag>,
 }
 
 /// A changed unit, prepared from a revision of it.

@@ -1,7 +1,7 @@
 //! Creates, reads, changes and deletes memories.
 
 use crate::engine::commit::outcome::Reply;
-use crate::engine::commit::work::{Expected, MemoryPatch, NewMemory, Work};
+use crate::engine::commit::work::{Etag, MemoryPatch, NewMemory, Work};
 use crate::engine::error::EngineError;
 use crate::engine::handle::{Engine, RequestId, idempotency};
 use crate::engine::read::penalties::check_rules;
@@ -37,7 +37,7 @@ impl Engine {
         &self,
         name: &MemoryName,
         patch: MemoryPatch,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
         request: RequestId,
     ) -> Result<MemoryRecord, EngineError> {
         check_rules(patch.penalty_rules.as_deref().unwrap_or_default(), "memory.penalties")?;
@@ -60,7 +60,7 @@ impl Engine {
         &self,
         name: &MemoryName,
         force: bool,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
         request: RequestId,
     ) -> Result<(), EngineError> {
         // Without an expected state, as earlier versions computed it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::commit::prepare::Prepared;
 use crate::engine::commit::progress::UnitOutcome;
-use crate::engine::commit::work::{DuplicatePolicy, Expected, UnitUse, Work};
+use crate::engine::commit::work::{DuplicatePolicy, Etag, UnitUse, Work};
 use crate::engine::error::EngineError;
 use crate::engine::handle::{Engine, RequestId, idempotency};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
@@ -96,19 +96,6 @@ impl Engine {
         found.collect()
     }
 
-    /// Reads units in increasing order of number, from the first one above `after`.
-    ///
-    /// # Errors
-    /// No such memory; the store.
-    pub fn units(
-        &self,
-        name: &MemoryName,
-        after: Option<UnitId>,
-        limit: usize,
-    ) -> Result<Vec<Unit>, EngineError> {
-        Ok(self.backend.store.page(self.named(name)?.key, after, limit)?)
-    }
-
     /// Deletes a unit, if it is in the state that the caller expects.
     ///
     /// # Errors
@@ -117,7 +104,7 @@ impl Engine {
         &self,
         name: &MemoryName,
         id: UnitId,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
         request: RequestId,
     ) -> Result<(), EngineError> {
         let idempotency = idempotency(request, &("delete_unit", name, id, &expected))?;

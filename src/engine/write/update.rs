@@ -15,7 +15,7 @@ use crate::engine::RequestId;
 use crate::engine::commit::idempotency::Idempotency;
 use crate::engine::commit::outcome::Outcome;
 use crate::engine::commit::prepare::Prepared;
-use crate::engine::commit::work::{Expected, PreparedUpdate, UnitUpdate, Work};
+use crate::engine::commit::work::{Etag, PreparedUpdate, UnitUpdate, Work};
 use crate::engine::error::EngineError;
 use crate::engine::handle::idempotency;
 use crate::engine::replica::catalog::Memory;
@@ -31,7 +31,7 @@ pub struct UpdateRequest {
     /// The change.
     pub patch: UnitPatch,
     /// The state that the change was made for.
-    pub expected: Option<Expected>,
+    pub expected: Option<Etag>,
 }
 
 impl Engine {
@@ -44,7 +44,7 @@ impl Engine {
         name: &MemoryName,
         id: UnitId,
         patch: UnitPatch,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
         request: RequestId,
     ) -> Result<Unit, EngineError> {
         let idempotency = idempotency(request, &("update_unit", name, id, &patch, &expected))?;
@@ -87,7 +87,7 @@ impl Engine {
         name: &MemoryName,
         id: UnitId,
         revision: u64,
-        expected: Option<Expected>,
+        expected: Option<Etag>,
         request: RequestId,
     ) -> Result<Unit, EngineError> {
         let idempotency = idempotency(request, &("rollback_unit", name, id, revision, &expected))?;

@@ -26,7 +26,7 @@ use std::str::FromStr;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::engine::Expected;
+use crate::engine::Etag;
 use crate::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::store::RequestKey;
 use crate::unit::{MemoryName, UnitId, ValidationError};
@@ -148,8 +148,8 @@ pub(super) fn request_id(field: &str, text: &str) -> Result<Option<RequestKey>, 
 }
 
 /// The etag that a change was made for; none is "any".
-pub(super) fn expected_etag(etag: &str) -> Option<Expected> {
-    (!etag.is_empty()).then(|| Expected::Etag(etag.to_owned()))
+pub(super) fn expected_etag(etag: &str) -> Option<Etag> {
+    (!etag.is_empty()).then(|| Etag(etag.to_owned()))
 }
 
 /// The entries of a page.

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use crate::engine::{Cancel, Engine, Expected, UnitUse, UpdateRequest};
+use crate::engine::{Cancel, Engine, Etag, UnitUse, UpdateRequest};
 use crate::limits::BATCH_UNITS_MAX;
 use crate::unit::{MemoryName, OffsetUnit, UnitId};
 
@@ -173,7 +173,7 @@ fn update_request(
     }
     let unit = request.unit.ok_or_else(|| FieldViolation::new("unit", "say which unit"))?;
     let id = unit_of(memory, "unit.name", &unit.name)?;
-    let expected: Option<Expected> = expected_etag(&unit.etag);
+    let expected: Option<Etag> = expected_etag(&unit.etag);
     Ok(UpdateRequest { id, patch: unit_patch(unit, request.update_mask, offsets)?, expected })
 }
 

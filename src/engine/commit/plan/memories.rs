@@ -5,7 +5,7 @@ use crate::unit::{Scoring, UnitId};
 
 use super::{Planner, check_expected};
 use crate::engine::commit::outcome::{Outcome, Reply};
-use crate::engine::commit::work::{Expected, MemoryPatch, NewMemory};
+use crate::engine::commit::work::{Etag, MemoryPatch, NewMemory};
 use crate::engine::error::EngineError;
 use crate::engine::etag::memory_etag;
 
@@ -43,7 +43,7 @@ impl Planner<'_> {
         &mut self,
         key: MemoryKey,
         patch: &MemoryPatch,
-        expected: Option<&Expected>,
+        expected: Option<&Etag>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut record = self.record(key)?;
@@ -76,7 +76,7 @@ impl Planner<'_> {
         &mut self,
         key: MemoryKey,
         force: bool,
-        expected: Option<&Expected>,
+        expected: Option<&Etag>,
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut record = self.record(key)?;
@@ -95,9 +95,9 @@ impl Planner<'_> {
     }
 }
 
-fn check_memory(record: &MemoryRecord, expected: Option<&Expected>) -> Result<(), EngineError> {
+fn check_memory(record: &MemoryRecord, expected: Option<&Etag>) -> Result<(), EngineError> {
     let name = || record.name.resource();
-    check_expected(name, expected, record.revision, || memory_etag(record))
+    check_expected(name, expected, || memory_etag(record))
 }
 
 fn memory_reply(record: MemoryRecord) -> Reply {

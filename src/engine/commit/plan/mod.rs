@@ -25,7 +25,7 @@ use crate::unit::{MemoryName, Timestamp, Unit, UnitId};
 use self::planned::Planned;
 use crate::engine::commit::idempotency::{EarlierRequest, Idempotency};
 use crate::engine::commit::outcome::{Outcome, Reply, import_reply, import_state};
-use crate::engine::commit::work::{Expected, Work};
+use crate::engine::commit::work::{Etag, Work};
 use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Catalog;
 use crate::engine::replica::follower::IndexChanges;
@@ -308,17 +308,13 @@ impl OpenMemory {
 /// Refuses a change that was made for another state. `what` names the resource.
 fn check_expected(
     what: impl Fn() -> String,
-    expected: Option<&Expected>,
-    revision: u64,
+    expected: Option<&Etag>,
     etag: impl FnOnce() -> String,
 ) -> Result<(), EngineError> {
-    let (expected, current) = match expected {
-        None => return Ok(()),
-        Some(Expected::Revision(expected)) => (expected.to_string(), revision.to_string()),
-        Some(Expected::Etag(expected)) => (expected.clone(), etag()),
-    };
-    if expected == current {
+    let Some(Etag(expected)) = expected else { return Ok(()) };
+    let current = etag();
+    if *expected == current {
         return Ok(());
     }
-    Err(EngineError::EtagMismatch { what: what(), expected, current })
+    Err(EngineError::EtagMismatch { what: what(), expected: expected.clone(), current })
 }

@@ -10,7 +10,7 @@ use crate::unit::{Timestamp, Unit, UnitId};
 use super::{OpenMemory, Planner, check_expected};
 use crate::engine::commit::outcome::{Outcome, Reply};
 use crate::engine::commit::prepare::Prepared;
-use crate::engine::commit::work::{DuplicatePolicy, Expected, UnitUpdate, UnitUse};
+use crate::engine::commit::work::{DuplicatePolicy, Etag, UnitUpdate, UnitUse};
 use crate::engine::error::EngineError;
 use crate::engine::etag::unit_etag;
 
@@ -97,12 +97,12 @@ impl Planner<'_> {
         &self,
         memory: &MemoryRecord,
         id: UnitId,
-        expected: Option<&Expected>,
+        expected: Option<&Etag>,
     ) -> Result<Arc<Unit>, EngineError> {
         let unit = self.unit(memory.key, id)?;
         let unit = unit.ok_or_else(|| EngineError::NoUnit(memory.name.clone(), id))?;
         let resource = || format!("{}/units/{id}", memory.name.resource());
-        check_expected(resource, expected, unit.revision, || unit_etag(&unit))?;
+        check_expected(resource, expected, || unit_etag(&unit))?;
         Ok(unit)
     }
 
@@ -136,7 +136,7 @@ impl Planner<'_> {
     pub(super) fn delete_units(
         &mut self,
         key: MemoryKey,
-        units: &[(UnitId, Option<Expected>)],
+        units: &[(UnitId, Option<Etag>)],
         commit: &mut Commit,
     ) -> Result<Reply, EngineError> {
         let mut memory = OpenMemory::new(self.record(key)?);
