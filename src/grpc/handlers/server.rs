@@ -18,8 +18,9 @@ use super::super::proto::{
 };
 
 /// What clients may rely on, as the protocol documents it.
-const CAPABILITIES: [&str; 7] = [
+const CAPABILITIES: [&str; 8] = [
     "batch-writes",
+    "context-matches",
     "field-masks",
     "history",
     "matching-writes",
