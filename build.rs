@@ -23,11 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn protocol_files() -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in Path::new("proto/dhakira/v1").read_dir()? {
-        let path = entry?.path();
-        // Not served yet.
-        if !path.ends_with("operation.proto") {
-            files.push(path);
-        }
+        files.push(entry?.path());
     }
     files.sort();
     Ok(files)

@@ -14,6 +14,7 @@
 //! | [`formats`] | reads and writes TMX, XLIFF, PO, spreadsheets, JSON lines, Moses; decompresses and decodes | what becomes of a unit |
 //! | [`store`] | stores memories, units and the commit log; sled and memory behind one seam | matching, formats, protocols |
 //! | [`engine`] | carries out the use cases: commits writes, follows the log, answers lookups, runs long jobs | gRPC, flags, terminals |
+//! | [`operations`] | keeps long work that outlives its caller: requests, progress, results, on disk and in memory | what the work is |
 //! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
 //! | [`client`] | calls the services, in this process or on a server, in the types of the project | terminals, flags |
 //! | [`mod@http`] | serves health and metrics over HTTP/1.1 | what it shows |
@@ -22,9 +23,9 @@
 //! | [`mod@bench`] | measures imports, lookups, alignment and long mixed loads: `dhakira bench` | generated types, sled |
 //! | [`cli`] | parses the command line, runs the commands, prints their answers | generated types, sled |
 //!
-//! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`; all feed
-//! `engine ← grpc, http, client ← server ← bench ← cli`, never the other way, and without circles (`tests/layering.rs` checks the
-//! imports).
+//! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`; all
+//! feed `engine, operations ← grpc, http, client ← server ← bench ← cli`, never the other way, and without circles
+//! (`tests/layering.rs` checks the imports).
 //!
 //! Invariants. The commit log is the truth, and everything else is made from it: deleting every checkpoint of an index costs only
 //! time. An acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching`, `alignment` and `formats`
@@ -57,6 +58,7 @@ pub mod grpc;
 pub mod http;
 pub mod limits;
 pub mod matching;
+pub mod operations;
 pub mod server;
 pub mod store;
 pub mod text;

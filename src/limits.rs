@@ -260,3 +260,17 @@ pub const ADAPTED_PLACES_MAX: usize = 64;
 /// Pairs of terms that are counted for the lexicon of one document: some 250 MB of memory, and more than a book of 100,000 sentences
 /// has. A malicious document of 15 MB has a billion.
 pub const MEETINGS_MAX: usize = 8_000_000;
+/// Operations that run at a time; the others wait. Each may keep a core busy for minutes, beside the calls of clients.
+pub const OPERATIONS_RUNNING_MAX: usize = 2;
+/// Operations that are kept, done or not: their states are in memory, and the limit is far above what people look through.
+pub const OPERATIONS_MAX: usize = 1_000;
+/// Operations that are kept of one token: half of all, so that no client takes what the others need.
+pub const OWNER_OPERATIONS_MAX: usize = OPERATIONS_MAX / 2;
+/// Largest file that is uploaded for an operation: all of it is on disk before the operation starts. `ImportFile` has no limit.
+pub const OPERATION_UPLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Requests and uploads on disk of all operations that are not done: what their clients may take of the disk in advance.
+pub const OPERATIONS_WAITING_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Days for which an operation and its result are kept after its end; as long as request ids are remembered.
+pub const OPERATION_DAYS: u16 = REQUEST_MEMORY_DAYS;
+/// Shortest time between two states of an operation that a watcher is sent: four a second look smooth, and more only cost.
+pub const OPERATION_WATCH_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);

@@ -190,6 +190,31 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
             let message = Some(proto::import_file_request::Message::Header(header));
             one(proto::ImportFileRequest { message }.encode_to_vec())
         }
+        "StartImportFile" => {
+            let header = proto::ImportFileHeader {
+                parent: name,
+                import_id: uuid::Uuid::new_v4().to_string(),
+                ..Default::default()
+            };
+            let message = Some(proto::import_file_request::Message::Header(header));
+            let import = Some(proto::ImportFileRequest { message });
+            one(proto::StartImportFileRequest { import }.encode_to_vec())
+        }
+        // The requests that they wrap, in field 1.
+        "StartAlignDocuments" | "StartTrainLexicon" | "StartCheckUnits" | "StartBackupStore" => {
+            let wrapped = requests(&method.replace("/Start", "/"), memory).into_iter();
+            wrapped.map(|(kind, request)| (kind, wrap(&request))).collect()
+        }
+        "GetOperation"
+        | "WaitOperation"
+        | "WatchOperation"
+        | "ReadOperationResult"
+        | "CancelOperation"
+        | "DeleteOperation" => {
+            let name = format!("operations/{}", uuid::Uuid::new_v4());
+            one(proto::GetOperationRequest { name }.encode_to_vec())
+        }
+        "ListOperations" => one(Vec::new()),
         "BackupStore" => one(proto::BackupStoreRequest::default().encode_to_vec()),
         "VerifyStore" => one(proto::VerifyStoreRequest::default().encode_to_vec()),
         "CompactStore" => one(proto::CompactStoreRequest::default().encode_to_vec()),
@@ -242,6 +267,13 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
         }
         other => panic!("say how {other} is asked for a memory"),
     }
+}
+
+/// A message that holds another one in field 1.
+fn wrap(message: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x0a];
+    prost::encoding::encode_varint(message.len() as u64, &mut bytes);
+    [bytes, message.to_vec()].concat()
 }
 
 /// For which memories a role is asked.
@@ -343,6 +375,13 @@ const TEXTS: &[&str] = &[
 ];
 /// Names that the server gives and that requests only carry along.
 const IGNORED: &[&str] = &[
+    // Names of operations.
+    "GetOperation name",
+    "WaitOperation name",
+    "WatchOperation name",
+    "ReadOperationResult name",
+    "CancelOperation name",
+    "DeleteOperation name",
     "CreateMemory memory.name",
     "CreateUnit unit.name",
     "UpdateMatchingUnits unit.name",

@@ -90,13 +90,16 @@ impl Guarded {
         let file = TokenFile::new(directory.path().join("tokens.json"));
         file.create("root", grants("admin:*"), None).unwrap();
         let audit = directory.path().join("audit.jsonl");
+        let tokens = Arc::new(Tokens::open(file.clone()).unwrap());
+        let api = empty_api();
+        api.keep_operations(&directory.path().join("operations"), Some(tokens.clone())).unwrap();
         let options = ServeOptions {
-            tokens: Some(Arc::new(Tokens::open(file.clone()).unwrap())),
+            tokens: Some(tokens),
             audit: Audit::File(AuditFile::new(audit.clone(), keeping)),
             limits,
             ..ServeOptions::default()
         };
-        let server = TestServer::with_options(empty_api(), options).await;
+        let server = TestServer::with_options(api, options).await;
         Self { _directory: directory, file, audit, server }
     }
 

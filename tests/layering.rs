@@ -18,7 +18,7 @@ const CORE: [&str; 2] = ["unit", "limits"];
 const ENGINE: [&str; 8] =
     ["unit", "limits", "validate", "text", "matching", "alignment", "formats", "store"];
 /// What an entry point of the process may know.
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "unit",
     "limits",
     "validate",
@@ -28,6 +28,7 @@ const ALL: [&str; 14] = [
     "formats",
     "store",
     "engine",
+    "operations",
     "grpc",
     "client",
     "http",
@@ -36,7 +37,7 @@ const ALL: [&str; 14] = [
 ];
 
 /// Each layer with the layers that it may import: a list from above, and more.
-const LAYERS: [(&str, &[&str], &[&str]); 16] = [
+const LAYERS: [(&str, &[&str], &[&str]); 17] = [
     ("limits", &[], &[]),
     ("unit", &[], &["limits"]),
     ("validate", &CORE, &[]),
@@ -46,7 +47,8 @@ const LAYERS: [(&str, &[&str], &[&str]); 16] = [
     ("formats", &CORE, &["validate"]),
     ("store", &CORE, &[]),
     ("engine", &ENGINE, &[]),
-    ("grpc", &ENGINE, &["engine"]),
+    ("operations", &CORE, &["store"]),
+    ("grpc", &ENGINE, &["engine", "operations"]),
     ("client", &ENGINE, &["engine", "grpc"]),
     ("http", &[], &["limits"]),
     ("server", &[], &["limits", "engine", "grpc", "http"]),

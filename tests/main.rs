@@ -57,6 +57,8 @@ mod message_memory;
 mod method_examples;
 mod offsets;
 mod old_stores;
+mod operations;
+mod operations_command;
 mod overload;
 mod penalties;
 mod penalties_wire;

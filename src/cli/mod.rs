@@ -19,6 +19,7 @@ mod links;
 mod log;
 mod lookup;
 mod memories;
+mod operations;
 mod outcome;
 mod penalties;
 mod place;
@@ -91,6 +92,8 @@ enum Command {
     Memories(memories::Memories),
     /// List, show, roll back, delete and change units.
     Units(units::Units),
+    /// Start long work on a server, list it, watch it, cancel it, and show its result.
+    Operations(operations::Operations),
     /// Save all memories into a backup directory: everything the first time, then what is new.
     Backup(backup::Backup),
     /// Create a data directory from a backup, as of any commit or moment.
@@ -158,6 +161,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::AccessTokens(command) => command.run(),
         Command::Memories(command) => command.run().await,
         Command::Units(command) => command.run().await,
+        Command::Operations(command) => command.run().await,
         Command::Backup(command) => command.run().await,
         Command::Restore(command) => command.run().await,
         Command::Verify(command) => command.run().await,

@@ -99,9 +99,20 @@ impl Place {
         Self { data, server: None, link: Link::default(), accept_data_loss }
     }
 
+    /// Refuses a data directory for what only a server does.
+    pub(super) fn check_server(&self, what: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(self.server.is_some(), "{what}: name it with --server URL");
+        Ok(())
+    }
+
     /// The directory of index checkpoints.
     pub(super) fn checkpoints(&self) -> PathBuf {
         self.data.join("checkpoints")
+    }
+
+    /// The directory of operations.
+    pub(super) fn operations(&self) -> PathBuf {
+        self.data.join("operations")
     }
 
     /// A client of the memories: of the server, or of an engine in this process.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::engine::{Engine, Loaded};
 use crate::grpc::Api;
+use crate::grpc::access::Principals;
 use crate::http;
 use crate::limits::DRAIN_SECONDS;
 use crate::server::{
@@ -88,6 +89,9 @@ impl Serve {
             end_with_stdin(shutdown.clone());
         }
         let api = Api::default();
+        let principals = options.tokens.clone().map(|tokens| tokens as Arc<dyn Principals>);
+        tokio::task::block_in_place(|| api.keep_operations(&place.operations(), principals))
+            .with_context(|| format!("reading the operations in {}", place.data.display()))?;
         note!(
             "dhakira: listening on {} for the memories in {}",
             bound.address(),
@@ -105,9 +109,11 @@ impl Serve {
                     "dhakira: ready, {} loaded, {from_checkpoints} of them from checkpoints",
                     counted(units, "unit")
                 );
+                let background =
+                    async { tokio::join!(api.train_when_idle(TRAIN_IDLE), api.run_operations()) };
                 tokio::select! {
                     result = &mut serving => result?,
-                    () = api.train_when_idle(TRAIN_IDLE) => serving.await?,
+                    _ = background => serving.await?,
                 }
             }
         }

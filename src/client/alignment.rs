@@ -184,14 +184,18 @@ async fn each<T>(
 }
 
 fn report(progress: &WorkProgress, report_progress: &mut dyn FnMut(&'static str, f64)) {
-    let doing = match progress.stage() {
+    report_progress(stage_name(progress.stage()), progress.fraction);
+}
+
+/// What is done in a stage of long work.
+pub(super) fn stage_name(stage: WorkStage) -> &'static str {
+    match stage {
         WorkStage::Training => "training",
         WorkStage::Aligning => "aligning",
         WorkStage::Storing => "storing",
         WorkStage::Checking => "checking",
         WorkStage::Unspecified => "working",
-    };
-    report_progress(doing, progress.fraction);
+    }
 }
 
 fn summarize(report: &mut AlignReport, summary: AlignSummary) {

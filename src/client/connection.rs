@@ -11,6 +11,7 @@ use crate::grpc::proto::admin_service_client::AdminServiceClient;
 use crate::grpc::proto::alignment_service_client::AlignmentServiceClient;
 use crate::grpc::proto::lookup_service_client::LookupServiceClient;
 use crate::grpc::proto::memory_service_client::MemoryServiceClient;
+use crate::grpc::proto::operation_service_client::OperationServiceClient;
 use crate::grpc::proto::unit_service_client::UnitServiceClient;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::unit::{MemoryName, Unit};
@@ -29,6 +30,7 @@ pub struct Client {
     pub(super) lookups: LookupServiceClient<Transport>,
     pub(super) alignment: AlignmentServiceClient<Transport>,
     pub(super) admin: AdminServiceClient<Transport>,
+    pub(super) operations: OperationServiceClient<Transport>,
     /// The services, when they are in this process: units in bulk are passed without messages.
     pub(super) local: Option<Api>,
 }
@@ -68,7 +70,8 @@ impl Client {
             lookups: LookupServiceClient::new(transport.clone()).max_decoding_message_size(limit),
             alignment: AlignmentServiceClient::new(transport.clone())
                 .max_decoding_message_size(limit),
-            admin: AdminServiceClient::new(transport).max_decoding_message_size(limit),
+            admin: AdminServiceClient::new(transport.clone()).max_decoding_message_size(limit),
+            operations: OperationServiceClient::new(transport).max_decoding_message_size(limit),
             local,
         }
     }

@@ -16,6 +16,7 @@ mod replica;
 mod write;
 
 pub use cancel::Cancel;
+pub(crate) use clock::now;
 pub use commit::prepare::{Prepared, batch_digest};
 pub use commit::progress::{ImportCounts, ImportProgress, StoredBatch, UnitOutcome};
 pub use commit::work::{DuplicatePolicy, Etag, MemoryPatch, NewMemory, PreparedBatch, UnitUse};

@@ -1,5 +1,7 @@
 //! The services over one engine: how a call runs on it, how its stream is fed, and when both stop.
 
+use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,26 +14,30 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::{Routes, RoutesBuilder};
 
-use crate::engine::{Cancel, Engine, EngineError};
+use crate::engine::{Cancel, Engine, EngineError, now};
 use crate::limits::{IMPORT_FILES_MAX, MESSAGE_BYTES_MAX};
+use crate::operations::Operations;
 
+use super::access::Principals;
 use super::counts::{LookupCounts, ServingStatus};
 use super::proto::admin_service_server::AdminServiceServer;
 use super::proto::alignment_service_server::AlignmentServiceServer;
 use super::proto::lookup_service_server::LookupServiceServer;
 use super::proto::memory_service_server::MemoryServiceServer;
+use super::proto::operation_service_server::OperationServiceServer;
 use super::proto::server_service_server::ServerServiceServer;
 use super::proto::unit_service_server::UnitServiceServer;
 use super::status::{self, WRITES_PAUSED};
 
 /// The full names of the services, as health checking wants them.
-pub const SERVICE_NAMES: [&str; 6] = [
+pub const SERVICE_NAMES: [&str; 7] = [
     <MemoryServiceServer<Api> as tonic::server::NamedService>::NAME,
     <UnitServiceServer<Api> as tonic::server::NamedService>::NAME,
     <LookupServiceServer<Api> as tonic::server::NamedService>::NAME,
     <AlignmentServiceServer<Api> as tonic::server::NamedService>::NAME,
     <ServerServiceServer<Api> as tonic::server::NamedService>::NAME,
     <AdminServiceServer<Api> as tonic::server::NamedService>::NAME,
+    <OperationServiceServer<Api> as tonic::server::NamedService>::NAME,
 ];
 
 /// The messages of an answering stream.
@@ -54,10 +60,17 @@ const ANSWERS_WAITING: usize = 4;
 #[derive(Clone)]
 pub struct Api {
     engine: Arc<OnceLock<Engine>>,
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
+    kept: Arc<OnceLock<Kept>>,
     /// Places for files that are being imported.
     pub(super) files: Arc<Semaphore>,
     pub(super) lookups: Arc<LookupCounts>,
+}
+
+/// The operations of a server, and the tokens that they were started with.
+pub(super) struct Kept {
+    pub(super) operations: Arc<Operations>,
+    pub(super) principals: Option<Arc<dyn Principals>>,
 }
 
 impl Default for Api {
@@ -65,6 +78,7 @@ impl Default for Api {
         Self {
             engine: Arc::default(),
             stopping: CancellationToken::new(),
+            kept: Arc::default(),
             files: Arc::new(Semaphore::new(IMPORT_FILES_MAX)),
             lookups: Arc::default(),
         }
@@ -83,6 +97,26 @@ impl Api {
     pub fn load(&self, engine: Engine) {
         // A second engine is a bug of the caller; the first one stays.
         let _ = self.engine.set(engine);
+    }
+
+    /// Keeps operations in a directory; without one, none can be started. Those that a restart interrupted run again in
+    /// [`run_operations`](Self::run_operations). Blocks.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn keep_operations(
+        &self,
+        directory: &Path,
+        principals: Option<Arc<dyn Principals>>,
+    ) -> io::Result<()> {
+        let operations = Arc::new(Operations::open(directory, now())?);
+        // A second directory is a bug of the caller; the first one stays.
+        let _ = self.kept.set(Kept { operations, principals });
+        Ok(())
+    }
+
+    pub(super) fn kept(&self) -> Result<&Kept, Status> {
+        self.kept.get().ok_or_else(status::no_operations)
     }
 
     /// Ends the endless streams.
@@ -134,6 +168,7 @@ impl Api {
         let alignment = AlignmentServiceServer::new(self.clone());
         let server = ServerServiceServer::new(self.clone());
         let admin = AdminServiceServer::new(self.clone());
+        let operations = OperationServiceServer::new(self.clone());
         let limit = MESSAGE_BYTES_MAX;
         routes
             .add_service(memories.max_decoding_message_size(limit).max_encoding_message_size(limit))
@@ -143,7 +178,10 @@ impl Api {
                 alignment.max_decoding_message_size(limit).max_encoding_message_size(limit),
             )
             .add_service(server.max_decoding_message_size(limit))
-            .add_service(admin.max_decoding_message_size(limit).max_encoding_message_size(limit));
+            .add_service(admin.max_decoding_message_size(limit).max_encoding_message_size(limit))
+            .add_service(
+                operations.max_decoding_message_size(limit).max_encoding_message_size(limit),
+            );
     }
 
     /// The services alone, for a client in the same process.

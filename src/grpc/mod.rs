@@ -5,6 +5,7 @@
 
 pub mod access;
 mod api;
+mod call;
 pub mod codec;
 pub(crate) mod convert;
 mod counts;
@@ -14,6 +15,7 @@ pub(crate) mod proto;
 mod status;
 
 pub use api::{Api, SERVICE_NAMES};
+pub use call::{CallDeadline, TokenId};
 pub use convert::{FieldViolation, JobReport, read_any_page_token};
 pub use counts::{LookupCounts, ServingStatus};
 pub use handlers::{ImportAck, RejectedUnit};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -139,6 +140,29 @@ pub(super) fn loading() -> Status {
     Status::with_error_details(Code::Unavailable, "the memories are still being loaded", details)
 }
 
+/// FAILED_PRECONDITION where operations are not kept.
+pub(super) fn no_operations() -> Status {
+    let message = "operations need a server with a data directory (`dhakira serve`); here, call the method itself";
+    refusal(Code::FailedPrecondition, "NO_OPERATIONS", message, None)
+}
+
+/// A status as a message.
+pub(super) fn to_message(status: Status) -> tonic_types::Status {
+    let status = with_info(status);
+    // The details of a status are this very message.
+    tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    })
+}
+
+/// The status in a message.
+pub(super) fn from_message(message: &tonic_types::Status) -> Status {
+    let details = message.encode_to_vec().into();
+    Status::with_details(Code::from_i32(message.code), message.message.clone(), details)
+}
+
 /// UNAVAILABLE because the server is shutting down.
 pub(super) fn stopping() -> Status {
     unavailable("STOPPING", "the server is shutting down")
@@ -207,7 +231,7 @@ pub(super) fn internal(message: &str) -> Status {
     Status::with_error_details(Code::Internal, message, info("INTERNAL", &[]))
 }
 
-fn missing(kind: &str, name: &str, message: &str) -> Status {
+pub(super) fn missing(kind: &str, name: &str, message: &str) -> Status {
     let mut details = info("NOT_FOUND", &[("name", name)]);
     details.set_resource_info(kind, name, "", message);
     Status::with_error_details(Code::NotFound, message, details)

@@ -93,7 +93,7 @@ pub(super) struct Import {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Policy {
+pub(super) enum Policy {
     /// Store every unit.
     KeepAll,
     /// Skip a unit whose source and target are already stored in the same context.

@@ -4,9 +4,11 @@
 //! handler can see which memories a message is about before any handler sees the message.
 
 mod grants;
+mod principals;
 mod resources;
 mod rules;
 
 pub use grants::{Grant, Grants, Memories, Role, Visible};
+pub use principals::{Principals, TokenState};
 pub use resources::ResourceRef;
 pub use rules::{FieldPath, RULES, Rule, Streams, Weight, methods, number_of, streams_of, table};

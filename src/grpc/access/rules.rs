@@ -62,7 +62,7 @@ const fn heavy(rule: Rule) -> Rule {
 
 /// The rule of a call that works on the whole store.
 const fn whole_store(method: &'static str) -> Rule {
-    heavy(Rule { every_memory: true, ..rule(method, Admin, &[]) })
+    Rule { every_memory: true, ..rule(method, Admin, &[]) }
 }
 
 use Role::{Admin, Manager, Reader, Translator};
@@ -129,9 +129,27 @@ pub static RULES: &[Rule] = &[
     heavy(rule("/dhakira.v1.AlignmentService/TrainLexicon", Manager, &[write(&[1], Manager)])),
     heavy(rule("/dhakira.v1.AlignmentService/CheckUnits", Manager, &[read(&[1], Manager)])),
     rule("/dhakira.v1.ServerService/GetServerInfo", Reader, &[]),
-    whole_store("/dhakira.v1.AdminService/BackupStore"),
-    whole_store("/dhakira.v1.AdminService/VerifyStore"),
-    whole_store("/dhakira.v1.AdminService/CompactStore"),
+    heavy(whole_store("/dhakira.v1.AdminService/BackupStore")),
+    heavy(whole_store("/dhakira.v1.AdminService/VerifyStore")),
+    heavy(whole_store("/dhakira.v1.AdminService/CompactStore")),
+    // An operation requires what the call that it runs requires. Starting one is no work: how many run has a limit of its own.
+    rule("/dhakira.v1.OperationService/StartImportFile", Manager, &[write(&[1, 1, 1], Manager)]),
+    rule(
+        "/dhakira.v1.OperationService/StartAlignDocuments",
+        Reader,
+        &[read(&[1, 5], Reader), write(&[1, 6, 1], Manager)],
+    ),
+    rule("/dhakira.v1.OperationService/StartTrainLexicon", Manager, &[write(&[1, 1], Manager)]),
+    rule("/dhakira.v1.OperationService/StartCheckUnits", Manager, &[read(&[1, 1], Manager)]),
+    whole_store("/dhakira.v1.OperationService/StartBackupStore"),
+    // Each caller sees the operations of its token.
+    rule("/dhakira.v1.OperationService/GetOperation", Reader, &[]),
+    rule("/dhakira.v1.OperationService/ListOperations", Reader, &[]),
+    rule("/dhakira.v1.OperationService/WaitOperation", Reader, &[]),
+    rule("/dhakira.v1.OperationService/WatchOperation", Reader, &[]),
+    rule("/dhakira.v1.OperationService/ReadOperationResult", Reader, &[]),
+    rule("/dhakira.v1.OperationService/CancelOperation", Reader, &[]),
+    rule("/dhakira.v1.OperationService/DeleteOperation", Reader, &[]),
 ];
 
 /// The index of a method in [`RULES`].

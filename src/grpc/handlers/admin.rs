@@ -34,21 +34,7 @@ impl AdminService for Api {
     ) -> Result<Response<Self::BackupStoreStream>, Status> {
         // The layer that requires tokens notes what the caller may see.
         let tokens_required = request.extensions().get::<Visible>().is_some();
-        let BackupStoreRequest { after, full } = request.into_inner();
-        let after = after.map(|mark| Mark::try_from(mark).within("after")).transpose()?;
-        let answers = self.long_call(move |engine, cancel, answers| {
-            let answer = |message| BackupStoreResponse { message: Some(message) };
-            let progress =
-                |done: f32| report(answers, answer(BackupMessage::ProgressFraction(done.into())));
-            let mut out = Chunks { answers, waiting: Vec::new() };
-            let summary = engine.backup((full, after), &mut out, cancel, &progress);
-            let summary = summary.map_err(status::from_engine)?;
-            let summary =
-                BackupSummary { tokens_required: Some(tokens_required), ..summary.into() };
-            send(answers, answer(BackupMessage::Summary(summary)));
-            Ok(())
-        })?;
-        Ok(Response::new(answers))
+        self.backup_stream(request.into_inner(), tokens_required).map(Response::new)
     }
 
     async fn verify_store(
@@ -94,6 +80,29 @@ impl AdminService for Api {
             Ok(())
         })?;
         Ok(Response::new(answers))
+    }
+}
+
+impl Api {
+    pub(super) fn backup_stream(
+        &self,
+        request: BackupStoreRequest,
+        tokens_required: bool,
+    ) -> Result<Answers<BackupStoreResponse>, Status> {
+        let BackupStoreRequest { after, full } = request;
+        let after = after.map(|mark| Mark::try_from(mark).within("after")).transpose()?;
+        self.long_call(move |engine, cancel, answers| {
+            let answer = |message| BackupStoreResponse { message: Some(message) };
+            let progress =
+                |done: f32| report(answers, answer(BackupMessage::ProgressFraction(done.into())));
+            let mut out = Chunks { answers, waiting: Vec::new() };
+            let summary = engine.backup((full, after), &mut out, cancel, &progress);
+            let summary = summary.map_err(status::from_engine)?;
+            let summary =
+                BackupSummary { tokens_required: Some(tokens_required), ..summary.into() };
+            send(answers, answer(BackupMessage::Summary(summary)));
+            Ok(())
+        })
     }
 }
 

@@ -34,6 +34,15 @@ const MIN_SUSPICION_DEFAULT: f64 = 0.3;
 /// Bytes of sentences in one message.
 const PAGE_BYTES: usize = 256 * 1024;
 
+/// A request to align whose fields are valid.
+pub(super) struct AlignOrder {
+    langs: (Lang, Lang),
+    memories: Vec<MemoryName>,
+    store: Option<StoreOptions>,
+    source: Option<DocumentSide>,
+    target: Option<DocumentSide>,
+}
+
 /// A document as a request gives it.
 struct Document {
     pair: DocumentPair,
@@ -47,6 +56,24 @@ impl Api {
         &self,
         request: AlignDocumentsRequest,
     ) -> Result<Answers<AlignDocumentsResponse>, Status> {
+        let AlignOrder { langs, memories, store, source, target } = self.align_order(request)?;
+        self.long_call(move |engine, cancel, answers| {
+            let source = sentences("source", source, &langs.0, cancel)?;
+            let target = sentences("target", target, &langs.1, cancel)?;
+            let pair = DocumentPair {
+                source_lang: langs.0,
+                target_lang: langs.1,
+                source: source.0,
+                target: target.0,
+                memories,
+            };
+            let document = Document { pair, split: (source.1, target.1), store };
+            align(engine, &document, cancel, answers)
+        })
+    }
+
+    /// Checks the fields of a request.
+    pub(super) fn align_order(&self, request: AlignDocumentsRequest) -> Result<AlignOrder, Status> {
         let bytes = |side: &Option<DocumentSide>| {
             side.iter().flat_map(|it| &it.sentences).map(String::len).sum::<usize>()
                 + side.as_ref().map_or(0, |it| it.text.len())
@@ -67,19 +94,7 @@ impl Api {
             engine.memory(name).map_err(status::from_engine)?;
         }
         let (source, target) = (request.source, request.target);
-        self.long_call(move |engine, cancel, answers| {
-            let source = sentences("source", source, &langs.0, cancel)?;
-            let target = sentences("target", target, &langs.1, cancel)?;
-            let pair = DocumentPair {
-                source_lang: langs.0,
-                target_lang: langs.1,
-                source: source.0,
-                target: target.0,
-                memories,
-            };
-            let document = Document { pair, split: (source.1, target.1), store };
-            align(engine, &document, cancel, answers)
-        })
+        Ok(AlignOrder { langs, memories, store, source, target })
     }
 
     pub(super) async fn link_words(
@@ -129,17 +144,7 @@ impl Api {
         &self,
         request: &CheckUnitsRequest,
     ) -> Result<Answers<CheckUnitsResponse>, Status> {
-        let memory = self.there("memory", &request.memory)?;
-        let least = request.min_suspicion.unwrap_or(MIN_SUSPICION_DEFAULT);
-        let max_units = match usize::try_from(request.max_units) {
-            Ok(0) => SUSPECTS_DEFAULT,
-            Ok(max) if max <= SUSPECTS_MAX => max,
-            _ => {
-                let what = format!("{} is not from 0 to {SUSPECTS_MAX}", request.max_units);
-                return Err(invalid("max_units", &what));
-            }
-        };
-        let settings = CheckSettings { min_suspicion: share("min_suspicion", least)?, max_units };
+        let (memory, settings) = self.check_order(request)?;
         self.long_call(move |engine, cancel, answers| {
             let progress = |stage| {
                 move |done| {
@@ -166,7 +171,26 @@ impl Api {
         })
     }
 
-    fn there(&self, field: &str, name: &str) -> Result<MemoryName, Status> {
+    /// Checks the fields of a request.
+    pub(super) fn check_order(
+        &self,
+        request: &CheckUnitsRequest,
+    ) -> Result<(MemoryName, CheckSettings), Status> {
+        let memory = self.there("memory", &request.memory)?;
+        let least = request.min_suspicion.unwrap_or(MIN_SUSPICION_DEFAULT);
+        let max_units = match usize::try_from(request.max_units) {
+            Ok(0) => SUSPECTS_DEFAULT,
+            Ok(max) if max <= SUSPECTS_MAX => max,
+            _ => {
+                let what = format!("{} is not from 0 to {SUSPECTS_MAX}", request.max_units);
+                return Err(invalid("max_units", &what));
+            }
+        };
+        let settings = CheckSettings { min_suspicion: share("min_suspicion", least)?, max_units };
+        Ok((memory, settings))
+    }
+
+    pub(super) fn there(&self, field: &str, name: &str) -> Result<MemoryName, Status> {
         let name = memory_name(field, name)?;
         self.engine()?.memory(&name).map_err(status::from_engine)?;
         Ok(name)

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf as _, Bytes};
-use tokio::sync::mpsc;
-use tokio_stream::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 
 use crate::engine::{Batch, Batches};
@@ -45,16 +45,30 @@ impl Api {
             );
             status::too_much(&what)
         })?;
+        self.import_file_answers(place, requests)
+    }
+
+    /// The answers of an import, which holds a place of `files`.
+    pub(super) fn import_file_answers(
+        &self,
+        place: OwnedSemaphorePermit,
+        requests: impl Stream<Item = Result<ImportFileRequest, Status>> + Send + Unpin + 'static,
+    ) -> Result<Answers<ImportFileResponse>, Status> {
         self.stream(Lifetime::UntilDone, |api, answers| async move {
             let _place = place;
             import_file(api, requests, answers).await
         })
     }
+
+    /// Checks a header, before the file that comes after it has arrived.
+    pub(super) fn check_file_header(&self, header: ImportFileHeader) -> Result<(), Status> {
+        session(self, header).map(drop)
+    }
 }
 
 async fn import_file(
     api: Api,
-    mut requests: Streaming<ImportFileRequest>,
+    mut requests: impl Stream<Item = Result<ImportFileRequest, Status>> + Send + Unpin,
     answers: Sender<ImportFileResponse>,
 ) -> Result<(), Status> {
     let first = requests.next().await.transpose()?.and_then(|it| it.message);
@@ -104,8 +118,8 @@ async fn import_file(
 }
 
 /// Numbers a stream from 1.
-trait Numbered: tokio_stream::Stream + Sized {
-    fn zip_numbers(self) -> impl tokio_stream::Stream<Item = (i64, Self::Item)> {
+trait Numbered: Stream + Sized {
+    fn zip_numbers(self) -> impl Stream<Item = (i64, Self::Item)> {
         let mut number = 0;
         self.map(move |item| {
             number += 1;
@@ -114,7 +128,7 @@ trait Numbered: tokio_stream::Stream + Sized {
     }
 }
 
-impl<S: tokio_stream::Stream> Numbered for S {}
+impl<S: Stream> Numbered for S {}
 
 fn session(api: &Api, header: ImportFileHeader) -> Result<(ImportSession, ReadOptions), Status> {
     let (import, record) = import(api, &header.parent, &header.import_id, header.duplicate_policy)?;
@@ -141,7 +155,7 @@ fn session(api: &Api, header: ImportFileHeader) -> Result<(ImportSession, ReadOp
 
 /// Passes the pieces of a file to its reader. An error is that of a stream that broke off, which the reader sees as well.
 async fn send(
-    mut requests: Streaming<ImportFileRequest>,
+    mut requests: impl Stream<Item = Result<ImportFileRequest, Status>> + Unpin,
     pieces: mpsc::Sender<Piece>,
     size_bytes: Option<u64>,
 ) -> Result<(), Status> {

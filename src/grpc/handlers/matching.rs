@@ -1,11 +1,9 @@
 //! `UpdateMatchingUnits` and `DeleteMatchingUnits`: a count with a confirmation token first, then the change.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tonic::Status;
 
-use crate::engine::{Cancel, Engine, MatchingChange, MatchingResult, UnitFilter, UnitPatch};
-use crate::unit::{OffsetUnit, Timestamp};
+use crate::engine::{Cancel, Engine, MatchingChange, MatchingResult, UnitFilter, UnitPatch, now};
+use crate::unit::OffsetUnit;
 
 use super::super::api::{Api, CancelOnDrop};
 use super::super::convert::{
@@ -140,9 +138,4 @@ fn matching_patch(
         }
     }
     Ok(unit_patch(unit, mask, OffsetUnit::default())?)
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp { micros: i64::try_from(since.as_micros()).unwrap_or(i64::MAX) }
 }

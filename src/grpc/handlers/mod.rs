@@ -13,6 +13,7 @@ mod listing;
 mod lookups;
 mod matching;
 mod memories;
+mod operations;
 mod server;
 mod unit_batches;
 mod units;

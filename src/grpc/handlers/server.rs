@@ -35,12 +35,17 @@ impl ServerService for Api {
         &self,
         _: Request<GetServerInfoRequest>,
     ) -> Result<Response<GetServerInfoResponse>, Status> {
+        let mut capabilities = CAPABILITIES.map(str::to_owned).to_vec();
+        if self.kept().is_ok() {
+            capabilities.push("operations".to_owned());
+            capabilities.sort();
+        }
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api_version: "v1".to_owned(),
             score_version: i32::try_from(SCORE_VERSION).unwrap_or(i32::MAX),
             text_version: i32::try_from(TEXT_VERSION).unwrap_or(i32::MAX),
-            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+            capabilities,
             limits: Some(limits()),
             languages: known_languages().into_iter().map(Into::into).collect(),
             import_formats: formats(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::grpc::access::Grants;
+use crate::grpc::access::{Grants, Principals, TokenState};
 
 use super::file_stamp::FileStamp;
 use super::token_file::{PREFIX, TokenError, TokenFile, TokenMark, TokenRecord, hash, hash_of_hex};
@@ -27,6 +27,7 @@ pub(in crate::server) enum AuthError {
 pub(in crate::server) struct Principal {
     pub(in crate::server) record: TokenRecord,
     pub(in crate::server) grants: Arc<Grants>,
+    pub(in crate::server) id: Arc<str>,
     /// The client that its calls are counted for.
     pub(in crate::server) client: Arc<str>,
     hash: [u8; 32],
@@ -141,6 +142,7 @@ impl Tokens {
                     }
                     Arc::new(Principal {
                         grants: Arc::new(record.grants.clone()),
+                        id: record.id.as_str().into(),
                         client: format!("token {}", record.id).into(),
                         hash,
                         gone: CancellationToken::new(),
@@ -192,6 +194,22 @@ impl Tokens {
         let records =
             principals.values().filter(|it| it.record.certificate && it.hash == *certificate);
         records.max_by_key(|it| (it.record.revoked.is_none(), it.record.created)).cloned()
+    }
+}
+
+impl Principals for Tokens {
+    fn token_state(&self, id: &str) -> TokenState {
+        if !self.required() {
+            return TokenState::NotRequired;
+        }
+        let principals = self.principals.read().unwrap_or_else(PoisonError::into_inner);
+        let found = principals.get(id).cloned();
+        match found.and_then(|principal| check_state(principal).ok()) {
+            Some(principal) => {
+                TokenState::Active(Arc::clone(&principal.grants), principal.gone.clone())
+            }
+            None => TokenState::Invalid,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::grpc::access::{Streams, Visible, number_of, streams_of};
-use crate::grpc::refusal;
+use crate::grpc::{CallDeadline, TokenId, refusal};
 
 use super::super::auth::{AuthError, Principal};
 use super::super::limits::{CallPermit, Deadline, Overload, Room, client_timeout};
@@ -211,11 +211,7 @@ where
         let (of_call, room) = (call.clone(), permit.clone());
         let mut request =
             request.map(|body| Body::new(RequestBody::new(body, of_call, room, message_time)));
-        if let Some(grants) = call.grants() {
-            request.extensions_mut().insert(Visible(grants.clone()));
-        }
-        // This layer enforces the deadline; a handler must not do so a second time.
-        request.headers_mut().remove("grpc-timeout");
+        call.describe(&mut request, time);
         let inner = self.inner.call(request);
         let reader = self.shared.readers.add(peer.connection.kill.clone());
         let unanswered = Unanswered(Some(call.clone()));
@@ -242,6 +238,20 @@ where
             }
             .instrument(span),
         )
+    }
+}
+
+impl Call {
+    /// Tells the handler who calls, and when the call ends.
+    fn describe(&self, request: &mut Request<Body>, time: Duration) {
+        let extensions = request.extensions_mut();
+        if let Some(principal) = &self.principal {
+            extensions.insert(Visible(Arc::clone(&principal.grants)));
+            extensions.insert(TokenId(Arc::clone(&principal.id)));
+        }
+        extensions.insert(CallDeadline(Instant::now() + time));
+        // The layer enforces the deadline; a handler must not do so a second time.
+        request.headers_mut().remove("grpc-timeout");
     }
 }
 

@@ -89,8 +89,16 @@ fn tighten_one(path: &Path) -> io::Result<usize> {
 
 /// Whether an entry of a data directory belongs to this program.
 fn is_own(name: &str) -> bool {
-    const NAMES: [&str; 7] =
-        ["lock", "acknowledged", "database", "secret", "checkpoints", "access", "tokens-required"];
+    const NAMES: [&str; 8] = [
+        "lock",
+        "acknowledged",
+        "database",
+        "secret",
+        "checkpoints",
+        "access",
+        "tokens-required",
+        "operations",
+    ];
     let stem = name.strip_suffix(".new").unwrap_or(name);
     NAMES.contains(&stem) || super::directory::is_name(name)
 }
