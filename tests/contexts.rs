@@ -130,7 +130,7 @@ fn import(engine: &Engine, number: u8, policy: DuplicatePolicy, units: &[Given])
 
 /// All units without what the store adds.
 fn stored(engine: &Engine) -> Vec<UnitContent> {
-    let units = all_units(&engine, &name());
+    let units = all_units(engine, &name());
     let content = |unit: Unit| UnitContent { created: None, ..unit.content };
     units.into_iter().map(content).collect()
 }

@@ -85,8 +85,8 @@ fn every_change_is_noticed() {
     let frozen = promises(&descriptors);
     let change = |change: &dyn Fn(&mut DescriptorProto)| {
         let mut changed = descriptors.clone();
-        let messages = changed.file.iter_mut().flat_map(|file| &mut file.message_type);
-        change(messages.filter(|it| it.name() == "Unit").next().unwrap());
+        let mut messages = changed.file.iter_mut().flat_map(|file| &mut file.message_type);
+        change(messages.find(|it| it.name() == "Unit").unwrap());
         broken(&frozen, &promises(&changed)).len()
     };
     assert_eq!(change(&|_| {}), 0);

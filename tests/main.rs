@@ -41,6 +41,7 @@ mod formats_sheets;
 mod formats_tmx;
 mod formats_xliff;
 mod formats_xml;
+mod frozen_protocol;
 mod grpc;
 mod grpc_lookups;
 mod grpc_streams;

@@ -48,7 +48,7 @@ fn fill(engine: &Engine, count: usize) {
 }
 
 fn all(engine: &Engine) -> BTreeMap<u64, Unit> {
-    let units = all_units(&engine, &name());
+    let units = all_units(engine, &name());
     units.into_iter().map(|unit| (unit.id.0, unit)).collect()
 }
 

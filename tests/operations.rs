@@ -373,7 +373,7 @@ async fn a_damaged_record_stays_and_the_others_work() {
     fs::write(&record, b"\x01damaged").unwrap();
     let server = world.serve().await;
     let mut client = Client::connect(&server, &[]).await;
-    assert_eq!(client.get(&good.name).await.unwrap().done, true);
+    assert!(client.get(&good.name).await.unwrap().done);
     assert_eq!(code(client.get(&bad.name).await), Code::NotFound);
     assert_eq!(code(client.start_train(train("m", ID)).await), Code::DataLoss);
     assert!(record.exists());

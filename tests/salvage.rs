@@ -64,7 +64,7 @@ fn fill(engine: &Engine) {
 }
 
 fn all(engine: &Engine) -> BTreeMap<UnitId, Unit> {
-    let units = all_units(&engine, &name());
+    let units = all_units(engine, &name());
     units.into_iter().map(|unit| (unit.id, unit)).collect()
 }
 

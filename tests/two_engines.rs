@@ -235,7 +235,7 @@ fn check(log: &dyn CommitLog, engines: &[Arc<Engine>; 2], history: &History) -> 
             std::thread::sleep(Duration::from_millis(2));
         }
         for name in memories() {
-            let units = all_units(&engine, &name);
+            let units = all_units(engine, &name);
             let found: BTreeSet<_> = units.iter().map(|it| (it.id, it.revision)).collect();
             let expected = state.iter().filter(|((memory, _), _)| *memory == key(&name));
             let expected: BTreeSet<_> =

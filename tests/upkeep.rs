@@ -65,7 +65,7 @@ fn place_of(source: &str) -> (Context, String) {
 }
 
 pub(crate) fn held(engine: &Engine) -> Model {
-    let units = read_units(&engine, &name()).unwrap_or_default();
+    let units = read_units(engine, &name()).unwrap_or_default();
     units.into_iter().map(|it| (it.id.0, state(it))).collect()
 }
 

@@ -288,7 +288,7 @@ async fn add_part(client: &mut Client, name: &str, directory: &Path) -> anyhow::
             for answer in answers? {
                 match answer {
                     OperationAnswer::Content(bytes) => {
-                        std::io::Write::write_all(&mut part, &bytes)?
+                        std::io::Write::write_all(&mut part, &bytes)?;
                     }
                     OperationAnswer::Backup(info) => summary = Some(info),
                     _ => anyhow::bail!("{name} is not a backup"),

@@ -140,7 +140,7 @@ pub(super) fn loading() -> Status {
     Status::with_error_details(Code::Unavailable, "the memories are still being loaded", details)
 }
 
-/// FAILED_PRECONDITION where operations are not kept.
+/// `FAILED_PRECONDITION` where operations are not kept.
 pub(super) fn no_operations() -> Status {
     let message = "operations need a server with a data directory (`dhakira serve`); here, call the method itself";
     refusal(Code::FailedPrecondition, "NO_OPERATIONS", message, None)

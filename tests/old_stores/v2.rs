@@ -164,7 +164,7 @@ fn assert_whole(engine: &Engine) {
     let mut expected = contents();
     expected.pop();
     expected[0].target = Segment::plain("Save it");
-    let units = all_units(&engine, &name("news"));
+    let units = all_units(engine, &name("news"));
     let held: Vec<UnitContent> = units.iter().map(without_times).collect();
     let expected: Vec<_> = expected
         .into_iter()
@@ -179,7 +179,7 @@ fn assert_whole(engine: &Engine) {
     assert_eq!(usages, [(4, 4, 2), (2, 1, 1), (1, 0, 0), (1, 0, 0), (2, u64::from(u32::MAX), 1)]);
     assert_eq!(units[0].usage.last, Some(at(6_000_000)));
     assert_eq!(units[1].content.changed, Some(at(2_001)));
-    let [plain] = &all_units(&engine, &name("plain"))[..] else { panic!("one unit") };
+    let [plain] = &all_units(engine, &name("plain"))[..] else { panic!("one unit") };
     assert_eq!(
         without_times(plain),
         without_times(&Unit::new(UnitId(1), 1, contents().swap_remove(0)))

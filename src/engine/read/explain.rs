@@ -14,7 +14,7 @@ use crate::engine::error::EngineError;
 use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::Analyzers;
 
-/// What to work out about a match beyond its score; the rest of [`FoundMatch`] stays empty.
+/// What to work out about a match beyond its score; the rest of a found match stays empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explain {
     /// Where query and stored source differ.

@@ -103,7 +103,7 @@ pub(super) fn of_backup(answer: BackupStoreResponse) -> Noted {
         None => Noted::default(),
         Some(Message::ProgressFraction(fraction)) => Noted::fraction(fraction),
         Some(Message::Summary(ref summary)) => {
-            let response = Response::BackupStore(summary.clone());
+            let response = Response::BackupStore(*summary);
             Noted::last(Answer::BackupStore(answer), response)
         }
         Some(Message::Content(_)) => Noted::answer(Answer::BackupStore(answer)),

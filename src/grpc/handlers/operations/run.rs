@@ -68,11 +68,10 @@ impl Api {
             };
             let outcome = match running.await {
                 Ok(Some(outcome)) => outcome,
-                Ok(None) => return,
                 Err(error) if error.is_panic() => {
                     failed(internal(&format!("an operation panicked: {error}")))
                 }
-                Err(_) => return,
+                Ok(None) | Err(_) => return,
             };
             let operations = Arc::clone(&kept.operations);
             // It fails only when the process ends.
@@ -169,7 +168,7 @@ impl Api {
             }
             OperationKind::BackupStore => {
                 let start = decode::<StartBackupStoreRequest>(request)?;
-                let request = wanted(start.request.as_ref())?.clone();
+                let request = *wanted(start.request.as_ref())?;
                 let tokens_required = operation.header.owner.is_some();
                 let answers = self.backup_stream(request, tokens_required)?;
                 record(recorder, answers, of_backup).await
