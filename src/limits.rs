@@ -40,6 +40,8 @@ pub const LOAD_PAGE_UNITS: usize = 2_000;
 pub const IMPORT_BATCH_BYTES: usize = 512 * 1024;
 /// Longest gRPC message in either direction: two segments at their longest, or a batch of imported units.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Memory that the JSON of one request may take once it is parsed: little text can be many elements.
+pub const JSON_DECODED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Segments in one lookup call.
 pub const LOOKUP_SEGMENTS_MAX: usize = 1_000;
 /// Memories in one lookup call.

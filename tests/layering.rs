@@ -18,7 +18,7 @@ const CORE: [&str; 2] = ["unit", "limits"];
 const ENGINE: [&str; 8] =
     ["unit", "limits", "validate", "text", "matching", "alignment", "formats", "store"];
 /// What an entry point of the process may know.
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
     "unit",
     "limits",
     "validate",
@@ -30,6 +30,7 @@ const ALL: [&str; 15] = [
     "engine",
     "operations",
     "grpc",
+    "gateway",
     "client",
     "http",
     "server",
@@ -37,7 +38,7 @@ const ALL: [&str; 15] = [
 ];
 
 /// Each layer with the layers that it may import: a list from above, and more.
-const LAYERS: [(&str, &[&str], &[&str]); 17] = [
+const LAYERS: [(&str, &[&str], &[&str]); 18] = [
     ("limits", &[], &[]),
     ("unit", &[], &["limits"]),
     ("validate", &CORE, &[]),
@@ -49,9 +50,10 @@ const LAYERS: [(&str, &[&str], &[&str]); 17] = [
     ("engine", &ENGINE, &[]),
     ("operations", &CORE, &["store"]),
     ("grpc", &ENGINE, &["engine", "operations"]),
+    ("gateway", &[], &["limits", "grpc"]),
     ("client", &ENGINE, &["engine", "grpc"]),
     ("http", &[], &["limits"]),
-    ("server", &[], &["limits", "engine", "grpc", "http"]),
+    ("server", &[], &["limits", "engine", "grpc", "gateway", "http"]),
     ("terminal", &[], &["engine"]),
     ("bench", &ALL, &[]),
     ("cli", &ALL, &["bench"]),

@@ -49,6 +49,8 @@ mod guarded;
 mod hostile;
 mod idempotency;
 mod import_files;
+mod json;
+mod json_calls;
 mod layering;
 mod log_conformance;
 mod log_truncation;

@@ -11,7 +11,7 @@ use dhakira::grpc::DESCRIPTORS;
 use crate::guarded::call;
 use crate::support::{TestServer, proto, unit};
 
-fn methods() -> Vec<MethodDescriptor> {
+pub(crate) fn methods() -> Vec<MethodDescriptor> {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
     let services = pool.services().filter(|it| it.package_name() == "dhakira.v1");
     services.flat_map(|it| it.methods().collect::<Vec<_>>()).collect()
@@ -26,7 +26,7 @@ fn comment(method: &MethodDescriptor) -> String {
 }
 
 /// The JSON after a label.
-fn example(method: &MethodDescriptor, label: &str) -> Value {
+pub(crate) fn example(method: &MethodDescriptor, label: &str) -> Value {
     let comment = comment(method);
     let text = comment
         .split_once(&format!("{label}: `"))
@@ -36,7 +36,7 @@ fn example(method: &MethodDescriptor, label: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn message(of: &MessageDescriptor, json: &Value) -> DynamicMessage {
+pub(crate) fn message(of: &MessageDescriptor, json: &Value) -> DynamicMessage {
     DynamicMessage::deserialize(of.clone(), json)
         .unwrap_or_else(|error| panic!("{json} is no {}: {error}", of.full_name()))
 }
@@ -81,7 +81,7 @@ fn every_method_has_examples_that_come_back_as_they_are() {
 }
 
 /// The calls whose example is a message that does not begin a stream, needs a token of an earlier answer, or a commit of an earlier backup.
-const PARTS: [&str; 8] = [
+pub(crate) const PARTS: [&str; 8] = [
     "ImportUnits",
     "StreamLookup",
     "AnalyzeSegments",

@@ -293,7 +293,7 @@ async fn who_says_nothing_or_something_else_is_let_go() {
         assert!(matches!(ended.unwrap(), Ok(0) | Err(_)));
     }
     let text = page(server.address(), "/").await;
-    assert!(text.starts_with("HTTP/1.1 400") && text.contains("speaks gRPC"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 404") && text.contains("UNKNOWN_PATH"), "{text}");
     until(&pages, "dhakira_connections", 0).await;
     server.clients().await.create_memory("m").await;
 }

@@ -1,4 +1,4 @@
-//! `dhakira serve`: serves the memories of a data directory over gRPC.
+//! `dhakira serve`: serves the memories of a data directory over gRPC, and by what else is switched on.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use crate::grpc::access::Principals;
 use crate::http;
 use crate::limits::DRAIN_SECONDS;
 use crate::server::{
-    Audit, AuditFile, AuditKeeping, Bound, ServeOptions, Shutdown, Tls, TlsFiles, TokenFile,
-    TokenMark, Tokens,
+    Audit, AuditFile, AuditKeeping, Bound, Facades, ServeOptions, Shutdown, Tls, TlsFiles,
+    TokenFile, TokenMark, Tokens,
 };
 
 use super::config::{Flags, Settings};
@@ -93,9 +93,10 @@ impl Serve {
         tokio::task::block_in_place(|| api.keep_operations(&place.operations(), principals))
             .with_context(|| format!("reading the operations in {}", place.data.display()))?;
         note!(
-            "dhakira: listening on {} for the memories in {}",
+            "dhakira: listening on {} for the memories in {}, by {}",
             bound.address(),
-            place.data.display()
+            place.data.display(),
+            options.facades
         );
         let loading = load(api.clone(), store, place.checkpoints(), settings.keep_log()?);
         let serving = bound.serve_with(api.clone(), shutdown, options);
@@ -152,7 +153,8 @@ fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOpt
         audit.check()?;
     }
     let (tokens, limits) = (Some(Arc::new(tokens)), settings.limits()?);
-    Ok(ServeOptions { tls, tokens, limits, audit, ..ServeOptions::default() })
+    let facades = Facades { json: settings.get("json_api")? };
+    Ok(ServeOptions { tls, tokens, facades, limits, audit, ..ServeOptions::default() })
 }
 
 /// Refuses to serve other machines without authentication, unless told to.

@@ -21,5 +21,5 @@ pub use counts::{LookupCounts, ServingStatus};
 pub use handlers::{ImportAck, RejectedUnit};
 pub(crate) use handlers::{ImportSession, IncomingBatch};
 pub use proto::DESCRIPTORS;
-pub(crate) use status::truncated_stream;
 pub use status::{ERROR_DOMAIN, refusal, undecodable, with_info};
+pub(crate) use status::{invalid as invalid_field, truncated_stream};

@@ -106,7 +106,7 @@ pub(super) const WRITES_PAUSED: &str = "writes are paused since one failed; the 
     cause is gone";
 
 /// INVALID_ARGUMENT that names the field.
-pub(super) fn invalid(field: &str, what: &str) -> Status {
+pub(crate) fn invalid(field: &str, what: &str) -> Status {
     let message = format!("{field}: {what}");
     let mut details = info("INVALID_FIELD", &[("field", field)]);
     details.add_bad_request_violation(field, what);

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them: TLS, HTTP/2 preface, calls, closing.
+//! Accepts connections and serves them: TLS, HTTP/2 preface or HTTP/1.1, calls, closing.
 //!
 //! Each step has a time limit: a client that sends nothing, or one byte at a time, holds a connection for seconds only.
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -35,16 +35,19 @@ use super::telemetry::Rejection;
 use super::tls::Tls;
 
 /// The start of every HTTP/2 connection.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE_BYTES: usize = 24;
 /// The answer to a client that speaks HTTP/1.1.
 const NOT_GRPC: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
-    This port speaks gRPC (HTTP/2 without upgrade). Health and metrics over HTTP/1.1: dhakira serve --http-listen.\n";
+    This port speaks gRPC (HTTP/2 without upgrade); JSON over HTTP is switched off. Health and metrics over HTTP/1.1: dhakira serve --http-listen.\n";
 
 /// Accepts connections and serves them.
 #[derive(Clone)]
 pub(super) struct Listener<S> {
     pub(super) shared: Arc<Shared>,
     pub(super) tls: Option<Arc<Tls>>,
+    /// Whether HTTP/1.1 is spoken too.
+    pub(super) http1: bool,
     pub(super) service: S,
     /// Cancelled when connections take no new calls and close after their last one.
     pub(super) closing: CancellationToken,
@@ -154,8 +157,13 @@ where
         let mut first = [0; PREFACE.len()];
         let time = self.shared.admission.limits.handshake_time;
         match tokio::time::timeout(time, read_preface(&mut io, &mut first)).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => {
+            Ok(Ok((_, true))) => {}
+            // Methods of HTTP are words in capitals.
+            Ok(Ok((length, false))) if self.http1 && first[0].is_ascii_uppercase() => {
+                let io = TokioIo::new(Replayed { first, length, read: 0, io });
+                return self.http1(io, address, peer).await;
+            }
+            Ok(Ok(_)) => {
                 self.shared.metrics.rejected(Rejection::NotGrpc);
                 tracing::info!(%address, "a client does not speak HTTP/2");
                 if first.is_ascii() {
@@ -172,8 +180,32 @@ where
                 return;
             }
         }
-        let io = TokioIo::new(Replayed { first, read: 0, io });
+        let io = TokioIo::new(Replayed { first, length: PREFACE_BYTES, read: 0, io });
         self.http2(io, address, peer).await;
+    }
+
+    /// Serves HTTP/1.1, where each request, and each pause between two, has the time of a handshake for its headers.
+    async fn http1<I>(&self, io: I, address: SocketAddr, peer: Peer)
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let service = self.service.clone().map_request(move |it| of_peer(it, &peer));
+        let http = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.shared.admission.limits.handshake_time)
+            .max_buf_size(HEADER_BYTES_MAX as usize)
+            .serve_connection(io, TowerToHyperService::new(service));
+        tokio::pin!(http);
+        let ended = tokio::select! {
+            ended = &mut http => ended,
+            () = self.closing.cancelled() => {
+                http.as_mut().graceful_shutdown();
+                http.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%address, %error, "a connection failed");
+        }
     }
 
     async fn http2<I>(&self, io: I, address: SocketAddr, peer: Peer)
@@ -181,11 +213,7 @@ where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         let connection = peer.connection.clone();
-        let service = self.service.clone().map_request(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer.clone());
-            request
-        });
+        let service = self.service.clone().map_request(move |it| of_peer(it, &peer));
         let mut builder = http2::Builder::new(TokioExecutor::new());
         let pause = Duration::from_secs(KEEPALIVE_SECONDS);
         builder
@@ -236,8 +264,18 @@ impl<S> Listener<S> {
     }
 }
 
-/// Reads the HTTP/2 preface; stops at the first byte that differs.
-async fn read_preface(io: &mut (impl AsyncRead + Unpin), first: &mut [u8; 24]) -> io::Result<bool> {
+/// A request that knows its connection.
+fn of_peer(request: Request<Incoming>, peer: &Peer) -> Request<Body> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer.clone());
+    request
+}
+
+/// Reads the HTTP/2 preface; stops at the first byte that differs. How much it read, and whether that is the preface.
+async fn read_preface(
+    io: &mut (impl AsyncRead + Unpin),
+    first: &mut [u8; PREFACE_BYTES],
+) -> io::Result<(usize, bool)> {
     let mut read = 0;
     while read < first.len() {
         let more = io.read(&mut first[read..]).await?;
@@ -246,15 +284,16 @@ async fn read_preface(io: &mut (impl AsyncRead + Unpin), first: &mut [u8; 24]) -
         }
         read += more;
         if first[..read] != PREFACE[..read] {
-            return Ok(false);
+            return Ok((read, false));
         }
     }
-    Ok(true)
+    Ok((read, true))
 }
 
 /// A connection whose first bytes were read already, and are read again.
 struct Replayed<I> {
-    first: [u8; 24],
+    first: [u8; PREFACE_BYTES],
+    length: usize,
     read: usize,
     io: I,
 }
@@ -265,7 +304,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Replayed<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let again = &self.first[self.read..];
+        let again = &self.first[self.read..self.length];
         if again.is_empty() {
             return Pin::new(&mut self.io).poll_read(context, buffer);
         }

@@ -26,6 +26,7 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::gateway::{Facade, GatewayLayer};
 use crate::grpc::{Api, DESCRIPTORS};
 use crate::limits::DRAIN_SECONDS;
 
@@ -121,6 +122,7 @@ impl Bound {
             draining: shutdown.drain.clone(),
         });
         let service = ServiceBuilder::new()
+            .layer(GatewayLayer::new(facade(options.facades, options.tls.is_some(), &shared)?))
             .map_response(with_error_info)
             .layer(GateLayer(shared.clone()))
             .map_response(|answer: http::Response<_>| answer.map(Body::new))
@@ -130,6 +132,7 @@ impl Bound {
         let listener = Listener {
             shared: shared.clone(),
             tls: options.tls.clone(),
+            http1: options.facades.json,
             service,
             closing: closing.clone(),
             kill: kill.clone(),
@@ -154,6 +157,25 @@ impl Bound {
     }
 }
 
+/// What a server speaks besides gRPC, on the same port.
+#[derive(Debug, Clone, Copy)]
+pub struct Facades {
+    /// JSON over HTTP.
+    pub json: bool,
+}
+
+impl Default for Facades {
+    fn default() -> Self {
+        Self { json: true }
+    }
+}
+
+impl std::fmt::Display for Facades {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if self.json { "gRPC and JSON over HTTP" } else { "gRPC" })
+    }
+}
+
 /// The options of a server.
 #[derive(Debug, Default)]
 pub struct ServeOptions {
@@ -161,6 +183,8 @@ pub struct ServeOptions {
     pub tls: Option<Arc<Tls>>,
     /// The access tokens; without them, or without a token file, no authentication is required.
     pub tokens: Option<Arc<Tokens>>,
+    /// What it speaks besides gRPC.
+    pub facades: Facades,
     /// How much the server handles at a time.
     pub limits: Limits,
     /// Where audit lines go.
@@ -169,6 +193,19 @@ pub struct ServeOptions {
     pub http: Option<TcpListener>,
     /// Notified to reload the files at once and to reopen the audit file.
     pub reload: Arc<Notify>,
+}
+
+/// The gateway in front of all calls, if it is on.
+fn facade(
+    facades: Facades,
+    encrypted: bool,
+    shared: &Arc<Shared>,
+) -> Result<Option<Facade>, ServeError> {
+    let shared = shared.clone();
+    // A certificate is for a name: behind another one, a browser does not even begin.
+    let open_to_all = move || !encrypted && !shared.guarded();
+    let json = facades.json.then(|| Facade::json(open_to_all)).transpose();
+    json.map_err(|error| ServeError::Broken(error.to_string()))
 }
 
 fn add_reflection(routes: &mut tonic::service::RoutesBuilder) -> Result<(), ServeError> {

@@ -70,7 +70,7 @@ impl TlsFiles {
         let mut config = builder
             .with_single_cert(certificates(&self.certificate)?, key)
             .map_err(|error| TlsError::new(&self.certificate, error))?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 }

@@ -50,7 +50,18 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             DATA_DEFAULT,
             "Directory that holds the memories; created when missing",
         ),
-        setting("listen", Kind::Address, DEFAULT_ADDRESS, "Address and port for gRPC"),
+        setting(
+            "listen",
+            Kind::Address,
+            DEFAULT_ADDRESS,
+            "Address and port for gRPC and, unless it is switched off, JSON over HTTP",
+        ),
+        setting(
+            "json_api",
+            Kind::Switch,
+            "true",
+            "Answer JSON over HTTP/1.1 and HTTP/2 on the same port, by the same rules as gRPC",
+        ),
         setting(
             "http_listen",
             Kind::Address,

@@ -208,6 +208,9 @@ where
             Room::Known(_) => limits.message_time,
             Room::Anonymous { .. } => limits.message_time.min(limits.handshake_time),
         };
+        if let Some(room) = request.extensions().get::<crate::gateway::Room>() {
+            room.grant(permit.clone());
+        }
         let (of_call, room) = (call.clone(), permit.clone());
         let mut request =
             request.map(|body| Body::new(RequestBody::new(body, of_call, room, message_time)));

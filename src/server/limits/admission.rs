@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tonic::{Code, Status};
 
+use crate::gateway::{Budget, Hold};
 use crate::grpc::access::Weight;
+use crate::grpc::refusal;
 
 use super::overload::Overload;
 use crate::limits::{
@@ -310,6 +313,20 @@ impl CallPermit {
     /// Holds bytes until the call is over.
     pub(in crate::server) fn keep(&self, bytes: BytesPermit) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    }
+}
+
+impl Budget for CallPermit {
+    fn hold(&self, bytes: usize) -> Result<Hold, Status> {
+        let permit = self.bytes(bytes).map_err(|overload| {
+            let (reason, retry) = (overload.reason(), Some(overload.retry_after()));
+            refusal(Code::ResourceExhausted, reason, overload.message(), retry)
+        })?;
+        Ok(Box::new(permit))
+    }
+
+    fn hold_anyway(&self, bytes: usize) -> Hold {
+        Box::new(self.bytes_anyway(bytes))
     }
 }
 

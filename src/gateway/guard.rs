@@ -1,0 +1,163 @@
+//! What a request must be like before it is made a call: content types, and nothing that a web page can have a browser send.
+//!
+//! A page may make a browser send *simple requests* to any address, with the certificate of its user: GET, and POST of forms or
+//! plain text or nothing. The others need a permission (CORS) that is never given here. A page whose name is made to mean this
+//! machine (DNS rebinding) may send anything, so that names are checked where no token is asked for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, ORIGIN, TE, USER_AGENT};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::Body as _;
+use tonic::body::Body;
+
+use super::errors;
+
+/// Refuses what comes from a web page.
+pub(super) fn check_browser(
+    request: &Request<Body>,
+    open_to_all: bool,
+) -> Result<(), Response<Body>> {
+    let hosts: Vec<&HeaderValue> = request.headers().get_all(HOST).iter().collect();
+    if hosts.len() > 1 {
+        return Err(errors::bad_path("it has two hosts"));
+    }
+    let host = request.uri().authority().map(Authority::as_str);
+    let host = host.or_else(|| hosts.first().and_then(|host| host.to_str().ok()));
+    let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else {
+        return Err(errors::bad_path("it needs a header `host`"));
+    };
+    if let Some(origin) = request.headers().get(ORIGIN) {
+        let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+        let is_same = origin.is_some_and(|(_, name)| name.eq_ignore_ascii_case(host.as_str()));
+        if !is_same {
+            return Err(errors::forbidden("web pages of other origins are not served"));
+        }
+    }
+    if open_to_all && !is_local_name(host.host()) {
+        return Err(errors::forbidden(
+            "this server asks for no token, so that it is called by an IP address, `localhost` or a name without a dot: other \
+             names may be those of a web page (dhakira access-tokens create makes a token)",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a name cannot be one that a stranger registered.
+fn is_local_name(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<std::net::IpAddr>().is_ok()
+        || !host.contains('.')
+        || host.to_ascii_lowercase().ends_with(".localhost")
+}
+
+/// Whether a body, if the route takes one, is JSON.
+pub(super) fn check_json(request: &Request<Body>, has_body: bool) -> Result<(), Response<Body>> {
+    if !has_body {
+        let is_empty = request.body().is_end_stream();
+        return if is_empty { Ok(()) } else { Err(errors::bad_path("it takes no body")) };
+    }
+    check_encoding(request.headers())?;
+    let wrong =
+        || errors::wrong_content("the body is JSON: header `content-type: application/json`");
+    let (kind, parameters) = content_type(request.headers()).ok_or_else(wrong)?;
+    let is_utf8 = parameters.is_empty()
+        || ["charset=utf-8", "charset=\"utf-8\"", "charset=utf8"]
+            .iter()
+            .any(|it| parameters.eq_ignore_ascii_case(it));
+    if kind.eq_ignore_ascii_case(errors::JSON) && is_utf8 { Ok(()) } else { Err(wrong()) }
+}
+
+/// Whether a body is a file, and one that a web page cannot send.
+pub(super) fn check_file(request: &Request<Body>) -> Result<(), Response<Body>> {
+    const SIMPLE: [&str; 3] =
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+    check_encoding(request.headers())?;
+    let wrong = || {
+        errors::wrong_content(
+            "the body is the file itself, of any format: header `content-type: application/octet-stream`, or the type of the \
+             file (but not text/plain or a form)",
+        )
+    };
+    let (kind, _) = content_type(request.headers()).ok_or_else(wrong)?;
+    let is_simple = SIMPLE.iter().any(|it| kind.eq_ignore_ascii_case(it));
+    if is_simple || !kind.contains('/') { Err(wrong()) } else { Ok(()) }
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Response<Body>> {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let is_plain = encodings.all(|it| it.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let message = "the body may not be compressed as a whole (`content-encoding`)";
+    if is_plain { Ok(()) } else { Err(errors::wrong_content(message)) }
+}
+
+/// The one content type of a request, and its parameters.
+fn content_type(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let mut all = headers.get_all(CONTENT_TYPE).iter();
+    let text = all.next()?.to_str().ok()?;
+    if all.next().is_some() {
+        return None;
+    }
+    let (kind, parameters) = text.split_once(';').unwrap_or((text, ""));
+    Some((kind.trim(), parameters.trim()))
+}
+
+/// Makes a call of POST with the headers that mean the same by gRPC.
+pub(super) fn carry_over(parts: &http::request::Parts, call: &mut Request<Body>) {
+    const SAME: [&str; 4] = ["x-request-id", "traceparent", "tracestate", "grpc-timeout"];
+    *call.method_mut() = Method::POST;
+    *call.version_mut() = http::Version::HTTP_2;
+    let headers = call.headers_mut();
+    for name in SAME {
+        if let Some(value) = parts.headers.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    if let Some(value) = parts.headers.get(USER_AGENT) {
+        headers.insert(USER_AGENT, value.clone());
+    }
+    if let Some(value) = parts.headers.get(AUTHORIZATION) {
+        headers.insert(AUTHORIZATION, bearer(value).unwrap_or_else(|| value.clone()));
+    }
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+}
+
+/// The token that is the password of `Basic` credentials, as clients send it that know no other way.
+fn bearer(value: &HeaderValue) -> Option<HeaderValue> {
+    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (_, password) = decoded.split_once(':')?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {password}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_a_stranger_may_own_are_told_apart() {
+        for local in ["127.0.0.1", "[::1]", "localhost", "tm-server", "a.localhost", "10.0.0.7"] {
+            assert!(is_local_name(local), "{local}");
+        }
+        for other in ["evil.example", "127.0.0.1.nip.io", "localhost.evil.com", "a.b"] {
+            assert!(!is_local_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_a_token() {
+        // anna:dhk_1_2
+        let basic = HeaderValue::from_static("Basic YW5uYTpkaGtfMV8y");
+        assert_eq!(bearer(&basic).unwrap(), "Bearer dhk_1_2");
+        for other in ["Bearer x", "Basic", "Basic ???", "Basic YW5uYQ=="] {
+            assert_eq!(bearer(&HeaderValue::from_static(other)), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Query strings.
+
+use super::path::percent_decoded;
+
+/// The pairs of a query string, in order.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((percent_decoded(key, true)?, percent_decoded(value, true)?))
+        })
+        .collect()
+}
