@@ -20,15 +20,15 @@ pub(super) const DATA_DEFAULT: &str = "./dhakira-data";
 #[derive(Debug, Clone, Args)]
 pub(super) struct Place {
     /// Directory that holds the memories; no other process may have it open.
-    #[arg(long, value_name = "DIR", env = "DHAKIRA_DATA", default_value = DATA_DEFAULT)]
+    #[arg(long, global = true, value_name = "DIR", env = "DHAKIRA_DATA", default_value = DATA_DEFAULT)]
     pub(super) data: PathBuf,
     /// A running server to use instead, such as <http://127.0.0.1:50051>.
-    #[arg(long, value_name = "URL", env = "DHAKIRA_SERVER")]
+    #[arg(long, global = true, value_name = "URL", env = "DHAKIRA_SERVER")]
     server: Option<String>,
     #[command(flatten)]
     link: Link,
     /// Open a store that ends before its last acknowledged write, what is missing is lost.
-    #[arg(long, conflicts_with = "server")]
+    #[arg(long, global = true, conflicts_with = "server")]
     accept_data_loss: bool,
 }
 
@@ -39,19 +39,19 @@ const WITH_SERVER: &str = "With --server";
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct Link {
     /// Access token; better in the variable or in a file, where no process list shows it.
-    #[arg(long, help_heading = WITH_SERVER, value_name = "TOKEN", env = "DHAKIRA_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = WITH_SERVER, value_name = "TOKEN", env = "DHAKIRA_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// File with the token.
-    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_TOKEN_FILE", conflicts_with = "token")]
+    #[arg(long, global = true, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_TOKEN_FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
     /// Certificates (PEM) of the authority of the server, in place of the system's.
-    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CA_FILE")]
+    #[arg(long, global = true, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CA_FILE")]
     ca_file: Option<PathBuf>,
     /// Certificate (PEM) to show to the server.
-    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CLIENT_CERT", requires = "client_key")]
+    #[arg(long, global = true, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CLIENT_CERT", requires = "client_key")]
     client_cert: Option<PathBuf>,
     /// Private key (PEM) of the certificate.
-    #[arg(long, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CLIENT_KEY", requires = "client_cert")]
+    #[arg(long, global = true, help_heading = WITH_SERVER, value_name = "FILE", env = "DHAKIRA_CLIENT_KEY", requires = "client_cert")]
     client_key: Option<PathBuf>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
@@ -22,8 +23,8 @@ pub(super) struct Units {
     #[command(flatten)]
     place: Place,
     /// The memory.
-    #[arg(long, value_name = "NAME")]
-    memory: MemoryName,
+    #[arg(long, global = true, value_name = "NAME")]
+    memory: Option<MemoryName>,
     /// One JSON object a unit, one a line.
     #[arg(long, global = true)]
     json: bool,
@@ -144,8 +145,9 @@ struct MatchedLine {
 
 impl Units {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let mut client = self.place.client("units", MissingData::Refuse).await?;
-        let Self { memory, json, action, .. } = self;
+        let Self { place, memory, json, action } = self;
+        let memory = memory.context("say of which memory: --memory NAME")?;
+        let mut client = place.client("units", MissingData::Refuse).await?;
         match action {
             Action::List { filter, order_by, descending, limit } => {
                 let order = order_by.map(UnitOrder::from).unwrap_or_default();
@@ -272,6 +274,10 @@ async fn change_matching(
     change: impl Fn() -> MatchingUnits,
     (yes, json): (bool, bool),
 ) -> anyhow::Result<Outcome> {
+    let (deed, action) = match change() {
+        MatchingUnits::Delete => ("deleted", "deletes"),
+        MatchingUnits::Update(..) => ("changed", "changes"),
+    };
     let counted_units = client.change_matching(memory, filter, change(), String::new()).await?;
     let Matched { matching, sample, token, .. } = counted_units;
     let mut changed = 0;
@@ -281,10 +287,10 @@ async fn change_matching(
     if json {
         json_line(&MatchedLine { matching, changed })?;
     } else if yes {
-        say!("{} of {} changed", changed, counted(matching, "unit"))?;
+        say!("{changed} of {} {deed}", counted(matching, "unit"))?;
     } else {
         show_units(memory, &sample, false)?;
-        say!("{} would be changed; --yes changes them", counted(matching, "unit"))?;
+        say!("{} would be {deed}; --yes {action} them", counted(matching, "unit"))?;
     }
     Ok(Outcome::Done)
 }
