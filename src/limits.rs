@@ -123,6 +123,11 @@ pub const PENALTY_RULES_MAX: usize = 32;
 /// Match bands of an analysis: more than any rate sheet has.
 pub const ANALYSIS_BANDS_MAX: usize = 32;
 
+/// Units of one extraction, whose numbers and best scores are kept until all segments are searched: some tens of megabytes, and more
+/// than translation tools load as a file.
+pub const EXTRACT_UNITS_MAX: usize = 500_000;
+/// Segments of an extraction that are searched at a time: enough for all cores, and a bound on the hits in memory.
+pub const EXTRACT_STEP_SEGMENTS: usize = 64;
 /// Files in one analysis: a large project, and a bound on what an answer holds.
 pub const ANALYSIS_FILES_MAX: usize = 10_000;
 /// Sentences of one side of a document that is aligned in one call.

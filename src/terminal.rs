@@ -233,6 +233,14 @@ pub(crate) fn byte_bar(total_bytes: Option<u64>, name: &str) -> ProgressBar {
     bar
 }
 
+/// Progress of work whose length is not known.
+pub(crate) fn count_bar(name: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(style("{prefix} {spinner} {msg}"));
+    bar.set_prefix(name.to_owned());
+    bar
+}
+
 fn style(template: &str) -> ProgressStyle {
     // A template of this file that does not parse shows as the plain bar.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -249,6 +249,10 @@ fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
             });
             one(proto::AnalyzeSegmentsRequest { message }.encode_to_vec())
         }
+        "ExtractUnits" => {
+            let message = settings().map(proto::extract_units_request::Message::Settings);
+            one(proto::ExtractUnitsRequest { message }.encode_to_vec())
+        }
         "SplitSentences" => one(proto::SplitSentencesRequest {
             text: "One. Two.".into(),
             language_code: "en".into(),

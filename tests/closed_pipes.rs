@@ -26,11 +26,13 @@ const FILE: &str = "ar\ten\tdate\n\u{646}\u{635} \u{623}\u{648}\u{644}\tfirst te
 const TEXT: &str = "\u{646}\u{635} \u{623}\u{648}\u{644}\n\u{646}\u{635} \u{62b}\u{627}\u{646}\n";
 
 /// Each command with what it reads.
-const COMMANDS: [(&[&str], &str); 26] = [
+const COMMANDS: [(&[&str], &str); 28] = [
     (&["import", "--memory", "new", "in.tsv"], ""),
     (&["import", "--memory", "new", "in.tsv", "--json", "-v"], ""),
     (&["export", "--memory", "m"], ""),
     (&["export", "--memory", "m", "--output", "x.tmx"], ""),
+    (&["extract", "--memory", "m", "ar.txt"], ""),
+    (&["extract", "--memory", "m", "ar.txt", "--output", "x.tmx", "--json"], ""),
     (&["lookup", "--memory", "m"], TEXT),
     (&["lookup", "--memory", "m", "--json"], TEXT),
     (&["search", "--memory", "m", "--side", "target", "text"], ""),

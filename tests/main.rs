@@ -27,6 +27,7 @@ mod dependencies;
 mod disk;
 mod drain;
 mod exchange;
+mod extract;
 mod file_imports;
 mod filter_calls;
 mod filters;

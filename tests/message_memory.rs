@@ -92,6 +92,7 @@ fn attacks() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         ("empty tags of a query", of(lookups, "StreamLookup"), repeated(&empty(2), &[1, 2])),
         ("empty texts", of(lookups, "AnalyzeSegments"), repeated(&empty(2), &[2])),
+        ("empty segments of a job", of(lookups, "ExtractUnits"), repeated(&empty(1), &[2])),
         ("names of memories", of(lookups, "SearchConcordance"), repeated(&field(1, b"m"), &[])),
         (
             "empty sentences",

@@ -81,10 +81,11 @@ fn every_method_has_examples_that_come_back_as_they_are() {
 }
 
 /// The calls whose example is a message that does not begin a stream, needs a token of an earlier answer, or a commit of an earlier backup.
-pub(crate) const PARTS: [&str; 8] = [
+pub(crate) const PARTS: [&str; 9] = [
     "ImportUnits",
     "StreamLookup",
     "AnalyzeSegments",
+    "ExtractUnits",
     "WatchUnits",
     "UpdateMatchingUnits",
     "DeleteMatchingUnits",

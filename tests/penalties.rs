@@ -20,10 +20,10 @@ use crate::filters::random_filter;
 use crate::matching::world::Rng;
 use crate::upkeep::{add_part, open_store};
 
-use model::{
-    DAY, Expected, Model, expected, lookup, now, random_memory, random_rules, settings, text_scores,
+use model::{DAY, Expected, lookup, now};
+pub(crate) use model::{
+    Model, expected, random_content, random_memory, random_rules, settings, text, text_scores,
 };
-pub(crate) use model::{random_content, text};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]

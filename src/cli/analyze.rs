@@ -1,25 +1,16 @@
 //! `dhakira analyze`: counts how much of a job is in the memories.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::JobReport;
-use crate::engine::{BandCount, Explain, LookupSettings};
-use crate::formats::{self, Event, ReadOptions};
-use crate::text::{SentenceOptions, SentenceRules};
-use crate::unit::{Lang, Score, Segment};
-use crate::validate::validate_text;
+use crate::engine::BandCount;
+use crate::unit::Score;
 
-use super::filter::FilterFlags;
-use super::input::document;
-use super::lookup::Choice;
+use super::job::JobFlags;
 use super::outcome::Outcome;
-use super::penalties::PenaltyFlags;
 use super::place::{MissingData, Place};
 use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
 
@@ -29,31 +20,19 @@ use crate::terminal::{grouped, json_to, stdout, table, unless_closed};
     after_help = "Bands by match rate: double-context (102: same text, and both neighbours and context id agree), context \
     (101: same text, and one of them agrees), repetition (same text as an earlier segment of these files), exact (100), \
     95-99, 85-94, 75-84, 70-74, none. A word is text between spaces with a letter or a \
-    digit. TMX, TSV and CSV files (by their names) are counted by their source segments; every other file is a text, \
-    which is split into sentences."
+    digit."
 )]
 pub(super) struct Analyze {
     #[command(flatten)]
     place: Place,
-    /// A memory to compare with, with points to deduct from its matches if it is trusted less; may be repeated.
-    #[arg(long, short, value_name = "NAME[:POINTS]", required = true)]
-    memory: Vec<Choice>,
-    /// Texts have one segment a line already.
-    #[arg(long)]
-    presplit: bool,
     #[command(flatten)]
-    penalties: PenaltyFlags,
-    #[command(flatten)]
-    filter: FilterFlags,
+    job: JobFlags,
     /// How the counts are shown.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// One JSON object a file and one for all: short for --format json.
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Files to analyse; `-` is standard input.
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,56 +64,12 @@ struct BandLine {
     words: u64,
 }
 
-/// Segments in one message.
-const MESSAGE_SEGMENTS: usize = 500;
-
 impl Analyze {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut client = self.place.client("analyze", MissingData::Refuse).await?;
-        let settings = LookupSettings {
-            memories: self.memory.iter().map(|choice| choice.0.clone()).collect(),
-            min_score: Score::ZERO,
-            max_matches: 1,
-            exhaustive: false,
-            filter: self.filter.filter(),
-            penalty_rules: self.penalties.rules(),
-            explain: Explain::default(),
-        };
-        let memory = client.memory(&settings.memories[0].memory).await?;
-        let (sender, pieces) = tokio::sync::mpsc::channel(4);
-        let (files, presplit) = (self.files.clone(), self.presplit);
-        // Reads in step with the server: no file is ever whole in memory twice.
-        let reading = tokio::task::spawn_blocking(move || -> anyhow::Result<u64> {
-            let mut left_out = 0;
-            for file in &files {
-                let name = file.display().to_string();
-                let (source, target) = (&memory.source_lang, &memory.target_lang);
-                let segments = segments(file, (source, target), presplit)
-                    .with_context(|| format!("analysing {name}"))?;
-                // A file without segments is reported too.
-                let mut send = vec![Vec::new()];
-                for (number, segment) in segments.into_iter().enumerate() {
-                    if let Err(fault) = validate_text(&segment.text) {
-                        if !segment.text.trim().is_empty() {
-                            note!("dhakira: {name}, segment {}: {}", number + 1, fault.message);
-                            left_out += 1;
-                        }
-                        continue;
-                    }
-                    match send.last_mut() {
-                        Some(last) if last.len() < MESSAGE_SEGMENTS => last.push(segment),
-                        _ => send.push(vec![segment]),
-                    }
-                }
-                for texts in send {
-                    if sender.blocking_send((name.clone(), texts)).is_err() {
-                        return Ok(left_out);
-                    }
-                }
-            }
-            Ok(left_out)
-        });
-        let analysed = client.analyze(&settings, ReceiverStream::new(pieces)).await;
+        let memory = self.job.first_memory(&mut client).await?;
+        let (pieces, reading) = self.job.read(&memory);
+        let analysed = client.analyze(&self.job.settings(Score::ZERO), pieces).await;
         // What is wrong with a file is more to the point than that its stream broke off.
         let left_out = reading.await??;
         let (files, total) = analysed?;
@@ -145,34 +80,6 @@ impl Analyze {
         })?;
         Ok(if left_out == 0 { Outcome::Done } else { Outcome::DoneWithRejects })
     }
-}
-
-/// The segments of a file, in order.
-fn segments(file: &Path, langs: (&Lang, &Lang), presplit: bool) -> anyhow::Result<Vec<Segment>> {
-    if is_bilingual(file) {
-        let options =
-            ReadOptions::new(langs.0.clone(), langs.1.clone(), file.display().to_string());
-        let mut segments = Vec::new();
-        for event in formats::open(Box::new(std::fs::File::open(file)?), &options)? {
-            if let Event::Unit(unit) = event? {
-                segments.push(unit.content.source);
-            }
-        }
-        return Ok(segments);
-    }
-    let text = document(file)?;
-    if presplit {
-        return Ok(text.lines().map(Segment::plain).collect());
-    }
-    let sentences = SentenceRules::new(langs.0).split(&text, SentenceOptions::default());
-    Ok(sentences.into_iter().map(|sentence| Segment::plain(&text[sentence.text])).collect())
-}
-
-/// Whether the name of a file says that it holds units.
-fn is_bilingual(file: &Path) -> bool {
-    let name = file.to_string_lossy().to_lowercase();
-    let name = name.trim_end_matches(".gz").trim_end_matches(".xz");
-    [".tmx", ".tsv", ".csv"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Every band by its name, the cheapest first; repetitions come after context matches.

@@ -1,24 +1,15 @@
 //! `dhakira export`: a memory as a file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
 use clap::Args;
-use flate2::write::GzEncoder;
-use liblzma::write::XzEncoder;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use crate::client::{Client, MemoryInfo};
 use crate::engine::ExportQuery;
-use crate::formats::Format;
+use crate::terminal::counted;
 use crate::unit::MemoryName;
 
 use super::filter::{FilterFlags, SOME_UNITS};
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{counted, stdout};
+use super::unit_file::UnitFile;
 
 /// Write a memory, or some of it, as a file: TMX 1.4, TSV, CSV, JSON lines or XLIFF 2.1.
 ///
@@ -30,16 +21,8 @@ pub(super) struct Export {
     /// The memory to write.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
-    /// File to write, which must not exist yet; standard output when not given. Compressed when its name ends in .gz, .xz or
-    /// .zst.
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Format of the file; by the ending of its name when not given, else TMX.
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
-    /// Overwrite the file if it exists.
-    #[arg(long, requires = "output")]
-    force: bool,
+    #[command(flatten)]
+    file: UnitFile,
     /// Only units with all these words in the source or in the target.
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = SOME_UNITS)]
     query: String,
@@ -49,168 +32,15 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let (format, compression) = self.format()?;
+        self.file.check()?;
         let mut client = self.place.client("export", MissingData::Refuse).await?;
         let memory = client.memory(&self.memory).await?;
         let wanted = ExportQuery { filter: self.filter.filter(), text: self.query.clone() };
-        let Some(path) = &self.output else {
-            let out = Out::Plain(BufWriter::new(Box::new(stdout())));
-            client.export_to(&memory, wanted, format, out).await?.0.finish()?;
-            return Ok(Outcome::Done);
-        };
-        if path.exists() && !self.force {
-            anyhow::bail!("{} exists; --force overwrites it", path.display());
+        let write = async |format, out| Ok(client.export_to(&memory, wanted, format, out).await?);
+        let units = self.file.write(write).await?;
+        if let Some(path) = self.file.path() {
+            note!("dhakira: {} written to {}", counted(units, "unit"), path.display());
         }
-        // Written beside it first, so that a failure leaves an older export as it was.
-        let mut partial = path.clone().into_os_string();
-        partial.push(".partial");
-        let doing = || format!("writing {}", path.display());
-        let file = File::create(&partial).with_context(doing)?;
-        let synced = file.try_clone().with_context(doing)?;
-        let out = Out::new(Box::new(file), compression);
-        let units = write_and_finish(&mut client, &memory, wanted, format, out).await;
-        let renamed = units.and_then(|units| {
-            synced.sync_all().and_then(|()| std::fs::rename(&partial, path))?;
-            Ok(units)
-        });
-        if renamed.is_err() {
-            // Half a file is of no use; that it cannot be removed is not what went wrong.
-            let _ = std::fs::remove_file(&partial);
-        }
-        let units = renamed.with_context(doing)?;
-        note!("dhakira: {} written to {}", counted(units, "unit"), path.display());
         Ok(Outcome::Done)
     }
-
-    /// By the flag, else by the name of the file; and how it is compressed.
-    fn format(&self) -> anyhow::Result<(Format, Compression)> {
-        let name = self.output.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-        let name = name.unwrap_or_default().to_ascii_lowercase();
-        let (inner, compression) = match name.rsplit_once('.') {
-            Some((inner, "gz")) => (inner, Compression::Gzip),
-            Some((inner, "xz")) => (inner, Compression::Xz),
-            Some((inner, "zst")) => (inner, Compression::Zstandard),
-            Some((_, ending @ ("zip" | "bz2"))) => {
-                anyhow::bail!(
-                    "an export is not written as .{ending}; .gz, .xz and .zst are, or pipe it"
-                )
-            }
-            _ => (name.as_str(), Compression::None),
-        };
-        let format = match (self.format, inner.rsplit_once('.').map(|(_, ending)| ending)) {
-            (Some(format), _) => format,
-            (None, None) => Format::Tmx,
-            (None, Some(ending)) => Format::of_extension(ending).with_context(|| {
-                let written = Format::written_names();
-                format!("what format is a file .{ending}? Say it with --format: {written}")
-            })?,
-        };
-        let known = Format::written().any(|it| it == format);
-        anyhow::ensure!(known, "{format} is only read; written are {}", Format::written_names());
-        Ok((format, compression))
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Compression {
-    None,
-    Gzip,
-    Xz,
-    Zstandard,
-}
-
-/// Compresses as hard as is still fast.
-const XZ_LEVEL: u32 = 3;
-
-type Raw = BufWriter<Box<dyn Write + Send>>;
-
-/// Where the file goes.
-enum Out {
-    Plain(Raw),
-    Gzip(BufWriter<GzEncoder<Raw>>),
-    Xz(BufWriter<XzEncoder<Raw>>),
-    Zstandard(BufWriter<ZstandardFrames>),
-}
-
-/// Compresses each piece as a frame of its own: a Zstandard file is any number of frames.
-struct ZstandardFrames(Raw);
-
-impl Write for ZstandardFrames {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A reader that is a slice does not fail, and neither does writing to memory.
-        self.0.write_all(&compress_to_vec(bytes, CompressionLevel::Fastest))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-/// Compressors take large pieces.
-const PIECE_BYTES: usize = 64 * 1024;
-/// Bytes of one frame of Zstandard: what is in another one cannot be referred to.
-const FRAME_BYTES: usize = 4 * 1024 * 1024;
-
-impl Out {
-    fn new(out: Box<dyn Write + Send>, compression: Compression) -> Self {
-        let raw = BufWriter::with_capacity(PIECE_BYTES, out);
-        let pieces = PIECE_BYTES;
-        match compression {
-            Compression::None => Self::Plain(raw),
-            Compression::Gzip => {
-                let encoder = GzEncoder::new(raw, flate2::Compression::default());
-                Self::Gzip(BufWriter::with_capacity(pieces, encoder))
-            }
-            Compression::Xz => {
-                Self::Xz(BufWriter::with_capacity(pieces, XzEncoder::new(raw, XZ_LEVEL)))
-            }
-            Compression::Zstandard => {
-                Self::Zstandard(BufWriter::with_capacity(FRAME_BYTES, ZstandardFrames(raw)))
-            }
-        }
-    }
-
-    /// Writes everything out.
-    fn finish(self) -> io::Result<()> {
-        let mut raw = match self {
-            Self::Plain(raw) => raw,
-            Self::Gzip(out) => out.into_inner()?.finish()?,
-            Self::Xz(out) => out.into_inner()?.finish()?,
-            Self::Zstandard(out) => out.into_inner()?.0,
-        };
-        raw.flush()
-    }
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(out) => out.write(bytes),
-            Self::Gzip(out) => out.write(bytes),
-            Self::Xz(out) => out.write(bytes),
-            Self::Zstandard(out) => out.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(out) => out.flush(),
-            Self::Gzip(out) => out.flush(),
-            Self::Xz(out) => out.flush(),
-            Self::Zstandard(out) => out.flush(),
-        }
-    }
-}
-
-async fn write_and_finish(
-    client: &mut Client,
-    memory: &MemoryInfo,
-    wanted: ExportQuery,
-    format: Format,
-    out: Out,
-) -> anyhow::Result<u64> {
-    let (out, units) = client.export_to(memory, wanted, format, out).await?;
-    out.finish()?;
-    Ok(units)
 }

@@ -72,7 +72,8 @@ impl FromStr for Choice {
     }
 }
 
-fn score(text: &str) -> Result<Score, String> {
+/// A score as written on the command line.
+pub(super) fn score(text: &str) -> Result<Score, String> {
     let points: f64 = text.parse().map_err(|_| format!("'{text}' is not a number"))?;
     Score::from_points(points).map_err(|error| error.to_string())
 }

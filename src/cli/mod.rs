@@ -12,9 +12,11 @@ mod compact;
 mod config;
 mod demo;
 mod export;
+mod extract;
 mod filter;
 mod import;
 mod input;
+mod job;
 mod links;
 mod log;
 mod lookup;
@@ -30,6 +32,7 @@ mod serve;
 mod split;
 mod tokens;
 mod train;
+mod unit_file;
 mod units;
 mod verify;
 
@@ -67,6 +70,8 @@ enum Command {
     Import(import::Import),
     /// Write a memory as TMX, TSV, CSV, JSON lines or XLIFF.
     Export(export::Export),
+    /// Write every unit that matches any segment of some files: a project memory for other tools.
+    Extract(extract::Extract),
     /// Find stored translations for segments, one a line on standard input.
     Lookup(lookup::Lookup),
     /// Find the units in which an expression occurs: a concordance.
@@ -149,6 +154,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Demo(command) => command.run().await,
         Command::Import(command) => command.run().await,
         Command::Export(command) => command.run().await,
+        Command::Extract(command) => command.run().await,
         Command::Lookup(command) => command.run().await,
         Command::Search(command) => command.run().await,
         Command::Analyze(command) => command.run().await,

@@ -49,11 +49,7 @@ impl Client {
         format: Format,
         out: W,
     ) -> Result<(W, u64), ClientError> {
-        let header = FileHeader {
-            source_lang: memory.source_lang.clone(),
-            target_lang: memory.target_lang.clone(),
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        let header = FileHeader::from(memory);
         let mut writer = formats::create(format, &header, out).map_err(ClientError::Output)?;
         let mut pages = self.export(&memory.name, wanted).await?;
         let mut units = 0;
@@ -64,5 +60,16 @@ impl Client {
             }
         }
         Ok((writer.finish().map_err(ClientError::Output)?, units))
+    }
+}
+
+/// The beginning of a file with units of a memory.
+impl From<&MemoryInfo> for FileHeader {
+    fn from(memory: &MemoryInfo) -> Self {
+        Self {
+            source_lang: memory.source_lang.clone(),
+            target_lang: memory.target_lang.clone(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
     }
 }

@@ -1,15 +1,19 @@
-//! Lookup, concordance and analysis.
+//! Lookup, concordance, analysis and extraction.
 
 use tokio_stream::{Stream, StreamExt as _};
 
-use crate::engine::{ConcordanceSettings, FoundMatch, FoundPassage, LookupSettings, QuerySegment};
+use crate::engine::{
+    ConcordanceSettings, ExtractCounts, ExtractedUnit, FoundMatch, FoundPassage, LookupSettings,
+    QuerySegment,
+};
 use crate::unit::Segment;
 
-use super::connection::Client;
+use super::connection::{Client, ClientStream};
 use super::error::ClientError;
 use crate::grpc::JobReport;
 use crate::grpc::proto;
 use crate::grpc::proto::analyze_segments_request::Message as AnalyzeMessage;
+use crate::grpc::proto::extract_units_request::Message as ExtractMessage;
 
 impl Client {
     /// Looks segments up; results in their order.
@@ -79,4 +83,38 @@ impl Client {
         let files = response.files.into_iter().map(Into::into);
         Ok((files.collect(), response.total.unwrap_or_default().into()))
     }
+
+    /// Extracts the units that match any segment of a job: counts while its pieces are searched, then the units in pages, then the
+    /// final counts.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn extract(
+        &mut self,
+        settings: &LookupSettings,
+        pieces: impl Stream<Item = Vec<QuerySegment>> + Send + 'static,
+    ) -> Result<ClientStream<ExtractPage>, ClientError> {
+        let message = |message| proto::ExtractUnitsRequest { message: Some(message) };
+        let first = tokio_stream::once(message(ExtractMessage::Settings(settings.into())));
+        let requests = first.chain(pieces.map(move |segments| {
+            let segments = segments.into_iter().map(Into::into).collect();
+            message(ExtractMessage::Segments(proto::JobSegments { segments }))
+        }));
+        let answers = self.lookups.extract_units(requests).await?.into_inner();
+        Ok(Box::pin(answers.map(|answer| {
+            let answer = answer?;
+            let units = answer.units.into_iter().map(ExtractedUnit::try_from);
+            let units = units.collect::<Result<_, _>>()?;
+            Ok(ExtractPage { units, counts: answer.counts.map(Into::into) })
+        })))
+    }
+}
+
+/// An answer of an extraction.
+#[derive(Debug, Default)]
+pub struct ExtractPage {
+    /// The next units.
+    pub units: Vec<ExtractedUnit>,
+    /// The counts so far, or the final ones.
+    pub counts: Option<ExtractCounts>,
 }

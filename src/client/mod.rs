@@ -21,6 +21,7 @@ pub use alignment::{AlignReport, LexiconInfo, Progress, SuspectInfo};
 pub use connection::{Client, ClientStream};
 pub use error::ClientError;
 pub use import::{ImportOrder, NumberedBatch};
+pub use lookup::ExtractPage;
 pub use memory::MemoryInfo;
 pub use operations::{Counts, OperationAnswer, OperationEnd, OperationInfo};
 pub use transport::Credentials;

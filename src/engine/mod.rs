@@ -35,6 +35,7 @@ pub use read::analysis::{BandCount, BandCounts, JobAnalysis, MatchBands};
 pub use read::concordance::{ConcordancePage, ConcordancePlace, ConcordanceSettings, FoundPassage};
 pub use read::explain::Explain;
 pub use read::export::{Export, ExportQuery};
+pub use read::extract::{ExtractCounts, ExtractedUnit, Extraction};
 pub use read::filter::{
     AttributeCondition, AttributeValue, NameCondition, TextCondition, TimeRange, UnitFilter,
 };

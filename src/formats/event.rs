@@ -94,7 +94,7 @@ pub(super) fn validated(mut parsed: ParsedUnit, swap: bool) -> Event {
 }
 
 /// An unused attribute name: a second attribute of the same name becomes `name.2`, and so on.
-pub(super) fn free_name(attributes: &BTreeMap<String, String>, name: &str) -> String {
+pub(crate) fn free_name(attributes: &BTreeMap<String, String>, name: &str) -> String {
     let (mut free, mut number) = (name.to_owned(), 1);
     while attributes.contains_key(&free) {
         number += 1;

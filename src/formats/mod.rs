@@ -25,6 +25,7 @@ mod xliff;
 mod xml;
 
 pub use create::{UnitWriter, create};
+pub(crate) use event::free_name;
 pub use event::{Event, ParsedUnit, Rejected};
 pub use format::{BoxedReader, FileHeader, Format, OpenError, ReadOptions, Unfinished, UnitReader};
 pub use io::ILLEGAL;

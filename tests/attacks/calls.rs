@@ -5,11 +5,12 @@ use std::time::Duration;
 use prost::Message;
 
 use super::{LOOKUP, SEGMENT_BYTES};
-use crate::support::{analysis_settings, lookup_request, proto};
+use crate::support::{analysis_settings, lookup_request, proto, segment};
 
 const MILLION: usize = 1024 * 1024;
 const CONCORDANCE: &str = "/dhakira.v1.LookupService/SearchConcordance";
 const ANALYSIS: &str = "/dhakira.v1.LookupService/AnalyzeSegments";
+const EXTRACTION: &str = "/dhakira.v1.LookupService/ExtractUnits";
 const SPLIT: &str = "/dhakira.v1.AlignmentService/SplitSentences";
 const ALIGN_WORDS: &str = "/dhakira.v1.AlignmentService/AlignWords";
 const ALIGN_DOCUMENTS: &str = "/dhakira.v1.AlignmentService/AlignDocuments";
@@ -77,6 +78,7 @@ pub(super) fn attacks() -> Vec<Attack> {
     let mut attacks = lookups();
     attacks.push(concordances());
     attacks.push(analyses());
+    attacks.push(extractions());
     attacks.extend(splits());
     attacks.push(word_links());
     attacks.extend(alignments());
@@ -127,6 +129,26 @@ fn analyses() -> Attack {
     Attack {
         name: "4 analyses of 60 segments of 244 KB",
         method: ANALYSIS,
+        messages: encoded.to_vec(),
+        calls: 4,
+        until_used: Duration::from_millis(700),
+    }
+}
+
+fn extractions() -> Attack {
+    use proto::extract_units_request::Message as Extract;
+    let segments = (0..60).map(|number| proto::QuerySegment {
+        segment: segment(&words(SEGMENT_BYTES, 200 + number)),
+        ..Default::default()
+    });
+    let segments = proto::JobSegments { segments: segments.collect() };
+    let settings = lookup_request(&["m"], "").settings.unwrap();
+    let messages = [Extract::Settings(settings), Extract::Segments(segments)];
+    let encoded =
+        messages.map(|it| proto::ExtractUnitsRequest { message: Some(it) }.encode_to_vec());
+    Attack {
+        name: "4 extractions of 60 segments of 244 KB",
+        method: EXTRACTION,
         messages: encoded.to_vec(),
         calls: 4,
         until_used: Duration::from_millis(700),

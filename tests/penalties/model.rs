@@ -96,7 +96,7 @@ fn random_rule(rng: &mut Rng) -> PenaltyRule {
     PenaltyRule { points, condition }
 }
 
-pub(super) fn random_rules(rng: &mut Rng) -> Vec<PenaltyRule> {
+pub(crate) fn random_rules(rng: &mut Rng) -> Vec<PenaltyRule> {
     (0..rng.below(4)).map(|_| random_rule(rng)).collect()
 }
 
@@ -137,14 +137,14 @@ fn reason(condition: &PenaltyCondition) -> Reason {
 }
 
 /// A memory as the model knows it.
-pub(super) struct Model {
-    pub(super) name: MemoryName,
+pub(crate) struct Model {
+    pub(crate) name: MemoryName,
     unfinished_penalty: Score,
     scoring: Scoring,
-    pub(super) units: BTreeMap<UnitId, Unit>,
+    pub(crate) units: BTreeMap<UnitId, Unit>,
 }
 
-pub(super) fn random_memory(rng: &mut Rng, engine: &Engine, number: usize) -> Model {
+pub(crate) fn random_memory(rng: &mut Rng, engine: &Engine, number: usize) -> Model {
     let name: MemoryName = format!("m{number}").parse().unwrap();
     let points = |rng: &mut Rng| Score::from_hundredths(*rng.pick(&[0, 0, 250, 2_000])).unwrap();
     let unfinished = rng.chance(50).then(|| points(rng));
@@ -169,7 +169,7 @@ pub(super) fn random_memory(rng: &mut Rng, engine: &Engine, number: usize) -> Mo
     }
 }
 
-pub(super) fn settings(models: &[Model], min_score: Score, max_matches: usize) -> LookupSettings {
+pub(crate) fn settings(models: &[Model], min_score: Score, max_matches: usize) -> LookupSettings {
     let choice = |model: &Model| MemoryChoice { memory: model.name.clone(), penalty: None };
     LookupSettings {
         memories: models.iter().map(choice).collect(),
@@ -189,10 +189,10 @@ pub(super) fn lookup(engine: &Engine, settings: &LookupSettings, query: &str) ->
 }
 
 /// A match of the model: memory, unit, kind, and points by reason in order.
-pub(super) type Expected = (usize, UnitId, MatchKind, Vec<(Reason, u16)>);
+pub(crate) type Expected = (usize, UnitId, MatchKind, Vec<(Reason, u16)>);
 
 /// The answer worked out unit by unit. Each unit's score without penalties is that of a memory that holds only its text.
-pub(super) fn expected(
+pub(crate) fn expected(
     models: &[Model],
     texts: &TextScores,
     settings: &LookupSettings,
@@ -248,10 +248,10 @@ pub(super) fn expected(
     all.into_iter().map(|((kind, .., number, id), points)| (number, id, kind, points)).collect()
 }
 
-pub(super) type TextScores = BTreeMap<String, (MatchKind, Vec<(Reason, u16)>)>;
+pub(crate) type TextScores = BTreeMap<String, (MatchKind, Vec<(Reason, u16)>)>;
 
 /// What each text scores for the query without any penalties, by a full scan of one memory that holds each text once.
-pub(super) fn text_scores(models: &[Model], query: &str) -> TextScores {
+pub(crate) fn text_scores(models: &[Model], query: &str) -> TextScores {
     let engine = Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ()).unwrap();
     let name: MemoryName = "plain".parse().unwrap();
     engine.create_memory(new_memory(name.clone()), None).unwrap();

@@ -261,9 +261,18 @@ pub(crate) struct Search<'a> {
 impl Search<'_> {
     /// The best hit.
     pub(crate) fn best(&self, segment: &QuerySegment) -> Result<Option<Hit>, EngineError> {
+        Ok(self.hits(segment)?.first().map(|(_, hit)| *hit))
+    }
+
+    /// The hits, best first, with the index of their memory.
+    pub(crate) fn hits(&self, segment: &QuerySegment) -> Result<Vec<(usize, Hit)>, EngineError> {
         self.check_cancelled()?;
-        let hits = self.search(&self.query(segment).1)?;
-        Ok(hits.first().map(|(_, hit)| *hit))
+        self.search(&self.query(segment).1)
+    }
+
+    /// The memories, in the order of the settings.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = &Arc<Memory>> {
+        self.chosen.iter().map(|chosen| &chosen.memory)
     }
 
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {

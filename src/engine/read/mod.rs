@@ -1,9 +1,10 @@
-//! Answers lookups, concordance searches, analyses, lists and exports.
+//! Answers lookups, concordance searches, analyses, extractions, lists and exports.
 
 pub(crate) mod analysis;
 pub(crate) mod concordance;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod extract;
 pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod list;

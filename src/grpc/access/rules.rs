@@ -114,6 +114,7 @@ pub static RULES: &[Rule] = &[
     rule("/dhakira.v1.LookupService/StreamLookup", Reader, &[read(&[1, 1, 1], Reader)]),
     rule("/dhakira.v1.LookupService/SearchConcordance", Reader, &[read(&[1], Reader)]),
     rule("/dhakira.v1.LookupService/AnalyzeSegments", Reader, &[read(&[1, 1, 1, 1], Reader)]),
+    rule("/dhakira.v1.LookupService/ExtractUnits", Reader, &[read(&[1, 1, 1], Reader)]),
     rule("/dhakira.v1.AlignmentService/SplitSentences", Reader, &[]),
     // Storing what was aligned is an import.
     heavy(rule(

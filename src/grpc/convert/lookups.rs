@@ -17,7 +17,7 @@ use super::{FieldViolation, UnitView, Within as _, memory_name};
 /// Points that a match needs when the request does not say.
 const MIN_SCORE_DEFAULT: f64 = 70.0;
 
-fn score(field: &str, points: f64) -> Result<Score, FieldViolation> {
+pub(super) fn score(field: &str, points: f64) -> Result<Score, FieldViolation> {
     Score::from_points(points).map_err(|error| FieldViolation::new(field, error.0))
 }
 

@@ -66,6 +66,7 @@ const ELEMENTS_MAX: &[(&str, usize)] = &[
     ("BatchCreateUnitsRequest.units", BATCH_UNITS_MAX),
     ("DocumentSide.sentences", DOCUMENT_SENTENCES_MAX),
     ("ImportBatch.units", BATCH_UNITS_MAX),
+    ("JobSegments.segments", LOOKUP_SEGMENTS_MAX),
     ("LookupSegmentsRequest.segments", LOOKUP_SEGMENTS_MAX),
     ("LookupSettings.memories", LOOKUP_MEMORIES_MAX),
     ("LookupSettings.penalties", PENALTY_RULES_MAX),

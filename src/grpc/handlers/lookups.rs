@@ -13,12 +13,13 @@ use super::super::convert::{MatchView, Within as _, query_segment};
 use super::super::proto::lookup_service_server::LookupService;
 use super::super::proto::stream_lookup_request::Message as StreamMessage;
 use super::super::proto::{
-    AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, LookupSegmentsRequest, LookupSegmentsResponse,
-    SearchConcordanceRequest, SearchConcordanceResponse, SegmentMatches, StreamLookupRequest,
-    StreamLookupResponse,
+    AnalyzeSegmentsRequest, AnalyzeSegmentsResponse, ExtractUnitsRequest, ExtractUnitsResponse,
+    LookupSegmentsRequest, LookupSegmentsResponse, SearchConcordanceRequest,
+    SearchConcordanceResponse, SegmentMatches, StreamLookupRequest, StreamLookupResponse,
 };
 use super::super::status::invalid;
 use super::super::{proto, status};
+use super::extract::extract;
 use super::import_units::check_lang;
 
 #[tonic::async_trait]
@@ -64,6 +65,17 @@ impl LookupService for Api {
         request: Request<Streaming<AnalyzeSegmentsRequest>>,
     ) -> Result<Response<AnalyzeSegmentsResponse>, Status> {
         self.analyze_job(request.into_inner()).await.map(Response::new)
+    }
+
+    type ExtractUnitsStream = Answers<ExtractUnitsResponse>;
+
+    async fn extract_units(
+        &self,
+        request: Request<Streaming<ExtractUnitsRequest>>,
+    ) -> Result<Response<Self::ExtractUnitsStream>, Status> {
+        let requests = request.into_inner();
+        let task = |api, answers| extract(api, requests, answers);
+        Ok(Response::new(self.stream(Lifetime::Endless, task)?))
     }
 
     type StreamLookupStream = Answers<StreamLookupResponse>;

@@ -6,6 +6,7 @@ mod analysis;
 mod concordance;
 mod documents;
 mod export;
+mod extract;
 mod import_files;
 mod import_session;
 mod import_units;

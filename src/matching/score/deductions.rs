@@ -100,6 +100,20 @@ impl Reason {
         Self::Penalty,
     ];
 
+    /// Whether a penalty takes the points, and not a difference between the texts.
+    pub fn is_penalty(self) -> bool {
+        matches!(
+            self,
+            Self::State
+                | Self::Author
+                | Self::Attribute
+                | Self::Age
+                | Self::Confidence
+                | Self::MachineTranslation
+                | Self::Penalty
+        )
+    }
+
     /// A stable lower-case name for users and programs.
     pub fn name(self) -> &'static str {
         match self {
