@@ -184,8 +184,8 @@ fn pieces_of(text: Vec<u8>, mut from: Vec<Bytes>, room: &Room) -> VecDeque<Bytes
         let text = rest.split_to(rest.len().min(PIECE_BYTES));
         // From the front, so that the last one goes with the end of the text.
         let goes: Vec<Bytes> = from.drain(..from.len() / left).collect();
-        let _counted = room.hold_anyway(text.len());
-        queue.push_back(Bytes::from_owner(Piece { text, _from: goes, _counted }));
+        let counted = room.hold_anyway(text.len());
+        queue.push_back(Bytes::from_owner(Piece { text, _from: goes, _counted: counted }));
     }
     queue
 }

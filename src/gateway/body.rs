@@ -34,8 +34,10 @@ pub(super) fn of_call(found: &Found, (parts, body): (&Parts, Body), room: Room) 
     }))))
 }
 
+type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
+
 /// One frame that is made when it is asked for.
-struct Made(Option<Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>>);
+struct Made(Option<Making>);
 
 impl HttpBody for Made {
     type Data = Bytes;

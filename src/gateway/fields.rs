@@ -111,8 +111,8 @@ fn value(kind: &Kind, text: &str) -> Result<Value, String> {
             let known = |number: &i32| of.get_value(*number).is_some();
             let number = named.or_else(|| text.parse().ok().filter(known));
             Value::EnumNumber(number.ok_or_else(|| {
-                let names: Vec<String> = of.values().map(|it| it.name().to_owned()).collect();
-                format!("'{}' is none of {}", shown(text), names.join(", "))
+                let all: Vec<String> = of.values().map(|it| it.name().to_owned()).collect();
+                format!("'{}' is none of {}", shown(text), all.join(", "))
             })?)
         }
         Kind::Message(of) if of.parent_file().package_name() == "google.protobuf" => {

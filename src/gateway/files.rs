@@ -69,10 +69,11 @@ fn header(
         set(&mut message, "header.import_id", &Uuid::new_v4().to_string())?;
     }
     // A file whose length is announced has broken off when it is shorter.
-    if let Some(bytes) = body.size_hint().exact().filter(|_| !has(["sizeBytes", "size_bytes"])) {
-        if parts.headers.contains_key(http::header::CONTENT_LENGTH) && bytes > 0 {
-            set(&mut message, "header.size_bytes", &bytes.to_string())?;
-        }
+    if let Some(bytes) = body.size_hint().exact().filter(|_| !has(["sizeBytes", "size_bytes"]))
+        && parts.headers.contains_key(http::header::CONTENT_LENGTH)
+        && bytes > 0
+    {
+        set(&mut message, "header.size_bytes", &bytes.to_string())?;
     }
     for (key, value) in &pairs {
         set(&mut message, &format!("header.{key}"), value)?;

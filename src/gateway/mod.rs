@@ -4,6 +4,11 @@
 //! call goes through (tokens, access rules, limits, audit, deadlines), and through each once. There is no handler here: routes,
 //! requests and answers are read from the descriptors of the protocol.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal is an answer, and made at most once a request"
+)]
+
 mod answer;
 mod body;
 mod budget;
@@ -142,7 +147,7 @@ impl Facade {
         let protocol = self.routes.protocol();
         match found.route.kind {
             Kind::Unary | Kind::ServerStream => {
-                guard::check_json(&request, found.route.has_body())?
+                guard::check_json(&request, found.route.has_body())?;
             }
             Kind::File => guard::check_file(&request)?,
             Kind::ClientStream => return Err(errors::not_by_json(found.route.method.name())),

@@ -109,7 +109,9 @@ impl Extraction {
                 counts.matched_segments += u64::from(!hits.is_empty());
                 counts.cut_segments += u64::from(hits.len() > LOOKUP_MATCHES_MAX);
                 hits.truncate(LOOKUP_MATCHES_MAX);
-                hits.into_iter().for_each(|(unit, hit)| keep_best(best, unit, hit));
+                for (unit, hit) in hits {
+                    keep_best(best, unit, hit);
+                }
             }
             counts.units = best.len() as u64;
             if best.len() > EXTRACT_UNITS_MAX {
