@@ -133,8 +133,12 @@ where
 }
 
 /// Whether a request is a gRPC call, or one of the forms of gRPC that the service behind refuses in its own way.
+/// There is none by HTTP/1.1, which web pages reach that have made their name mean this machine.
 fn is_grpc(request: &Request<Body>) -> bool {
     const KIND: &[u8] = b"application/grpc";
+    if request.version() < Version::HTTP_2 {
+        return false;
+    }
     let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     kind.get(..KIND.len()).is_some_and(|start| start.eq_ignore_ascii_case(KIND))
 }
