@@ -52,6 +52,7 @@ mod idempotency;
 mod import_files;
 mod json;
 mod json_calls;
+mod json_hostile;
 mod layering;
 mod log_conformance;
 mod log_truncation;
