@@ -15,7 +15,7 @@ use crate::support::{proto, unit};
 const README: &str = include_str!("../README.md");
 
 /// The requests of a method about a memory, with a name for each kind; `memory` is a resource name or empty.
-fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn requests(method: &str, memory: &str) -> Vec<(&'static str, Vec<u8>)> {
     let name = memory.to_owned();
     let unit_name = if memory.is_empty() { String::new() } else { format!("{memory}/units/1") };
     let settings = || {
@@ -282,14 +282,14 @@ fn wrap(message: &[u8]) -> Vec<u8> {
 
 /// For which memories a role is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub(crate) enum Reach {
     Named,
     Any,
     All,
 }
 
 /// What the README says: the role by method and kind of request, and for which memories.
-fn readme_table() -> BTreeMap<(String, &'static str), (Role, Reach)> {
+pub(crate) fn readme_table() -> BTreeMap<(String, &'static str), (Role, Reach)> {
     let rows = README.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let method = cells.next()?.trim_end_matches('`');

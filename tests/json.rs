@@ -61,7 +61,9 @@ enum Sender {
 impl Http {
     /// By HTTP/1.1.
     pub(crate) async fn one(address: &str) -> Self {
-        let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let io = TokioIo::new(stream);
         let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
         tokio::spawn(connection);
         Self { sender: Sender::One(sender), address: address.to_owned(), authorization: None }
@@ -69,7 +71,9 @@ impl Http {
 
     /// By HTTP/2.
     pub(crate) async fn two(address: &str) -> Self {
-        let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let io = TokioIo::new(stream);
         let (sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
@@ -95,6 +99,14 @@ impl Http {
         let body = tokio::time::timeout(Duration::from_secs(60), body.collect());
         let body = body.await.expect("the answer ends").unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The status of an answer that may never end.
+    pub(crate) async fn status(&mut self, request: Request<Full<Bytes>>) -> StatusCode {
+        match &mut self.sender {
+            Sender::One(sender) => sender.send_request(request).await.unwrap().status(),
+            Sender::Two(sender) => sender.send_request(request).await.unwrap().status(),
+        }
     }
 
     /// A request, with a body of JSON if there is one.

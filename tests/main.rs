@@ -51,6 +51,7 @@ mod hostile;
 mod idempotency;
 mod import_files;
 mod json;
+mod json_access;
 mod json_calls;
 mod json_hostile;
 mod layering;
