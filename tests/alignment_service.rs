@@ -297,3 +297,31 @@ fn a_lexicon_is_kept_and_follows_the_memory() {
     assert_eq!(learn(&third).units, 150);
     assert!(told.load(Ordering::Relaxed) > 0);
 }
+
+#[tokio::test]
+async fn sentences_are_split_with_their_places() {
+    let (_server, _, mut client) = start().await;
+    let text = " \u{647}\u{644} \u{648}\u{635}\u{644}\u{61f} \u{646}\u{639}\u{645}.\n";
+    let request = |text: &str| proto::SplitSentencesRequest {
+        text: text.into(),
+        language_code: "ar".into(),
+        ..Default::default()
+    };
+    let sentences = client.split_sentences(request(text)).await.unwrap().into_inner().sentences;
+    let span = |start, end| Some(proto::Span { start, end });
+    assert_eq!(sentences.len(), 2);
+    assert_eq!((sentences[0].span, sentences[0].piece), (span(1, 8), span(0, 9)));
+    assert_eq!((sentences[1].span, sentences[1].piece), (span(9, 13), span(9, 14)));
+    assert_eq!(sentences[1].text, "\u{646}\u{639}\u{645}.");
+    assert!(client.split_sentences(request("")).await.unwrap().into_inner().sentences.is_empty());
+
+    let no_lang = proto::SplitSentencesRequest { language_code: String::new(), ..request(text) };
+    let status = client.split_sentences(no_lang).await.unwrap_err();
+    assert_eq!((status.code(), status.message().contains("lang")), (Code::InvalidArgument, true));
+    let bad = proto::SplitSentencesRequest { extra_rules: "end\t..".into(), ..request(text) };
+    let status = client.split_sentences(bad).await.unwrap_err();
+    assert!(status.message().contains("line 1"), "{}", status.message());
+    let long = request(&"a".repeat(15 * 1024 * 1024 + 1));
+    let status = client.split_sentences(long).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}

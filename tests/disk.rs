@@ -19,13 +19,16 @@ pub(crate) fn library() -> Option<&'static Path> {
     let library = LIBRARY.get_or_init(|| {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/unsynced.c");
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unsynced.so");
+        // Put into place as a whole: another run of the tests may be using it.
+        let made = library.with_extension(std::process::id().to_string());
         let arguments = ["-shared", "-fPIC", "-O1", "-o"];
         let compiled =
-            Command::new("cc").args(arguments).arg(&library).args([source, "-ldl"]).status();
+            Command::new("cc").args(arguments).arg(&made).args([source, "-ldl"]).status();
         if !compiled.is_ok_and(|status| status.success()) {
             eprintln!("SKIPPED: no C compiler, so no loss of unsynced writes and no failing ones");
             return None;
         }
+        fs::rename(&made, &library).unwrap();
         if fs::metadata(&library).unwrap().created().is_err() {
             eprintln!("SKIPPED: the file system keeps no birth times of files");
             return None;

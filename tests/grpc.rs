@@ -11,7 +11,7 @@ use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::support::{AlignmentServiceClient, Clients, TestServer, proto, unit};
+use crate::support::{Clients, TestServer, proto, unit};
 
 pub(crate) const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 pub(crate) const OTHER_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
@@ -420,33 +420,4 @@ async fn both_reflections_and_the_health_of_every_service_answer() {
             }
         }
     }
-}
-
-#[tokio::test]
-async fn sentences_are_split_with_their_places() {
-    let (_server, clients) = start().await;
-    let mut client = AlignmentServiceClient::new(clients.channel.clone());
-    let text = " \u{647}\u{644} \u{648}\u{635}\u{644}\u{61f} \u{646}\u{639}\u{645}.\n";
-    let request = |text: &str| proto::SplitSentencesRequest {
-        text: text.into(),
-        language_code: "ar".into(),
-        ..Default::default()
-    };
-    let sentences = client.split_sentences(request(text)).await.unwrap().into_inner().sentences;
-    let span = |start, end| Some(proto::Span { start, end });
-    assert_eq!(sentences.len(), 2);
-    assert_eq!((sentences[0].span, sentences[0].piece), (span(1, 8), span(0, 9)));
-    assert_eq!((sentences[1].span, sentences[1].piece), (span(9, 13), span(9, 14)));
-    assert_eq!(sentences[1].text, "\u{646}\u{639}\u{645}.");
-    assert!(client.split_sentences(request("")).await.unwrap().into_inner().sentences.is_empty());
-
-    let no_lang = proto::SplitSentencesRequest { language_code: String::new(), ..request(text) };
-    let status = client.split_sentences(no_lang).await.unwrap_err();
-    assert_eq!((status.code(), status.message().contains("lang")), (Code::InvalidArgument, true));
-    let bad = proto::SplitSentencesRequest { extra_rules: "end\t..".into(), ..request(text) };
-    let status = client.split_sentences(bad).await.unwrap_err();
-    assert!(status.message().contains("line 1"), "{}", status.message());
-    let long = request(&"a".repeat(15 * 1024 * 1024 + 1));
-    let status = client.split_sentences(long).await.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument);
 }

@@ -6,33 +6,16 @@ use serde_json::json;
 use tonic::Code;
 
 use dhakira::grpc::DESCRIPTORS;
-use dhakira::grpc::access::{RULES, Role};
+use dhakira::grpc::access::RULES;
 
-use crate::access::{Reach, readme_table, requests};
-use crate::guarded::{Guarded, call};
+use crate::access::{MEMORIES, Matrix, requests};
+use crate::guarded::Guarded;
 use crate::json::Http;
 
 #[tokio::test]
 async fn every_method_and_role_and_memory_is_by_json_as_by_grpc() {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
-    let guarded = Guarded::start().await;
-    let channel = guarded.channel().await;
-    let root = guarded.token("setup", "admin:*");
-    guarded.until(&root, Code::Ok).await;
-    guarded.create_memories(&["own", "other"], &root).await;
-    for memory in ["own", "other"] {
-        let fill = requests("/CreateUnit", &format!("memories/{memory}")).remove(0).1;
-        call(&channel, "/dhakira.v1.UnitService/CreateUnit", fill, Some(&root)).await.unwrap();
-    }
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        for (of, all) in [("own", false), ("ow*", false), ("*", true)] {
-            let token = guarded.token(&format!("{role} {of}"), &format!("{role}:{of}"));
-            callers.push((role, all, token));
-        }
-    }
-    guarded.until(&callers.last().unwrap().2, Code::Ok).await;
-    let table = readme_table();
+    let matrix = Matrix::start().await;
     let (mut allowed, mut denied) = (0, 0);
     for rule in RULES {
         let (service, name) = rule.method[1..].split_once('/').unwrap();
@@ -41,27 +24,21 @@ async fn every_method_and_role_and_memory_is_by_json_as_by_grpc() {
         if method.is_client_streaming() {
             continue;
         }
-        for memory in ["memories/own", "memories/other", ""] {
+        for memory in MEMORIES {
             for (kind, message) in requests(rule.method, memory) {
-                let (asked, reach) = table[&(rule.method.to_owned(), kind)];
-                let base = table[&(rule.method.to_owned(), "")].0;
                 let message = DynamicMessage::decode(method.input(), &*message).unwrap();
                 let body = serde_json::to_vec(&message).unwrap();
-                let mut http = Http::two(guarded.server.address()).await;
+                let mut http = Http::two(matrix.guarded.server.address()).await;
                 let nobody = http.request("POST", rule.method, Some(body.clone()));
                 let nobody = http.send(nobody).await;
                 assert_eq!(nobody.status, 401, "{} without a token", rule.method);
                 assert_eq!(nobody.header("www-authenticate"), "Bearer");
-                for (role, all, token) in &callers {
-                    let reaches = match reach {
-                        Reach::Named => *all || memory != "memories/other",
-                        Reach::Any => true,
-                        Reach::All => *all,
-                    };
-                    let may = *role >= asked && *role >= base && reaches;
-                    http.authorization = Some(format!("Bearer {token}"));
+                for caller in &matrix.callers {
+                    let may = matrix.allows(rule, kind, memory, caller);
+                    http.authorization = Some(format!("Bearer {}", caller.token));
                     let request = http.request("POST", rule.method, Some(body.clone()));
                     let status = http.status(request).await;
+                    let (role, all) = (caller.role, caller.all);
                     let what = format!("{name} {kind} as {role} (all: {all}) for '{memory}'");
                     assert_ne!(status, 401, "{what}");
                     assert_ne!(status, 500, "{what}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -11,25 +11,8 @@ use dhakira::grpc::DESCRIPTORS;
 
 use crate::guarded::call;
 use crate::json::Http;
-use crate::method_examples::{PARTS, example, message, methods};
-use crate::support::{Clients, TestServer, proto, unit};
-
-/// A server that holds what the examples name.
-async fn example_server(method: &MethodDescriptor) -> (TestServer, Clients) {
-    let server = TestServer::start().await;
-    let mut clients = server.clients().await;
-    if method.name() != "CreateMemory" {
-        clients.create_memory("news").await;
-        let units = ["\u{646}\u{639}\u{645}", "\u{635}\u{628}\u{627}\u{62d}", "\u{644}\u{627}"];
-        let request = proto::BatchCreateUnitsRequest {
-            parent: "memories/news".into(),
-            units: units.iter().map(|source| unit(source, "Yes")).collect(),
-            ..Default::default()
-        };
-        clients.units.batch_create_units(request).await.unwrap();
-    }
-    (server, clients)
-}
+use crate::method_examples::{PARTS, example, example_server, message, methods};
+use crate::support::TestServer;
 
 /// What two servers say differently about the same: times, and what is made of them or at random.
 fn comparable(value: &Value) -> Value {

@@ -9,7 +9,7 @@ use tonic::Code;
 use dhakira::grpc::DESCRIPTORS;
 
 use crate::guarded::call;
-use crate::support::{TestServer, proto, unit};
+use crate::support::{Clients, TestServer, proto, unit};
 
 pub(crate) fn methods() -> Vec<MethodDescriptor> {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
@@ -93,6 +93,23 @@ pub(crate) const PARTS: [&str; 9] = [
     "StartImportFile",
 ];
 
+/// A server that holds what the examples name.
+pub(crate) async fn example_server(method: &MethodDescriptor) -> (TestServer, Clients) {
+    let server = TestServer::start().await;
+    let mut clients = server.clients().await;
+    if method.name() != "CreateMemory" {
+        clients.create_memory("news").await;
+        let units = ["\u{646}\u{639}\u{645}", "\u{635}\u{628}\u{627}\u{62d}", "\u{644}\u{627}"];
+        let request = proto::BatchCreateUnitsRequest {
+            parent: "memories/news".into(),
+            units: units.iter().map(|source| unit(source, "Yes")).collect(),
+            ..Default::default()
+        };
+        clients.units.batch_create_units(request).await.unwrap();
+    }
+    (server, clients)
+}
+
 #[tokio::test]
 async fn every_example_is_a_request_that_the_server_understands() {
     let mut examined = 0;
@@ -100,19 +117,8 @@ async fn every_example_is_a_request_that_the_server_understands() {
         if PARTS.contains(&method.name()) {
             continue;
         }
-        // Each on a server of its own, which holds what the examples name.
-        let server = TestServer::start().await;
-        let mut clients = server.clients().await;
-        if method.name() != "CreateMemory" {
-            clients.create_memory("news").await;
-            let units = ["\u{646}\u{639}\u{645}", "\u{635}\u{628}\u{627}\u{62d}", "\u{644}\u{627}"];
-            let request = proto::BatchCreateUnitsRequest {
-                parent: "memories/news".into(),
-                units: units.iter().map(|source| unit(source, "Yes")).collect(),
-                ..Default::default()
-            };
-            clients.units.batch_create_units(request).await.unwrap();
-        }
+        // Each on a server of its own.
+        let (_server, clients) = example_server(&method).await;
         use prost::Message as _;
         let request = message(&method.input(), &example(&method, "Request")).encode_to_vec();
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
