@@ -14,6 +14,7 @@ mod operations;
 mod transport;
 mod unit;
 mod units;
+mod upload;
 
 pub use crate::grpc::{ImportAck, JobReport, RejectedUnit};
 pub use admin::{BackupInfo, CompactInfo};

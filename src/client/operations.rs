@@ -1,17 +1,14 @@
 //! Operations: long calls that run on the server without their client.
 
 use std::fs::File;
-use std::io::Read as _;
 
-use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
 use crate::alignment::Bead;
 use crate::engine::backup::Mark;
 use crate::formats::Format;
-use crate::grpc::convert::unsigned;
+use crate::grpc::convert::{signed, unsigned};
 use crate::grpc::proto::import_file_request::Message as ImportMessage;
 use crate::grpc::proto::operation::Result as WireResult;
 use crate::grpc::proto::operation_response::Response;
@@ -25,10 +22,7 @@ use super::alignment::{SuspectInfo, stage_name};
 use super::connection::{Client, ClientStream, stored_unit};
 use super::error::ClientError;
 use super::import::ImportOrder;
-
-/// Bytes of a file in one message, and messages that wait for the network.
-const PIECE_BYTES: usize = 64 * 1024;
-const PIECES_WAITING: usize = 4;
+use super::upload::pieces;
 
 /// Counts of a summary by their names, such as `stored`.
 pub type Counts = Vec<(&'static str, u64)>;
@@ -104,11 +98,13 @@ impl Client {
             duplicate_policy: proto::DuplicatePolicy::from(order.policy).into(),
             check_action: proto::CheckAction::from(order.check).into(),
             format: format.map(|it| it.name().to_owned()).unwrap_or_default(),
-            size_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            size_bytes: signed(bytes),
             ..proto::ImportFileHeader::default()
         };
+        // A file that cannot be read to its end ends early, which the server sees by its size.
+        let (pieces, _) = pieces(file);
         let messages = tokio_stream::once(ImportMessage::Header(header))
-            .chain(pieces(file).map(ImportMessage::Chunk))
+            .chain(pieces.map(ImportMessage::Chunk))
             .map(|message| proto::StartImportFileRequest {
                 import: Some(proto::ImportFileRequest { message: Some(message) }),
             });
@@ -228,21 +224,6 @@ impl Client {
         self.operations.delete_operation(delete).await?;
         Ok(())
     }
-}
-
-/// The pieces of a file. A file that cannot be read to its end ends early, which the server sees by its size.
-fn pieces(mut file: File) -> ReceiverStream<Vec<u8>> {
-    let (pieces, received) = mpsc::channel(PIECES_WAITING);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut piece = Vec::with_capacity(PIECE_BYTES);
-            let read = file.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece);
-            if !read.is_ok_and(|bytes| bytes > 0) || pieces.blocking_send(piece).is_err() {
-                return;
-            }
-        }
-    });
-    ReceiverStream::new(received)
 }
 
 fn info(operation: Option<proto::Operation>) -> Result<OperationInfo, ClientError> {

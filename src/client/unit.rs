@@ -3,8 +3,6 @@
 use std::io::Read;
 
 use prost_types::FieldMask;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use uuid::Uuid;
@@ -14,6 +12,7 @@ use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 use super::connection::{Client, stored_unit};
 use super::error::ClientError;
+use super::upload::pieces;
 use crate::grpc::convert;
 use crate::grpc::proto;
 
@@ -24,23 +23,6 @@ pub struct CommitInfo {
     pub sequence: u64,
     /// Changes in it.
     pub changes: usize,
-}
-
-/// Bytes of a file that are sent together.
-const PIECE_BYTES: u64 = 64 * 1024;
-/// Pieces that wait to be sent.
-const PIECES_WAITING: usize = 4;
-
-/// Sends a file in pieces, until its end or until the receiver is gone.
-fn send_pieces(file: impl Read, pieces: &mpsc::Sender<Vec<u8>>) -> std::io::Result<()> {
-    let mut file = file;
-    loop {
-        let mut piece = Vec::new();
-        file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)?;
-        if piece.is_empty() || pieces.blocking_send(piece).is_err() {
-            return Ok(());
-        }
-    }
 }
 
 impl Client {
@@ -108,10 +90,9 @@ impl Client {
             size_bytes: convert::signed(size_bytes),
             ..proto::ImportFileHeader::default()
         };
-        let (pieces, to_send) = mpsc::channel(PIECES_WAITING);
-        let reading = tokio::task::spawn_blocking(move || send_pieces(file, &pieces));
+        let (pieces, reading) = pieces(file);
         let requests = tokio_stream::once(Message::Header(header))
-            .chain(ReceiverStream::new(to_send).map(Message::Chunk))
+            .chain(pieces.map(Message::Chunk))
             .map(|message| proto::ImportFileRequest { message: Some(message) });
         let mut answers = self.units.import_file(requests).await?.into_inner();
         let mut counts = ImportCounts::default();
