@@ -164,18 +164,7 @@ pub(super) fn context_to_wire(context: Context, id: Option<&str>) -> Option<prot
 /// Without name and revision.
 impl From<UnitContent> for proto::Unit {
     fn from(content: UnitContent) -> Self {
-        let known = context_to_wire(content.context, content.context_key());
-        Self {
-            source: Some(content.source.into()),
-            target: Some(content.target.into()),
-            context: known,
-            document: content.document,
-            author: content.author,
-            create_time: content.created.map(Into::into),
-            update_time: content.changed.map(Into::into),
-            attributes: content.attributes.into_iter().collect(),
-            ..Self::default()
-        }
+        UnitView::default().content(content)
     }
 }
 
@@ -209,36 +198,42 @@ impl UnitView {
     /// A unit for the wire.
     pub(crate) fn unit(&self, memory: &MemoryName, unit: Unit) -> proto::Unit {
         let fields = &self.fields;
-        let text = |name: &str, text: String| if fields.has(name) { text } else { String::new() };
-        let etag = if fields.has("etag") { unit_etag(&unit) } else { String::new() };
         let name = if fields.has("name") { unit_resource(memory, unit.id) } else { String::new() };
-        let segment = |name: &str, segment: Segment| {
-            fields.of(name).map(|fields| segment_to_wire(segment, self.offsets, fields))
-        };
-        let content = unit.content;
-        let known = fields
-            .has("context")
-            .then(|| context_to_wire(content.context, content.context_key()))
-            .flatten();
-        let UnitContent { source, target, document, author, created, changed, attributes, .. } =
-            content;
-        let attributes = fields
-            .of("attributes")
-            .map(|named| attributes.into_iter().filter(|(key, _)| named.has(key)).collect());
+        let etag = if fields.has("etag") { unit_etag(&unit) } else { String::new() };
         proto::Unit {
             name,
-            source: segment("source", source),
-            target: segment("target", target),
-            context: known,
-            document: text("document", document),
-            author: text("author", author),
-            create_time: created.filter(|_| fields.has("create_time")).map(Into::into),
-            update_time: changed.filter(|_| fields.has("update_time")).map(Into::into),
-            attributes: attributes.unwrap_or_default(),
             revision: if fields.has("revision") { signed(unit.revision) } else { 0 },
             etag,
             use_count: if fields.has("use_count") { signed(unit.usage.count) } else { 0 },
             last_use_time: unit.usage.last.filter(|_| fields.has("last_use_time")).map(Into::into),
+            ..self.content(unit.content)
+        }
+    }
+
+    /// The content of a unit for the wire.
+    fn content(&self, content: UnitContent) -> proto::Unit {
+        let fields = &self.fields;
+        let text = |name: &str, text: String| if fields.has(name) { text } else { String::new() };
+        let segment = |name: &str, segment: Segment| {
+            fields.of(name).map(|fields| segment_to_wire(segment, self.offsets, fields))
+        };
+        let known = fields
+            .has("context")
+            .then(|| context_to_wire(content.context, content.context_key()))
+            .flatten();
+        let attributes = fields.of("attributes").map(|named| {
+            content.attributes.into_iter().filter(|(key, _)| named.has(key)).collect()
+        });
+        proto::Unit {
+            source: segment("source", content.source),
+            target: segment("target", content.target),
+            context: known,
+            document: text("document", content.document),
+            author: text("author", content.author),
+            create_time: content.created.filter(|_| fields.has("create_time")).map(Into::into),
+            update_time: content.changed.filter(|_| fields.has("update_time")).map(Into::into),
+            attributes: attributes.unwrap_or_default(),
+            ..proto::Unit::default()
         }
     }
 
