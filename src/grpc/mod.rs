@@ -15,7 +15,7 @@ pub(crate) mod proto;
 mod status;
 
 pub use api::{Api, SERVICE_NAMES};
-pub use call::{CallDeadline, TokenId};
+pub use call::CallInfo;
 pub use convert::{FieldViolation, JobReport, read_any_page_token};
 pub use counts::{LookupCounts, ServingStatus};
 pub use handlers::{ImportAck, RejectedUnit};

@@ -8,8 +8,8 @@ use tonic::{Request, Response, Status};
 use crate::engine::backup::Mark;
 use crate::limits::{BACKUP_CHUNK_BYTES, LOG_RETENTION_DAYS};
 
-use super::super::access::Visible;
 use super::super::api::{Answers, Api, Sender, report, send};
+use super::super::call::CallInfo;
 use super::super::convert::{Within as _, signed};
 use super::super::proto::admin_service_server::AdminService;
 use super::super::proto::backup_store_response::Message as BackupMessage;
@@ -33,7 +33,8 @@ impl AdminService for Api {
         request: Request<BackupStoreRequest>,
     ) -> Result<Response<Self::BackupStoreStream>, Status> {
         // The layer that requires tokens notes what the caller may see.
-        let tokens_required = request.extensions().get::<Visible>().is_some();
+        let call = request.extensions().get::<CallInfo>();
+        let tokens_required = call.is_some_and(|call| call.caller.is_some());
         self.backup_stream(request.into_inner(), tokens_required).map(Response::new)
     }
 

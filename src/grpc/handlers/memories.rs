@@ -6,8 +6,8 @@ use crate::engine::{Engine, NewMemory};
 use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 
-use super::super::access::Visible;
 use super::super::api::Api;
+use super::super::call::CallInfo;
 use super::super::convert::{
     PageToken, Within as _, expected_etag, free_text, is_everything, memory_name, memory_patch,
     page_size, parse, request_id, scoring, unfinished_penalty,
@@ -74,7 +74,8 @@ impl MemoryService for Api {
         &self,
         request: Request<ListMemoriesRequest>,
     ) -> Result<Response<ListMemoriesResponse>, Status> {
-        let visible = request.extensions().get::<Visible>().cloned();
+        let caller = request.extensions().get::<CallInfo>().and_then(|call| call.caller.clone());
+        let visible = caller.map(|(_, visible)| visible);
         let request = request.into_inner();
         let size = page_size(request.page_size)?;
         let secret = self.engine()?.secret();

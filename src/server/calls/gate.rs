@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::grpc::access::{Streams, Visible, number_of, streams_of};
-use crate::grpc::{CallDeadline, TokenId, refusal};
+use crate::grpc::{CallInfo, refusal};
 
 use super::super::auth::{AuthError, Principal};
 use super::super::limits::{CallPermit, Deadline, Overload, Room, client_timeout};
@@ -247,12 +247,11 @@ where
 impl Call {
     /// Tells the handler who calls, and when the call ends.
     fn describe(&self, request: &mut Request<Body>, time: Duration) {
-        let extensions = request.extensions_mut();
-        if let Some(principal) = &self.principal {
-            extensions.insert(Visible(Arc::clone(&principal.grants)));
-            extensions.insert(TokenId(Arc::clone(&principal.id)));
-        }
-        extensions.insert(CallDeadline(Instant::now() + time));
+        let caller = self
+            .principal
+            .as_ref()
+            .map(|principal| (Arc::clone(&principal.id), Visible(Arc::clone(&principal.grants))));
+        request.extensions_mut().insert(CallInfo { caller, ends: Instant::now() + time });
         // The layer enforces the deadline; a handler must not do so a second time.
         request.headers_mut().remove("grpc-timeout");
     }

@@ -13,7 +13,7 @@ use crate::operations::{DeleteError, Operation, Outcome};
 
 use super::super::super::access::{Role, Visible};
 use super::super::super::api::{Answers, Api, Lifetime, send};
-use super::super::super::call::{CallDeadline, TokenId};
+use super::super::super::call::CallInfo;
 use super::super::super::convert::{PageToken, failed, operation_id, operation_to_wire, page_size};
 use super::super::super::proto::{
     self, ListOperationsRequest, ListOperationsResponse, ReadOperationResultResponse,
@@ -31,12 +31,12 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn of<T>(request: &Request<T>) -> Self {
-        let extensions = request.extensions();
+        let caller = request.extensions().get::<CallInfo>().and_then(|call| call.caller.as_ref());
         let is_admin = |it: &Visible| it.0.role_for_all() == Some(Role::Admin);
         Self {
-            token: extensions.get::<TokenId>().map(|it| Arc::clone(&it.0)),
+            token: caller.map(|(token, _)| Arc::clone(token)),
             // Without tokens, everything is allowed.
-            sees_all: extensions.get::<Visible>().is_none_or(is_admin),
+            sees_all: caller.is_none_or(|(_, visible)| is_admin(visible)),
         }
     }
 
@@ -65,8 +65,8 @@ pub(super) fn waiting_time(
     let wanted = request.get_ref().timeout.map(|timeout| {
         Duration::try_from(timeout).map_err(|_| invalid("timeout", "a duration is not negative"))
     });
-    let left = request.extensions().get::<CallDeadline>().map(|it| {
-        let left = it.0.saturating_duration_since(Instant::now());
+    let left = request.extensions().get::<CallInfo>().map(|call| {
+        let left = call.ends.saturating_duration_since(Instant::now());
         left.saturating_sub((left / 10).min(ANSWER_TIME_MAX))
     });
     Ok(wanted.transpose()?.into_iter().chain(left).min())
