@@ -22,7 +22,7 @@ use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{WorkBar, grouped, isolate, json_line, table};
 
-/// Start long work on a server that goes on when this command ends, and see what became of it.
+/// Start long calls that a server finishes by itself, and show their progress and results.
 ///
 /// An operation survives a restart of the server and is kept for seven days after its end.
 #[derive(Debug, Args)]

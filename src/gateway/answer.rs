@@ -1,4 +1,4 @@
-//! Answers of calls, told as JSON: one message, a line a message, or an event a message.
+//! Writes the answers of calls as JSON: one message, one message a line, or one message an event.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -69,20 +69,20 @@ impl Reply {
         Self { protocol, output, form, room }
     }
 
-    pub(super) async fn tell(self, answer: Response<Body>) -> Response<Body> {
+    pub(super) async fn respond(self, answer: Response<Body>) -> Response<Body> {
         let (parts, body) = answer.into_parts();
         let early = Status::from_header_map(&parts.headers);
-        let mut told = match early {
+        let mut response = match early {
             Some(status) if status.code() != Code::Ok => errors::of_call(&self.protocol, &status),
             _ if self.form == Form::Message => self.one(Messages::new(body)).await,
             _ => self.many(Messages::new(body)).await,
         };
         for name in ["x-request-id", "traceparent"] {
             if let Some(value) = parts.headers.get(name) {
-                told.headers_mut().insert(name, value.clone());
+                response.headers_mut().insert(name, value.clone());
             }
         }
-        told
+        response
     }
 
     /// The answer of a call with one.

@@ -89,7 +89,7 @@ pub struct Gateway<S> {
     facade: Option<Arc<Facade>>,
 }
 
-/// A request as a gRPC call, and how its answer is told.
+/// A gRPC call made of a request, and what turns its answer into the response.
 struct Translated {
     call: Request<Body>,
     reply: Reply,
@@ -121,7 +121,7 @@ where
         };
         Box::pin(async move {
             let mut answer = match answer {
-                Ok((answer, reply)) => reply.tell(answer.await?).await,
+                Ok((answer, reply)) => reply.respond(answer.await?).await,
                 Err(refusal) => refusal,
             };
             if closes {
