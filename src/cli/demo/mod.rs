@@ -128,7 +128,7 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
         let since = Instant::now();
         let found = client.lookup(&settings, vec![query]).await?.pop().unwrap_or_default();
         let micros = since.elapsed().as_micros();
-        say!("{:<18}{}", format!("Query {number} ({micros} \u{b5}s)"), isolate(text))?;
+        say!("{:<17} {}", format!("Query {number} ({micros} \u{b5}s)"), isolate(text))?;
         if found.is_empty() {
             say!("  no match of 70 points or more")?;
         }
