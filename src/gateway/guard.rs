@@ -1,56 +1,13 @@
-//! What a request must be like before it is made a call: content types, and nothing that a web page can have a browser send.
-//!
-//! A page may make a browser send *simple requests* to any address, with the certificate of its user: GET, and POST of forms or
-//! plain text or nothing. The others need a permission (CORS) that is never given here. A page whose name is made to mean this
-//! machine (DNS rebinding) may send anything, so that names are checked where no token is asked for.
+//! Checks the content type and encoding of a request before it is made a call, and carries its headers over.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, ORIGIN, TE, USER_AGENT};
-use http::uri::Authority;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use tonic::body::Body;
 
 use super::errors;
-
-/// Refuses what comes from a web page.
-pub(super) fn check_browser(
-    request: &Request<Body>,
-    open_to_all: bool,
-) -> Result<(), Response<Body>> {
-    let hosts: Vec<&HeaderValue> = request.headers().get_all(HOST).iter().collect();
-    if hosts.len() > 1 {
-        return Err(errors::bad_path("it has two hosts"));
-    }
-    let host = request.uri().authority().map(Authority::as_str);
-    let host = host.or_else(|| hosts.first().and_then(|host| host.to_str().ok()));
-    let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else {
-        return Err(errors::bad_path("it needs a header `host`"));
-    };
-    if let Some(origin) = request.headers().get(ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
-        let is_same = origin.is_some_and(|(_, name)| name.eq_ignore_ascii_case(host.as_str()));
-        if !is_same {
-            return Err(errors::forbidden("web pages of other origins are not served"));
-        }
-    }
-    if open_to_all && !is_local_name(host.host()) {
-        return Err(errors::forbidden(
-            "this server asks for no token, so that it is called by an IP address, `localhost` or a name without a dot: other \
-             names may be those of a web page (dhakira access-tokens create makes a token)",
-        ));
-    }
-    Ok(())
-}
-
-/// Whether a name cannot be one that a stranger registered.
-fn is_local_name(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<std::net::IpAddr>().is_ok()
-        || !host.contains('.')
-        || host.to_ascii_lowercase().ends_with(".localhost")
-}
 
 /// Whether a body, if the route takes one, is JSON.
 pub(super) fn check_json(request: &Request<Body>, has_body: bool) -> Result<(), Response<Body>> {
@@ -140,16 +97,6 @@ fn bearer(value: &HeaderValue) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_that_a_stranger_may_own_are_told_apart() {
-        for local in ["127.0.0.1", "[::1]", "localhost", "tm-server", "a.localhost", "10.0.0.7"] {
-            assert!(is_local_name(local), "{local}");
-        }
-        for other in ["evil.example", "127.0.0.1.nip.io", "localhost.evil.com", "a.b"] {
-            assert!(!is_local_name(other), "{other}");
-        }
-    }
 
     #[test]
     fn a_password_is_a_token() {

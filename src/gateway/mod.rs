@@ -11,6 +11,7 @@
 
 mod answer;
 mod body;
+mod browser;
 mod budget;
 mod errors;
 mod fields;
@@ -28,7 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -37,17 +38,16 @@ use crate::grpc::DESCRIPTORS;
 
 use answer::{Form, Reply};
 use path::Path;
-use protocol::Protocol;
+use protocol::{Protocol, is_grpc};
 use routes::{Kind, Routes};
 
+pub use browser::{BrowserGuard, BrowserGuardLayer};
 pub use budget::{Budget, Hold, Room};
 pub use protocol::RoutesError;
 
-/// What the gateway serves, and how careful it is.
+/// What the gateway serves.
 pub struct Facade {
     routes: Routes,
-    /// Whether everybody who reaches the port may call, with nothing to show.
-    open_to_all: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Facade {
@@ -55,11 +55,8 @@ impl Facade {
     ///
     /// # Errors
     /// The descriptors or their annotations are invalid.
-    pub fn json(
-        open_to_all: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Result<Self, RoutesError> {
-        let routes = Routes::new(Protocol::read(DESCRIPTORS)?)?;
-        Ok(Self { routes, open_to_all: Box::new(open_to_all) })
+    pub fn json() -> Result<Self, RoutesError> {
+        Ok(Self { routes: Routes::new(Protocol::read(DESCRIPTORS)?)? })
     }
 }
 
@@ -132,20 +129,8 @@ where
     }
 }
 
-/// Whether a request is a gRPC call, or one of the forms of gRPC that the service behind refuses in its own way.
-/// There is none by HTTP/1.1, which web pages reach that have made their name mean this machine.
-fn is_grpc(request: &Request<Body>) -> bool {
-    const KIND: &[u8] = b"application/grpc";
-    if request.version() < Version::HTTP_2 {
-        return false;
-    }
-    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    kind.get(..KIND.len()).is_some_and(|start| start.eq_ignore_ascii_case(KIND))
-}
-
 impl Facade {
     fn translate(&self, request: Request<Body>) -> Result<Translated, Response<Body>> {
-        guard::check_browser(&request, (self.open_to_all)())?;
         let path = Path::parse(request.uri().path()).map_err(|fault| errors::bad_path(&fault))?;
         let found = self.routes.find(request.method(), request.uri().path(), &path)?;
         let protocol = self.routes.protocol();

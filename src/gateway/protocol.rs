@@ -1,10 +1,13 @@
 //! The descriptors of the protocol, with the details of errors, and messages as JSON.
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Version};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use tonic::Status;
+use tonic::body::Body;
 
 /// Why the descriptors of the protocol cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -55,4 +58,15 @@ pub(super) fn json(message: &DynamicMessage) -> Result<Vec<u8>, serde_json::Erro
     let mut writer = serde_json::Serializer::new(&mut text);
     message.serialize_with_options(&mut writer, &SerializeOptions::new())?;
     Ok(text)
+}
+
+/// Whether a request is a gRPC call, or one of the forms of gRPC that the service behind refuses in its own way.
+/// There is none by HTTP/1.1, which web pages reach that have made their name mean this machine.
+pub(super) fn is_grpc(request: &Request<Body>) -> bool {
+    const KIND: &[u8] = b"application/grpc";
+    if request.version() < Version::HTTP_2 {
+        return false;
+    }
+    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.get(..KIND.len()).is_some_and(|start| start.eq_ignore_ascii_case(KIND))
 }

@@ -26,7 +26,7 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::gateway::{Facade, GatewayLayer};
+use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer};
 use crate::grpc::{Api, DESCRIPTORS};
 use crate::limits::DRAIN_SECONDS;
 
@@ -122,7 +122,8 @@ impl Bound {
             draining: shutdown.drain.clone(),
         });
         let service = ServiceBuilder::new()
-            .layer(GatewayLayer::new(facade(options.facades, options.tls.is_some(), &shared)?))
+            .layer(BrowserGuardLayer::new(open_to_all(options.tls.is_some(), &shared)))
+            .layer(GatewayLayer::new(facade(options.facades)?))
             .map_response(with_error_info)
             .layer(GateLayer(shared.clone()))
             .map_response(|answer: http::Response<_>| answer.map(Body::new))
@@ -195,16 +196,16 @@ pub struct ServeOptions {
     pub reload: Arc<Notify>,
 }
 
-/// The gateway in front of all calls, if it is on.
-fn facade(
-    facades: Facades,
-    encrypted: bool,
-    shared: &Arc<Shared>,
-) -> Result<Option<Facade>, ServeError> {
+/// Tells whether everybody who reaches the port may call, with nothing to show.
+fn open_to_all(encrypted: bool, shared: &Arc<Shared>) -> impl Fn() -> bool + Send + Sync + use<> {
     let shared = shared.clone();
     // A certificate is for a name: behind another one, a browser does not even begin.
-    let open_to_all = move || !encrypted && !shared.guarded();
-    let json = facades.json.then(|| Facade::json(open_to_all)).transpose();
+    move || !encrypted && !shared.guarded()
+}
+
+/// The gateway in front of all calls, if it is on.
+fn facade(facades: Facades) -> Result<Option<Facade>, ServeError> {
+    let json = facades.json.then(Facade::json).transpose();
     json.map_err(|error| ServeError::Broken(error.to_string()))
 }
 
