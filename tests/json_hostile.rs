@@ -177,7 +177,10 @@ async fn web_pages_get_nothing() {
 
 #[tokio::test]
 async fn it_can_be_switched_off() {
-    let options = ServeOptions { facades: Facades { json: false }, ..ServeOptions::default() };
+    let options = ServeOptions {
+        facades: Facades { json: false, grpc_web: false },
+        ..ServeOptions::default()
+    };
     let server = TestServer::with_options(empty_api(), options).await;
     let text = raw(server.address(), b"GET /v1/memories HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(answers(&text) == [400] && text.contains("switched off"), "{text}");

@@ -46,6 +46,7 @@ mod frozen_protocol;
 mod grpc;
 mod grpc_lookups;
 mod grpc_streams;
+mod grpc_web;
 mod guarded;
 mod hostile;
 mod idempotency;

@@ -122,6 +122,13 @@ pub(super) fn wrong_content(message: &str) -> Response<Body> {
     refused(code, Code::InvalidArgument, "CONTENT_TYPE", message)
 }
 
+/// The answer to a request that is neither gRPC nor gRPC-Web, where JSON over HTTP is switched off.
+pub(super) fn no_json() -> Response<Body> {
+    let message = "JSON over HTTP is switched off; this port speaks gRPC (by HTTP/2) and gRPC-Web";
+    let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    refused(code, Code::Unimplemented, "JSON_SWITCHED_OFF", message)
+}
+
 /// The answer to a method whose client streams.
 pub(super) fn not_by_json(name: &str) -> Response<Body> {
     let message = format!("{name} takes a stream of messages, by gRPC only");

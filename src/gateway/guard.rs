@@ -75,10 +75,18 @@ pub(super) fn carry_over(parts: &http::request::Parts, call: &mut Request<Body>)
         headers.insert(USER_AGENT, value.clone());
     }
     if let Some(value) = parts.headers.get(AUTHORIZATION) {
-        headers.insert(AUTHORIZATION, bearer(value).unwrap_or_else(|| value.clone()));
+        headers.insert(AUTHORIZATION, value.clone());
+        use_password_as_token(headers);
     }
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+}
+
+/// Puts a token that came as the password of `Basic` credentials where gRPC looks for it.
+pub(super) fn use_password_as_token(headers: &mut HeaderMap) {
+    if let Some(value) = headers.get(AUTHORIZATION).and_then(bearer) {
+        headers.insert(AUTHORIZATION, value);
+    }
 }
 
 /// The token that is the password of `Basic` credentials, as clients send it that know no other way.

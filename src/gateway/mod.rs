@@ -1,4 +1,4 @@
-//! Serves the API as JSON over HTTP: turns each request into the gRPC call that its route names, and the answer back.
+//! Serves the API as JSON over HTTP and as gRPC-Web: turns each request into the gRPC call that it stands for, and the answer back.
 //!
 //! Knows nothing of sockets, and decides nothing about calls: what it makes of a request goes through every layer that a gRPC
 //! call goes through (tokens, access rules, limits, audit, deadlines), and through each once. There is no handler here: routes,
@@ -23,6 +23,7 @@ mod protocol;
 mod query;
 mod routes;
 mod template;
+mod web;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -38,25 +39,35 @@ use crate::grpc::DESCRIPTORS;
 
 use answer::{Form, Reply};
 use path::Path;
-use protocol::{Protocol, is_grpc};
+use protocol::{Protocol, is_grpc, is_web};
 use routes::{Kind, Routes};
 
 pub use browser::{BrowserGuard, BrowserGuardLayer};
 pub use budget::{Budget, Hold, Room};
 pub use protocol::RoutesError;
 
-/// What the gateway serves.
+/// What the gateway serves; nothing, until more is switched on.
+#[derive(Default)]
 pub struct Facade {
-    routes: Routes,
+    json: Option<Routes>,
+    grpc_web: bool,
 }
 
 impl Facade {
-    /// JSON over HTTP, by the annotations of the protocol.
+    /// With JSON over HTTP, by the annotations of the protocol.
     ///
     /// # Errors
     /// The descriptors or their annotations are invalid.
-    pub fn json() -> Result<Self, RoutesError> {
-        Ok(Self { routes: Routes::new(Protocol::read(DESCRIPTORS)?)? })
+    pub fn with_json(mut self) -> Result<Self, RoutesError> {
+        self.json = Some(Routes::new(Protocol::read(DESCRIPTORS)?)?);
+        Ok(self)
+    }
+
+    /// With gRPC-Web.
+    #[must_use]
+    pub fn with_grpc_web(mut self) -> Self {
+        self.grpc_web = true;
+        self
     }
 }
 
@@ -99,28 +110,22 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(facade) = self.facade.as_ref().filter(|_| !is_grpc(&request)) else {
+        let Some(facade) = self.facade.clone().filter(|it| it.serves(&request)) else {
             return Box::pin(self.inner.call(request));
         };
         // A request of two lengths may be two requests to somebody in between: nothing after it is read.
         let closes = request.version() < Version::HTTP_2
             && request.headers().contains_key(TRANSFER_ENCODING);
-        let answer = match facade.translate(request) {
-            Ok(Translated { call, reply }) => Ok((self.inner.call(call), reply)),
-            Err(refusal) => Err(refusal),
-        };
+        let answer = facade.answer(&mut self.inner, request);
         Box::pin(async move {
-            let mut answer = match answer {
-                Ok((answer, reply)) => reply.respond(answer.await?).await,
-                Err(refusal) => refusal,
-            };
+            let mut answer = answer.await?;
             if closes {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -129,35 +134,71 @@ where
     }
 }
 
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 impl Facade {
-    fn translate(&self, request: Request<Body>) -> Result<Translated, Response<Body>> {
-        let path = Path::parse(request.uri().path()).map_err(|fault| errors::bad_path(&fault))?;
-        let found = self.routes.find(request.method(), request.uri().path(), &path)?;
-        let protocol = self.routes.protocol();
-        match found.route.kind {
-            Kind::Unary | Kind::ServerStream => {
-                guard::check_json(&request, found.route.has_body())?;
-            }
-            Kind::File => guard::check_file(&request)?,
-            Kind::ClientStream => return Err(errors::not_by_json(found.route.method.name())),
+    /// Whether a request is not for the service behind, which refuses in its own way what is no gRPC.
+    fn serves(&self, request: &Request<Body>) -> bool {
+        let is_http1 = request.version() < Version::HTTP_2;
+        match (self.grpc_web && is_web(request), self.json.is_some()) {
+            (true, _) => true,
+            (false, true) => !is_grpc(request) && (is_http1 || !is_web(request)),
+            (false, false) => is_http1,
         }
-        let wants_events =
-            request.headers().get_all(ACCEPT).iter().any(|accept| {
-                accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream"))
-            });
-        let form = match found.route.kind {
-            Kind::Unary => Form::Message,
-            _ if wants_events => Form::Events,
-            _ => Form::Lines,
-        };
-        let (parts, body) = request.into_parts();
-        let room = Room::default();
-        let reply = Reply::new(protocol.clone(), found.route.method.output(), form, room.clone());
-        let mut call = Request::new(body::of_call(&found, (&parts, body), room.clone()));
-        guard::carry_over(&parts, &mut call);
-        *call.uri_mut() = found.route.call.clone();
-        *call.extensions_mut() = parts.extensions;
-        call.extensions_mut().insert(room);
-        Ok(Translated { call, reply })
     }
+
+    fn answer<S>(&self, inner: &mut S, request: Request<Body>) -> Answering
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S::Future: Send + 'static,
+    {
+        let refused = |refusal| -> Answering { Box::pin(std::future::ready(Ok(refusal))) };
+        if self.grpc_web && is_web(&request) {
+            return match web::prepare(request) {
+                Ok(call) => Box::pin(web::call(inner, call)),
+                Err(refusal) => refused(refusal),
+            };
+        }
+        let Some(routes) = &self.json else { return refused(errors::no_json()) };
+        match translate(routes, request) {
+            Ok(Translated { call, reply }) => {
+                let answer = inner.call(call);
+                Box::pin(async move { Ok(reply.respond(answer.await?).await) })
+            }
+            Err(refusal) => refused(refusal),
+        }
+    }
+}
+
+/// The call that a request of JSON over HTTP stands for.
+fn translate(routes: &Routes, request: Request<Body>) -> Result<Translated, Response<Body>> {
+    let path = Path::parse(request.uri().path()).map_err(|fault| errors::bad_path(&fault))?;
+    let found = routes.find(request.method(), request.uri().path(), &path)?;
+    let protocol = routes.protocol();
+    match found.route.kind {
+        Kind::Unary | Kind::ServerStream => {
+            guard::check_json(&request, found.route.has_body())?;
+        }
+        Kind::File => guard::check_file(&request)?,
+        Kind::ClientStream => return Err(errors::not_by_json(found.route.method.name())),
+    }
+    let wants_events = request
+        .headers()
+        .get_all(ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream")));
+    let form = match found.route.kind {
+        Kind::Unary => Form::Message,
+        _ if wants_events => Form::Events,
+        _ => Form::Lines,
+    };
+    let (parts, body) = request.into_parts();
+    let room = Room::default();
+    let reply = Reply::new(protocol.clone(), found.route.method.output(), form, room.clone());
+    let mut call = Request::new(body::of_call(&found, (&parts, body), room.clone()));
+    guard::carry_over(&parts, &mut call);
+    *call.uri_mut() = found.route.call.clone();
+    *call.extensions_mut() = parts.extensions;
+    call.extensions_mut().insert(room);
+    Ok(Translated { call, reply })
 }

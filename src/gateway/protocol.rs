@@ -63,10 +63,17 @@ pub(super) fn json(message: &DynamicMessage) -> Result<Vec<u8>, serde_json::Erro
 /// Whether a request is a gRPC call, or one of the forms of gRPC that the service behind refuses in its own way.
 /// There is none by HTTP/1.1, which web pages reach that have made their name mean this machine.
 pub(super) fn is_grpc(request: &Request<Body>) -> bool {
-    const KIND: &[u8] = b"application/grpc";
-    if request.version() < Version::HTTP_2 {
-        return false;
-    }
+    request.version() >= Version::HTTP_2
+        && is_of_kind(request, b"application/grpc")
+        && !is_web(request)
+}
+
+/// Whether a request says that it is gRPC-Web, in any form of it.
+pub(super) fn is_web(request: &Request<Body>) -> bool {
+    is_of_kind(request, b"application/grpc-web")
+}
+
+fn is_of_kind(request: &Request<Body>, start: &[u8]) -> bool {
     let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    kind.get(..KIND.len()).is_some_and(|start| start.eq_ignore_ascii_case(KIND))
+    kind.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start))
 }

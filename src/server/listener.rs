@@ -39,7 +39,7 @@ const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_BYTES: usize = 24;
 /// The answer to a client that speaks HTTP/1.1.
 const NOT_GRPC: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
-    This port speaks gRPC (HTTP/2 without upgrade); JSON over HTTP is switched off. Health and metrics over HTTP/1.1: dhakira serve --http-listen.\n";
+    This port speaks gRPC (HTTP/2 without upgrade); JSON over HTTP and gRPC-Web are switched off. Health and metrics over HTTP/1.1: dhakira serve --http-listen.\n";
 
 /// Accepts connections and serves them.
 #[derive(Clone)]

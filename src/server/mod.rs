@@ -133,7 +133,7 @@ impl Bound {
         let listener = Listener {
             shared: shared.clone(),
             tls: options.tls.clone(),
-            http1: options.facades.json,
+            http1: options.facades.json || options.facades.grpc_web,
             service,
             closing: closing.clone(),
             kill: kill.clone(),
@@ -163,17 +163,26 @@ impl Bound {
 pub struct Facades {
     /// JSON over HTTP.
     pub json: bool,
+    /// gRPC-Web.
+    pub grpc_web: bool,
 }
 
 impl Default for Facades {
     fn default() -> Self {
-        Self { json: true }
+        Self { json: true, grpc_web: true }
     }
 }
 
 impl std::fmt::Display for Facades {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(if self.json { "gRPC and JSON over HTTP" } else { "gRPC" })
+        let mut names = vec!["gRPC"];
+        names.extend(self.grpc_web.then_some("gRPC-Web"));
+        names.extend(self.json.then_some("JSON over HTTP"));
+        let last = names.pop().unwrap_or_default();
+        if !names.is_empty() {
+            write!(out, "{} and ", names.join(", "))?;
+        }
+        out.write_str(last)
     }
 }
 
@@ -205,8 +214,14 @@ fn open_to_all(encrypted: bool, shared: &Arc<Shared>) -> impl Fn() -> bool + Sen
 
 /// The gateway in front of all calls, if it is on.
 fn facade(facades: Facades) -> Result<Option<Facade>, ServeError> {
-    let json = facades.json.then(Facade::json).transpose();
-    json.map_err(|error| ServeError::Broken(error.to_string()))
+    if !facades.json && !facades.grpc_web {
+        return Ok(None);
+    }
+    let mut facade = Facade::default();
+    if facades.json {
+        facade = facade.with_json().map_err(|error| ServeError::Broken(error.to_string()))?;
+    }
+    Ok(Some(if facades.grpc_web { facade.with_grpc_web() } else { facade }))
 }
 
 fn add_reflection(routes: &mut tonic::service::RoutesBuilder) -> Result<(), ServeError> {

@@ -54,13 +54,19 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             "listen",
             Kind::Address,
             DEFAULT_ADDRESS,
-            "Address and port for gRPC and, unless it is switched off, JSON over HTTP",
+            "Address and port for gRPC and for what else is switched on",
         ),
         setting(
             "json_api",
             Kind::Switch,
             "true",
             "Answer JSON over HTTP/1.1 and HTTP/2 on the same port, by the same rules as gRPC",
+        ),
+        setting(
+            "grpc_web",
+            Kind::Switch,
+            "true",
+            "Answer gRPC-Web over HTTP/1.1 and HTTP/2 on the same port: unary calls and server streams, binary and as text",
         ),
         setting(
             "http_listen",
