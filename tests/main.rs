@@ -31,6 +31,7 @@ mod extract;
 mod file_imports;
 mod filter_calls;
 mod filters;
+mod foreign_clients;
 mod formats;
 mod formats_archives;
 mod formats_columns;
