@@ -18,6 +18,7 @@
 //! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
 //! | [`gateway`] | turns JSON over HTTP into calls of gRPC, and their answers back, by the descriptors of the protocol | sockets, handlers |
 //! | [`client`] | calls the services, in this process or on a server, in the types of the project | terminals, flags |
+//! | [`facades`] | speaks the protocols of translation tools on top of a client: tmserver, MyMemory, t5memory | sockets, handlers, generated types |
 //! | [`mod@http`] | serves health and metrics over HTTP/1.1 | what it shows |
 //! | [`server`] | listens, authenticates callers, limits load, records audit and metrics, drains | what the calls do |
 //! | [`mod@terminal`] | prints tables, JSON lines and progress bars, whatever the script and the reader | what they show |
@@ -25,7 +26,7 @@
 //! | [`cli`] | parses the command line, runs the commands, prints their answers | generated types, sled |
 //!
 //! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`; all
-//! feed `engine, operations ← grpc ← gateway, http, client ← server ← bench ← cli`, never the other way, and without circles
+//! feed `engine, operations ← grpc ← gateway, http, client ← facades ← server ← bench ← cli`, never the other way, and without circles
 //! (`tests/layering.rs` checks the imports).
 //!
 //! Invariants. The commit log is the truth, and everything else is made from it: deleting every checkpoint of an index costs only
@@ -54,6 +55,7 @@ pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod engine;
+pub mod facades;
 pub mod formats;
 pub mod gateway;
 pub mod grpc;

@@ -281,3 +281,5 @@ pub const OPERATIONS_WAITING_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 pub const OPERATION_DAYS: u16 = REQUEST_MEMORY_DAYS;
 /// Shortest time between two states of an operation that a watcher is sent: four a second look smooth, and more only cost.
 pub const OPERATION_WATCH_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+/// KiB of bodies that the facades hold at a time: several of the longest, and not the memory of the machine.
+pub const FACADE_BODIES_KIB: usize = 64 * 1024;

@@ -7,8 +7,9 @@ use prost::Message as _;
 use serde_json::json;
 use tonic::Code;
 
-use dhakira::server::{Facades, ServeOptions};
+use dhakira::server::ServeOptions;
 
+use crate::facades::without_tools;
 use crate::guarded::Guarded;
 use crate::json::{Answer, Http, raw};
 use crate::support::{TestServer, empty_api, lookup_request, proto};
@@ -224,8 +225,10 @@ async fn what_is_malformed_is_an_error_of_its_client() {
 
 #[tokio::test]
 async fn it_is_switched_on_and_off_for_itself() {
-    let with =
-        |json, grpc_web| ServeOptions { facades: Facades { json, grpc_web }, ..Default::default() };
+    let with = |json, grpc_web| ServeOptions {
+        facades: without_tools(json, grpc_web),
+        ..Default::default()
+    };
     let alone = TestServer::with_options(empty_api(), with(false, true)).await;
     let mut http = Http::one(alone.address()).await;
     let list = proto::ListMemoriesRequest::default();
@@ -257,6 +260,6 @@ async fn it_is_switched_on_and_off_for_itself() {
         (false, true, "gRPC and gRPC-Web"),
         (false, false, "gRPC"),
     ] {
-        assert_eq!(Facades { json, grpc_web }.to_string(), text);
+        assert_eq!(without_tools(json, grpc_web).to_string(), text);
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use dhakira::limits::MESSAGE_BYTES_MAX;
-use dhakira::server::{Facades, Limits, ServeOptions};
+use dhakira::server::{Limits, ServeOptions};
 
+use crate::facades::without_tools;
 use crate::json::{Http, raw};
 use crate::overload::{start, until};
 use crate::support::{TestServer, empty_api};
@@ -177,10 +178,8 @@ async fn web_pages_get_nothing() {
 
 #[tokio::test]
 async fn it_can_be_switched_off() {
-    let options = ServeOptions {
-        facades: Facades { json: false, grpc_web: false },
-        ..ServeOptions::default()
-    };
+    let facades = without_tools(false, false);
+    let options = ServeOptions { facades, ..ServeOptions::default() };
     let server = TestServer::with_options(empty_api(), options).await;
     let text = raw(server.address(), b"GET /v1/memories HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(answers(&text) == [400] && text.contains("switched off"), "{text}");

@@ -18,7 +18,7 @@ const CORE: [&str; 2] = ["unit", "limits"];
 const ENGINE: [&str; 8] =
     ["unit", "limits", "validate", "text", "matching", "alignment", "formats", "store"];
 /// What an entry point of the process may know.
-const ALL: [&str; 16] = [
+const ALL: [&str; 17] = [
     "unit",
     "limits",
     "validate",
@@ -32,13 +32,14 @@ const ALL: [&str; 16] = [
     "grpc",
     "gateway",
     "client",
+    "facades",
     "http",
     "server",
     "terminal",
 ];
 
 /// Each layer with the layers that it may import: a list from above, and more.
-const LAYERS: [(&str, &[&str], &[&str]); 18] = [
+const LAYERS: [(&str, &[&str], &[&str]); 19] = [
     ("limits", &[], &[]),
     ("unit", &[], &["limits"]),
     ("validate", &CORE, &[]),
@@ -52,8 +53,9 @@ const LAYERS: [(&str, &[&str], &[&str]); 18] = [
     ("grpc", &ENGINE, &["engine", "operations"]),
     ("gateway", &[], &["limits", "grpc"]),
     ("client", &ENGINE, &["engine", "grpc"]),
+    ("facades", &ENGINE, &["engine", "gateway", "client"]),
     ("http", &[], &["limits"]),
-    ("server", &[], &["limits", "engine", "grpc", "gateway", "http"]),
+    ("server", &[], &["limits", "engine", "grpc", "gateway", "facades", "http"]),
     ("terminal", &[], &["engine"]),
     ("bench", &ALL, &[]),
     ("cli", &ALL, &["bench"]),

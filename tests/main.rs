@@ -28,6 +28,7 @@ mod disk;
 mod drain;
 mod exchange;
 mod extract;
+mod facades;
 mod file_imports;
 mod filter_calls;
 mod filters;

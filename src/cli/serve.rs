@@ -153,7 +153,11 @@ fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOpt
         audit.check()?;
     }
     let (tokens, limits) = (Some(Arc::new(tokens)), settings.limits()?);
-    let facades = Facades { json: settings.get("json_api")?, grpc_web: settings.get("grpc_web")? };
+    let facades = Facades {
+        json: settings.get("json_api")?,
+        grpc_web: settings.get("grpc_web")?,
+        tools: settings.facades()?,
+    };
     Ok(ServeOptions { tls, tokens, facades, limits, audit, ..ServeOptions::default() })
 }
 

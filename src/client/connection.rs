@@ -17,7 +17,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::unit::{MemoryName, Unit};
 
 use super::error::ClientError;
-use super::transport::{Credentials, Transport};
+use super::transport::{Credentials, LocalService, Transport};
 
 /// The answers of a streaming call.
 pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>;
@@ -55,6 +55,11 @@ impl Client {
     /// A client of the services in this process: the same answers without a socket.
     pub fn local(api: &Api) -> Self {
         Self::over(Transport::Local(api.routes()), Some(api.clone()))
+    }
+
+    /// A client of a service in this process, which may do more with a call than answer it.
+    pub fn of_service(service: LocalService) -> Self {
+        Self::over(Transport::Service(service), None)
     }
 
     /// Whether the services are in this process.

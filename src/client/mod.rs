@@ -25,6 +25,6 @@ pub use import::{ImportOrder, NumberedBatch};
 pub use lookup::ExtractPage;
 pub use memory::MemoryInfo;
 pub use operations::{Counts, OperationAnswer, OperationEnd, OperationInfo};
-pub use transport::Credentials;
+pub use transport::{Credentials, LocalService};
 pub use unit::CommitInfo;
 pub use units::{Matched, MatchingUnits};

@@ -12,8 +12,12 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tower::Service;
+use tower::util::BoxCloneSyncService;
 
 use super::error::ClientError;
+
+/// A service in this process that answers calls of gRPC.
+pub type LocalService = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
 /// What a client authenticates with, and how it verifies the server.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -38,6 +42,7 @@ impl fmt::Debug for Credentials {
 pub(super) enum Transport {
     Remote(Channel, Option<HeaderValue>),
     Local(Routes),
+    Service(LocalService),
 }
 
 impl Transport {
@@ -101,6 +106,7 @@ impl Service<http::Request<Body>> for Transport {
             Self::Local(routes) => {
                 <Routes as Service<http::Request<Body>>>::poll_ready(routes, context).map_err(never)
             }
+            Self::Service(service) => service.poll_ready(context).map_err(never),
         }
     }
 
@@ -115,6 +121,10 @@ impl Service<http::Request<Body>> for Transport {
             }
             Self::Local(routes) => {
                 let response = routes.call(request);
+                Box::pin(async move { response.await.map_err(never) })
+            }
+            Self::Service(service) => {
+                let response = service.call(request);
                 Box::pin(async move { response.await.map_err(never) })
             }
         }

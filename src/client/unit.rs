@@ -7,7 +7,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::engine::ImportCounts;
+use crate::engine::{DuplicatePolicy, ImportCounts, UnitOutcome};
 use crate::unit::{MemoryName, Unit, UnitContent, UnitId};
 
 use super::connection::{Client, stored_unit};
@@ -36,14 +36,36 @@ impl Client {
         contents: Vec<UnitContent>,
         request_id: Uuid,
     ) -> Result<Vec<Unit>, ClientError> {
+        let saved =
+            self.save_units(memory, contents, DuplicatePolicy::default(), request_id).await?;
+        Ok(saved.into_iter().map(|(unit, _)| unit).collect())
+    }
+
+    /// Stores units, all or none, by a policy for those that the memory has; a repeated request id stores none and returns the first
+    /// answer.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn save_units(
+        &mut self,
+        memory: &MemoryName,
+        contents: Vec<UnitContent>,
+        policy: DuplicatePolicy,
+        request_id: Uuid,
+    ) -> Result<Vec<(Unit, UnitOutcome)>, ClientError> {
         let request = proto::BatchCreateUnitsRequest {
             parent: memory.resource(),
             units: contents.into_iter().map(Into::into).collect(),
+            duplicate_policy: proto::DuplicatePolicy::from(policy).into(),
             request_id: request_id.to_string(),
             ..proto::BatchCreateUnitsRequest::default()
         };
-        let units = self.units.batch_create_units(request).await?.into_inner().units;
-        units.into_iter().map(stored_unit).collect()
+        let response = self.units.batch_create_units(request).await?.into_inner();
+        let outcomes = response.outcomes();
+        let outcomes = outcomes.map(|it| Ok::<_, ClientError>(UnitOutcome::try_from(it)?));
+        let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
+        let units = response.units.into_iter().zip(outcomes);
+        units.map(|(unit, outcome)| Ok((stored_unit(unit)?, outcome))).collect()
     }
 
     /// Changes the texts of a unit, if it still has that etag.
@@ -83,14 +105,34 @@ impl Client {
         import_id: Uuid,
         (file, size_bytes): (impl Read + Send + 'static, u64),
     ) -> Result<ImportCounts, ClientError> {
+        let (pieces, reading) = pieces(file);
+        let counts = self.import_pieces(memory, import_id, size_bytes, "", pieces).await?;
+        match reading.await {
+            Ok(Err(error)) => Err(Status::aborted(format!("reading the file: {error}")).into()),
+            _ => Ok(counts),
+        }
+    }
+
+    /// As [`import_file`](Self::import_file), of a file that comes in pieces and, unless its name is empty, is of a format.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn import_pieces(
+        &mut self,
+        memory: &MemoryName,
+        import_id: Uuid,
+        size_bytes: u64,
+        format: &str,
+        pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
+    ) -> Result<ImportCounts, ClientError> {
         use proto::import_file_request::Message;
         let header = proto::ImportFileHeader {
             parent: memory.resource(),
             import_id: import_id.to_string(),
             size_bytes: convert::signed(size_bytes),
+            format: format.to_owned(),
             ..proto::ImportFileHeader::default()
         };
-        let (pieces, reading) = pieces(file);
         let requests = tokio_stream::once(Message::Header(header))
             .chain(pieces.map(Message::Chunk))
             .map(|message| proto::ImportFileRequest { message: Some(message) });
@@ -99,10 +141,7 @@ impl Client {
         while let Some(answer) = answers.next().await {
             counts = answer?.counts.unwrap_or_default().into();
         }
-        match reading.await {
-            Ok(Err(error)) => Err(Status::aborted(format!("reading the file: {error}")).into()),
-            _ => Ok(counts),
-        }
+        Ok(counts)
     }
 
     /// Deletes a unit.

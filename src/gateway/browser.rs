@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio_util::either::Either;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -84,8 +84,10 @@ fn check_browser(request: &Request<Body>, open_to_all: bool) -> Result<(), Respo
         let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
         let is_same = origin.is_some_and(|(_, name)| name.eq_ignore_ascii_case(host.as_str()));
         if !is_same {
-            return Err(errors::forbidden("web pages of other origins are not served"));
+            return Err(errors::forbidden(OTHER_ORIGIN));
         }
+    } else if is_embedded(request.headers()) {
+        return Err(errors::forbidden(OTHER_ORIGIN));
     }
     if open_to_all && !is_local_name(host.host()) {
         return Err(errors::forbidden(
@@ -94,6 +96,19 @@ fn check_browser(request: &Request<Body>, open_to_all: bool) -> Result<(), Respo
         ));
     }
     Ok(())
+}
+
+const OTHER_ORIGIN: &str = "web pages of other origins are not served";
+
+/// Whether a browser says that a page of another site embeds the answer, as a script or an image, which needs no permission.
+/// The page cannot read an answer that the browser navigates to.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    let is = |name: &str, values: &[&str]| {
+        let value = headers.get(name).map(HeaderValue::as_bytes);
+        value.is_some_and(|value| values.iter().any(|it| it.as_bytes() == value))
+    };
+    is("sec-fetch-site", &["cross-site", "same-site"])
+        && !(is("sec-fetch-mode", &["navigate"]) && is("sec-fetch-dest", &["document"]))
 }
 
 /// Whether a name cannot be one that a stranger registered.

@@ -20,7 +20,7 @@ use super::protocol::Protocol;
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The HTTP code of an error.
-fn http_code(status: &Status) -> StatusCode {
+pub(crate) fn http_code(status: &Status) -> StatusCode {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     match (status.code(), reason.as_str()) {
         // Their codes say other things over HTTP: to try again later, and that a server further on did not answer.

@@ -84,13 +84,13 @@ pub(super) fn carry_over(parts: &http::request::Parts, call: &mut Request<Body>)
 
 /// Puts a token that came as the password of `Basic` credentials where gRPC looks for it.
 pub(super) fn use_password_as_token(headers: &mut HeaderMap) {
-    if let Some(value) = headers.get(AUTHORIZATION).and_then(bearer) {
+    if let Some(value) = headers.get(AUTHORIZATION).and_then(token_as_bearer) {
         headers.insert(AUTHORIZATION, value);
     }
 }
 
 /// The token that is the password of `Basic` credentials, as clients send it that know no other way.
-fn bearer(value: &HeaderValue) -> Option<HeaderValue> {
+pub(crate) fn token_as_bearer(value: &HeaderValue) -> Option<HeaderValue> {
     let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -110,9 +110,9 @@ mod tests {
     fn a_password_is_a_token() {
         // anna:dhk_1_2
         let basic = HeaderValue::from_static("Basic YW5uYTpkaGtfMV8y");
-        assert_eq!(bearer(&basic).unwrap(), "Bearer dhk_1_2");
+        assert_eq!(token_as_bearer(&basic).unwrap(), "Bearer dhk_1_2");
         for other in ["Bearer x", "Basic", "Basic ???", "Basic YW5uYQ=="] {
-            assert_eq!(bearer(&HeaderValue::from_static(other)), None, "{other}");
+            assert_eq!(token_as_bearer(&HeaderValue::from_static(other)), None, "{other}");
         }
     }
 }

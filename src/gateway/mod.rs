@@ -42,6 +42,11 @@ use path::Path;
 use protocol::{Protocol, is_grpc, is_web};
 use routes::{Kind, Routes};
 
+pub(crate) use errors::http_code;
+pub(crate) use guard::token_as_bearer;
+pub(crate) use path::percent_decoded;
+pub(crate) use query::pairs as query_pairs;
+
 pub use browser::{BrowserGuard, BrowserGuardLayer};
 pub use budget::{Budget, Hold, Room};
 pub use protocol::RoutesError;

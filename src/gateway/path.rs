@@ -39,7 +39,7 @@ fn segment(raw: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn percent_decoded(raw: &str, is_query: bool) -> Result<String, String> {
+pub(crate) fn percent_decoded(raw: &str, is_query: bool) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let [byte, after @ ..] = rest {

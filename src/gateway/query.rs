@@ -6,7 +6,7 @@ use super::path::percent_decoded;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts
         .map(|part| {

@@ -26,6 +26,7 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::facades::{FacadeTable, FacadesLayer};
 use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer};
 use crate::grpc::{Api, DESCRIPTORS};
 use crate::limits::DRAIN_SECONDS;
@@ -123,7 +124,8 @@ impl Bound {
         });
         let service = ServiceBuilder::new()
             .layer(BrowserGuardLayer::new(open_to_all(options.tls.is_some(), &shared)))
-            .layer(GatewayLayer::new(facade(options.facades)?))
+            .layer(FacadesLayer::new(options.facades.tools.clone()))
+            .layer(GatewayLayer::new(gateway(&options.facades)?))
             .map_response(with_error_info)
             .layer(GateLayer(shared.clone()))
             .map_response(|answer: http::Response<_>| answer.map(Body::new))
@@ -133,7 +135,7 @@ impl Bound {
         let listener = Listener {
             shared: shared.clone(),
             tls: options.tls.clone(),
-            http1: options.facades.json || options.facades.grpc_web,
+            http1: options.facades.speak_http1(),
             service,
             closing: closing.clone(),
             kill: kill.clone(),
@@ -159,17 +161,26 @@ impl Bound {
 }
 
 /// What a server speaks besides gRPC, on the same port.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Facades {
     /// JSON over HTTP.
     pub json: bool,
     /// gRPC-Web.
     pub grpc_web: bool,
+    /// The protocols of translation tools.
+    pub tools: FacadeTable,
 }
 
 impl Default for Facades {
     fn default() -> Self {
-        Self { json: true, grpc_web: true }
+        Self { json: true, grpc_web: true, tools: FacadeTable::default() }
+    }
+}
+
+impl Facades {
+    /// Whether anything is spoken that clients of HTTP/1.1 ask for.
+    fn speak_http1(&self) -> bool {
+        self.json || self.grpc_web || self.tools.is_any_enabled()
     }
 }
 
@@ -178,6 +189,7 @@ impl std::fmt::Display for Facades {
         let mut names = vec!["gRPC"];
         names.extend(self.grpc_web.then_some("gRPC-Web"));
         names.extend(self.json.then_some("JSON over HTTP"));
+        names.extend(self.tools.enabled());
         let last = names.pop().unwrap_or_default();
         if !names.is_empty() {
             write!(out, "{} and ", names.join(", "))?;
@@ -213,7 +225,7 @@ fn open_to_all(encrypted: bool, shared: &Arc<Shared>) -> impl Fn() -> bool + Sen
 }
 
 /// The gateway in front of all calls, if it is on.
-fn facade(facades: Facades) -> Result<Option<Facade>, ServeError> {
+fn gateway(facades: &Facades) -> Result<Option<Facade>, ServeError> {
     if !facades.json && !facades.grpc_web {
         return Ok(None);
     }

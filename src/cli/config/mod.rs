@@ -1,5 +1,6 @@
 //! The settings of a server: each from a flag, the environment, a file, or its default.
 
+mod facades;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
 
+use crate::facades::{FacadeSettings, FacadeTable};
 use crate::server::Limits;
 
 use super::access_tokens::tokens_path;
@@ -96,6 +98,10 @@ impl Value {
         anyhow::anyhow!("{} ({}): '{}' is not {what}", self.setting.key, self.origin, self.text)
     }
 
+    fn fault(&self, fault: &str) -> anyhow::Error {
+        anyhow::anyhow!("{} ({}): {fault}", self.setting.key, self.origin)
+    }
+
     /// `None` for no limit.
     fn days(&self) -> anyhow::Result<Option<Duration>> {
         if self.text == "all" {
@@ -113,6 +119,12 @@ impl Value {
         match self.setting.kind {
             Kind::Path if self.text.is_empty() => Err(self.wrong("a path")),
             Kind::Path | Kind::Text => Ok(()),
+            Kind::Points => facades::points(&self.text).map(drop).map_err(|what| self.wrong(what)),
+            Kind::Memories => facades::memories(&self.text).map(drop).map_err(|it| self.fault(&it)),
+            Kind::Penalties => {
+                facades::penalties(&self.text).map(drop).map_err(|it| self.fault(&it))
+            }
+            Kind::Keys => facades::keys(&self.text).map(drop).map_err(|it| self.fault(&it)),
             Kind::Address => self
                 .parse::<SocketAddr>("an address and port such as 127.0.0.1:50051 or [::1]:50051")
                 .map(drop),
@@ -206,28 +218,77 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// How the facades use the memories.
+    pub(super) fn facades(&self) -> anyhow::Result<FacadeTable> {
+        Ok(FacadeTable {
+            tmserver: self.facade("tmserver")?,
+            mymemory: self.facade("mymemory")?,
+            mymemory_keys: self.parsed("facade.mymemory.keys", facades::keys)?,
+            t5memory: self.facade("t5memory")?,
+        })
+    }
+
+    fn facade(&self, name: &str) -> anyhow::Result<FacadeSettings> {
+        let key = |key: &str| format!("facade.{name}.{key}");
+        Ok(FacadeSettings {
+            enabled: self.get(&key("enabled"))?,
+            memories: self.parsed(&key("memories"), facades::memories)?,
+            min_score: self
+                .parsed(&key("min_score"), |text| facades::points(text).map_err(str::to_owned))?,
+            penalty_rules: self.parsed(&key("penalties"), facades::penalties)?,
+            writes: self.get(&key("writes"))?,
+        })
+    }
+
+    fn parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> anyhow::Result<T> {
+        let value = self.value(key)?;
+        parse(&value.text).map_err(|fault| value.fault(&fault))
+    }
+}
+
 /// The settings of a file, as text.
 fn read_file(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let place = || format!("the settings in {}", path.display());
     let text = std::fs::read_to_string(path).with_context(place)?;
     let parsed: toml::Table = text.parse().with_context(place)?;
     let mut values = BTreeMap::new();
-    for (key, value) in parsed {
-        if !SETTINGS.iter().any(|setting| setting.key == key) {
-            let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
-            bail!("{}: there is no setting '{key}'; there are {}", place(), known.join(", "));
+    read_table("", parsed, &mut values).with_context(place)?;
+    Ok(values)
+}
+
+/// The settings of a table whose keys begin with a prefix.
+fn read_table(
+    prefix: &str,
+    table: toml::Table,
+    values: &mut BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        let is_table = SETTINGS.iter().any(|it| it.key.starts_with(&format!("{key}.")));
+        if let (true, toml::Value::Table(table)) = (is_table, &value) {
+            read_table(&format!("{key}."), table.clone(), values)?;
+            continue;
         }
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+            let known = SETTINGS.iter().map(|setting| setting.key);
+            let known: Vec<&str> = known.filter(|known| known.starts_with(prefix)).collect();
+            bail!("there is no setting '{key}'; there are {}", known.join(", "));
+        };
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) if setting.kind == Kind::Points => number.to_string(),
             toml::Value::Boolean(switch) => switch.to_string(),
-            other => {
-                bail!("{}: '{key}' is of type {}, which no setting has", place(), other.type_str())
+            toml::Value::Array(items) if setting.kind.is_list() => {
+                let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+                texts.with_context(|| format!("'{key}' is a list of texts"))?.join(",")
             }
+            other => bail!("'{key}' is of type {}, which it cannot have", other.type_str()),
         };
         values.insert(key, text);
     }
-    Ok(values)
+    Ok(())
 }
 
 /// Show the settings a server would run with, and where each comes from.

@@ -25,10 +25,26 @@ pub(super) enum Kind {
     /// A number of days, or `all`.
     Days,
     Word(&'static [&'static str]),
+    /// 0 to 100.
+    Points,
+    /// Memories, each with its penalty if it has one: `news,ui:5`.
+    Memories,
+    /// Rules such as `unfinished:10`, as `--penalty-rule` takes them.
+    Penalties,
+    /// Keys and the memories that they stand for: `KEY=news`.
+    Keys,
     Text,
 }
 
-/// A setting; the key is also its flag (`--tls-cert`) and its variable (`DHAKIRA_TLS_CERT`).
+impl Kind {
+    /// Whether a file may give a list of texts.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::Memories | Self::Penalties | Self::Keys)
+    }
+}
+
+/// A setting; the key is also its flag (`--tls-cert`) and its variable (`DHAKIRA_TLS_CERT`). A dot in the key is a table of the file,
+/// and `-` in the flag.
 pub(super) struct Setting {
     pub(super) key: &'static str,
     pub(super) kind: Kind,
@@ -41,9 +57,47 @@ fn setting(key: &'static str, kind: Kind, default: impl ToString, help: &'static
     Setting { key, kind, default: default.to_string(), help }
 }
 
+/// The settings of one facade.
+macro_rules! facade {
+    ($name:literal, $what:literal, $min_score:literal) => {
+        [
+            setting(
+                concat!("facade.", $name, ".enabled"),
+                Kind::Switch,
+                "true",
+                concat!("Answer clients of ", $what, " on the same port"),
+            ),
+            setting(
+                concat!("facade.", $name, ".memories"),
+                Kind::Memories,
+                "",
+                "Memories that it serves, the best first, each with the points that its matches lose; every memory of the language pair that the caller may read when not set",
+            ),
+            setting(
+                concat!("facade.", $name, ".min_score"),
+                Kind::Points,
+                $min_score,
+                "Least score that it gives, whatever a client asks for",
+            ),
+            setting(
+                concat!("facade.", $name, ".penalties"),
+                Kind::Penalties,
+                "",
+                "Rules by which matches lose points, as --penalty-rule of `dhakira lookup` takes them",
+            ),
+            setting(
+                concat!("facade.", $name, ".writes"),
+                Kind::Switch,
+                "false",
+                "Store what its clients send, if they may",
+            ),
+        ]
+    };
+}
+
 /// The table.
 pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-    vec![
+    let mut settings = vec![
         setting(
             "data",
             Kind::Path,
@@ -227,16 +281,26 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             QUEUE_MILLIS_MAX,
             "Milliseconds of waiting for a thread after which new calls are refused",
         ),
-    ]
+    ];
+    settings.extend(facade!("tmserver", "tmserver and amaGama (Weblate, Virtaal)", "70"));
+    settings.extend(facade!("mymemory", "MyMemory (MateCat, scripts)", "50"));
+    settings.push(setting(
+        "facade.mymemory.keys",
+        Kind::Keys,
+        "",
+        "Keys of MyMemory and the memories that they stand for; any other key is the name of a memory, or an access token",
+    ));
+    settings.extend(facade!("t5memory", "t5memory (translate5)", "60"));
+    settings
 });
 
 impl Setting {
     pub(super) fn flag(&self) -> String {
-        self.key.replace('_', "-")
+        self.key.replace(['_', '.'], "-")
     }
 
     pub(super) fn variable(&self) -> String {
-        format!("DHAKIRA_{}", self.key.to_uppercase())
+        format!("DHAKIRA_{}", self.key.to_uppercase().replace('.', "_"))
     }
 
     fn value_name(&self) -> &'static str {
@@ -246,6 +310,10 @@ impl Setting {
             Kind::Number(_) => "NUMBER",
             Kind::Days => "DAYS|all",
             Kind::Switch => "true|false",
+            Kind::Points => "POINTS",
+            Kind::Memories => "NAME[:PENALTY],…",
+            Kind::Penalties => "CONDITION:POINTS,…",
+            Kind::Keys => "KEY=NAME,…",
             Kind::Word(_) | Kind::Text => "TEXT",
         }
     }
@@ -257,8 +325,11 @@ impl Setting {
     pub(super) fn argument(&self) -> Arg {
         let help =
             format!("{} [env: {}] [default: {}]", self.help, self.variable(), self.shown_default());
-        let argument =
+        let mut argument =
             Arg::new(self.key).long(self.flag()).value_name(self.value_name()).help(help);
+        if self.key.starts_with("facade.") {
+            argument = argument.help_heading("Protocols of translation tools");
+        }
         match self.kind {
             Kind::Switch => {
                 argument.num_args(0..=1).require_equals(true).default_missing_value("true")

@@ -1,0 +1,128 @@
+//! Speaks the protocols that translation tools know, on the port of gRPC: tmserver and amaGama, MyMemory, t5memory.
+//!
+//! Each request becomes calls of one client, which go through every layer that calls of gRPC go through (tokens, access rules,
+//! limits, audit), so that a facade reaches nothing that gRPC would refuse. Knows nothing of sockets and handlers.
+
+mod answers;
+mod memories;
+mod refusal;
+mod settings;
+mod tmserver;
+mod upload;
+mod visit;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, Version};
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use visit::{BodyBudget, Visit};
+
+pub use settings::{FacadeSettings, FacadeTable};
+
+/// Puts [`Facades`] in front of a service that answers gRPC.
+#[derive(Clone)]
+pub struct FacadesLayer {
+    table: Arc<FacadeTable>,
+    budget: BodyBudget,
+}
+
+impl FacadesLayer {
+    /// Serves the facades that are on.
+    pub fn new(table: FacadeTable) -> Self {
+        Self { table: Arc::new(table), budget: BodyBudget::default() }
+    }
+}
+
+impl<S> Layer<S> for FacadesLayer {
+    type Service = Facades<S>;
+
+    fn layer(&self, inner: S) -> Facades<S> {
+        Facades { inner, layer: self.clone() }
+    }
+}
+
+/// Answers requests to facades, by calls of the service behind it.
+#[derive(Clone)]
+pub struct Facades<S> {
+    inner: S,
+    layer: FacadesLayer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Facade {
+    TmServer,
+}
+
+/// The first segments of the paths of each facade.
+const PREFIXES: [(&str, Facade); 2] =
+    [("/tmserver", Facade::TmServer), ("/api/v1", Facade::TmServer)];
+
+impl FacadesLayer {
+    /// The facade that answers a path, and the length of its prefix.
+    fn facade_of(&self, path: &str) -> Option<(Facade, usize)> {
+        let is_below = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let (prefix, facade) = PREFIXES.iter().find(|(prefix, _)| is_below(prefix))?;
+        let settings = match facade {
+            Facade::TmServer => &self.table.tmserver,
+        };
+        settings.enabled.then_some((*facade, prefix.len()))
+    }
+
+    async fn answer(self, facade: Facade, visit: Visit) -> Response<Body> {
+        match facade {
+            Facade::TmServer => tmserver::answer(visit, &self.table.tmserver).await,
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Facades<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Some((facade, prefix_bytes)) = self.layer.facade_of(request.uri().path()) else {
+            return Box::pin(self.inner.call(request));
+        };
+        // A request of two lengths may be two requests to somebody in between: nothing after it is read.
+        let closes = request.version() < Version::HTTP_2
+            && request.headers().contains_key(TRANSFER_ENCODING);
+        let visit = Visit::new(request, prefix_bytes, &self.inner, &self.layer.budget);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let mut answer = match visit {
+                Ok(visit) => {
+                    let request_id = visit.request_id.clone();
+                    let mut answer = layer.answer(facade, visit).await;
+                    answer.headers_mut().insert("x-request-id", request_id);
+                    answer
+                }
+                Err(refusal) => answers::plain(&refusal),
+            };
+            if closes {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
+        })
+    }
+}

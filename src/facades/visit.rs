@@ -1,0 +1,200 @@
+//! One request to a facade: its parts, its body within bounds, and a client that makes calls on behalf of its caller.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::body::Body;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt as _};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::gateway::{query_pairs, token_as_bearer};
+use crate::limits::{
+    FACADE_BODIES_KIB, MESSAGE_BYTES_MAX, MESSAGE_SECONDS_MAX, REQUEST_ID_BYTES_MAX,
+};
+
+use super::answers::JSON;
+use super::refusal::Refusal;
+
+/// The memory that the bodies of all facades may take, in KiB.
+#[derive(Clone)]
+pub(super) struct BodyBudget(Arc<Semaphore>);
+
+impl Default for BodyBudget {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(FACADE_BODIES_KIB)))
+    }
+}
+
+/// A request to a facade.
+pub(super) struct Visit {
+    pub(super) method: Method,
+    /// The path behind the prefix of the facade, as it came.
+    pub(super) path: String,
+    /// The decoded pairs of the query.
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: HeaderMap,
+    /// Makes calls on behalf of the caller, through every layer that calls of gRPC go through.
+    pub(super) client: Client,
+    pub(super) body: Body,
+    budget: BodyBudget,
+    /// Names all calls of the visit in the logs.
+    pub(super) request_id: HeaderValue,
+}
+
+/// A body, and its part of the budget.
+pub(super) struct Received {
+    pub(super) bytes: Bytes,
+    _held: Vec<OwnedSemaphorePermit>,
+}
+
+impl Visit {
+    /// Takes a request apart whose facade has a prefix of some length.
+    ///
+    /// # Errors
+    /// The query cannot be decoded.
+    pub(super) fn new<S>(
+        request: Request<Body>,
+        prefix_bytes: usize,
+        inner: &S,
+        budget: &BodyBudget,
+    ) -> Result<Self, Refusal>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let (parts, body) = request.into_parts();
+        let query = query_pairs(parts.uri.query().unwrap_or_default());
+        let query = query.map_err(|fault| Refusal::bad_request(&format!("the query: {fault}")))?;
+        let path = parts.uri.path().get(prefix_bytes..).unwrap_or_default().to_owned();
+        let request_id = request_id(&parts.headers);
+        let (headers, extensions) =
+            (Arc::new(call_headers(&parts.headers, &query, &request_id)), parts.extensions);
+        let service = inner.clone().map_request(move |mut call: Request<Body>| {
+            for (name, value) in &*headers {
+                call.headers_mut().insert(name, value.clone());
+            }
+            call.extensions_mut().extend(extensions.clone());
+            call
+        });
+        Ok(Self {
+            method: parts.method,
+            path,
+            query,
+            headers: parts.headers,
+            client: Client::of_service(BoxCloneSyncService::new(service)),
+            body,
+            budget: budget.clone(),
+            request_id,
+        })
+    }
+
+    /// The first value of a parameter of the query.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter of the query that is a number; what is none is ignored.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.parameter(name)?.trim().parse().ok()
+    }
+
+    /// Whether the body says that it is JSON.
+    pub(super) fn is_json(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        kind.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON.as_bytes()))
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// It is too large or too slow, or there is no room for it.
+    pub(super) async fn receive(&mut self) -> Result<Received, Refusal> {
+        let time = Duration::from_secs(MESSAGE_SECONDS_MAX);
+        let too_slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
+        tokio::time::timeout(time, self.collect()).await.map_err(too_slow)?
+    }
+
+    async fn collect(&mut self) -> Result<Received, Refusal> {
+        let too_large = || {
+            let message = format!("the body is longer than {MESSAGE_BYTES_MAX} bytes");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, &message)
+        };
+        if self.body.size_hint().lower() > MESSAGE_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
+        let (mut bytes, mut held) = (Vec::new(), Vec::new());
+        while let Some(frame) = self.body.frame().await {
+            let broken = |_| Refusal::bad_request("the body broke off");
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            if bytes.len() + data.len() > MESSAGE_BYTES_MAX {
+                return Err(too_large());
+            }
+            let kib = u32::try_from(data.len().div_ceil(1024)).unwrap_or(u32::MAX);
+            let room = self.budget.0.clone().try_acquire_many_owned(kib);
+            held.push(room.map_err(|_| Refusal::busy("too many bodies arrive at a time"))?);
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Received { bytes: bytes.into(), _held: held })
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// As of [`receive`](Self::receive); it is not JSON of this form.
+    pub(super) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
+        let received = self.receive().await?;
+        let parsed = serde_json::from_slice(&received.bytes);
+        parsed.map_err(|error| Refusal::bad_request(&format!("the body: {error}")))
+    }
+}
+
+/// The id that the client sent, where it can be written to a log; a new one otherwise.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers
+        .get("x-request-id")
+        .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.to_str().is_ok());
+    // A UUID is visible ASCII.
+    let new = || HeaderValue::from_str(&Uuid::now_v7().to_string());
+    given.cloned().or_else(|| new().ok()).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// The headers of every call of a visit: a token comes in `Authorization`, as the password of Basic credentials, or as the
+/// parameter `key`, from clients that can send no header.
+fn call_headers(
+    headers: &HeaderMap,
+    query: &[(String, String)],
+    request_id: &HeaderValue,
+) -> HeaderMap {
+    const TOKEN_PREFIX: &str = "dhk_";
+    let mut result = HeaderMap::new();
+    result.insert("x-request-id", request_id.clone());
+    for name in ["user-agent", "traceparent", "tracestate"] {
+        if let Some(value) = headers.get(name) {
+            result.insert(name, value.clone());
+        }
+    }
+    let key = query.iter().find(|(name, value)| name == "key" && value.starts_with(TOKEN_PREFIX));
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        result.insert(AUTHORIZATION, token_as_bearer(value).unwrap_or_else(|| value.clone()));
+    } else if let Some((_, key)) = key
+        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}"))
+    {
+        value.set_sensitive(true);
+        result.insert(AUTHORIZATION, value);
+    }
+    result
+}
