@@ -123,7 +123,7 @@ pub(crate) fn node(client: &str, script: &str) -> Option<PathBuf> {
         copy.arg(list).arg(".");
         let mut install = limited(INSTALL_SECONDS, "npm");
         install.args(["install", "--ignore-scripts", "--no-package-lock"]);
-        install.args(["--no-audit", "--no-fund", "--loglevel=error"]);
+        install.args(["--no-audit", "--no-fund", "--loglevel=error", "--logs-max=0"]);
         vec![copy, install]
     })?;
     std::fs::copy(file(client).join(script), at.join(script)).unwrap();
