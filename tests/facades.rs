@@ -9,6 +9,7 @@ use bytes::Bytes;
 use dhakira::engine::MemoryChoice;
 use dhakira::facades::FacadeTable;
 use dhakira::server::{Facades, ServeOptions};
+use dhakira::unit::MemoryName;
 use http::HeaderName;
 use serde_json::{Value, json};
 
@@ -144,7 +145,8 @@ async fn play(server: &TestServer, file: &str) {
             _ => Http::two(server.address()).await,
         };
         for it in &exchanges {
-            let body = (!it.body.trim().is_empty()).then(|| it.body.clone().into_bytes());
+            let body = it.body.trim_end_matches('\n');
+            let body = (!body.is_empty()).then(|| body.as_bytes().to_vec());
             let mut request = http.request(&it.request.0, &it.request.1, None);
             if let Some(body) = body {
                 *request.body_mut() = http_body_util::Full::new(Bytes::from(body));
@@ -189,4 +191,25 @@ async fn tmserver_stores_where_it_may() {
         table.tmserver.memories = vec![MemoryChoice { memory, penalty: None }];
     });
     play(&server.await, "tmserver-writes.txt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mymemory_answers_its_clients() {
+    let server = server(|table| table.mymemory_keys = vec![project_key()]);
+    play(&server.await, "mymemory.txt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mymemory_stores_where_it_may() {
+    let server = server(|table| {
+        table.mymemory.writes = true;
+        table.mymemory_keys = vec![project_key()];
+        let memory = "news".parse().unwrap();
+        table.mymemory.memories = vec![MemoryChoice { memory, penalty: None }];
+    });
+    play(&server.await, "mymemory-writes.txt").await;
+}
+
+fn project_key() -> (String, MemoryName) {
+    ("PROJECT".to_owned(), "news".parse().unwrap())
 }

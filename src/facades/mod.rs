@@ -5,8 +5,10 @@
 
 mod answers;
 mod memories;
+mod mymemory;
 mod refusal;
 mod settings;
+mod times;
 mod tmserver;
 mod upload;
 mod visit;
@@ -57,11 +59,15 @@ pub struct Facades<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Facade {
     TmServer,
+    MyMemory,
 }
 
 /// The first segments of the paths of each facade.
-const PREFIXES: [(&str, Facade); 2] =
-    [("/tmserver", Facade::TmServer), ("/api/v1", Facade::TmServer)];
+const PREFIXES: [(&str, Facade); 3] = [
+    ("/tmserver", Facade::TmServer),
+    ("/api/v1", Facade::TmServer),
+    ("/mymemory", Facade::MyMemory),
+];
 
 impl FacadesLayer {
     /// The facade that answers a path, and the length of its prefix.
@@ -72,6 +78,7 @@ impl FacadesLayer {
         let (prefix, facade) = PREFIXES.iter().find(|(prefix, _)| is_below(prefix))?;
         let settings = match facade {
             Facade::TmServer => &self.table.tmserver,
+            Facade::MyMemory => &self.table.mymemory,
         };
         settings.enabled.then_some((*facade, prefix.len()))
     }
@@ -79,6 +86,7 @@ impl FacadesLayer {
     async fn answer(self, facade: Facade, visit: Visit) -> Response<Body> {
         match facade {
             Facade::TmServer => tmserver::answer(visit, &self.table.tmserver).await,
+            Facade::MyMemory => mymemory::answer(visit, &self.table).await,
         }
     }
 }

@@ -35,6 +35,15 @@ impl FacadeSettings {
         self.memories.is_empty() || self.memories.iter().any(|it| it.memory == *memory)
     }
 
+    /// Sets the penalty of a memory that it serves.
+    pub(super) fn set_penalty(&mut self, memory: MemoryName, penalty: Score) {
+        let penalty = Some(penalty);
+        match self.memories.iter_mut().find(|it| it.memory == memory) {
+            Some(choice) => choice.penalty = penalty,
+            None => self.memories.push(MemoryChoice { memory, penalty }),
+        }
+    }
+
     /// How to look up in memories that it serves.
     pub(super) fn lookup(&self, memories: Vec<MemoryChoice>) -> LookupSettings {
         LookupSettings {

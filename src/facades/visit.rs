@@ -19,7 +19,8 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::gateway::{query_pairs, token_as_bearer};
 use crate::limits::{
-    FACADE_BODIES_KIB, MESSAGE_BYTES_MAX, MESSAGE_SECONDS_MAX, REQUEST_ID_BYTES_MAX,
+    FACADE_BODIES_KIB, HANDSHAKE_SECONDS_MAX, MESSAGE_BYTES_MAX, MESSAGE_SECONDS_MAX,
+    REQUEST_ID_BYTES_MAX,
 };
 
 use super::answers::JSON;
@@ -47,6 +48,9 @@ pub(super) struct Visit {
     pub(super) client: Client,
     pub(super) body: Body,
     budget: BodyBudget,
+    /// The headers of its calls.
+    call_headers: HeaderMap,
+    connect: Box<dyn Fn(HeaderMap) -> Client + Send + Sync>,
     /// Names all calls of the visit in the logs.
     pub(super) request_id: HeaderValue,
 }
@@ -81,21 +85,27 @@ impl Visit {
         let query = query.map_err(|fault| Refusal::bad_request(&format!("the query: {fault}")))?;
         let path = parts.uri.path().get(prefix_bytes..).unwrap_or_default().to_owned();
         let request_id = request_id(&parts.headers);
-        let (headers, extensions) =
-            (Arc::new(call_headers(&parts.headers, &query, &request_id)), parts.extensions);
-        let service = inner.clone().map_request(move |mut call: Request<Body>| {
-            for (name, value) in &*headers {
-                call.headers_mut().insert(name, value.clone());
-            }
-            call.extensions_mut().extend(extensions.clone());
-            call
-        });
+        let (inner, extensions) = (inner.clone(), parts.extensions);
+        let connect = move |headers: HeaderMap| {
+            let (headers, extensions) = (Arc::new(headers), extensions.clone());
+            let service = inner.clone().map_request(move |mut call: Request<Body>| {
+                for (name, value) in &*headers {
+                    call.headers_mut().insert(name, value.clone());
+                }
+                call.extensions_mut().extend(extensions.clone());
+                call
+            });
+            Client::of_service(BoxCloneSyncService::new(service))
+        };
+        let call_headers = call_headers(&parts.headers, &query, &request_id);
         Ok(Self {
             method: parts.method,
             path,
             query,
             headers: parts.headers,
-            client: Client::of_service(BoxCloneSyncService::new(service)),
+            client: connect(call_headers.clone()),
+            call_headers,
+            connect: Box::new(connect),
             body,
             budget: budget.clone(),
             request_id,
@@ -118,12 +128,42 @@ impl Visit {
         kind.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON.as_bytes()))
     }
 
+    /// Adds the pairs of a form to those of the query. A token among them authorizes the calls.
+    ///
+    /// # Errors
+    /// As of [`receive`](Self::receive); it is not a form.
+    pub(super) async fn read_form(&mut self) -> Result<(), Refusal> {
+        let received = self.receive().await?;
+        let broken = || Refusal::bad_request("the body is not a form");
+        let text = std::str::from_utf8(&received.bytes).map_err(|_| broken())?;
+        let mut pairs = query_pairs(text).map_err(|_| broken())?;
+        self.use_token_of(&pairs);
+        self.query.append(&mut pairs);
+        Ok(())
+    }
+
+    /// Whether its calls carry a token.
+    pub(super) fn has_token(&self) -> bool {
+        self.call_headers.contains_key(AUTHORIZATION)
+    }
+
+    /// Authorizes the calls by a token among some pairs, if there is no other.
+    fn use_token_of(&mut self, pairs: &[(String, String)]) {
+        if let Some(token) = token_of(pairs)
+            && !self.has_token()
+        {
+            self.call_headers.insert(AUTHORIZATION, token);
+            self.client = (self.connect)(self.call_headers.clone());
+        }
+    }
+
     /// The whole body.
     ///
     /// # Errors
     /// It is too large or too slow, or there is no room for it.
     pub(super) async fn receive(&mut self) -> Result<Received, Refusal> {
-        let time = Duration::from_secs(MESSAGE_SECONDS_MAX);
+        let seconds = if self.has_token() { MESSAGE_SECONDS_MAX } else { HANDSHAKE_SECONDS_MAX };
+        let time = Duration::from_secs(seconds);
         let too_slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
         tokio::time::timeout(time, self.collect()).await.map_err(too_slow)?
     }
@@ -179,7 +219,6 @@ fn call_headers(
     query: &[(String, String)],
     request_id: &HeaderValue,
 ) -> HeaderMap {
-    const TOKEN_PREFIX: &str = "dhk_";
     let mut result = HeaderMap::new();
     result.insert("x-request-id", request_id.clone());
     for name in ["user-agent", "traceparent", "tracestate"] {
@@ -187,14 +226,24 @@ fn call_headers(
             result.insert(name, value.clone());
         }
     }
-    let key = query.iter().find(|(name, value)| name == "key" && value.starts_with(TOKEN_PREFIX));
     if let Some(value) = headers.get(AUTHORIZATION) {
         result.insert(AUTHORIZATION, token_as_bearer(value).unwrap_or_else(|| value.clone()));
-    } else if let Some((_, key)) = key
-        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}"))
-    {
-        value.set_sensitive(true);
-        result.insert(AUTHORIZATION, value);
+    } else if let Some(token) = token_of(query) {
+        result.insert(AUTHORIZATION, token);
     }
     result
+}
+
+/// The first token among the values of `key`, which may hold several keys.
+fn token_of(pairs: &[(String, String)]) -> Option<HeaderValue> {
+    let keys = pairs.iter().filter(|(name, _)| name == "key").flat_map(|(_, it)| it.split(','));
+    let token = keys.map(str::trim).find(|key| is_token(key))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether a key is an access token.
+pub(super) fn is_token(key: &str) -> bool {
+    key.starts_with("dhk_")
 }

@@ -169,6 +169,12 @@ impl Deductions {
         all.filter(|&(_, points)| points > 0)
     }
 
+    /// What penalties deducted, in hundredths: not the differences of the texts.
+    pub fn penalty_hundredths(&self) -> u16 {
+        let is_penalty = |reason: Reason| reason >= Reason::State;
+        self.iter().filter(|(reason, _)| is_penalty(*reason)).map(|(_, points)| points).sum()
+    }
+
     /// The score after all deductions.
     pub fn score(&self) -> Score {
         // The points never add up to more than 10,000, see `take`.

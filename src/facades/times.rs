@@ -1,0 +1,14 @@
+//! Times as the protocols write them, in UTC.
+
+use crate::unit::Timestamp;
+
+/// `2013-06-12 17:02:07`
+pub(super) fn calendar(time: Timestamp) -> String {
+    written(time, "%Y-%m-%d %H:%M:%S")
+}
+
+fn written(time: Timestamp, form: &str) -> String {
+    // A time out of range cannot be stored.
+    let time = jiff::Timestamp::from_microsecond(time.micros).unwrap_or_default();
+    time.strftime(form).to_string()
+}
