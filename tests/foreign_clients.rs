@@ -6,6 +6,7 @@
 
 mod grpc_web;
 mod toolkit;
+mod weblate;
 
 use std::ffi::OsStr;
 use std::fs::File;
