@@ -5,6 +5,7 @@
 //! passes, and appends a line to the file that `DHAKIRA_SKIPS` names.
 
 mod grpc_web;
+mod mymemory;
 mod toolkit;
 mod weblate;
 
