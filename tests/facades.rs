@@ -92,10 +92,17 @@ pub(crate) fn without_tools(json: bool, grpc_web: bool) -> Facades {
 
 /// A server with two small memories.
 pub(crate) async fn server(change: impl FnOnce(&mut FacadeTable)) -> TestServer {
-    let mut tools = FacadeTable::default();
-    change(&mut tools);
-    let facades = Facades { tools, ..Facades::default() };
-    let options = ServeOptions { facades, ..ServeOptions::default() };
+    with_options(change, |_| {}).await
+}
+
+/// The same with other options.
+pub(crate) async fn with_options(
+    change: impl FnOnce(&mut FacadeTable),
+    configure: impl FnOnce(&mut ServeOptions),
+) -> TestServer {
+    let mut options = ServeOptions::default();
+    change(&mut options.facades.tools);
+    configure(&mut options);
     let server = TestServer::with_options(empty_api(), options).await;
     let mut http = Http::one(server.address()).await;
     for (memory, source, target) in [("law", "ar-SA", "en-GB"), ("news", "ar", "en")] {

@@ -86,6 +86,13 @@ impl Guarded {
     }
 
     pub(crate) async fn with(keeping: AuditKeeping, limits: Limits) -> Self {
+        Self::configured(keeping, |options| options.limits = limits).await
+    }
+
+    pub(crate) async fn configured(
+        keeping: AuditKeeping,
+        configure: impl FnOnce(&mut ServeOptions),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = TokenFile::new(directory.path().join("tokens.json"));
         file.create("root", grants("admin:*"), None).unwrap();
@@ -93,12 +100,12 @@ impl Guarded {
         let tokens = Arc::new(Tokens::open(file.clone()).unwrap());
         let api = empty_api();
         api.keep_operations(&directory.path().join("operations"), Some(tokens.clone())).unwrap();
-        let options = ServeOptions {
+        let mut options = ServeOptions {
             tokens: Some(tokens),
             audit: Audit::File(AuditFile::new(audit.clone(), keeping)),
-            limits,
             ..ServeOptions::default()
         };
+        configure(&mut options);
         let server = TestServer::with_options(api, options).await;
         Self { _directory: directory, file, audit, server }
     }

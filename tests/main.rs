@@ -28,6 +28,8 @@ mod disk;
 mod drain;
 mod exchange;
 mod extract;
+mod facade_access;
+mod facade_hostile;
 mod facades;
 mod file_imports;
 mod filter_calls;

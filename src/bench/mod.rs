@@ -10,6 +10,7 @@ mod measure;
 mod search;
 mod served;
 mod soak;
+mod tools;
 
 use clap::{Args, Subcommand};
 
@@ -34,6 +35,8 @@ enum What {
     Search(search::BenchSearch),
     /// A mixed load of many clients for minutes; at the end the store is compared with what was written.
     Soak(soak::BenchSoak),
+    /// The same lookup by gRPC, JSON, tmserver, MyMemory and t5memory.
+    Tools(tools::BenchTools),
 }
 
 impl Bench {
@@ -44,6 +47,7 @@ impl Bench {
             What::Import(command) => command.run().await?,
             What::Lookup(command) => command.run().await?,
             What::Soak(command) => command.run().await?,
+            What::Tools(command) => command.run().await?,
             What::Search(command) => tokio::task::spawn_blocking(|| command.run()).await??,
         }
         Ok(())

@@ -23,21 +23,22 @@ use http::{HeaderValue, Request, Response, Version};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use visit::{BodyBudget, Visit};
+use visit::{BodyLimits, Visit, request_id};
 
 pub use settings::{FacadeSettings, FacadeTable};
+pub use visit::BodyTime;
 
 /// Puts [`Facades`] in front of a service that answers gRPC.
 #[derive(Clone)]
 pub struct FacadesLayer {
     table: Arc<FacadeTable>,
-    budget: BodyBudget,
+    limits: BodyLimits,
 }
 
 impl FacadesLayer {
     /// Serves the facades that are on.
-    pub fn new(table: FacadeTable) -> Self {
-        Self { table: Arc::new(table), budget: BodyBudget::default() }
+    pub fn new(table: FacadeTable, time: BodyTime) -> Self {
+        Self { table: Arc::new(table), limits: BodyLimits::new(time) }
     }
 }
 
@@ -115,18 +116,16 @@ where
         // A request of two lengths may be two requests to somebody in between: nothing after it is read.
         let closes = request.version() < Version::HTTP_2
             && request.headers().contains_key(TRANSFER_ENCODING);
-        let visit = Visit::new(request, prefix_bytes, &self.inner, &self.layer.budget);
+        let request_id = request_id(request.headers());
+        let limits = (&self.layer.limits, &request_id);
+        let visit = Visit::new(request, prefix_bytes, &self.inner, limits);
         let layer = self.layer.clone();
         Box::pin(async move {
             let mut answer = match visit {
-                Ok(visit) => {
-                    let request_id = visit.request_id.clone();
-                    let mut answer = layer.answer(facade, visit).await;
-                    answer.headers_mut().insert("x-request-id", request_id);
-                    answer
-                }
+                Ok(visit) => layer.answer(facade, visit).await,
                 Err(refusal) => answers::plain(&refusal),
             };
+            answer.headers_mut().insert("x-request-id", request_id);
             if closes {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }

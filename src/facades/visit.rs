@@ -18,21 +18,25 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::gateway::{query_pairs, token_as_bearer};
-use crate::limits::{
-    FACADE_BODIES_KIB, HANDSHAKE_SECONDS_MAX, MESSAGE_BYTES_MAX, MESSAGE_SECONDS_MAX,
-    REQUEST_ID_BYTES_MAX,
-};
+use crate::limits::{FACADE_BODIES_KIB, MESSAGE_BYTES_MAX, REQUEST_ID_BYTES_MAX};
 
 use super::answers::JSON;
 use super::refusal::Refusal;
 
-/// The memory that the bodies of all facades may take, in KiB.
-#[derive(Clone)]
-pub(super) struct BodyBudget(Arc<Semaphore>);
+/// How long a body may take, by whether its request has a token.
+pub type BodyTime = Arc<dyn Fn(bool) -> Duration + Send + Sync>;
 
-impl Default for BodyBudget {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(FACADE_BODIES_KIB)))
+/// What bodies may take.
+#[derive(Clone)]
+pub(super) struct BodyLimits {
+    /// The memory of all of them, in KiB.
+    budget: Arc<Semaphore>,
+    time: BodyTime,
+}
+
+impl BodyLimits {
+    pub(super) fn new(time: BodyTime) -> Self {
+        Self { budget: Arc::new(Semaphore::new(FACADE_BODIES_KIB)), time }
     }
 }
 
@@ -47,12 +51,10 @@ pub(super) struct Visit {
     /// Makes calls on behalf of the caller, through every layer that calls of gRPC go through.
     pub(super) client: Client,
     pub(super) body: Body,
-    budget: BodyBudget,
+    limits: BodyLimits,
     /// The headers of its calls.
     call_headers: HeaderMap,
     connect: Box<dyn Fn(HeaderMap) -> Client + Send + Sync>,
-    /// Names all calls of the visit in the logs.
-    pub(super) request_id: HeaderValue,
 }
 
 /// A body, and its part of the budget.
@@ -70,7 +72,7 @@ impl Visit {
         request: Request<Body>,
         prefix_bytes: usize,
         inner: &S,
-        budget: &BodyBudget,
+        (limits, request_id): (&BodyLimits, &HeaderValue),
     ) -> Result<Self, Refusal>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -84,7 +86,6 @@ impl Visit {
         let query = query_pairs(parts.uri.query().unwrap_or_default());
         let query = query.map_err(|fault| Refusal::bad_request(&format!("the query: {fault}")))?;
         let path = parts.uri.path().get(prefix_bytes..).unwrap_or_default().to_owned();
-        let request_id = request_id(&parts.headers);
         let (inner, extensions) = (inner.clone(), parts.extensions);
         let connect = move |headers: HeaderMap| {
             let (headers, extensions) = (Arc::new(headers), extensions.clone());
@@ -97,7 +98,7 @@ impl Visit {
             });
             Client::of_service(BoxCloneSyncService::new(service))
         };
-        let call_headers = call_headers(&parts.headers, &query, &request_id);
+        let call_headers = call_headers(&parts.headers, &query, request_id);
         Ok(Self {
             method: parts.method,
             path,
@@ -107,8 +108,7 @@ impl Visit {
             call_headers,
             connect: Box::new(connect),
             body,
-            budget: budget.clone(),
-            request_id,
+            limits: limits.clone(),
         })
     }
 
@@ -162,8 +162,7 @@ impl Visit {
     /// # Errors
     /// It is too large or too slow, or there is no room for it.
     pub(super) async fn receive(&mut self) -> Result<Received, Refusal> {
-        let seconds = if self.has_token() { MESSAGE_SECONDS_MAX } else { HANDSHAKE_SECONDS_MAX };
-        let time = Duration::from_secs(seconds);
+        let time = (self.limits.time)(self.has_token());
         let too_slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
         tokio::time::timeout(time, self.collect()).await.map_err(too_slow)?
     }
@@ -184,7 +183,7 @@ impl Visit {
                 return Err(too_large());
             }
             let kib = u32::try_from(data.len().div_ceil(1024)).unwrap_or(u32::MAX);
-            let room = self.budget.0.clone().try_acquire_many_owned(kib);
+            let room = self.limits.budget.clone().try_acquire_many_owned(kib);
             held.push(room.map_err(|_| Refusal::busy("too many bodies arrive at a time"))?);
             bytes.extend_from_slice(&data);
         }
@@ -202,8 +201,8 @@ impl Visit {
     }
 }
 
-/// The id that the client sent, where it can be written to a log; a new one otherwise.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+/// The id that names all calls of a visit in the logs: that of the client, where it can be written to a log, or else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let given = headers
         .get("x-request-id")
         .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.to_str().is_ok());

@@ -26,7 +26,7 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::facades::{FacadeTable, FacadesLayer};
+use crate::facades::{BodyTime, FacadeTable, FacadesLayer};
 use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer};
 use crate::grpc::{Api, DESCRIPTORS};
 use crate::limits::DRAIN_SECONDS;
@@ -124,7 +124,7 @@ impl Bound {
         });
         let service = ServiceBuilder::new()
             .layer(BrowserGuardLayer::new(open_to_all(options.tls.is_some(), &shared)))
-            .layer(FacadesLayer::new(options.facades.tools.clone()))
+            .layer(FacadesLayer::new(options.facades.tools.clone(), body_time(&shared)))
             .layer(GatewayLayer::new(gateway(&options.facades)?))
             .map_response(with_error_info)
             .layer(GateLayer(shared.clone()))
@@ -222,6 +222,15 @@ fn open_to_all(encrypted: bool, shared: &Arc<Shared>) -> impl Fn() -> bool + Sen
     let shared = shared.clone();
     // A certificate is for a name: behind another one, a browser does not even begin.
     move || !encrypted && !shared.guarded()
+}
+
+/// Time limits of the bodies of facades: those of messages.
+fn body_time(shared: &Arc<Shared>) -> BodyTime {
+    let shared = shared.clone();
+    Arc::new(move |has_token| {
+        let limits = &shared.admission.limits;
+        if has_token || !shared.guarded() { limits.message_time } else { limits.handshake_time }
+    })
 }
 
 /// The gateway in front of all calls, if it is on.

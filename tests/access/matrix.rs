@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dhakira::grpc::access::{Role, Rule};
+use dhakira::server::AuditKeeping;
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -69,7 +70,13 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     pub(crate) async fn start() -> Self {
-        let guarded = Guarded::start().await;
+        let guarded = Guarded::configured(AuditKeeping::default(), |options| {
+            let tools = &mut options.facades.tools;
+            for facade in [&mut tools.tmserver, &mut tools.mymemory, &mut tools.t5memory] {
+                facade.writes = true;
+            }
+        });
+        let guarded = guarded.await;
         let channel = guarded.channel().await;
         let root = guarded.token("setup", "admin:*");
         guarded.until(&root, Code::Ok).await;
