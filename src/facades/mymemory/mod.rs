@@ -1,4 +1,4 @@
-//! MyMemory, as MateCat, OmegaT and scripts speak it: `get`, `set`, `update`, `delete_by_id`.
+//! MyMemory, as MateCat, OmegaT and scripts speak it: `get`, `set`, `update`, `delete`, `delete_by_id`.
 //!
 //! A key names a memory, by the settings or by itself, or is an access token. Every answer is JSON with a `responseStatus`.
 
@@ -51,7 +51,10 @@ async fn answer_or_refuse(mut visit: Visit, table: &FacadeTable) -> Result<Value
         "get" => query::get(visit, table).await,
         "set" => store::set(visit, table).await,
         "update" => store::update(visit, table).await,
-        "delete_by_id" => store::delete(visit, table).await,
-        _ => Err(Refusal::not_found("there is nothing here but get, set, update and delete_by_id")),
+        "delete" => store::delete(visit, table).await,
+        "delete_by_id" => store::delete_by_id(visit, table).await,
+        _ => Err(Refusal::not_found(
+            "there is nothing here but get, set, update, delete and delete_by_id",
+        )),
     }
 }

@@ -1,4 +1,4 @@
-//! `set`, `update` and `delete_by_id`: units as MyMemory's clients store, change and delete them.
+//! `set`, `update`, `delete` and `delete_by_id`: units as MyMemory's clients store, change and delete them.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -48,7 +48,18 @@ fn given_or(visit: &Visit, name: &str, old: &str) -> String {
     new.unwrap_or(old).to_owned()
 }
 
+/// Deletes the unit with these texts.
 pub(super) async fn delete(mut visit: Visit, table: &FacadeTable) -> Result<Value, Refusal> {
+    let (source, target) =
+        (required(&visit, "seg")?.to_owned(), required(&visit, "tra")?.to_owned());
+    let memory = writable(&mut visit, table).await?;
+    let unit = find(&mut visit, table, &memory, source, &target).await?;
+    let unit = unit.ok_or_else(|| Refusal::not_found("there is no unit with these texts"))?;
+    visit.client.delete_unit(&memory.name, unit.id, Uuid::new_v4()).await?;
+    Ok(done(&id_of(&memory.name, &unit)))
+}
+
+pub(super) async fn delete_by_id(mut visit: Visit, table: &FacadeTable) -> Result<Value, Refusal> {
     if !table.mymemory.writes {
         return Err(Refusal::read_only("mymemory"));
     }
