@@ -3,6 +3,8 @@
 mod address;
 mod store;
 
+use std::collections::BTreeSet;
+
 use http::{Method, Response};
 use serde::Serialize;
 use tonic::body::Body;
@@ -90,11 +92,12 @@ async fn answer_or_refuse(
     }
 }
 
-/// The codes of all languages, as these clients write them: `ar_SA`.
+/// The codes that find memories, as Weblate compares them, in lower case: `ar_sa`, and `ar`, which finds that memory too.
 fn languages(memories: &[MemoryInfo]) -> Languages {
     let codes = |lang: fn(&MemoryInfo) -> &Lang| {
-        let codes = memories.iter().map(|it| lang(it).as_str().replace('-', "_"));
-        let codes: std::collections::BTreeSet<String> = codes.collect();
+        let codes = memories.iter().map(lang).flat_map(|lang| [lang.as_str(), lang.primary()]);
+        let codes: BTreeSet<String> =
+            codes.map(|code| code.replace('-', "_").to_ascii_lowercase()).collect();
         codes.into_iter().collect()
     };
     Languages {
