@@ -87,7 +87,7 @@ pub(crate) fn without_tools(json: bool, grpc_web: bool) -> Facades {
     for facade in [&mut tools.tmserver, &mut tools.mymemory, &mut tools.t5memory] {
         facade.enabled = false;
     }
-    Facades { json, grpc_web, tools }
+    Facades { json, grpc_web, tools, pages: false }
 }
 
 /// A server with two small memories.
@@ -219,4 +219,27 @@ async fn mymemory_stores_where_it_may() {
 
 fn project_key() -> (String, MemoryName) {
     ("PROJECT".to_owned(), "news".parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_pages_may_be_on_the_same_port() {
+    for on in [false, true] {
+        let server = with_options(|_| {}, |options| options.facades.pages = on).await;
+        for version in [1, 2] {
+            let mut http = match version {
+                1 => Http::one(server.address()).await,
+                _ => Http::two(server.address()).await,
+            };
+            for (path, part) in
+                [("/healthz", "alive"), ("/readyz", "ready"), ("/metrics", "dhakira_connections")]
+            {
+                let answer = http.get(path).await;
+                assert_eq!(answer.status, if on { 200 } else { 404 }, "{path}");
+                let text = String::from_utf8(answer.body.to_vec()).unwrap();
+                assert!(!on || text.contains(part), "{path}: {text}");
+            }
+            let post = http.send(http.request("POST", "/metrics", None)).await;
+            assert_eq!(post.status, if on { 405 } else { 404 });
+        }
+    }
 }

@@ -157,6 +157,7 @@ fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOpt
         json: settings.get("json_api")?,
         grpc_web: settings.get("grpc_web")?,
         tools: settings.facades()?,
+        pages: settings.get("pages")?,
     };
     Ok(ServeOptions { tls, tokens, facades, limits, audit, ..ServeOptions::default() })
 }

@@ -1,10 +1,12 @@
-//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP/1.1, on an address of their own.
+//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP, on an address of their own, or in front of a service.
 //!
 //! Knows nothing of the content of the pages.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +17,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_util::either::Either;
 use tonic::body::Body;
+use tower::{Layer, Service};
 
 use crate::limits::{HANDSHAKE_SECONDS_MAX, HTTP_CONNECTIONS_MAX};
 
@@ -31,7 +35,7 @@ pub trait Pages: Send + Sync + 'static {
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
 
 /// Serves the pages; never ends.
-pub async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
+pub async fn serve(listener: TcpListener, pages: Arc<dyn Pages>) {
     let room = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
@@ -69,7 +73,58 @@ pub async fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-fn page(request: &Request<Incoming>, pages: &impl Pages) -> Response<Body> {
+/// Puts the pages in front of a service; without pages, all is passed on.
+#[derive(Clone)]
+pub struct PagesLayer(Option<Arc<dyn Pages>>);
+
+impl PagesLayer {
+    /// Serves these pages.
+    pub fn new(pages: Option<Arc<dyn Pages>>) -> Self {
+        Self(pages)
+    }
+}
+
+impl<S> Layer<S> for PagesLayer {
+    type Service = WithPages<S>;
+
+    fn layer(&self, inner: S) -> WithPages<S> {
+        WithPages { inner, pages: self.0.clone() }
+    }
+}
+
+/// Answers requests for the pages, and passes the others on.
+#[derive(Clone)]
+pub struct WithPages<S> {
+    inner: S,
+    pages: Option<Arc<dyn Pages>>,
+}
+
+impl<S> Service<Request<Body>> for WithPages<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match &self.pages {
+            Some(pages) if PATHS.contains(&request.uri().path()) => {
+                Either::Right(ready(Ok(page(&request, &**pages))))
+            }
+            _ => Either::Left(self.inner.call(request)),
+        }
+    }
+}
+
+/// The paths of the pages.
+const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+fn page<B>(request: &Request<B>, pages: &dyn Pages) -> Response<Body> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
     }

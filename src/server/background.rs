@@ -17,9 +17,15 @@ const FILE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The tasks that run beside the calls.
 pub(super) struct BackgroundTasks {
-    pub(super) api: Api,
+    pub(super) pages: Arc<OperatorPages>,
     pub(super) shared: Arc<Shared>,
     pub(super) tls: Option<Arc<Tls>>,
+}
+
+/// The pages for operators.
+pub(super) struct OperatorPages {
+    pub(super) api: Api,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl BackgroundTasks {
@@ -29,7 +35,7 @@ impl BackgroundTasks {
         let limits = &shared.admission.limits;
         let pages = async {
             match listener {
-                Some(listener) => http::serve(listener, Arc::new(self)).await,
+                Some(listener) => http::serve(listener, self.pages).await,
                 None => std::future::pending().await,
             }
         };
@@ -72,7 +78,7 @@ async fn reload_files(shared: &Arc<Shared>, tls: Option<Arc<Tls>>, reload: &Noti
     }
 }
 
-impl Pages for BackgroundTasks {
+impl Pages for OperatorPages {
     fn trouble(&self) -> Option<String> {
         if self.shared.draining.is_cancelled() {
             return Some("the server is shutting down".to_owned());

@@ -29,9 +29,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::facades::{BodyTime, FacadeTable, FacadesLayer};
 use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer};
 use crate::grpc::{Api, DESCRIPTORS};
+use crate::http::{Pages, PagesLayer};
 use crate::limits::DRAIN_SECONDS;
 
-use background::BackgroundTasks;
+use background::{BackgroundTasks, OperatorPages};
 use calls::{GateLayer, Shared, panicked, with_error_info};
 use drain::{CLOSING_TIME, drain};
 use health::{report_health, set_health};
@@ -122,7 +123,10 @@ impl Bound {
             readers: Readers::default(),
             draining: shutdown.drain.clone(),
         });
+        let pages = Arc::new(OperatorPages { api: api.clone(), shared: shared.clone() });
+        let shown = options.facades.pages.then(|| pages.clone() as Arc<dyn Pages>);
         let service = ServiceBuilder::new()
+            .layer(PagesLayer::new(shown))
             .layer(BrowserGuardLayer::new(open_to_all(options.tls.is_some(), &shared)))
             .layer(FacadesLayer::new(options.facades.tools.clone(), body_time(&shared)))
             .layer(GatewayLayer::new(gateway(&options.facades)?))
@@ -146,7 +150,7 @@ impl Bound {
             tokio::time::sleep(CLOSING_TIME).await;
             kill.cancel();
         };
-        let tasks = BackgroundTasks { api: api.clone(), shared: shared.clone(), tls: options.tls };
+        let tasks = BackgroundTasks { pages, shared: shared.clone(), tls: options.tls };
         tokio::select! {
             _ = async { tokio::join!(listener.serve(self.listener), end) } => {}
             () = report_health(&api, &health, &shutdown) => {}
@@ -169,18 +173,20 @@ pub struct Facades {
     pub grpc_web: bool,
     /// The protocols of translation tools.
     pub tools: FacadeTable,
+    /// The pages for health and metrics, to everybody who reaches the port.
+    pub pages: bool,
 }
 
 impl Default for Facades {
     fn default() -> Self {
-        Self { json: true, grpc_web: true, tools: FacadeTable::default() }
+        Self { json: true, grpc_web: true, tools: FacadeTable::default(), pages: false }
     }
 }
 
 impl Facades {
     /// Whether anything is spoken that clients of HTTP/1.1 ask for.
     fn speak_http1(&self) -> bool {
-        self.json || self.grpc_web || self.tools.is_any_enabled()
+        self.json || self.grpc_web || self.pages || self.tools.is_any_enabled()
     }
 }
 
@@ -190,6 +196,7 @@ impl std::fmt::Display for Facades {
         names.extend(self.grpc_web.then_some("gRPC-Web"));
         names.extend(self.json.then_some("JSON over HTTP"));
         names.extend(self.tools.enabled());
+        names.extend(self.pages.then_some("pages for health and metrics"));
         let last = names.pop().unwrap_or_default();
         if !names.is_empty() {
             write!(out, "{} and ", names.join(", "))?;

@@ -129,6 +129,12 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             "Address and port for /healthz, /readyz and /metrics; none when not set",
         ),
         setting(
+            "pages",
+            Kind::Switch,
+            "false",
+            "Answer /healthz, /readyz and /metrics on the port of gRPC too, without a token, to everybody who reaches it",
+        ),
+        setting(
             "tls_cert",
             Kind::Path,
             "",
