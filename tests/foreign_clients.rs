@@ -4,6 +4,7 @@
 //! once, below `target/tmp/clients`. A client that cannot be had is skipped: the test says so on standard error even when it
 //! passes, and appends a line to the file that `DHAKIRA_SKIPS` names.
 
+mod curl;
 mod grpc_web;
 mod mymemory;
 mod toolkit;
