@@ -18,7 +18,7 @@
 //! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
 //! | [`gateway`] | turns JSON over HTTP into calls of gRPC, and their answers back, by the descriptors of the protocol | sockets, handlers |
 //! | [`client`] | calls the services, in this process or on a server, in the types of the project | terminals, flags |
-//! | [`facades`] | speaks the protocols of translation tools on top of a client: tmserver, MyMemory, t5memory | sockets, handlers, generated types |
+//! | [`facades`] | speaks the protocols of translation tools and AI clients on top of a client: tmserver, MyMemory, t5memory, MCP | sockets, handlers, generated types |
 //! | [`mod@http`] | serves health and metrics over HTTP/1.1 | what it shows |
 //! | [`server`] | listens, authenticates callers, limits load, records audit and metrics, drains | what the calls do |
 //! | [`mod@terminal`] | prints tables, JSON lines and progress bars, whatever the script and the reader | what they show |

@@ -283,3 +283,39 @@ pub const OPERATION_DAYS: u16 = REQUEST_MEMORY_DAYS;
 pub const OPERATION_WATCH_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 /// KiB of bodies that the facades hold at a time: several of the longest, and not the memory of the machine.
 pub const FACADE_BODIES_KIB: usize = 64 * 1024;
+/// Longest message of an MCP client: two documents at their longest, with every character escaped.
+pub const MCP_MESSAGE_BYTES_MAX: usize = 512 * 1024;
+/// Calls of tools that run at a time for one client on standard input; the others wait.
+pub const MCP_CALLS_MAX: usize = 8;
+/// Longest segment that an AI client looks up or checks: some pages of text, and an answer that it can still read.
+pub const MCP_SEGMENT_BYTES_MAX: usize = 16 * 1024;
+/// Segments that an AI client looks up in one call: their matches have to fit into its context.
+pub const MCP_SEGMENTS_MAX: usize = 20;
+/// Matches for one of its segments.
+pub const MCP_MATCHES_MAX: usize = 20;
+/// Units that one search of an AI client shows; a page token leads to the next ones.
+pub const MCP_HITS_MAX: usize = 50;
+/// Suspect units that one check of an AI client shows.
+pub const MCP_SUSPECTS_MAX: usize = 50;
+/// Memories that are listed for an AI client.
+pub const MCP_MEMORIES_MAX: usize = 200;
+/// Longest side of a document that an AI client has aligned: both sides come back in the answer.
+pub const MCP_DOCUMENT_BYTES_MAX: usize = 24 * 1024;
+/// Longest structured answer to an AI client: some 20,000 tokens, near which clients cut answers on their own.
+pub const MCP_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Characters of a context pack by default: about 3,000 tokens.
+pub const MCP_PACK_CHARS_DEFAULT: usize = 8_000;
+/// Fewest characters of a context pack: room for the segment and one match.
+pub const MCP_PACK_CHARS_MIN: usize = 2_000;
+/// Most characters of a context pack.
+pub const MCP_PACK_CHARS_MAX: usize = 32_000;
+/// Searches for the words and phrases of one context pack; each takes about a millisecond.
+pub const MCP_PACK_SEARCHES_MAX: usize = 32;
+/// Units that are read for each phrase of a context pack.
+pub const MCP_PACK_HITS: usize = 4;
+/// Longest wait of a tool for the lexicons of memories, which may have to be trained first. After it the built-in lexicon is used.
+pub const MCP_LEXICON_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+/// Attributes of a unit that an AI client is shown, and the longest value of one.
+pub const MCP_ATTRIBUTES_MAX: usize = 8;
+/// See [`MCP_ATTRIBUTES_MAX`].
+pub const MCP_ATTRIBUTE_BYTES_MAX: usize = 200;

@@ -84,7 +84,7 @@ fn agrees(expected: &Value, got: &Value) -> bool {
 /// What is spoken without the protocols of tools.
 pub(crate) fn without_tools(json: bool, grpc_web: bool) -> Facades {
     let mut tools = FacadeTable::default();
-    for facade in [&mut tools.tmserver, &mut tools.mymemory, &mut tools.t5memory] {
+    for facade in [&mut tools.tmserver, &mut tools.mymemory, &mut tools.t5memory, &mut tools.mcp] {
         facade.enabled = false;
     }
     Facades { json, grpc_web, tools, pages: false }

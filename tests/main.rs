@@ -64,6 +64,7 @@ mod log_conformance;
 mod log_truncation;
 mod matching;
 mod matching_units;
+mod mcp;
 mod message_memory;
 mod method_examples;
 mod offsets;

@@ -20,6 +20,7 @@ mod job;
 mod links;
 mod log;
 mod lookup;
+mod mcp;
 mod memories;
 mod operations;
 mod outcome;
@@ -74,6 +75,8 @@ enum Command {
     Extract(extract::Extract),
     /// Find stored translations for segments, one a line on standard input.
     Lookup(lookup::Lookup),
+    /// Serve an AI client over standard input and output, by the Model Context Protocol.
+    Mcp(mcp::Mcp),
     /// Find the units in which an expression occurs: a concordance.
     Search(search::Search),
     /// Count words and segments of files by what the memories have for them.
@@ -156,6 +159,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Export(command) => command.run().await,
         Command::Extract(command) => command.run().await,
         Command::Lookup(command) => command.run().await,
+        Command::Mcp(command) => command.run().await,
         Command::Search(command) => command.run().await,
         Command::Analyze(command) => command.run().await,
         Command::Align(command) => command.run().await,

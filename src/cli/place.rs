@@ -121,12 +121,22 @@ impl Place {
         purpose: &str,
         missing: MissingData,
     ) -> anyhow::Result<Client> {
-        if let Some(url) = &self.server {
-            return self.link.connect(url).await;
+        match &self.server {
+            Some(url) => self.link.connect(url).await,
+            None => Ok(Client::local(&self.api(purpose, missing).await?)),
         }
+    }
+
+    /// Whether the memories are on a server.
+    pub(super) fn is_remote(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// The services over an engine in this process.
+    pub(super) async fn api(&self, purpose: &str, missing: MissingData) -> anyhow::Result<Api> {
         let (place, purpose) = (self.clone(), purpose.to_owned());
         let engine = tokio::task::spawn_blocking(move || place.open(&purpose, missing)).await??;
-        Ok(Client::local(&Api::ready(engine)))
+        Ok(Api::ready(engine))
     }
 
     /// Opens the store in the data directory. Blocks.

@@ -47,7 +47,7 @@ pub(super) struct Serve {
 }
 
 /// How long nothing is written before lexicons are trained: longer than the pause between the files of an import.
-const TRAIN_IDLE: Duration = Duration::from_secs(20);
+pub(super) const TRAIN_IDLE: Duration = Duration::from_secs(20);
 
 impl Serve {
     /// The log settings; invalid settings are reported when the command runs.

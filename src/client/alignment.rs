@@ -17,7 +17,7 @@ use crate::grpc::proto::train_lexicon_response::Message as TrainMessage;
 use crate::grpc::proto::{AlignSummary, WorkProgress, WorkStage};
 
 /// Receives the stage of a long call and its completed share, from 0 to 1.
-pub type Progress<'a> = &'a mut dyn FnMut(&'static str, f64);
+pub type Progress<'a> = &'a mut (dyn FnMut(&'static str, f64) + Send);
 
 /// The result of aligning a document.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -183,7 +183,7 @@ async fn each<T>(
     Ok(())
 }
 
-fn report(progress: &WorkProgress, report_progress: &mut dyn FnMut(&'static str, f64)) {
+fn report(progress: &WorkProgress, report_progress: Progress<'_>) {
     report_progress(stage_name(progress.stage()), progress.fraction);
 }
 

@@ -12,6 +12,7 @@ use crate::grpc::proto::alignment_service_client::AlignmentServiceClient;
 use crate::grpc::proto::lookup_service_client::LookupServiceClient;
 use crate::grpc::proto::memory_service_client::MemoryServiceClient;
 use crate::grpc::proto::operation_service_client::OperationServiceClient;
+use crate::grpc::proto::server_service_client::ServerServiceClient;
 use crate::grpc::proto::unit_service_client::UnitServiceClient;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::unit::{MemoryName, Unit};
@@ -31,6 +32,7 @@ pub struct Client {
     pub(super) alignment: AlignmentServiceClient<Transport>,
     pub(super) admin: AdminServiceClient<Transport>,
     pub(super) operations: OperationServiceClient<Transport>,
+    server: ServerServiceClient<Transport>,
     /// The services, when they are in this process: units in bulk are passed without messages.
     pub(super) local: Option<Api>,
 }
@@ -67,6 +69,15 @@ impl Client {
         self.local.is_some()
     }
 
+    /// Makes the least of all calls, which whoever may call at all may make.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn check_access(&mut self) -> Result<(), ClientError> {
+        self.server.get_server_info(proto::GetServerInfoRequest::default()).await?;
+        Ok(())
+    }
+
     fn over(transport: Transport, local: Option<Api>) -> Self {
         let limit = MESSAGE_BYTES_MAX;
         Self {
@@ -76,7 +87,9 @@ impl Client {
             alignment: AlignmentServiceClient::new(transport.clone())
                 .max_decoding_message_size(limit),
             admin: AdminServiceClient::new(transport.clone()).max_decoding_message_size(limit),
-            operations: OperationServiceClient::new(transport).max_decoding_message_size(limit),
+            operations: OperationServiceClient::new(transport.clone())
+                .max_decoding_message_size(limit),
+            server: ServerServiceClient::new(transport).max_decoding_message_size(limit),
             local,
         }
     }

@@ -70,7 +70,7 @@ pub(super) async fn lookup(
     for group in &groups {
         let chosen = group.iter().map(|memory| MemoryChoice {
             memory: memory.name.clone(),
-            penalty: penalty(settings, &memory.name),
+            penalty: settings.penalty(&memory.name),
         });
         let mut lookup = settings.lookup(chosen.collect());
         adjust(&mut lookup);
@@ -84,10 +84,6 @@ pub(super) async fn lookup(
         found.truncate(max);
     }
     Ok(found)
-}
-
-fn penalty(settings: &FacadeSettings, memory: &MemoryName) -> Option<crate::unit::Score> {
-    settings.memories.iter().find(|it| it.memory == *memory)?.penalty
 }
 
 /// The memory that units of a pair are stored in: the only one that is served, or the first of the settings.

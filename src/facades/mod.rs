@@ -1,9 +1,11 @@
-//! Speaks the protocols that translation tools know, on the port of gRPC: tmserver and amaGama, MyMemory, t5memory.
+//! Speaks the protocols that translation tools and AI clients know, on the port of gRPC: tmserver and amaGama, MyMemory, t5memory,
+//! the Model Context Protocol.
 //!
 //! Each request becomes calls of one client, which go through every layer that calls of gRPC go through (tokens, access rules,
 //! limits, audit), so that a facade reaches nothing that gRPC would refuse. Knows nothing of sockets and handlers.
 
 mod answers;
+pub mod mcp;
 mod memories;
 mod mymemory;
 mod refusal;
@@ -61,13 +63,15 @@ pub struct Facades<S> {
 enum Facade {
     TmServer,
     MyMemory,
+    Mcp,
 }
 
 /// The first segments of the paths of each facade.
-const PREFIXES: [(&str, Facade); 3] = [
+const PREFIXES: [(&str, Facade); 4] = [
     ("/tmserver", Facade::TmServer),
     ("/api/v1", Facade::TmServer),
     ("/mymemory", Facade::MyMemory),
+    ("/mcp", Facade::Mcp),
 ];
 
 impl FacadesLayer {
@@ -80,6 +84,7 @@ impl FacadesLayer {
         let settings = match facade {
             Facade::TmServer => &self.table.tmserver,
             Facade::MyMemory => &self.table.mymemory,
+            Facade::Mcp => &self.table.mcp,
         };
         settings.enabled.then_some((*facade, prefix.len()))
     }
@@ -88,6 +93,7 @@ impl FacadesLayer {
         match facade {
             Facade::TmServer => tmserver::answer(visit, &self.table.tmserver).await,
             Facade::MyMemory => mymemory::answer(visit, &self.table).await,
+            Facade::Mcp => mcp::answer(visit, &self.table.mcp).await,
         }
     }
 }

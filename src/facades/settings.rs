@@ -44,6 +44,11 @@ impl FacadeSettings {
         }
     }
 
+    /// The points that matches of a memory lose; `None` for the default of the memory.
+    pub(super) fn penalty(&self, memory: &MemoryName) -> Option<Score> {
+        self.memories.iter().find(|it| it.memory == *memory)?.penalty
+    }
+
     /// How to look up in memories that it serves.
     pub(super) fn lookup(&self, memories: Vec<MemoryChoice>) -> LookupSettings {
         LookupSettings {
@@ -69,6 +74,8 @@ pub struct FacadeTable {
     pub mymemory_keys: Vec<(String, MemoryName)>,
     /// t5memory.
     pub t5memory: FacadeSettings,
+    /// The Model Context Protocol.
+    pub mcp: FacadeSettings,
 }
 
 /// 70 %, the least that amaGama gives.
@@ -86,6 +93,7 @@ impl Default for FacadeTable {
             mymemory: FacadeSettings::with_min_score(MYMEMORY_MIN_HUNDREDTHS),
             mymemory_keys: Vec::new(),
             t5memory: FacadeSettings::with_min_score(T5MEMORY_MIN_HUNDREDTHS),
+            mcp: FacadeSettings::with_min_score(0),
         }
     }
 }
@@ -97,6 +105,7 @@ impl FacadeTable {
             ("tmserver", &self.tmserver),
             ("MyMemory", &self.mymemory),
             ("t5memory", &self.t5memory),
+            ("MCP", &self.mcp),
         ];
         all.into_iter().filter(|(_, facade)| facade.enabled).map(|(name, _)| name)
     }

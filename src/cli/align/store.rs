@@ -4,7 +4,7 @@ use anyhow::bail;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use crate::client::{AlignReport, Client, ImportOrder, NumberedBatch};
+use crate::client::{AlignReport, Client, ImportOrder, NumberedBatch, Progress};
 use crate::engine::{CheckAction, DocumentPair, DuplicatePolicy, ImportCounts, StoreOptions};
 use crate::limits::IMPORT_BATCH_UNITS;
 use crate::unit::UnitContent;
@@ -17,7 +17,7 @@ pub(super) async fn store_in_new_memory(
     client: &mut Client,
     pair: &DocumentPair,
     store: &StoreOptions,
-    told: &mut dyn FnMut(&'static str, f64),
+    told: Progress<'_>,
 ) -> anyhow::Result<AlignReport> {
     // A memory that is still to be made teaches nothing.
     let memories = pair.memories.iter().filter(|it| **it != store.memory).cloned().collect();

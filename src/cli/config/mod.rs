@@ -226,6 +226,7 @@ impl Settings {
             mymemory: self.facade("mymemory")?,
             mymemory_keys: self.parsed("facade.mymemory.keys", facades::keys)?,
             t5memory: self.facade("t5memory")?,
+            mcp: self.facade("mcp")?,
         })
     }
 

@@ -297,6 +297,7 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         "Keys of MyMemory and the memories that they stand for; any other key is the name of a memory, or an access token",
     ));
     settings.extend(facade!("t5memory", "t5memory (translate5)", "60"));
+    settings.extend(facade!("mcp", "the Model Context Protocol (AI clients, at /mcp)", "0"));
     settings
 });
 
