@@ -65,6 +65,7 @@ mod log_truncation;
 mod matching;
 mod matching_units;
 mod mcp;
+mod mcp_http;
 mod message_memory;
 mod method_examples;
 mod offsets;
