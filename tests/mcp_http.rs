@@ -57,7 +57,7 @@ async fn each_request_stands_for_itself() {
         let found =
             tool(&mut http, "lookup", json!({"segments": [SEGMENT], "memories": ["news"]})).await;
         let matches = &found["structuredContent"]["results"][0]["matches"];
-        assert_eq!(matches.as_array().unwrap().len(), 3, "{found}");
+        assert_eq!(matches.as_array().unwrap().len(), 2, "{found}");
         assert_eq!((&matches[0]["kind"], &matches[0]["score"]), (&json!("exact"), &json!(100.0)));
         let packed = tool(
             &mut http,
@@ -149,7 +149,7 @@ async fn settings_switch_it_off_choose_memories_and_allow_to_write() {
     let saved = tool(&mut http, "save", new).await;
     let unit = saved["structuredContent"]["unit"].as_str().unwrap().to_owned();
     let stored = http.get(&format!("/v1/{unit}")).await.json();
-    assert_eq!(stored["target"]["text"], "Open the file");
+    assert_eq!(stored["unit"]["target"]["text"], "Open the file");
 }
 
 #[tokio::test(flavor = "multi_thread")]
