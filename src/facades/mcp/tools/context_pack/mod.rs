@@ -99,6 +99,10 @@ impl Pack {
     }
 }
 
+fn counted(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// Left in a pack for what is said about it.
 const NOTES_CHARS: usize = 500;
 
@@ -121,7 +125,7 @@ fn write_matches(
     }
     let left_out = found.len() - matches.len();
     if left_out > 0 {
-        cut.push(format!("{left_out} matches (`lookup` shows them)"));
+        cut.push(format!("{} (`lookup` shows them)", counted(left_out, "match", "matches")));
     }
     matches
 }
@@ -142,7 +146,7 @@ fn write_terms(pack: &mut Pack, found: Vec<Term>, cut: &mut Vec<String>) -> Vec<
         }
     }
     if count > terms.len() {
-        cut.push(format!("{} terms", count - terms.len()));
+        cut.push(counted(count - terms.len(), "term", "terms"));
     }
     terms
 }
@@ -160,7 +164,8 @@ fn write_lines(pack: &mut Pack, lines: Vec<Line>, cut: &mut Vec<String>) -> Vec<
         }
     }
     if count > shown.len() {
-        cut.push(format!("{} concordance lines (`search` shows them)", count - shown.len()));
+        let lines = counted(count - shown.len(), "concordance line", "concordance lines");
+        cut.push(format!("{lines} (`search` shows them)"));
     }
     shown
 }
