@@ -17,6 +17,11 @@ pub(super) fn start_log(verbose: u8, log: Log) {
     let given = log.filter.or_else(|| std::env::var("DHAKIRA_LOG").ok());
     let given = given.and_then(|it| tracing_subscriber::EnvFilter::try_new(it).ok());
     let filter = given.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(level));
+    // The crate of the Model Context Protocol logs whole requests: texts, and the faults of clients.
+    let filter = match "rmcp=error".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     // Reporting a failed write could panic when standard error is closed.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HOST, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use rmcp::ErrorData;
@@ -48,9 +48,13 @@ async fn answer_or_refuse(
     let mut request = http::Request::new(Full::new(received.bytes.clone()));
     *request.method_mut() = visit.method;
     *request.headers_mut() = visit.headers;
+    let headers = request.headers_mut();
+    // The client has the token; nothing else needs it.
+    headers.remove(AUTHORIZATION);
+    // Hosts and origins were checked in front of all facades. There must be a host, which HTTP/2 has elsewhere.
+    headers.insert(HOST, HeaderValue::from_static("localhost"));
     request.extensions_mut().insert(visit.client);
     let server = Server::new(Arc::new(settings.clone()), CLIENT_OF_REQUEST.clone());
-    // Hosts and origins were checked in front of all facades.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)

@@ -77,16 +77,15 @@ impl Session {
         let known = self.memories().await?;
         let langs = (lang("source_language", langs.0)?, lang("target_language", langs.1)?);
         let mut by_pair: BTreeMap<(&Lang, &Lang), Vec<&MemoryName>> = BTreeMap::new();
-        let mut add = |memory: &'_ usize| {
-            let memory = &known[*memory];
+        let mut add = |place: usize| {
+            let memory = &known[place];
             let names = by_pair.entry((&memory.source_lang, &memory.target_lang)).or_default();
             if !names.contains(&&memory.name) {
                 names.push(&memory.name);
             }
         };
         for name in names {
-            let place = place(&known, name).ok_or_else(|| unknown(name, &known))?;
-            add(&place);
+            add(place(&known, name).ok_or_else(|| unknown(name, &known))?);
         }
         if names.is_empty() {
             let fits = |wanted: &Option<Lang>, lang| {
@@ -95,7 +94,7 @@ impl Session {
             let fitting = known.iter().enumerate().filter(|(_, memory)| {
                 fits(&langs.0, &memory.source_lang) && fits(&langs.1, &memory.target_lang)
             });
-            fitting.for_each(|(place, _)| add(&place));
+            fitting.for_each(|(place, _)| add(place));
         }
         let mut pairs = by_pair.into_iter();
         match (pairs.next(), pairs.next()) {
