@@ -6,6 +6,7 @@
 
 mod curl;
 mod grpc_web;
+mod mcp;
 mod mymemory;
 mod toolkit;
 mod weblate;
@@ -113,6 +114,8 @@ pub(crate) fn python(client: &str) -> Option<PathBuf> {
         create.args(["-m", "venv", "venv"]);
         let mut install = limited(INSTALL_SECONDS, "venv/bin/python");
         install.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]);
+        // Where there is no registry, this says so soon.
+        install.args(["--retries", "1"]);
         install.args(["--only-binary", ":all:", "--requirement"]).arg(list);
         vec![create, install]
     })?;
@@ -126,6 +129,7 @@ pub(crate) fn node(client: &str, script: &str) -> Option<PathBuf> {
         copy.arg(list).arg(".");
         let mut install = limited(INSTALL_SECONDS, "npm");
         install.args(["install", "--ignore-scripts", "--no-package-lock"]);
+        install.arg("--fetch-retries=1");
         install.args(["--no-audit", "--no-fund", "--loglevel=error", "--logs-max=0"]);
         vec![copy, install]
     })?;
