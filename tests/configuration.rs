@@ -59,6 +59,8 @@ fn settings_that_are_no_good_are_named_with_their_origin() {
         ("listen = [1]", "'listen' is of type array"),
         ("log_format = \"xml\"", "text or json"),
         ("listen = ", "the settings in"),
+        ("cors_origins = \"*\"", "cors_origins (file bad.toml): '*' would let every web page"),
+        ("cors_origins = \"https://a.example, tm.example/\"", "'tm.example/' is not an origin"),
     ] {
         std::fs::write(directory.path().join("bad.toml"), contents).unwrap();
         for command in ["config", "serve"] {

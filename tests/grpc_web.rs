@@ -263,3 +263,83 @@ async fn it_is_switched_on_and_off_for_itself() {
         assert_eq!(without_tools(json, grpc_web).to_string(), text);
     }
 }
+
+/// A server that pages of one origin may use.
+async fn with_pages(origins: &str) -> TestServer {
+    let options = ServeOptions { origins: origins.parse().unwrap(), ..ServeOptions::default() };
+    TestServer::with_options(empty_api(), options).await
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_get_their_permissions_and_no_others() {
+    const PAGE: &str = "https://tm.example.org";
+    let server = with_pages("https://tm.example.org,http://localhost:3000").await;
+    let off = TestServer::start().await;
+    let preflight = |http: &Http, path: &str, origin: &str, host: &str| {
+        let mut request = http.request("OPTIONS", path, None);
+        for (name, value) in [
+            ("origin", origin),
+            ("host", host),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,content-type,x-grpc-web"),
+        ] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request
+    };
+    for path in ["/v1/segments:lookup", LOOKUP, "/tmserver/ar/en/unit/x"] {
+        let mut http = Http::one(server.address()).await;
+        let here = server.address().to_owned();
+        let answer = http.send(preflight(&http, path, PAGE, &here)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), PAGE);
+        assert!(answer.header("access-control-allow-methods").contains("PATCH"));
+        assert!(answer.header("access-control-allow-headers").contains("x-grpc-web"));
+        assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+        for other in
+            ["https://evil.example", "http://tm.example.org", "https://tm.example.org.evil", "null"]
+        {
+            let answer = http.send(preflight(&http, path, other, &here)).await;
+            assert_eq!(answer.status, 403, "{other}: {answer:?}");
+            assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        }
+        let mut http = Http::one(off.address()).await;
+        assert_eq!(http.send(preflight(&http, path, PAGE, off.address())).await.status, 403);
+    }
+    let lookup = framed(&lookup_request(&["none"], "x"));
+    for (origin, host, code) in [
+        (PAGE, server.address(), 200),
+        // A name that only its page knows, since the origin says which page it is.
+        (PAGE, "tm.example.org", 200),
+        ("http://localhost:3000", "localhost:1", 200),
+        ("https://evil.example", server.address(), 403),
+        ("https://evil.example", "tm.example.org", 403),
+    ] {
+        let mut http = Http::one(server.address()).await;
+        let mut list = http.request("GET", "/v1/memories", None);
+        let mut web = request(&http, LOOKUP, BINARY, lookup.clone());
+        // A form, which needs no permission and is refused all the same.
+        let mut form = http.request("POST", "/v1/store:verify", Some(b"{}".to_vec()));
+        form.headers_mut().insert("content-type", "text/plain".parse().unwrap());
+        for request in [&mut list, &mut web, &mut form] {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+            request.headers_mut().insert("host", host.parse().unwrap());
+        }
+        for (request, code) in
+            [(list, code), (web, code), (form, if code == 200 { 415 } else { code })]
+        {
+            let answer = http.send(request).await;
+            assert_eq!(answer.status, code, "{origin} {host}: {answer:?}");
+            let allowed = if code == 403 { "" } else { origin };
+            assert_eq!(answer.header("access-control-allow-origin"), allowed, "{answer:?}");
+            let shown = answer.header("access-control-expose-headers");
+            assert_eq!(shown.contains("grpc-status-details-bin"), code != 403, "{answer:?}");
+            assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+        }
+    }
+    let mut http = Http::one(server.address()).await;
+    let mut twice = http.request("GET", "/v1/memories", None);
+    twice.headers_mut().append("origin", PAGE.parse().unwrap());
+    twice.headers_mut().append("origin", "https://evil.example".parse().unwrap());
+    assert_eq!(http.send(twice).await.status, 403);
+}

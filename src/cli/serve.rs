@@ -92,8 +92,13 @@ impl Serve {
         let principals = options.tokens.clone().map(|tokens| tokens as Arc<dyn Principals>);
         tokio::task::block_in_place(|| api.keep_operations(&place.operations(), principals))
             .with_context(|| format!("reading the operations in {}", place.data.display()))?;
+        let pages = if options.origins.is_empty() {
+            String::new()
+        } else {
+            format!(", for web pages of {}", options.origins)
+        };
         note!(
-            "dhakira: listening on {} for the memories in {}, by {}",
+            "dhakira: listening on {} for the memories in {}, by {}{pages}",
             bound.address(),
             place.data.display(),
             options.facades
@@ -159,7 +164,8 @@ fn options(settings: &Settings, without_tokens: bool) -> anyhow::Result<ServeOpt
         tools: settings.facades()?,
         pages: settings.get("pages")?,
     };
-    Ok(ServeOptions { tls, tokens, facades, limits, audit, ..ServeOptions::default() })
+    let origins = settings.given("cors_origins")?.unwrap_or_default();
+    Ok(ServeOptions { tls, tokens, facades, origins, limits, audit, ..ServeOptions::default() })
 }
 
 /// Refuses to serve other machines without authentication, unless told to.

@@ -1,7 +1,7 @@
 //! Refuses requests that a web page made a browser send.
 //!
 //! A page may make a browser send *simple requests* to any address, with the certificate of its user: GET, and POST of forms or
-//! plain text or nothing. The others need a permission (CORS). A page whose name is made to mean this machine (DNS rebinding) may
+//! plain text or nothing. The others need a permission (CORS), which [`Origins`] gives. A page whose name is made to mean this machine (DNS rebinding) may
 //! send anything, so that names are checked where no token is asked for.
 
 use std::convert::Infallible;
@@ -17,18 +17,20 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors;
+use super::origins::Origins;
 use super::protocol::is_grpc;
 
 /// Puts [`BrowserGuard`] in front of a service.
 #[derive(Clone)]
 pub struct BrowserGuardLayer {
     open_to_all: Arc<dyn Fn() -> bool + Send + Sync>,
+    origins: Arc<Origins>,
 }
 
 impl BrowserGuardLayer {
-    /// `open_to_all` tells whether everybody who reaches the port may call, with nothing to show.
-    pub fn new(open_to_all: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { open_to_all: Arc::new(open_to_all) }
+    /// `open_to_all` tells whether everybody who reaches the port may call, with nothing to show; pages of `origins` may call too.
+    pub fn new(open_to_all: impl Fn() -> bool + Send + Sync + 'static, origins: Origins) -> Self {
+        Self { open_to_all: Arc::new(open_to_all), origins: Arc::new(origins) }
     }
 }
 
@@ -36,7 +38,7 @@ impl<S> Layer<S> for BrowserGuardLayer {
     type Service = BrowserGuard<S>;
 
     fn layer(&self, inner: S) -> BrowserGuard<S> {
-        BrowserGuard { inner, open_to_all: self.open_to_all.clone() }
+        BrowserGuard { inner, layer: self.clone() }
     }
 }
 
@@ -44,7 +46,7 @@ impl<S> Layer<S> for BrowserGuardLayer {
 #[derive(Clone)]
 pub struct BrowserGuard<S> {
     inner: S,
-    open_to_all: Arc<dyn Fn() -> bool + Send + Sync>,
+    layer: BrowserGuardLayer,
 }
 
 impl<S> Service<Request<Body>> for BrowserGuard<S>
@@ -61,7 +63,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if !is_grpc(&request)
-            && let Err(refusal) = check_browser(&request, (self.open_to_all)())
+            && let Err(refusal) = self.layer.check(&request)
         {
             return Either::Right(ready(Ok(refusal)));
         }
@@ -69,36 +71,44 @@ where
     }
 }
 
-/// Refuses what comes from a web page.
-fn check_browser(request: &Request<Body>, open_to_all: bool) -> Result<(), Response<Body>> {
-    let hosts: Vec<&HeaderValue> = request.headers().get_all(HOST).iter().collect();
-    if hosts.len() > 1 {
-        return Err(errors::bad_path("it has two hosts"));
-    }
-    let host = request.uri().authority().map(Authority::as_str);
-    let host = host.or_else(|| hosts.first().and_then(|host| host.to_str().ok()));
-    let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else {
-        return Err(errors::bad_path("it needs a header `host`"));
-    };
-    if let Some(origin) = request.headers().get(ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
-        let is_same = origin.is_some_and(|(_, name)| name.eq_ignore_ascii_case(host.as_str()));
-        if !is_same {
+impl BrowserGuardLayer {
+    /// Refuses what comes from a web page that may not call.
+    fn check(&self, request: &Request<Body>) -> Result<(), Response<Body>> {
+        let hosts: Vec<&HeaderValue> = request.headers().get_all(HOST).iter().collect();
+        if hosts.len() > 1 {
+            return Err(errors::bad_path("it has two hosts"));
+        }
+        let host = request.uri().authority().map(Authority::as_str);
+        let host = host.or_else(|| hosts.first().and_then(|host| host.to_str().ok()));
+        let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else {
+            return Err(errors::bad_path("it needs a header `host`"));
+        };
+        let origins: Vec<&HeaderValue> = request.headers().get_all(ORIGIN).iter().collect();
+        if let [origin] = origins[..]
+            && self.origins.contains(origin)
+        {
+            // A page whose name was made to mean this machine has the origin of that name.
+            return Ok(());
+        }
+        let is_same = |origin: &&HeaderValue| {
+            let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+            origin.is_some_and(|(_, name)| name.eq_ignore_ascii_case(host.as_str()))
+        };
+        let embedded = origins.is_empty() && is_embedded(request.headers());
+        if embedded || origins.len() > 1 || !origins.iter().all(is_same) {
             return Err(errors::forbidden(OTHER_ORIGIN));
         }
-    } else if is_embedded(request.headers()) {
-        return Err(errors::forbidden(OTHER_ORIGIN));
+        if (self.open_to_all)() && !is_local_name(host.host()) {
+            return Err(errors::forbidden(
+                "this server asks for no token, so that it is called by an IP address, `localhost` or a name without a dot: \
+                 other names may be those of a web page (dhakira access-tokens create makes a token)",
+            ));
+        }
+        Ok(())
     }
-    if open_to_all && !is_local_name(host.host()) {
-        return Err(errors::forbidden(
-            "this server asks for no token, so that it is called by an IP address, `localhost` or a name without a dot: other \
-             names may be those of a web page (dhakira access-tokens create makes a token)",
-        ));
-    }
-    Ok(())
 }
 
-const OTHER_ORIGIN: &str = "web pages of other origins are not served";
+const OTHER_ORIGIN: &str = "web pages of this origin are not served (setting cors_origins)";
 
 /// Whether a browser says that a page of another site embeds the answer, as a script or an image, which needs no permission.
 /// The page cannot read an answer that the browser navigates to.

@@ -18,6 +18,7 @@ mod fields;
 mod files;
 mod frames;
 mod guard;
+mod origins;
 mod path;
 mod protocol;
 mod query;
@@ -49,6 +50,7 @@ pub(crate) use query::pairs as query_pairs;
 
 pub use browser::{BrowserGuard, BrowserGuardLayer};
 pub use budget::{Budget, Hold, Room};
+pub use origins::{OriginError, Origins};
 pub use protocol::RoutesError;
 
 /// What the gateway serves; nothing, until more is switched on.

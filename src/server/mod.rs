@@ -27,7 +27,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::facades::{BodyTime, FacadeTable, FacadesLayer};
-use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer};
+use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer, Origins};
 use crate::grpc::{Api, DESCRIPTORS};
 use crate::http::{Pages, PagesLayer};
 use crate::limits::DRAIN_SECONDS;
@@ -127,7 +127,8 @@ impl Bound {
         let shown = options.facades.pages.then(|| pages.clone() as Arc<dyn Pages>);
         let service = ServiceBuilder::new()
             .layer(PagesLayer::new(shown))
-            .layer(BrowserGuardLayer::new(open_to_all(options.tls.is_some(), &shared)))
+            .layer(browser_guard(options.tls.is_some(), &options.origins, &shared))
+            .option_layer(options.origins.layer())
             .layer(FacadesLayer::new(options.facades.tools.clone(), body_time(&shared)))
             .layer(GatewayLayer::new(gateway(&options.facades)?))
             .map_response(with_error_info)
@@ -214,6 +215,8 @@ pub struct ServeOptions {
     pub tokens: Option<Arc<Tokens>>,
     /// What it speaks besides gRPC.
     pub facades: Facades,
+    /// The origins whose web pages may call it.
+    pub origins: Origins,
     /// How much the server handles at a time.
     pub limits: Limits,
     /// Where audit lines go.
@@ -222,6 +225,10 @@ pub struct ServeOptions {
     pub http: Option<TcpListener>,
     /// Notified to reload the files at once and to reopen the audit file.
     pub reload: Arc<Notify>,
+}
+
+fn browser_guard(encrypted: bool, origins: &Origins, shared: &Arc<Shared>) -> BrowserGuardLayer {
+    BrowserGuardLayer::new(open_to_all(encrypted, shared), origins.clone())
 }
 
 /// Tells whether everybody who reaches the port may call, with nothing to show.

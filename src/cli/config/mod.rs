@@ -15,6 +15,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
 
 use crate::facades::{FacadeSettings, FacadeTable};
+use crate::gateway::Origins;
 use crate::server::Limits;
 
 use super::access_tokens::tokens_path;
@@ -134,6 +135,9 @@ impl Value {
                 let number: u64 = self.parse(&what)?;
                 if number < least { Err(self.wrong(&what)) } else { Ok(()) }
             }
+            Kind::Origins => self.text.parse::<Origins>().map(drop).map_err(|error| {
+                anyhow::anyhow!("{} ({}): {error}", self.setting.key, self.origin)
+            }),
             Kind::Days => self.days().map(drop),
             Kind::Word(words) if words.contains(&self.text.as_str()) => Ok(()),
             Kind::Word(words) => Err(self.wrong(&words.join(" or "))),

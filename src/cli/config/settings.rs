@@ -34,6 +34,8 @@ pub(super) enum Kind {
     /// Keys and the memories that they stand for: `KEY=news`.
     Keys,
     Text,
+    /// Origins of web pages, with commas between them.
+    Origins,
 }
 
 impl Kind {
@@ -121,6 +123,12 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             Kind::Switch,
             "true",
             "Answer gRPC-Web over HTTP/1.1 and HTTP/2 on the same port: unary calls and server streams, binary and as text",
+        ),
+        setting(
+            "cors_origins",
+            Kind::Origins,
+            "",
+            "Origins of web pages that may use the server from their browsers, such as https://tm.example.org, with commas between them; none when not set",
         ),
         setting(
             "http_listen",
@@ -322,6 +330,7 @@ impl Setting {
             Kind::Penalties => "CONDITION:POINTS,…",
             Kind::Keys => "KEY=NAME,…",
             Kind::Word(_) | Kind::Text => "TEXT",
+            Kind::Origins => "ORIGINS",
         }
     }
 
