@@ -16,7 +16,7 @@
 //! | [`engine`] | carries out the use cases: commits writes, follows the log, answers lookups, runs long jobs | gRPC, flags, terminals |
 //! | [`operations`] | keeps long work that outlives its caller: requests, progress, results, on disk and in memory | what the work is |
 //! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
-//! | [`gateway`] | turns JSON over HTTP into calls of gRPC, and their answers back, by the descriptors of the protocol | sockets, handlers |
+//! | [`gateway`] | turns JSON over HTTP and gRPC-Web into calls of gRPC, and their answers back (or files), by the descriptors of the protocol | sockets, handlers |
 //! | [`client`] | calls the services, in this process or on a server, in the types of the project | terminals, flags |
 //! | [`facades`] | speaks the protocols of translation tools and AI clients on top of a client: tmserver, MyMemory, t5memory, MCP | sockets, handlers, generated types |
 //! | [`mod@http`] | serves health and metrics over HTTP/1.1 | what it shows |

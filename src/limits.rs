@@ -42,6 +42,10 @@ pub const IMPORT_BATCH_BYTES: usize = 512 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Memory that the JSON of one request may take once it is parsed: little text can be many elements.
 pub const JSON_DECODED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Fields of a form beside its file: more than an import has options.
+pub const FORM_FIELDS_MAX: usize = 64;
+/// Bytes of a form that its parser may hold: a piece of the connection, and the headers of a part. It must be longer than any piece.
+pub const FORM_HEADER_BYTES_MAX: usize = 1024 * 1024;
 /// Segments in one lookup call.
 pub const LOOKUP_SEGMENTS_MAX: usize = 1_000;
 /// Memories in one lookup call.

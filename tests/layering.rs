@@ -51,7 +51,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 19] = [
     ("engine", &ENGINE, &[]),
     ("operations", &CORE, &["store"]),
     ("grpc", &ENGINE, &["engine", "operations"]),
-    ("gateway", &[], &["limits", "grpc"]),
+    ("gateway", &[], &["limits", "formats", "grpc"]),
     ("client", &ENGINE, &["engine", "grpc"]),
     ("facades", &ENGINE, &["engine", "gateway", "client"]),
     ("http", &[], &["limits"]),

@@ -20,6 +20,7 @@ use super::budget::{Hold, Room};
 use super::errors;
 use super::frames::{Message, Messages};
 use super::protocol::{Protocol, json};
+use super::resume;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +109,9 @@ impl Reply {
         let (bytes, pieces) = (message.bytes, message.pieces);
         let text = if bytes.len() > INLINE_BYTES_MAX {
             let writing = tokio::task::spawn_blocking(move || write(output, bytes));
-            writing.await.map_err(|_| unwritable())??
+            writing.await.map_err(|_| unwritable())??.0
         } else {
-            write(output, bytes)?
+            write(output, bytes)?.0
         };
         drop(held);
         Ok(pieces_of(text, pieces, &self.room))
@@ -154,12 +155,16 @@ fn unwritable() -> Status {
     refusal(Code::Internal, "INTERNAL", "the answer cannot be written as JSON", None)
 }
 
-fn write(output: MessageDescriptor, bytes: Bytes) -> Result<Vec<u8>, Status> {
+/// A message as JSON, and its place in the stream.
+fn write(output: MessageDescriptor, bytes: Bytes) -> Result<(Vec<u8>, Option<String>), Status> {
+    let id = resume::id_field(&output);
     let message = DynamicMessage::decode(output, bytes).map_err(|_| unwritable())?;
-    json(&message).map_err(|error| {
+    let text = json(&message).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written as JSON");
         unwritable()
-    })
+    })?;
+    let id = id.and_then(|name| message.get_field_by_name(name)?.as_str().map(str::to_owned));
+    Ok((text, id.filter(|id| !id.is_empty())))
 }
 
 /// A piece of an answer; with it go the pieces it was made of, so that a client that does not read is noticed.
@@ -241,10 +246,14 @@ impl Stream {
     fn push(&mut self, message: Result<Message, Status>) {
         let written = message.and_then(|message| {
             let _held = self.room.hold_anyway(message.bytes.len().saturating_mul(WRITING_FACTOR));
-            Ok((write(self.output.clone(), message.bytes)?, message.pieces))
+            let (json, id) = write(self.output.clone(), message.bytes)?;
+            Ok((json, id, message.pieces))
         });
         let (text, pieces) = match written {
-            Ok((json, pieces)) => (self.line(&json, ""), pieces),
+            Ok((json, id, pieces)) => {
+                let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+                (self.line(&json, &id), pieces)
+            }
             Err(status) => {
                 self.ended = true;
                 let status = self.protocol.status(&status);
@@ -256,6 +265,7 @@ impl Stream {
         self.silence.as_mut().reset(Instant::now() + EVENTS_SILENCE);
     }
 
+    /// A message with the other lines of its event.
     fn line(&self, json: &[u8], event: &str) -> Vec<u8> {
         match self.form {
             Form::Events => [event.as_bytes(), b"data: ", json, b"\n\n"].concat(),

@@ -22,8 +22,11 @@ use super::query;
 use super::routes::{BodyRule, Found, Kind};
 
 /// The body of the call that a request stands for.
-pub(super) fn of_call(found: &Found, (parts, body): (&Parts, Body), room: Room) -> Body {
-    let query = parts.uri.query().unwrap_or_default().to_owned();
+pub(super) fn of_call(
+    found: &Found,
+    (parts, query, body): (&Parts, String, Body),
+    room: Room,
+) -> Body {
     let (route, fields) = (found.route.clone(), found.fields.clone());
     if route.kind == Kind::File {
         return Body::new(FileBody::new(&route.method.input(), (parts, &query, &fields), body));

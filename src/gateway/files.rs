@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -14,9 +14,12 @@ use tonic::Status;
 use tonic::body::Body;
 use uuid::Uuid;
 
+use crate::formats::Format;
+
 use super::fields::{malformed, set};
 use super::frames::frame;
-use super::query;
+use super::multipart::{Form, Next};
+use super::{guard, query};
 
 /// Bytes of the file in one message.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -26,8 +29,23 @@ pub(super) struct FileBody {
     /// Frames that are ready; the first one is the header.
     ready: VecDeque<Result<Bytes, Status>>,
     chunk: Option<u32>,
-    inner: Body,
+    source: Source,
     ended: bool,
+}
+
+/// Where the file comes from.
+enum Source {
+    /// The body is the file.
+    Body(Body),
+    /// It is a part of a form, behind fields that the header is made of.
+    Form(Box<Form>, Box<Unmade>),
+}
+
+/// The header of a file whose form is still being read.
+struct Unmade {
+    message: DynamicMessage,
+    /// Of the query, then of the form.
+    pairs: Vec<(String, String)>,
 }
 
 impl FileBody {
@@ -36,9 +54,42 @@ impl FileBody {
         (parts, query, fields): (&Parts, &str, &[(String, String)]),
         inner: Body,
     ) -> Self {
-        let header = header(of, (parts, query, fields), &inner);
         let chunk = of.get_field_by_name("chunk").map(|field| field.number());
-        Self { ready: [header].into(), chunk, inner, ended: false }
+        let mut ready = VecDeque::new();
+        let source = begin(of, (parts, query, fields), inner, &mut ready);
+        let source = source.unwrap_or_else(|status| {
+            ready.push_back(Err(status));
+            Source::Body(Body::empty())
+        });
+        Self { ready, chunk, source, ended: false }
+    }
+
+    /// The next bytes of the file.
+    fn poll_data(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Option<Bytes>, Status>>> {
+        match &mut self.source {
+            Source::Body(inner) => match ready!(Pin::new(inner).poll_frame(context)) {
+                None => Poll::Ready(None),
+                Some(Err(status)) => Poll::Ready(Some(Err(status))),
+                Some(Ok(frame)) => Poll::Ready(Some(Ok(frame.into_data().ok()))),
+            },
+            Source::Form(form, unmade) => match ready!(form.poll_next(context)) {
+                Err(status) => Poll::Ready(Some(Err(status))),
+                Ok(Next::End) => Poll::Ready(None),
+                Ok(Next::Data(data)) => Poll::Ready(Some(Ok(Some(data)))),
+                Ok(Next::Field(name, value)) => {
+                    unmade.pairs.push((name, value));
+                    Poll::Ready(Some(Ok(None)))
+                }
+                Ok(Next::File(name)) => {
+                    let made = unmade.header(&name);
+                    self.ready.push_back(made);
+                    Poll::Ready(Some(Ok(None)))
+                }
+            },
+        }
     }
 
     fn push(&mut self, mut data: Bytes) {
@@ -53,32 +104,54 @@ impl FileBody {
     }
 }
 
-/// The first message: parameters of the query are fields of the header.
-fn header(
+/// Begins to read: parameters of the query are fields of the header, and those of a form too.
+fn begin(
     of: &MessageDescriptor,
     (parts, query, fields): (&Parts, &str, &[(String, String)]),
-    body: &Body,
-) -> Result<Bytes, Status> {
+    body: Body,
+    ready: &mut VecDeque<Result<Bytes, Status>>,
+) -> Result<Source, Status> {
     let mut message = DynamicMessage::new(of.clone());
     for (name, value) in fields {
         set(&mut message, name, value)?;
     }
     let pairs = query::pairs(query).map_err(|what| malformed(&format!("the query: {what}")))?;
-    let has = |names: [&str; 2]| pairs.iter().any(|(key, _)| names.contains(&key.as_str()));
-    if !has(["importId", "import_id"]) {
-        set(&mut message, "header.import_id", &Uuid::new_v4().to_string())?;
+    let mut unmade = Unmade { message, pairs };
+    if guard::is_form(&parts.headers) {
+        let form = Form::new(&parts.headers, body)?;
+        return Ok(Source::Form(Box::new(form), Box::new(unmade)));
     }
     // A file whose length is announced has broken off when it is shorter.
-    if let Some(bytes) = body.size_hint().exact().filter(|_| !has(["sizeBytes", "size_bytes"]))
+    if let Some(bytes) =
+        body.size_hint().exact().filter(|_| !unmade.has(["sizeBytes", "size_bytes"]))
         && parts.headers.contains_key(http::header::CONTENT_LENGTH)
         && bytes > 0
     {
-        set(&mut message, "header.size_bytes", &bytes.to_string())?;
+        set(&mut unmade.message, "header.size_bytes", &bytes.to_string())?;
     }
-    for (key, value) in &pairs {
-        set(&mut message, &format!("header.{key}"), value)?;
+    ready.push_back(unmade.header(""));
+    Ok(Source::Body(body))
+}
+
+impl Unmade {
+    fn has(&self, names: [&str; 2]) -> bool {
+        self.pairs.iter().any(|(key, _)| names.contains(&key.as_str()))
     }
-    frame(&message.encode_to_vec())
+
+    /// The first message. The name of the file tells its format, unless it is said.
+    fn header(&mut self, file: &str) -> Result<Bytes, Status> {
+        if !self.has(["importId", "import_id"]) {
+            set(&mut self.message, "header.import_id", &Uuid::new_v4().to_string())?;
+        }
+        let ending = file.rsplit_once('.').and_then(|(_, ending)| Format::of_extension(ending));
+        if let Some(format) = ending.filter(|_| !self.has(["format", "format"])) {
+            set(&mut self.message, "header.format", format.name())?;
+        }
+        for (key, value) in &self.pairs {
+            set(&mut self.message, &format!("header.{key}"), value)?;
+        }
+        frame(&self.message.encode_to_vec())
+    }
 }
 
 impl HttpBody for FileBody {
@@ -97,18 +170,13 @@ impl HttpBody for FileBody {
             if self.ended {
                 return Poll::Ready(None);
             }
-            match Pin::new(&mut self.inner).poll_frame(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => self.ended = true,
-                Poll::Ready(Some(Err(status))) => {
+            match ready!(self.poll_data(context)) {
+                None => self.ended = true,
+                Some(Err(status)) => {
                     self.ended = true;
                     return Poll::Ready(Some(Err(status)));
                 }
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.push(data);
-                    }
-                }
+                Some(Ok(data)) => self.push(data.unwrap_or_default()),
             }
         }
     }

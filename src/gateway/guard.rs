@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, TE, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use tonic::body::Body;
@@ -28,18 +28,34 @@ pub(super) fn check_json(request: &Request<Body>, has_body: bool) -> Result<(), 
 
 /// Whether a body is a file, and one that a web page cannot send.
 pub(super) fn check_file(request: &Request<Body>) -> Result<(), Response<Body>> {
-    const SIMPLE: [&str; 3] =
-        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+    const SIMPLE: [&str; 2] = ["text/plain", "application/x-www-form-urlencoded"];
     check_encoding(request.headers())?;
+    if is_form(request.headers()) {
+        let headers = request.headers();
+        // A page of another origin could send a form unasked, with the certificate of its user; its origin was checked before.
+        return if headers.contains_key(AUTHORIZATION) || headers.contains_key(ORIGIN) {
+            Ok(())
+        } else {
+            Err(errors::wrong_content(
+                "a form needs a header `authorization`, since web pages can send others: or send the file itself as the body, \
+                 with the header `content-type: application/octet-stream`",
+            ))
+        };
+    }
     let wrong = || {
         errors::wrong_content(
             "the body is the file itself, of any format: header `content-type: application/octet-stream`, or the type of the \
-             file (but not text/plain or a form)",
+             file (but not text/plain), or a form: `multipart/form-data`",
         )
     };
     let (kind, _) = content_type(request.headers()).ok_or_else(wrong)?;
     let is_simple = SIMPLE.iter().any(|it| kind.eq_ignore_ascii_case(it));
     if is_simple || !kind.contains('/') { Err(wrong()) } else { Ok(()) }
+}
+
+/// Whether a body is a form with files.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    content_type(headers).is_some_and(|(kind, _)| kind.eq_ignore_ascii_case("multipart/form-data"))
 }
 
 fn check_encoding(headers: &HeaderMap) -> Result<(), Response<Body>> {

@@ -13,15 +13,20 @@ mod answer;
 mod body;
 mod browser;
 mod budget;
+mod download;
 mod errors;
 mod fields;
 mod files;
 mod frames;
 mod guard;
+mod multipart;
+mod openapi;
 mod origins;
+mod pages;
 mod path;
 mod protocol;
 mod query;
+mod resume;
 mod routes;
 mod template;
 mod web;
@@ -34,11 +39,13 @@ use std::task::{Context, Poll};
 use http::header::{ACCEPT, CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use tonic::body::Body;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt as _};
 
 use crate::grpc::DESCRIPTORS;
 
 use answer::{Form, Reply};
+use download::Download;
+use pages::Pages;
 use path::Path;
 use protocol::{Protocol, is_grpc, is_web};
 use routes::{Kind, Routes};
@@ -57,6 +64,7 @@ pub use protocol::RoutesError;
 #[derive(Default)]
 pub struct Facade {
     json: Option<Routes>,
+    pages: Pages,
     grpc_web: bool,
 }
 
@@ -108,11 +116,16 @@ pub struct Gateway<S> {
 struct Translated {
     call: Request<Body>,
     reply: Reply,
+    /// The answer as a file, instead.
+    download: Option<Download>,
 }
 
 impl<S> Service<Request<Body>> for Gateway<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -156,7 +169,10 @@ impl Facade {
 
     fn answer<S>(&self, inner: &mut S, request: Request<Body>) -> Answering
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send + 'static,
     {
         let refused = |refusal| -> Answering { Box::pin(std::future::ready(Ok(refusal))) };
@@ -167,8 +183,14 @@ impl Facade {
             };
         }
         let Some(routes) = &self.json else { return refused(errors::no_json()) };
+        if let Some(page) = self.pages.answer(routes, &request) {
+            return refused(page);
+        }
         match translate(routes, request) {
-            Ok(Translated { call, reply }) => {
+            Ok(Translated { call, download: Some(download), .. }) => {
+                Box::pin(download_by(inner.clone(), download, call))
+            }
+            Ok(Translated { call, reply, download: None }) => {
                 let answer = inner.call(call);
                 Box::pin(async move { Ok(reply.respond(answer.await?).await) })
             }
@@ -177,10 +199,29 @@ impl Facade {
     }
 }
 
+/// Answers an export with a file. Its beginning names the languages of the memory, which are asked for first.
+async fn download_by<S>(
+    mut inner: S,
+    download: Download,
+    call: Request<Body>,
+) -> Result<Response<Body>, Infallible>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let asked = match download.ask_languages(&call) {
+        Ok(ask) => inner.ready().await?.call(ask).await?,
+        Err(status) => return Ok(errors::of_call(&download.protocol, &status)),
+    };
+    match download.header(asked).await {
+        Ok(header) => Ok(download.respond(header, inner.ready().await?.call(call).await?).await),
+        Err(refusal) => Ok(refusal),
+    }
+}
+
 /// The call that a request of JSON over HTTP stands for.
 fn translate(routes: &Routes, request: Request<Body>) -> Result<Translated, Response<Body>> {
     let path = Path::parse(request.uri().path()).map_err(|fault| errors::bad_path(&fault))?;
-    let found = routes.find(request.method(), request.uri().path(), &path)?;
+    let mut found = routes.find(request.method(), request.uri().path(), &path)?;
     let protocol = routes.protocol();
     match found.route.kind {
         Kind::Unary | Kind::ServerStream => {
@@ -200,12 +241,21 @@ fn translate(routes: &Routes, request: Request<Body>) -> Result<Translated, Resp
         _ => Form::Lines,
     };
     let (parts, body) = request.into_parts();
+    let mut query = parts.uri.query().unwrap_or_default().to_owned();
+    if form == Form::Events
+        && let Some((field, rest)) = resume::resumed(&found.route.method, &parts.headers, &query)
+    {
+        found.fields.push(field);
+        query = rest;
+    }
     let room = Room::default();
+    let download = Download::asked(protocol, &found, &mut query, &room)
+        .map_err(|status| errors::of_call(protocol, &status))?;
     let reply = Reply::new(protocol.clone(), found.route.method.output(), form, room.clone());
-    let mut call = Request::new(body::of_call(&found, (&parts, body), room.clone()));
+    let mut call = Request::new(body::of_call(&found, (&parts, query, body), room.clone()));
     guard::carry_over(&parts, &mut call);
     *call.uri_mut() = found.route.call.clone();
     *call.extensions_mut() = parts.extensions;
     call.extensions_mut().insert(room);
-    Ok(Translated { call, reply })
+    Ok(Translated { call, reply, download })
 }

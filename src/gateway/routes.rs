@@ -102,6 +102,11 @@ impl Routes {
         &self.protocol
     }
 
+    /// The annotated routes.
+    pub(super) fn annotated(&self) -> impl Iterator<Item = (&Method, &Template, &Route)> {
+        self.annotated.iter().map(|(verb, template, route)| (verb, template, &**route))
+    }
+
     /// The route of a request, or the answer that there is none.
     pub(super) fn find(
         &self,

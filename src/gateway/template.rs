@@ -61,6 +61,50 @@ impl Template {
         });
     }
 
+    /// The fields that paths give.
+    pub(super) fn fields(&self) -> Vec<String> {
+        self.variables.iter().map(|it| it.field.clone()).collect()
+    }
+
+    /// The segments that vary: the name of what the segment before is a list of, the field that it is part of, and its place
+    /// in the value of that field.
+    pub(super) fn variations(&self) -> Vec<(&str, &str, usize)> {
+        let mut all = Vec::new();
+        for variable in &self.variables {
+            for at in (variable.from..variable.to).filter(|at| self.segments[*at] == Segment::Any) {
+                all.push((self.name_of(at), variable.field.as_str(), at - variable.from));
+            }
+        }
+        all
+    }
+
+    /// `/v1/memories/{memory}/units/{unit}:rollback`.
+    pub(super) fn named(&self) -> String {
+        let mut text = String::new();
+        for (at, segment) in self.segments.iter().enumerate() {
+            match segment {
+                Segment::Literal(literal) => text.extend(["/", literal]),
+                Segment::Any => text.extend(["/{", self.name_of(at), "}"]),
+            }
+        }
+        if let Some(verb) = &self.verb {
+            text.extend([":", verb]);
+        }
+        text
+    }
+
+    /// What a segment that varies is called.
+    fn name_of(&self, at: usize) -> &str {
+        let before = at.checked_sub(1).and_then(|before| self.segments.get(before));
+        match before {
+            Some(Segment::Literal(plural)) => match plural.as_str() {
+                "memories" => "memory",
+                other => other.strip_suffix('s').unwrap_or(other),
+            },
+            _ => "name",
+        }
+    }
+
     /// The fields that a path gives, with their values; `None` when it does not match.
     pub(super) fn matches(&self, path: &Path) -> Option<Vec<(String, String)>> {
         let is_same = |(segment, text): (&Segment, &String)| match segment {
@@ -98,6 +142,14 @@ mod tests {
         assert_eq!(matched(verb, "/v1/memories/a/units/1:rollback"), name("memories/a/units/1"));
         assert_eq!(matched(verb, "/v1/memories/a/units/1"), None);
         assert_eq!(matched("/v1/store:verify", "/v1/store:verify"), Some(Vec::new()));
+    }
+
+    #[test]
+    fn segments_that_vary_have_names() {
+        let unit = Template::parse("/v1/{unit.name=memories/*/units/*}:rollback").unwrap();
+        assert_eq!(unit.named(), "/v1/memories/{memory}/units/{unit}:rollback");
+        assert_eq!(unit.variations(), [("memory", "unit.name", 1), ("unit", "unit.name", 3)]);
+        assert_eq!(Template::parse("/v1/store:verify").unwrap().named(), "/v1/store:verify");
     }
 
     #[test]

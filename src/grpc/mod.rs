@@ -16,7 +16,7 @@ mod status;
 
 pub use api::{Api, SERVICE_NAMES};
 pub use call::CallInfo;
-pub use convert::{FieldViolation, JobReport, read_any_page_token};
+pub use convert::{FieldViolation, JobReport, exported_units, read_any_page_token};
 pub use counts::{LookupCounts, ServingStatus};
 pub use handlers::{ImportAck, RejectedUnit};
 pub(crate) use handlers::{ImportSession, IncomingBatch};

@@ -33,7 +33,7 @@ use crate::http::{Pages, PagesLayer};
 use crate::limits::DRAIN_SECONDS;
 
 use background::{BackgroundTasks, OperatorPages};
-use calls::{GateLayer, Shared, panicked, with_error_info};
+use calls::{GateLayer, NamedLayer, Shared, panicked, with_error_info};
 use drain::{CLOSING_TIME, drain};
 use health::{report_health, set_health};
 use limits::{Admission, ConnectionTable, Readers};
@@ -126,6 +126,7 @@ impl Bound {
         let pages = Arc::new(OperatorPages { api: api.clone(), shared: shared.clone() });
         let shown = options.facades.pages.then(|| pages.clone() as Arc<dyn Pages>);
         let service = ServiceBuilder::new()
+            .layer(NamedLayer(shared.clone()))
             .layer(PagesLayer::new(shown))
             .layer(browser_guard(options.tls.is_some(), &options.origins, &shared))
             .option_layer(options.origins.layer())

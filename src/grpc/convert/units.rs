@@ -284,6 +284,17 @@ pub(crate) fn content_of(
     Ok(content)
 }
 
+/// The units of an encoded answer of an export.
+///
+/// # Errors
+/// The message is damaged, or of another version of the protocol.
+pub fn exported_units(message: bytes::Bytes) -> Result<Vec<Unit>, tonic::Status> {
+    let page = <proto::ExportUnitsResponse as prost::Message>::decode(message)
+        .map_err(|error| super::status::undecodable(&error.to_string()))?;
+    let units = page.units.into_iter().map(|unit| <(MemoryName, Unit)>::try_from(unit));
+    units.map(|unit| Ok(unit.map_err(tonic::Status::from)?.1)).collect()
+}
+
 /// A unit as a server sent it, and its memory.
 impl TryFrom<proto::Unit> for (MemoryName, Unit) {
     type Error = FieldViolation;

@@ -181,7 +181,8 @@ where
         if let Some(refusal) = self.shared.refuse_while_draining(&request) {
             return Box::pin(async move { Ok(refusal) });
         }
-        if let Some(answer) = not_grpc(&request) {
+        if let Some(mut answer) = not_grpc(&request) {
+            ids.add_to(answer.headers_mut());
             self.shared.metrics.rejected(Rejection::NotGrpc);
             return Box::pin(async move { Ok(answer) });
         }

@@ -4,9 +4,11 @@ mod call;
 mod error_info;
 mod gate;
 mod message_buffer;
+mod named;
 mod request_body;
 mod response_body;
 
 pub(super) use call::{Peer, Shared};
 pub(super) use error_info::{panicked, with_error_info};
 pub(super) use gate::GateLayer;
+pub(super) use named::NamedLayer;

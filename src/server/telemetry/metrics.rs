@@ -56,6 +56,8 @@ pub(in crate::server) enum Rejection {
     Idle,
     Handshake,
     NotGrpc,
+    /// A request was refused before it was a call: no such path, another method, a web page.
+    NoCall,
     Stalled,
     SlowMessage,
     CallsFull,
@@ -67,12 +69,13 @@ pub(in crate::server) enum Rejection {
 }
 
 impl Rejection {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::ConnectionFull,
         Self::Evicted,
         Self::Idle,
         Self::Handshake,
         Self::NotGrpc,
+        Self::NoCall,
         Self::Stalled,
         Self::SlowMessage,
         Self::CallsFull,
@@ -90,6 +93,7 @@ impl Rejection {
             Self::Idle => "connections_idle",
             Self::Handshake => "handshake",
             Self::NotGrpc => "not_grpc",
+            Self::NoCall => "no_call",
             Self::Stalled => "stalled_reader",
             Self::SlowMessage => "slow_message",
             Self::CallsFull => "calls_full",
