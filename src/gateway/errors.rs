@@ -82,6 +82,10 @@ fn json_answer(code: StatusCode, text: Vec<u8>) -> Response<Body> {
     answer
 }
 
+/// Marks an answer before which there was no call.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCall;
+
 /// A refusal of HTTP's own, before there is a call.
 pub(super) fn refused(http: StatusCode, code: Code, reason: &str, message: &str) -> Response<Body> {
     let status = refusal(code, reason, message, None);
@@ -91,7 +95,9 @@ pub(super) fn refused(http: StatusCode, code: Code, reason: &str, message: &str)
     });
     let (code, message) = (status.code() as i32, status.message());
     let text = serde_json::json!({"code": code, "message": message, "details": [info]});
-    json_answer(http, text.to_string().into_bytes())
+    let mut answer = json_answer(http, text.to_string().into_bytes());
+    answer.extensions_mut().insert(NoCall);
+    answer
 }
 
 pub(super) fn bad_path(fault: &str) -> Response<Body> {

@@ -57,6 +57,7 @@ pub(crate) use query::pairs as query_pairs;
 
 pub use browser::{BrowserGuard, BrowserGuardLayer};
 pub use budget::{Budget, Hold, Room};
+pub use errors::NoCall;
 pub use origins::{OriginError, Origins};
 pub use protocol::RoutesError;
 

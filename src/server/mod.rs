@@ -126,8 +126,8 @@ impl Bound {
         let pages = Arc::new(OperatorPages { api: api.clone(), shared: shared.clone() });
         let shown = options.facades.pages.then(|| pages.clone() as Arc<dyn Pages>);
         let service = ServiceBuilder::new()
-            .layer(NamedLayer(shared.clone()))
             .layer(PagesLayer::new(shown))
+            .layer(NamedLayer(shared.clone()))
             .layer(browser_guard(options.tls.is_some(), &options.origins, &shared))
             .option_layer(options.origins.layer())
             .layer(FacadesLayer::new(options.facades.tools.clone(), body_time(&shared)))

@@ -121,9 +121,11 @@ class Operation {
   }
 
   answers(answer) {
-    return Object.entries(answer.content).slice(0, 1).flatMap(([type, media]) => {
+    const types = Object.keys(answer.content).sort((one, other) => Boolean(answer.content[other]["x-item-schema"]) - Boolean(answer.content[one]["x-item-schema"]));
+    return types.slice(0, 1).flatMap((type) => {
+      const media = answer.content[type];
       const example = media.examples && text(media.examples.example.value);
-      return [make("p", { class: "dim" }, type, ...(Object.keys(answer.content).slice(1).map((it) => `, ${it}`))),
+      return [make("p", { class: "dim" }, type, ...types.slice(1).map((it) => `, ${it}`)),
         make("div", { class: "schema" }, fields(media["x-item-schema"] || media.schema)), example ? make("pre", { dir: "auto" }, example) : null];
     });
   }

@@ -298,7 +298,7 @@ fn responses(schemas: &mut Schemas, route: &Route, comment: &Comment) -> Value {
 }
 
 /// Codes of errors, what they say, and whether only calls with a body have them.
-const ERRORS: [(u16, &str, bool); 14] = [
+const ERRORS: [(u16, &str, bool); 15] = [
     (
         400,
         "INVALID_ARGUMENT, FAILED_PRECONDITION or OUT_OF_RANGE: the request, or the state of what it names, is not right.",
@@ -324,6 +324,7 @@ const ERRORS: [(u16, &str, bool); 14] = [
         "RESOURCE_EXHAUSTED: there are too many calls; `Retry-After` says when to come back.",
         false,
     ),
+    (431, "The headers, or the path with its query, are longer than 16 KiB.", false),
     (499, "CANCELLED: the call was cancelled.", false),
     (500, "INTERNAL or DATA_LOSS: a fault of the server.", false),
     (501, "UNIMPLEMENTED: this server, or this call over HTTP, does not do that.", false),
@@ -346,11 +347,12 @@ pub(super) fn error_responses() -> Value {
             }
             _ => {}
         }
-        let content = json!({"application/json": {"schema": reference_to("Status")}});
-        all.insert(
-            code.to_string(),
-            json!({"description": text, "headers": headers, "content": content}),
-        );
+        let mut answer = json!({"description": text, "headers": headers});
+        // Without headers that were read, nothing is known of the request.
+        if code != StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16() {
+            answer["content"] = json!({"application/json": {"schema": reference_to("Status")}});
+        }
+        all.insert(code.to_string(), answer);
     }
     all.into()
 }

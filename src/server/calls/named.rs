@@ -9,6 +9,8 @@ use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::gateway::NoCall;
+
 use super::super::telemetry::{CallIds, Rejection};
 use super::call::Shared;
 
@@ -54,12 +56,12 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut answer = answer.await?;
-            // A call has named it, and was counted.
+            // A call has named it.
             if !answer.headers().contains_key("x-request-id") {
                 CallIds::of(&given).add_to(answer.headers_mut());
-                if answer.status().is_client_error() || answer.status().is_server_error() {
-                    shared.metrics.rejected(Rejection::NoCall);
-                }
+            }
+            if answer.extensions().get::<NoCall>().is_some() {
+                shared.metrics.rejected(Rejection::NoCall);
             }
             Ok(answer)
         })
