@@ -8,6 +8,7 @@ mod curl;
 mod grpc_web;
 mod mcp;
 mod mymemory;
+mod openapi;
 mod toolkit;
 mod weblate;
 
