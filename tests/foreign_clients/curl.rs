@@ -1,4 +1,4 @@
-//! `curl` calls every facade, by the commands of the documentation among others.
+//! `curl` calls the server by JSON, tmserver and MyMemory, by the commands of the documentation among others.
 
 use std::process::Command;
 
@@ -60,7 +60,7 @@ fn the_commands_of_the_documentation_do_what_they_say() {
 }
 
 #[test]
-fn curl_calls_every_facade() {
+fn curl_calls_json_tmserver_and_mymemory() {
     if !has_curl() {
         return;
     }
