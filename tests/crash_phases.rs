@@ -15,7 +15,7 @@ use dhakira::engine::backup::{self, BackupDirectory, BackupError, Target};
 
 use crate::crash::Process;
 use crate::crash_model::{Model, Write};
-use crate::disk::{self, Disk};
+use crate::disk::{self, Change, Disk};
 use crate::support::{Clients, proto, segment, unit};
 use crate::upkeep::Dice;
 
@@ -283,15 +283,17 @@ async fn lost_unsynced_writes(truncates_log: bool) -> Option<Row> {
         let writing = write_until_killed(&process, &mut place.model, &mut dice, fuse);
         tokio::join!(compacting, writing);
         drop(process);
-        // Nothing of it, about half of it, nearly all of it.
+        // Nothing of it, about half of it, nearly all of it, the content of files without new files.
         let mut last = None;
-        for chance in [0, 128, 240, 128] {
+        for (names, content) in [(0, 0), (128, 128), (240, 240), (0, 256), (128, 128)] {
             let image = tempfile::tempdir().unwrap();
             let data = image.path().join("image");
-            disk.image(&data, &mut || dice.below(256) < chance);
+            disk.image(&data, &mut |change| {
+                dice.below(256) < if change == Change::Names { names } else { content }
+            });
             let mut model = place.model.clone();
             let what = format!(
-                "unsynced writes lost (log cut: {truncates_log}), round {round}, chance {chance}"
+                "unsynced writes lost (log cut: {truncates_log}), round {round}, chances {names} and {content}"
             );
             row.check(&data.join("data"), &mut model, &what);
             last = Some((image, model));

@@ -38,6 +38,18 @@ pub(crate) fn library() -> Option<&'static Path> {
     library.as_deref()
 }
 
+/// A kind of change that is lost when it is not synced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Of the entries of a directory.
+    Names,
+    /// Of a page or the length of a file.
+    Content,
+}
+
+/// Whether a change that was not synced is there all the same.
+type Chance<'a> = &'a mut dyn FnMut(Change) -> bool;
+
 /// A place in which what is durable is kept, of everything below a directory.
 pub(crate) struct Disk {
     root: PathBuf,
@@ -77,19 +89,12 @@ impl Disk {
         fs::write(place, lines).unwrap();
     }
 
-    /// A directory as it may be after the power went; `chance` is asked, in 256ths, whether what was not synced is there all
-    /// the same.
-    pub(crate) fn image(&self, out: &Path, chance: &mut dyn FnMut() -> bool) {
+    /// A directory as it may be after the power went.
+    pub(crate) fn image(&self, out: &Path, chance: Chance<'_>) {
         self.directory(Some(&self.root), &identity(&self.root), out, chance);
     }
 
-    fn directory(
-        &self,
-        live: Option<&Path>,
-        id: &str,
-        out: &Path,
-        chance: &mut dyn FnMut() -> bool,
-    ) {
+    fn directory(&self, live: Option<&Path>, id: &str, out: &Path, chance: Chance<'_>) {
         fs::create_dir_all(out).unwrap();
         let lines = fs::read_to_string(self.shadow.path().join(id)).unwrap_or_default();
         let durable: BTreeMap<String, String> = lines
@@ -105,14 +110,14 @@ impl Disk {
             let path = live.map(|live| live.join(name));
             let (id, path) = match (durable.get(name), now.get(name)) {
                 (Some(one), Some(other)) if one == other => (one, path),
-                (one, Some(other)) if chance() => {
+                (one, Some(other)) if chance(Change::Names) => {
                     let _ = one;
                     (other, path)
                 }
                 (Some(one), Some(_)) => (one, None),
                 (None, _) => continue,
                 // Deleted, and the deletion may not have come through.
-                (Some(_), None) if chance() => continue,
+                (Some(_), None) if chance(Change::Names) => continue,
                 (Some(one), None) => (one, None),
             };
             if id.starts_with("dir-") {
@@ -123,15 +128,15 @@ impl Disk {
         }
     }
 
-    fn content(&self, live: Option<&Path>, id: &str, chance: &mut dyn FnMut() -> bool) -> Vec<u8> {
+    fn content(&self, live: Option<&Path>, id: &str, chance: Chance<'_>) -> Vec<u8> {
         let mut content = fs::read(self.shadow.path().join(id)).unwrap_or_default();
         let Some(live) = live.and_then(|live| fs::read(live).ok()) else { return content };
-        if chance() {
+        if chance(Change::Content) {
             content.resize(live.len(), 0);
         }
         for (old, new) in content.chunks_mut(PAGE_BYTES).zip(live.chunks(PAGE_BYTES)) {
             let length = old.len().min(new.len());
-            if old[..length] != new[..length] && chance() {
+            if old[..length] != new[..length] && chance(Change::Content) {
                 old[..length].copy_from_slice(&new[..length]);
             }
         }

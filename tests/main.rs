@@ -92,6 +92,7 @@ mod support;
 mod text;
 mod tls;
 mod tokens;
+mod torn_commits;
 mod two_engines;
 mod unfinished_penalty;
 mod unit_calls;

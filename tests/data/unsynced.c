@@ -4,6 +4,7 @@
  * DHAKIRA_DISK_ROOT    the directory that is looked at
  * DHAKIRA_DISK_SHADOW  where what is durable goes: file-INODE-BIRTH with the content, dir-INODE-BIRTH with a line an entry
  * DHAKIRA_DISK_FAIL    "fsync N ERRNO" or "write N ERRNO": that call and all later ones of its kind fail
+ * DHAKIRA_DISK_STOP    N: the process is killed before its Nth fsync
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +124,10 @@ static int sync_with(const char *symbol, int fd)
     if (!below_root(fd, path))
         return next(fd);
     pthread_mutex_lock(&lock);
-    int failed = fails("fsync", ++syncs);
+    const char *stop = getenv("DHAKIRA_DISK_STOP");
+    if (++syncs == (stop ? atol(stop) : -1))
+        kill(getpid(), SIGKILL);
+    int failed = fails("fsync", syncs);
     int error = errno;
     /* Before the real one: everything that is kept was written before it. */
     if (!failed)

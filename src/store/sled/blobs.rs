@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 use super::watermark::sync_directory;
 use crate::store::private;
 
+/// The subdirectory of a database for its large records.
+pub(super) const BLOBS: &str = "blobs";
+
 /// The directory of the large records of a database.
 pub(super) struct Blobs {
     directory: PathBuf,
@@ -32,7 +35,7 @@ const TIME_GRAIN: Duration = Duration::from_secs(1);
 
 impl Blobs {
     pub(super) fn new(database: &Path) -> Self {
-        Self { directory: database.join("blobs"), synced: Mutex::default() }
+        Self { directory: database.join(BLOBS), synced: Mutex::default() }
     }
 
     /// Makes the files durable that are not yet.

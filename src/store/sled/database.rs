@@ -116,6 +116,14 @@ impl Database {
         write().inspect_err(|error| self.fail(error.to_string()))
     }
 
+    /// Makes the large records written so far durable.
+    fn sync_blobs(&self) -> Result<(), StoreError> {
+        self.blobs.sync().map_err(|error| StoreError::Io {
+            doing: format!("making a commit durable in {}", self.directory.display()),
+            cause: error.to_string(),
+        })
+    }
+
     /// Makes everything written so far durable, then advances the durable watermark.
     pub(super) fn sync(&self, sequence: Sequence) -> Result<(), StoreError> {
         let doing = || format!("making a commit durable in {}", self.directory.display());
@@ -188,6 +196,9 @@ impl Database {
                 .and_then(|units| Prepared::new(commit, units, end))
                 .map_err(|error| self.damage(&error))?;
             self.transact(&prepared)?;
+            // Before the log of this commit is written, by the next one or by the sync: after a crash sled would recover the commit
+            // without large records that are not durable.
+            self.sync_blobs()?;
             end = LogPosition::from(&record);
             records.push(record);
         }

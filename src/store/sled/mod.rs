@@ -15,6 +15,7 @@ mod salvage;
 mod secret;
 mod store;
 mod tables;
+mod torn;
 mod transaction;
 mod truncation;
 mod units;

@@ -8,7 +8,7 @@ use super::database::{DATABASE_LOG, Database};
 use super::directory::{check_acknowledged, damaged, database_name};
 use super::lock::{Lock, LockError};
 use super::permissions;
-use super::{directory, recovery, watermark};
+use super::{directory, recovery, torn, watermark};
 use crate::store::{Sequence, StoreError, private};
 
 /// How to open a data directory.
@@ -65,12 +65,22 @@ impl Database {
             directory::check_never_used(directory)?;
         }
         let lock = Arc::new(Mutex::new(lock));
-        let store = if recovery::is_damaged(&directory.join(&name)) {
+        let torn = torn::find(&directory.join(&name)).map_err(io("reading the database in"))?;
+        let whole = match torn {
+            Some(end) => {
+                Self::open_without_torn((directory, &name), Arc::clone(&lock), acknowledged, end)?
+            }
+            None => None,
+        };
+        let store = if let Some(store) = whole {
+            store
+        } else if recovery::is_damaged(&directory.join(&name)) {
             tracing::warn!(
                 directory = %directory.display(),
                 "the snapshot of the database is damaged; opening a copy without it"
             );
-            Self::open_copy((directory, &name), lock, acknowledged, options.accept_data_loss)?
+            let accept_data_loss = options.accept_data_loss;
+            Self::open_copy((directory, &name), lock, (acknowledged, accept_data_loss), None)?
         } else {
             Self::open_named(directory, name, lock)?
         };

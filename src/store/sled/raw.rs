@@ -11,26 +11,28 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use super::blobs::BLOBS;
+
 /// sled's default segment size, which this program never changes.
-const SEGMENT_BYTES: usize = 512 * 1024;
-const SEGMENT_HEADER_BYTES: usize = 20;
+pub(super) const SEGMENT_BYTES: usize = 512 * 1024;
+pub(super) const SEGMENT_HEADER_BYTES: usize = 20;
 /// Longest message header.
-const MESSAGE_HEADER_BYTES_MAX: usize = 32;
+pub(super) const MESSAGE_HEADER_BYTES_MAX: usize = 32;
 /// Shortest message header: checksum, kind, and three one-byte numbers.
-const MESSAGE_HEADER_BYTES_MIN: usize = 8;
+pub(super) const MESSAGE_HEADER_BYTES_MIN: usize = 8;
 /// Checksum and kind at the start of the file of a large message.
 const BLOB_HEADER_BYTES: usize = 5;
 
 /// Message kinds, as numbered by sled.
-mod kind {
-    pub(super) const CANCELED: u8 = 1;
-    pub(super) const CAP: u8 = 2;
-    pub(super) const BATCH_MANIFEST: u8 = 3;
-    pub(super) const FREE: u8 = 4;
-    pub(super) const INLINE_NODE: u8 = 8;
-    pub(super) const BLOB_NODE: u8 = 9;
-    pub(super) const INLINE_LINK: u8 = 10;
-    pub(super) const BLOB_LINK: u8 = 11;
+pub(super) mod kind {
+    pub(in super::super) const CANCELED: u8 = 1;
+    pub(in super::super) const CAP: u8 = 2;
+    pub(in super::super) const BATCH_MANIFEST: u8 = 3;
+    pub(in super::super) const FREE: u8 = 4;
+    pub(in super::super) const INLINE_NODE: u8 = 8;
+    pub(in super::super) const BLOB_NODE: u8 = 9;
+    pub(in super::super) const INLINE_LINK: u8 = 10;
+    pub(in super::super) const BLOB_LINK: u8 = 11;
 }
 
 /// The location of a value.
@@ -66,11 +68,11 @@ struct Segment {
     index: u64,
 }
 
-struct Message {
-    kind: u8,
-    page: u64,
+pub(super) struct Message {
+    pub(super) kind: u8,
+    pub(super) page: u64,
     /// Range within the segment.
-    body: Range<usize>,
+    pub(super) body: Range<usize>,
 }
 
 impl RawDatabase {
@@ -86,10 +88,7 @@ impl RawDatabase {
         };
         let mut segments = database.segments()?;
         segments.sort_by_key(|segment| segment.number);
-        let end = match segments.last() {
-            Some(last) => database.end_of(last)?,
-            None => 0,
-        };
+        let end = segments.last().map_or(Ok(0), |last| database.end_of(last))?;
         for segment in &segments {
             if !database.apply_segment(segment, end)? {
                 break;
@@ -116,14 +115,14 @@ impl RawDatabase {
     }
 
     fn blob(&self, id: i64) -> PathBuf {
-        self.directory.join("blobs").join(id.to_string())
+        self.directory.join(BLOBS).join(id.to_string())
     }
 
     fn segments(&mut self) -> io::Result<Vec<Segment>> {
         let bytes = self.file.metadata()?.len();
         let mut segments = Vec::new();
         for index in 0..bytes.div_ceil(SEGMENT_BYTES as u64) {
-            let buffer = self.buffer(index)?;
+            let buffer = read_segment(&self.file, index)?;
             match segment_number(&buffer) {
                 Some(number) => segments.push(Segment { number, index }),
                 None if buffer.iter().all(|byte| *byte == 0) => {}
@@ -139,18 +138,9 @@ impl RawDatabase {
         Ok(segments)
     }
 
-    fn buffer(&self, index: u64) -> io::Result<Vec<u8>> {
-        let offset = index * SEGMENT_BYTES as u64;
-        let left = self.file.metadata()?.len().saturating_sub(offset);
-        let length = usize::try_from(left).map_or(SEGMENT_BYTES, |left| left.min(SEGMENT_BYTES));
-        let mut buffer = vec![0; length];
-        self.file.read_exact_at(&mut buffer, offset)?;
-        Ok(buffer)
-    }
-
     /// The end of a segment's last message, as a byte position in the log.
     fn end_of(&self, segment: &Segment) -> io::Result<u64> {
-        let buffer = self.buffer(segment.index)?;
+        let buffer = read_segment(&self.file, segment.index)?;
         let mut end = SEGMENT_HEADER_BYTES;
         walk(&buffer, segment.number, &mut |step| {
             if let Step::Message(message) = step {
@@ -163,7 +153,7 @@ impl RawDatabase {
 
     /// Applies the messages of a segment; `false` where the log ends within a transaction, which is then ignored.
     fn apply_segment(&mut self, segment: &Segment, end: u64) -> io::Result<bool> {
-        let buffer = self.buffer(segment.index)?;
+        let buffer = read_segment(&self.file, segment.index)?;
         let offset = segment.index * SEGMENT_BYTES as u64;
         let mut is_whole = true;
         walk(&buffer, segment.number, &mut |step| {
@@ -274,6 +264,16 @@ impl RawDatabase {
     }
 }
 
+/// The bytes of a segment; the last one of a file may be shorter.
+pub(super) fn read_segment(file: &File, index: u64) -> io::Result<Vec<u8>> {
+    let offset = index * SEGMENT_BYTES as u64;
+    let left = file.metadata()?.len().saturating_sub(offset);
+    let length = usize::try_from(left).map_or(SEGMENT_BYTES, |left| left.min(SEGMENT_BYTES));
+    let mut buffer = vec![0; length];
+    file.read_exact_at(&mut buffer, offset)?;
+    Ok(buffer)
+}
+
 /// The location of a message body.
 #[derive(Clone, Copy)]
 struct Source {
@@ -316,7 +316,7 @@ fn walk(buffer: &[u8], number: u64, visit: &mut dyn FnMut(Step) -> bool) {
 }
 
 /// Parses the message at a position of a segment; returns it with its segment number. `None` where no message passes its checksum.
-fn message(buffer: &[u8], at: usize, number: Option<u64>) -> Option<(Message, u64)> {
+pub(super) fn message(buffer: &[u8], at: usize, number: Option<u64>) -> Option<(Message, u64)> {
     let header = buffer.get(at..)?;
     let kind = *header.get(4)?;
     if !(kind::CANCELED..=kind::BLOB_LINK).contains(&kind) {
@@ -341,7 +341,7 @@ fn message(buffer: &[u8], at: usize, number: Option<u64>) -> Option<(Message, u6
 }
 
 /// Parses the number of a segment from its header.
-fn segment_number(buffer: &[u8]) -> Option<u64> {
+pub(super) fn segment_number(buffer: &[u8]) -> Option<u64> {
     let header: &[u8; SEGMENT_HEADER_BYTES] = buffer.first_chunk()?;
     let (checksum, rest) = header.split_first_chunk::<4>()?;
     if u32::from_le_bytes(*checksum) ^ u32::MAX != crc32fast::hash(rest) {

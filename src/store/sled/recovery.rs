@@ -1,4 +1,5 @@
-//! Opens a copy of a database that cannot be trusted: one whose snapshot is damaged, or to which a write has failed.
+//! Opens a copy of a database that cannot be trusted: one whose snapshot is damaged, that holds part of a commit (see `torn`), or
+//! to which a write has failed.
 //!
 //! A snapshot holds the positions of pages. Without one sled rebuilds them by reading its log from the beginning, but it refuses to
 //! open a damaged one. sled modifies what it opens, so the original stays unchanged until the copy has passed its checks.
@@ -15,6 +16,7 @@ use crate::unit::UnitId;
 use super::database::Database;
 use super::directory::{self, check_acknowledged, damaged};
 use super::lock::Lock;
+use super::torn;
 use crate::store::private;
 use crate::store::{ChangeKind, MemoryKey, Sequence, StoreError};
 
@@ -43,13 +45,35 @@ fn is_snapshot(path: &Path) -> bool {
 }
 
 impl Database {
-    /// Copies a database without its snapshots, opens the copy, and replaces the database by it if it passes its checks. Every byte
-    /// of the copy is written and synced anew, so a failed write or sync of the original does not affect it.
-    pub(super) fn open_copy(
+    /// Opens a copy of a database whose log ends before a commit that a crash has torn. `None` if acknowledged commits are not whole
+    /// without that part of the log: something else has damaged it.
+    pub(super) fn open_without_torn(
         (directory, name): (&Path, &str),
         lock: Arc<Mutex<Lock>>,
         acknowledged: Option<Sequence>,
-        accept_data_loss: bool,
+        end: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        match Self::open_copy((directory, name), lock, (acknowledged, false), Some(end)) {
+            Ok(store) => {
+                tracing::warn!(
+                    directory = %directory.display(),
+                    "a crash left part of an unacknowledged commit; opened a copy of the database without it"
+                );
+                Ok(Some(store))
+            }
+            Err(StoreError::Behind { .. } | StoreError::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Copies a database without its snapshots, opens the copy, and replaces the database by it if it passes its checks. Every byte
+    /// of the copy is written and synced anew, so a failed write or sync of the original does not affect it. The log of the copy
+    /// ends at `end`, a position in the database file, if there is one.
+    pub(super) fn open_copy(
+        (directory, name): (&Path, &str),
+        lock: Arc<Mutex<Lock>>,
+        (acknowledged, accept_data_loss): (Option<Sequence>, bool),
+        end: Option<u64>,
     ) -> Result<Self, StoreError> {
         let new = directory::new_name(directory, name);
         let place = directory.join(&new);
@@ -59,6 +83,9 @@ impl Database {
         };
         let open = || {
             copy_without_snapshots(&directory.join(name), &place).map_err(io)?;
+            if let Some(end) = end {
+                torn::cut(&place, end).map_err(io)?;
+            }
             let copy = Self::open_named(directory, new.clone(), lock)?;
             check_acknowledged(directory, copy.end().sequence, acknowledged, accept_data_loss)?;
             check_units(&copy)?;

@@ -193,7 +193,7 @@ impl CommitLog for SledStore {
         };
         let acknowledged = watermark::read(&directory).map_err(io)?;
         let lock = Arc::clone(&original.lock);
-        let copy = Database::open_copy((&directory, &name), lock, acknowledged, false)?;
+        let copy = Database::open_copy((&directory, &name), lock, (acknowledged, false), None)?;
         copy.sync(copy.end().sequence)?;
         {
             let _no_appends = self.append_gate();
