@@ -107,8 +107,8 @@ fn stop_at_syncs(
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&child.stdout);
-        let acknowledged = said.lines().filter_map(|it| it.split_once("acknowledged "));
-        let acknowledged: u64 = acknowledged.last().map_or(0, |it| it.1.parse().unwrap());
+        let mut acknowledged = said.lines().filter_map(|it| it.split_once("acknowledged "));
+        let acknowledged: u64 = acknowledged.next_back().map_or(0, |it| it.1.parse().unwrap());
         if child.status.success() {
             assert_eq!(acknowledged, COMMITS);
             assert!(images > 0, "the library does not stop it");
