@@ -317,6 +317,8 @@ pub const MCP_PACK_CHARS_MAX: usize = 32_000;
 pub const MCP_PACK_SEARCHES_MAX: usize = 32;
 /// Units that are read for each phrase of a context pack.
 pub const MCP_PACK_HITS: usize = 4;
+/// Longest unit, both texts, whose words are linked for a context pack: the time grows with the product of both lengths.
+pub const MCP_LINKED_BYTES_MAX: usize = 4 * 1024;
 /// Longest wait of a tool for the lexicons of memories, which may have to be trained first. After it the built-in lexicon is used.
 pub const MCP_LEXICON_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 /// Attributes of a unit that an AI client is shown, and the longest value of one.

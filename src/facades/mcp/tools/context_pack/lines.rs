@@ -9,7 +9,7 @@ use super::super::super::matches::unit_name;
 use super::super::search::marked;
 use super::excerpt::excerpt;
 use super::phrases::Searched;
-use super::terms::Linked;
+use super::terms::LinkedUnits;
 use crate::engine::FoundPassage;
 
 /// A unit in which phrases of the segment occur.
@@ -36,15 +36,14 @@ struct Gathered<'a> {
 /// The lines of what was found, in the order of the segment, without the units that are shown already.
 pub(super) fn lines_of(
     searched: &Searched,
-    linked: &[Linked],
+    linked: &LinkedUnits,
     is_shown: impl Fn(&str) -> bool,
 ) -> Vec<Line> {
-    let mut linked = linked.iter();
     let mut units: Vec<Gathered<'_>> = Vec::new();
     for found in &searched.phrases {
         for passage in &found.passages {
-            let targets = linked.next().map(|pair| pair.targets(&passage.highlights));
             let name = unit_name(&passage.memory, passage.unit.id);
+            let targets = linked.get(&name).map(|pair| pair.targets(&passage.highlights));
             if is_shown(&name) {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Finds the words and phrases of a segment that occur in memories.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::super::answer::Failure;
@@ -59,7 +60,8 @@ pub(super) async fn search_phrases(
     let words = words(segment, &choice.source_lang, best);
     let mut covered = vec![false; words.len()];
     let mut found: Vec<(usize, FoundPhrase)> = Vec::new();
-    let mut left = MCP_PACK_SEARCHES_MAX;
+    // Phrases that were searched for, and whether they were taken: a text may repeat them.
+    let mut known: BTreeMap<&str, bool> = BTreeMap::new();
     let mut skipped = 0;
     for place in by_worth(&words) {
         let mut best: Option<(Range<usize>, FoundPhrase)> = None;
@@ -67,13 +69,20 @@ pub(super) async fn search_phrases(
             if covered[range.clone()].contains(&true) {
                 continue;
             }
-            if left == 0 {
-                skipped += usize::from(range.len() == 1 && best.is_none());
-                continue;
-            }
-            left -= 1;
             let span = words[range.start].span.start..words[range.end - 1].span.end;
             let phrase = segment.get(span).unwrap_or_default();
+            match known.get(phrase) {
+                Some(true) => {
+                    covered[range].fill(true);
+                    break;
+                }
+                Some(false) => continue,
+                None if known.len() == MCP_PACK_SEARCHES_MAX => {
+                    skipped += usize::from(range.len() == 1 && best.is_none());
+                    continue;
+                }
+                None => known.insert(phrase, false),
+            };
             let (passages, is_common) = occurrences(session, choice, phrase).await?;
             // A single word that is everywhere tells nothing.
             if passages.is_empty() || (range.len() == 1 && is_common) {
@@ -90,6 +99,9 @@ pub(super) async fn search_phrases(
         }
         if let Some((range, phrase)) = best {
             covered[range.clone()].fill(true);
+            if let Some(is_taken) = known.get_mut(phrase.phrase.as_str()) {
+                *is_taken = true;
+            }
             found.push((range.start, phrase));
         }
     }

@@ -12,7 +12,7 @@ use super::super::super::matches::unit_name;
 use super::super::super::session::{Choice, Session};
 use super::phrases::Searched;
 use crate::engine::AlignedWords;
-use crate::limits::{MCP_LEXICON_WAIT, MCP_SEGMENT_BYTES_MAX};
+use crate::limits::{MCP_LEXICON_WAIT, MCP_LINKED_BYTES_MAX};
 
 /// A word or phrase of the segment, and its translations.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -44,9 +44,9 @@ const BETWEEN_BYTES_MAX: usize = 8;
 const PARTICLES: [&str; 13] =
     ["the", "a", "an", "of", "and", "to", "in", "for", "with", "by", "from", "as", "at"];
 
-/// A stored translation with its word links; without links when it is too long.
-#[derive(Debug, Default)]
-pub(super) struct Linked(Option<AlignedWords>);
+/// A stored translation with its word links.
+#[derive(Debug)]
+pub(super) struct Linked(AlignedWords);
 
 impl Linked {
     /// The ranges of the target that translate ranges of the source, in order.
@@ -56,7 +56,7 @@ impl Linked {
 
     /// The same, and the mean confidence of their links.
     fn linked(&self, sources: &[Range<usize>]) -> (Vec<Range<usize>>, f32) {
-        let links = self.0.iter().flat_map(|pair| &pair.links);
+        let links = self.0.links.iter();
         let fitting = links.filter(|link| {
             link.confidence >= CONFIDENCE_MIN
                 && sources.iter().any(|it| it.start < link.source.end && link.source.start < it.end)
@@ -79,42 +79,46 @@ impl Linked {
     }
 }
 
-/// The found units with their word links, in their order, and whether the lexicons of the memories were too late.
+/// Found units by their names.
+pub(super) type LinkedUnits = BTreeMap<String, Linked>;
+
+/// The found units with their word links, and whether the lexicons of the memories were too late.
 pub(super) async fn linked(
     session: &mut Session,
     choice: &Choice,
     searched: &Searched,
-) -> Result<(Vec<Linked>, bool), Failure> {
-    let passages = || searched.phrases.iter().flat_map(|found| &found.passages);
-    let texts = |content: &crate::unit::UnitContent| {
-        (content.source.text.clone(), content.target.text.clone())
-    };
-    let is_short = |pair: &(String, String)| pair.0.len() + pair.1.len() <= MCP_SEGMENT_BYTES_MAX;
-    let all: Vec<_> = passages().map(|passage| texts(&passage.unit.content)).collect();
-    let pairs: Vec<_> = all.iter().filter(|pair| is_short(pair)).cloned().collect();
-    if pairs.is_empty() {
-        return Ok((all.iter().map(|_| Linked::default()).collect(), false));
+) -> Result<(LinkedUnits, bool), Failure> {
+    let mut texts = BTreeMap::new();
+    for passage in searched.phrases.iter().flat_map(|found| &found.passages) {
+        let content = &passage.unit.content;
+        let (source, target) = (&content.source.text, &content.target.text);
+        if source.len() + target.len() <= MCP_LINKED_BYTES_MAX {
+            let name = unit_name(&passage.memory, passage.unit.id);
+            texts.entry(name).or_insert_with(|| (source.clone(), target.clone()));
+        }
     }
+    if texts.is_empty() {
+        return Ok((LinkedUnits::new(), false));
+    }
+    let pairs: Vec<_> = texts.values().cloned().collect();
     let langs = (&choice.source_lang, &choice.target_lang);
     let call = session.client.align_words(langs, &choice.memories, pairs.clone());
     let (aligned, is_late) = match timeout(MCP_LEXICON_WAIT, call).await {
         Ok(aligned) => (aligned?, false),
         Err(_) => (session.client.align_words(langs, &[], pairs).await?, true),
     };
-    let mut aligned = aligned.into_iter();
-    let each = all.iter().map(|pair| Linked(if is_short(pair) { aligned.next() } else { None }));
-    Ok((each.collect(), is_late))
+    Ok((texts.into_keys().zip(aligned.into_iter().map(Linked)).collect(), is_late))
 }
 
 /// The terms among the phrases: those with linked translations.
-pub(super) fn terms_of(searched: &Searched, linked: &[Linked]) -> Vec<Term> {
-    let mut linked = linked.iter();
+pub(super) fn terms_of(searched: &Searched, linked: &LinkedUnits) -> Vec<Term> {
     let mut terms = Vec::new();
     for found in &searched.phrases {
         // By the text in lower case, under which the first form is shown.
         let mut by_text: BTreeMap<String, Translation> = BTreeMap::new();
         for passage in &found.passages {
-            let Some(pair) = linked.next() else { break };
+            let unit = unit_name(&passage.memory, passage.unit.id);
+            let Some(pair) = linked.get(&unit) else { continue };
             let (targets, confidence) = pair.linked(&passage.highlights);
             let target = &passage.unit.content.target.text;
             let parts: Vec<&str> = targets.iter().filter_map(|it| target.get(it.clone())).collect();
@@ -130,7 +134,7 @@ pub(super) fn terms_of(searched: &Searched, linked: &[Linked]) -> Vec<Term> {
             });
             translation.times += 1;
             translation.confidence = translation.confidence.max(confidence);
-            translation.units.push(unit_name(&passage.memory, passage.unit.id));
+            translation.units.push(unit);
         }
         let mut translations: Vec<Translation> = by_text.into_values().collect();
         translations
