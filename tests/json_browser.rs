@@ -66,7 +66,8 @@ async fn events_resume_after_the_last_one() {
     // An export resumes in the same way.
     let export = "/v1/memories/news:export";
     let said = events(server.address(), export, None, time).await;
-    let last = said.lines().filter_map(|line| line.strip_prefix("id: ")).last().unwrap().to_owned();
+    let last =
+        said.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap().to_owned();
     let rest = events(server.address(), export, Some(&last), time).await;
     assert!(rest.starts_with("HTTP/1.1 200") && !rest.contains("data: {\"units\""), "{rest}");
 }

@@ -76,12 +76,11 @@ fn faults(root: &Value, schema: &Value, value: &Value, place: &str) -> Vec<Strin
     if schema["enum"].as_array().is_some_and(|names| !names.contains(value)) {
         wrong(format!("{value} is no value of the enum"));
     }
-    if let Some(number) = value.as_f64() {
-        if schema["minimum"].as_f64().is_some_and(|it| number < it)
-            || schema["maximum"].as_f64().is_some_and(|it| number > it)
-        {
-            wrong(format!("{number} is out of its range"));
-        }
+    if let Some(number) = value.as_f64()
+        && (schema["minimum"].as_f64().is_some_and(|it| number < it)
+            || schema["maximum"].as_f64().is_some_and(|it| number > it))
+    {
+        wrong(format!("{number} is out of its range"));
     }
     if let Some(text) = value.as_str() {
         let length = text.chars().count() as u64;

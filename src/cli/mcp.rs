@@ -14,7 +14,7 @@ use super::serve::TRAIN_IDLE;
 
 /// Serve an AI client over standard input and output, by the Model Context Protocol (MCP).
 ///
-/// The client starts this command itself and ends it by closing its standard input. Its tools: list_memories, context_pack (all
+/// The client starts this command itself and ends it by closing its standard input. Its tools: `list_memories`, `context_pack` (all
 /// that helps to translate one segment), lookup, search, align, check, and save with --allow-writes.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

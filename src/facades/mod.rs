@@ -128,7 +128,7 @@ where
         let layer = self.layer.clone();
         Box::pin(async move {
             let mut answer = match visit {
-                Ok(visit) => layer.answer(facade, visit).await,
+                Ok(visit) => Box::pin(layer.answer(facade, visit)).await,
                 Err(refusal) => answers::plain(&refusal),
             };
             answer.headers_mut().insert("x-request-id", request_id);

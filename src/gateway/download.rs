@@ -181,9 +181,8 @@ impl Download {
             return errors::of_call(&self.protocol, &status);
         }
         let written = Written::default();
-        let writer = match formats::create(self.format, &header, written.clone()) {
-            Ok(writer) => writer,
-            Err(_) => return errors::of_call(&self.protocol, &internal()),
+        let Ok(writer) = formats::create(self.format, &header, written.clone()) else {
+            return errors::of_call(&self.protocol, &internal());
         };
         let mut file = File {
             messages,

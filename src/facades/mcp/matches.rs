@@ -14,6 +14,7 @@ use crate::unit::{MemoryName, Timestamp, UnitContent, UnitId};
 
 /// A stored translation whose source resembles the segment.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the name of the API")]
 pub(super) struct Match {
     /// 0 to 100; 100 is the same text.
     score: f64,

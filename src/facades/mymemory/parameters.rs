@@ -54,13 +54,10 @@ pub(super) async fn memories(
 /// The memory that a key stands for.
 pub(super) fn memory_of_key(table: &FacadeTable, key: &str) -> Result<MemoryName, Refusal> {
     let by_settings = table.mymemory_keys.iter().find(|(it, _)| it == key);
-    match by_settings {
-        Some((_, memory)) => Ok(memory.clone()),
-        None => {
-            let unknown = |_| Refusal::new(http::StatusCode::FORBIDDEN, "the key is unknown");
-            key.parse().map_err(unknown)
-        }
+    if let Some((_, memory)) = by_settings {
+        return Ok(memory.clone());
     }
+    key.parse().map_err(|_| Refusal::new(http::StatusCode::FORBIDDEN, "the key is unknown"))
 }
 
 fn keys(visit: &Visit, table: &FacadeTable) -> Result<Vec<MemoryName>, Refusal> {

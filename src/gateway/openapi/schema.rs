@@ -1,6 +1,7 @@
 //! Makes JSON schemas of messages, by the JSON mapping of protocol buffers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind,
@@ -218,7 +219,8 @@ impl Schemas {
             let mut names = Vec::new();
             for value in of.values() {
                 let comment = self.comments.of(&of.parent_file(), value.path()).text;
-                text += &format!("\n\n- `{}`: {comment}", value.name());
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\n\n- `{}`: {comment}", value.name());
                 names.push(value.name().to_owned());
             }
             let schema = json!({"type": "string", "description": text, "enum": names});

@@ -291,7 +291,7 @@ pub(crate) fn content_of(
 pub fn exported_units(message: bytes::Bytes) -> Result<Vec<Unit>, tonic::Status> {
     let page = <proto::ExportUnitsResponse as prost::Message>::decode(message)
         .map_err(|error| super::status::undecodable(&error.to_string()))?;
-    let units = page.units.into_iter().map(|unit| <(MemoryName, Unit)>::try_from(unit));
+    let units = page.units.into_iter().map(<(MemoryName, Unit)>::try_from);
     units.map(|unit| Ok(unit.map_err(tonic::Status::from)?.1)).collect()
 }
 
