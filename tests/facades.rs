@@ -141,7 +141,7 @@ pub(crate) async fn with_options(
 }
 
 /// Sends the requests of a file one after the other, by HTTP/1.1 and then, where nothing is written, by HTTP/2.
-async fn play(server: &TestServer, file: &str) {
+pub(crate) async fn play(server: &TestServer, file: &str) {
     let exchanges = read(file);
     assert!(!exchanges.is_empty(), "{file}");
     let reads_only = !file.contains("writes");

@@ -89,6 +89,7 @@ mod server_info;
 mod store_conformance;
 mod strangers;
 mod support;
+mod t5memory;
 mod text;
 mod tls;
 mod tokens;

@@ -38,6 +38,26 @@ impl Client {
         Ok(Box::pin(answers.map(|answer| answer?.units.into_iter().map(stored_unit).collect())))
     }
 
+    /// All units of a memory after a cursor, which an earlier answer gave, or from the first one, in pages with their cursors.
+    ///
+    /// # Errors
+    /// The server's, at once or in the stream.
+    pub async fn export_after(
+        &mut self,
+        memory: &MemoryName,
+        cursor: String,
+    ) -> Result<ClientStream<(Vec<Unit>, String)>, ClientError> {
+        let parent = memory.resource();
+        let request =
+            proto::ExportUnitsRequest { parent, cursor, ..proto::ExportUnitsRequest::default() };
+        let answers = self.units.export_units(request).await?.into_inner();
+        Ok(Box::pin(answers.map(|answer| {
+            let answer = answer?;
+            let units = answer.units.into_iter().map(stored_unit);
+            Ok((units.collect::<Result<_, ClientError>>()?, answer.cursor))
+        })))
+    }
+
     /// Writes the selected units; returns the output and their number.
     ///
     /// # Errors

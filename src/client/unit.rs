@@ -79,7 +79,33 @@ impl Client {
         content: UnitContent,
         request_id: Uuid,
     ) -> Result<Unit, ClientError> {
-        let paths = vec!["source".to_owned(), "target".to_owned()];
+        self.update_fields(memory, (unit, etag), content, &["source", "target"], request_id).await
+    }
+
+    /// Changes who wrote a unit, when, and for which document.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn update_origin(
+        &mut self,
+        memory: &MemoryName,
+        unit: UnitId,
+        content: UnitContent,
+        request_id: Uuid,
+    ) -> Result<Unit, ClientError> {
+        let fields = ["author", "document", "update_time"];
+        self.update_fields(memory, (unit, String::new()), content, &fields, request_id).await
+    }
+
+    async fn update_fields(
+        &mut self,
+        memory: &MemoryName,
+        (unit, etag): (UnitId, String),
+        content: UnitContent,
+        fields: &[&str],
+        request_id: Uuid,
+    ) -> Result<Unit, ClientError> {
+        let paths = fields.iter().map(|&field| field.to_owned()).collect();
         let request = proto::UpdateUnitRequest {
             unit: Some(proto::Unit {
                 name: convert::unit_resource(memory, unit),
@@ -125,7 +151,6 @@ impl Client {
         format: &str,
         pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
     ) -> Result<ImportCounts, ClientError> {
-        use proto::import_file_request::Message;
         let header = proto::ImportFileHeader {
             parent: memory.resource(),
             import_id: import_id.to_string(),
@@ -133,6 +158,36 @@ impl Client {
             format: format.to_owned(),
             ..proto::ImportFileHeader::default()
         };
+        self.send_file(header, pieces).await
+    }
+
+    /// As [`import_pieces`](Self::import_pieces), by a policy for units that the memory has; the format is detected.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn import_pieces_by(
+        &mut self,
+        policy: DuplicatePolicy,
+        memory: &MemoryName,
+        size_bytes: u64,
+        pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
+    ) -> Result<ImportCounts, ClientError> {
+        let header = proto::ImportFileHeader {
+            parent: memory.resource(),
+            import_id: Uuid::new_v4().to_string(),
+            duplicate_policy: proto::DuplicatePolicy::from(policy).into(),
+            size_bytes: convert::signed(size_bytes),
+            ..proto::ImportFileHeader::default()
+        };
+        self.send_file(header, pieces).await
+    }
+
+    async fn send_file(
+        &mut self,
+        header: proto::ImportFileHeader,
+        pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
+    ) -> Result<ImportCounts, ClientError> {
+        use proto::import_file_request::Message;
         let requests = tokio_stream::once(Message::Header(header))
             .chain(pieces.map(Message::Chunk))
             .map(|message| proto::ImportFileRequest { message: Some(message) });

@@ -5,11 +5,13 @@
 //! limits, audit), so that a facade reaches nothing that gRPC would refuse. Knows nothing of sockets and handlers.
 
 mod answers;
+mod form;
 pub mod mcp;
 mod memories;
 mod mymemory;
 mod refusal;
 mod settings;
+mod t5memory;
 mod times;
 mod tmserver;
 mod upload;
@@ -35,12 +37,14 @@ pub use visit::BodyTime;
 pub struct FacadesLayer {
     table: Arc<FacadeTable>,
     limits: BodyLimits,
+    imports: t5memory::Imports,
 }
 
 impl FacadesLayer {
     /// Serves the facades that are on.
     pub fn new(table: FacadeTable, time: BodyTime) -> Self {
-        Self { table: Arc::new(table), limits: BodyLimits::new(time) }
+        let imports = t5memory::Imports::default();
+        Self { table: Arc::new(table), limits: BodyLimits::new(time), imports }
     }
 }
 
@@ -63,14 +67,18 @@ pub struct Facades<S> {
 enum Facade {
     TmServer,
     MyMemory,
+    T5Memory,
+    T5MemoryService,
     Mcp,
 }
 
 /// The first segments of the paths of each facade.
-const PREFIXES: [(&str, Facade); 4] = [
+const PREFIXES: [(&str, Facade); 6] = [
     ("/tmserver", Facade::TmServer),
     ("/api/v1", Facade::TmServer),
     ("/mymemory", Facade::MyMemory),
+    ("/t5memory", Facade::T5Memory),
+    ("/t5memory_service", Facade::T5MemoryService),
     ("/mcp", Facade::Mcp),
 ];
 
@@ -85,6 +93,7 @@ impl FacadesLayer {
             Facade::TmServer => &self.table.tmserver,
             Facade::MyMemory => &self.table.mymemory,
             Facade::Mcp => &self.table.mcp,
+            Facade::T5Memory | Facade::T5MemoryService => &self.table.t5memory,
         };
         settings.enabled.then_some((*facade, prefix.len()))
     }
@@ -94,6 +103,10 @@ impl FacadesLayer {
             Facade::TmServer => tmserver::answer(visit, &self.table.tmserver).await,
             Facade::MyMemory => mymemory::answer(visit, &self.table).await,
             Facade::Mcp => mcp::answer(visit, &self.table.mcp).await,
+            Facade::T5Memory => t5memory::answer(visit, &self.table.t5memory, &self.imports).await,
+            Facade::T5MemoryService => {
+                t5memory::answer_of_service(visit, &self.table.t5memory).await
+            }
         }
     }
 }

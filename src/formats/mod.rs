@@ -31,3 +31,4 @@ pub use format::{BoxedReader, FileHeader, Format, OpenError, ReadOptions, Unfini
 pub use io::ILLEGAL;
 pub use open::{open, open_pair, open_text};
 pub use times::parse_time;
+pub use tmx::{read_markup, write_markup};

@@ -6,12 +6,12 @@ use std::io::{self, Write};
 
 use crate::formats::format::{Encoder, FileHeader};
 use crate::formats::times::parse_time;
-use crate::formats::xml::{Escaped, inline};
+use crate::formats::xml::Escaped;
 use crate::unit::{
-    Context, InlineTag, LAST_USE_ATTRIBUTE, Lang, Segment, TagKind, Timestamp, USE_COUNT_ATTRIBUTE,
-    Unit, UnitContent,
+    Context, LAST_USE_ATTRIBUTE, Lang, Timestamp, USE_COUNT_ATTRIBUTE, Unit, UnitContent,
 };
 
+use super::inline::write_segment;
 use super::unit::{KEPT, SIDE_LANGS, property};
 
 /// Encodes units as TMX.
@@ -198,6 +198,7 @@ fn reads_back(key: &str) -> bool {
     let reserved = [
         property::DOCUMENT,
         property::FILE,
+        property::T5MEMORY_DOCUMENT,
         property::PREVIOUS_HASH,
         property::NEXT_HASH,
         property::PREVIOUS_TARGET_HASH,
@@ -245,77 +246,4 @@ fn push_two_digits(text: &mut String, number: u32) {
 /// Whether a TMX date loses part of a time.
 fn loses_in_tmx(time: Timestamp) -> bool {
     time.micros % 1_000_000 != 0 || tmx_date(time).and_then(|date| parse_time(&date)) != Some(time)
-}
-
-fn write_segment(out: &mut impl Write, segment: &Segment) -> io::Result<()> {
-    if segment.tags.is_empty() {
-        return write!(out, "{}", Escaped(&segment.text));
-    }
-    let highlights = inline::highlights_nest(segment);
-    let mut written = 0;
-    for tag in &segment.tags {
-        let offset = tag.offset_bytes as usize;
-        write!(out, "{}", Escaped(segment.text.get(written..offset).unwrap_or_default()))?;
-        written = offset.max(written);
-        if highlights && inline::is_highlight(tag) {
-            write_highlight(out, tag)?;
-        } else {
-            write_tag(out, tag)?;
-        }
-    }
-    write!(out, "{}", Escaped(segment.text.get(written..).unwrap_or_default()))
-}
-
-fn write_highlight(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
-    if tag.kind == TagKind::Close {
-        return write!(out, "</hi>");
-    }
-    write!(out, "<hi")?;
-    write_numbers(out, None, tag)?;
-    write!(out, "{}>", inline::split_code(&tag.code).attributes)
-}
-
-fn write_tag(out: &mut impl Write, tag: &InlineTag) -> io::Result<()> {
-    let (name, position) = match tag.kind {
-        TagKind::Open => ("bpt", ""),
-        TagKind::Close => ("ept", ""),
-        TagKind::Standalone => ("ph", ""),
-        TagKind::IsolatedOpen => ("it", r#" pos="begin""#),
-        TagKind::IsolatedClose => ("it", r#" pos="end""#),
-    };
-    let mut code = inline::split_code(&tag.code);
-    let taken = |attribute: &str| code.attributes.contains(&format!(" {attribute}=\""));
-    let repeated = taken("type")
-        || (taken("pos") && name == "it")
-        || (taken("i") && !is_not_a_model_number(code.attributes, "i", tag.pair))
-        || (taken("x") && !is_not_a_model_number(code.attributes, "x", tag.match_id));
-    if repeated || (!code.element.is_empty() && (code.element, name) != ("ut", "ph")) {
-        code = inline::Code { element: "", attributes: "", content: &tag.code };
-    }
-    let name = if code.element.is_empty() { name } else { code.element };
-    write!(out, "<{name}{position}")?;
-    write_numbers(out, tag.pair, tag)?;
-    write!(out, "{}>", code.attributes)?;
-    inline::write_content(out, code.content)?;
-    write!(out, "</{name}>")
-}
-
-/// Whether an attribute is kept with the code because the model cannot hold its number.
-fn is_not_a_model_number(attributes: &str, name: &str, field: Option<u32>) -> bool {
-    let value = attributes.split_once(&format!(" {name}=\"")).map_or("", |(_, rest)| rest);
-    let value = value.split('"').next().unwrap_or_default();
-    let number = value.parse::<u32>().ok().filter(|number| number.to_string() == value);
-    field.is_none() && number.is_none()
-}
-
-fn write_numbers(out: &mut impl Write, pair: Option<u32>, tag: &InlineTag) -> io::Result<()> {
-    for (attribute, number) in [("i", pair), ("x", tag.match_id)] {
-        if let Some(number) = number {
-            write!(out, r#" {attribute}="{number}""#)?;
-        }
-    }
-    if !tag.label.is_empty() {
-        write!(out, r#" type="{}""#, Escaped(&tag.label))?;
-    }
-    Ok(())
 }

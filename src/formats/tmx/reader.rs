@@ -10,11 +10,12 @@ use crate::formats::event::{Event, rejected, validated};
 use crate::formats::format::{Format, ReadOptions};
 use crate::formats::io::{Source, Text};
 use crate::formats::xml::{
-    Document, Element, Piece, Position, Repair, SegmentBuilder, Stop, TagFields, XmlFormat, inline,
+    Document, Element, Piece, Position, Repair, SegmentBuilder, Stop, XmlFormat,
 };
 use crate::limits::{FIELD_BYTES_MAX, UNIT_ATTRIBUTES_MAX, VARIANTS_BYTES_MAX, VARIANTS_MAX};
-use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, TagKind, UnitContent};
+use crate::unit::{Diagnostic, DiagnosticCode, Lang, Place, UnitContent};
 
+use super::inline::read_segment;
 use super::unit::{TranslationUnit, Variant};
 
 /// Reads TMX.
@@ -97,7 +98,7 @@ impl<'r> TmxReader<'r> {
                     "seg" => {
                         let position = self.document.position();
                         let mut builder = SegmentBuilder::new(self.options.tags);
-                        self.read_segment(&mut builder)?;
+                        read_segment(&mut self.document, &mut builder)?;
                         if let Some((cause, what)) = builder.take_fault() {
                             unit.fault.get_or_insert((position, cause, what));
                         }
@@ -121,53 +122,6 @@ impl<'r> TmxReader<'r> {
             );
             unit.fault.get_or_insert((self.document.position(), DiagnosticCode::Limit, message));
         }
-        Ok(())
-    }
-
-    fn read_segment(&mut self, builder: &mut SegmentBuilder) -> Result<(), Stop> {
-        let depth = self.document.depth();
-        // Whether each open element is one of the format.
-        let mut open = Vec::new();
-        loop {
-            match self.document.next()? {
-                Piece::Text => builder.text(self.document.text()),
-                Piece::UnknownReference(name) => builder.unknown_reference(&name),
-                Piece::Start(child) if child.name == "hi" => {
-                    let (fields, attributes) = tag_fields(&child, String::new());
-                    builder.enclose(inline::HIGHLIGHT, fields, &attributes);
-                    open.push(true);
-                }
-                Piece::Start(child) => match tag_kind(&child) {
-                    Some(kind) => self.read_tag(&child, kind, builder)?,
-                    None => {
-                        open.extend(self.document.read_foreign(&child, builder).then_some(false));
-                    }
-                },
-                Piece::StrayEnd => self.document.read_foreign_end(builder),
-                Piece::End if self.document.depth() < depth => {
-                    if self.document.end_is_missing() {
-                        let message = "the <seg> has no end tag".to_owned();
-                        builder.fail(DiagnosticCode::Malformed, message);
-                    }
-                    return Ok(());
-                }
-                Piece::End if open.pop() == Some(true) => builder.end_enclosed(String::new()),
-                Piece::End => self.document.end_foreign(builder),
-            }
-        }
-    }
-
-    fn read_tag(
-        &mut self,
-        element: &Element,
-        kind: TagKind,
-        builder: &mut SegmentBuilder,
-    ) -> Result<(), Stop> {
-        let code = self.document.read_code()?;
-        let (mut fields, attributes) = tag_fields(element, code);
-        let own = if element.name == "ut" { "ut" } else { "" };
-        inline::annotate_attributes(&mut fields.code, own, &attributes);
-        builder.push(kind, fields);
         Ok(())
     }
 
@@ -266,36 +220,6 @@ impl<'r> TmxReader<'r> {
             format!("no text in '{wanted}', only in {langs}; {flag} chooses another language");
         self.fault(position, cause, message, unit.rest(&self.options))
     }
-}
-
-/// The kind of tag of an inline element of TMX; `None` for any other element.
-fn tag_kind(element: &Element) -> Option<TagKind> {
-    Some(match element.name.as_ref() {
-        "bpt" => TagKind::Open,
-        "ept" => TagKind::Close,
-        "it" if element.attribute("pos") == Some("end") => TagKind::IsolatedClose,
-        "it" => TagKind::IsolatedOpen,
-        "ph" | "ut" => TagKind::Standalone,
-        _ => return None,
-    })
-}
-
-/// The fields of a tag by its attributes, and the attributes that the model has no field for.
-fn tag_fields(element: &Element, code: String) -> (TagFields, String) {
-    let number = |name| {
-        let text = element.attribute(name)?;
-        // A number in another form would not be written back the same.
-        text.parse::<u32>().ok().filter(|number| number.to_string() == text)
-    };
-    let encloses = element.name == "hi";
-    let (pair, match_id) = (if encloses { None } else { number("i") }, number("x"));
-    let mut fields = vec!["type"];
-    fields.extend((element.name == "it").then_some("pos"));
-    fields.extend(pair.map(|_| "i"));
-    fields.extend(match_id.map(|_| "x"));
-    let attributes = inline::attribute_list(element, &fields);
-    let label = element.attribute("type").unwrap_or_default().to_owned();
-    (TagFields { pair, match_id, label, code }, attributes)
 }
 
 impl XmlFormat for TmxReader<'_> {

@@ -21,7 +21,8 @@ pub(crate) mod property {
     /// The key under which a tool keeps the unit. Not Trados' `x-Context`, which holds numbers of the neighbours.
     pub(crate) const CONTEXT_ID: &str = "x-context";
     /// Its other names, in lower case.
-    pub(crate) const CONTEXT_ID_ALIASES: [&str; 2] = ["x-contextid", "x-context-id"];
+    pub(crate) const CONTEXT_ID_ALIASES: [&str; 3] =
+        ["x-contextid", "x-context-id", "tmgr:context"];
     pub(crate) const CREATED_MICROS: &str = "x-dhakira-created";
     pub(crate) const CHANGED_MICROS: &str = "x-dhakira-changed";
     /// Prefix for the name of an attribute that would otherwise be taken for a field.
@@ -31,6 +32,8 @@ pub(crate) mod property {
     pub(crate) const NEXT_TEXT: [&str; 2] = ["x-context-post", "next"];
     /// The document, as OmegaT writes it.
     pub(crate) const FILE: &str = "file";
+    /// The document, as t5memory writes it; its `tmgr:context` is the context id.
+    pub(crate) const T5MEMORY_DOCUMENT: &str = "tmgr:docname";
 
     /// Whether a property of this name holds the context id.
     pub(crate) fn is_context_id(name: &str) -> bool {
@@ -248,7 +251,9 @@ impl Fields {
         let micros = |value: &str| value.trim().parse().ok().map(|micros| Timestamp { micros });
         match name {
             property::DOCUMENT => self.document = value,
-            property::FILE if self.document.is_empty() => self.document = value,
+            property::FILE | property::T5MEMORY_DOCUMENT if self.document.is_empty() => {
+                self.document = value;
+            }
             property::PREVIOUS_HASH => self.context.previous = hash(&value),
             property::NEXT_HASH => self.context.next = hash(&value),
             property::PREVIOUS_TARGET_HASH => self.context.previous_target = hash(&value),
