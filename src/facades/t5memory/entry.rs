@@ -61,8 +61,8 @@ impl Entry {
     ) -> Self {
         let id = unit.id.0;
         let context = unit.content.context_key().unwrap_or_default().to_owned();
-        let content = unit.content;
-        let attribute = |name: &str| content.attributes.get(name).cloned();
+        let unit = unit.content;
+        let attribute = |name: &str| unit.attributes.get(name).cloned();
         let [source_lang, target_lang] = LANG_ATTRIBUTES.map(attribute);
         Self {
             source,
@@ -72,13 +72,13 @@ impl Entry {
             source_lang: source_lang.unwrap_or_else(|| memory.source_lang.to_string()),
             target_lang: target_lang.unwrap_or_else(|| memory.target_lang.to_string()),
             kind: attribute(TYPE_ATTRIBUTE).unwrap_or_else(|| MANUAL.to_owned()),
-            timestamp: basic(content.changed.unwrap_or_default()),
+            timestamp: basic(unit.changed.unwrap_or_default()),
             markup_table: MARKUP_TABLE,
             context,
             additional_info: attribute(MORE_ATTRIBUTE).unwrap_or_default(),
             internal_key: format!("{id}:1"),
-            document_name: content.document,
-            author: content.author,
+            document_name: unit.document,
+            author: unit.author,
         }
     }
 

@@ -123,7 +123,7 @@ impl Import {
 /// A file that is uploaded.
 pub(super) enum Upload {
     /// A part of a form.
-    Part(Part),
+    Part(Box<Part>),
     /// A whole body.
     Body(Body),
     /// Bytes that are here.

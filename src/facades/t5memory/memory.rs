@@ -64,7 +64,7 @@ pub(super) async fn create(
     let (fields, file) = form(visit).await?;
     let name = create_by(visit, settings, &fields).await?;
     let imported =
-        import(&visit.client, imports, (&name, policy(&fields)), (Upload::Part(file), 0));
+        import(&visit.client, imports, (&name, policy(&fields)), (Upload::Part(Box::new(file)), 0));
     imported.await?;
     Ok(created(&name))
 }
@@ -128,7 +128,7 @@ pub(super) async fn import_file(
 ) -> Result<Value, Fault> {
     let (policy, file) = if is_form(&visit.headers) {
         let (fields, file) = form(visit).await?;
-        (policy(&fields), (Upload::Part(file), 0))
+        (policy(&fields), (Upload::Part(Box::new(file)), 0))
     } else if visit.is_json() {
         let fields = Fields::of(visit).await?;
         let wrong = |_| Fault::bad_request("the field tmxData is not base64");
