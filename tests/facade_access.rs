@@ -23,6 +23,8 @@ const LOOKUP: &str = "/dhakira.v1.LookupService/LookupSegments";
 
 fn cases(memory: &str) -> Vec<(&'static str, &'static str, String, String)> {
     let unit = r#"{"source": "\u0646\u0639\u0645", "target": "Yes"}"#;
+    let segment =
+        r#"{"source": "x", "target": "y", "sourceLang": "ar", "targetLang": "en"}"#.to_owned();
     let form = format!("langpair=ar|en&key={memory}&seg=%D9%86%D8%B9%D9%85&tra=Yes");
     let found = format!("/mymemory/get?langpair=ar%7Cen&key={memory}&q=x");
     let of = |path: &str| format!("/tmserver/m/{memory}/ar/en/{path}");
@@ -36,6 +38,9 @@ fn cases(memory: &str) -> Vec<(&'static str, &'static str, String, String)> {
         (LOOKUP, "POST", "/mymemory/get".to_owned(), format!("{form}&q=x")),
         ("BatchCreateUnits", "POST", "/mymemory/set".to_owned(), form.clone()),
         ("UpdateUnit", "POST", "/mymemory/update".to_owned(), format!("{form}&newtra=Yea")),
+        (LOOKUP, "POST", format!("/t5memory/{memory}/fuzzysearch"), segment.clone()),
+        ("BatchCreateUnits", "POST", format!("/t5memory/{memory}/entry"), segment),
+        ("ExportUnits", "GET", format!("/t5memory/{memory}/download.tmx"), String::new()),
         ("DeleteUnit", "POST", "/mymemory/delete_by_id".to_owned(), format!("id={memory}/1")),
     ]
 }

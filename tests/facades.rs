@@ -153,7 +153,10 @@ pub(crate) async fn play(server: &TestServer, file: &str) {
         };
         for it in &exchanges {
             let body = it.body.trim_end_matches('\n');
-            let body = (!body.is_empty()).then(|| body.as_bytes().to_vec());
+            // Lines of forms end in two characters.
+            let is_form = it.headers.iter().any(|(_, value)| value.starts_with("multipart/"));
+            let body = if is_form { body.replace('\n', "\r\n") } else { body.to_owned() };
+            let body = (!body.is_empty()).then(|| body.into_bytes());
             let mut request = http.request(&it.request.0, &it.request.1, None);
             if let Some(body) = body {
                 *request.body_mut() = http_body_util::Full::new(Bytes::from(body));

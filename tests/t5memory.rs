@@ -160,12 +160,12 @@ fn tmx(count: usize) -> String {
         "<?xml version=\"1.0\"?><tmx version=\"1.4\"><header srclang=\"ar\" datatype=\"plaintext\"/><body>\n",
     );
     for number in 0..count {
-        write!(
+        writeln!(
             file,
             "<tu tuid=\"{number}\" changedate=\"20240101T000000Z\" changeid=\"anna\">\
              <prop type=\"tmgr:docname\">doc-{}.docx</prop><prop type=\"tmgr:context\">c{number}</prop>\
              <tuv xml:lang=\"ar\"><seg>الجملة <bpt i=\"1\" x=\"1\"/>رقم<ept i=\"1\"/> {number}</seg></tuv>\
-             <tuv xml:lang=\"en\"><seg>Sentence <bpt i=\"1\" x=\"1\"/>number<ept i=\"1\"/> {number}</seg></tuv></tu>\n",
+             <tuv xml:lang=\"en\"><seg>Sentence <bpt i=\"1\" x=\"1\"/>number<ept i=\"1\"/> {number}</seg></tuv></tu>",
             number % 7
         )
         .unwrap();

@@ -136,10 +136,14 @@ impl Visit {
         let received = self.receive().await?;
         let broken = || Refusal::bad_request("the body is not a form");
         let text = std::str::from_utf8(&received.bytes).map_err(|_| broken())?;
-        let mut pairs = query_pairs(text).map_err(|_| broken())?;
-        self.use_token_of(&pairs);
-        self.query.append(&mut pairs);
+        self.add_fields(query_pairs(text).map_err(|_| broken())?);
         Ok(())
+    }
+
+    /// Adds the fields of a form to the pairs of the query. A token among them authorizes the calls.
+    pub(super) fn add_fields(&mut self, mut fields: Vec<(String, String)>) {
+        self.use_token_of(&fields);
+        self.query.append(&mut fields);
     }
 
     /// Whether its calls carry a token.

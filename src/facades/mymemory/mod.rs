@@ -1,8 +1,9 @@
-//! MyMemory, as MateCat, OmegaT and scripts speak it: `get`, `set`, `update`, `delete`, `delete_by_id`.
+//! MyMemory, as MateCat, OmegaT and scripts speak it: `get`, `set`, `update`, `delete`, `delete_by_id`, `tmx/import`.
 //!
 //! A key names a memory, by the settings or by itself, or is an access token. Every answer is JSON with a `responseStatus`.
 
 mod answer;
+mod import;
 mod parameters;
 mod query;
 mod store;
@@ -42,19 +43,24 @@ async fn answer_or_refuse(mut visit: Visit, table: &FacadeTable) -> Result<Value
     }
     let path = visit.path.trim_matches('/').to_owned();
     // Writing by GET is what a web page can make a browser do; with a token, it was meant.
+    let reads = matches!(path.as_str(), "get" | "tmx/status" | "v2/import/status");
+    if matches!(path.as_str(), "tmx/import" | "v2/tmx/import") && !is_get {
+        return import::import(visit, table).await;
+    }
     if !is_get {
         visit.read_form().await?;
-    } else if path != "get" && !visit.has_token() {
+    } else if !reads && !visit.has_token() {
         return Err(Refusal::wrong_method("POST, or GET with an access token as the key"));
     }
     match path.as_str() {
         "get" => query::get(visit, table).await,
+        "tmx/status" | "v2/import/status" => import::status(&visit),
         "set" => store::set(visit, table).await,
         "update" => store::update(visit, table).await,
         "delete" => store::delete(visit, table).await,
         "delete_by_id" => store::delete_by_id(visit, table).await,
         _ => Err(Refusal::not_found(
-            "there is nothing here but get, set, update, delete and delete_by_id",
+            "there is nothing here but get, set, update, delete, delete_by_id, tmx/import and v2/import/status",
         )),
     }
 }

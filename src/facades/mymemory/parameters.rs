@@ -60,7 +60,8 @@ pub(super) fn memory_of_key(table: &FacadeTable, key: &str) -> Result<MemoryName
     key.parse().map_err(|_| Refusal::new(http::StatusCode::FORBIDDEN, "the key is unknown"))
 }
 
-fn keys(visit: &Visit, table: &FacadeTable) -> Result<Vec<MemoryName>, Refusal> {
+/// The memories that the keys stand for.
+pub(super) fn keys(visit: &Visit, table: &FacadeTable) -> Result<Vec<MemoryName>, Refusal> {
     let values = visit.query.iter().filter(|(name, _)| matches!(name.as_str(), "key" | "keys"));
     let keys = values.flat_map(|(_, value)| value.split(',')).map(str::trim);
     let keys = keys.filter(|key| !key.is_empty() && !is_token(key));
