@@ -228,6 +228,8 @@ mod tests {
                 Some("With --server")
             } else if some_units.contains(&name) && command != "bench" {
                 Some(filter::SOME_UNITS)
+            } else if name.starts_with("facade.") {
+                Some(config::FACADES_HEADING)
             } else {
                 None
             };

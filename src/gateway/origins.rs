@@ -94,7 +94,8 @@ fn origin(text: &str) -> Result<HeaderValue, OriginError> {
         ));
     }
     let authority: Authority = rest.parse().map_err(|_| shape())?;
-    if authority.host().is_empty() || rest.ends_with(':') {
+    let has_port = authority.host().len() < rest.len();
+    if authority.host().is_empty() || (has_port && authority.port_u16().is_none()) {
         return Err(shape());
     }
     if let ("https", Some(443)) | ("http", Some(80)) = (scheme, authority.port_u16()) {

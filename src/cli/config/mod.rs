@@ -21,6 +21,8 @@ use crate::server::Limits;
 use super::access_tokens::tokens_path;
 use super::outcome::Outcome;
 use crate::terminal::{json_line, table};
+#[cfg(test)]
+pub(super) use settings::FACADES_HEADING;
 use settings::{Kind, SETTINGS, Setting};
 
 /// The settings that are given as flags, and the file that holds others.

@@ -59,6 +59,9 @@ fn setting(key: &'static str, kind: Kind, default: impl ToString, help: &'static
     Setting { key, kind, default: default.to_string(), help }
 }
 
+/// The heading of the settings of facades in the help.
+pub(in crate::cli) const FACADES_HEADING: &str = "Protocols of translation tools";
+
 /// The settings of one facade.
 macro_rules! facade {
     ($name:literal, $what:literal, $min_score:literal) => {
@@ -344,7 +347,7 @@ impl Setting {
         let mut argument =
             Arg::new(self.key).long(self.flag()).value_name(self.value_name()).help(help);
         if self.key.starts_with("facade.") {
-            argument = argument.help_heading("Protocols of translation tools");
+            argument = argument.help_heading(FACADES_HEADING);
         }
         match self.kind {
             Kind::Switch => {
