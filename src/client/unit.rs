@@ -132,62 +132,33 @@ impl Client {
         (file, size_bytes): (impl Read + Send + 'static, u64),
     ) -> Result<ImportCounts, ClientError> {
         let (pieces, reading) = pieces(file);
-        let counts = self.import_pieces(memory, import_id, size_bytes, "", pieces).await?;
+        let policy = DuplicatePolicy::default();
+        let counts = self.import_pieces(memory, policy, (import_id, size_bytes), pieces).await?;
         match reading.await {
             Ok(Err(error)) => Err(Status::aborted(format!("reading the file: {error}")).into()),
             _ => Ok(counts),
         }
     }
 
-    /// As [`import_file`](Self::import_file), of a file that comes in pieces and, unless its name is empty, is of a format.
+    /// As [`import_file`](Self::import_file), of a file that comes in pieces, by a policy for units that the memory has.
     ///
     /// # Errors
     /// The server's.
     pub async fn import_pieces(
         &mut self,
         memory: &MemoryName,
-        import_id: Uuid,
-        size_bytes: u64,
-        format: &str,
+        policy: DuplicatePolicy,
+        (import_id, size_bytes): (Uuid, u64),
         pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
     ) -> Result<ImportCounts, ClientError> {
+        use proto::import_file_request::Message;
         let header = proto::ImportFileHeader {
             parent: memory.resource(),
             import_id: import_id.to_string(),
-            size_bytes: convert::signed(size_bytes),
-            format: format.to_owned(),
-            ..proto::ImportFileHeader::default()
-        };
-        self.send_file(header, pieces).await
-    }
-
-    /// As [`import_pieces`](Self::import_pieces), by a policy for units that the memory has; the format is detected.
-    ///
-    /// # Errors
-    /// The server's.
-    pub async fn import_pieces_by(
-        &mut self,
-        policy: DuplicatePolicy,
-        memory: &MemoryName,
-        size_bytes: u64,
-        pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
-    ) -> Result<ImportCounts, ClientError> {
-        let header = proto::ImportFileHeader {
-            parent: memory.resource(),
-            import_id: Uuid::new_v4().to_string(),
             duplicate_policy: proto::DuplicatePolicy::from(policy).into(),
             size_bytes: convert::signed(size_bytes),
             ..proto::ImportFileHeader::default()
         };
-        self.send_file(header, pieces).await
-    }
-
-    async fn send_file(
-        &mut self,
-        header: proto::ImportFileHeader,
-        pieces: impl Stream<Item = Vec<u8>> + Send + 'static,
-    ) -> Result<ImportCounts, ClientError> {
-        use proto::import_file_request::Message;
         let requests = tokio_stream::once(Message::Header(header))
             .chain(pieces.map(Message::Chunk))
             .map(|message| proto::ImportFileRequest { message: Some(message) });

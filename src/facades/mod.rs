@@ -22,8 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{CONNECTION, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, Version};
+use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -104,9 +103,7 @@ impl FacadesLayer {
             Facade::MyMemory => mymemory::answer(visit, &self.table).await,
             Facade::Mcp => mcp::answer(visit, &self.table.mcp).await,
             Facade::T5Memory => t5memory::answer(visit, &self.table.t5memory, &self.imports).await,
-            Facade::T5MemoryService => {
-                t5memory::answer_of_service(visit, &self.table.t5memory).await
-            }
+            Facade::T5MemoryService => t5memory::answer_of_service(visit).await,
         }
     }
 }
@@ -132,9 +129,6 @@ where
         let Some((facade, prefix_bytes)) = self.layer.facade_of(request.uri().path()) else {
             return Box::pin(self.inner.call(request));
         };
-        // A request of two lengths may be two requests to somebody in between: nothing after it is read.
-        let closes = request.version() < Version::HTTP_2
-            && request.headers().contains_key(TRANSFER_ENCODING);
         let request_id = request_id(request.headers());
         let limits = (&self.layer.limits, &request_id);
         let visit = Visit::new(request, prefix_bytes, &self.inner, limits);
@@ -145,9 +139,6 @@ where
                 Err(refusal) => answers::plain(&refusal),
             };
             answer.headers_mut().insert("x-request-id", request_id);
-            if closes {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
             Ok(answer)
         })
     }

@@ -18,7 +18,8 @@ use crate::grpc::{refusal, truncated_stream};
 use super::body::INLINE_BYTES_MAX;
 use super::budget::{Hold, Room};
 use super::errors;
-use super::frames::{Message, Messages};
+use super::frames::{Message, Messages, early_error};
+use super::guard::copy_ids;
 use super::protocol::{Protocol, json};
 use super::resume;
 
@@ -72,17 +73,12 @@ impl Reply {
 
     pub(super) async fn respond(self, answer: Response<Body>) -> Response<Body> {
         let (parts, body) = answer.into_parts();
-        let early = Status::from_header_map(&parts.headers);
-        let mut response = match early {
-            Some(status) if status.code() != Code::Ok => errors::of_call(&self.protocol, &status),
+        let mut response = match early_error(&parts.headers) {
+            Some(status) => errors::of_call(&self.protocol, &status),
             _ if self.form == Form::Message => self.one(Messages::new(body)).await,
             _ => self.many(Messages::new(body)).await,
         };
-        for name in ["x-request-id", "traceparent"] {
-            if let Some(value) = parts.headers.get(name) {
-                response.headers_mut().insert(name, value.clone());
-            }
-        }
+        copy_ids(&parts.headers, response.headers_mut());
         response
     }
 

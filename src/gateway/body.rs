@@ -156,7 +156,7 @@ fn completed(
     rule: &BodyRule,
     (query, fields): (&str, &[(String, String)]),
 ) -> Result<DynamicMessage, Status> {
-    let pairs = query::pairs(query).map_err(|what| malformed(&format!("the query: {what}")))?;
+    let pairs = query::parsed(query)?;
     for (key, value) in pairs {
         let first = key.split('.').next().unwrap_or_default();
         let is_of_body = match rule {

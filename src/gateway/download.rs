@@ -1,10 +1,7 @@
 //! Answers an export as a file of an exchange format, written as the units come.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,12 +12,12 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::formats::{self, FileHeader, Format, UnitWriter};
+use crate::formats::{self, FileHeader, Format, SharedBuffer, UnitWriter};
 use crate::grpc::{exported_units, invalid_field, refusal, truncated_stream};
 
 use super::budget::{Hold, Room};
-use super::fields::malformed;
-use super::frames::{Messages, frame};
+use super::frames::{Messages, early_error, frame};
+use super::guard::copy_ids;
 use super::protocol::Protocol;
 use super::routes::Found;
 use super::{errors, query};
@@ -84,7 +81,7 @@ impl Download {
         let Some((_, parent)) = parent.filter(|_| found.route.method.full_name() == METHOD) else {
             return Ok(None);
         };
-        let pairs = query::pairs(query).map_err(|what| malformed(&format!("the query: {what}")))?;
+        let pairs = query::parsed(query)?;
         let Some((_, name)) = pairs.iter().find(|(key, _)| key == PARAMETER) else {
             return Ok(None);
         };
@@ -123,7 +120,7 @@ impl Download {
         *call.version_mut() = like.version();
         *call.headers_mut() = like.headers().clone();
         *call.extensions_mut() = like.extensions().clone();
-        // Its memory is counted for itself.
+        // The memory of this call is counted separately.
         call.extensions_mut().insert(Room::default());
         *call.uri_mut() = http::Uri::from_static(Self::GET_MEMORY);
         Ok(call)
@@ -140,9 +137,7 @@ impl Download {
     ) -> Result<FileHeader, Response<Body>> {
         let failed = |status: &Status| errors::of_call(&self.protocol, status);
         let (parts, body) = answer.into_parts();
-        if let Some(status) =
-            Status::from_header_map(&parts.headers).filter(|it| it.code() != Code::Ok)
-        {
+        if let Some(status) = early_error(&parts.headers) {
             return Err(failed(&status));
         }
         let message = match Messages::new(body).next().await {
@@ -171,16 +166,15 @@ impl Download {
         answer: Response<Body>,
     ) -> Response<Body> {
         let (parts, body) = answer.into_parts();
-        let status = Status::from_header_map(&parts.headers).filter(|it| it.code() != Code::Ok);
         let mut messages = Messages::new(body);
-        let first = match status {
+        let first = match early_error(&parts.headers) {
             Some(status) => Some(Err(status)),
             None => messages.next().await,
         };
         if let Some(Err(status)) = first {
             return errors::of_call(&self.protocol, &status);
         }
-        let written = Written::default();
+        let written = SharedBuffer::default();
         let Ok(writer) = formats::create(self.format, &header, written.clone()) else {
             return errors::of_call(&self.protocol, &internal());
         };
@@ -204,11 +198,7 @@ impl Download {
         if let Ok(value) = HeaderValue::from_str(&disposition) {
             answer.headers_mut().insert(CONTENT_DISPOSITION, value);
         }
-        for name in ["x-request-id", "traceparent"] {
-            if let Some(value) = parts.headers.get(name) {
-                answer.headers_mut().insert(name, value.clone());
-            }
-        }
+        copy_ids(&parts.headers, answer.headers_mut());
         answer
     }
 }
@@ -217,33 +207,12 @@ fn internal() -> Status {
     refusal(Code::Internal, "INTERNAL", "the file cannot be written", None)
 }
 
-/// What was written and is not sent yet.
-#[derive(Debug, Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn take(&self) -> Vec<u8> {
-        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// A file that is written as its units come. An error breaks it off: its end would look like that of a whole file.
 struct File {
     messages: Messages,
     /// `None` after the end of the file.
-    writer: Option<UnitWriter<Written>>,
-    written: Written,
+    writer: Option<UnitWriter<SharedBuffer>>,
+    written: SharedBuffer,
     room: Room,
     queue: VecDeque<Bytes>,
 }

@@ -82,7 +82,7 @@ fn json_answer(code: StatusCode, text: Vec<u8>) -> Response<Body> {
     answer
 }
 
-/// Marks an answer before which there was no call.
+/// Marks the answer to a request that did not become a call.
 #[derive(Debug, Clone, Copy)]
 pub struct NoCall;
 

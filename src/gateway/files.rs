@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::formats::Format;
 
-use super::fields::{malformed, set};
+use super::fields::set;
 use super::frames::frame;
 use super::multipart::{Form, Next};
 use super::{guard, query};
@@ -115,7 +115,7 @@ fn begin(
     for (name, value) in fields {
         set(&mut message, name, value)?;
     }
-    let pairs = query::pairs(query).map_err(|what| malformed(&format!("the query: {what}")))?;
+    let pairs = query::parsed(query)?;
     let mut unmade = Unmade { message, pairs };
     if guard::is_form(&parts.headers) {
         let form = Form::new(&parts.headers, body)?;

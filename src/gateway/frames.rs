@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body as _;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -26,6 +27,11 @@ pub(super) fn frame(message: &[u8]) -> Result<Bytes, Status> {
 pub(super) fn too_large() -> Status {
     let message = format!("the body is longer than {} bytes", crate::limits::MESSAGE_BYTES_MAX);
     crate::grpc::refusal(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", &message, None)
+}
+
+/// The error of a call that failed before its first message.
+pub(super) fn early_error(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
 }
 
 /// A message of an answer, and the pieces it came in, which are counted until they are dropped.

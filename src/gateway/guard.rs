@@ -54,7 +54,7 @@ pub(super) fn check_file(request: &Request<Body>) -> Result<(), Response<Body>> 
 }
 
 /// Whether a body is a form with files.
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|(kind, _)| kind.eq_ignore_ascii_case("multipart/form-data"))
 }
 
@@ -96,6 +96,15 @@ pub(super) fn carry_over(parts: &http::request::Parts, call: &mut Request<Body>)
     }
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+}
+
+/// Copies what names a call in the logs of client and server.
+pub fn copy_ids(from: &HeaderMap, to: &mut HeaderMap) {
+    for name in ["x-request-id", "traceparent"] {
+        if let Some(value) = from.get(name) {
+            to.insert(name, value.clone());
+        }
+    }
 }
 
 /// Puts a token that came as the password of `Basic` credentials where gRPC looks for it.

@@ -36,8 +36,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ACCEPT, CONNECTION, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, Version};
+use http::header::ACCEPT;
+use http::{Request, Response, Version};
 use tonic::body::Body;
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -51,7 +51,9 @@ use protocol::{Protocol, is_grpc, is_web};
 use routes::{Kind, Routes};
 
 pub(crate) use errors::http_code;
-pub(crate) use guard::token_as_bearer;
+pub use guard::copy_ids;
+pub(crate) use guard::{is_form, token_as_bearer};
+pub(crate) use multipart::{Part, Parts};
 pub(crate) use path::percent_decoded;
 pub(crate) use query::pairs as query_pairs;
 
@@ -141,17 +143,7 @@ where
         let Some(facade) = self.facade.clone().filter(|it| it.serves(&request)) else {
             return Box::pin(self.inner.call(request));
         };
-        // A request of two lengths may be two requests to somebody in between: nothing after it is read.
-        let closes = request.version() < Version::HTTP_2
-            && request.headers().contains_key(TRANSFER_ENCODING);
-        let answer = facade.answer(&mut self.inner, request);
-        Box::pin(async move {
-            let mut answer = answer.await?;
-            if closes {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok(answer)
-        })
+        facade.answer(&mut self.inner, request)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Query strings.
 
+use tonic::Status;
+
+use super::fields::malformed;
 use super::path::percent_decoded;
 
 /// The pairs of a query string, in order.
@@ -14,4 +17,12 @@ pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, String> {
             Ok((percent_decoded(key, true)?, percent_decoded(value, true)?))
         })
         .collect()
+}
+
+/// The same, with the refusal of a query that cannot be read.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`.
+pub(super) fn parsed(query: &str) -> Result<Vec<(String, String)>, Status> {
+    pairs(query).map_err(|what| malformed(&format!("the query: {what}")))
 }

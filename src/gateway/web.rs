@@ -1,6 +1,6 @@
 //! Answers gRPC-Web, unary calls and server streams: the form of gRPC that browsers can send, binary or as text.
 //!
-//! `tonic-web` unpacks the bodies; this makes requests what it understands, and the client's faults the client's.
+//! `tonic-web` unpacks the bodies; this file prepares requests for it, and reports faults of the client as such.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -24,7 +24,7 @@ const KINDS: [&str; 4] = [
     "application/grpc-web-text+proto",
 ];
 
-/// Makes a request one that `tonic-web` takes, or the answer to one that it does not.
+/// Prepares a request for `tonic-web`, or answers one that it would not take.
 pub(super) fn prepare(mut request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
     if request.method() != Method::POST {
         return Err(errors::wrong_method(&[Method::POST]));

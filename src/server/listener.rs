@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -189,12 +191,24 @@ where
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let service = self.service.clone().map_request(move |it| of_peer(it, &peer));
+        let service = self.service.clone();
+        let answer = service_fn(move |request: Request<Incoming>| {
+            // A request of two lengths may be two requests to somebody in between: nothing after it is read.
+            let closes = request.headers().contains_key(TRANSFER_ENCODING);
+            let answer = service.clone().oneshot(of_peer(request, &peer));
+            async move {
+                let mut answer = answer.await?;
+                if closes {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.shared.admission.limits.handshake_time)
             .max_buf_size(HEADER_BYTES_MAX as usize)
-            .serve_connection(io, TowerToHyperService::new(service));
+            .serve_connection(io, answer);
         tokio::pin!(http);
         let ended = tokio::select! {
             ended = &mut http => ended,

@@ -24,7 +24,7 @@ pub async fn serve_stdio(client: Client, settings: FacadeSettings) -> io::Result
     let server = Server::new(Arc::new(settings), Arc::new(move |_| Ok(client.clone())));
     let running = match serve_server(server, transport).await {
         Ok(running) => running,
-        // A client that goes before it says anything is no fault.
+        // A client may disconnect before it sends anything.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
         Err(error) => return Err(io::Error::other(error)),
     };

@@ -91,7 +91,7 @@ async fn call<T: Tool>(arguments: JsonObject, session: Session) -> CallToolResul
     }
 }
 
-/// A failure that the model reads, so that it can do better.
+/// A failure, in words that tell the model how to call the tool correctly.
 fn failed(text: &str) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(text)])
 }

@@ -67,7 +67,7 @@ impl From<Found> for Match {
             id: format!("{memory}/{}", unit.id),
             source,
             target,
-            // What people stored; MyMemory grades by votes, which there are none of here.
+            // MyMemory grades translations by votes; there are none here.
             quality: "100",
             reference: Some(content.document.clone()).filter(|it| !it.is_empty()),
             usage_count,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tonic::body::Body;
 use uuid::Uuid;
 
+use crate::engine::DuplicatePolicy;
 use crate::limits::{FIELD_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 use super::super::form::Form;
@@ -41,8 +42,9 @@ pub(super) async fn import(mut visit: Visit, table: &FacadeTable) -> Result<Valu
     let memories = served(&mut visit.client, &table.mymemory, wanted.first()).await?;
     let memory = for_writing(&table.mymemory, &memories)?.name.clone();
     let (id, bytes) = (Uuid::new_v4(), file.len() as u64);
+    let policy = DuplicatePolicy::default();
     let pieces = tokio_stream::once(file);
-    let counts = visit.client.import_pieces(&memory, id, bytes, "", pieces).await?;
+    let counts = visit.client.import_pieces(&memory, policy, (id, bytes), pieces).await?;
     // What became of the import is part of its id: no state is kept for it.
     let id = format!("{id}.{}.{}", counts.read, counts.rejected);
     Ok(json!({

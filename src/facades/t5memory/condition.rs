@@ -11,7 +11,7 @@ use super::fields::Fields;
 pub(super) enum Mode {
     /// It occurs.
     Contains,
-    /// It is all there is.
+    /// It is the whole text.
     Exact,
     /// Each of its words occurs.
     Concordance,

@@ -1,7 +1,6 @@
 //! `download.tmx`: a memory as TMX, as a stream or in parts.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -14,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 
 use crate::client::{ClientStream, MemoryInfo};
-use crate::formats::{self, FileHeader, Format, UnitWriter};
+use crate::formats::{self, FileHeader, Format, SharedBuffer, UnitWriter};
 use crate::unit::Unit;
 
 use super::super::visit::Visit;
@@ -91,7 +90,7 @@ async fn part(
 
 /// A file with all units, written as they are read.
 fn stream(memory: &MemoryInfo, mut pages: Pages, skipped: usize) -> Result<Body, Fault> {
-    let written = Written::default();
+    let written = SharedBuffer::default();
     let mut writer = create(memory, written.clone())?;
     let (pieces, to_send) = mpsc::channel::<io::Result<Bytes>>(1);
     tokio::spawn(async move {
@@ -102,13 +101,13 @@ fn stream(memory: &MemoryInfo, mut pages: Pages, skipped: usize) -> Result<Body,
                 for unit in units.into_iter().skip(std::mem::take(&mut skipped)) {
                     writer.write(&unit)?;
                 }
-                if pieces.send(Ok(written.take())).await.is_err() {
-                    // Nobody reads on.
+                if pieces.send(Ok(written.take().into())).await.is_err() {
+                    // The client has disconnected.
                     return Ok(());
                 }
             }
             writer.finish()?;
-            let _ = pieces.send(Ok(written.take())).await;
+            let _ = pieces.send(Ok(written.take().into())).await;
             Ok(())
         };
         let ended: io::Result<()> = written_all.await;
@@ -127,25 +126,4 @@ fn create<W: Write>(memory: &MemoryInfo, out: W) -> Result<UnitWriter<W>, Fault>
 
 fn unwritten(error: io::Error) -> Fault {
     crate::client::ClientError::Output(error).into()
-}
-
-/// Memory that is written to in one place and emptied in another.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -38,7 +38,7 @@ struct Proposal {
     fuzzy_diffs: i64,
 }
 
-/// How a match is called, and its rate.
+/// The type of a match, and its rate.
 fn rate(found: &FoundMatch) -> (&'static str, u16) {
     let is_exact = found.kind != MatchKind::Fuzzy && found.score == Score::FULL;
     if !is_exact {

@@ -4,29 +4,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::body::Body;
+use uuid::Uuid;
 
 use crate::client::{Client, ClientError};
 use crate::engine::{DuplicatePolicy, ImportCounts};
-use crate::limits::MESSAGE_SECONDS_MAX;
 use crate::unit::MemoryName;
 
-use super::super::form::Part;
 use super::super::refusal::Refusal;
+use super::super::upload::Upload;
 use super::fault::Fault;
 
 /// Memories whose last import is remembered.
 const IMPORTS_KEPT_MAX: usize = 1_000;
-/// Time limit for the next bytes of a file.
-const PIECE_TIME: Duration = Duration::from_secs(MESSAGE_SECONDS_MAX);
 /// How long an upload waits for an import that ends at once, because it was refused or is small.
 const END_AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -120,35 +115,6 @@ impl Import {
     }
 }
 
-/// A file that is uploaded.
-pub(super) enum Upload {
-    /// A part of a form.
-    Part(Box<Part>),
-    /// A whole body.
-    Body(Body),
-    /// Bytes that are here.
-    Bytes(Option<Bytes>),
-}
-
-impl Upload {
-    async fn piece(&mut self) -> Result<Option<Bytes>, Refusal> {
-        match self {
-            Self::Part(part) => part.piece().await,
-            Self::Bytes(bytes) => Ok(bytes.take()),
-            Self::Body(body) => loop {
-                let frame = timeout(PIECE_TIME, body.frame()).await.map_err(|_| {
-                    Refusal::new(StatusCode::REQUEST_TIMEOUT, "the file came too slowly")
-                })?;
-                let Some(frame) = frame else { return Ok(None) };
-                let frame = frame.map_err(|_| Refusal::bad_request("the file broke off"))?;
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            },
-        }
-    }
-}
-
 /// An import whose file has not come in full: dropped, it is stopped, because an end of the file would be taken for its whole.
 struct Unfinished {
     task: JoinHandle<Result<ImportCounts, ClientError>>,
@@ -182,7 +148,7 @@ pub(super) async fn import(
         let (mut client, memory, import) = (client.clone(), memory.clone(), Arc::clone(&import));
         async move {
             let to_send = ReceiverStream::new(to_send);
-            let end = client.import_pieces_by(policy, &memory, bytes, to_send).await;
+            let end = client.import_pieces(&memory, policy, (Uuid::new_v4(), bytes), to_send).await;
             import.end(end.as_ref().copied().map_err(ToString::to_string));
             end
         }
@@ -190,7 +156,7 @@ pub(super) async fn import(
     let mut unfinished = Unfinished { task, import, has_all: false };
     while let Some(piece) = file.piece().await? {
         if pieces.send(piece.to_vec()).await.is_err() {
-            // The import has ended, and says why.
+            // The import has ended; its result says why.
             break;
         }
     }

@@ -12,20 +12,22 @@ use uuid::Uuid;
 
 use crate::client::{Client, ImportOrder, MemoryInfo, NumberedBatch};
 use crate::engine::{CheckAction, DuplicatePolicy, ExportQuery, NewMemory};
+use crate::gateway::is_form;
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_BYTES};
 use crate::unit::{Lang, MemoryName, UnitContent};
 
-use super::super::form::{Form, Part, is_form};
+use super::super::form::{Form, Part};
 use super::super::memories::{no_memory, served};
 use super::super::refusal::Refusal;
 use super::super::settings::FacadeSettings;
 use super::super::times::basic;
+use super::super::upload::Upload;
 use super::super::visit::Visit;
 use super::address::memory_name;
 use super::entry::policy;
 use super::fault::Fault;
 use super::fields::Fields;
-use super::imports::{Imports, Upload, import};
+use super::imports::{Imports, import};
 
 /// Longest part of a form that describes its file.
 const DESCRIPTION_BYTES_MAX: usize = 64 * 1024;
@@ -79,10 +81,7 @@ async fn create_by(
     fields: &Fields,
 ) -> Result<MemoryName, Fault> {
     let name = memory_name(fields.required("name")?)?;
-    if !settings.serves(&name) {
-        let what = format!("the setting facade.t5memory.memories does not name '{name}'");
-        return Err(Refusal::new(StatusCode::FORBIDDEN, &what).into());
-    }
+    check_served(settings, &name)?;
     if !fields.text("data").is_empty() {
         let what = "memories in the own format of t5memory are not read: import TMX";
         return Err(Fault::bad_request(what));
@@ -97,6 +96,15 @@ async fn create_by(
     let new = NewMemory::new(name.clone(), source, target);
     visit.client.create_memory(new).await?;
     Ok(name)
+}
+
+/// Refuses to make a memory that would not be served.
+fn check_served(settings: &FacadeSettings, name: &MemoryName) -> Result<(), Fault> {
+    if settings.serves(name) {
+        return Ok(());
+    }
+    let what = format!("the setting facade.t5memory.memories does not name '{name}'");
+    Err(Refusal::new(StatusCode::FORBIDDEN, &what).into())
 }
 
 /// The target language of a memory whose client gives none: English, and Arabic for English sources.
@@ -162,7 +170,7 @@ pub(super) async fn delete(
     Ok(json!({memory.name.as_str(): "deleted"}))
 }
 
-/// Copies a memory. The copy goes on when the client is gone.
+/// Copies a memory. The copy is finished even if the client disconnects.
 pub(super) async fn clone(
     visit: &mut Visit,
     settings: &FacadeSettings,
@@ -170,10 +178,7 @@ pub(super) async fn clone(
 ) -> Result<Value, Fault> {
     let fields = Fields::of(visit).await?;
     let name = memory_name(fields.required("newName")?)?;
-    if !settings.serves(&name) {
-        let what = format!("the setting facade.t5memory.memories does not name '{name}'");
-        return Err(Refusal::new(StatusCode::FORBIDDEN, &what).into());
-    }
+    check_served(settings, &name)?;
     let copying = tokio::spawn(copy(visit.client.clone(), memory, name.clone()));
     let broken = |_| {
         let message = "the copy broke off on the server";
@@ -217,12 +222,12 @@ async fn copy_units(client: &Client, from: &MemoryName, to: &MemoryName) -> Resu
         let (mut number, mut units, mut bytes) = (1, Vec::new(), 0);
         while let Some(page) = pages.next().await {
             for unit in page? {
-                // A batch goes on its way when the next unit is known, so that the last one is known to be it.
+                // A full batch is sent only when another unit follows, so that the last batch can be marked as the last.
                 if units.len() == BATCH_UNITS_MAX || bytes >= IMPORT_BATCH_BYTES {
                     let units = std::mem::take(&mut units);
                     let batch = NumberedBatch { number, units, last: false };
                     if batches.send(batch).await.is_err() {
-                        // The import has ended, and says why.
+                        // The import has ended; its result says why.
                         return Ok(());
                     }
                     (number, bytes) = (number + 1, 0);

@@ -54,22 +54,20 @@ pub(super) async fn answer(
 }
 
 /// Answers a request to `/t5memory_service`.
-pub(super) async fn answer_of_service(
-    mut visit: Visit,
-    settings: &FacadeSettings,
-) -> Response<Body> {
-    let answer = match visit.path.trim_matches('/') {
-        // As for all else, a token is asked for where the server asks for one.
-        "resources" => memory::list(&mut visit, settings).await.map(|_| {
+pub(super) async fn answer_of_service(mut visit: Visit) -> Response<Body> {
+    let value = match visit.path.trim_matches('/') {
+        "resources" => {
             json!({"Version": VERSION, "Server": concat!("Dhakira ", env!("CARGO_PKG_VERSION"))})
-        }),
+        }
         // Everything is saved when it is acknowledged.
-        "savetms" => memory::list(&mut visit, settings)
-            .await
-            .map(|_| json!({"ReturnValue": 0, "ErrorMsg": "", "saved tms": ""})),
-        _ => Err(Fault::not_found("there is nothing here but resources and savetms")),
+        "savetms" => json!({"ReturnValue": 0, "ErrorMsg": "", "saved tms": ""}),
+        _ => return Fault::not_found("there is nothing here but resources and savetms").answer(),
     };
-    answer.map_or_else(Fault::answer, |value| answers::json(&value))
+    // These calls require a token like all others, where the server requires one.
+    match visit.client.check_access().await {
+        Ok(()) => answers::json(&value),
+        Err(error) => Fault::from(error).answer(),
+    }
 }
 
 async fn of_memories(

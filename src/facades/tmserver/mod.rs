@@ -124,7 +124,7 @@ async fn suggest(
         lookup.max_matches = max;
     });
     let found = match found.await {
-        // A text that no memory can hold has no translation; to these clients, an error is a broken server.
+        // Text that cannot be stored has no translation; these clients would take an error for a broken server.
         Err(refusal) if refusal.is_invalid_argument() => Vec::new(),
         found => found?,
     };
@@ -147,7 +147,7 @@ fn suggestions_text(visit: &Visit, value: &impl Serialize) -> Result<Response<Bo
         return Err(Refusal::bad_request("the callback is not the name of a function"));
     }
     let json = serde_json::to_string(value).unwrap_or_default();
-    // JSON, but not JavaScript of every age, has these two in texts.
+    // Strings of JSON may contain these two; those of JavaScript before ES2019 may not.
     let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     Ok(answers::of_type("application/javascript; charset=utf-8", format!("{callback}({json})")))
 }

@@ -184,7 +184,7 @@ fn body(
             (schemas.message(&inner), example.cloned())
         }
     };
-    // What the path gives need not be said again.
+    // The path gives these fields, so the body need not.
     for path in template.fields() {
         let path = match &route.body {
             BodyRule::Field(field) => path
@@ -348,7 +348,7 @@ pub(super) fn error_responses() -> Value {
             _ => {}
         }
         let mut answer = json!({"description": text, "headers": headers});
-        // Without headers that were read, nothing is known of the request.
+        // Headers that are too long are refused before the gateway sees the request: the body is empty.
         if code != StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16() {
             answer["content"] = json!({"application/json": {"schema": reference_to("Status")}});
         }

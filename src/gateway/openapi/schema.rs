@@ -70,7 +70,7 @@ impl Schemas {
     pub(super) fn message(&mut self, message: &MessageDescriptor) -> Value {
         let name = message.name().to_owned();
         if !self.components.contains_key(&name) {
-            // It may hold itself.
+            // A message may contain itself: its name is taken before its fields are described.
             self.components.insert(name.clone(), Value::Null);
             let schema = self.object(message);
             self.components.insert(name.clone(), schema);
@@ -190,7 +190,7 @@ impl Schemas {
         schema
     }
 
-    /// Messages that JSON writes in a way of their own, and others.
+    /// The schema of a message; JSON writes some of them in a form of their own.
     fn any_message(&mut self, message: &MessageDescriptor) -> Value {
         match message.full_name() {
             "google.protobuf.Timestamp" => json!({"type": "string", "format": "date-time"}),

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::gateway::NoCall;
+use crate::gateway::{NoCall, copy_ids};
 
 use super::super::telemetry::{CallIds, Rejection};
 use super::call::Shared;
@@ -25,7 +25,7 @@ impl<S> Layer<S> for NamedLayer {
     }
 }
 
-/// Answers that carry a request id, all of them.
+/// Adds a request id to every answer that has none, and counts the answers to requests that did not become calls.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Named<S> {
     inner: S,
@@ -47,16 +47,12 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut given = HeaderMap::new();
-        for name in ["x-request-id", "traceparent"] {
-            if let Some(value) = request.headers().get(name) {
-                given.insert(name, value.clone());
-            }
-        }
+        copy_ids(request.headers(), &mut given);
         let shared = self.shared.clone();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut answer = answer.await?;
-            // A call has named it.
+            // The answers of calls have one.
             if !answer.headers().contains_key("x-request-id") {
                 CallIds::of(&given).add_to(answer.headers_mut());
             }

@@ -57,7 +57,7 @@ fn max() -> usize {
 pub(super) struct Output {
     /// What is wrong with the one translation; nothing in most cases.
     issues: Vec<Issue>,
-    /// How likely it is that the one translation is no good, 0 to 1; 0 without issues.
+    /// Probability that the translation is wrong, 0 to 1; 0 without issues.
     suspicion: f32,
     /// Other stored translations of the same text.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -138,7 +138,7 @@ impl Tool for Lookup {
         for (number, (segment, found)) in (1..).zip(input.segments.into_iter().zip(found)) {
             let total = found.len();
             let matches = found.iter().map(|found| Match::new(&segment, found));
-            // A match that does not fit ends the list, so that no better one is missing.
+            // The list ends at the first match that does not fit, so that it never skips a better one.
             let matches: Vec<Match> = matches.take_while(|it| room.take(it)).collect();
             left_out += total - matches.len();
             let _ = writeln!(text, "Segment {number}: {segment}");

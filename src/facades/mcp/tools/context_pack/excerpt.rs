@@ -1,4 +1,4 @@
-//! Cuts what is around some ranges out of a long text.
+//! Cuts an excerpt around some ranges out of a long text.
 
 use std::ops::Range;
 

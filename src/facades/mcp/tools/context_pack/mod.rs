@@ -103,7 +103,7 @@ fn counted(number: usize, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-/// Left in a pack for what is said about it.
+/// Characters kept free in a pack for its notes.
 const NOTES_CHARS: usize = 500;
 
 fn write_matches(

@@ -84,7 +84,7 @@ pub(super) async fn search_phrases(
                 None => known.insert(phrase, false),
             };
             let (passages, is_common) = occurrences(session, choice, phrase).await?;
-            // A single word that is everywhere tells nothing.
+            // A single word that occurs everywhere is no evidence.
             if passages.is_empty() || (range.len() == 1 && is_common) {
                 continue;
             }
