@@ -1,12 +1,31 @@
 //! The data of benchmarks: units of a file, grown to a size, and queries spread over another file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 
 use crate::engine::QuerySegment;
 use crate::formats::{self, Event, ReadOptions};
 use crate::unit::{Segment, UnitContent};
 
 use super::grow::Grower;
+
+/// The texts of a benchmark of lookups.
+#[derive(Debug, Args)]
+pub(super) struct Texts {
+    /// File with the memory.
+    #[arg(long)]
+    pub(super) corpus: PathBuf,
+    /// File whose source segments are looked up.
+    #[arg(long)]
+    pub(super) queries: PathBuf,
+    /// Units of the memory: the real ones and changed copies of them up to this number. Only the real ones when not given.
+    #[arg(long)]
+    pub(super) units: Option<usize>,
+    /// How many segments are looked up, spread over the file.
+    #[arg(long, default_value_t = 1_000)]
+    pub(super) count: usize,
+}
 
 /// The sample memory of `dhakira demo`.
 const SAMPLE: &[u8] = include_bytes!("../cli/demo/sample.tsv");

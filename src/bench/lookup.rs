@@ -16,25 +16,15 @@ use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::store::{OpenOptions, RequestKey, SledStore};
 use crate::unit::{MemoryName, Score, UnitContent};
 
-use super::corpus::{grown, phrases, queries, read_units};
+use super::corpus::{Texts, grown, phrases, queries, read_units};
 use super::measure::{Figures, number, resident_mb};
 use super::served::{Server, batched, during_import, empty_calls, one_by_one};
 
 /// Looks the segments of one file up in a memory made of another, in the engine and through a server on loopback.
 #[derive(Debug, Args)]
 pub(super) struct BenchLookup {
-    /// File with the memory.
-    #[arg(long)]
-    corpus: PathBuf,
-    /// File whose source segments are looked up.
-    #[arg(long)]
-    queries: PathBuf,
-    /// Units of the memory: the real ones and changed copies of them up to this number. Only the real ones when not given.
-    #[arg(long)]
-    units: Option<usize>,
-    /// How many segments are looked up, spread over the file.
-    #[arg(long, default_value_t = 1_000)]
-    count: usize,
+    #[command(flatten)]
+    texts: Texts,
     /// Segments in each call of the batched part.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     batch: u16,
@@ -90,12 +80,12 @@ impl BenchLookup {
             penalty_rules: Vec::new(),
             explain: Explain::default(),
         };
-        let queries = queries(&self.queries, self.count)?;
+        let queries = queries(&self.texts.queries, self.texts.count)?;
         figures.put("queries", number(queries.len()));
         let runs = usize::from(self.runs);
         let of_engine = {
             let (data, settings, queries) = (data.to_owned(), settings.clone(), queries.clone());
-            let (corpus, units) = (self.corpus.clone(), self.units);
+            let (corpus, units) = (self.texts.corpus.clone(), self.texts.units);
             move || in_process(&data, &corpus, units, &settings, &queries, runs)
         };
         figures.add(tokio::task::spawn_blocking(of_engine).await??);
@@ -141,7 +131,7 @@ impl BenchLookup {
         figures.put("server_resident_after_lookups_mb", server.resident_mb());
         if self.import > 0 {
             let file = data.join("import.tsv");
-            write_tsv(&file, grown(&self.corpus)?.take(self.import))?;
+            write_tsv(&file, grown(&self.texts.corpus)?.take(self.import))?;
             let job = (&server, file.as_path(), self.import);
             during_import(&mut figures, &mut client, settings, queries, job).await?;
             std::fs::remove_file(&file)?;

@@ -21,9 +21,20 @@ pub(super) struct Server {
 impl Server {
     /// Serves a data directory with this very program, and waits until it is ready. Blocks.
     pub(super) fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data, &[])
+    }
+
+    /// The same, with more flags. Blocks.
+    pub(super) fn start_with(data: &Path, flags: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", "--until-stdin-ends", "--listen", "127.0.0.1:0", "--data"]);
-        let mut child = command.arg(data).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        command.args(["serve", "--until-stdin-ends", "--listen", "127.0.0.1:0"]);
+        let mut child = command
+            .args(flags)
+            .arg("--data")
+            .arg(data)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         let lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
         let mut server = Self { child, url: String::new() };
         let mut lines = lines.map_while(Result::ok);

@@ -19,26 +19,16 @@ use crate::engine::{Engine, Explain, LookupSettings, MemoryChoice, QuerySegment,
 use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score};
 
-use super::corpus::{grown, queries, read_units};
+use super::corpus::{Texts, grown, queries, read_units};
 use super::lookup::fill;
 use super::measure::{Figures, median, number};
 use super::served::{Server, batched, empty_calls, one_by_one};
 
-/// Looks segments up by gRPC, JSON, tmserver, MyMemory and t5memory, one after the other on one connection each.
+/// Looks segments up by gRPC, JSON, tmserver, MyMemory and t5memory, each on a connection of its own: 70 %, five matches.
 #[derive(Debug, Args)]
 pub(super) struct BenchTools {
-    /// File with the memory.
-    #[arg(long)]
-    corpus: PathBuf,
-    /// File whose source segments are looked up.
-    #[arg(long)]
-    queries: PathBuf,
-    /// Units of the memory: the real ones and changed copies of them up to this number. Only the real ones when not given.
-    #[arg(long)]
-    units: Option<usize>,
-    /// How many segments are looked up, spread over the file.
-    #[arg(long, default_value_t = 1_000)]
-    count: usize,
+    #[command(flatten)]
+    texts: Texts,
     /// Calls in flight at the same time in the parts that load the server.
     #[arg(long, default_value_t = 8)]
     clients: usize,
@@ -68,6 +58,8 @@ const PROTOCOLS: [(&str, Protocol); 4] = [
 
 /// The memory.
 const MEMORY: &str = "bench";
+/// Flags by which all protocols give matches from 70 % on.
+const SAME_LOOKUP: [&str; 2] = ["--facade-mymemory-min-score=70", "--facade-t5memory-min-score=70"];
 /// Longest address of a request: servers and proxies take about 8 KiB.
 const ADDRESS_BYTES_MAX: usize = 8_000;
 
@@ -146,11 +138,11 @@ impl BenchTools {
             OpenOptions { create: true, accept_data_loss: false, purpose: "bench".to_owned() };
         let store = Arc::new(SledStore::open(data, &options)?);
         let engine = Engine::open(store, Some(data.join("checkpoints")), &mut |_| ())?;
-        let units = match self.units {
+        let units = match self.texts.units {
             Some(units) => units,
-            None => read_units(&self.corpus, usize::MAX)?.len(),
+            None => read_units(&self.texts.corpus, usize::MAX)?.len(),
         };
-        fill(&engine, &MEMORY.parse()?, grown(&self.corpus)?.take(units))
+        fill(&engine, &MEMORY.parse()?, grown(&self.texts.corpus)?.take(units))
     }
 
     async fn measure(&self, data: &Path) -> anyhow::Result<Figures> {
@@ -165,10 +157,10 @@ impl BenchTools {
             penalty_rules: Vec::new(),
             explain: Explain::default(),
         };
-        let mut queries = queries(&self.queries, self.count)?;
+        let mut queries = queries(&self.texts.queries, self.texts.count)?;
         queries.retain(|it| encoded(&it.segment.text).len() < ADDRESS_BYTES_MAX / 2);
         figures.put("queries", number(queries.len()));
-        let server = Server::start(data)?;
+        let server = Server::start_with(data, &SAME_LOOKUP)?;
         let host = server.url.trim_start_matches("http://").to_owned();
         let mut client = Client::connect(&server.url).await?;
         figures.percentiles("grpc_floor", empty_calls(&mut client, &name, queries.len()).await?);
