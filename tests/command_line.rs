@@ -11,17 +11,22 @@ use crate::support::shared;
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.tsv");
 
-pub(crate) fn run_with(directory: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dhakira"))
+/// The program with arguments, in a directory, its input and outputs in pipes.
+pub(crate) fn program(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dhakira"));
+    command
         .args(arguments)
         .current_dir(directory)
         .env_remove("DHAKIRA_DATA")
         .env_remove("DHAKIRA_SERVER")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn run_with(directory: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = program(directory, arguments).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::crash::Process;
 
-const README: &str = include_str!("../README.md");
+const SETTINGS: &str = include_str!("../docs/settings.md");
 
 fn run(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dhakira"));
@@ -74,11 +74,11 @@ fn settings_that_are_no_good_are_named_with_their_origin() {
 }
 
 #[test]
-fn the_readme_has_the_table_of_settings() {
+fn the_documentation_has_the_table_of_settings() {
     let directory = tempfile::tempdir().unwrap();
     let table = text(&run(directory.path(), &["config", "--describe"], &[]).stdout);
     assert!(table.lines().count() > 20);
-    assert!(README.contains(&table), "put this into the README:\n{table}");
+    assert!(SETTINGS.contains(&table), "put this into docs/settings.md:\n{table}");
 }
 
 #[test]

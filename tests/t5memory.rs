@@ -1,17 +1,13 @@
 //! Risk: translate5 loses segments or matches on the way to and from a memory, or reaches one that it may not.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::time::Duration;
 
-use bytes::Bytes;
 use dhakira::client::Client;
 use dhakira::engine::{ConcordanceSettings, ExportQuery, UnitFilter};
 use dhakira::facades::FacadeTable;
 use dhakira::matching::{ConcordanceMode, Side, WordForm};
 use dhakira::server::{AuditKeeping, Facades};
 use dhakira::unit::{MemoryName, Unit, UnitContent};
-use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -21,6 +17,10 @@ use crate::facades::{play, server};
 use crate::guarded::Guarded;
 use crate::json::{Answer, Http, raw};
 use crate::support::TestServer;
+
+mod uploads;
+
+use uploads::{form, send, status, tmx};
 
 async fn writing() -> TestServer {
     server(|table| table.t5memory.writes = true).await
@@ -128,69 +128,6 @@ async fn pages_of_a_search_are_the_concordance() {
     assert_eq!(http.post("/t5memory/news/search", other).await.status, 400);
 }
 
-/// A form as Guzzle sends it.
-fn form(parts: &[(&str, &str)]) -> (String, Vec<u8>) {
-    let mut body = Vec::new();
-    for (name, content) in parts {
-        let extra = match *name {
-            "file" => "; filename=\"a b.tmx\"\r\nContent-Type: text/xml",
-            _ => "\r\nContent-Type: application/json",
-        };
-        let head = format!(
-            "--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"{extra}\r\nContent-Length: {}\r\n\r\n",
-            content.len()
-        );
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(content.as_bytes());
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--b0undary--\r\n");
-    ("multipart/form-data; boundary=b0undary".to_owned(), body)
-}
-
-async fn send(http: &mut Http, path: &str, (kind, body): (String, Vec<u8>)) -> Answer {
-    let mut request = http.request("POST", path, None);
-    request.headers_mut().insert("content-type", kind.parse().unwrap());
-    *request.body_mut() = Full::new(Bytes::from(body));
-    http.send(request).await
-}
-
-fn tmx(count: usize) -> String {
-    let mut file = String::from(
-        "<?xml version=\"1.0\"?><tmx version=\"1.4\"><header srclang=\"ar\" datatype=\"plaintext\"/><body>\n",
-    );
-    for number in 0..count {
-        writeln!(
-            file,
-            "<tu tuid=\"{number}\" changedate=\"20240101T000000Z\" changeid=\"anna\">\
-             <prop type=\"tmgr:docname\">doc-{}.docx</prop><prop type=\"tmgr:context\">c{number}</prop>\
-             <tuv xml:lang=\"ar\"><seg>الجملة <bpt i=\"1\" x=\"1\"/>رقم<ept i=\"1\"/> {number}</seg></tuv>\
-             <tuv xml:lang=\"en\"><seg>Sentence <bpt i=\"1\" x=\"1\"/>number<ept i=\"1\"/> {number}</seg></tuv></tu>",
-            number % 7
-        )
-        .unwrap();
-    }
-    file + "</body></tmx>\n"
-}
-
-/// The status of a memory when no import runs any more.
-async fn status(http: &mut Http, memory: &str) -> Value {
-    for _ in 0..600 {
-        let answer = http.get(&format!("/t5memory/{memory}/status")).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let status = answer.json();
-        if status["tmxImportStatus"] != "import" {
-            return status;
-        }
-        assert_eq!(
-            (&status["status"], &status["importTime"]),
-            (&json!("import running"), &json!("not finished"))
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the import does not end");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_is_imported_and_matches_with_context_and_document() {
     let server = writing().await;
@@ -279,7 +216,7 @@ async fn files_come_as_forms_bodies_and_base64() {
     let state = status(&mut http, "with_file").await;
     assert_eq!(state["tmxImportStatus"], "failed", "what was cut off: {state}");
     assert_eq!(state["importErrorMsg"], "the upload broke off", "{state}");
-    let other = form(&[("json_data", "{}"), ("file", "this is no file of units")]);
+    let other = form(&[("json_data", "{}"), ("file", "not a translation file")]);
     let answer = send(&mut http, "/t5memory/with_file/importtmx", other).await;
     assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(status(&mut http, "with_file").await["tmxImportStatus"], "failed");
