@@ -69,7 +69,7 @@ impl Client {
         self.local.is_some()
     }
 
-    /// Makes the least of all calls, which whoever may call at all may make.
+    /// Checks that the caller may call at all, by a call that every role may make.
     ///
     /// # Errors
     /// The server's.

@@ -49,7 +49,7 @@ pub(super) fn find(database: &Path) -> io::Result<Option<u64>> {
     };
     let mut log = unstable_tail(&file, &database.join(BLOBS))?;
     let mut end = None;
-    // Without one transaction, a page may lack a later content that made up for an earlier loss.
+    // When a transaction is dropped, an earlier missing file that it had replaced may count again.
     while let Some(missing) = first_missing(&log) {
         let whole = log[..missing]
             .iter()
