@@ -46,6 +46,8 @@ pub const JSON_DECODED_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const FORM_FIELDS_MAX: usize = 64;
 /// Bytes of a form that its parser may hold: a piece of the connection, and the headers of a part. It must be longer than any piece.
 pub const FORM_HEADER_BYTES_MAX: usize = 1024 * 1024;
+/// Word links of units that lookups have found, kept for each memory: of some hundred thousand units.
+pub const CACHED_LINKS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Segments in one lookup call.
 pub const LOOKUP_SEGMENTS_MAX: usize = 1_000;
 /// Memories in one lookup call.

@@ -249,7 +249,7 @@ proptest! {
         let mut world = World::new(seed);
         let (a, b) = two_sides(&mut world);
         let (text_a, text_b) = (a.analysis.canonical(), b.analysis.canonical());
-        let comparison = compare(&a.analysis, &b.analysis, &|| false).unwrap();
+        let comparison = compare(&ComparedText::new(&a.analysis), &ComparedText::new(&b.analysis), &|| false).unwrap();
         prop_assert_eq!(comparison.edits.is_empty() , text_a == text_b);
         let (mut end_a, mut end_b) = (0, 0);
         for edit in &comparison.edits {

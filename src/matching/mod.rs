@@ -23,8 +23,9 @@ pub use encode::{
 pub use index::{CONTEXT_INDEX_UNITS_MIN, Frozen, IndexChange, Loader, Rank, SameSource};
 pub use memory_index::{IndexBytes, MemoryIndex};
 pub use score::{
-    Adapted, AgreedContexts, Comparison, ContextPart, Deductions, Edit, EditKind, GRADED_CHARS_MAX,
-    Hit, MatchKind, NUMBER_COST, Options, Penalties, PenaltyPoints, Query, Reason, SCORE_VERSION,
-    Substitution, UnitPenalties, WORD_COST, adapt, changed_placeables, compare, merge,
+    Adapted, AgreedContexts, ComparedText, Comparison, ContextPart, Deductions, Edit, EditKind,
+    GRADED_CHARS_MAX, Hit, MatchKind, NUMBER_COST, Options, Penalties, PenaltyPoints, Query,
+    Reason, SCORE_VERSION, Substitution, UnitPenalties, WORD_COST, adapt, changed_placeables,
+    compare, merge,
 };
 pub use search::{ConcordanceMode, Expression, Page, Passage, Place, SearchStats, WordForm};

@@ -1,7 +1,7 @@
 //! Are values of the query put into the target where, and only where, there is no doubt? A table of cases, and numbers at
 //! random in all notations.
 
-use dhakira::matching::{adapt, changed_placeables, compare};
+use dhakira::matching::{ComparedText, adapt, changed_placeables, compare};
 use dhakira::text::{Analyzer, Value};
 use proptest::prelude::*;
 
@@ -17,7 +17,8 @@ fn analyzer(lang: &str) -> Analyzer {
 fn adapted(languages: (&str, &str), query: &str, source: &str, target: &str) -> Option<String> {
     let source_side = analyzer(languages.0);
     let (asked, stored) = (source_side.analyze(query), source_side.analyze(source));
-    let pairs = compare(&asked, &stored, &|| false).unwrap().pairs;
+    let pairs =
+        compare(&ComparedText::new(&asked), &ComparedText::new(&stored), &|| false).unwrap().pairs;
     let changed = changed_placeables(&asked, &stored, &pairs);
     let translated = analyzer(languages.1).analyze(target);
     let adapted = adapt(&asked, &stored, &translated, target, &changed)?;

@@ -9,13 +9,17 @@ const CONSONANTS_MIN: usize = 3;
 const CONSONANTS_MAX: usize = 16;
 
 /// The consonants of a word, one byte each; empty when there are too few or too many.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Skeleton(Vec<u8>);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Skeleton {
+    /// Zeros after the last one.
+    consonants: [u8; CONSONANTS_MAX],
+    len: u8,
+}
 
 impl Skeleton {
     /// The skeleton of a folded word in Arabic or Latin letters.
     pub(crate) fn of(word: &str) -> Self {
-        let mut consonants = Vec::new();
+        let mut skeleton = Self::default();
         let mut letters = word.chars().peekable();
         while let Some(letter) = letters.next() {
             let next = letters.peek().copied();
@@ -26,7 +30,7 @@ impl Skeleton {
                 ('k' | 'g', Some('h')) => (b'k', true),
                 ('c', Some('e' | 'i' | 'y')) => (b's', false),
                 ('x', _) => {
-                    consonants.push(b'k');
+                    skeleton.push(b'k');
                     (b's', false)
                 }
                 _ => (letter_class(letter), false),
@@ -34,22 +38,30 @@ impl Skeleton {
             if taken {
                 letters.next();
             }
-            // Doubled letters are written once in Arabic.
-            if consonant != 0 && (consonants.last() != Some(&consonant) || next.is_none()) {
-                consonants.push(consonant);
-            }
+            skeleton.push(consonant);
         }
-        consonants.dedup();
-        if (CONSONANTS_MIN..=CONSONANTS_MAX).contains(&consonants.len()) {
-            Self(consonants)
-        } else {
-            Self::default()
+        let is_name = (CONSONANTS_MIN..=CONSONANTS_MAX).contains(&skeleton.len());
+        if is_name { skeleton } else { Self::default() }
+    }
+
+    /// Adds a consonant, unless it doubles the last one: Arabic writes doubled letters once.
+    fn push(&mut self, consonant: u8) {
+        if consonant == 0 || self.consonants().last() == Some(&consonant) {
+            return;
         }
+        if let Some(place) = self.consonants.get_mut(usize::from(self.len)) {
+            *place = consonant;
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
+    fn consonants(&self) -> &[u8] {
+        &self.consonants[..self.len().min(CONSONANTS_MAX)]
     }
 
     /// From 0 (different) to 1 (the same): the share of consonants in which both agree, if at most one in four differs.
     pub(crate) fn likeness(&self, other: &Self) -> f32 {
-        let (a, b) = (&self.0, &other.0);
+        let (a, b) = (self.consonants(), other.consonants());
         let longest = a.len().max(b.len());
         if a.is_empty() || b.is_empty() || a.len().abs_diff(b.len()) * 4 > longest {
             return 0.0;
@@ -69,17 +81,17 @@ impl Skeleton {
 
     /// Whether the word cannot be a name.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// Number of consonants.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        usize::from(self.len)
     }
 
     /// The first consonant, in which spellings of a name agree.
     pub(crate) fn first(&self) -> u8 {
-        self.0.first().copied().unwrap_or(0)
+        self.consonants[0]
     }
 }
 
@@ -104,7 +116,7 @@ fn letter_class(letter: char) -> u8 {
 }
 
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut row: [usize; CONSONANTS_MAX + 1] = std::array::from_fn(|at| at);
     for (i, &x) in a.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;

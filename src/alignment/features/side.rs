@@ -4,6 +4,7 @@
 //! Knows nothing of the other side.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use unicode_normalization::char::is_combining_mark;
@@ -34,7 +35,7 @@ pub struct Side {
     /// Terms of all sentences, concatenated.
     tokens: Vec<u32>,
     pub(crate) terms: Vec<Term>,
-    numbers: HashMap<Box<str>, u32, FixedState>,
+    numbers: HashMap<Arc<str>, u32, FixedState>,
 }
 
 /// A sentence of a side.
@@ -53,7 +54,7 @@ pub(crate) struct Sentence {
 /// A term that the other side may share.
 #[derive(Debug)]
 pub(crate) struct Term {
-    pub(crate) text: Box<str>,
+    pub(crate) text: Arc<str>,
     /// How often it occurs in the side.
     pub(crate) count: u32,
     /// Its skeletons as a name, without and with what looks like clitics.
@@ -107,8 +108,13 @@ impl Side {
         analysis: &Analysis,
         vocabularies: &[&Vocabulary],
     ) -> (Self, Vec<usize>) {
-        let mut side = Self::default();
-        let mut places = Vec::new();
+        let tokens = analysis.tokens().len().min(PIECES_MAX);
+        let mut side = Self {
+            terms: Vec::with_capacity(tokens),
+            numbers: HashMap::with_capacity_and_hasher(tokens, FixedState::default()),
+            ..Self::default()
+        };
+        let mut places = Vec::with_capacity(tokens);
         let (mut term, mut word, mut text) = (String::new(), String::new(), String::new());
         for (place, token) in analysis.tokens().iter().enumerate().take(PIECES_MAX) {
             if !write_piece(analysis, token, &mut term) {
@@ -192,13 +198,14 @@ impl Side {
             return number;
         }
         let number = length_u32(self.terms.len());
-        self.numbers.insert(text.into(), number);
+        let text: Arc<str> = text.into();
+        self.numbers.insert(Arc::clone(&text), number);
         let skeletons = if text.starts_with('=') || folded.is_empty() {
             Default::default()
         } else {
-            [Skeleton::of(without_article(folded)), Skeleton::of(text)]
+            [Skeleton::of(without_article(folded)), Skeleton::of(&text)]
         };
-        self.terms.push(Term { text: text.into(), count: 0, skeletons, maybe_name: false });
+        self.terms.push(Term { text, count: 0, skeletons, maybe_name: false });
         number
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Lattice {
     pub(crate) posteriors: Vec<f32>,
     /// Transition probabilities, by rows: from a word, or from before the sentence (the last row), to each word.
     moves: Vec<f32>,
+    /// The same by columns: to a word, from each word and from before the sentence.
+    moves_to: Vec<f32>,
     /// For each `to` word: the words that it may come from, then, if it comes from the empty word, the last word before that did
     /// not (the last place: no word so far).
     forward: Vec<f32>,
@@ -128,6 +130,10 @@ impl Lattice {
             let scale = 1.0 / row.iter().sum::<f32>().max(f32::MIN_POSITIVE);
             scale_all(row, scale);
         }
+        self.moves_to.clear();
+        for to in 0..from {
+            self.moves_to.extend(self.moves.iter().skip(to).step_by(from));
+        }
     }
 
     fn backward(
@@ -136,8 +142,10 @@ impl Lattice {
         stop: Stop<'_>,
     ) -> Result<(), Cancelled> {
         let (from, to, width) = (self.from, self.to, 2 * self.from + 1);
-        self.meetings.clear();
-        self.meetings.resize((from + 1) * from, 0.0);
+        if counts.is_some() {
+            self.meetings.clear();
+            self.meetings.resize((from + 1) * from, 0.0);
+        }
         // By the last word: what follows does not depend on whether this `to` word comes from it or from the empty word.
         let mut after = vec![1.0_f32; from + 1];
         let mut next = vec![0.0_f32; from + 1];
@@ -155,12 +163,15 @@ impl Lattice {
                 posteriors[i] = row[i] * after[i] * scale;
                 weighted[i] = self.emissions[j * from + i] * after[i] * (1.0 - NONE);
             }
+            next.fill(0.0);
+            // By columns, because sums of a row cannot be computed side by side.
+            for (&weight, column) in weighted.iter().zip(self.moves_to.chunks_exact(from + 1)) {
+                add_scaled(&mut next, weight, column);
+            }
             let mut total = 0.0;
-            for i in 0..=from {
-                let on: f32 =
-                    self.moves[i * from..][..from].iter().zip(&weighted).map(|(a, b)| a * b).sum();
-                next[i] = on + NONE * self.none[j] * after[i];
-                total += next[i];
+            for (next, after) in next.iter_mut().zip(&after) {
+                *next += NONE * self.none[j] * after;
+                total += *next;
             }
             if counts.is_some() {
                 before.clear();

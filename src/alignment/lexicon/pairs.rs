@@ -136,12 +136,15 @@ impl Pairs {
     ) -> Result<Self, Cancelled> {
         let mut forward = Evidence::new(source.terms.len());
         let mut backward = Evidence::new(target.terms.len());
+        let mut shares = (Shares::new(source), Shares::new(target));
         for lexicon in lexicons {
             if stop() {
                 return Err(Cancelled);
             }
-            let here = numbers_in(source, |text| lexicon.source.find(text));
-            let there = numbers_in(target, |text| lexicon.target.find(text));
+            let here = Numbers::new(source, &lexicon.source);
+            let there = Numbers::new(target, &lexicon.target);
+            shares.0.raise(&here, &lexicon.shares.0);
+            shares.1.raise(&there, &lexicon.shares.1);
             let trust = if lexicon.is_trained() {
                 trust
             } else {
@@ -165,10 +168,8 @@ impl Pairs {
         for (&(a, b), &count) in learnt {
             both(a, b, count);
         }
-        let of_target = rarity(target, lexicons.iter().map(|it| (&it.target, &it.shares.1)));
-        let of_source = rarity(source, lexicons.iter().map(|it| (&it.source, &it.shares.0)));
-        let of_source = forward.weights(of_source);
-        let of_target = backward.weights(of_target);
+        let of_source = forward.weights(shares.0.rarity(source));
+        let of_target = backward.weights(shares.1.rarity(target));
         Ok(Self {
             forward: Direction::new(forward, of_target, target),
             backward: Direction::new(backward, of_source, source),
@@ -206,19 +207,18 @@ impl Evidence {
         (there, is_clitic): (&Numbers, impl Fn(u32) -> bool),
         trust: Trust,
     ) {
-        for (&number, &term) in here {
+        for &(number, term) in &here.terms {
             let (seen, translations) = table.row(number);
             let scale = trust.mass_max.min(seen) / seen.max(f32::MIN_POSITIVE);
             // Translations that do not occur in this document count as known, too.
             let mut missing = (seen - trust.own).max(0.0);
             for &(translation, probability) in translations {
-                if !trust.taken_apart && is_clitic(translation) && !there.contains_key(&translation)
-                {
-                    missing -= seen * probability;
-                } else if let Some(&to) = there.get(&translation) {
+                if let Some(to) = there.term(translation) {
                     let count = (seen * probability - trust.own).max(0.0);
                     missing -= count;
                     self.add(term, to, count * scale);
+                } else if !trust.taken_apart && is_clitic(translation) {
+                    missing -= seen * probability;
                 }
             }
             let mass = &mut self.rows[term as usize].0;
@@ -252,12 +252,48 @@ impl Evidence {
     }
 }
 
-/// Maps the numbers of a lexicon to the terms of a side.
-type Numbers = HashMap<u32, u32, FixedState>;
-
-fn numbers_in(side: &Side, find: impl Fn(&str) -> Option<u32>) -> Numbers {
-    (0..).zip(&side.terms).filter_map(|(term, it)| Some((find(&it.text)?, term))).collect()
+/// The terms of a side that a lexicon has.
+struct Numbers {
+    /// Number in the lexicon and in the side, in the order of the lexicon.
+    terms: Vec<(u32, u32)>,
+    /// A bit for the low bits of each number: most translations of a word are not in the other text, which this tells without a
+    /// search.
+    filter: Vec<u64>,
 }
+
+impl Numbers {
+    fn new(side: &Side, lexicon: &TermNumbers) -> Self {
+        let found = (0..).zip(&side.terms);
+        let found = found.filter_map(|(term, it)| Some((lexicon.find(&it.text)?, term)));
+        let mut terms: Vec<(u32, u32)> = found.collect();
+        terms.sort_unstable();
+        let mut numbers =
+            Self { filter: vec![0; terms.len().next_power_of_two().max(FILTER_WORDS_MIN)], terms };
+        for at in 0..numbers.terms.len() {
+            let (word, bit) = numbers.bit(numbers.terms[at].0);
+            numbers.filter[word] |= bit;
+        }
+        numbers
+    }
+
+    /// The term with a number of the lexicon.
+    fn term(&self, number: u32) -> Option<u32> {
+        let (word, bit) = self.bit(number);
+        if self.filter[word] & bit == 0 {
+            return None;
+        }
+        let at = self.terms.binary_search_by_key(&number, |it| it.0).ok()?;
+        Some(self.terms[at].1)
+    }
+
+    fn bit(&self, number: u32) -> (usize, u64) {
+        // The number of words is a power of two.
+        ((number / u64::BITS) as usize & (self.filter.len() - 1), 1 << (number % u64::BITS))
+    }
+}
+
+/// Fewest words of the filter of [`Numbers`].
+const FILTER_WORDS_MIN: usize = 16;
 
 /// Finds pairs of names with similar consonants.
 fn names(
@@ -266,22 +302,24 @@ fn names(
     stop: Stop<'_>,
     found: &mut impl FnMut(u32, u32, f32),
 ) -> Result<(), Cancelled> {
-    let mut by_first: HashMap<u8, Vec<(u32, &Skeleton)>, FixedState> = HashMap::default();
+    let mut by_first: Vec<(u8, u32, &Skeleton)> = Vec::new();
     for (number, term) in (0..).zip(&source.terms).filter(|(_, term)| term.maybe_name) {
         let mut of_term = term.skeletons.iter().filter(|it| !it.is_empty());
         let (first, second) = (of_term.next(), of_term.next());
         for skeleton in first.into_iter().chain(second.filter(|it| Some(*it) != first)) {
-            by_first.entry(skeleton.first()).or_default().push((number, skeleton));
+            by_first.push((skeleton.first(), number, skeleton));
         }
     }
+    by_first.sort_by_key(|it| it.0);
     for (number, term) in (0..).zip(&target.terms).filter(|(_, term)| term.maybe_name) {
         if stop() {
             return Err(Cancelled);
         }
         let skeleton = &term.skeletons[0];
-        let candidates = by_first.get(&skeleton.first()).map_or(&[][..], Vec::as_slice);
+        let from = by_first.partition_point(|it| it.0 < skeleton.first());
+        let candidates = by_first[from..].iter().take_while(|it| it.0 == skeleton.first());
         let mut best: Option<(u32, f32)> = None;
-        for &(candidate, other) in candidates {
+        for &(_, candidate, other) in candidates {
             let likeness = skeleton.likeness(other);
             if likeness > 0.0 && source.terms[candidate as usize].text != term.text {
                 let share = if skeleton.len() <= 3 { SHORT_NAME_SHARE } else { 1.0 };
@@ -306,21 +344,28 @@ fn names(
     Ok(())
 }
 
-/// Rarity of the terms of a side: tokens of running text per occurrence. The document alone is too short to estimate it.
-#[expect(clippy::cast_precision_loss)]
-fn rarity<'a>(
-    side: &Side,
-    lexicons: impl Iterator<Item = (&'a TermNumbers, &'a Vec<f32>)>,
-) -> Vec<f32> {
-    let mut shares = vec![SHARE; side.terms.len()];
-    for (numbers, of_lexicon) in lexicons {
-        for (share, term) in shares.iter_mut().zip(&side.terms) {
-            if let Some(number) = numbers.find(&term.text) {
-                *share = share.max(of_lexicon.get(number as usize).copied().unwrap_or(0.0));
-            }
+/// The share of each term of a side in running text. The document alone is too short to estimate it.
+struct Shares(Vec<f32>);
+
+impl Shares {
+    fn new(side: &Side) -> Self {
+        Self(vec![SHARE; side.terms.len()])
+    }
+
+    /// Takes the shares of a lexicon where they are larger.
+    fn raise(&mut self, numbers: &Numbers, of_lexicon: &[f32]) {
+        for &(number, term) in &numbers.terms {
+            let share = &mut self.0[term as usize];
+            *share = share.max(of_lexicon.get(number as usize).copied().unwrap_or(0.0));
         }
     }
-    let all = side.all_tokens().len() as f32 + SHARE_TOKENS;
-    let of_term = |(term, share): (&Term, f32)| all / (term.count as f32 + SHARE_TOKENS * share);
-    side.terms.iter().zip(shares).map(of_term).collect()
+
+    /// Tokens of running text per occurrence of each term.
+    #[expect(clippy::cast_precision_loss)]
+    fn rarity(self, side: &Side) -> Vec<f32> {
+        let all = side.all_tokens().len() as f32 + SHARE_TOKENS;
+        let of_term =
+            |(term, share): (&Term, f32)| all / (term.count as f32 + SHARE_TOKENS * share);
+        side.terms.iter().zip(self.0).map(of_term).collect()
+    }
 }

@@ -17,12 +17,15 @@ use super::hmm::Jumps;
 pub(crate) struct TermNumbers {
     texts: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32, FixedState>,
+    /// See [`Self::is_clitic`].
+    clitics: Vec<bool>,
 }
 
 impl From<Vec<Box<str>>> for TermNumbers {
     fn from(texts: Vec<Box<str>>) -> Self {
         let numbers = texts.iter().cloned().zip(0..).collect();
-        Self { texts, numbers }
+        let clitics = texts.iter().map(|it| is_clitic(it)).collect();
+        Self { texts, numbers, clitics }
     }
 }
 
@@ -39,6 +42,7 @@ impl TermNumbers {
         }
         let number = length_u32(self.texts.len());
         self.texts.push(text.into());
+        self.clitics.push(is_clitic(text));
         self.numbers.insert(text.into(), number);
         number
     }
@@ -49,8 +53,7 @@ impl TermNumbers {
 
     /// Whether a term is a clitic or punctuation, which `Side::new` leaves out.
     pub(crate) fn is_clitic(&self, number: u32) -> bool {
-        let text = &self.texts[number as usize];
-        text.contains('+') || text.chars().all(|it| !it.is_alphanumeric()) && &**text != "?"
+        self.clitics[number as usize]
     }
 
     /// The terms in the order of their numbers.
@@ -173,6 +176,10 @@ impl Lexicon {
     pub fn is_empty(&self) -> bool {
         self.source.len() == 0
     }
+}
+
+fn is_clitic(text: &str) -> bool {
+    text.contains('+') || text.chars().all(|it| !it.is_alphanumeric()) && text != "?"
 }
 
 fn raise(shares: &mut Vec<f32>, number: u32, share: f32) {

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::fast::FixedState;
+
 use crate::alignment::features::PRONOUNS;
 use crate::text::{Analysis, TokenKind, is_arabic_letter};
 
@@ -42,7 +44,7 @@ impl Roles {
     }
 }
 
-static ROLES: LazyLock<HashMap<&str, Roles>> = LazyLock::new(|| {
+static ROLES: LazyLock<HashMap<&str, Roles, FixedState>> = LazyLock::new(|| {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(|line| line.split_once('\t'))
@@ -57,11 +59,9 @@ pub(crate) fn attach(arabic: &Analysis, english: &Analysis, links: &mut Vec<Word
         of_word[link.target].push((link.source, link.confidence));
     }
     let words = Words { english, arabic, of_word };
-    for at in 0..words.of_word.len() {
-        let of_pronoun = words.roles(at).filter(|it| it.is_pronoun());
-        let Some(of_pronoun) = of_pronoun.filter(|_| words.of_word[at].is_empty()) else {
-            continue;
-        };
+    let without_link = (0..words.of_word.len()).filter(|&at| words.of_word[at].is_empty());
+    for at in without_link {
+        let Some(of_pronoun) = words.roles(at).filter(|it| it.is_pronoun()) else { continue };
         let Some(neighbour) = words.neighbour(at, of_pronoun) else { continue };
         for &(word, confidence) in &words.of_word[neighbour] {
             if words.arabic_word(word).chars().any(is_arabic_letter) {

@@ -13,7 +13,6 @@ use crate::engine::cancel::Cancel;
 use crate::engine::commit::idempotency::fingerprint;
 use crate::engine::error::EngineError;
 use crate::engine::jobs::train::TrainingProgress;
-use crate::engine::replica::catalog::Memory;
 use crate::engine::replica::encoding::context_hash;
 use crate::engine::replica::lexicon::{TrainedLexicon, lexicons};
 use crate::engine::{DuplicatePolicy, Engine, Import, ImportCounts, ImportProgress, PreparedBatch};
@@ -348,39 +347,6 @@ impl Engine {
             record.source_lang, record.target_lang, langs.0, langs.1
         );
         Err(EngineError::invalid(field, what))
-    }
-
-    /// Byte ranges of the target that are aligned to the marked tokens of the source.
-    pub(crate) fn aligned_target_spans(
-        &self,
-        memory: &Memory,
-        (source, target): (&Analysis, &Analysis),
-        tokens: &[bool],
-        cancel: &Cancel,
-    ) -> Result<Vec<Range<usize>>, EngineError> {
-        let (known, record) = (self.cached_lexicon(memory), memory.record());
-        let lexicons = lexicons((&record.source_lang, &record.target_lang), [&known]);
-        let links = link_words(source, target, &lexicons, &|| cancel.is_cancelled());
-        let links = links.map_err(|Cancelled| EngineError::Cancelled)?;
-        let mut is_aligned = vec![false; target.tokens().len()];
-        for link in links.iter().filter(|link| tokens[link.source]) {
-            is_aligned[link.target] = true;
-        }
-        let mut spans: Vec<Range<usize>> = Vec::new();
-        let mut last = None;
-        for (number, token) in target.tokens().iter().enumerate().filter(|(at, _)| is_aligned[*at])
-        {
-            let span = target.span(token);
-            match spans.last_mut() {
-                // Consecutive words form one range.
-                Some(before) if last.is_some_and(|last| last + 1 == number) => {
-                    before.end = span.end;
-                }
-                _ => spans.push(span),
-            }
-            last = Some(number);
-        }
-        Ok(spans)
     }
 }
 

@@ -32,6 +32,11 @@ pub type TrainingProgress<'a> = &'a (dyn Fn(f32) + Sync);
 impl Engine {
     /// The present lexicon of a memory, from memory or its file, without training.
     pub(crate) fn cached_lexicon(&self, memory: &Memory) -> Arc<TrainedLexicon> {
+        self.numbered_lexicon(memory).0
+    }
+
+    /// The same with a number that changes with the lexicon.
+    pub(crate) fn numbered_lexicon(&self, memory: &Memory) -> (Arc<TrainedLexicon>, u64) {
         memory.lexicon.get_or_read(|| {
             let record = memory.record();
             let path = self.lexicon_path(&record)?;

@@ -1,13 +1,14 @@
 //! Explains a match: where query and stored source differ, and what follows for the target.
 
+use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::limits::ADAPTED_PLACES_MAX;
-use crate::matching::{Adapted, Edit, adapt, changed_placeables, compare};
-use crate::text::Analysis;
-use crate::unit::UnitContent;
+use crate::matching::{Adapted, ComparedText, Edit, adapt, changed_placeables, compare};
+use crate::text::{Analysis, Analyzer};
+use crate::unit::{Segment, Unit};
 
+use super::links::{UnitLinks, find_links};
 use crate::engine::Engine;
 use crate::engine::cancel::Cancel;
 use crate::engine::error::EngineError;
@@ -33,7 +34,7 @@ impl Default for Explain {
 }
 
 impl Explain {
-    fn needs_comparison(self) -> bool {
+    pub(super) fn needs_comparison(self) -> bool {
         self.edits || self.adapted || self.spans_to_edit
     }
 }
@@ -46,45 +47,69 @@ pub(super) struct Explanation {
     pub(super) spans_to_edit: Vec<Range<usize>>,
 }
 
+/// An analysis that is made when it is first needed.
+struct Lazy<'a> {
+    analysis: &'a mut Analysis,
+    of: Option<(&'a Analyzer, &'a Segment)>,
+}
+
+impl Lazy<'_> {
+    fn get(&mut self) -> &Analysis {
+        if let Some((analyzer, segment)) = self.of.take() {
+            analyzer.analyze_segment_into(segment, self.analysis);
+        }
+        self.analysis
+    }
+}
+
+thread_local! {
+    /// Analyses of source and target, reused.
+    static SCRATCH: RefCell<(Analysis, Analysis)> = RefCell::default();
+}
+
 impl Engine {
-    /// Compares a query with a unit of a memory, as far as it is asked for.
+    /// Compares a query with a unit of a memory that is not an exact match, as far as it is asked for.
     pub(super) fn explain(
         &self,
         wanted: Explain,
-        (memory, analyzers): (&Arc<Memory>, &Analyzers),
-        (query, content): (&Analysis, &UnitContent),
+        (memory, analyzers): (&Memory, &Analyzers),
+        (query, compared): (&Analysis, &ComparedText<'_>),
+        unit: &Unit,
         cancel: &Cancel,
     ) -> Result<Explanation, EngineError> {
-        let mut found = Explanation::default();
-        if !wanted.needs_comparison() {
-            return Ok(found);
-        }
-        let source = analyzers.source.analyze_segment(&content.source);
-        let comparison = compare(query, &source, &|| cancel.is_cancelled());
-        let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
-        let mut changed = Vec::new();
-        if wanted.adapted {
-            changed = changed_placeables(query, &source, &comparison.pairs);
-        }
-        let has_edited = wanted.spans_to_edit && !comparison.edited_source_tokens.is_empty();
-        if !changed.is_empty() || has_edited {
-            if cancel.is_cancelled() {
-                return Err(EngineError::Cancelled);
+        SCRATCH.with_borrow_mut(|(source, target)| {
+            let content = &unit.content;
+            analyzers.source.analyze_segment_into(&content.source, source);
+            let source = &*source;
+            let comparison =
+                compare(compared, &ComparedText::new(source), &|| cancel.is_cancelled());
+            let comparison = comparison.map_err(|_| EngineError::Cancelled)?;
+            let mut target =
+                Lazy { analysis: target, of: Some((&analyzers.target, &content.target)) };
+            let mut found = Explanation::default();
+            if wanted.adapted {
+                let changed = changed_placeables(query, source, &comparison.pairs);
+                if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
+                    let text = &content.target.text;
+                    found.adapted = adapt(query, source, target.get(), text, &changed);
+                }
             }
-            let target = analyzers.target.analyze_segment(&content.target);
-            if !changed.is_empty() && changed.len() <= ADAPTED_PLACES_MAX {
-                found.adapted = adapt(query, &source, &target, &content.target.text, &changed);
+            if wanted.spans_to_edit && !comparison.edited_source_tokens.is_empty() {
+                let links = match self.known_links(memory, unit) {
+                    UnitLinks::Known(links) => links,
+                    UnitLinks::Unknown(lexicon, number) => {
+                        let texts = (source, target.get());
+                        find_links((memory, unit), texts, (&lexicon, number), cancel)?
+                    }
+                };
+                let edited = edited(source, &comparison.edited_source_tokens);
+                found.spans_to_edit = links.spans(&edited);
             }
-            if has_edited {
-                let edited = edited(&source, &comparison.edited_source_tokens);
-                let texts = (&source, &target);
-                found.spans_to_edit = self.aligned_target_spans(memory, texts, &edited, cancel)?;
+            if wanted.edits {
+                found.edits = comparison.edits;
             }
-        }
-        if wanted.edits {
-            found.edits = comparison.edits;
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 }
 

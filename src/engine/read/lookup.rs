@@ -9,15 +9,15 @@ use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::matching::{
-    Adapted, AgreedContexts, Deductions, Edit, Filter, Hit, MatchKind, Options, Query,
-    UnitPenalties, merge,
+    Adapted, AgreedContexts, ComparedText, Deductions, Edit, Filter, Hit, MatchKind, Options,
+    Query, UnitPenalties, merge,
 };
 use crate::store::MemoryRecord;
 use crate::text::Analysis;
 use crate::unit::{ContextMode, MemoryName, PenaltyRule, Score, Unit, UnitContent, UnitId};
 use crate::validate::validate_segment;
 
-use super::explain::Explain;
+use super::explain::{Explain, Explanation};
 use super::filter::{OfUnit, PreparedFilter, UnitFilter, search_filtered};
 use super::penalties::{PreparedRules, check_rules};
 use super::query_segment::QuerySegment;
@@ -377,6 +377,7 @@ impl Search<'_> {
             }
         }
         let mut found = Vec::with_capacity(hits.len());
+        let compared = ComparedText::new(query);
         for (number, hit) in hits {
             // The time of change is set by clients, so only the revision is compared.
             let unit = units.remove(&(*number, hit.unit));
@@ -385,10 +386,7 @@ impl Search<'_> {
             };
             self.check_cancelled()?;
             let memory = &self.chosen[*number];
-            let texts = (query, &unit.content);
-            let place = (&memory.memory, self.analyzers());
-            let explained =
-                self.engine.explain(self.settings.explain, place, texts, self.cancel)?;
+            let explained = self.explain(memory, (query, &compared), hit, &unit)?;
             found.push(FoundMatch {
                 memory: memory.name.clone(),
                 kind: hit.kind,
@@ -402,6 +400,24 @@ impl Search<'_> {
             });
         }
         Ok(Some(found))
+    }
+}
+
+impl Search<'_> {
+    /// Compares a query with the unit of a hit; exact matches are equal.
+    fn explain(
+        &self,
+        memory: &Chosen,
+        query: (&Analysis, &ComparedText<'_>),
+        hit: &Hit,
+        unit: &Unit,
+    ) -> Result<Explanation, EngineError> {
+        let wanted = self.settings.explain;
+        if hit.kind != MatchKind::Fuzzy || !wanted.needs_comparison() {
+            return Ok(Explanation::default());
+        }
+        let memory = (memory.memory.as_ref(), self.analyzers());
+        self.engine.explain(wanted, memory, query, unit, self.cancel)
     }
 }
 

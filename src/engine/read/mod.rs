@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod filter;
 pub(crate) mod history;
+pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod lookup;
 pub(crate) mod penalties;

@@ -7,10 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::matching::MemoryIndex;
 use crate::store::{MemoryCounters, MemoryKey, MemoryRecord};
 use crate::text::Analyzer;
-use crate::unit::MemoryName;
+use crate::unit::{Lang, MemoryName};
 
 use super::encoding::Analyzers;
 use super::lexicon::LexiconSlot;
+use super::links::LinkCache;
 use crate::engine::priority::lower_priority;
 
 /// A memory as readers see it.
@@ -19,6 +20,9 @@ pub(crate) struct Memory {
     pub(crate) analyzers: Analyzers,
     pub(crate) index: MemoryIndex,
     pub(crate) lexicon: LexiconSlot,
+    pub(crate) links: LinkCache,
+    /// Of source and target; they never change.
+    pub(crate) langs: (Lang, Lang),
     record: RwLock<MemoryRecord>,
 }
 
@@ -33,6 +37,8 @@ impl Memory {
             // Merging gives way to lookups.
             index: index.at_thread_start(lower_priority),
             lexicon: LexiconSlot::default(),
+            links: LinkCache::default(),
+            langs: (record.source_lang.clone(), record.target_lang.clone()),
             record: RwLock::new(record),
         }
     }

@@ -77,23 +77,27 @@ impl TrainedLexicon {
 /// The cached lexicon of an open memory.
 #[derive(Debug, Default)]
 pub(crate) struct LexiconSlot {
-    lexicon: Mutex<Option<Arc<TrainedLexicon>>>,
+    /// With the number of lexicons that were set before.
+    lexicon: Mutex<(Option<Arc<TrainedLexicon>>, u64)>,
     /// Held while training, so that concurrent callers train only once.
     pub(crate) training: Mutex<()>,
 }
 
 impl LexiconSlot {
-    /// The cached lexicon; the first call caches the result of `read`, or an empty one.
+    /// The cached lexicon and its number, which changes with the lexicon. The first call caches the result of `read`, or an empty
+    /// one.
     pub(crate) fn get_or_read(
         &self,
         read: impl FnOnce() -> Option<TrainedLexicon>,
-    ) -> Arc<TrainedLexicon> {
-        let mut lexicon = self.lexicon.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(lexicon.get_or_insert_with(|| Arc::new(read().unwrap_or_default())))
+    ) -> (Arc<TrainedLexicon>, u64) {
+        let mut slot = self.lexicon.lock().unwrap_or_else(PoisonError::into_inner);
+        let (lexicon, number) = &mut *slot;
+        (Arc::clone(lexicon.get_or_insert_with(|| Arc::new(read().unwrap_or_default()))), *number)
     }
 
     pub(crate) fn set(&self, lexicon: &Arc<TrainedLexicon>) {
-        *self.lexicon.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(lexicon));
+        let mut slot = self.lexicon.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = (Some(Arc::clone(lexicon)), slot.1 + 1);
     }
 }
 

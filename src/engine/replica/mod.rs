@@ -7,4 +7,5 @@ pub(crate) mod checkpoints;
 pub(crate) mod encoding;
 pub(crate) mod follower;
 pub(crate) mod lexicon;
+pub(crate) mod links;
 pub(crate) mod load;

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::matching::cancel::{Cancelled, Ticker};
-use crate::matching::encode::Form;
+use crate::matching::encode;
 use crate::text::{Analysis, Token};
 
 use super::align::{self, Step};
@@ -65,18 +65,17 @@ pub struct Comparison {
 ///
 /// [`Cancelled`] when `cancelled`, which is called often, returns true.
 pub fn compare(
-    query: &Analysis,
-    source: &Analysis,
+    query: &ComparedText<'_>,
+    source: &ComparedText<'_>,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Comparison, Cancelled> {
-    let sides = Sides { query: Side::new(query), source: Side::new(source) };
-    let (query_form, source_form) = (&sides.query.form, &sides.source.form);
-    let mut cost = |i, j| substitution_cost(query_form.token(i), source_form.token(j));
-    let lengths = (query_form.len(), source_form.len());
+    let sides = Sides { query, source };
+    let mut cost = |i, j| substitution_cost(query.token(i), source.token(j));
+    let lengths = (query.words.len(), source.words.len());
     let steps = align::align(lengths, &mut cost, &mut Ticker::new(cancelled))?;
     let mut edits_so_far = EditList::default();
     let mut comparison =
-        Comparison { pairs: vec![None; sides.source.form.len()], ..Comparison::default() };
+        Comparison { pairs: vec![None; source.words.len()], ..Comparison::default() };
     let (mut i, mut j, mut paired) = (0, 0, true);
     for step in steps {
         let pair = matches!(step, Step::Pair(..));
@@ -98,8 +97,8 @@ pub fn compare(
         match kind {
             Some(kind) => edits_so_far.add(Edit {
                 kind,
-                query: sides.query.tokens(i, next_i),
-                source: sides.source.tokens(j, next_j),
+                query: query.tokens(i, next_i),
+                source: source.tokens(j, next_j),
             }),
             None => edits_so_far.interrupt(),
         }
@@ -112,25 +111,26 @@ pub fn compare(
     Ok(comparison)
 }
 
-struct Sides {
-    query: Side,
-    source: Side,
+struct Sides<'a> {
+    query: &'a ComparedText<'a>,
+    source: &'a ComparedText<'a>,
 }
 
-/// A text's form, and the spans of its tokens in the original.
-struct Side {
-    form: Form,
-    spans: Vec<Range<usize>>,
-    length: usize,
+/// A text that is compared with others.
+pub struct ComparedText<'a> {
+    analysis: &'a Analysis,
+    words: Vec<&'a Token>,
+    /// One more than words.
+    gaps: Vec<&'a str>,
 }
 
-impl Sides {
+impl Sides<'_> {
     fn kind(&self, step: Step) -> Option<EditKind> {
         match step {
             Step::First(_) => Some(EditKind::Inserted),
             Step::Second(_) => Some(EditKind::Deleted),
             Step::Pair(i, j) => {
-                let (query, source) = (self.query.form.token(i), self.source.form.token(j));
+                let (query, source) = (self.query.token(i), self.source.token(j));
                 if substitution_cost(query, source) > 0 {
                     Some(EditKind::Replaced)
                 } else {
@@ -142,36 +142,48 @@ impl Sides {
 
     /// Adds an edit if the gaps before two tokens (or after the last ones) differ.
     fn add_gap(&self, i: usize, j: usize, edits_so_far: &mut EditList) {
-        if self.query.form.gap(i).canonical != self.source.form.gap(j).canonical {
+        if self.query.gaps[i] != self.source.gaps[j] {
             let (query, source) = (self.query.gap(i), self.source.gap(j));
             edits_so_far.add(Edit { kind: EditKind::Changed, query, source });
         }
     }
 }
 
-impl Side {
-    fn new(analysis: &Analysis) -> Self {
-        let span = |token: &Token| analysis.span(token);
-        Self {
-            form: Form::new(analysis, 0),
-            spans: analysis.words().map(span).collect(),
-            length: analysis.original_len(),
+impl<'a> ComparedText<'a> {
+    /// Prepares an analysed text.
+    pub fn new(analysis: &'a Analysis) -> Self {
+        let gaps = analysis.canonical_gaps().collect();
+        Self { analysis, words: analysis.words().collect(), gaps }
+    }
+
+    fn token(&self, number: usize) -> encode::Token<'_> {
+        let token = self.words[number];
+        encode::Token {
+            surface: self.analysis.surface(token),
+            folded: self.analysis.folded(token),
+            class: self.analysis.class(token),
+            number_like: token.kind.is_number_like(),
         }
+    }
+
+    fn span(&self, number: usize) -> Range<usize> {
+        self.analysis.span(self.words[number])
     }
 
     /// From the start of token `from` to the end of the one before `to`; if there is none, empty, at the end of what
     /// comes before.
     fn tokens(&self, from: usize, to: usize) -> Range<usize> {
         if from == to {
-            let place = from.checked_sub(1).map_or(0, |before| self.spans[before].end);
+            let place = from.checked_sub(1).map_or(0, |before| self.span(before).end);
             return place..place;
         }
-        self.spans[from].start..self.spans[to - 1].end
+        self.span(from).start..self.span(to - 1).end
     }
 
     fn gap(&self, number: usize) -> Range<usize> {
-        let start = number.checked_sub(1).map_or(0, |before| self.spans[before].end);
-        let end = self.spans.get(number).map_or(self.length, |span| span.start);
+        let start = number.checked_sub(1).map_or(0, |before| self.span(before).end);
+        let is_last = number == self.words.len();
+        let end = if is_last { self.analysis.original_len() } else { self.span(number).start };
         start..end.max(start)
     }
 }

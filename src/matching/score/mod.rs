@@ -19,7 +19,7 @@ mod random_edits;
 pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
 pub use context_parts::{AgreedContexts, ContextPart};
 pub use deductions::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
-pub use edits::{Comparison, Edit, EditKind, compare};
+pub use edits::{ComparedText, Comparison, Edit, EditKind, compare};
 pub use hit::{Hit, MatchKind, merge};
 pub use penalties::{Penalties, PenaltyPoints, UnitPenalties};
 pub use query::{Options, Query};
