@@ -12,8 +12,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dhakira::matching::{
-    ArrayReader, ArrayWriter, Filter, Form, Hit, Identity, IndexChange, MatchKind, MemoryIndex,
-    Options, Query, Reason, compare,
+    ArrayReader, ArrayWriter, ComparedText, Filter, Form, Hit, Identity, IndexChange, MatchKind,
+    MemoryIndex, Options, Query, Reason, compare,
 };
 use dhakira::unit::{Score, Timestamp, UnitId};
 use proptest::prelude::*;

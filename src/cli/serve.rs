@@ -211,6 +211,7 @@ async fn load(
         let bar = LoadBar::new();
         let mut show = |progress| bar.show(progress);
         let engine = Engine::open_keeping(store, Some(checkpoints), keep_log, &mut show)?;
+        engine.warm_up();
         let loaded = engine.loaded();
         api.load(engine);
         Ok(loaded)

@@ -40,12 +40,22 @@ impl Corpus {
         stop: Stop<'_>,
         progress: &(dyn Fn(f32) + Sync),
     ) -> Result<Lexicon, Cancelled> {
+        self.train_within(PLACES_BYTES_MAX, stop, progress)
+    }
+
+    fn train_within(
+        self,
+        places_bytes_max: usize,
+        stop: Stop<'_>,
+        progress: &(dyn Fn(f32) + Sync),
+    ) -> Result<Lexicon, Cancelled> {
         let (source, target) = (self.source.split(), self.target.split());
         let vocabularies = (source.0, target.0);
         let (source, target) = (source.1, target.1);
         let shares = (source.shares(), target.shares());
-        let train =
-            |from, to, shares, progress| Training::new(from, to).run(shares, stop, progress);
+        let train = |from, to, shares, progress| {
+            Training::new(from, to, places_bytes_max).run(shares, stop, progress)
+        };
         // Both take about as long, so one of them reports.
         let (forward, backward) = rayon::join(
             || train(&source, &target, &shares.1, progress),
@@ -64,8 +74,15 @@ impl Corpus {
     }
 }
 
-/// A pair of sentences, as their terms.
-type Sentences<'a> = (&'a [u32], &'a [u32]);
+/// Memory for the places of one direction, see [`Places`].
+const PLACES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A pair of terms with a smaller expected count, in a row whose sum has at least this digamma, has a probability below
+/// [`PROBABILITY_NONE`], by [`PRIOR`].
+const COUNT_MIN: f32 = 0.001;
+const SUM_LOG_MIN: f64 = 0.0;
+
+/// A pair of sentences, as their terms, and its number among those used for training.
+type Sentences<'a> = (&'a [u32], &'a [u32], usize);
 
 /// The fraction of the work done.
 #[expect(clippy::cast_precision_loss)]
@@ -83,10 +100,28 @@ struct Training<'a> {
     met: Vec<u32>,
     /// The probabilities of these pairs, and last that of all dropped pairs.
     probabilities: Vec<f32>,
+    places: Places,
+    places_bytes_max: usize,
+}
+
+/// The places of the probabilities of the first pairs of sentences, as many as there is memory for: to search for them takes longer
+/// than a pass does otherwise. For each pair a row per term, from the empty word on, and a column per other term.
+#[derive(Default)]
+struct Places {
+    all: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl Places {
+    fn get(&self, number: usize) -> Option<&[u32]> {
+        let end = *self.ends.get(number)?;
+        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.all.get(from..end)
+    }
 }
 
 impl<'a> Training<'a> {
-    fn new(from: &'a Split, to: &'a Split) -> Self {
+    fn new(from: &'a Split, to: &'a Split, places_bytes_max: usize) -> Self {
         let sentences = from.ends.len();
         // First the sentences of each term, then the terms that it occurs with, one term at a time, so that memory never holds a
         // list of all co-occurrences.
@@ -129,7 +164,10 @@ impl<'a> Training<'a> {
         }
         // The start is uniform, so any value will do.
         let probabilities = vec![1.0; met.len() + 1];
-        Self { from, to, ends, met, probabilities }
+        let places = Places::default();
+        let mut training = Self { from, to, ends, met, probabilities, places, places_bytes_max };
+        training.find_places();
+        training
     }
 
     fn row(&self, term: u32) -> std::ops::Range<usize> {
@@ -151,6 +189,7 @@ impl<'a> Training<'a> {
             self.maximise(&counts);
             if iteration == PRUNED_AFTER {
                 self.prune();
+                self.find_places();
             }
             progress(done(iteration + 1, 0));
         }
@@ -168,19 +207,51 @@ impl<'a> Training<'a> {
     /// The pairs of sentences used for training.
     fn sentences(&self, stop: Stop<'_>) -> impl Iterator<Item = Result<Sentences<'a>, Cancelled>> {
         let (from, to) = (self.from, self.to);
+        let mut used = 0;
         (0..from.ends.len()).filter_map(move |number| {
             if number % STOP_EVERY == 0 && stop() {
                 return Some(Err(Cancelled));
             }
             let (here, there) = (from.sentence(number), to.sentence(number));
-            (here.len().max(there.len()) <= TERMS_MAX).then_some(Ok((here, there)))
+            if here.len().max(there.len()) > TERMS_MAX {
+                return None;
+            }
+            used += 1;
+            Some(Ok((here, there, used - 1)))
         })
     }
 
-    /// The places of the probabilities of a pair of sentences: a row per term, a column per other term.
-    fn places(&self, terms: impl Iterator<Item = u32>, there: &[u32], places: &mut Vec<u32>) {
+    /// Finds the places of as many pairs of sentences as there is memory for.
+    fn find_places(&mut self) {
+        let mut places = Places::default();
+        let mut of_pair = Vec::new();
+        for (here, there, _) in self.sentences(&|| false).flatten() {
+            self.search_places(here, there, &mut of_pair);
+            if 4 * (places.all.len() + of_pair.len()) > self.places_bytes_max {
+                break;
+            }
+            places.all.extend(&of_pair);
+            places.ends.push(places.all.len());
+        }
+        self.places = places;
+    }
+
+    /// The places of a pair of sentences; `found` is working memory.
+    fn places<'p>(
+        &'p self,
+        (here, there, number): Sentences<'_>,
+        found: &'p mut Vec<u32>,
+    ) -> &'p [u32] {
+        if let Some(places) = self.places.get(number) {
+            return places;
+        }
+        self.search_places(here, there, found);
+        found
+    }
+
+    fn search_places(&self, here: &[u32], there: &[u32], places: &mut Vec<u32>) {
         places.clear();
-        for term in terms {
+        for &term in std::iter::once(&0).chain(here) {
             let row = self.row(term);
             let met = &self.met[row.clone()];
             places.extend(there.iter().map(|&other| {
@@ -193,10 +264,11 @@ impl<'a> Training<'a> {
 
     /// Expected counts of model 1, which ignores word order.
     fn expect_alone(&self, counts: &mut [f32], stop: Stop<'_>) -> Result<(), Cancelled> {
-        let (mut places, mut shares) = (Vec::new(), Vec::new());
+        let (mut found, mut shares) = (Vec::new(), Vec::new());
         for sentences in self.sentences(stop) {
-            let (here, there) = sentences?;
-            self.places(std::iter::once(0).chain(here.iter().copied()), there, &mut places);
+            let sentences = sentences?;
+            let there = sentences.1;
+            let places = self.places(sentences, &mut found);
             let rows = || places.chunks_exact(there.len().max(1));
             shares.clear();
             shares.resize(there.len(), 0.0_f32);
@@ -227,10 +299,12 @@ impl<'a> Training<'a> {
     ) -> Result<JumpCounts, Cancelled> {
         let mut met = JumpCounts::default();
         let mut lattice = Lattice::default();
-        let mut places = Vec::new();
+        let mut found = Vec::new();
         for sentences in self.sentences(stop) {
-            let (here, there) = sentences?;
-            self.places(here.iter().copied(), there, &mut places);
+            let sentences = sentences?;
+            let (here, there, _) = sentences;
+            // Without the empty word.
+            let places = &self.places(sentences, &mut found)[there.len()..];
             lattice.reset(here.len(), there.len());
             lattice.none.extend(there.iter().map(|&other| shares[other as usize]));
             for j in 0..there.len() {
@@ -283,6 +357,10 @@ impl<'a> Training<'a> {
             let sum: f64 = counts[row.clone()].iter().map(|&count| f64::from(count)).sum();
             let all = digamma(sum + PRIOR * row.len() as f64);
             for place in row {
+                if counts[place] < COUNT_MIN && all >= SUM_LOG_MIN {
+                    self.probabilities[place] = PROBABILITY_NONE;
+                    continue;
+                }
                 let log = digamma(f64::from(counts[place]) + PRIOR) - all;
                 // Never zero: a sentence without any remaining pair would divide by it.
                 self.probabilities[place] = (log.exp() as f32).max(PROBABILITY_NONE);
@@ -319,7 +397,7 @@ fn digamma(mut x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Corpus, digamma};
+    use super::*;
     use crate::text::Analyzer;
 
     #[test]
@@ -330,7 +408,30 @@ mod tests {
     }
 
     #[test]
+    fn small_counts_have_no_probability() {
+        let log = digamma(f64::from(COUNT_MIN) + PRIOR) - SUM_LOG_MIN;
+        assert!(log.exp() < f64::from(PROBABILITY_NONE));
+    }
+
+    #[test]
     fn words_that_go_together_are_translations() {
+        let lexicon = corpus().train(&|| false, &|_| ()).unwrap();
+        let book = lexicon.source.find("book").unwrap();
+        let (mass, row) = lexicon.forward.row(book);
+        let best = row.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        assert_eq!(lexicon.target.find("buch"), Some(best.0));
+        assert!(best.1 > 0.8 && mass > 4.0, "{row:?}");
+    }
+
+    #[test]
+    fn places_that_are_searched_for_in_each_pass_give_the_same_lexicon() {
+        let lexicon = |bytes| corpus().train_within(bytes, &|| false, &|_| ()).unwrap();
+        for bytes in [0, 100, 200] {
+            assert!(lexicon(bytes) == lexicon(PLACES_BYTES_MAX), "{bytes}");
+        }
+    }
+
+    fn corpus() -> Corpus {
         let analyzer = Analyzer::new(&"en".parse().unwrap());
         let mut corpus = Corpus::default();
         for (source, target) in [
@@ -343,11 +444,6 @@ mod tests {
                 corpus.add(&analyzer.analyze(source), &analyzer.analyze(target));
             }
         }
-        let lexicon = corpus.train(&|| false, &|_| ()).unwrap();
-        let book = lexicon.source.find("book").unwrap();
-        let (mass, row) = lexicon.forward.row(book);
-        let best = row.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
-        assert_eq!(lexicon.target.find("buch"), Some(best.0));
-        assert!(best.1 > 0.8 && mass > 4.0, "{row:?}");
+        corpus
     }
 }

@@ -198,7 +198,7 @@ impl Engine {
                     let page = self.backend.store.page(memory.key, after, LOAD_PAGE_UNITS)?;
                     // The memory was deleted meanwhile, and its units may be partly purged.
                     if self.catalog.by_key(memory.key).is_none() {
-                        return Err(EngineError::NoMemory(memory.record().name));
+                        return Err(EngineError::NoMemory(memory.record().name.clone()));
                     }
                     let Some(last) = page.last() else { return Ok(()) };
                     after = Some(last.id);

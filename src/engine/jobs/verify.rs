@@ -171,7 +171,7 @@ impl Verification<'_> {
             let page = match page {
                 Ok(page) => page,
                 Err(error) => {
-                    let name = memory.record().name;
+                    let name = memory.record().name.clone();
                     self.report(Severity::Damage, format!("units of memory '{name}': {error}"));
                     return Ok(());
                 }
@@ -245,7 +245,7 @@ impl Verification<'_> {
             }
             suspects = still;
         }
-        let name = memory.record().name;
+        let name = memory.record().name.clone();
         for (severity, what) in faults {
             self.report(severity, format!("memory '{name}': {what}"));
         }

@@ -163,7 +163,7 @@ impl Engine {
         (side, analyzer): (Side, &Analyzer),
         cancel: &Cancel,
     ) -> Result<Option<Vec<(Place, FoundPassage)>>, EngineError> {
-        let name = memory.record().name;
+        let name = memory.record().name.clone();
         // Only positions of words are needed here.
         let mut scan = Scan::default();
         let read = found.into_iter().map(|passage| {

@@ -106,7 +106,7 @@ impl Engine {
             }
             // The memory was deleted meanwhile, and its units may be partly purged.
             if self.catalog.by_key(export.memory.key).is_none() {
-                return Err(EngineError::NoMemory(export.memory.record().name));
+                return Err(EngineError::NoMemory(export.memory.record().name.clone()));
             }
             examined += left;
             page.extend(units.into_iter().filter(|unit| export.filter.accepts(unit)));

@@ -97,7 +97,7 @@ impl Extraction {
         for (memory, key) in search.memories().zip(memories) {
             // Another one may have its name now, whose units have the same numbers.
             if memory.key != *key {
-                return Err(EngineError::NoMemory(memory.record().name));
+                return Err(EngineError::NoMemory(memory.record().name.clone()));
             }
         }
         for some in segments.chunks(EXTRACT_STEP_SEGMENTS) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
 use crate::alignment::{Cancelled, link_words};
 use crate::text::Analysis;
 use crate::unit::Unit;
@@ -23,6 +25,25 @@ pub(super) enum UnitLinks {
 }
 
 impl Engine {
+    /// Reads what the first lookup would otherwise wait for: the lexicons of the memories, and the tables of the analysis. Memories
+    /// without units have nothing to find.
+    pub fn warm_up(&self) {
+        let memories = self.catalog.page(None, usize::MAX);
+        self.bulk.install(|| memories.par_iter().for_each(|memory| self.warm_up_memory(memory)));
+    }
+
+    fn warm_up_memory(&self, memory: &Memory) {
+        // A unit that cannot be read is reported by the lookup that finds it.
+        let Ok(page) = self.backend.store.page(memory.key, None, 1) else { return };
+        let Some(unit) = page.first() else { return };
+        if let UnitLinks::Unknown(lexicon, number) = self.known_links(memory, unit) {
+            let source = memory.analyzers.source.analyze_segment(&unit.content.source);
+            let target = memory.analyzers.target.analyze_segment(&unit.content.target);
+            let texts = (&source, &target);
+            let _ = find_links((memory, unit), texts, (&lexicon, number), &Cancel::default());
+        }
+    }
+
     /// The links of a unit of a memory, if they are known.
     pub(super) fn known_links(&self, memory: &Memory, unit: &Unit) -> UnitLinks {
         let (lexicon, number) = self.numbered_lexicon(memory);

@@ -182,7 +182,7 @@ impl Engine {
         }
         let page = self.backend.store.page(memory.key, after, limit)?;
         if self.catalog.by_key(memory.key).is_none() {
-            return Err(EngineError::NoMemory(memory.record().name));
+            return Err(EngineError::NoMemory(memory.record().name.clone()));
         }
         Ok(page)
     }

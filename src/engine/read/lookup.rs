@@ -198,7 +198,7 @@ impl Engine {
             let rules = settings.penalty_rules.iter().chain(&record.scoring.penalty_rules);
             let rules = PreparedRules::new(rules, now);
             let context_mode = record.scoring.context_mode;
-            let name = record.name;
+            let name = record.name.clone();
             chosen.push(Chosen { memory, name, penalty, state_penalty, rules, context_mode });
         }
         if chosen.is_empty() {

@@ -119,7 +119,7 @@ impl Engine {
         {
             return Ok(None);
         }
-        let memory = memory.record().name;
+        let memory = memory.record().name.clone();
         Ok(Some(WatchedChange { memory, id, kind, revision, unit }))
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
     pub(crate) links: LinkCache,
     /// Of source and target; they never change.
     pub(crate) langs: (Lang, Lang),
-    record: RwLock<MemoryRecord>,
+    record: RwLock<Arc<MemoryRecord>>,
 }
 
 impl Memory {
@@ -39,13 +39,13 @@ impl Memory {
             lexicon: LexiconSlot::default(),
             links: LinkCache::default(),
             langs: (record.source_lang.clone(), record.target_lang.clone()),
-            record: RwLock::new(record),
+            record: RwLock::new(Arc::new(record)),
         }
     }
 
     /// The record as of the last applied commit.
-    pub(crate) fn record(&self) -> MemoryRecord {
-        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn record(&self) -> Arc<MemoryRecord> {
+        Arc::clone(&self.record.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -67,7 +67,7 @@ impl Memories {
     fn insert(&mut self, memory: Memory) {
         let memory = Arc::new(memory);
         self.by_key.insert(memory.key, Arc::clone(&memory));
-        self.by_name.insert(memory.record().name, memory);
+        self.by_name.insert(memory.record().name.clone(), memory);
     }
 }
 
@@ -107,7 +107,8 @@ impl Catalog {
             return;
         }
         if let Some(memory) = memories.by_key.get(&record.key) {
-            *memory.record.write().unwrap_or_else(PoisonError::into_inner) = record.clone();
+            *memory.record.write().unwrap_or_else(PoisonError::into_inner) =
+                Arc::new(record.clone());
             return;
         }
         memories.insert(Memory::new(record.clone(), MemoryIndex::new()));
@@ -117,7 +118,7 @@ impl Catalog {
     pub(crate) fn publish_counters(&self, counters: &MemoryCounters) {
         if let Some(memory) = self.by_key(counters.key) {
             let mut record = memory.record.write().unwrap_or_else(PoisonError::into_inner);
-            record.set_counters(counters);
+            Arc::make_mut(&mut record).set_counters(counters);
         }
     }
 

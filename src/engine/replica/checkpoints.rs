@@ -251,7 +251,7 @@ impl CheckpointScheduler {
         if position == LogPosition::default() {
             return;
         }
-        let due: Vec<(MemoryRecord, Frozen)> = self
+        let due: Vec<(Arc<MemoryRecord>, Frozen)> = self
             .memories(Self::due)
             .map(|memory| (memory.record(), memory.index.freeze()))
             .collect();

@@ -161,7 +161,7 @@ impl Engine {
             let what = "it has expired; count the units again without it";
             return Err(EngineError::invalid("confirmation_token", what));
         }
-        let name = memory.record().name;
+        let name = memory.record().name.clone();
         let listed = self.list_matching(memory, (filter, UnitId(0)), cancel, |unit| {
             change.check(&name, &unit)
         })?;
@@ -224,7 +224,7 @@ impl Engine {
             let delete = |&(id, from): &(UnitId, u64)| MatchedUnit { id, from, update: None };
             return Ok(step.iter().map(delete).collect());
         };
-        let name = memory.record().name;
+        let name = memory.record().name.clone();
         let ids: Vec<UnitId> = step.iter().map(|it| it.0).collect();
         let units = self.backend.store.units(memory.key, &ids)?;
         let mut changes = Vec::with_capacity(units.len());

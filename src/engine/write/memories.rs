@@ -80,17 +80,18 @@ impl Engine {
     /// # Errors
     /// No such memory.
     pub fn memory(&self, name: &MemoryName) -> Result<MemoryRecord, EngineError> {
-        Ok(self.named(name)?.record())
+        Ok(MemoryRecord::clone(&self.named(name)?.record()))
     }
 
     /// Memories in the order of their names, from the first one above `after`.
     pub fn memories(&self, after: Option<&MemoryName>, limit: usize) -> Vec<MemoryRecord> {
-        self.catalog.page(after, limit).iter().map(|memory| memory.record()).collect()
+        let memories = self.catalog.page(after, limit);
+        memories.iter().map(|memory| MemoryRecord::clone(&memory.record())).collect()
     }
 
     /// The name of a memory by its key; `None` when it is deleted.
     pub fn memory_name(&self, key: MemoryKey) -> Option<MemoryName> {
-        self.catalog.by_key(key).map(|memory| memory.record().name)
+        self.catalog.by_key(key).map(|memory| memory.record().name.clone())
     }
 
     /// The key of a memory, which identifies its changes in the log.
