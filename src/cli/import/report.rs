@@ -351,13 +351,13 @@ impl UnitLog {
     fn finish(self) -> anyhow::Result<()> {
         let (ended, what) = match self.kind {
             Kind::Units { out: Some(out), .. } => {
-                (out.finish().and_then(|mut out| out.flush()), "rejected units are")
+                (out.finish().and_then(|mut out| out.flush()), "rejected unit")
             }
-            Kind::Lines(Some(mut out)) => (out.flush(), "verdicts are"),
+            Kind::Lines(Some(mut out)) => (out.flush(), "verdict"),
             _ => return Ok(()),
         };
         ended.with_context(|| format!("writing {}", self.path.display()))?;
-        note!("dhakira: {} {what} in {}", grouped(self.written), self.path.display());
+        note!("dhakira: {} written to {}", counted(self.written, what), self.path.display());
         Ok(())
     }
 }

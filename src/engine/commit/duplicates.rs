@@ -2,7 +2,7 @@
 //!
 //! Context is part of a unit's identity: the same pair of texts between other neighbours, or under another key, is another unit.
 //! One unit with a list of contexts would take less space, but author, document, dates and attributes belong to a single
-//! occurrence, and so do deletion, export and revision. The README gives the measured cost. A lookup returns a pair once, in the
+//! occurrence, and so do deletion, export and revision. `docs/contexts.md` gives the cost. A lookup returns a pair once, in the
 //! context that fits best, however many units it has.
 
 use crate::unit::UnitContent;
