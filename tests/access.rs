@@ -1,4 +1,4 @@
-//! Who may call what: every method with every role, over the wire, against the table in the README.
+//! Who may call what: every method with every role, over the wire, against the table in `docs/access.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +15,16 @@ use crate::support::proto;
 mod matrix;
 mod requests;
 
-use matrix::readme_table;
+use matrix::documented_table;
 pub(crate) use matrix::{MEMORIES, Matrix};
 pub(crate) use requests::requests;
 
-const README: &str = include_str!("../README.md");
+const DOCUMENTATION: &str = include_str!("../docs/access.md");
 
 #[test]
-fn the_readme_has_the_table_of_the_code() {
-    assert!(README.contains(&access::table()), "put this into the README:\n{}", access::table());
+fn the_documentation_has_the_table_of_the_code() {
+    let table = access::table();
+    assert!(DOCUMENTATION.contains(&table), "put this into docs/access.md:\n{table}");
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn every_method_is_in_the_table_and_nothing_else() {
     assert_eq!(RULES.len(), of_table.len(), "each once");
     assert_eq!(
         of_protocol.len(),
-        readme_table().keys().filter(|(_, kind)| kind.is_empty()).count()
+        documented_table().keys().filter(|(_, kind)| kind.is_empty()).count()
     );
 }
 
@@ -163,7 +164,7 @@ fn every_name_in_a_request_is_in_the_table() {
 }
 
 #[tokio::test]
-async fn every_method_and_role_and_memory_is_as_the_readme_says() {
+async fn every_method_and_role_and_memory_is_as_documented() {
     let matrix = Matrix::start().await;
     let (channel, root) = (&matrix.channel, &matrix.root);
     let (mut allowed, mut denied) = (0, 0);

@@ -9,6 +9,7 @@ mod grpc_web;
 mod mcp;
 mod mymemory;
 mod openapi;
+mod python;
 mod toolkit;
 mod weblate;
 
@@ -23,6 +24,8 @@ use serde_json::Value;
 
 use crate::crash::Process;
 use crate::guarded::grants;
+
+pub(crate) use curl::has_curl;
 
 /// Seconds for an installation; a cold one takes less than one minute.
 const INSTALL_SECONDS: u32 = 240;
@@ -45,7 +48,7 @@ pub(crate) fn stored() -> Vec<Value> {
 }
 
 /// A program that is ended, with all that it started, when its time is over.
-fn limited(seconds: u32, program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn limited(seconds: u32, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", &seconds.to_string()]).arg(program);
     command

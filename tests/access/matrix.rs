@@ -1,4 +1,4 @@
-//! Callers of every role, and what the table in the README allows them.
+//! Callers of every role, and what the table in `docs/access.md` allows them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use dhakira::server::AuditKeeping;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{README, requests};
+use super::{DOCUMENTATION, requests};
 use crate::guarded::{Guarded, call};
 
 /// For which memories a role is asked.
@@ -21,9 +21,9 @@ pub(super) enum Reach {
 /// The role by method and kind of request, and for which memories.
 pub(super) type Table = BTreeMap<(String, &'static str), (Role, Reach)>;
 
-/// What the README says: the role by method and kind of request, and for which memories.
-pub(super) fn readme_table() -> Table {
-    let rows = README.lines().filter_map(|line| {
+/// What the documentation says: the role by method and kind of request, and for which memories.
+pub(super) fn documented_table() -> Table {
+    let rows = DOCUMENTATION.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let method = cells.next()?.trim_end_matches('`');
         let (service, method) = method.split_once('.')?;
@@ -93,10 +93,10 @@ impl Matrix {
             }
         }
         guarded.until(&callers.last().unwrap().token, Code::Ok).await;
-        Self { guarded, channel, root, callers, table: readme_table() }
+        Self { guarded, channel, root, callers, table: documented_table() }
     }
 
-    /// Whether the README allows a caller this kind of request about a memory.
+    /// Whether the documentation allows a caller this kind of request about a memory.
     pub(crate) fn allows(
         &self,
         rule: &Rule,

@@ -1,4 +1,4 @@
-//! `curl` calls the server by JSON, tmserver and MyMemory, by the commands of the documentation among others.
+//! `curl` calls the server by JSON, tmserver and MyMemory: by the commands of the documentation, those for `grpcurl` included.
 
 use std::process::Command;
 
@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::{SCRIPT_SECONDS, Served, file, limited, skip, stored};
 
-const README: &str = include_str!("../../README.md");
+const API: &str = include_str!("../../docs/api.md");
 const TOOLS: &str = include_str!("../../docs/tools.md");
 
-/// The commands of a text that are `curl` in a block of code, whole where they go over several lines.
-fn commands(text: &str) -> Vec<String> {
-    let text = text.replace("\\\n", " ");
-    text.lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
+/// The commands of a page that begin with a program, whole where they go over several lines; without those that follow a feed.
+fn commands(page: &str, program: &str) -> Vec<String> {
+    let page = page.replace("\\\n", " ");
+    let lines = page.lines().filter(|line| line.split(' ').next() == Some(program));
+    lines.filter(|line| !line.to_lowercase().contains("watch")).map(str::to_owned).collect()
 }
 
 /// What a command prints, in a shell whose `curl` sends the token and fails when the server does.
@@ -22,7 +23,7 @@ fn shell(served: &Served, command: &str) -> String {
     std::fs::write(served.path(".curlrc"), settings).unwrap();
     let command = command.replace("127.0.0.1:50051", served.url().trim_start_matches("http://"));
     let mut shell = limited(SCRIPT_SECONDS, "bash");
-    shell.args(["-c", &command]).env("CURL_HOME", served.path(""));
+    shell.args(["-c", &command]).env("CURL_HOME", served.path("")).current_dir(served.path(""));
     let output = shell.output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -30,12 +31,18 @@ fn shell(served: &Served, command: &str) -> String {
     said
 }
 
-fn has_curl() -> bool {
+pub(crate) fn has_curl() -> bool {
     let has = Command::new("curl").arg("--version").output().is_ok();
     if !has {
         skip("curl", "it is not installed");
     }
     has
+}
+
+/// What a command prints, as the JSON of each line.
+fn answers(served: &Served, command: &str) -> Vec<Value> {
+    let said = shell(served, command);
+    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -44,19 +51,51 @@ fn the_commands_of_the_documentation_do_what_they_say() {
         return;
     }
     let served = Served::start();
-    let said: Vec<Value> = [README, TOOLS]
+    std::fs::write(served.path("news.tsv"), "ar\ten\nyes\tno\n").unwrap();
+    let said: Vec<Vec<Value>> = [API, TOOLS]
         .into_iter()
-        .flat_map(commands)
-        .map(|command| serde_json::from_str(&shell(&served, &command)).unwrap())
+        .flat_map(|page| commands(page, "curl"))
+        .map(|command| answers(&served, &command))
         .collect();
-    let [memory, unit, found, lookup, answer, languages] = said.as_slice() else {
+    let [memory, unit, found, hits, changed, imported, exported, rest @ ..] = said.as_slice()
+    else {
         panic!("{said:?}")
     };
-    assert_eq!(memory["memory"]["name"], "memories/news");
-    assert_eq!(unit["unit"]["name"], "memories/news/units/1");
-    assert_eq!(found["results"][0]["matches"][0]["unit"]["target"]["text"], "Save the file");
-    assert!(lookup["results"].is_array() && answer["responseStatus"] == 200);
-    assert_eq!(languages["sourceLanguages"], json!(["ar"]));
+    assert_eq!(memory[0]["memory"]["name"], "memories/news");
+    assert_eq!(unit[0]["unit"]["name"], "memories/news/units/1");
+    assert_eq!(found[0]["results"][0]["matches"][0]["unit"]["target"]["text"], "Save the file");
+    assert_eq!(hits[0]["hits"][0]["unit"]["name"], "memories/news/units/1");
+    assert_eq!(changed[0]["unit"]["target"]["text"], "Save file");
+    assert_eq!(imported.last().unwrap()["complete"], true);
+    assert!(exported.is_empty());
+    assert!(std::fs::read_to_string(served.path("news.tmx")).unwrap().contains("Save file"));
+
+    let [aligned, started, operations, lookup, answer, languages] = rest else {
+        panic!("{rest:?}")
+    };
+    assert_eq!(aligned.iter().filter(|it| it["bead"].is_object()).count(), 2, "{aligned:?}");
+    assert_eq!(started[0]["operation"]["kind"], "OPERATION_KIND_TRAIN_LEXICON");
+    assert_eq!(operations[0]["operations"][0]["name"], started[0]["operation"]["name"]);
+    assert!(lookup[0]["results"].is_array() && answer[0]["responseStatus"] == 200);
+    assert_eq!(languages[0]["sourceLanguages"], json!(["ar"]));
+}
+
+/// `grpcurl` sends its JSON as the message of a call; so does `curl`, to the path of the call.
+#[test]
+fn the_messages_for_grpcurl_in_the_documentation_are_answered() {
+    if !has_curl() {
+        return;
+    }
+    let served = Served::start();
+    let commands = commands(API, "grpcurl");
+    assert!(commands.len() >= 9, "{commands:?}");
+    for command in commands {
+        let rest = command.strip_prefix("grpcurl -plaintext -d ").unwrap();
+        let (message, call) = rest.split_once("127.0.0.1:50051 ").unwrap();
+        let kind = "-H 'content-type: application/json'";
+        let said = answers(&served, &format!("curl {kind} -d {message} {}/{call}", served.url()));
+        assert!(!said.is_empty(), "{command}");
+    }
 }
 
 #[test]
