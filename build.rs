@@ -7,6 +7,8 @@ use protox::Compiler;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
+    // Ratios of times are compared only between programs that were optimised alike.
+    println!("cargo:rustc-env=DHAKIRA_OPT_LEVEL={}", std::env::var("OPT_LEVEL")?);
     let mut compiler = Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true).open_files(protocol_files()?)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

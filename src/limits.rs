@@ -24,7 +24,7 @@ pub const XML_DEPTH_MAX: usize = 256;
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes that may wait for the writer before new ones are refused.
 pub const WRITE_QUEUE_JOBS_MAX: usize = 1_024;
-/// Units that share one fsync: the wait of the last one stays below a fifth of a second.
+/// Units that share one fsync: many, because an fsync is dear, but not so many that the first one waits noticeably.
 pub const GROUP_COMMIT_UNITS_MAX: usize = 6_400;
 /// How often a group of writes is planned again because other processes append first.
 pub const APPEND_CONFLICTS_MAX: usize = 100;
@@ -193,7 +193,7 @@ pub const CONNECTIONS_MAX: usize = 1_000;
 pub const PEER_CONNECTIONS_MAX: usize = 500;
 /// Memory for incoming and outgoing messages of all calls, in MiB, by default.
 pub const MESSAGE_MEMORY_MIB: usize = 512;
-/// Timeout of a unary call in seconds by default; an exhaustive lookup of a full batch takes a minute.
+/// Timeout of a unary call in seconds by default; an exhaustive lookup of a full batch is the longest.
 pub const CALL_SECONDS_MAX: u64 = 300;
 /// Timeout of a stream in seconds by default. Watchers and imports resume where they were.
 pub const STREAM_SECONDS_MAX: u64 = 24 * 60 * 60;
@@ -315,7 +315,7 @@ pub const MCP_PACK_CHARS_DEFAULT: usize = 8_000;
 pub const MCP_PACK_CHARS_MIN: usize = 2_000;
 /// Most characters of a context pack.
 pub const MCP_PACK_CHARS_MAX: usize = 32_000;
-/// Searches for the words and phrases of one context pack; each takes about a millisecond.
+/// Searches for the words and phrases of one context pack, while a client waits for it.
 pub const MCP_PACK_SEARCHES_MAX: usize = 32;
 /// Units that are read for each phrase of a context pack.
 pub const MCP_PACK_HITS: usize = 4;

@@ -70,6 +70,7 @@ mod matching;
 mod matching_units;
 mod mcp;
 mod mcp_http;
+mod measured;
 mod message_memory;
 mod method_examples;
 mod offsets;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::engine::{
-    Cancel, Engine, Explain, FoundMatch, LookupSettings, MemoryChoice, QuerySegment, UnitFilter,
-};
+use crate::engine::{Cancel, Engine, FoundMatch, QuerySegment};
 use crate::store::InMemoryStore;
 use crate::text::Analyzer;
-use crate::unit::{Lang, MemoryName, Score, UnitContent};
+use crate::unit::{Lang, MemoryName, UnitContent};
 
 use super::corpus::{read_units, spread};
-use super::lookup::fill;
+use super::lookup::{fill, lookup_settings};
 use super::measure::Figures;
 
 /// Queries looked up at once.
@@ -53,15 +51,7 @@ impl BenchAdapt {
         let engine = Engine::open(Arc::new(InMemoryStore::default()), None, &mut |_| ())?;
         let memory: MemoryName = "bench".parse()?;
         fill(&engine, &memory, read_units(&self.corpus, usize::MAX)?.into_iter())?;
-        let settings = LookupSettings {
-            memories: vec![MemoryChoice { memory, penalty: None }],
-            min_score: Score::from_points(self.min_score)?,
-            max_matches: self.max,
-            exhaustive: false,
-            filter: UnitFilter::default(),
-            penalty_rules: Vec::new(),
-            explain: Explain::default(),
-        };
+        let settings = lookup_settings(&memory, self.min_score, self.max)?;
         let queries = read_units(&self.queries, usize::MAX)?;
         let queries = spread(queries, self.count.unwrap_or(usize::MAX));
         let mut tally = Tally::new(&"ar".parse()?);

@@ -71,6 +71,14 @@ pub(super) fn queries(file: &Path, count: usize) -> anyhow::Result<Vec<QuerySegm
     Ok(units.map(query).collect())
 }
 
+/// Changed copies of the sources of units as queries, other ones than those of a grown memory.
+pub(super) fn changed_copies(real: &[UnitContent], count: usize) -> Vec<QuerySegment> {
+    /// Not that of a grown memory.
+    const SEED: u64 = 7;
+    let mut grower = Grower::new(real.iter().map(|unit| unit.source.text.clone()).collect(), SEED);
+    (0..count).map(|_| QuerySegment::new(Segment::plain(grower.changed_copy()))).collect()
+}
+
 /// The units of a file, then endless copies of them with changed sources.
 pub(super) fn grown(file: &Path) -> anyhow::Result<impl Iterator<Item = UnitContent> + use<>> {
     let real = read_units(file, usize::MAX)?;

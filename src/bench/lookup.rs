@@ -17,6 +17,7 @@ use crate::store::{OpenOptions, RequestKey, SledStore};
 use crate::unit::{MemoryName, Score, UnitContent};
 
 use super::corpus::{Texts, grown, phrases, queries, read_units};
+use super::import::write_tsv;
 use super::measure::{Figures, number, resident_mb};
 use super::served::{Server, batched, during_import, empty_calls, one_by_one};
 
@@ -72,13 +73,8 @@ impl BenchLookup {
         let mut figures = Figures::default();
         let name: MemoryName = "bench".parse()?;
         let settings = LookupSettings {
-            memories: vec![MemoryChoice { memory: name.clone(), penalty: None }],
-            min_score: Score::from_points(self.min_score)?,
-            max_matches: self.max,
             exhaustive: self.exhaustive,
-            filter: UnitFilter::default(),
-            penalty_rules: Vec::new(),
-            explain: Explain::default(),
+            ..lookup_settings(&name, self.min_score, self.max)?
         };
         let queries = queries(&self.texts.queries, self.texts.count)?;
         figures.put("queries", number(queries.len()));
@@ -131,13 +127,31 @@ impl BenchLookup {
         figures.put("server_resident_after_lookups_mb", server.resident_mb());
         if self.import > 0 {
             let file = data.join("import.tsv");
-            write_tsv(&file, grown(&self.texts.corpus)?.take(self.import))?;
+            let langs = [&"ar".parse()?, &"en".parse()?];
+            write_tsv(&file, langs, grown(&self.texts.corpus)?.take(self.import))?;
             let job = (&server, file.as_path(), self.import);
             during_import(&mut figures, &mut client, settings, queries, job).await?;
             std::fs::remove_file(&file)?;
         }
         Ok(figures)
     }
+}
+
+/// Lookups in one memory, with everything that an answer can hold.
+pub(super) fn lookup_settings(
+    memory: &MemoryName,
+    min_points: f64,
+    max_matches: usize,
+) -> anyhow::Result<LookupSettings> {
+    Ok(LookupSettings {
+        memories: vec![MemoryChoice { memory: memory.clone(), penalty: None }],
+        min_score: Score::from_points(min_points)?,
+        max_matches,
+        exhaustive: false,
+        filter: UnitFilter::default(),
+        penalty_rules: Vec::new(),
+        explain: Explain::default(),
+    })
 }
 
 /// Fills the store if it is new, opens it without and with a checkpoint, and times the engine on one core.
@@ -201,18 +215,8 @@ fn in_process(
     Ok(figures)
 }
 
-/// A file for the import command.
-fn write_tsv(file: &Path, units: impl Iterator<Item = UnitContent>) -> anyhow::Result<()> {
-    let mut out = csv::WriterBuilder::new().delimiter(b'\t').from_path(file)?;
-    out.write_record(["ar", "en"])?;
-    for unit in units {
-        out.write_record([unit.source.text, unit.target.text])?;
-    }
-    out.flush()?;
-    Ok(())
-}
-
-fn time_lookups(
+/// One lookup a segment, one after the other; how many have a match. Blocks.
+pub(super) fn time_lookups(
     engine: &Engine,
     settings: &LookupSettings,
     queries: &[QuerySegment],
@@ -229,7 +233,7 @@ fn time_lookups(
 }
 
 /// The first page of twenty units for each phrase.
-fn time_phrases(
+pub(super) fn time_phrases(
     engine: &Engine,
     memory: &MemoryName,
     phrases: &[(String, bool)],

@@ -24,6 +24,10 @@ impl Figures {
         self.0.extend(other.0);
     }
 
+    pub(super) fn into_map(self) -> BTreeMap<String, f64> {
+        self.0
+    }
+
     /// Percentiles of durations, in microseconds.
     pub(super) fn percentiles(&mut self, name: &str, times: Vec<Duration>) {
         self.median_percentiles(name, vec![times]);
@@ -51,11 +55,15 @@ impl Figures {
         if json {
             return json_line(&self.0);
         }
-        let rows: Vec<Vec<String>> =
-            self.0.iter().map(|(name, value)| vec![name.clone(), rounded(*value)]).collect();
-        show!("{}", table(&rows))?;
-        Ok(())
+        print_figures(&self.0)
     }
+}
+
+/// Prints figures as a table.
+pub(super) fn print_figures(figures: &BTreeMap<String, f64>) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> =
+        figures.iter().map(|(name, value)| vec![name.clone(), rounded(*value)]).collect();
+    show!("{}", table(&rows))
 }
 
 fn rounded(value: f64) -> String {
@@ -105,6 +113,26 @@ fn status_mb(process: &str, field: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     kilobytes.unwrap_or_default() / 1024.0
+}
+
+/// Processor time of this process in seconds; 0 where the system does not say.
+pub(super) fn cpu_seconds() -> f64 {
+    stat_seconds(11)
+}
+
+/// Processor time of the children of this process that have ended, and of theirs, in seconds; 0 where the system does not say.
+pub(super) fn children_cpu_seconds() -> f64 {
+    stat_seconds(13)
+}
+
+/// The sum of two times of `/proc/self/stat`, by the place of the first one after the name of the program.
+fn stat_seconds(place: usize) -> f64 {
+    /// Linux reports these times in hundredths of a second, whatever the clock of the kernel.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let times = after_name.split_whitespace().skip(place).take(2);
+    times.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// Bytes of the files below a directory.

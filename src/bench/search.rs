@@ -65,7 +65,7 @@ impl BenchSearch {
         let mut grower = Grower::new(self.sources(&self.corpus)?, 1);
         let before_mb = resident_mb();
         let since = Instant::now();
-        let index = self.build(&analyzer, &mut grower);
+        let index = build((0..self.units).map(|unit| grower.segment(unit)), &analyzer);
         figures.put("build_seconds", since.elapsed().as_secs_f64());
         let bytes = index.bytes();
         figures.put("units", number(index.len()));
@@ -113,24 +113,27 @@ impl BenchSearch {
         let units = read_units(file, usize::MAX)?.into_iter().map(|unit| unit.source.text);
         Ok(units.filter(|text| text.split_whitespace().count() >= self.words_min).collect())
     }
+}
 
-    fn build(&self, analyzer: &Analyzer, grower: &mut Grower) -> MemoryIndex {
-        let index = MemoryIndex::new();
-        let mut loader = index.loader();
-        for start in (0..self.units).step_by(CHUNK_UNITS) {
-            let end = self.units.min(start + CHUNK_UNITS);
-            let texts: Vec<(usize, String)> =
-                (start..end).map(|unit| (unit, grower.segment(unit))).collect();
-            let encoded = texts.par_iter().map_init(
-                || loader.encoder(),
-                |encoder, (unit, text)| encoder.encode(&entry(*unit, text, analyzer)),
-            );
-            let entries: Vec<_> = encoded.collect();
-            loader.add(entries);
+/// The index of a memory with these sources.
+pub(super) fn build(sources: impl Iterator<Item = String>, analyzer: &Analyzer) -> MemoryIndex {
+    let index = MemoryIndex::new();
+    let mut loader = index.loader();
+    let mut sources = sources.enumerate();
+    loop {
+        let texts: Vec<(usize, String)> = sources.by_ref().take(CHUNK_UNITS).collect();
+        if texts.is_empty() {
+            break;
         }
-        loader.finish();
-        index
+        let encoded = texts.par_iter().map_init(
+            || loader.encoder(),
+            |encoder, (unit, text)| encoder.encode(&entry(*unit, text, analyzer)),
+        );
+        let entries: Vec<_> = encoded.collect();
+        loader.add(entries);
     }
+    loader.finish();
+    index
 }
 
 fn entry(unit: usize, text: &str, analyzer: &Analyzer) -> IndexEntry {

@@ -15,12 +15,12 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::engine::{Engine, Explain, LookupSettings, MemoryChoice, QuerySegment, UnitFilter};
+use crate::engine::{Engine, QuerySegment};
 use crate::store::{OpenOptions, SledStore};
-use crate::unit::{MemoryName, Score};
+use crate::unit::MemoryName;
 
 use super::corpus::{Texts, grown, queries, read_units};
-use super::lookup::fill;
+use super::lookup::{fill, lookup_settings};
 use super::measure::{Figures, median, number};
 use super::served::{Server, batched, empty_calls, one_by_one};
 
@@ -42,7 +42,7 @@ pub(super) struct BenchTools {
 
 /// A protocol over HTTP/1.1.
 #[derive(Debug, Clone, Copy)]
-enum Protocol {
+pub(super) enum Protocol {
     Json,
     TmServer,
     MyMemory,
@@ -80,8 +80,10 @@ impl Protocol {
                 ("GET", format!("/mymemory/get?langpair=ar%7Cen&numres=5&q={encoded}"), None)
             }
             Self::T5Memory => {
+                // Its segments are markup.
+                let source = text.replace('&', "&amp;").replace('<', "&lt;");
                 let body = json!({
-                    "sourceLang": "ar", "targetLang": "en", "source": text, "documentName": "",
+                    "sourceLang": "ar", "targetLang": "en", "source": source, "documentName": "",
                     "markupTable": "OTMXUXLF", "context": "", "numOfProposals": 5,
                 });
                 ("POST", format!("/t5memory/{MEMORY}/fuzzysearch"), Some(body))
@@ -148,15 +150,7 @@ impl BenchTools {
     async fn measure(&self, data: &Path) -> anyhow::Result<Figures> {
         let mut figures = Figures::default();
         let name: MemoryName = MEMORY.parse()?;
-        let settings = LookupSettings {
-            memories: vec![MemoryChoice { memory: name.clone(), penalty: None }],
-            min_score: Score::from_points(70.0)?,
-            max_matches: 5,
-            exhaustive: false,
-            filter: UnitFilter::default(),
-            penalty_rules: Vec::new(),
-            explain: Explain::default(),
-        };
+        let settings = lookup_settings(&name, 70.0, 5)?;
         let mut queries = queries(&self.texts.queries, self.texts.count)?;
         queries.retain(|it| encoded(&it.segment.text).len() < ADDRESS_BYTES_MAX / 2);
         figures.put("queries", number(queries.len()));
@@ -199,7 +193,7 @@ async fn connect(host: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
 }
 
 /// One request a segment on one connection.
-async fn one_after_the_other(
+pub(super) async fn one_after_the_other(
     protocol: Protocol,
     host: &str,
     queries: &[QuerySegment],

@@ -157,6 +157,7 @@ impl BenchAlign {
             families.entry(document.family()).or_default().add(beads, &document.gold);
         }
         let mut all = Score::default();
+        let mut calibration_error_max: f64 = 0.0;
         let mut lines = String::new();
         for (family, score) in families {
             figures.put(format!("{temperature}_{family}_f1"), score.f1());
@@ -169,6 +170,7 @@ impl BenchAlign {
                 format!("{temperature}_{family}_calibration_error"),
                 score.calibration_error(),
             );
+            calibration_error_max = calibration_error_max.max(score.calibration_error());
             for (confidence, right) in score.confidences() {
                 let right = u8::from(*right);
                 // Writing to a string cannot fail.
@@ -177,6 +179,7 @@ impl BenchAlign {
             all.extend(score);
         }
         figures.put(format!("{temperature}_calibration_error"), all.calibration_error());
+        figures.put(format!("{temperature}_calibration_error_max"), calibration_error_max);
         if let Some(path) = &self.confidences {
             let file = fs::File::options().create(true).append(true).open(path);
             file.and_then(|mut file| io::Write::write_all(&mut file, lines.as_bytes()))
