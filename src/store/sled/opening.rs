@@ -65,7 +65,8 @@ impl Database {
             directory::check_never_used(directory)?;
         }
         let lock = Arc::new(Mutex::new(lock));
-        let torn = torn::find(&directory.join(&name)).map_err(io("reading the database in"))?;
+        let torn = torn::find(&directory.join(&name), acknowledged)
+            .map_err(io("reading the database in"))?;
         let whole = match torn {
             Some(end) => {
                 Self::open_without_torn((directory, &name), Arc::clone(&lock), acknowledged, end)?

@@ -390,13 +390,13 @@ impl Node {
 }
 
 /// A change of a page.
-enum Link {
+pub(super) enum Link {
     Set(Range<usize>, Range<usize>),
     Delete(Range<usize>),
 }
 
 impl Link {
-    fn parse(body: &[u8]) -> Option<Self> {
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let mut reader = Reader { bytes: body, at: 0 };
         match reader.byte()? {
             0 => Some(Self::Set(reader.bytes()?, reader.bytes()?)),

@@ -68,7 +68,7 @@ impl Database {
 
     /// Copies a database without its snapshots, opens the copy, and replaces the database by it if it passes its checks. Every byte
     /// of the copy is written and synced anew, so a failed write or sync of the original does not affect it. The log of the copy
-    /// ends at `end`, a position in the database file, if there is one.
+    /// ends at `end` if it is given.
     pub(super) fn open_copy(
         (directory, name): (&Path, &str),
         lock: Arc<Mutex<Lock>>,
