@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::command_line::{code, run, stderr, stdout};
+use crate::command_line::{code, json, run, stderr, stdout};
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -43,6 +43,55 @@ fn the_page_is_what_the_report_makes_of_the_committed_figures() {
     for ((name, made), (_, committed)) in made.iter().zip(&committed) {
         assert!(made == committed, "docs/measured/{name} is not what `dhakira bench report` makes");
     }
+}
+
+#[test]
+fn every_row_has_its_figures() {
+    let directory = tempfile::tempdir().unwrap();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/demo/sample.tsv");
+    let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.tsv");
+    let files = ["--corpus", sample, "--queries", small];
+    let parts = ["import", "export", "search", "lookup", "tools", "text", "train", "align"];
+    let mut arguments = vec!["bench", "all", "--json", "--units", "400"];
+    arguments.extend(files);
+    arguments.extend(parts.iter().flat_map(|part| ["--only", part]));
+    let output = run(directory.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("7 of 8 parts measured, 1 skipped, 0 failed"),
+        "{}",
+        stderr(&output)
+    );
+    fs::write(directory.path().join("all.json"), &output.stdout).unwrap();
+    let all = json(&output);
+    assert_eq!(all["skipped"]["align"], "--docs was not given");
+    assert_eq!(all["figures"]["import"]["units"], 400.0);
+    assert!(all["machine"]["cores"].as_u64().unwrap() >= 1, "{all}");
+    assert!(all["commit"].is_string() && all["date"].as_str().unwrap().len() == 10, "{all}");
+
+    let mut arguments = vec!["bench", "scale", "--json", "--sizes", "300,200", "--runs", "1"];
+    arguments.extend(files);
+    let output = run(directory.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    fs::write(directory.path().join("scale.json"), &output.stdout).unwrap();
+
+    let arguments =
+        ["bench", "report", "--from", "all.json", "--scale", "scale.json", "--output", "."];
+    let output = run(directory.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let page = fs::read_to_string(directory.path().join("measured.md")).unwrap();
+    // Imports 6, exports 1, lookups 2 + 7, protocols 3, texts 1, training and checks 2: a figure by another name would cost its row.
+    let rows = page.split("## Cost").next().unwrap().lines().filter(|line| line.starts_with("| "));
+    let titles = 4;
+    assert_eq!(rows.count() - titles, 22, "{page}");
+    let sizes: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| 200 ") || line.starts_with("| 300 "))
+        .collect();
+    assert_eq!(sizes.len(), 2, "{page}");
+    assert!(sizes[0].starts_with("| 200 ") && !sizes[0].contains('\u{2013}'), "{page}");
+    // What was measured is gone.
+    assert_eq!(fs::read_dir(directory.path().join("dhakira-bench")).unwrap().count(), 0);
 }
 
 /// The files with one of some endings below a directory.

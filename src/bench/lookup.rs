@@ -18,7 +18,7 @@ use crate::unit::{MemoryName, Score, UnitContent};
 
 use super::corpus::{Texts, grown, phrases, queries, read_units};
 use super::import::write_tsv;
-use super::measure::{Figures, number, resident_mb};
+use super::measure::{Figures, number, remove_directory, resident_mb};
 use super::served::{Server, batched, during_import, empty_calls, one_by_one};
 
 /// Looks the segments of one file up in a memory made of another, in the engine and through a server on loopback.
@@ -44,9 +44,9 @@ pub(super) struct BenchLookup {
     /// Times that everything is measured; medians are shown.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
     runs: u8,
-    /// Units imported while segments are looked up.
-    #[arg(long, default_value_t = 50_000)]
-    import: usize,
+    /// Units imported while segments are looked up; 50,000 when not given, but not more than the memory has.
+    #[arg(long)]
+    import: Option<usize>,
     /// Directory of the memory, kept and used again; without it one is made and removed.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -54,6 +54,9 @@ pub(super) struct BenchLookup {
     #[arg(long)]
     json: bool,
 }
+
+/// Most units imported while segments are looked up, unless another number is given.
+const IMPORTED_UNITS: usize = 50_000;
 
 impl BenchLookup {
     pub(super) async fn run(self) -> anyhow::Result<()> {
@@ -96,6 +99,14 @@ impl BenchLookup {
         Ok(figures)
     }
 
+    /// Units of the memory.
+    fn units(&self) -> anyhow::Result<usize> {
+        match self.texts.units {
+            Some(units) => Ok(units),
+            None => Ok(read_units(&self.texts.corpus, usize::MAX)?.len()),
+        }
+    }
+
     /// Measures the client of a server.
     async fn served(
         &self,
@@ -125,11 +136,12 @@ impl BenchLookup {
             figures.put(figure, super::measure::median(rates));
         }
         figures.put("server_resident_after_lookups_mb", server.resident_mb());
-        if self.import > 0 {
+        let import = self.import.unwrap_or(IMPORTED_UNITS.min(self.units()?));
+        if import > 0 {
             let file = data.join("import.tsv");
             let langs = [&"ar".parse()?, &"en".parse()?];
-            write_tsv(&file, langs, grown(&self.texts.corpus)?.take(self.import))?;
-            let job = (&server, file.as_path(), self.import);
+            write_tsv(&file, langs, grown(&self.texts.corpus)?.take(import))?;
+            let job = (&server, file.as_path(), import);
             during_import(&mut figures, &mut client, settings, queries, job).await?;
             std::fs::remove_file(&file)?;
         }
@@ -186,10 +198,7 @@ fn in_process(
     }
     drop(engine);
     // What earlier steps used is given back as far as the allocator does; the server's figure is the clean one.
-    std::fs::remove_dir_all(&checkpoints).or_else(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
+    remove_directory(&checkpoints)?;
     let before_mb = resident_mb();
     let (engine, seconds) = open(&checkpoints)?;
     figures.put("build_seconds", seconds);

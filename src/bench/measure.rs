@@ -135,6 +135,14 @@ fn stat_seconds(place: usize) -> f64 {
     times.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
+/// Removes a directory with all it holds, if it is there.
+pub(super) fn remove_directory(directory: &Path) -> std::io::Result<()> {
+    std::fs::remove_dir_all(directory).or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
 /// Bytes of the files below a directory.
 pub(super) fn bytes_on_disk(directory: &Path) -> std::io::Result<u64> {
     let mut bytes = 0;

@@ -111,7 +111,11 @@ impl BenchSearch {
     /// The sources of a file that are long enough.
     fn sources(&self, file: &std::path::Path) -> anyhow::Result<Vec<String>> {
         let units = read_units(file, usize::MAX)?.into_iter().map(|unit| unit.source.text);
-        Ok(units.filter(|text| text.split_whitespace().count() >= self.words_min).collect())
+        let long = |text: &String| text.split_whitespace().count() >= self.words_min;
+        let sources: Vec<String> = units.filter(long).collect();
+        let (file, words) = (file.display(), self.words_min);
+        anyhow::ensure!(!sources.is_empty(), "{file} has no segment of {words} words or more");
+        Ok(sources)
     }
 }
 

@@ -124,7 +124,10 @@ fn measure(directory: &Path) -> anyhow::Result<Ratios> {
     }
     note!("dhakira: instructions");
     match instructions_per_lookup() {
-        Some((instructions, _)) => put("instructions_per_lookup", instructions),
+        Some((instructions, counter)) => {
+            note!("dhakira: {counter} counted them");
+            put("instructions_per_lookup", instructions);
+        }
         None => note!("dhakira: SKIPPED instructions_per_lookup: neither perf nor valgrind counts"),
     }
     Ok(ratios)
