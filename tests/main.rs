@@ -16,6 +16,7 @@ mod closed_pipes;
 mod collection;
 mod command_line;
 mod command_line_alignment;
+mod command_line_help;
 mod configuration;
 mod context_matches;
 mod contexts;

@@ -9,6 +9,7 @@ mod analyze;
 mod backup;
 mod check;
 mod compact;
+mod completions;
 mod config;
 mod demo;
 mod export;
@@ -20,6 +21,7 @@ mod job;
 mod links;
 mod log;
 mod lookup;
+mod man;
 mod mcp;
 mod memories;
 mod operations;
@@ -39,7 +41,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::terminal;
 
@@ -112,6 +114,10 @@ enum Command {
     Compact(compact::Compact),
     /// Save the units of a damaged store that cannot be opened.
     Salvage(salvage::Salvage),
+    /// Print the completion script of a shell.
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each command.
+    Man(man::Man),
     /// Measure import and lookup, with every figure by name.
     Bench(crate::bench::Bench),
 }
@@ -177,14 +183,14 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Verify(command) => command.run().await,
         Command::Compact(command) => command.run().await,
         Command::Salvage(command) => command.run(),
+        Command::Completions(command) => command.run(Arguments::command()),
+        Command::Man(command) => command.run(Arguments::command()),
         Command::Bench(command) => command.run().await.map(|()| Outcome::Done),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     /// Looks at every option of a command and of those below it.
