@@ -74,6 +74,7 @@ mod mcp_http;
 mod measured;
 mod message_memory;
 mod method_examples;
+mod near_misses;
 mod offsets;
 mod old_stores;
 mod openapi;

@@ -24,6 +24,7 @@ mod lookup;
 mod man;
 mod mcp;
 mod memories;
+mod near_misses;
 mod operations;
 mod outcome;
 mod penalties;
@@ -37,6 +38,7 @@ mod tokens;
 mod train;
 mod unit_file;
 mod units;
+mod values;
 mod verify;
 
 use std::process::ExitCode;
@@ -141,7 +143,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(run(arguments.command));
+    let result = runtime.block_on(near_misses::with_suggestions(run(arguments.command)));
     let result = result.and_then(|outcome| terminal::finish().map(|()| outcome));
     // Abandoned work must not delay the exit.
     runtime.shutdown_background();

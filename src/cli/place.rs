@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::grpc::Api;
 use crate::store::{OpenOptions, SledStore, StoreError};
 
+use super::near_misses::keep_client;
 use crate::terminal::LoadBar;
 
 /// The default data directory.
@@ -121,10 +122,12 @@ impl Place {
         purpose: &str,
         missing: MissingData,
     ) -> anyhow::Result<Client> {
-        match &self.server {
-            Some(url) => self.link.connect(url).await,
-            None => Ok(Client::local(&self.api(purpose, missing).await?)),
-        }
+        let client = match &self.server {
+            Some(url) => self.link.connect(url).await?,
+            None => Client::local(&self.api(purpose, missing).await?),
+        };
+        keep_client(&client);
+        Ok(client)
     }
 
     /// Whether the memories are on a server.

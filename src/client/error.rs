@@ -37,6 +37,14 @@ impl ClientError {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
     }
 
+    /// The name of the memory that does not exist, when that is why.
+    pub fn missing_memory(&self) -> Option<String> {
+        let Self::Refused(status) = self else { return None };
+        let resource = status.get_details_resource_info()?;
+        let name = resource.resource_name.strip_prefix("memories/")?;
+        (resource.resource_type == "Memory").then(|| name.to_owned())
+    }
+
     /// The cause in few words, the same for the same fault: the code, and the reason if there is one.
     pub fn cause(&self) -> String {
         match self {

@@ -19,6 +19,7 @@ use crate::gateway::Origins;
 use crate::server::Limits;
 
 use super::access_tokens::tokens_path;
+use super::near_misses::nearest;
 use super::outcome::Outcome;
 use crate::terminal::{json_line, table};
 #[cfg(test)]
@@ -280,6 +281,9 @@ fn read_table(
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
             let known = SETTINGS.iter().map(|setting| setting.key);
             let known: Vec<&str> = known.filter(|known| known.starts_with(prefix)).collect();
+            if let Some(near) = nearest(&key, known.iter().copied()) {
+                bail!("there is no setting '{key}'; did you mean '{near}'?");
+            }
             bail!("there is no setting '{key}'; there are {}", known.join(", "));
         };
         let text = match value {

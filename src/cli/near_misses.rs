@@ -1,0 +1,102 @@
+//! Suggests what was probably meant by a name that does not exist.
+//!
+//! Names of flags and their fixed values are suggested by clap; this is for the names of memories and settings.
+
+use std::cell::OnceCell;
+
+use crate::client::{Client, ClientError};
+
+/// Memories that a message lists; with more, the list would hide what it says.
+const LISTED_MAX: usize = 8;
+
+tokio::task_local! {
+    /// The client of the command that runs, which knows the memories.
+    static CLIENT: OnceCell<Client>;
+}
+
+/// Runs a command. If it fails because a memory does not exist, its error also says which memory was probably meant, or which ones
+/// there are.
+pub(super) async fn with_suggestions<T>(
+    command: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let run = async {
+        match command.await {
+            Err(error) => Err(with_suggestion(error).await),
+            done => done,
+        }
+    };
+    CLIENT.scope(OnceCell::new(), run).await
+}
+
+/// Keeps the client of the command, to ask it for its memories.
+pub(super) fn keep_client(client: &Client) {
+    // Outside of a command nobody asks; a second client of one command knows the same memories.
+    let _ = CLIENT.try_with(|kept| kept.set(client.clone()));
+}
+
+async fn with_suggestion(error: anyhow::Error) -> anyhow::Error {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<ClientError>());
+    let Some(name) = causes.find_map(ClientError::missing_memory) else { return error };
+    let Some(mut client) = CLIENT.with(|kept| kept.get().cloned()) else { return error };
+    // A caller who may not list them learns as much as before.
+    let Ok(memories) = client.list_memories().await else { return error };
+    let names: Vec<&str> = memories.iter().map(|memory| memory.name.as_str()).collect();
+    let suggestion = match (nearest(&name, names.iter().copied()), names.as_slice()) {
+        (Some(near), _) => format!("did you mean '{near}'?"),
+        (None, []) if client.is_local() => {
+            "there are none yet; `dhakira import --memory NAME FILE` creates one".to_owned()
+        }
+        (None, []) => "no memory is visible to this caller".to_owned(),
+        (None, [only]) => format!("there is only '{only}'"),
+        (None, [first @ .., last]) if names.len() <= LISTED_MAX => {
+            format!("there are '{}' and '{last}'", first.join("', '"))
+        }
+        (None, _) => format!("`dhakira memories` lists the {} there are", names.len()),
+    };
+    anyhow::anyhow!("{error:#}; {suggestion}")
+}
+
+/// The known name that a word is probably meant to be: one that it begins, or that differs in a letter or two.
+pub(super) fn nearest<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let letters = word.chars().count();
+    let near = known.into_iter().filter_map(|name| {
+        let lower = name.to_lowercase();
+        let distance = strsim::osa_distance(&word, &lower);
+        let shorter = letters.min(lower.chars().count());
+        // One letter for each three, and never the whole word.
+        let is_near = distance < shorter && distance <= (shorter / 3).max(1);
+        let is_begun = letters >= 3 && lower.starts_with(&word);
+        (is_near || is_begun).then_some((distance, name))
+    });
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_name_is_near_when_few_letters_differ() {
+        let known = ["mine", "news-2024", "law", "n"];
+        for (word, expected) in [
+            ("mien", Some("mine")),
+            ("Mine", Some("mine")),
+            ("mines", Some("mine")),
+            ("news", Some("news-2024")),
+            ("news-2042", Some("news-2024")),
+            ("lwa", Some("law")),
+            ("m", None),
+            ("none-of-them", None),
+            ("war", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), expected, "{word}");
+        }
+        // The nearest one, not the first.
+        assert_eq!(nearest("laws", ["lawyer", "laws-a", "law"]), Some("law"));
+    }
+}
