@@ -106,5 +106,6 @@ mod units_command;
 mod update_masks;
 mod updates;
 mod upkeep;
+mod watch_command;
 mod watching;
 mod writer;

@@ -8,7 +8,7 @@ use crate::crash::Process;
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.tsv");
 
 /// Every command that takes a memory which must exist; `NAME` is replaced.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &["lookup", "--memory", "NAME", "x"],
     &["search", "--memory", "NAME", "x"],
     &["analyze", "--memory", "NAME", "text.txt"],
@@ -21,6 +21,8 @@ const COMMANDS: [&[&str]; 15] = [
     &["units", "--memory", "NAME", "list"],
     &["units", "--memory", "NAME", "get", "1"],
     &["units", "--memory", "NAME", "delete", "1"],
+    &["units", "--memory", "NAME", "add", "x", "y"],
+    &["units", "--memory", "NAME", "edit", "1", "--target", "x"],
     &["memories", "show", "NAME"],
     &["memories", "update", "NAME", "--description", "x"],
     &["memories", "delete", "NAME"],
@@ -49,8 +51,9 @@ fn a_near_memory_is_suggested_by_every_command() {
     }
     let process = Process::start(&directory.path().join("dhakira-data"));
     let with_server = ["--server", process.url.as_str()];
-    let start: &[&str] = &["operations", "start-train", "--memory", "NAME"];
-    for command in COMMANDS.into_iter().chain([start]) {
+    let served: [&[&str]; 2] =
+        [&["operations", "start-train", "--memory", "NAME"], &["watch", "--memory", "NAME"]];
+    for command in COMMANDS.into_iter().chain(served) {
         let said = complaint(directory.path(), command, "mien", &with_server);
         assert!(said.ends_with(near), "{command:?} by a server: {said}");
     }
@@ -59,7 +62,7 @@ fn a_near_memory_is_suggested_by_every_command() {
 #[test]
 fn few_memories_are_listed_and_many_are_counted() {
     let directory = tempfile::tempdir().unwrap();
-    let show = |name: &str| complaint(directory.path(), COMMANDS[12], name, &[]);
+    let show = |name: &str| complaint(directory.path(), &["memories", "show", "NAME"], name, &[]);
     let create = |name: &str| {
         assert_eq!(code(&run(directory.path(), &["memories", "create", name])), 0, "{name}");
     };

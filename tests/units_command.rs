@@ -73,3 +73,55 @@ fn units_are_listed_changed_rolled_back_and_deleted() {
     let table = dhakira(&data, &["units", "--memory", "m", "list"]);
     assert!(String::from_utf8_lossy(&table.stdout).contains("word 1"));
 }
+
+#[test]
+fn a_unit_is_added_edited_and_kept_as_it_was_in_its_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let file = directory.path().join("units.tmx");
+    let tagged = "<tmx version=\"1.4\"><header srclang=\"ar\"/><body><tu>\
+        <tuv xml:lang=\"ar\"><seg>\u{648}\u{627}\u{62d}\u{62f}</seg></tuv>\
+        <tuv xml:lang=\"en\"><seg>one <bpt i=\"1\">b</bpt>two<ept i=\"1\">/b</ept></seg></tuv></tu></body></tmx>";
+    std::fs::write(&file, tagged).unwrap();
+    lines(&data, &["import", "--json", "--memory", "m", file.to_str().unwrap()]);
+    let units =
+        |more: &[&str]| lines(&data, &[&["units", "--memory", "m", "--json"], more].concat());
+    let fields = ["--set-author", "amal", "--set-document", "d.md", "--set-attribute", "client=x"];
+    let text = "\u{643}\u{62a}\u{627}\u{628}";
+    let add = [&["add", text, "book"], &fields[..]].concat();
+    let added = units(&add).remove(0);
+    assert_eq!((&added["unit"], &added["revision"]), (&"memories/m/units/2".into(), &1.into()));
+    assert_eq!((&added["source"], &added["target"]), (&text.into(), &"book".into()));
+    assert_eq!((&added["author"], &added["document"]), (&"amal".into(), &"d.md".into()));
+    assert_eq!(added["attributes"]["client"], "x");
+    // The same again is the same unit, unless all are kept.
+    assert_eq!(units(&add)[0]["unit"], "memories/m/units/2");
+    let kept = units(&[&add[..], &["--duplicates", "keep-all"]].concat());
+    assert_eq!(kept[0]["unit"], "memories/m/units/3");
+
+    let edited = units(&["edit", "2", "--target", "a book", "--remove-attribute", "client"]);
+    assert_eq!((&edited[0]["target"], &edited[0]["revision"]), (&"a book".into(), &2.into()));
+    assert_eq!((&edited[0]["source"], &edited[0]["author"]), (&text.into(), &"amal".into()));
+    assert_eq!(edited[0]["attributes"], serde_json::json!({}));
+    let history = units(&["history", "2"]);
+    assert_eq!([&history[0]["target"], &history[1]["target"]], ["a book", "book"]);
+
+    for (wrong, code, said) in [
+        (&["edit", "1", "--target", "one two"][..], 1, "--drop-tags"),
+        (&["edit", "2"], 2, "--target"),
+        (&["edit", "9", "--set-author", "x"], 1, "unit"),
+        (&["add", "x", ""], 1, "empty"),
+        (&["add", "x"], 2, "<TARGET>"),
+    ] {
+        let output = dhakira(&data, &[&["units", "--memory", "m"], wrong].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && error.contains(said), "{wrong:?}: {error}");
+    }
+    // What has tags keeps them when another text changes.
+    units(&["edit", "1", "--source", "\u{648}"]);
+    let dropped = units(&["edit", "1", "--target", "one two", "--drop-tags"]);
+    assert_eq!(dropped[0]["target"], "one two");
+    let table = dhakira(&data, &["units", "--memory", "m", "edit", "2", "--set-author", "sara"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.starts_with("UNIT") && table.contains("sara"), "{table}");
+}

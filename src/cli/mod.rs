@@ -36,10 +36,13 @@ mod serve;
 mod split;
 mod tokens;
 mod train;
+mod unit_edits;
 mod unit_file;
+mod unit_table;
 mod units;
 mod values;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -102,8 +105,10 @@ enum Command {
     AccessTokens(access_tokens::AccessTokens),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
-    /// List, show, roll back, delete and change units.
+    /// List, show, add, edit, roll back and delete units.
     Units(units::Units),
+    /// Show the changes of units as they happen on a server.
+    Watch(watch::Watch),
     /// Start long work on a server, list it, watch it, cancel it, and show its result.
     Operations(operations::Operations),
     /// Save all memories into a backup directory: everything the first time, then what is new.
@@ -179,6 +184,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::AccessTokens(command) => command.run(),
         Command::Memories(command) => command.run().await,
         Command::Units(command) => command.run().await,
+        Command::Watch(command) => command.run().await,
         Command::Operations(command) => command.run().await,
         Command::Backup(command) => command.run().await,
         Command::Restore(command) => command.run().await,

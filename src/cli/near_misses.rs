@@ -57,10 +57,7 @@ async fn with_suggestion(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// The known name that a word is probably meant to be: one that it begins, or that differs in a letter or two.
-pub(super) fn nearest<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let letters = word.chars().count();
     let near = known.into_iter().filter_map(|name| {

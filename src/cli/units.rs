@@ -1,6 +1,4 @@
-//! `dhakira units`: list, show, roll back, delete and change units.
-
-use std::collections::BTreeMap;
+//! `dhakira units`: list, show, add, edit, roll back, delete and change units.
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -10,14 +8,16 @@ use uuid::Uuid;
 use crate::client::{Client, Matched, MatchingUnits};
 use crate::engine::{ListQuery, UnitFilter, UnitOrder};
 use crate::limits::{BATCH_UNITS_MAX, PAGE_SIZE_MAX};
-use crate::unit::{MemoryName, Timestamp, Unit, UnitContent, UnitId};
+use crate::unit::{MemoryName, Unit, UnitId};
 
 use super::filter::FilterFlags;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{counted, isolate, json_line, table};
+use super::unit_edits::{Add, Edit, FieldFlags};
+use super::unit_table::show_units;
+use crate::terminal::{counted, json_line};
 
-/// List, show, roll back, delete and change the units of a memory.
+/// List, show, add, edit, roll back, delete and change the units of a memory.
 #[derive(Debug, Args)]
 pub(super) struct Units {
     #[command(flatten)]
@@ -54,6 +54,10 @@ enum Action {
         #[arg(required = true, value_name = "UNIT")]
         units: Vec<u64>,
     },
+    /// Add a unit: a text and its translation.
+    Add(Add),
+    /// Change the texts, author, document or attributes of one unit.
+    Edit(Edit),
     /// Show the contents that a unit has had, the newest first, as far as the commit log goes back.
     History {
         /// Its number.
@@ -83,15 +87,8 @@ enum Action {
     Update {
         #[command(flatten)]
         filter: FilterFlags,
-        /// The new author.
-        #[arg(long, value_name = "NAME", group = "change")]
-        set_author: Option<String>,
-        /// The new document.
-        #[arg(long, value_name = "NAME", group = "change")]
-        set_document: Option<String>,
-        /// An attribute to set; may be repeated.
-        #[arg(long, value_name = "KEY=VALUE", group = "change", value_parser = key_value)]
-        set_attribute: Vec<(String, String)>,
+        #[command(flatten)]
+        fields: FieldFlags,
         /// An attribute to remove; may be repeated.
         #[arg(long, value_name = "KEY", group = "change")]
         remove_attribute: Vec<String>,
@@ -121,21 +118,6 @@ impl From<Order> for UnitOrder {
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    unit: String,
-    revision: u64,
-    source: &'a str,
-    target: &'a str,
-    document: &'a str,
-    author: &'a str,
-    created: Option<String>,
-    changed: Option<String>,
-    use_count: u64,
-    last_use: Option<String>,
-    attributes: &'a BTreeMap<String, String>,
-}
-
 /// The result of a change by filter, with `--json`.
 #[derive(Serialize)]
 struct MatchedLine {
@@ -159,6 +141,8 @@ impl Units {
                 let units = client.get_units(&memory, &ids(&units)).await?;
                 show_units(&memory, &units, json)?;
             }
+            Action::Add(add) => return add.run(&mut client, &memory, json).await,
+            Action::Edit(edit) => return edit.run(&mut client, &memory, json).await,
             Action::History { unit } => {
                 let revisions = client.unit_revisions(&memory, UnitId(unit)).await?;
                 show_units(&memory, &revisions, json)?;
@@ -172,21 +156,13 @@ impl Units {
                 let which = (units, filter.filter());
                 return delete(&mut client, &memory, which, (yes, json)).await;
             }
-            Action::Update {
-                filter,
-                set_author,
-                set_document,
-                set_attribute,
-                remove_attribute,
-                yes,
-            } => {
+            Action::Update { filter, fields, remove_attribute, yes } => {
                 let filter = filter.filter();
                 anyhow::ensure!(
                     filter != UnitFilter::default(),
                     "say which units by flags such as --by-author or --in-document"
                 );
-                let (content, paths) =
-                    update((set_author, set_document), set_attribute, remove_attribute);
+                let (content, paths) = fields.update(remove_attribute);
                 let change = || MatchingUnits::Update(Box::new(content.clone()), paths.clone());
                 return change_matching(&mut client, (&memory, &filter), change, (yes, json)).await;
             }
@@ -222,29 +198,6 @@ async fn delete(
     client.delete_units(memory, &ids(&units), Uuid::new_v4()).await?;
     note!("dhakira: {} deleted", counted(units.len() as u64, "unit"));
     Ok(Outcome::Done)
-}
-
-/// The new values, and the fields that they are for.
-fn update(
-    (author, document): (Option<String>, Option<String>),
-    set: Vec<(String, String)>,
-    remove: Vec<String>,
-) -> (UnitContent, Vec<String>) {
-    let mut content = UnitContent::default();
-    let mut paths = Vec::new();
-    if let Some(author) = author {
-        content.author = author;
-        paths.push("author".to_owned());
-    }
-    if let Some(document) = document {
-        content.document = document;
-        paths.push("document".to_owned());
-    }
-    let attribute = |key: &str| format!("attributes.`{key}`");
-    paths.extend(set.iter().map(|(key, _)| attribute(key)));
-    paths.extend(remove.iter().map(|key| attribute(key)));
-    content.attributes.extend(set);
-    (content, paths)
 }
 
 async fn list(
@@ -293,57 +246,4 @@ async fn change_matching(
         say!("{} would be {deed}; --yes {action} them", counted(matching, "unit"))?;
     }
     Ok(Outcome::Done)
-}
-
-fn show_units(memory: &MemoryName, units: &[Unit], json: bool) -> anyhow::Result<()> {
-    let time = |time: Option<Timestamp>| {
-        time.and_then(|time| jiff::Timestamp::from_microsecond(time.micros).ok())
-            .map(|time| time.to_string())
-    };
-    if json {
-        for unit in units {
-            let content = &unit.content;
-            json_line(&Line {
-                unit: format!("{}/units/{}", memory.resource(), unit.id),
-                revision: unit.revision,
-                source: &content.source.text,
-                target: &content.target.text,
-                document: &content.document,
-                author: &content.author,
-                created: time(content.created),
-                changed: time(content.changed),
-                use_count: unit.usage.count,
-                last_use: time(unit.usage.last),
-                attributes: &content.attributes,
-            })?;
-        }
-        return Ok(());
-    }
-    if units.is_empty() {
-        return Ok(());
-    }
-    let header = ["UNIT", "REVISION", "CHANGED", "USES", "AUTHOR", "SOURCE", "TARGET"];
-    let header = header.map(str::to_owned).to_vec();
-    let one_line = |text: &str| isolate(&text.split_whitespace().collect::<Vec<_>>().join(" "));
-    let rows = units.iter().map(|unit| {
-        let content = &unit.content;
-        vec![
-            unit.id.to_string(),
-            unit.revision.to_string(),
-            time(content.changed).unwrap_or_default(),
-            unit.usage.count.to_string(),
-            content.author.clone(),
-            one_line(&content.source.text),
-            one_line(&content.target.text),
-        ]
-    });
-    show!("{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))?;
-    Ok(())
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    parts
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| format!("'{text}' is not KEY=VALUE"))
 }

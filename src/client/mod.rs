@@ -15,6 +15,7 @@ mod transport;
 mod unit;
 mod units;
 mod upload;
+mod watch;
 
 pub use crate::grpc::{ImportAck, JobReport, RejectedUnit};
 pub use admin::{BackupInfo, CompactInfo};
@@ -26,5 +27,5 @@ pub use lookup::ExtractPage;
 pub use memory::MemoryInfo;
 pub use operations::{Counts, OperationAnswer, OperationEnd, OperationInfo};
 pub use transport::{Credentials, LocalService};
-pub use unit::CommitInfo;
 pub use units::{Matched, MatchingUnits};
+pub use watch::ChangeFeed;

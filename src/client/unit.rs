@@ -1,4 +1,4 @@
-//! Single units, imports of whole files, and the feed of changes.
+//! Single units, and imports of whole files.
 
 use std::io::Read;
 
@@ -15,15 +15,6 @@ use super::error::ClientError;
 use super::upload::pieces;
 use crate::grpc::convert;
 use crate::grpc::proto;
-
-/// A commit as a watcher sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitInfo {
-    /// Its number, from which to resume.
-    pub sequence: u64,
-    /// Changes in it.
-    pub changes: usize,
-}
 
 impl Client {
     /// Creates units, all or none; a repeated request id creates none and returns the first answer.
@@ -94,6 +85,22 @@ impl Client {
         request_id: Uuid,
     ) -> Result<Unit, ClientError> {
         let fields = ["author", "document", "update_time"];
+        self.update_fields(memory, (unit, String::new()), content, &fields, request_id).await
+    }
+
+    /// Changes the named fields of a unit to those of a content: `source`, `document`, ``attributes.`client` ``.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn update_unit(
+        &mut self,
+        memory: &MemoryName,
+        unit: UnitId,
+        content: UnitContent,
+        fields: &[String],
+        request_id: Uuid,
+    ) -> Result<Unit, ClientError> {
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
         self.update_fields(memory, (unit, String::new()), content, &fields, request_id).await
     }
 
@@ -187,28 +194,5 @@ impl Client {
         };
         self.units.delete_unit(request).await?;
         Ok(())
-    }
-
-    /// The commits that change a memory, after a sequence, then as they happen.
-    ///
-    /// # Errors
-    /// The server's, at once or in the stream.
-    pub async fn watch(
-        &mut self,
-        memory: &MemoryName,
-        after: u64,
-    ) -> Result<impl Stream<Item = Result<CommitInfo, ClientError>> + use<>, ClientError> {
-        use proto::watch_units_request::Start;
-        let request = proto::WatchUnitsRequest {
-            parent: memory.resource(),
-            start: Some(Start::AfterSequence(convert::signed(after))),
-            ..proto::WatchUnitsRequest::default()
-        };
-        let answers = self.units.watch_units(request).await?.into_inner();
-        Ok(answers.map(|answer| {
-            let answer = answer?;
-            let sequence = convert::unsigned(answer.sequence);
-            Ok(CommitInfo { sequence, changes: answer.changes.len() })
-        }))
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
 
-use crate::client::{Client, ClientError, ImportOrder, NumberedBatch};
+use crate::client::{ChangeFeed, Client, ClientError, ImportOrder, NumberedBatch};
 use crate::engine::{
     CheckAction, ConcordanceSettings, DuplicatePolicy, Explain, ExportQuery, LookupSettings,
     MemoryChoice, NewMemory, QuerySegment, UnitFilter, unit_etag,
@@ -291,13 +291,16 @@ impl Worker {
             return Ok(());
         };
         self.tally.called("watch");
-        let mut commits = client.watch(&memory, self.watched).await.map_err(failed)?;
+        let feed =
+            ChangeFeed { memory: Some(memory), after: Some(self.watched), ..ChangeFeed::default() };
+        let mut commits = client.watch(&feed).await.map_err(failed)?;
         let end = Instant::now() + Duration::from_millis(500 + self.random.below(2_500) as u64);
         while let Ok(Some(commit)) = tokio::time::timeout_at(end.into(), commits.next()).await {
             let commit = commit.map_err(failed)?;
+            let sequence = commit.sequence.0;
             self.tally.watch_faults +=
-                u64::from(commit.sequence <= self.watched || commit.changes == 0);
-            self.watched = commit.sequence;
+                u64::from(sequence <= self.watched || commit.changes.is_empty());
+            self.watched = sequence;
         }
         Ok(())
     }

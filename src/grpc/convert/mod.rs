@@ -52,7 +52,8 @@ pub(super) use page_token::PageToken;
 pub use page_token::read_any_page_token;
 pub(crate) use penalties::{penalty_points, penalty_rules};
 pub use units::exported_units;
-pub(super) use units::{UnitView, content_of, optional_time, segment_of};
+pub(crate) use units::optional_time;
+pub(super) use units::{UnitView, content_of, segment_of};
 pub(super) use update_mask::{is_everything, memory_patch, unit_patch};
 
 /// A field that breaks a rule: its path inside the message, and what is wrong with it.
