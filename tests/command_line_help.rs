@@ -66,3 +66,26 @@ fn each_command_has_a_manual_page() {
     assert_eq!(code(&refused), 1);
     assert!(stderr(&refused).contains("manual pages into file"), "{}", stderr(&refused));
 }
+
+#[test]
+fn each_help_ends_in_examples_and_has_its_options_under_headings() {
+    let directory = tempfile::tempdir().unwrap();
+    let help = |command: &str| {
+        let output = run(directory.path(), &[command, "--help"]);
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""), "{command}");
+        stdout(&output)
+    };
+    for command in commands(directory.path(), &[]) {
+        let help = help(&command);
+        let examples = help.rsplit_once("\nExamples:\n").map(|(_, examples)| examples);
+        let shows = |text: &str| text.contains(&format!("dhakira {command}"));
+        // A client of AI is set up in its own file.
+        assert!(command == "mcp" || examples.is_some_and(shows), "{command}: {help}");
+    }
+    let lookup = help("lookup");
+    let place = |text: &str| lookup.find(text).unwrap_or_else(|| panic!("{text}: {lookup}"));
+    let sections =
+        ["\nOptions:", "\nConnection:", "--data <DIR>", "\nWith --server:", "--token-file"];
+    assert!(sections.map(place).is_sorted(), "{lookup}");
+    assert!(place("\nOutput:") < place("--json"), "{lookup}");
+}

@@ -15,6 +15,7 @@ mod demo;
 mod export;
 mod extract;
 mod filter;
+mod help;
 mod import;
 mod input;
 mod job;
@@ -46,7 +47,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::terminal;
 
@@ -129,9 +130,15 @@ enum Command {
     Bench(crate::bench::Bench),
 }
 
+/// The program with all commands and their help.
+fn program() -> clap::Command {
+    help::complete(Arguments::command())
+}
+
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let parsed = Arguments::from_arg_matches(&program().get_matches());
+    let arguments = parsed.unwrap_or_else(|error| error.format(&mut program()).exit());
     let log = match &arguments.command {
         Command::Serve(command) => command.log(),
         _ => Log::default(),
@@ -191,8 +198,8 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Verify(command) => command.run().await,
         Command::Compact(command) => command.run().await,
         Command::Salvage(command) => command.run(),
-        Command::Completions(command) => command.run(Arguments::command()),
-        Command::Man(command) => command.run(Arguments::command()),
+        Command::Completions(command) => command.run(program()),
+        Command::Man(command) => command.run(program()),
         Command::Bench(command) => command.run().await.map(|()| Outcome::Done),
     }
 }
@@ -202,9 +209,9 @@ mod tests {
     use super::*;
 
     /// Looks at every option of a command and of those below it.
-    fn each_option(command: &clap::Command, look: &mut dyn FnMut(&str, &clap::Arg)) {
+    fn each_option(command: &clap::Command, look: &mut dyn FnMut(&clap::Command, &clap::Arg)) {
         for argument in command.get_arguments() {
-            look(command.get_name(), argument);
+            look(command, argument);
         }
         for below in command.get_subcommands() {
             each_option(below, look);
@@ -232,16 +239,22 @@ mod tests {
             "query",
         ];
         let mut seen = 0;
-        let mut command = Arguments::command();
+        let mut command = program();
         command.build();
         each_option(&command, &mut |command, argument| {
             let heading = argument.get_help_heading();
             let name = argument.get_id().as_str();
             let takes_place = !argument.is_positional();
+            let on_memories = command.get_arguments().any(|it| it.get_id() == "server");
+            let command = command.get_name();
             let expected = if with_server.contains(&name) && takes_place {
                 Some("With --server")
             } else if some_units.contains(&name) && command != "bench" {
                 Some(filter::SOME_UNITS)
+            } else if on_memories && ["data", "server", "accept_data_loss"].contains(&name) {
+                Some("Connection")
+            } else if ["json", "output", "force", "rejects", "verdicts"].contains(&name) {
+                Some("Output")
             } else if name.starts_with("facade.") {
                 Some(config::FACADES_HEADING)
             } else {
@@ -250,6 +263,57 @@ mod tests {
             seen += usize::from(expected.is_some());
             assert_eq!(heading, expected, "{command}: {name}");
         });
-        assert!(seen > 50, "the names of options have changed: {seen}");
+        assert!(seen > 150, "the names of options have changed: {seen}");
+    }
+
+    /// The words of a line as a shell splits them, up to where it redirects.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (number, part) in line.split('\'').enumerate() {
+            if number % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        let end = words.iter().position(|word| ["<", ">", "|", "#"].contains(&word.as_str()));
+        words.truncate(end.unwrap_or(words.len()));
+        words
+    }
+
+    /// The examples at the end of the help of each command, with the path of the command.
+    fn examples(command: &clap::Command, found: &mut Vec<(String, Vec<String>)>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+        let lines = lines.filter_map(|line| line.rfind("dhakira ").map(|at| line[at..].to_owned()));
+        found.push((command.get_bin_name().unwrap_or_default().to_owned(), lines.collect()));
+        for below in command.get_subcommands().filter(|it| it.get_name() != "help") {
+            examples(below, found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_that_it_takes() {
+        let mut command = program();
+        command.build();
+        let (mut found, mut wrong) = (Vec::new(), String::new());
+        examples(&command, &mut found);
+        let without = ["dhakira", "dhakira bench ", "dhakira tokens ", "dhakira operations "];
+        for (path, lines) in &found {
+            let needs_none = without.iter().any(|it| path == it.trim_end() || path.starts_with(it));
+            if lines.is_empty() && (!needs_none || path == "dhakira tokens") {
+                wrong += &format!("{path} has no examples\n");
+            }
+            for line in lines.iter().filter(|_| path != "dhakira") {
+                if !line.starts_with(path.as_str()) {
+                    wrong += &format!("{path}: {line}\n");
+                }
+                if let Err(error) = program().try_get_matches_from(words(line)) {
+                    wrong += &format!("{line}\n{error}\n");
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong}");
+        assert!(found.iter().map(|(_, lines)| lines.len()).sum::<usize>() > 60);
     }
 }
