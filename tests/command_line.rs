@@ -257,6 +257,11 @@ fn memories_are_made_changed_and_deleted() {
     assert_eq!(code(&memories(&["update", "law", "--description", "contracts"])), 0);
     let shown = json(&memories(&["show", "law", "--json"]));
     assert_eq!((&shown["target_lang"], &shown["description"]), (&"fr".into(), &"contracts".into()));
+    // Both names of the flag mean the same.
+    for (flag, points) in [("--penalty", 7.5), ("--default-penalty", 5.0)] {
+        let updated = json(&memories(&["update", "law", flag, &points.to_string(), "--json"]));
+        assert_eq!(updated["default_penalty"], points, "{flag}");
+    }
     let wrong = run(directory.path(), &["import", "--memory", "law", "--target-lang", "en", SMALL]);
     assert_eq!(code(&wrong), 1);
     assert!(stderr(&wrong).contains("for ar to fr"), "{}", stderr(&wrong));

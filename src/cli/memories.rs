@@ -56,7 +56,7 @@ enum Action {
         #[arg(long, value_name = "POINTS", default_value = "default", value_parser = penalty)]
         unfinished_penalty: Penalty,
         /// Points that every match loses when a lookup does not give the memory points of its own, from 0 to 100.
-        #[arg(long, value_name = "POINTS", default_value = "0", value_parser = points)]
+        #[arg(long, visible_alias = "penalty", value_name = "POINTS", default_value = "0", value_parser = points)]
         default_penalty: Score,
         /// Deduct points from its matches that meet a condition, in every lookup, as `lookup --penalty-rule` does; may be repeated.
         #[arg(long = "penalty-rule", value_name = "CONDITION:POINTS")]
@@ -81,7 +81,7 @@ enum Action {
         #[arg(long, value_name = "POINTS", group = "change", value_parser = penalty)]
         unfinished_penalty: Option<Penalty>,
         /// Points that every match loses when a lookup does not give the memory points of its own, from 0 to 100.
-        #[arg(long, value_name = "POINTS", group = "change", value_parser = points)]
+        #[arg(long, visible_alias = "penalty", value_name = "POINTS", group = "change", value_parser = points)]
         default_penalty: Option<Score>,
         /// Deduct points from its matches that meet a condition, in every lookup, as `lookup --penalty-rule` does; may be repeated.
         /// Replaces all earlier rules of the memory.
