@@ -72,9 +72,8 @@ fn run(steps: &[Step], directory: &Path) -> Vec<String> {
     for Step { command, .. } in steps {
         script += &format!("printf '\\036'\n{}\n", command.replace(ADDRESS, &free.to_string()));
         if command.starts_with("dhakira serve") {
-            let port = free.port();
             script += &format!(
-                "until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep .1; done\n"
+                "until dhakira memories --server http://{free} >/dev/null 2>&1; do sleep .1; done\n"
             );
         }
     }
