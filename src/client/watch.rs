@@ -7,7 +7,7 @@ use crate::engine::{UnitFilter, WatchedChange, WatchedCommit};
 use crate::grpc::convert::{self, Within as _};
 use crate::grpc::proto;
 use crate::store::{ChangeKind, Sequence};
-use crate::unit::{MemoryName, Timestamp};
+use crate::unit::MemoryName;
 
 use super::connection::{Client, ClientStream, stored_unit};
 use super::error::ClientError;
@@ -50,7 +50,7 @@ impl Client {
 }
 
 fn commit(answer: proto::WatchUnitsResponse) -> Result<WatchedCommit, ClientError> {
-    let time = convert::optional_time("commit_time", answer.commit_time.as_ref())?;
+    let time = convert::optional_time("commit_time", answer.commit_time)?;
     Ok(WatchedCommit {
         sequence: Sequence(convert::unsigned(answer.sequence)),
         time: time.unwrap_or_default(),
