@@ -11,6 +11,7 @@ mod alignment_service;
 mod api_answers;
 mod attacks;
 mod backups;
+mod certs_command;
 mod checkpoints;
 mod closed_pipes;
 mod collection;

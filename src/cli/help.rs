@@ -103,6 +103,14 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
     ),
     (&["access-tokens", "list"], &["dhakira access-tokens list --json"]),
     (&["access-tokens", "revoke"], &["dhakira access-tokens revoke anna"]),
+    (&["certs"], &["dhakira certs create --host tm.example.org --output ./certs"]),
+    (
+        &["certs", "create"],
+        &[
+            "dhakira certs create --host tm.example.org --host 192.0.2.7 --output ./certs",
+            "dhakira certs create --host localhost --output ./certs --days 30 --force",
+        ],
+    ),
     (
         &["memories"],
         &["dhakira memories", "dhakira memories create law --source-lang ar --target-lang en"],

@@ -7,6 +7,7 @@ mod access_tokens;
 mod align;
 mod analyze;
 mod backup;
+mod certs;
 mod check;
 mod compact;
 mod completions;
@@ -104,6 +105,9 @@ enum Command {
     /// Create, list and revoke the access tokens of a server.
     #[command(subcommand)]
     AccessTokens(access_tokens::AccessTokens),
+    /// Make certificates for trying out TLS.
+    #[command(subcommand)]
+    Certs(certs::Certs),
     /// List, create, change and delete memories.
     Memories(memories::Memories),
     /// List, show, add, edit, roll back and delete units.
@@ -189,6 +193,7 @@ async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Split(command) => command.run(),
         Command::Tokens(command) => command.run(),
         Command::AccessTokens(command) => command.run(),
+        Command::Certs(command) => command.run(),
         Command::Memories(command) => command.run().await,
         Command::Units(command) => command.run().await,
         Command::Watch(command) => command.run().await,

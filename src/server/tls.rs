@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::auth::FileStamp;
@@ -67,8 +68,10 @@ impl TlsFiles {
         };
         let key = PrivateKeyDer::from_pem_file(&self.key)
             .map_err(|error| TlsError::new(&self.key, pem_fault(&error, "private key")))?;
+        let chain = certificates(&self.certificate)?;
+        check_not_an_authority(&chain).map_err(|it| TlsError::new(&self.certificate, it))?;
         let mut config = builder
-            .with_single_cert(certificates(&self.certificate)?, key)
+            .with_single_cert(chain, key)
             .map_err(|error| TlsError::new(&self.certificate, error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
@@ -82,6 +85,25 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         return Err(TlsError::new(path, "it holds no certificate (PEM is expected)"));
     }
     Ok(found)
+}
+
+/// Refuses the certificate of an authority as that of a server, which clients would do at every connection.
+fn check_not_an_authority(chain: &[CertificateDer<'_>]) -> Result<(), &'static str> {
+    let Some(parsed) = chain.first().and_then(|it| ParsedCertificate::try_from(it).ok()) else {
+        // Whether it can be read at all is checked with its key.
+        return Ok(());
+    };
+    let algorithms = default_provider().signature_verification_algorithms.all;
+    let (roots, now) = (RootCertStore::empty(), UnixTime::now());
+    // Whoever has signed it: what it is for is checked first, and is not known by a type.
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], now, algorithms) {
+        Err(error) if format!("{error:?}").contains("CaUsedAsEndEntity") => Err(
+            "it is the certificate of an authority (CA:TRUE), as `openssl req -x509` makes it, and clients refuse it as that of a \
+             server. Have a certificate signed by it and use that one; `dhakira certs create --host NAME --output DIR` makes both \
+             for trying out",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn pem_fault(error: &rustls_pki_types::pem::Error, what: &str) -> String {
