@@ -199,7 +199,7 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
         &["bench"],
         &[
             "dhakira bench import memory.tmx",
-            "dhakira bench search --queries queries.txt memory.tmx",
+            "dhakira bench search --corpus memory.tmx --queries queries.txt",
         ],
     ),
 ];
@@ -223,10 +223,11 @@ fn with_examples(command: Command, path: &[&str], lines: &[&str]) -> Command {
 /// Puts the options that many commands have under their headings.
 fn under_headings(command: Command) -> Command {
     // Elsewhere `--data` is something else: what a server serves, where a backup goes.
-    let is_on_memories = command.get_arguments().any(|it| it.get_id() == "server");
+    let takes = |name: &str| command.get_arguments().any(|it| it.get_id() == name);
+    let (is_on_memories, writes_file) = (takes("server"), takes("output"));
     let place = |option: Arg| {
         let name = option.get_id().as_str();
-        if OUTPUT.contains(&name) {
+        if OUTPUT.contains(&name) && (name != "force" || writes_file) {
             option.help_heading("Output")
         } else if is_on_memories && CONNECTION.contains(&name) {
             option.help_heading("Connection")

@@ -23,15 +23,14 @@ pub(super) struct Man {
 impl Man {
     /// Prints or writes the pages of the whole program.
     pub(super) fn run(self, program: clap::Command) -> anyhow::Result<Outcome> {
-        match self.output {
-            Some(directory) => write_all(program, &directory)?,
-            None => {
-                let mut page = Vec::new();
-                clap_mangen::Man::new(program).render(&mut page)?;
-                let mut out = stdout();
-                out.write_all(&page)?;
-                out.flush()?;
-            }
+        if let Some(directory) = self.output {
+            write_all(program, &directory)?;
+        } else {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(program).render(&mut page)?;
+            let mut out = stdout();
+            out.write_all(&page)?;
+            out.flush()?;
         }
         Ok(Outcome::Done)
     }

@@ -31,7 +31,7 @@ pub(super) async fn with_suggestions<T>(
 /// Keeps the client of the command, to ask it for its memories.
 pub(super) fn keep_client(client: &Client) {
     // Outside of a command nobody asks; a second client of one command knows the same memories.
-    let _ = CLIENT.try_with(|kept| kept.set(client.clone()));
+    let _ = CLIENT.try_with(|kept| drop(kept.set(client.clone())));
 }
 
 async fn with_suggestion(error: anyhow::Error) -> anyhow::Error {

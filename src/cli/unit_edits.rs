@@ -17,14 +17,14 @@ use super::unit_table::show_units;
 #[group(skip)]
 pub(super) struct FieldFlags {
     /// The author.
-    #[arg(long, value_name = "NAME", group = "change")]
-    set_author: Option<String>,
+    #[arg(long = "set-author", value_name = "NAME", group = "change")]
+    author: Option<String>,
     /// The document.
-    #[arg(long, value_name = "NAME", group = "change")]
-    set_document: Option<String>,
+    #[arg(long = "set-document", value_name = "NAME", group = "change")]
+    document: Option<String>,
     /// An attribute to set; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE", group = "change", value_parser = key_value)]
-    set_attribute: Vec<(String, String)>,
+    #[arg(long = "set-attribute", value_name = "KEY=VALUE", group = "change", value_parser = key_value)]
+    attribute: Vec<(String, String)>,
 }
 
 impl FieldFlags {
@@ -32,18 +32,18 @@ impl FieldFlags {
     pub(super) fn update(self, remove_attribute: Vec<String>) -> (UnitContent, Vec<String>) {
         let mut content = UnitContent::default();
         let mut paths = Vec::new();
-        if let Some(author) = self.set_author {
+        if let Some(author) = self.author {
             content.author = author;
             paths.push("author".to_owned());
         }
-        if let Some(document) = self.set_document {
+        if let Some(document) = self.document {
             content.document = document;
             paths.push("document".to_owned());
         }
         let attribute = |key: &str| format!("attributes.`{key}`");
-        paths.extend(self.set_attribute.iter().map(|(key, _)| attribute(key)));
+        paths.extend(self.attribute.iter().map(|(key, _)| attribute(key)));
         paths.extend(remove_attribute.iter().map(|key| attribute(key)));
-        content.attributes.extend(self.set_attribute);
+        content.attributes.extend(self.attribute);
         (content, paths)
     }
 }

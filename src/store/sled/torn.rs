@@ -194,7 +194,7 @@ fn first_of_tail(
         let mut at = SEGMENT_HEADER_BYTES;
         while let Some((message, _)) = message(&buffer, at, Some(number)) {
             let body = &buffer[message.body.clone()];
-            if message.kind == kind::INLINE_LINK && key.is_some_and(|key| is_log_record(&key, body))
+            if message.kind == kind::INLINE_LINK && key.is_some_and(|key| is_log_record(key, body))
             {
                 return Ok(number);
             }
@@ -208,10 +208,10 @@ fn first_of_tail(
 const TAIL_SEGMENTS_MAX: usize = 64;
 
 /// Whether the body of a message sets the record of a commit.
-fn is_log_record(key: &[u8; 8], body: &[u8]) -> bool {
+fn is_log_record(key: [u8; 8], body: &[u8]) -> bool {
     match Link::parse(body) {
         Some(Link::Set(of, value)) => {
-            body[of] == key[..] && codec::decode_log(key, &body[value]).is_ok()
+            body[of] == key[..] && codec::decode_log(&key, &body[value]).is_ok()
         }
         _ => false,
     }
