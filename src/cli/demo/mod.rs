@@ -45,6 +45,7 @@ impl Demo {
             OpenOptions { create: true, accept_data_loss: false, purpose: "demo".to_owned() };
         let store = SledStore::open(&directory, &options)?;
         let engine = Engine::open(Arc::new(store), None, &mut |_| ())?;
+        engine.warm_up();
         let api = Api::ready(engine);
 
         let bound = Bound::new("127.0.0.1:0".parse()?).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use crate::alignment::{Cancelled, link_words};
+use crate::alignment::{Cancelled, builtin, link_words};
 use crate::text::Analysis;
 use crate::unit::Unit;
 
@@ -25,9 +25,13 @@ pub(super) enum UnitLinks {
 }
 
 impl Engine {
-    /// Reads what the first lookup would otherwise wait for: the lexicons of the memories, and the tables of the analysis. Memories
-    /// without units have nothing to find.
+    /// Reads what the first lookup would otherwise wait for: the built-in lexicon, those of the memories, and the tables of the
+    /// analysis.
     pub fn warm_up(&self) {
+        // For memories that are created later.
+        if let (Ok(source), Ok(target)) = ("ar".parse(), "en".parse()) {
+            builtin(&source, &target);
+        }
         let memories = self.catalog.page(None, usize::MAX);
         self.bulk.install(|| memories.par_iter().for_each(|memory| self.warm_up_memory(memory)));
     }
