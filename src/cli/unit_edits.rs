@@ -17,13 +17,13 @@ use super::unit_table::show_units;
 #[group(skip)]
 pub(super) struct FieldFlags {
     /// The author.
-    #[arg(long = "set-author", value_name = "NAME", group = "change")]
+    #[arg(id = "set_author", long = "set-author", value_name = "NAME", group = "change")]
     author: Option<String>,
     /// The document.
-    #[arg(long = "set-document", value_name = "NAME", group = "change")]
+    #[arg(id = "set_document", long = "set-document", value_name = "NAME", group = "change")]
     document: Option<String>,
     /// An attribute to set; may be repeated.
-    #[arg(long = "set-attribute", value_name = "KEY=VALUE", group = "change", value_parser = key_value)]
+    #[arg(id = "set_attribute", long = "set-attribute", value_name = "KEY=VALUE", group = "change", value_parser = key_value)]
     attribute: Vec<(String, String)>,
 }
 
