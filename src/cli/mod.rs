@@ -294,7 +294,10 @@ mod tests {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
         let lines = lines.filter_map(|line| line.rfind("dhakira ").map(|at| line[at..].to_owned()));
-        found.push((command.get_bin_name().unwrap_or_default().to_owned(), lines.collect()));
+        found.push((
+            command.get_bin_name().unwrap_or(command.get_name()).to_owned(),
+            lines.collect(),
+        ));
         for below in command.get_subcommands().filter(|it| it.get_name() != "help") {
             examples(below, found);
         }
