@@ -4,6 +4,7 @@ mod builtin;
 mod corpus;
 mod hmm;
 mod pairs;
+mod places;
 mod tables;
 mod train;
 

@@ -9,6 +9,7 @@ use crate::alignment::features::length_u32;
 
 use super::corpus::{Corpus, Split};
 use super::hmm::{JumpCounts, Jumps, Lattice};
+use super::places::Places;
 use super::tables::{Lexicon, Table};
 
 /// Passes of model 1.
@@ -102,22 +103,6 @@ struct Training<'a> {
     probabilities: Vec<f32>,
     places: Places,
     places_bytes_max: usize,
-}
-
-/// The places of the probabilities of the first pairs of sentences, as many as there is memory for: to search for them takes longer
-/// than a pass does otherwise. For each pair a row per term, from the empty word on, and a column per other term.
-#[derive(Default)]
-struct Places {
-    all: Vec<u32>,
-    ends: Vec<usize>,
-}
-
-impl Places {
-    fn get(&self, number: usize) -> Option<&[u32]> {
-        let end = *self.ends.get(number)?;
-        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.all.get(from..end)
-    }
 }
 
 impl<'a> Training<'a> {
@@ -223,15 +208,18 @@ impl<'a> Training<'a> {
 
     /// Finds the places of as many pairs of sentences as there is memory for.
     fn find_places(&mut self) {
-        let mut places = Places::default();
+        // Frees the old ones first.
+        self.places = Places::default();
+        let pairs = || self.sentences(&|| false).flatten();
+        let sizes = pairs().map(|(here, there, _)| (here.len() + 1) * there.len());
+        let mut places = Places::with_room_for(sizes, self.places_bytes_max);
         let mut of_pair = Vec::new();
-        for (here, there, _) in self.sentences(&|| false).flatten() {
-            self.search_places(here, there, &mut of_pair);
-            if 4 * (places.all.len() + of_pair.len()) > self.places_bytes_max {
+        for (here, there, _) in pairs() {
+            if !places.has_room_for((here.len() + 1) * there.len()) {
                 break;
             }
-            places.all.extend(&of_pair);
-            places.ends.push(places.all.len());
+            self.search_places(here, there, &mut of_pair);
+            places.push(&of_pair);
         }
         self.places = places;
     }
