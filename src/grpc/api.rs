@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -229,9 +229,7 @@ impl Api {
     ) -> Result<T, Status> {
         self.engine()?;
         let api = self.clone();
-        tokio::task::spawn_blocking(move || call(api.engine()?).map_err(status::from_engine))
-            .await
-            .map_err(|error| status::internal(&format!("a call failed: {error}")))?
+        blocking(move || call(api.engine()?).map_err(status::from_engine)).await
     }
 
     /// Runs a use case that usually takes microseconds, though it may read from the disk: passing it to another thread would
@@ -267,7 +265,7 @@ impl Api {
         let (sender, receiver) = mpsc::channel(ANSWERS_WAITING);
         let task = task(self.clone(), sender.clone());
         let stopping = self.stopping.clone();
-        tokio::spawn(async move {
+        let filling: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let result = tokio::select! {
                 result = task => result,
                 () = sender.closed() => return,
@@ -280,6 +278,7 @@ impl Api {
                 let _ = sender.send(Err(error)).await;
             }
         });
+        tokio::spawn(filling);
         Ok(Box::pin(ReceiverStream::new(receiver)))
     }
 
@@ -291,10 +290,29 @@ impl Api {
         self.stream(Lifetime::Endless, |api, answers| async move {
             let cancel = Cancel::default();
             let _stop_when_dropped = CancelOnDrop(cancel.clone());
-            tokio::task::spawn_blocking(move || work(api.engine()?, &cancel, &answers))
-                .await
-                .map_err(|error| status::internal(&format!("a call failed: {error}")))?
+            blocking(move || work(api.engine()?, &cancel, &answers)).await
         })
+    }
+}
+
+/// Runs work on a thread that may block. The work is boxed, so that a task of the runtime is compiled once and not for each kind of
+/// work, which would take a tenth of the build.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    let (sender, receiver) = oneshot::channel();
+    let work: Box<dyn FnOnce() + Send> = Box::new(move || {
+        // The caller may be gone.
+        let _ = sender.send(work());
+    });
+    let running = tokio::task::spawn_blocking(work);
+    match receiver.await {
+        Ok(done) => done,
+        // Only a panic drops the sender.
+        Err(_) => Err(match running.await {
+            Ok(()) => status::internal("a call failed"),
+            Err(error) => status::internal(&format!("a call failed: {error}")),
+        }),
     }
 }
 
