@@ -8,10 +8,12 @@
 
 mod array_codec;
 mod cancel;
+mod column;
 mod encode;
 mod index;
 mod jagged_array;
 mod memory_index;
+mod packed_lists;
 mod score;
 mod search;
 

@@ -24,7 +24,7 @@ use super::lexicon;
 use crate::engine::priority::lower_priority;
 
 /// The magic number, which ends in the version of the layout.
-const MAGIC: &[u8] = b"dhakira index 4";
+const MAGIC: &[u8] = b"dhakira index 5";
 const ENDING: &str = "index";
 
 /// What a checkpoint was made from.

@@ -11,8 +11,9 @@ use foldhash::fast::RandomState;
 use crate::text::{FormsMemory, Scan, TokenKind, folded_gap};
 use crate::unit::UnitId;
 
-use super::entry::{EncodedEntry, Facts, IndexEntry, Side, unusual_gaps};
+use super::entry::{EncodedEntry, Facts, IndexEntry, Side};
 use super::form::{Form, Gap, Token};
+use super::gaps::unusual_gaps;
 use super::vocabulary::{UNKNOWN, Vocabulary};
 
 /// Encodes units for an index; one for each thread.

@@ -2,12 +2,13 @@
 //!
 //! Knows nothing of how rows are stored, or of queries.
 
-use crate::matching::array_codec::Element;
+use crate::matching::packed_lists::List;
 use crate::unit::{Context, Timestamp, UnitId};
 
 use super::form::{Form, Token};
+use super::gaps::{Gaps, UnusualGap, unusual_gaps};
 use super::identity::{ContentHash, Identity, Neighbours};
-use super::vocabulary::{GAP_EMPTY, GAP_SPACE, Vocabulary};
+use super::vocabulary::Vocabulary;
 
 /// One of the two texts of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,22 +84,14 @@ impl RowFacts {
     }
 }
 
-/// The place of a gap that is not the usual one, and the gap's number.
-pub(crate) type UnusualGap = (u32, u32);
-
-/// The usual gap before token `place` of `length`.
-pub(crate) fn usual_gap(place: usize, length: usize) -> u32 {
-    if place == 0 || place == length { GAP_EMPTY } else { GAP_SPACE }
-}
-
 /// An encoded segment, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
-    pub(crate) facts: &'a RowFacts,
+    pub(crate) facts: RowFacts,
     pub(crate) words: &'a [u32],
-    pub(crate) gaps: &'a [UnusualGap],
+    pub(crate) gaps: Gaps<'a>,
     /// Words of the translation.
-    pub(crate) target: &'a [u32],
+    pub(crate) target: List<'a>,
 }
 
 /// A unit encoded in the numbers of a vocabulary.
@@ -176,14 +169,8 @@ impl EncodedEntry {
 
     pub(crate) fn row(&self) -> Row<'_> {
         let Self { facts, words, gaps, target } = self;
-        Row { facts, words, gaps, target }
+        Row { facts: *facts, words, gaps: Gaps::Wide(gaps), target: List::Plain(target) }
     }
-}
-
-/// Keeps the gaps that are not the usual ones, with their places.
-pub(crate) fn unusual_gaps(gaps: impl Iterator<Item = u32>, words: usize) -> Vec<UnusualGap> {
-    let unusual = gaps.zip(0..).filter(|&(gap, place)| gap != usual_gap(place as usize, words));
-    unusual.map(|(gap, place)| (place, gap)).collect()
 }
 
 fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]) -> RowFacts {
@@ -200,42 +187,5 @@ fn facts_of(unit: UnitId, tags: u64, facts: &Facts, [document, author]: [u32; 2]
         author,
         revision,
         unfinished,
-    }
-}
-
-type FactNumbers =
-    (((u64, u64), (u64, u64)), ((i64, ((u32, u32), (u32, u32))), ((u32, u32), (u32, u8))));
-
-impl Element for RowFacts {
-    const BYTES: usize = FactNumbers::BYTES;
-
-    #[inline]
-    fn put(&self, out: &mut Vec<u8>) {
-        let content_hash = self.content_hash.number();
-        let hashes = ((self.unit.0, self.source_hash), (content_hash, self.tags));
-        let neighbours = (self.neighbours.numbers(), self.target_neighbours.numbers());
-        let place = (self.changed.micros, neighbours);
-        let names = ((self.document, self.author), (self.revision, u8::from(self.unfinished)));
-        (hashes, (place, names)).put(out);
-    }
-
-    #[inline]
-    fn take(bytes: &[u8]) -> Self {
-        let (hashes, (place, names)) = FactNumbers::take(bytes);
-        let ((unit, source_hash), (content_hash, tags)) = hashes;
-        let ((document, author), (revision, unfinished)) = names;
-        Self {
-            unit: UnitId(unit),
-            source_hash,
-            content_hash: ContentHash::of_number(content_hash),
-            tags,
-            changed: Timestamp { micros: place.0 },
-            neighbours: Neighbours::from_numbers(place.1.0),
-            target_neighbours: Neighbours::from_numbers(place.1.1),
-            document,
-            author,
-            revision,
-            unfinished: unfinished != 0,
-        }
     }
 }

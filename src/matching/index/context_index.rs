@@ -20,7 +20,7 @@ impl ContextIndex {
     fn new(rows: &Rows, run: &[u32], question: Question) -> Self {
         let facts = |row: u32| rows.facts(row as usize);
         let mut run = run.to_vec();
-        run.sort_by_key(|&row| (facts(row).changed, facts(row).unit));
+        run.sort_by_cached_key(|&row| (facts(row).changed, facts(row).unit));
         let of_row = |row: u32| {
             let keys = facts(row).identity().stored_keys(question);
             keys.map(move |key| (half(key), row))

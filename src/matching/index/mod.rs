@@ -5,6 +5,8 @@ mod background;
 mod changes;
 mod checkpoint;
 mod context_index;
+mod fact_table;
+mod gap_lists;
 mod hash_filter;
 mod loader;
 mod occurrences;

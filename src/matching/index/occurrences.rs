@@ -3,7 +3,10 @@
 use std::io::{self, Read, Write};
 
 use crate::matching::array_codec::{ArrayReader, ArrayWriter, damaged};
+use crate::matching::encode::Side;
 use crate::matching::jagged_array::JaggedArray;
+
+use super::rows::Rows;
 
 /// Least rows in a block. Smaller blocks are more precise and take more memory.
 const BLOCK_ROWS_MIN: usize = 16;
@@ -24,20 +27,32 @@ pub(crate) struct Occurrences {
 pub(crate) struct BlockSet(Vec<u64>);
 
 impl Occurrences {
-    /// Builds the lists from the words of each row.
-    pub(crate) fn new(rows: &JaggedArray<u32>) -> Self {
-        let block_rows = block_rows(rows.len());
-        let largest = rows.all().iter().max().map_or(0, |&word| word as usize + 1);
-        let mut ends = vec![0_u32; largest];
+    /// Builds the lists from one side of rows.
+    pub(crate) fn of(rows: &Rows, side: Side) -> Self {
+        match side {
+            Side::Source => Self::new(rows.len(), |row, out| {
+                out.extend_from_slice(rows.words().get(row));
+            }),
+            Side::Target => Self::new(rows.len(), |row, out| rows.target().get(row).append_to(out)),
+        }
+    }
+
+    /// Builds the lists from the words that `append_words` appends for each row.
+    fn new(rows: usize, append_words: impl Fn(usize, &mut Vec<u32>)) -> Self {
+        let block_rows = block_rows(rows);
+        let mut ends: Vec<u32> = Vec::new();
         // The distinct words of each block.
         let mut distinct = JaggedArray::default();
         let mut block: Vec<u32> = Vec::new();
-        for start in (0..rows.len()).step_by(block_rows) {
+        for start in (0..rows).step_by(block_rows) {
             block.clear();
-            let end = rows.len().min(start + block_rows);
-            block.extend_from_slice(&rows.all()[rows.range(start).start..rows.range(end - 1).end]);
+            (start..rows.min(start + block_rows)).for_each(|row| append_words(row, &mut block));
             block.sort_unstable();
             block.dedup();
+            let largest = block.last().map_or(0, |&word| word as usize + 1);
+            if largest > ends.len() {
+                ends.resize(largest, 0);
+            }
             for &word in &block {
                 ends[word as usize] += 1;
             }
@@ -138,7 +153,8 @@ mod tests {
             rows.push(&[row % 7, 100 + row / 16, 100 + row / 16]);
         }
         rows.push(&[]);
-        let occurrences = Occurrences::new(&rows);
+        let append = |row: usize, out: &mut Vec<u32>| out.extend_from_slice(rows.get(row));
+        let occurrences = Occurrences::new(rows.len(), append);
         for word in 0..120 {
             let found = occurrences.with_any(&[word], rows.len());
             for block in 0..8 {

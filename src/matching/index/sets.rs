@@ -143,7 +143,7 @@ impl Set {
         for (part, set) in (0..).zip(sets) {
             let live = (0..set.rows.len()).filter(|&row| !set.tombstones.contains(row));
             order.extend(live.map(|row| {
-                let (length, unit) = (set.rows.length(row), set.rows.facts(row).unit);
+                let (length, unit) = (set.rows.length(row), set.rows.unit(row));
                 (length_u32(length), unit, part, length_u32(row))
             }));
         }
@@ -156,7 +156,12 @@ impl Set {
         let rows = rows.sorted();
         let (postings, (source, target)) = rayon::join(
             || Postings::new(&rows, vocabulary),
-            || rayon::join(|| Occurrences::new(rows.words()), || Occurrences::new(rows.target())),
+            || {
+                rayon::join(
+                    || Occurrences::of(&rows, Side::Source),
+                    || Occurrences::of(&rows, Side::Target),
+                )
+            },
         );
         let sealed = Sealed { postings, source, target };
         Self::of(Arc::new(rows), Some(Arc::new(sealed)), Tombstones::default())
@@ -229,7 +234,7 @@ impl Set {
     pub(crate) fn gone_since(&self, then: &Self) -> impl Iterator<Item = UnitId> {
         let gone = (0..self.rows.len())
             .filter(|&row| self.tombstones.contains(row) && !then.tombstones.contains(row));
-        gone.map(|row| self.rows.row(row).facts.unit)
+        gone.map(|row| self.rows.unit(row))
     }
 
     pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (UnitId, Identity)> {
@@ -259,16 +264,17 @@ impl Set {
         let mut all = self.live_facts(run.iter().copied());
         match (context_index, question) {
             (None, Question::Repeats) => {
-                all.any(take);
+                all.any(|facts| take(&facts));
             }
             (None, Question::Places) => all.for_each(|facts| {
-                take(facts);
+                take(&facts);
             }),
             (Some(context_index), Question::Repeats) => {
-                self.live_facts(context_index.with_key(new.repeats_key())).any(take);
+                let mut same = self.live_facts(context_index.with_key(new.repeats_key()));
+                same.any(|facts| take(&facts));
             }
             (Some(context_index), Question::Places) => new.place_keys().for_each(|key| {
-                self.live_facts(context_index.with_key(key)).any(&mut *take);
+                self.live_facts(context_index.with_key(key)).any(|facts| take(&facts));
             }),
         }
     }
@@ -278,7 +284,7 @@ impl Set {
         self.context_indexes.bytes()
     }
 
-    fn live_facts(&self, rows: impl Iterator<Item = u32>) -> impl Iterator<Item = &RowFacts> {
+    fn live_facts(&self, rows: impl Iterator<Item = u32>) -> impl Iterator<Item = RowFacts> {
         rows.map(|row| row as usize)
             .filter(|&row| !self.tombstones.contains(row))
             .map(|row| self.rows.facts(row))

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::limits::PLACEABLES_BASE_MIN;
 use crate::matching::cancel::{Cancelled, Ticker};
 use crate::matching::encode::{
-    EncodedFilter, Numbers, Row, RowFacts, UNKNOWN, UnusualGap, Vocabulary, usual_gap,
+    EncodedFilter, Gaps, Numbers, Row, RowFacts, UNKNOWN, Vocabulary, usual_gap,
 };
 use crate::matching::jagged_array::length_u32;
 use crate::text::{Differences, gap_differences, token_differences};
@@ -138,7 +138,7 @@ impl<'a> Scorer<'a> {
         if base < base_min {
             return Ok(None);
         }
-        self.finish(row.facts, (stored, row.gaps), base, graded, ticker)
+        self.finish(&row.facts, (stored, row.gaps), base, graded, ticker)
     }
 
     /// Cost of token `i` of the query in place of a stored token.
@@ -154,8 +154,8 @@ impl<'a> Scorer<'a> {
     }
 
     /// Base of two segments without tokens that count.
-    pub(crate) fn base_without_tokens(&self, gaps: &[UnusualGap]) -> u16 {
-        let stored = gaps.first().map_or(usual_gap(0, 0), |&(_, gap)| gap);
+    pub(crate) fn base_without_tokens(&self, gaps: Gaps<'_>) -> u16 {
+        let stored = gaps.iter().next().map_or(usual_gap(0, 0), |(_, gap)| gap);
         let equal = self.query.form.gap(0).folded == self.vocabulary.gap(stored).folded;
         if equal { 10_000 } else { 0 }
     }
@@ -164,7 +164,7 @@ impl<'a> Scorer<'a> {
     pub(crate) fn finish(
         &self,
         facts: &RowFacts,
-        (stored, gaps): (&[Numbers], &[UnusualGap]),
+        (stored, gaps): (&[Numbers], Gaps<'_>),
         base: u16,
         graded: &mut Graded,
         ticker: &mut Ticker<'_>,
@@ -239,8 +239,8 @@ impl<'a> Scorer<'a> {
             && self.numbers.iter().zip(stored).all(|(asked, stored)| asked.word == stored.word)
     }
 
-    fn same_gaps(&self, gaps: &[UnusualGap], length: usize) -> bool {
-        let mut unusual = gaps.iter().copied().peekable();
+    fn same_gaps(&self, gaps: Gaps<'_>, length: usize) -> bool {
+        let mut unusual = gaps.iter().peekable();
         self.gaps.iter().enumerate().all(|(place, &gap)| {
             let stored = unusual.next_if(|&(unusual, _)| unusual as usize == place);
             gap == stored.map_or(usual_gap(place, length), |(_, gap)| gap)
@@ -251,7 +251,7 @@ impl<'a> Scorer<'a> {
     fn differences(
         &self,
         stored: &[Numbers],
-        gaps: &[UnusualGap],
+        gaps: Gaps<'_>,
         graded: &mut Graded,
         ticker: &mut Ticker<'_>,
     ) -> Result<Differences, Cancelled> {
@@ -268,8 +268,7 @@ impl<'a> Scorer<'a> {
             )
         };
         let gap = |i: usize, j: usize| {
-            let unusual = gaps.binary_search_by_key(&j, |&(place, _)| place as usize);
-            let number = unusual.map_or(usual_gap(j, stored.len()), |found| gaps[found].1);
+            let number = gaps.at(j).unwrap_or(usual_gap(j, stored.len()));
             if number != UNKNOWN && self.gaps[i] == number {
                 return Differences::default();
             }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::matching::cancel::{Cancelled, Ticker};
 use crate::matching::encode::{EncodedFilter, Filter, Side, SurfaceForms, Vocabulary};
 use crate::matching::index::{BlockSet, Rows, Set, Snapshot};
-use crate::matching::jagged_array::{JaggedArray, length_u32};
+use crate::matching::jagged_array::length_u32;
 use crate::unit::UnitId;
 
 use super::expression::Expression;
@@ -120,6 +120,7 @@ struct SetCursor<'a> {
 /// Working memory for one row.
 #[derive(Default)]
 struct Found {
+    target: Vec<u32>,
     layout: Layout,
     places: Vec<Range<usize>>,
 }
@@ -175,32 +176,32 @@ impl Search<'_> {
         found: &mut Found,
     ) -> Result<Option<Passage>, Cancelled> {
         let rows = set.rows();
-        let words = side(rows, self.expression.side).get(row);
+        let Found { target, layout, places } = found;
+        let words = match self.expression.side {
+            Side::Source => rows.words().get(row),
+            Side::Target => {
+                target.clear();
+                rows.target().get(row).append_to(target);
+                target
+            }
+        };
         // Each word may be compared with each term.
         self.ticker.tick((words.len() + 1) * self.terms.words().count())?;
-        self.terms.find(words, &mut found.layout, &mut found.places);
-        if found.places.is_empty() || !set.is_live(row) {
+        self.terms.find(words, layout, places);
+        if places.is_empty() || !set.is_live(row) {
             return Ok(None);
         }
         let facts = rows.facts(row);
-        Ok((self.filter.matches_facts(facts) && self.filter.accepts(facts)).then(|| Passage {
+        Ok((self.filter.matches_facts(&facts) && self.filter.accepts(&facts)).then(|| Passage {
             place: place(rows, row),
             revision: facts.revision,
-            tokens: found.places.clone(),
+            tokens: places.clone(),
         }))
     }
 }
 
-/// The words of one side of all rows.
-pub(crate) fn side(rows: &Rows, side: Side) -> &JaggedArray<u32> {
-    match side {
-        Side::Source => rows.words(),
-        Side::Target => rows.target(),
-    }
-}
-
 fn place(rows: &Rows, row: usize) -> Place {
-    Place { source_tokens: length_u32(rows.length(row)), unit: rows.facts(row).unit }
+    Place { source_tokens: length_u32(rows.length(row)), unit: rows.unit(row) }
 }
 
 /// The first row after a position, among rows that are sorted by length.

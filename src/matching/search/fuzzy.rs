@@ -143,7 +143,7 @@ impl Search<'_, '_> {
         let scratch = &mut self.scratch.scorer;
         if let Some(hit) = self.scorer.hit(row, scratch, self.base, &mut self.ticker)?
             && self.best.would_keep(&hit)
-            && let Some(hit) = self.scorer.confirm(hit, row.facts)
+            && let Some(hit) = self.scorer.confirm(hit, &row.facts)
         {
             self.scratch.work.hits += 1;
             self.best.push(hit);

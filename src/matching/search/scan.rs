@@ -46,7 +46,7 @@ fn scan_step(
     snapshot.each_live(set, from, from + SEGMENTS_PER_STEP, &mut |row| {
         if let Some(hit) = scorer.hit(row, &mut scratch, scorer.base_min(), &mut ticker)?
             && best.would_keep(&hit)
-            && let Some(hit) = scorer.confirm(hit, row.facts)
+            && let Some(hit) = scorer.confirm(hit, &row.facts)
         {
             best.push(hit);
         }
