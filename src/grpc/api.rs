@@ -295,8 +295,8 @@ impl Api {
     }
 }
 
-/// Runs work on a thread that may block. The work is boxed, so that a task of the runtime is compiled once and not for each kind of
-/// work, which would take a tenth of the build.
+/// Runs work on a thread that may block. The work is boxed, so that the runtime's code for a task is compiled once and not for each
+/// kind of work.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
