@@ -85,13 +85,11 @@ impl<T: Copy + Eq + Hash> Column<T> {
     /// The same values in the smallest form.
     pub(crate) fn packed(self) -> Self {
         let Self::Each(mut each) = self else { return self };
-        match distinct(&each) {
-            Some((values, numbers)) => Self::Few { values, numbers },
-            None => {
-                each.shrink_to_fit();
-                Self::Each(each)
-            }
+        if let Some((values, numbers)) = distinct(&each) {
+            return Self::Few { values, numbers };
         }
+        each.shrink_to_fit();
+        Self::Each(each)
     }
 
     /// Size in memory.
@@ -217,7 +215,9 @@ mod tests {
 
     fn check(values: &[u32], is_kind: fn(&Column<u32>) -> bool) {
         let mut column = Column::default();
-        values.iter().for_each(|&value| column.push(value));
+        for &value in values {
+            column.push(value);
+        }
         assert_eq!(column.iter().collect::<Vec<_>>(), values);
         let packed = column.packed();
         assert!(is_kind(&packed), "{} rows", values.len());

@@ -35,7 +35,9 @@ impl PackedLists {
             List::Packed(bytes) => self.packed.push(bytes),
             List::Plain(numbers) => {
                 self.buffer.clear();
-                numbers.iter().for_each(|&number| put(number, &mut self.buffer));
+                for &number in numbers {
+                    put(number, &mut self.buffer);
+                }
                 self.packed.push(&self.buffer);
             }
         }
@@ -116,9 +118,13 @@ mod tests {
         #[test]
         fn lists_come_back(lists: Vec<Vec<u32>>) {
             let mut packed = PackedLists::default();
-            lists.iter().for_each(|list| packed.push(List::Plain(list)));
+            for list in &lists {
+                packed.push(List::Plain(list));
+            }
             let mut copy = PackedLists::with_room_of(std::iter::once(&packed));
-            (0..packed.len()).for_each(|number| copy.push(packed.get(number)));
+            for number in 0..packed.len() {
+                copy.push(packed.get(number));
+            }
             let mut writer = ArrayWriter::new(Vec::new());
             copy.write(&mut writer).unwrap();
             let written = writer.finish().unwrap();
