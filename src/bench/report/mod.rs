@@ -1,6 +1,7 @@
 //! `dhakira bench report`: writes the page of figures from what was measured.
 
 mod plot;
+mod projection;
 mod rows;
 mod template;
 
@@ -157,6 +158,7 @@ fn growth(scale: &Record) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(section, "![{}](measured/{file})", plot.title);
     }
+    section += &projection::section(&sizes).unwrap_or_default();
     section
 }
 
