@@ -65,8 +65,11 @@ const LAYERS: [(&str, &[&str], &[&str]); 19] = [
 const CIRCLES_ALLOWED: [(&[&str], &str); 0] = [];
 
 /// Paths that lead out of the crate, and the folders or files in which alone they may stand.
-const CONFINED: [(&str, &[&str]); 6] = [
+const CONFINED: [(&str, &[&str]); 9] = [
     ("sled", &["store/sled/"]),
+    ("tokio_postgres", &["store/postgres/"]),
+    ("tokio_postgres_rustls_improved", &["store/postgres/"]),
+    ("deadpool", &["store/postgres/"]),
     ("quick_xml", &["formats/xml/raw.rs"]),
     ("tonic::include_proto", &["grpc/"]),
     ("tonic_reflection", &["grpc/", "server/"]),

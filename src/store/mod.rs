@@ -5,6 +5,7 @@ mod api;
 mod codec;
 mod keys;
 mod memory;
+mod postgres;
 pub mod private;
 mod records;
 mod sled;
@@ -18,6 +19,10 @@ pub use api::{
     Maintenance, Retention, Secret, Store, StoreError,
 };
 pub use memory::InMemoryStore;
+pub use postgres::{
+    ArtifactInfo, ArtifactKey, AuditLine, DatabaseMode, Durability, LeaseState, NodeInfo,
+    NodeState, Realm, RealmIdentity, RealmOptions, RealmStatus, Standby, StoreUrl, TableSize,
+};
 pub use records::{
     Change, ChangeKind, Commit, Effects, LogRecord, LogStart, MemoryCounters, MemoryKey,
     MemoryRecord, RequestKey, RequestRecord, Sequence, UnitWrite,
