@@ -13,6 +13,7 @@
 //! | [`alignment`] | aligns sentences and words of two languages, and trains lexicons | stores, files, wire |
 //! | [`formats`] | reads and writes TMX, XLIFF, PO, spreadsheets, JSON lines, Moses; decompresses and decodes | what becomes of a unit |
 //! | [`store`] | stores memories, units and the commit log; sled, PostgreSQL and memory behind one seam | matching, formats, protocols |
+//! | [`cluster`] | joins a process to a cluster: local copy of a shared store, lease of the writer, reports | the database behind the log, engines, calls |
 //! | [`engine`] | carries out the use cases: commits writes, follows the log, answers lookups, runs long jobs | gRPC, flags, terminals |
 //! | [`operations`] | keeps long work that outlives its caller: requests, progress, results, on disk and in memory | what the work is |
 //! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
@@ -25,7 +26,7 @@
 //! | [`mod@bench`] | measures imports, lookups, alignment and long mixed loads: `dhakira bench` | generated types, sled |
 //! | [`cli`] | parses the command line, runs the commands, prints their answers | generated types, sled |
 //!
-//! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`; all
+//! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`, and `cluster` on `store`; all
 //! feed `engine, operations ← grpc ← gateway, http, client ← facades ← server ← bench ← cli`, never the other way, and without circles
 //! (`tests/layering.rs` checks the imports).
 //!
@@ -54,6 +55,7 @@ pub mod alignment;
 pub mod bench;
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod engine;
 pub mod facades;
 pub mod formats;

@@ -14,6 +14,7 @@ mod backups;
 mod certs_command;
 mod checkpoints;
 mod closed_pipes;
+mod cluster;
 mod cluster_log;
 mod collection;
 mod command_line;

@@ -2,9 +2,12 @@
 
 mod any_record;
 mod api;
+mod build;
+mod cluster;
 mod codec;
 mod keys;
 mod memory;
+mod memory_cluster;
 mod postgres;
 pub mod private;
 mod records;
@@ -18,6 +21,8 @@ pub use api::{
     Appended, Backend, BackupSource, CommitLog, Compacted, Holder, LocalCopy, LogPosition,
     Maintenance, Retention, Secret, Store, StoreError,
 };
+pub use build::{BuildStore, Built, SharedBuilder};
+pub use cluster::{Cluster, Lease, NodeReport, NodeStatus, SharedStore, WRITER_ROLE};
 pub use memory::InMemoryStore;
 pub use postgres::{
     ArtifactInfo, ArtifactKey, AuditLine, DatabaseMode, Durability, LeaseState, NodeInfo,
