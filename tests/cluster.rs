@@ -5,4 +5,5 @@ mod copies;
 mod history;
 mod link;
 mod nodes;
+mod program;
 mod world;

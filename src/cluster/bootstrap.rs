@@ -86,11 +86,13 @@ fn replay(
 ) -> Result<LogStart, StoreError> {
     while at.sequence < until {
         let records = shared.log.read(at.sequence, COPY_PAGE_COMMITS)?;
-        for record in records.iter().take_while(|record| record.sequence <= until) {
+        let units = shared.store.stored_units_of(&records)?;
+        let commits = records.iter().zip(units);
+        for (record, units) in commits.take_while(|(record, _)| record.sequence <= until) {
             if record.sequence != at.sequence.next() || !record.follows(at.checksum) {
                 return Err(broken(format!("no commit follows commit {}", at.sequence.0)));
             }
-            apply(builder, record, shared.store.stored_units(record)?)?;
+            apply(builder, record, units)?;
             at = record.into();
         }
         if records.is_empty() {

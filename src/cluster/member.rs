@@ -147,7 +147,7 @@ impl Membership {
             match &result {
                 // Once, not every half second.
                 Err(error) if !failed => {
-                    tracing::warn!(%error, "the cluster does not answer; lookups go on")
+                    tracing::warn!(%error, "the cluster does not answer; lookups go on");
                 }
                 Ok(()) if failed => tracing::info!("the cluster answers again"),
                 _ => {}

@@ -360,10 +360,8 @@ impl CommitLoop {
             }
             Err(error) => {
                 tracing::warn!(%error, "writes stay paused");
-                let longest = match self.backend.log.is_shared() {
-                    true => SHARED_WRITES_RETRY_MAX,
-                    false => WRITES_RETRY_MAX,
-                };
+                let is_shared = self.backend.log.is_shared();
+                let longest = if is_shared { SHARED_WRITES_RETRY_MAX } else { WRITES_RETRY_MAX };
                 recovery.wait = (recovery.wait * 2).min(longest);
                 recovery.next_try = Instant::now() + recovery.wait;
             }

@@ -11,14 +11,15 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use metrics::counter;
-use tonic::Code;
 use tonic::body::Body;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
 use tower::{Service as _, ServiceExt as _};
 
 use crate::cluster::Member;
-use crate::grpc::CallInfo;
-use crate::grpc::access::{takes_request_id, with_request_id};
+use crate::grpc::access::{RULES, number_of, takes_request_id, with_request_id};
+use crate::grpc::{CallInfo, refusal};
+use crate::limits::CLUSTER_SILENCE_MAX;
 
 use super::super::auth::Tokens;
 use super::response_body::code_of;
@@ -85,6 +86,22 @@ impl Peers {
         tracing::info!(writer = url, outcome, "the writer does not answer; this node commits");
         counter!("dhakira_cluster_forwarded_total", "outcome" => "committed_here").increment(1);
         Err(Request::from_parts(parts, Body::new(Full::new(message))))
+    }
+
+    /// The refusal of a write while the database of the cluster does not answer, which the write would wait for.
+    pub(super) fn refusal(&self, method: &str) -> Option<Status> {
+        let rule = number_of(method).and_then(|number| RULES.get(number))?;
+        let silence = self.member.state().contact_age;
+        if silence <= CLUSTER_SILENCE_MAX || !rule.fields.iter().any(|field| field.writes) {
+            return None;
+        }
+        let message = format!(
+            "writes are paused: the database of the cluster has not answered this node for {} s. They resume by themselves when it \
+             does",
+            silence.as_secs()
+        );
+        let retry = Some(Duration::from_secs(1));
+        Some(refusal(Code::Unavailable, "WRITES_PAUSED", &message, retry))
     }
 
     /// The URL of the node that a call is sent to; `None` if this node answers it.

@@ -65,7 +65,12 @@ where
         let mut inner = std::mem::replace(&mut self.inner, next);
         let SequencedLayer { api, peers } = self.layer.clone();
         Box::pin(async move {
-            if let Some(refused) = wait_for_asked(&api, request.headers()).await {
+            let refused = peers.as_ref().and_then(|it| it.refusal(request.uri().path()));
+            let refused = match refused {
+                None => wait_for_asked(&api, request.headers()).await,
+                refused => refused,
+            };
+            if let Some(refused) = refused {
                 return Ok(refused.into_http());
             }
             let forwarded = match &peers {

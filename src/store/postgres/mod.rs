@@ -6,6 +6,7 @@
 
 mod append;
 mod artifacts;
+mod cluster;
 mod connector;
 mod failure;
 mod group;
