@@ -12,7 +12,8 @@
 //! | [`matching`] | finds and scores stored segments that are similar to a query (`encode`, `index`, `search`, `score`) | texts (it sees interned tokens), stores, clocks |
 //! | [`alignment`] | aligns sentences and words of two languages, and trains lexicons | stores, files, wire |
 //! | [`formats`] | reads and writes TMX, XLIFF, PO, spreadsheets, JSON lines, Moses; decompresses and decodes | what becomes of a unit |
-//! | [`store`] | stores memories, units and the commit log; sled and memory behind one seam | matching, formats, protocols |
+//! | [`store`] | stores memories, units and the commit log; sled, PostgreSQL and memory behind one seam | matching, formats, protocols |
+//! | [`cluster`] | joins a process to a cluster: local copy of a shared store, lease of the writer, reports | the database behind the log, engines, calls |
 //! | [`engine`] | carries out the use cases: commits writes, follows the log, answers lookups, runs long jobs | gRPC, flags, terminals |
 //! | [`operations`] | keeps long work that outlives its caller: requests, progress, results, on disk and in memory | what the work is |
 //! | [`grpc`] | serves the engine over gRPC: handlers, conversions, access rules | sockets |
@@ -25,14 +26,14 @@
 //! | [`mod@bench`] | measures imports, lookups, alignment and long mixed loads: `dhakira bench` | generated types, sled |
 //! | [`cli`] | parses the command line, runs the commands, prints their answers | generated types, sled |
 //!
-//! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`; all
+//! Direction: `limits, unit ← validate, text ← matching, alignment`; `formats`, `store` rest on `limits, unit, validate`, and `cluster` on `store`; all
 //! feed `engine, operations ← grpc ← gateway, http, client ← facades ← server ← bench ← cli`, never the other way, and without circles
 //! (`tests/layering.rs` checks the imports).
 //!
 //! Invariants. The commit log is the truth, and everything else is made from it: deleting every checkpoint of an index costs only
 //! time. An acknowledged write is on disk and visible. Nothing is stored folded only. `text`, `matching`, `alignment` and `formats`
 //! do no I/O beyond the reader or writer they are handed, and have no clock and no globals. `sled::` appears in `store/sled` only,
-//! `quick_xml::` in one file, generated protobuf types only inside `grpc` and `client`.
+//! `tokio_postgres::` in `store/postgres` only, `quick_xml::` in one file, generated protobuf types only inside `grpc` and `client`.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // They panic where nobody reads: see `cli::output`.
 #![cfg_attr(
@@ -54,6 +55,7 @@ pub mod alignment;
 pub mod bench;
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod engine;
 pub mod facades;
 pub mod formats;

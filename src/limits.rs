@@ -32,6 +32,25 @@ pub const APPEND_CONFLICTS_MAX: usize = 100;
 pub const WRITES_RETRY_MIN: std::time::Duration = std::time::Duration::from_millis(100);
 /// See [`WRITES_RETRY_MIN`].
 pub const WRITES_RETRY_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+/// Longest wait between attempts to resume writes to a log on another machine, which costs a round trip to try.
+pub const SHARED_WRITES_RETRY_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long the writer of a cluster keeps its role without renewing it: longer than a pause of a busy machine, and how long writes take the
+/// slower way when it dies.
+pub const LEASE_TIME: std::time::Duration = std::time::Duration::from_secs(2);
+/// How often the writer of a cluster renews its role, and others look who has it.
+pub const LEASE_RENEWAL: std::time::Duration = std::time::Duration::from_millis(500);
+/// How often a node reports itself to its cluster.
+pub const NODE_REPORT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+/// Time without an answer of the cluster after which a node counts as cut off from it.
+pub const CLUSTER_SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+/// Longest wait of a call for commits that its node has not applied yet.
+pub const APPLY_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+/// Units, requests and commits read at a time while a node copies its cluster.
+pub const COPY_PAGE_UNITS: usize = 2_000;
+/// See [`COPY_PAGE_UNITS`].
+pub const COPY_PAGE_REQUESTS: usize = 2_000;
+/// See [`COPY_PAGE_UNITS`].
+pub const COPY_PAGE_COMMITS: usize = 64;
 /// Days for which a request id is remembered.
 pub const REQUEST_MEMORY_DAYS: u16 = 7;
 /// Units read from the store at a time while an index is built.

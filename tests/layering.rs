@@ -18,7 +18,7 @@ const CORE: [&str; 2] = ["unit", "limits"];
 const ENGINE: [&str; 8] =
     ["unit", "limits", "validate", "text", "matching", "alignment", "formats", "store"];
 /// What an entry point of the process may know.
-const ALL: [&str; 17] = [
+const ALL: [&str; 18] = [
     "unit",
     "limits",
     "validate",
@@ -27,6 +27,7 @@ const ALL: [&str; 17] = [
     "alignment",
     "formats",
     "store",
+    "cluster",
     "engine",
     "operations",
     "grpc",
@@ -39,7 +40,7 @@ const ALL: [&str; 17] = [
 ];
 
 /// Each layer with the layers that it may import: a list from above, and more.
-const LAYERS: [(&str, &[&str], &[&str]); 19] = [
+const LAYERS: [(&str, &[&str], &[&str]); 20] = [
     ("limits", &[], &[]),
     ("unit", &[], &["limits"]),
     ("validate", &CORE, &[]),
@@ -48,6 +49,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 19] = [
     ("alignment", &CORE, &["text"]),
     ("formats", &CORE, &["validate"]),
     ("store", &CORE, &[]),
+    ("cluster", &CORE, &["store"]),
     ("engine", &ENGINE, &[]),
     ("operations", &CORE, &["store"]),
     ("grpc", &ENGINE, &["engine", "operations"]),
@@ -55,7 +57,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 19] = [
     ("client", &ENGINE, &["engine", "grpc"]),
     ("facades", &ENGINE, &["engine", "gateway", "client"]),
     ("http", &[], &["limits"]),
-    ("server", &[], &["limits", "engine", "grpc", "gateway", "facades", "http"]),
+    ("server", &[], &["limits", "cluster", "engine", "grpc", "gateway", "facades", "http"]),
     ("terminal", &[], &["engine"]),
     ("bench", &ALL, &[]),
     ("cli", &ALL, &["bench"]),
@@ -65,8 +67,11 @@ const LAYERS: [(&str, &[&str], &[&str]); 19] = [
 const CIRCLES_ALLOWED: [(&[&str], &str); 0] = [];
 
 /// Paths that lead out of the crate, and the folders or files in which alone they may stand.
-const CONFINED: [(&str, &[&str]); 6] = [
+const CONFINED: [(&str, &[&str]); 9] = [
     ("sled", &["store/sled/"]),
+    ("tokio_postgres", &["store/postgres/"]),
+    ("tokio_postgres_rustls_improved", &["store/postgres/"]),
+    ("deadpool", &["store/postgres/"]),
     ("quick_xml", &["formats/xml/raw.rs"]),
     ("tonic::include_proto", &["grpc/"]),
     ("tonic_reflection", &["grpc/", "server/"]),

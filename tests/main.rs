@@ -14,6 +14,8 @@ mod backups;
 mod certs_command;
 mod checkpoints;
 mod closed_pipes;
+mod cluster;
+mod cluster_log;
 mod collection;
 mod command_line;
 mod command_line_alignment;

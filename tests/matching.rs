@@ -4,6 +4,7 @@ mod adapted;
 mod expressions;
 mod merged;
 mod naive;
+mod parts;
 mod penalized;
 mod sealed;
 pub(crate) mod world;

@@ -12,6 +12,7 @@ use dhakira::unit::{Scoring, Segment, Timestamp, Unit, UnitContent, UnitId};
 use proptest::prelude::*;
 
 use crate::support::log::{Database, LogExt as _};
+use crate::support::postgres::Postgres;
 
 fn options(create: bool) -> OpenOptions {
     OpenOptions { create, accept_data_loss: false, purpose: "test".into() }
@@ -26,6 +27,9 @@ pub(crate) fn each_engine(test: impl Fn(&dyn Database)) {
     test(&InMemoryStore::default());
     let directory = tempfile::tempdir().unwrap();
     test(&open(directory.path()));
+    if let Some(postgres) = Postgres::shared() {
+        test(postgres.realm().as_ref());
+    }
 }
 
 pub(crate) fn unit(id: u64, revision: u64, text: &str) -> Unit {

@@ -2,7 +2,10 @@
 
 pub(crate) mod failing;
 pub(crate) mod log;
+pub(crate) mod postgres;
+pub(crate) mod proxy;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -154,6 +157,17 @@ pub(crate) fn lookup_request(memories: &[&str], text: &str) -> proto::LookupSegm
 pub(crate) fn analysis_settings(memories: &[&str]) -> proto::AnalysisSettings {
     let lookup = lookup_request(memories, "").settings;
     proto::AnalysisSettings { lookup, ..Default::default() }
+}
+
+/// Says that a test is skipped, and lists that in the file that `DHAKIRA_SKIPS` names.
+pub(crate) fn skip(why: &str) {
+    let line = format!("SKIPPED: {why}\n");
+    // Not by a macro: the test harness hides what the macros print unless the test fails.
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    if let Some(list) = std::env::var_os("DHAKIRA_SKIPS") {
+        let mut list = std::fs::File::options().append(true).create(true).open(list).unwrap();
+        list.write_all(line.as_bytes()).unwrap();
+    }
 }
 
 /// A file of the real data, beside the project or in `DHAKIRA_SHARED`; says so and gives nothing where it is not there.

@@ -15,8 +15,32 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
         &[
             "dhakira serve",
             "dhakira serve --data /srv/tm --listen 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem",
+            "dhakira serve --store postgres://dhakira@db1,db2,db3/tm --data /var/lib/dhakira",
         ],
     ),
+    (
+        &["cluster"],
+        &[
+            "dhakira cluster init --store postgres://dhakira@db1,db2,db3/tm",
+            "dhakira cluster status --store postgres://dhakira@db1,db2,db3/tm",
+        ],
+    ),
+    (
+        &["cluster", "init"],
+        &[
+            "dhakira cluster init --store postgres://dhakira@db1,db2,db3/tm --name agency",
+            "dhakira cluster init --store postgres://dhakira@cluster.example.org/tm --durability engine",
+        ],
+    ),
+    (
+        &["cluster", "migrate"],
+        &["dhakira cluster migrate --store postgres://dhakira@db1,db2,db3/tm"],
+    ),
+    (
+        &["cluster", "status"],
+        &["dhakira cluster status --store postgres://dhakira@db1,db2,db3/tm --json"],
+    ),
+    (&["cluster", "doctor"], &["dhakira cluster doctor --store postgres://dhakira@db1,db2,db3/tm"]),
     (&["config"], &["dhakira config", "dhakira config --config /etc/dhakira.toml"]),
     (&["demo"], &["dhakira demo", "dhakira demo --data ./tour"]),
     (
@@ -190,6 +214,7 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
         &[
             "dhakira restore /backups/tm --data ./restored",
             "dhakira restore /backups/tm --data ./restored --to-time 2024-05-01T12:00:00Z",
+            "dhakira restore /backups/tm --into postgres://dhakira@db1,db2,db3/tm",
         ],
     ),
     (&["verify"], &["dhakira verify", "dhakira verify --backup /backups/tm"]),

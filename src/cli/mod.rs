@@ -9,6 +9,7 @@ mod analyze;
 mod backup;
 mod certs;
 mod check;
+mod cluster;
 mod compact;
 mod completions;
 mod config;
@@ -27,6 +28,8 @@ mod man;
 mod mcp;
 mod memories;
 mod near_misses;
+mod node;
+mod node_tokens;
 mod operations;
 mod outcome;
 mod penalties;
@@ -72,6 +75,9 @@ struct Arguments {
 enum Command {
     /// Serve the memories of a data directory over gRPC.
     Serve(serve::Serve),
+    /// Create, migrate and watch a cluster: several servers over one PostgreSQL.
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Show the settings of a server, and where each comes from.
     Config(config::Config),
     /// Show a tour: a sample memory, a server, ten lookups.
@@ -177,6 +183,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Serve(command) => command.run().await,
+        Command::Cluster(command) => command.run().await,
         Command::Config(command) => command.run(),
         Command::Demo(command) => command.run().await,
         Command::Import(command) => command.run().await,

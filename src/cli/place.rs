@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::client::{Client, Credentials};
+use crate::cluster::NodeDirectory;
 use crate::engine::Engine;
 use crate::grpc::Api;
 use crate::store::{OpenOptions, SledStore, StoreError};
@@ -148,6 +149,12 @@ impl Place {
         purpose: &str,
         missing: MissingData,
     ) -> anyhow::Result<SledStore> {
+        anyhow::ensure!(
+            !NodeDirectory::is_node(&self.data),
+            "{} belongs to a node of a cluster and holds no memories of its own: work through a node with --server URL, or, with \
+             `dhakira serve`, name the cluster's database with --store",
+            self.data.display()
+        );
         let options = OpenOptions {
             create: missing == MissingData::Create,
             accept_data_loss: self.accept_data_loss,

@@ -1,21 +1,27 @@
 //! `dhakira restore`: creates a data directory from a backup.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
+use uuid::Uuid;
 
-use crate::engine::backup::{Restored, Target, restore};
-use crate::store::Sequence;
+use crate::engine::backup::{Restored, Target, restore, restore_shared};
+use crate::limits::CLUSTER_SILENCE_MAX;
+use crate::store::{Cluster, NodeReport, Realm, RealmOptions, Sequence, SharedStore, StoreUrl};
 use crate::unit::Timestamp;
 
+use super::node::durability;
 use super::outcome::Outcome;
 use crate::terminal::{WorkBar, counted, json_line};
 
 /// Create a data directory from a backup, as of a commit or a moment.
 ///
 /// The directory must be new or empty: a store is never restored over another one. It appears under its name when it is complete.
+/// With --into, the memories of a cluster are restored in place of a directory: into a database where `dhakira cluster init` has made
+/// the tables, before the first node runs.
 /// Access tokens are not in a backup: where they were in use, `dhakira serve` requires new ones.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
@@ -23,8 +29,14 @@ pub(super) struct Restore {
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
     /// The data directory to create.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "into")]
+    data: Option<PathBuf>,
+    /// The database of a cluster without memories, such as <postgres://dhakira@db1,db2,db3/tm>.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    into: Option<String>,
+    /// Who sees to it that the database loses no acknowledged write: synchronous standbys, or the storage engine.
+    #[arg(long, env = "DHAKIRA_DURABILITY", value_parser = ["synchronous", "engine"], default_value = "synchronous")]
+    durability: String,
     /// Restore this commit and all before it, instead of everything.
     #[arg(long, value_name = "COMMIT", conflicts_with = "to_time")]
     to_sequence: Option<u64>,
@@ -44,7 +56,58 @@ struct Line {
     tokens_required: Option<bool>,
 }
 
+/// Where a backup is restored to.
+enum Place {
+    Directory(PathBuf),
+    Cluster(Box<RealmOptions>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(out),
+            Self::Cluster(options) => options.url.fmt(out),
+        }
+    }
+}
+
+impl Place {
+    /// Blocks.
+    fn restore(
+        self,
+        backup: &Path,
+        target: Target,
+        progress: &dyn Fn(f32),
+    ) -> anyhow::Result<Restored> {
+        let options = match self {
+            Self::Directory(data) => return Ok(restore(backup, &data, target, progress)?),
+            Self::Cluster(options) => options,
+        };
+        let realm = Realm::connect(*options)?;
+        let running = Cluster::nodes(realm.as_ref())?;
+        if let Some(node) = running.iter().find(|node| node.age <= CLUSTER_SILENCE_MAX) {
+            let NodeReport { id, address, .. } = &node.report;
+            anyhow::bail!("node {id} ({address}) serves this cluster; stop it before restoring");
+        }
+        Ok(restore_shared(backup, SharedStore::from(realm), target, progress)?)
+    }
+}
+
 impl Restore {
+    fn place(&self) -> anyhow::Result<Place> {
+        match (&self.into, &self.data) {
+            // The message of the parser does not repeat the text, which may hold a password.
+            (Some(url), _) => {
+                let url: StoreUrl = url.parse().context("--into")?;
+                let durability = durability(&self.durability);
+                let options = RealmOptions { durability, ..RealmOptions::new(url, Uuid::new_v4()) };
+                Ok(Place::Cluster(Box::new(options)))
+            }
+            (None, Some(data)) => Ok(Place::Directory(data.clone())),
+            (None, None) => anyhow::bail!("name the directory with --data"),
+        }
+    }
+
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let target = match (self.to_sequence, &self.to_time) {
             (Some(sequence), _) => Target::Sequence(Sequence(sequence)),
@@ -56,10 +119,11 @@ impl Restore {
             }
             (None, None) => Target::Latest,
         };
-        let data = self.data.clone();
+        let place = self.place()?;
+        let (shown, data) = (place.to_string(), self.data.clone());
         let restored = tokio::task::spawn_blocking(move || {
             let bar = WorkBar::new();
-            restore(&self.backup, &self.data, target, &|done| bar.show("restoring", done.into()))
+            place.restore(&self.backup, target, &|done| bar.show("restoring", done.into()))
         })
         .await??;
         let time = jiff::Timestamp::from_microsecond(restored.mark.time.micros)?.to_string();
@@ -69,12 +133,19 @@ impl Restore {
             json_line(&Line { last_commit, commit_time: time, units, tokens_required })?;
         } else {
             say!(
-                "{}: restored to commit {} of {time}: {}",
-                data.display(),
+                "{shown}: restored to commit {} of {time}: {}",
                 restored.mark.sequence.0,
                 counted(restored.units, "unit")
             )?;
         }
+        let Some(data) = data else {
+            if restored.tokens_required != Some(false) {
+                note!(
+                    "dhakira: access tokens are not in a backup: give each node its token file before you serve {shown}"
+                );
+            }
+            return Ok(Outcome::Done);
+        };
         let data = data.display();
         match restored.tokens_required {
             Some(true) => note!(

@@ -19,9 +19,11 @@ use crate::server::{
     Audit, AuditFile, AuditKeeping, Bound, Facades, ServeOptions, Shutdown, Tls, TlsFiles,
     TokenFile, TokenMark, Tokens,
 };
+use crate::store::{Backend, SledStore};
 
 use super::config::{Flags, Settings};
 use super::log::Log;
+use super::node::Node;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use crate::terminal::{LoadBar, counted};
@@ -63,20 +65,16 @@ impl Serve {
         let settings = Settings::resolve(&self.flags)?;
         let place = Place::directory(settings.get("data")?, self.accept_data_loss);
         let listen: SocketAddr = settings.get("listen")?;
+        // A node of a cluster has learnt its tokens before they are read.
+        let node = tokio::task::block_in_place(|| Node::open(&settings))?.map(Arc::new);
         let mut options = tokio::task::block_in_place(|| options(&settings, self.without_tokens))?;
         check_exposure(&settings, listen, &options)?;
-        let store = {
-            let place = place.clone();
-            tokio::task::spawn_blocking(move || place.open_store("serve", MissingData::Create))
-                .await??
-        };
-        let store = Arc::new(store);
+        let memories = tokio::task::block_in_place(|| Memories::open(node, &place))?;
         if let Some(tokens) = &options.tokens {
             tokio::task::block_in_place(|| tokens.note())?;
         }
         let bound = Bound::new(listen).await?;
-        let scheme = if options.tls.is_some() { "https://" } else { "" };
-        store.announce(&format!("{scheme}{}", bound.address()))?;
+        memories.announce(bound.address(), options.tls.is_some())?;
         if let Some(address) = settings.given::<SocketAddr>("http_listen")? {
             let listener = http::bind(address).await;
             let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
@@ -92,18 +90,14 @@ impl Serve {
         let principals = options.tokens.clone().map(|tokens| tokens as Arc<dyn Principals>);
         tokio::task::block_in_place(|| api.keep_operations(&place.operations(), principals))
             .with_context(|| format!("reading the operations in {}", place.data.display()))?;
-        let pages = if options.origins.is_empty() {
-            String::new()
-        } else {
-            format!(", for web pages of {}", options.origins)
-        };
-        note!(
-            "dhakira: listening on {} for the memories in {}, by {}{pages}",
-            bound.address(),
-            place.data.display(),
-            options.facades
-        );
-        let loading = load(api.clone(), store, place.checkpoints(), settings.keep_log()?);
+        if let Memories::Shared(node) = &memories {
+            options.cluster = Some(node.member(&settings, &api, bound.address())?);
+        }
+        // Its directory is locked, and tokens are shared, until the server has stopped.
+        let node = memories.node();
+        let _sharing = node.as_ref().map(|node| node.share_tokens()).transpose()?;
+        announce(&bound, &options, &memories.name(&place));
+        let loading = load(api.clone(), memories, place.checkpoints(), settings.keep_log()?);
         let serving = bound.serve_with(api.clone(), shutdown, options);
         tokio::pin!(serving);
         // While the memories load, calls are answered with UNAVAILABLE.
@@ -126,6 +120,68 @@ impl Serve {
         note!("dhakira: stopped");
         Ok(Outcome::Done)
     }
+}
+
+/// The memories that a server serves.
+enum Memories {
+    /// Those in its data directory.
+    Own(Arc<SledStore>),
+    /// Those of a cluster, of which its data directory holds a copy.
+    Shared(Arc<Node>),
+}
+
+impl Memories {
+    /// Those of a node, if the server is one, or of a data directory, which it opens. Blocks.
+    fn open(node: Option<Arc<Node>>, place: &Place) -> anyhow::Result<Self> {
+        Ok(match node {
+            Some(node) => Self::Shared(node),
+            None => Self::Own(Arc::new(place.open_store("serve", MissingData::Create)?)),
+        })
+    }
+
+    /// Tells other processes that find the directory locked where the server is.
+    fn announce(&self, address: SocketAddr, is_encrypted: bool) -> anyhow::Result<()> {
+        let scheme = if is_encrypted { "https://" } else { "" };
+        match self {
+            Self::Own(store) => Ok(store.announce(&format!("{scheme}{address}"))?),
+            Self::Shared(_) => Ok(()),
+        }
+    }
+
+    fn node(&self) -> Option<Arc<Node>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Shared(node) => Some(node.clone()),
+        }
+    }
+
+    fn name(&self, place: &Place) -> String {
+        match self {
+            Self::Own(_) => place.data.display().to_string(),
+            Self::Shared(node) => format!("{}, copied to {}", node.name(), place.data.display()),
+        }
+    }
+
+    /// The database for an engine. Blocks.
+    fn backend(self) -> anyhow::Result<Backend> {
+        match self {
+            Self::Own(store) => Ok(store.into()),
+            Self::Shared(node) => node.join(),
+        }
+    }
+}
+
+fn announce(bound: &Bound, options: &ServeOptions, memories: &str) {
+    let pages = if options.origins.is_empty() {
+        String::new()
+    } else {
+        format!(", for web pages of {}", options.origins)
+    };
+    note!(
+        "dhakira: listening on {} for the memories in {memories}, by {}{pages}",
+        bound.address(),
+        options.facades
+    );
 }
 
 /// Certificates, tokens, limits and audit. Blocks.
@@ -203,14 +259,15 @@ fn check_exposure(
 /// Loads the memories and makes the API ready.
 async fn load(
     api: Api,
-    store: Arc<crate::store::SledStore>,
+    memories: Memories,
     checkpoints: PathBuf,
     keep_log: Option<Duration>,
 ) -> anyhow::Result<Loaded> {
     tokio::task::spawn_blocking(move || {
+        let backend = memories.backend()?;
         let bar = LoadBar::new();
         let mut show = |progress| bar.show(progress);
-        let engine = Engine::open_keeping(store, Some(checkpoints), keep_log, &mut show)?;
+        let engine = Engine::open_keeping(backend, Some(checkpoints), keep_log, &mut show)?;
         engine.warm_up();
         let loaded = engine.loaded();
         api.load(engine);

@@ -98,9 +98,9 @@ pub(super) fn carry_over(parts: &http::request::Parts, call: &mut Request<Body>)
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
 }
 
-/// Copies what names a call in the logs of client and server.
+/// Copies what names a call in the logs of client and server, and which commits it has seen.
 pub fn copy_ids(from: &HeaderMap, to: &mut HeaderMap) {
-    for name in ["x-request-id", "traceparent"] {
+    for name in ["x-request-id", "traceparent", "x-dhakira-sequence"] {
         if let Some(value) = from.get(name) {
             to.insert(name, value.clone());
         }

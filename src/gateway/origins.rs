@@ -33,11 +33,12 @@ impl Origins {
 
     /// The layer that gives the permissions; `None` when there are none to give. Cookies are never among them.
     pub fn layer(&self) -> Option<CorsLayer> {
-        const SHOWN: [&str; 5] = [
+        const SHOWN: [&str; 6] = [
             "grpc-status",
             "grpc-message",
             "grpc-status-details-bin",
             "x-request-id",
+            "x-dhakira-sequence",
             "content-disposition",
         ];
         let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];

@@ -160,6 +160,19 @@ impl Api {
         self.engine.get().and_then(Engine::writes_paused)
     }
 
+    /// The last commit that readers see; `None` while the memories are being loaded.
+    pub fn sequence(&self) -> Option<u64> {
+        self.engine.get().map(|engine| engine.watch_sequence().borrow().0)
+    }
+
+    /// Waits until readers see a commit; returns whether they do within the time.
+    pub async fn applied(&self, sequence: u64, time: Duration) -> bool {
+        let Some(engine) = self.engine.get() else { return false };
+        let mut applied = engine.watch_sequence();
+        let reached = applied.wait_for(|applied| applied.0 >= sequence);
+        matches!(tokio::time::timeout(time, reached).await, Ok(Ok(_)))
+    }
+
     /// Adds the services to the routes of a server.
     pub fn add_to(&self, routes: &mut RoutesBuilder) {
         let memories = MemoryServiceServer::new(self.clone());
@@ -211,6 +224,7 @@ impl Api {
         let stopping =
             self.stopping.is_cancelled().then(|| "the server is shutting down".to_owned());
         ServingStatus {
+            can_read: stopping.is_none() && engine.damaged().is_none(),
             trouble: stopping.or_else(|| trouble(engine)),
             memories: memories.len(),
             units: memories.iter().map(|memory| memory.unit_count).sum(),

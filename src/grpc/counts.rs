@@ -37,6 +37,8 @@ impl LookupCounts {
 pub struct ServingStatus {
     /// Why they cannot be used; `None` when they can.
     pub trouble: Option<String>,
+    /// Whether lookups are answered all the same.
+    pub can_read: bool,
     /// Number of memories.
     pub memories: usize,
     /// Units of all memories.

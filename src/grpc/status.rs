@@ -84,7 +84,13 @@ fn from_store(error: &StoreError) -> Status {
             details.set_retry_info(Some(Duration::from_secs(1)));
             Status::with_error_details(Code::Unavailable, WRITES_PAUSED, details)
         }
-        StoreError::InUse { .. } | StoreError::Behind { .. } => {
+        StoreError::Unreachable { .. } => {
+            tracing::warn!(%error, "the database of the cluster does not answer");
+            let mut details = info("DATABASE_UNREACHABLE", &[]);
+            details.set_retry_info(Some(Duration::from_secs(1)));
+            Status::with_error_details(Code::Unavailable, DATABASE_UNREACHABLE, details)
+        }
+        StoreError::InUse { .. } | StoreError::Behind { .. } | StoreError::Refused { .. } => {
             tracing::error!(%error, "the store is not open");
             unavailable("STORE_NOT_OPEN", "the store is not open; the log of the server says why")
         }
@@ -104,6 +110,9 @@ fn from_store(error: &StoreError) -> Status {
 /// Answer to writes while they are paused; the cause may name files of this machine.
 pub(super) const WRITES_PAUSED: &str = "writes are paused since one failed; the log of the server says why. They resume by themselves when the \
     cause is gone";
+
+/// Answer while the database that nodes share does not answer; the cause names hosts.
+const DATABASE_UNREACHABLE: &str = "the database of the cluster does not answer; the log of the server says why. Try again in a moment";
 
 /// INVALID_ARGUMENT that names the field.
 pub(crate) fn invalid(field: &str, what: &str) -> Status {

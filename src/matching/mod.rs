@@ -28,6 +28,6 @@ pub use score::{
     Adapted, AgreedContexts, ComparedText, Comparison, ContextPart, Deductions, Edit, EditKind,
     GRADED_CHARS_MAX, Hit, MatchKind, NUMBER_COST, Options, Penalties, PenaltyPoints, Query,
     Reason, SCORE_VERSION, Substitution, UnitPenalties, WORD_COST, adapt, changed_placeables,
-    compare, merge,
+    compare, merge, merge_parts,
 };
 pub use search::{ConcordanceMode, Expression, Page, Passage, Place, SearchStats, WordForm};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::grpc::Api;
 use crate::http::{self, Pages};
 
 use super::calls::Shared;
+use super::readiness::Readiness;
 use super::tls::Tls;
 
 /// How soon a changed file is seen.
@@ -24,7 +24,7 @@ pub(super) struct BackgroundTasks {
 
 /// The pages for operators.
 pub(super) struct OperatorPages {
-    pub(super) api: Api,
+    pub(super) readiness: Readiness,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -83,12 +83,14 @@ impl Pages for OperatorPages {
         if self.shared.draining.is_cancelled() {
             return Some("the server is shutting down".to_owned());
         }
-        self.api.serving_status().trouble
+        self.readiness.status().trouble
     }
 
     fn metrics(&self) -> String {
         let (calls, bytes, waited) = self.shared.admission.now();
         let now = (calls, self.shared.connections.len(), bytes, waited);
-        self.shared.metrics.text(now, self.api.lookup_counts(), &self.api.serving_status())
+        let Readiness { api, member, .. } = &self.readiness;
+        let (status, member) = (self.readiness.status(), member.as_ref().map(|it| it.state()));
+        self.shared.metrics.text(now, api.lookup_counts(), (&status, member.as_ref()))
     }
 }

@@ -5,16 +5,21 @@ use std::time::Duration;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::grpc::{Api, SERVICE_NAMES};
+use crate::grpc::SERVICE_NAMES;
 
 use super::drain::Shutdown;
+use super::readiness::Readiness;
 
 /// Reports whether the server is serving; never ends.
-pub(super) async fn report_health(api: &Api, health: &HealthReporter, shutdown: &Shutdown) {
+pub(super) async fn report_health(
+    readiness: &Readiness,
+    health: &HealthReporter,
+    shutdown: &Shutdown,
+) {
     let mut reported = ServingStatus::NotServing;
     loop {
         let stopping = shutdown.drain.is_cancelled();
-        let serving = api.is_ready() && api.writes_paused().is_none() && !stopping;
+        let serving = readiness.is_ready() && !stopping;
         let now = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         if now != reported {
             set_health(health, now).await;

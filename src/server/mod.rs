@@ -9,6 +9,7 @@ mod drain;
 mod health;
 mod limits;
 mod listener;
+mod readiness;
 mod telemetry;
 mod tls;
 
@@ -26,6 +27,7 @@ use tonic_health::ServingStatus;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::cluster::Member;
 use crate::facades::{BodyTime, FacadeTable, FacadesLayer};
 use crate::gateway::{BrowserGuardLayer, Facade, GatewayLayer, Origins};
 use crate::grpc::{Api, DESCRIPTORS};
@@ -33,14 +35,16 @@ use crate::http::{Pages, PagesLayer};
 use crate::limits::DRAIN_SECONDS;
 
 use background::{BackgroundTasks, OperatorPages};
-use calls::{GateLayer, NamedLayer, Shared, panicked, with_error_info};
+use calls::{GateLayer, NamedLayer, Peers, SequencedLayer, Shared, panicked, with_error_info};
 use drain::{CLOSING_TIME, drain};
 use health::{report_health, set_health};
 use limits::{Admission, ConnectionTable, Readers};
 use listener::Listener;
+use readiness::Readiness;
 use telemetry::Metrics;
 
 pub use auth::{TokenError, TokenFile, TokenMark, TokenRecord, Tokens};
+pub use calls::PeerTls;
 pub use drain::Shutdown;
 pub use limits::Limits;
 pub use telemetry::{Audit, AuditFile, AuditKeeping};
@@ -114,6 +118,7 @@ impl Bound {
         api.add_to(&mut routes);
         routes.add_service(health_service);
         add_reflection(&mut routes)?;
+        let (sequenced, readiness) = node_parts(&api, &options);
         let shared = Arc::new(Shared {
             admission: Admission::new(options.limits),
             connections: Arc::new(ConnectionTable::default()),
@@ -123,7 +128,8 @@ impl Bound {
             readers: Readers::default(),
             draining: shutdown.drain.clone(),
         });
-        let pages = Arc::new(OperatorPages { api: api.clone(), shared: shared.clone() });
+        let pages =
+            Arc::new(OperatorPages { readiness: readiness.clone(), shared: shared.clone() });
         let shown = options.facades.pages.then(|| pages.clone() as Arc<dyn Pages>);
         let service = ServiceBuilder::new()
             .layer(PagesLayer::new(shown))
@@ -134,6 +140,7 @@ impl Bound {
             .layer(GatewayLayer::new(gateway(&options.facades)?))
             .map_response(with_error_info)
             .layer(GateLayer(shared.clone()))
+            .layer(sequenced)
             .map_response(|answer: http::Response<_>| answer.map(Body::new))
             .layer(CatchPanicLayer::custom(panicked))
             .service(routes.routes().prepare());
@@ -155,7 +162,7 @@ impl Bound {
         let tasks = BackgroundTasks { pages, shared: shared.clone(), tls: options.tls };
         tokio::select! {
             _ = async { tokio::join!(listener.serve(self.listener), end) } => {}
-            () = report_health(&api, &health, &shutdown) => {}
+            () = report_health(&readiness, &health, &shutdown) => {}
             () = tasks.run(options.http, options.reload) => {}
         }
         let written = shared.audit.written();
@@ -226,6 +233,38 @@ pub struct ServeOptions {
     pub http: Option<TcpListener>,
     /// Notified to reload the files at once and to reopen the audit file.
     pub reload: Arc<Notify>,
+    /// The cluster that the server is a node of.
+    pub cluster: Option<ClusterOptions>,
+}
+
+/// How a node serves its cluster.
+#[derive(Debug)]
+pub struct ClusterOptions {
+    /// The node.
+    pub member: Arc<Member>,
+    /// How nodes authenticate each other.
+    pub tls: PeerTls,
+    /// How long the cluster may not have answered while the node counts as ready, although it cannot commit writes; `None` if it then
+    /// never does.
+    pub readyz_lag_max: Option<Duration>,
+}
+
+impl ClusterOptions {
+    fn peers(&self, tokens: Option<Arc<Tokens>>) -> Arc<Peers> {
+        Arc::new(Peers::new(self.member.clone(), tokens, self.tls.clone()))
+    }
+}
+
+/// What is different on a node of a cluster.
+fn node_parts(api: &Api, options: &ServeOptions) -> (SequencedLayer, Readiness) {
+    let cluster = options.cluster.as_ref();
+    let peers = cluster.map(|it| it.peers(options.tokens.clone()));
+    let readiness = Readiness {
+        api: api.clone(),
+        member: cluster.map(|it| it.member.clone()),
+        lag_max: cluster.and_then(|it| it.readyz_lag_max),
+    };
+    (SequencedLayer { api: api.clone(), peers }, readiness)
 }
 
 fn browser_guard(encrypted: bool, origins: &Origins, shared: &Arc<Shared>) -> BrowserGuardLayer {

@@ -98,6 +98,24 @@ pub enum StoreError {
         "writes are paused because one failed ({0}); they resume automatically when the cause is gone"
     )]
     WritesPaused(String),
+    /// The database that nodes share cannot be used as it is.
+    #[error("{place}: {reason}")]
+    Refused {
+        /// Which database.
+        place: String,
+        /// Why, and the remedy.
+        reason: String,
+    },
+    /// The database that nodes share does not answer.
+    #[error("{doing}: the database {place} cannot be reached: {cause}")]
+    Unreachable {
+        /// Which database.
+        place: String,
+        /// What was being done.
+        doing: String,
+        /// The error.
+        cause: String,
+    },
     /// The caller cancelled.
     #[error("the operation was cancelled; nothing was changed")]
     Cancelled,
@@ -270,6 +288,14 @@ pub trait Store: Send + Sync + 'static {
     fn stored_units(&self, record: &LogRecord) -> Result<Vec<Option<Unit>>, StoreError> {
         let stored = record.changes.iter().filter(|change| change.kind != ChangeKind::Deleted);
         stored.map(|change| self.version(change.memory, change.unit, change.revision)).collect()
+    }
+
+    /// The same for several records, which a remote store reads at once.
+    ///
+    /// # Errors
+    /// I/O, damage.
+    fn stored_units_of(&self, records: &[LogRecord]) -> Result<Vec<Vec<Option<Unit>>>, StoreError> {
+        records.iter().map(|record| self.stored_units(record)).collect()
     }
 
     /// Requests carried out before a time, at most `limit`.

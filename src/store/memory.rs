@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::unit::{Timestamp, Unit, UnitId};
 
+use super::cluster::{Cluster, Lease, NodeReport, NodeStatus};
 use super::codec;
+use super::memory_cluster::Nodes;
 use super::{
     Appended, BackupSource, Commit, CommitLog, Compacted, LogPosition, LogRecord, LogStart,
     Maintenance, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Retention, Secret, Sequence,
@@ -20,6 +24,7 @@ pub struct InMemoryStore {
     appended: Condvar,
     is_shared: bool,
     secret: OnceLock<Secret>,
+    nodes: Nodes,
 }
 
 #[derive(Default)]
@@ -227,5 +232,47 @@ impl BackupSource for InMemoryStore {
         let state = self.state();
         let above = state.requests.iter().filter(|(key, _)| after.is_none_or(|it| **key > it));
         Ok(above.take(limit).map(|(key, record)| (*key, record.clone())).collect())
+    }
+}
+
+impl Cluster for InMemoryStore {
+    fn lineage(&self) -> Uuid {
+        self.nodes.lineage()
+    }
+
+    fn report(&self, node: &NodeReport) -> Result<(), StoreError> {
+        self.nodes.report(node);
+        Ok(())
+    }
+
+    fn nodes(&self) -> Result<Vec<NodeStatus>, StoreError> {
+        Ok(self.nodes.all())
+    }
+
+    fn hold_lease(
+        &self,
+        role: &str,
+        node: &NodeReport,
+        time: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        Ok(Some(self.nodes.hold_lease(role, node, time)))
+    }
+
+    fn release_lease(&self, role: &str, node: Uuid) -> Result<(), StoreError> {
+        self.nodes.release_lease(role, node);
+        Ok(())
+    }
+
+    fn begin_log_at(&self, start: LogStart) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.log.clear();
+        state.history.clear();
+        state.start = start;
+        self.nodes.begin_lineage();
+        Ok(())
+    }
+
+    fn lease(&self, role: &str) -> Result<Option<Lease>, StoreError> {
+        Ok(self.nodes.lease(role))
     }
 }

@@ -2,9 +2,13 @@
 
 mod any_record;
 mod api;
+mod build;
+mod cluster;
 mod codec;
 mod keys;
 mod memory;
+mod memory_cluster;
+mod postgres;
 pub mod private;
 mod records;
 mod sled;
@@ -17,7 +21,13 @@ pub use api::{
     Appended, Backend, BackupSource, CommitLog, Compacted, Holder, LocalCopy, LogPosition,
     Maintenance, Retention, Secret, Store, StoreError,
 };
+pub use build::{BuildStore, Built, SharedBuilder};
+pub use cluster::{Cluster, Lease, NodeReport, NodeStatus, SharedStore, WRITER_ROLE};
 pub use memory::InMemoryStore;
+pub use postgres::{
+    ArtifactInfo, ArtifactKey, AuditLine, DatabaseMode, Durability, LeaseState, NodeInfo,
+    NodeState, Realm, RealmIdentity, RealmOptions, RealmStatus, Standby, StoreUrl, TableSize,
+};
 pub use records::{
     Change, ChangeKind, Commit, Effects, LogRecord, LogStart, MemoryCounters, MemoryKey,
     MemoryRecord, RequestKey, RequestRecord, Sequence, UnitWrite,

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::facades::{FacadeSettings, FacadeTable};
 use crate::gateway::Origins;
 use crate::server::Limits;
+use crate::store::StoreUrl;
 
 use super::access_tokens::tokens_path;
 use super::near_misses::nearest;
@@ -106,6 +107,14 @@ impl Value {
         anyhow::anyhow!("{} ({}): {fault}", self.setting.key, self.origin)
     }
 
+    /// The text as it may be shown.
+    fn shown(&self) -> String {
+        match self.text.parse::<StoreUrl>() {
+            Ok(url) if self.setting.kind == Kind::Database => url.to_string(),
+            _ => self.text.clone(),
+        }
+    }
+
     /// `None` for no limit.
     fn days(&self) -> anyhow::Result<Option<Duration>> {
         if self.text == "all" {
@@ -123,6 +132,12 @@ impl Value {
         match self.setting.kind {
             Kind::Path if self.text.is_empty() => Err(self.wrong("a path")),
             Kind::Path | Kind::Text => Ok(()),
+            // The text may hold a password.
+            Kind::Database => self
+                .text
+                .parse::<StoreUrl>()
+                .map(drop)
+                .map_err(|error| self.fault(&error.to_string())),
             Kind::Points => facades::points(&self.text).map(drop).map_err(|what| self.wrong(what)),
             Kind::Memories => facades::memories(&self.text).map(drop).map_err(|it| self.fault(&it)),
             Kind::Penalties => {
@@ -318,7 +333,7 @@ pub(super) struct Config {
 #[derive(Serialize)]
 struct Line<'a> {
     key: &'a str,
-    value: &'a str,
+    value: String,
     origin: String,
 }
 
@@ -331,14 +346,14 @@ impl Config {
         let settings = Settings::resolve(&self.flags)?;
         let rows = settings.0.iter().map(|value| {
             let origin = value.origin.to_string();
-            Line { key: value.setting.key, value: &value.text, origin }
+            Line { key: value.setting.key, value: value.shown(), origin }
         });
         if self.json {
             rows.into_iter().try_for_each(|row| json_line(&row))?;
         } else {
             let rows = rows.map(|row| {
-                let value = if row.value.is_empty() { "-" } else { row.value };
-                vec![row.key.to_owned(), value.to_owned(), row.origin]
+                let value = if row.value.is_empty() { "-".to_owned() } else { row.value };
+                vec![row.key.to_owned(), value, row.origin]
             });
             show!("{}", table(&rows.collect::<Vec<_>>()))?;
         }

@@ -34,6 +34,8 @@ pub(super) enum Kind {
     /// Keys and the memories that they stand for: `KEY=news`.
     Keys,
     Text,
+    /// The address of a database, which may hold a password.
+    Database,
     /// Origins of web pages, with commas between them.
     Origins,
 }
@@ -108,6 +110,36 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             Kind::Path,
             DATA_DEFAULT,
             "Directory that holds the memories; created when missing",
+        ),
+        setting(
+            "store",
+            Kind::Database,
+            "",
+            "PostgreSQL that holds the memories of a cluster, such as postgres://dhakira@db1,db2,db3/tm; this server becomes one of its nodes, and `data` holds its copy. The memories are in `data` alone when not set",
+        ),
+        setting(
+            "durability",
+            Kind::Word(&["synchronous", "engine"]),
+            "synchronous",
+            "Who sees to it that `store` loses no acknowledged write: synchronous standbys of PostgreSQL, without which the server does not start, or the storage `engine` (Aurora, RDS, AlloyDB)",
+        ),
+        setting(
+            "advertise",
+            Kind::Text,
+            "",
+            "URL at which the other nodes of the cluster reach this one; that of `listen` when not set",
+        ),
+        setting(
+            "node_ca",
+            Kind::Path,
+            "",
+            "Certificates of the authority of the other nodes, PEM, where they use TLS; those of the system when not set",
+        ),
+        setting(
+            "readyz_max_lag_seconds",
+            Kind::Number(1),
+            "",
+            "Seconds without an answer of the cluster's database for which /readyz and health checks still call a node ready, because it answers lookups; as soon as it cannot write it is not ready when not set",
         ),
         setting(
             "listen",
@@ -333,6 +365,7 @@ impl Setting {
             Kind::Penalties => "CONDITION:POINTS,…",
             Kind::Keys => "KEY=NAME,…",
             Kind::Word(_) | Kind::Text => "TEXT",
+            Kind::Database => "URL",
             Kind::Origins => "ORIGINS",
         }
     }

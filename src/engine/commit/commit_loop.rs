@@ -18,8 +18,8 @@ use crate::engine::error::EngineError;
 use crate::engine::replica::checkpoints::CHECKPOINT_IDLE;
 use crate::engine::replica::follower::Follower;
 use crate::limits::{
-    APPEND_CONFLICTS_MAX, GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, WRITES_RETRY_MAX,
-    WRITES_RETRY_MIN,
+    APPEND_CONFLICTS_MAX, GROUP_COMMIT_UNITS_MAX, REQUEST_MEMORY_DAYS, SHARED_WRITES_RETRY_MAX,
+    WRITES_RETRY_MAX, WRITES_RETRY_MIN,
 };
 use crate::store::{Appended, Backend, Retention, Sequence, StoreError};
 use crate::unit::Timestamp;
@@ -360,7 +360,9 @@ impl CommitLoop {
             }
             Err(error) => {
                 tracing::warn!(%error, "writes stay paused");
-                recovery.wait = (recovery.wait * 2).min(WRITES_RETRY_MAX);
+                let is_shared = self.backend.log.is_shared();
+                let longest = if is_shared { SHARED_WRITES_RETRY_MAX } else { WRITES_RETRY_MAX };
+                recovery.wait = (recovery.wait * 2).min(longest);
                 recovery.next_try = Instant::now() + recovery.wait;
             }
         }

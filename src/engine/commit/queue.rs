@@ -118,6 +118,8 @@ struct Tail {
 
 /// Longest single wait, which closing the engine may have to wait for.
 const TAIL_WAIT: Duration = Duration::from_millis(50);
+/// Time after which the commit loop is notified again of commits that it has not applied.
+const TAIL_RETRY: Duration = Duration::from_secs(1);
 
 impl Tail {
     fn watch(
@@ -129,21 +131,29 @@ impl Tail {
             (Arc::<AtomicBool>::default(), queue.clone(), follower.watch_sequence());
         let stopping = Arc::clone(&stop);
         let watch = move || {
-            let mut seen = *sequence.borrow();
+            let (mut seen, mut notified) = (*sequence.borrow(), Instant::now());
+            let mut failed = false;
             while !stopping.load(Ordering::Relaxed) {
+                // What was not applied, because that failed, is notified again.
                 let applied = *sequence.borrow();
-                match log.wait(applied.max(seen), TAIL_WAIT) {
+                let is_due = notified.elapsed() >= TAIL_RETRY;
+                let waited = log.wait(if is_due { applied } else { applied.max(seen) }, TAIL_WAIT);
+                match &waited {
                     Ok(false) => {}
                     Ok(true) => {
                         // If the queue is full, the next group catches up anyway.
                         let _ = queue.try_send(Message::Follow);
                         seen = log.end().map_or(seen, |end| end.sequence);
+                        notified = Instant::now();
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "cannot watch the commit log; retrying");
+                        if !failed {
+                            tracing::warn!(%error, "cannot watch the commit log; retrying");
+                        }
                         std::thread::sleep(TAIL_WAIT);
                     }
                 }
+                failed = waited.is_err();
             }
         };
         let thread = std::thread::Builder::new().name("tail".to_owned()).spawn(watch)?;

@@ -245,13 +245,13 @@ fn changed_units(records: &[LogRecord]) -> BTreeMap<MemoryKey, BTreeSet<UnitId>>
 
 /// Rebuilds the commits of records, with the units that they stored.
 fn read_commits(store: &dyn Store, records: &[LogRecord]) -> Result<Vec<Commit>, EngineError> {
-    let commit = |record: &LogRecord| {
-        Commit::from_record(record, store.stored_units(record)?).ok_or_else(|| {
+    let commit = |(record, units): (&LogRecord, _)| {
+        Commit::from_record(record, units).ok_or_else(|| {
             let sequence = record.sequence.0;
             EngineError::Internal(format!("commit {sequence} stored units that are no longer held"))
         })
     };
-    records.iter().map(commit).collect()
+    records.iter().zip(store.stored_units_of(records)?).map(commit).collect()
 }
 
 fn diverged(position: LogPosition) -> EngineError {

@@ -5,10 +5,12 @@
 
 mod grants;
 mod principals;
+mod request_ids;
 mod resources;
 mod rules;
 
 pub use grants::{Grant, Grants, Memories, Role, Visible};
 pub use principals::{Principals, TokenState};
+pub use request_ids::{takes_request_id, with_request_id};
 pub use resources::ResourceRef;
 pub use rules::{FieldPath, RULES, Rule, Streams, Weight, methods, number_of, streams_of, table};

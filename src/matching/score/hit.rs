@@ -1,6 +1,7 @@
 //! A hit of a search, and the order of hits.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -95,5 +96,17 @@ pub fn merge(memories: &[Vec<Hit>], limit: usize) -> Vec<(usize, Hit)> {
         (kind, score, penalty, changed, *memory, unit)
     });
     all.truncate(limit);
+    all
+}
+
+/// Merges the hits of the parts of one memory, each list the complete best `limit` of its part, into the best `limit` of the whole
+/// memory, whichever way its units are spread over the parts.
+///
+/// A pair of source and target is found once, by the best of its units, as in a search of the whole.
+pub fn merge_parts(parts: &[Vec<Hit>], limit: usize) -> Vec<Hit> {
+    let mut all: Vec<Hit> = parts.iter().flatten().copied().collect();
+    all.sort_unstable_by_key(Hit::rank);
+    let mut pairs = HashSet::new();
+    all.retain(|hit| pairs.len() < limit && pairs.insert(hit.pair));
     all
 }

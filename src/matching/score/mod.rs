@@ -20,7 +20,7 @@ pub use adapt::{Adapted, Substitution, adapt, changed_placeables};
 pub use context_parts::{AgreedContexts, ContextPart};
 pub use deductions::{Deductions, GRADED_CHARS_MAX, NUMBER_COST, Reason, SCORE_VERSION, WORD_COST};
 pub use edits::{ComparedText, Comparison, Edit, EditKind, compare};
-pub use hit::{Hit, MatchKind, merge};
+pub use hit::{Hit, MatchKind, merge, merge_parts};
 pub use penalties::{Penalties, PenaltyPoints, UnitPenalties};
 pub use query::{Options, Query};
 

@@ -107,6 +107,19 @@ impl TokenMark {
     }
 }
 
+/// Adds records to others. What differs between two records of a token is whether and when it was revoked.
+fn add_all(records: &mut Vec<TokenRecord>, others: &[TokenRecord]) {
+    let now = Timestamp::now();
+    for other in others {
+        let revoked = |it: &TokenRecord| it.revoked;
+        if let Some(known) = records.iter_mut().find(|it| it.id == other.id) {
+            known.revoked = [revoked(known), revoked(other)].into_iter().flatten().min();
+        } else if records.len() < TOKENS_MAX || other.state(now) == "active" {
+            records.push(other.clone());
+        }
+    }
+}
+
 /// Files for their owner alone.
 fn private() -> fs::OpenOptions {
     let mut options = File::options();
@@ -288,6 +301,26 @@ impl TokenFile {
             Ok(())
         })?;
         revoked.ok_or_else(|| TokenError::Refused(format!("there is no token '{which}'")))
+    }
+
+    /// Adds the records of another file of the same server, or of another node; returns all of them. A token that is revoked in either
+    /// is revoked. Without any record, no file is created.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn merge(&self, others: &[TokenRecord]) -> Result<Vec<TokenRecord>, TokenError> {
+        let known = self.read()?;
+        let mut all = known.clone().unwrap_or_default();
+        add_all(&mut all, others);
+        if all.is_empty() || known.as_ref() == Some(&all) {
+            return Ok(all);
+        }
+        self.change(|records| {
+            add_all(records, others);
+            all.clone_from(records);
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// Reads, changes and replaces the file under a lock: a reader sees the old or the new content, and no writer loses the

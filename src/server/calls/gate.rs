@@ -253,6 +253,8 @@ impl Call {
             .as_ref()
             .map(|principal| (Arc::clone(&principal.id), Visible(Arc::clone(&principal.grants))));
         request.extensions_mut().insert(CallInfo { caller, ends: Instant::now() + time });
+        // For the log of another node, if the call is sent on.
+        self.ids.add_to(request.headers_mut());
         // The layer enforces the deadline; a handler must not do so a second time.
         request.headers_mut().remove("grpc-timeout");
     }

@@ -13,6 +13,7 @@ use metrics::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tonic::Code;
 
+use crate::cluster::MemberState;
 use crate::grpc::access::RULES;
 use crate::grpc::{LookupCounts, ServingStatus};
 
@@ -225,7 +226,7 @@ impl Metrics {
         &self,
         (calls, connections, bytes, waited): (usize, usize, usize, u64),
         lookups: &LookupCounts,
-        serving: &ServingStatus,
+        (serving, member): (&ServingStatus, Option<&MemberState>),
     ) -> String {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let gauges = [
@@ -248,9 +249,32 @@ impl Metrics {
                 counter!("dhakira_lookup_segments_total", "stage" => stage).absolute(count);
             }
             counter!("dhakira_commit_sequence").absolute(serving.sequence);
+            if let Some(member) = member {
+                show_member(member, serving.sequence);
+            }
         });
         self.recorder.handle().render() + &ENGINE.render()
     }
+}
+
+/// How a node stands to its cluster.
+fn show_member(member: &MemberState, applied: u64) {
+    describe_gauge!(
+        "dhakira_cluster_writer",
+        "1 when this node holds the lease of the writer, else 0."
+    );
+    describe_gauge!(
+        "dhakira_cluster_silence_seconds",
+        "Seconds since the database of the cluster has answered."
+    );
+    describe_gauge!(
+        "dhakira_cluster_lag_commits",
+        "Commits that the cluster is known to hold and this node has not applied."
+    );
+    gauge!("dhakira_cluster_writer").set(f64::from(u8::from(member.is_writer)));
+    gauge!("dhakira_cluster_silence_seconds").set(member.contact_age.as_secs_f64());
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauge!("dhakira_cluster_lag_commits").set(member.log_end.0.saturating_sub(applied) as f64);
 }
 
 /// The resident memory of this process; 0 where the system does not say.
@@ -273,7 +297,7 @@ mod tests {
         metrics.called(None, Code::Ok, Duration::from_secs(1_000));
         metrics.rejected(Rejection::Stalled);
         let serving = ServingStatus { units: 127_292, ..ServingStatus::default() };
-        let text = metrics.text((3, 0, 0, 0), &LookupCounts::default(), &serving);
+        let text = metrics.text((3, 0, 0, 0), &LookupCounts::default(), (&serving, None));
         let method = RULES[0].method.trim_start_matches('/');
         for line in [
             "# TYPE dhakira_calls_total counter".to_owned(),
@@ -300,7 +324,8 @@ mod tests {
         for (name, _) in ENGINE_HISTOGRAMS {
             histogram!(name).record(Duration::from_millis(3));
         }
-        let text = metrics.text((0, 0, 0, 0), &LookupCounts::default(), &ServingStatus::default());
+        let text =
+            metrics.text((0, 0, 0, 0), &LookupCounts::default(), (&ServingStatus::default(), None));
         for (name, _) in ENGINE_HISTOGRAMS {
             assert!(
                 text.contains(&format!("\n{name}_bucket{{le=\"0.005\"}} ")),

@@ -1,6 +1,7 @@
 //! Builds a store from a backup: its content first, in any order, then the position of its log.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::unit::{Unit, UnitId};
 
@@ -10,6 +11,7 @@ use super::opening::OpenOptions;
 use super::store::SledStore;
 use super::tables::Table;
 use super::transaction::{Entry, collected_entries, counter_entries, memory_entries};
+use crate::store::build::{BuildStore, Built};
 use crate::store::codec::{self, CodecError};
 use crate::store::unit_codec::{self, CHUNK_BYTES};
 use crate::store::{
@@ -31,36 +33,22 @@ impl StoreBuilder {
         let options = OpenOptions { create: true, accept_data_loss: false, purpose };
         Ok(Self { store: Database::open(directory, &options)? })
     }
+}
 
-    /// Writes memories.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn put_memories(&self, memories: &[MemoryRecord]) -> Result<(), StoreError> {
+impl BuildStore for StoreBuilder {
+    fn put_memories(&self, memories: &[MemoryRecord]) -> Result<(), StoreError> {
         self.put_entries(Table::Memories, memory_entries(memories))
     }
 
-    /// Writes counters of memories.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn put_counters(&self, counters: &[MemoryCounters]) -> Result<(), StoreError> {
+    fn put_counters(&self, counters: &[MemoryCounters]) -> Result<(), StoreError> {
         self.put_entries(Table::Memories, counter_entries(counters))
     }
 
-    /// Removes memories and their counters.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn remove_memories(&self, memories: &[MemoryKey]) -> Result<(), StoreError> {
+    fn remove_memories(&self, memories: &[MemoryKey]) -> Result<(), StoreError> {
         self.put_entries(Table::Memories, Ok(collected_entries(memories).collect()))
     }
 
-    /// Writes units, replacing those with the same number.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn put_units(&self, memory: MemoryKey, units: &[Unit]) -> Result<(), StoreError> {
+    fn put_units(&self, memory: MemoryKey, units: &[Unit]) -> Result<(), StoreError> {
         let mut entries = Vec::with_capacity(units.len());
         for unit in units {
             entries.extend(self.deletions(memory, unit.id)?);
@@ -80,19 +68,11 @@ impl StoreBuilder {
         self.put(Table::Units, entries)
     }
 
-    /// Removes a unit, if it exists.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn remove_unit(&self, memory: MemoryKey, id: UnitId) -> Result<(), StoreError> {
+    fn remove_unit(&self, memory: MemoryKey, id: UnitId) -> Result<(), StoreError> {
         self.put(Table::Units, self.deletions(memory, id)?)
     }
 
-    /// Writes the records of requests; a request without a record is removed.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn put_requests(
+    fn put_requests(
         &self,
         requests: &[(RequestKey, Option<RequestRecord>)],
     ) -> Result<(), StoreError> {
@@ -103,11 +83,7 @@ impl StoreBuilder {
         self.put(Table::Requests, requests.iter().map(encode).collect())
     }
 
-    /// Sets the position of the log, makes everything durable and opens the result as a store.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn finish(self, start: LogStart) -> Result<SledStore, StoreError> {
+    fn finish(self: Box<Self>, start: LogStart) -> Result<Built, StoreError> {
         if start != LogStart::default() {
             let encode =
                 || Ok((LOG_START_KEY.to_vec(), Some(codec::encode(&LOG_START_KEY, &start)?)));
@@ -116,9 +92,12 @@ impl StoreBuilder {
         self.store.reload_log_ends()?;
         self.store.sync_new()?;
         self.store.sync(start.sequence)?;
-        Ok(self.store.into())
+        let store = Arc::new(SledStore::from(self.store));
+        Ok((Arc::clone(&store) as _, store))
     }
+}
 
+impl StoreBuilder {
     /// Deletions of the existing pieces of a unit.
     fn deletions(
         &self,

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::histogram;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -47,8 +47,22 @@ pub struct Database {
     failure: OnceLock<String>,
     /// The first damage found.
     damage: OnceLock<String>,
+    /// When commits were last brought to the disk.
+    synced: Mutex<Instant>,
     pub(super) lock: Arc<Mutex<Lock>>,
 }
+
+/// When commits are brought to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syncing {
+    /// Before they are acknowledged.
+    EveryCommit,
+    /// About once a second, while there are commits.
+    Relaxed,
+}
+
+/// Time between two relaxed syncs.
+const RELAXED_SYNC: Duration = Duration::from_secs(1);
 
 pub(super) struct Trees {
     pub(super) memories: sled::Tree,
@@ -90,6 +104,7 @@ impl Database {
             end: Mutex::new(end),
             failure: OnceLock::new(),
             damage: OnceLock::new(),
+            synced: Mutex::new(Instant::now()),
             lock,
         })
     }
@@ -171,11 +186,16 @@ impl Database {
     }
 
     /// Appends commits if the log ends at `after`. Calls must not overlap.
-    pub(super) fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended {
+    pub(super) fn append(
+        &self,
+        after: LogPosition,
+        commits: &[Commit],
+        syncing: Syncing,
+    ) -> Appended {
         if self.failure().is_none() && self.end() != after {
             return Appended::Conflict;
         }
-        match self.write(|| self.commit(after, commits)) {
+        match self.write(|| self.commit(after, commits, syncing)) {
             Ok(records) => Appended::Done(records),
             Err(error) => Appended::Unknown(error),
         }
@@ -185,6 +205,7 @@ impl Database {
         &self,
         mut end: LogPosition,
         commits: &[Commit],
+        syncing: Syncing,
     ) -> Result<Vec<LogRecord>, StoreError> {
         let units: Vec<Result<Vec<PreparedUnit>, CodecError>> = commits
             .par_iter()
@@ -202,9 +223,21 @@ impl Database {
             end = LogPosition::from(&record);
             records.push(record);
         }
-        self.sync(end.sequence)?;
+        if syncing == Syncing::EveryCommit || self.is_sync_due() {
+            self.sync(end.sequence)?;
+        }
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
         Ok(records)
+    }
+
+    /// Whether the last sync was too long ago, even for a relaxed one; the next one is due later then.
+    fn is_sync_due(&self) -> bool {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = synced.elapsed() >= RELAXED_SYNC;
+        if is_due {
+            *synced = Instant::now();
+        }
+        is_due
     }
 
     fn transact(&self, prepared: &Prepared) -> Result<(), StoreError> {

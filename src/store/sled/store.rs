@@ -13,7 +13,7 @@ use crate::store::{
 use crate::unit::{Timestamp, Unit, UnitId};
 
 use super::compaction::Compaction;
-use super::database::Database;
+use super::database::{Database, Syncing};
 use super::directory::{self, new_name, point_to};
 use super::opening::OpenOptions;
 use super::watermark;
@@ -26,6 +26,7 @@ pub struct SledStore {
     appended: Condvar,
     /// Held by a compaction or a recovery.
     replacing: Mutex<()>,
+    syncing: Syncing,
 }
 
 /// Longest wait for the last reader of a replaced database.
@@ -39,6 +40,18 @@ impl SledStore {
     /// commits are missing or unreadable; I/O.
     pub fn open(directory: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
         Database::open(directory, options).map(Self::from)
+    }
+
+    /// Brings commits to the disk about once a second only: for a copy that can be made anew from its original. After a loss of power
+    /// it ends before its last commits, or is damaged.
+    #[must_use]
+    pub fn with_relaxed_syncing(self) -> Self {
+        Self { syncing: Syncing::Relaxed, ..self }
+    }
+
+    /// Whether a directory holds a store, complete or not.
+    pub fn exists(directory: &Path) -> bool {
+        directory::is_store(directory)
     }
 
     /// Writes the address of this process into the lock file, for other processes that find the directory locked.
@@ -97,6 +110,7 @@ impl From<Database> for SledStore {
             appending: Mutex::new(()),
             appended: Condvar::new(),
             replacing: Mutex::new(()),
+            syncing: Syncing::EveryCommit,
         }
     }
 }
@@ -148,7 +162,7 @@ impl Store for SledStore {
 impl CommitLog for SledStore {
     fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended {
         let _gate = self.append_gate();
-        let appended = self.current().append(after, commits);
+        let appended = self.current().append(after, commits, self.syncing);
         self.appended.notify_all();
         appended
     }

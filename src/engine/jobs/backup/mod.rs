@@ -11,6 +11,7 @@ mod restore;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::limits::{COMPACTION_PAGE_RECORDS, EXPORT_PAGE_UNITS};
 use crate::store::{Backend, CommitLog, Sequence, StoreError};
@@ -27,7 +28,8 @@ pub use directory::{BackupDirectory, NewPart, Part};
 pub use frame::Mark;
 pub use part::read_any;
 pub use restore::{
-    Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, verify, write_token_mark,
+    Checked, Restored, TOKENS_REQUIRED_FILE, Target, restore, restore_shared, verify,
+    write_token_mark,
 };
 
 /// The content of a part.
@@ -101,6 +103,7 @@ impl Engine {
         let log = backend.log.as_ref();
         let part = PartWriter::new(out).map_err(output)?;
         let last = log.end()?.sequence;
+        self.wait_applied(last, cancel)?;
         let full = full || after.is_none();
         let after = match after {
             Some(after) => {
@@ -113,7 +116,9 @@ impl Engine {
         writer.put(&Frame::Begin(Begin { full, after }))?;
         let through = if full {
             writer.put_store()?;
-            log.end()?.sequence
+            let end = log.end()?.sequence;
+            self.wait_applied(end, cancel)?;
+            end
         } else {
             last
         };
@@ -123,7 +128,24 @@ impl Engine {
         part.finish().and_then(Write::flush).map_err(output)?;
         Ok(PartSummary { full, after, through, units, commits })
     }
+
+    /// Waits until this process has applied a commit that others may have appended, and with it its copy of the store.
+    fn wait_applied(&self, sequence: Sequence, cancel: &Cancel) -> Result<(), EngineError> {
+        while *self.sequence.borrow() < sequence {
+            if cancel.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            if let Some(cause) = self.writes_paused() {
+                return Err(StoreError::WritesPaused(cause).into());
+            }
+            std::thread::sleep(APPLIED_POLL);
+        }
+        Ok(())
+    }
 }
+
+/// How often a wait for a commit looks.
+const APPLIED_POLL: Duration = Duration::from_millis(5);
 
 /// Writes a part from the store.
 struct BackupWriter<'a, W: Write> {

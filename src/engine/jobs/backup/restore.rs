@@ -4,10 +4,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::store::{
-    ChangeKind, Commit, CommitLog as _, LogPosition, LogRecord, Sequence, SledStore, Store as _,
-    StoreBuilder, private,
+    BuildStore, ChangeKind, Commit, CommitLog, LogPosition, LogRecord, Sequence, SharedBuilder,
+    SharedStore, StoreBuilder, StoreError, private,
 };
 use crate::unit::{Timestamp, Unit};
 
@@ -82,7 +83,8 @@ pub fn restore(
         // Left over by a restore that was killed.
         fs::remove_dir_all(&building).map_err(io("deleting", &building))?;
     }
-    let restored = replay(&backup, &parts, &building, target, progress);
+    let begin = || Ok(Box::new(StoreBuilder::new(&building, "restore")?) as Box<dyn BuildStore>);
+    let restored = replay(&backup, &parts, begin, target, progress);
     let restored = restored.inspect_err(|_| {
         // If this fails, the next restore deletes it.
         let _ = fs::remove_dir_all(&building);
@@ -99,6 +101,22 @@ pub fn restore(
         synced.map_err(io("syncing", &parent))?;
     }
     Ok(restored)
+}
+
+/// Restores into a cluster without memories, which no node serves yet. Its log begins where the first part of the backup ends.
+///
+/// # Errors
+/// Damage; the target is out of reach; the cluster holds memories; the database.
+pub fn restore_shared(
+    backup: &Path,
+    shared: SharedStore,
+    target: Target,
+    progress: &dyn Fn(f32),
+) -> Result<Restored, BackupError> {
+    let backup = BackupDirectory::open(backup)?;
+    let parts = parts_to(&backup, target)?;
+    let begin = || Ok(Box::new(SharedBuilder::new(shared)?) as Box<dyn BuildStore>);
+    replay(&backup, &parts, begin, target, progress)
 }
 
 /// Writes the file that makes a server require tokens, durably.
@@ -199,7 +217,7 @@ fn beside(data: &Path) -> PathBuf {
 fn replay(
     backup: &BackupDirectory,
     parts: &[&Part],
-    building: &Path,
+    begin: impl FnOnce() -> Result<Box<dyn BuildStore>, StoreError>,
     target: Target,
     progress: &dyn Fn(f32),
 ) -> Result<Restored, BackupError> {
@@ -216,13 +234,13 @@ fn replay(
     let Some((full, rest)) = parts.split_first() else {
         return Err(BackupError::NoBackup(backup.path().to_owned()));
     };
-    let builder = StoreBuilder::new(building, "restore")?;
+    let builder = begin()?;
     read_part(backup, full, |frame| {
         report(&frame);
-        build(&builder, frame, backup, full).map(|()| true)
+        build(builder.as_ref(), frame, backup, full).map(|()| true)
     })?;
-    let store = builder.finish(full.through)?;
-    let mut replay = Replay { store, mark: full.through, pending: Vec::new() };
+    let (log, store) = builder.finish(full.through)?;
+    let mut replay = Replay { log, mark: full.through, pending: Vec::new() };
     for part in rest {
         let mut more = true;
         read_part(backup, part, |frame| {
@@ -246,7 +264,7 @@ fn replay(
         }
     }
     replay.write()?;
-    let records = replay.store.memories()?;
+    let records = store.memories()?;
     let units = records.iter().filter(|it| !it.deleted).map(|it| it.unit_count).sum();
     let tokens_required = backup.tokens_required();
     Ok(Restored { mark: replay.mark, units, tokens_required })
@@ -254,7 +272,7 @@ fn replay(
 
 /// Writes a frame of a full part to the store.
 fn build(
-    builder: &StoreBuilder,
+    builder: &dyn BuildStore,
     frame: Frame,
     backup: &BackupDirectory,
     part: &Part,
@@ -307,7 +325,7 @@ fn build(
 
 /// Appends the commits of a backup to the restored store.
 struct Replay {
-    store: SledStore,
+    log: Arc<dyn CommitLog>,
     /// The last commit, appended or pending.
     mark: Mark,
     pending: Vec<Commit>,
@@ -332,7 +350,7 @@ impl Replay {
         if commits.is_empty() {
             return Ok(());
         }
-        let records = self.store.append(self.store.end()?, &commits).into_result()?;
+        let records = self.log.append(self.log.end()?, &commits).into_result()?;
         if records.last().map(LogPosition::from) != Some(self.mark.into()) {
             return Err(BackupError::OutOfReach(format!(
                 "commit {} has another checksum after replaying; the parts of the backup are inconsistent",

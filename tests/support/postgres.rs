@@ -1,0 +1,295 @@
+//! Servers of PostgreSQL of the tests' own: on free ports, below a temporary directory, with or without streaming standbys.
+//!
+//! Where PostgreSQL cannot be had, the tests that need it are skipped: they say so on standard error even when they pass, and append
+//! a line to the file that `DHAKIRA_SKIPS` names.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use dhakira::store::{Durability, Realm, RealmOptions};
+use uuid::Uuid;
+
+const USER: &str = "dhakira";
+
+/// Longest wait for a server.
+const STARTED: Duration = Duration::from_secs(60);
+
+/// Settings of every server: quick, because no test cuts the power.
+const SETTINGS: [&str; 10] = [
+    "fsync=off",
+    "shared_buffers=64MB",
+    "max_connections=60",
+    "wal_level=replica",
+    "max_wal_senders=8",
+    "hot_standby=on",
+    "listen_addresses=127.0.0.1",
+    "wal_receiver_status_interval=1s",
+    "wal_retrieve_retry_interval=200ms",
+    "logging_collector=off",
+];
+
+/// The folder of PostgreSQL's programs; says that the test is skipped where there is none.
+fn programs() -> Option<PathBuf> {
+    let has = |folder: &Path| folder.join("initdb").exists() && folder.join("postgres").exists();
+    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+        found.push(String::from_utf8_lossy(&output.stdout).trim().into());
+    }
+    found.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let programs = found.into_iter().rev().find(|folder| has(folder));
+    if programs.is_none() {
+        super::skip("PostgreSQL is not installed");
+    }
+    programs
+}
+
+/// The user and group that the servers run as: they refuse to run as root.
+fn owner() -> Option<(u32, u32)> {
+    let id = |arguments: &[&str]| {
+        let output = Command::new("id").args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().parse::<u32>().ok()
+    };
+    (id(&["-u"]) == Some(0)).then(|| {
+        let of = |what| id(&[what, "postgres"]).or_else(|| id(&[what, "nobody"])).unwrap();
+        (of("-u"), of("-g"))
+    })
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server, ended when it is dropped.
+pub(crate) struct Server {
+    programs: PathBuf,
+    data: PathBuf,
+    pub(crate) port: u16,
+    process: Mutex<Option<Child>>,
+}
+
+/// A primary with its standbys.
+pub(crate) struct Postgres {
+    pub(crate) primary: Server,
+    pub(crate) standbys: Vec<Server>,
+    databases: AtomicU32,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// A program of PostgreSQL, run by the owner of the servers.
+    fn program(&self, name: &str) -> Command {
+        program(&self.programs, name)
+    }
+
+    pub(crate) fn start(&self) {
+        let mut command = self.program("postgres");
+        command.arg("-D").arg(&self.data).args(["-p", &self.port.to_string()]);
+        command.arg("-k").arg(self.data.parent().unwrap());
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        let log = self.data.with_extension("log");
+        let log = fs::File::options().append(true).create(true).open(log).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
+        *self.process.lock().unwrap() = Some(command.spawn().unwrap());
+        let since = Instant::now();
+        while !self.is_ready() {
+            let log = || fs::read_to_string(self.data.with_extension("log")).unwrap();
+            assert!(since.elapsed() < STARTED, "PostgreSQL does not start:\n{}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut command = self.program("pg_isready");
+        let command = command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        command.status().unwrap().success()
+    }
+
+    /// Sends a signal to the server and all of its processes.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.lock().unwrap().as_ref().unwrap().id().to_string();
+        // Its processes are its children.
+        let _ = Command::new("pkill").args(["-P", &pid, "--signal", name]).status();
+        let _ = Command::new("kill").args(["-s", name, &pid]).status();
+    }
+
+    /// Ends it without any warning.
+    pub(crate) fn kill(&self) {
+        self.signal("KILL");
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            process.wait().unwrap();
+        }
+    }
+
+    /// Runs SQL; what it printed, without headings.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let mut command = self.program("psql");
+        command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
+        command.args(["-p", &self.port.to_string(), "-U", USER, "-d", database, "-c", sql]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{sql}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Waits until SQL prints this.
+    pub(crate) fn wait_for(&self, database: &str, sql: &str, expected: &str) {
+        let since = Instant::now();
+        loop {
+            let found = self.sql(database, sql);
+            if found == expected {
+                return;
+            }
+            assert!(since.elapsed() < STARTED, "{sql}: {found} instead of {expected}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            let pid = process.id().to_string();
+            let _ = Command::new("kill").args(["-s", "CONT", &pid]).status();
+            let _ = Command::new("kill").args(["-s", "QUIT", &pid]).status();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn program(programs: &Path, name: &str) -> Command {
+    let program = programs.join(name);
+    let Some((user, group)) = owner() else { return Command::new(program) };
+    // It becomes the program, so that signals reach that.
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"]);
+    // Where the tests end by a fault, their servers end too.
+    command.arg("--").arg(program).current_dir("/");
+    command
+}
+
+impl Postgres {
+    /// Starts a primary and its standbys, synchronous if there is one; `None` where PostgreSQL cannot be had.
+    pub(crate) fn start(standbys: usize) -> Option<Self> {
+        let programs = programs()?;
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if let Some((user, group)) = owner() {
+            chown(directory.path(), Some(user), Some(group)).unwrap();
+        }
+        let server = |name: &str| Server {
+            programs: programs.clone(),
+            data: directory.path().join(name),
+            port: free_port(),
+            process: Mutex::new(None),
+        };
+        let primary = server("primary");
+        let mut initdb = primary.program("initdb");
+        initdb.arg("-D").arg(&primary.data).args(["-U", USER, "-A", "trust", "--no-sync"]);
+        run(initdb.args(["-E", "UTF8", "--locale=C"]));
+        primary.start();
+        let standbys: Vec<Server> = (1..=standbys)
+            .map(|number| {
+                let standby = server(&format!("standby{number}"));
+                standby.copy(&primary, number);
+                standby.start();
+                standby
+            })
+            .collect();
+        let postgres = Self { primary, standbys, databases: AtomicU32::new(0), directory };
+        if !postgres.standbys.is_empty() {
+            postgres.primary.set_synchronous("ANY 1 (*)");
+        }
+        Some(postgres)
+    }
+
+    /// A server without standbys, which the tests that run at the same time share.
+    pub(crate) fn shared() -> Option<Arc<Self>> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap();
+        if let Some(running) = shared.upgrade() {
+            return Some(running);
+        }
+        let started = Arc::new(Self::start(0)?);
+        *shared = Arc::downgrade(&started);
+        Some(started)
+    }
+
+    /// A new, empty database.
+    pub(crate) fn database(&self) -> String {
+        let name = format!("tm{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.primary.sql("postgres", &format!("CREATE DATABASE {name}"));
+        name
+    }
+
+    /// How a node uses a database. With standbys, they make commits durable.
+    pub(crate) fn options(&self, database: &str) -> RealmOptions {
+        let servers = [&self.primary].into_iter().chain(&self.standbys);
+        let servers: Vec<String> =
+            servers.map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        self.options_at(&servers.join(","), database)
+    }
+
+    /// The same at other addresses.
+    pub(crate) fn options_at(&self, servers: &str, database: &str) -> RealmOptions {
+        let url = format!("postgres://{USER}@{servers}/{database}?sslmode=disable");
+        let durability =
+            if self.standbys.is_empty() { Durability::Engine } else { Durability::Synchronous };
+        let node = Uuid::new_v4();
+        RealmOptions { durability, ..RealmOptions::new(url.parse().unwrap(), node) }
+    }
+
+    /// A new realm in a database of its own.
+    pub(crate) fn realm(&self) -> Arc<Realm> {
+        let options = self.options(&self.database());
+        Realm::init(&options, "test").unwrap();
+        Realm::connect(options).unwrap()
+    }
+
+    /// What the servers logged, for a test that failed.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("primary.log")).unwrap_or_default()
+    }
+}
+
+impl Server {
+    /// Makes a standby of a running primary.
+    fn copy(&self, primary: &Self, number: usize) {
+        let mut copy = self.program("pg_basebackup");
+        let source = format!(
+            "host=127.0.0.1 port={} user={USER} application_name=standby{number}",
+            primary.port
+        );
+        copy.arg("-D").arg(&self.data).args(["-d", &source, "-R", "-X", "stream"]);
+        run(copy.args(["-c", "fast", "--no-sync"]));
+    }
+
+    /// Sets which standbys acknowledge commits.
+    pub(crate) fn set_synchronous(&self, names: &str) {
+        self.sql("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        if !names.is_empty() {
+            let streaming = "SELECT count(*) > 0 FROM pg_stat_replication \
+                WHERE sync_state IN ('sync', 'quorum') AND state = 'streaming'";
+            self.wait_for("postgres", streaming, "t");
+        }
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
