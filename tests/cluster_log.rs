@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dhakira::store::{
-    Appended, Commit, CommitLog as _, LogPosition, Maintenance as _, NodeState, Realm,
+    Appended, Commit, CommitLog as _, LogPosition, LogStart, Maintenance as _, NodeState, Realm,
     RealmOptions, RequestKey, RequestRecord, Retention, Sequence, Store as _, StoreError,
     UnitWrite,
 };
@@ -37,6 +37,11 @@ fn request_of(id: u64) -> RequestKey {
     RequestKey(u128::from(id).to_be_bytes())
 }
 
+/// Waits until the notification of a commit is through, which is a commit too.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(300));
+}
+
 /// A realm behind a proxy, beside one that is not.
 fn behind_proxy(postgres: &Postgres, unknown_after: Duration) -> (Proxy, Arc<Realm>, Arc<Realm>) {
     let database = postgres.database();
@@ -53,6 +58,7 @@ fn a_cut_before_commit_writes_nothing_and_one_after_it_writes_once() {
     let Some(postgres) = Postgres::shared() else { return };
     let (proxy, through, direct) = behind_proxy(&postgres, Duration::from_secs(2));
     through.commit(&[create(1)]);
+    settle();
     // The server rolls back: another plan for the same number succeeds.
     proxy.arm(Cut::BeforeCommit);
     let end = through.end().unwrap();
@@ -64,6 +70,7 @@ fn a_cut_before_commit_writes_nothing_and_one_after_it_writes_once() {
     through.commit(&[create(2)]);
     // The server commits: the log says whose it is.
     for cut in [Cut::BeforeAnswer, Cut::SilenceForAnswer] {
+        settle();
         proxy.arm(cut);
         let end = through.end().unwrap();
         let next = end.sequence.next();
@@ -81,12 +88,12 @@ fn a_cut_before_commit_writes_nothing_and_one_after_it_writes_once() {
 
 #[test]
 fn two_nodes_that_race_leave_one_log_with_each_append_once() {
+    const APPENDS: u64 = 40;
     let Some(postgres) = Postgres::shared() else { return };
     let database = postgres.database();
     Realm::init(&postgres.options(&database), "test").unwrap();
     let nodes = [0, 1].map(|_| Realm::connect(postgres.options(&database)).unwrap());
     let conflicts = AtomicU64::new(0);
-    const APPENDS: u64 = 40;
     std::thread::scope(|scope| {
         for (number, node) in nodes.iter().enumerate() {
             let conflicts = &conflicts;
@@ -150,18 +157,16 @@ fn what_a_writer_finds_at_its_place_decides() {
     let realm = postgres.realm();
     realm.commit(&[create(1), create(2)]);
     let end = realm.end().unwrap();
-    // After the end, with a gap, on another past.
+    let huge = Sequence(u64::MAX - 1);
+    // After the end with a gap, on another past, beyond the columns.
     for wrong in [
         LogPosition { sequence: Sequence(9), ..end },
         LogPosition { checksum: !end.checksum, ..end },
-        LogPosition { sequence: Sequence(u64::MAX), ..end },
+        LogPosition { sequence: huge, ..end },
     ] {
         let appended = realm.append(wrong, &[create(3)]);
-        assert!(
-            matches!(appended, Appended::Conflict) || wrong.sequence.0 == u64::MAX,
-            "{appended:?}"
-        );
-        if wrong.sequence.0 == u64::MAX {
+        assert!(matches!(appended, Appended::Conflict) || wrong.sequence == huge, "{appended:?}");
+        if wrong.sequence == huge {
             assert!(matches!(appended, Appended::Unknown(_)), "{appended:?}");
             realm.recover().unwrap();
         }
@@ -170,11 +175,11 @@ fn what_a_writer_finds_at_its_place_decides() {
     assert!(matches!(realm.append(end, &[]), Appended::Done(records) if records.is_empty()));
     assert!(matches!(realm.append(LogPosition::default(), &[]), Appended::Conflict));
     // A number that the columns cannot hold is refused, and nothing is written.
-    let huge = Commit {
+    let large = Commit {
         units: vec![UnitWrite::Create(M, unit(u64::MAX, 1, "a").into())],
         ..Commit::default()
     };
-    let Appended::Unknown(error) = realm.append(end, &[huge]) else { panic!("too large") };
+    let Appended::Unknown(error) = realm.append(end, &[large]) else { panic!("too large") };
     assert!(error.to_string().contains("too large"), "{error}");
     realm.commit(&[create(3)]);
     assert_eq!(realm.units(M, &[UnitId(u64::MAX), UnitId(3)]).unwrap()[0], None);
@@ -214,15 +219,38 @@ fn the_log_is_truncated_no_further_than_the_slowest_node() {
     assert_eq!(realm.read(Sequence(8), 9).unwrap()[0].sequence, Sequence(9));
 }
 
-/// A cluster with a standby, and a realm in it whose outcomes are soon unknown.
-fn replicated() -> Option<(Postgres, Arc<Realm>, String)> {
-    let postgres = Postgres::start(1)?;
+#[test]
+fn a_restored_realm_begins_its_log_where_it_is_told() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let realm = postgres.realm();
+    realm.commit(&[create(1), create(2)]);
+    let lineage = realm.identity().lineage;
+    let time = Timestamp { micros: 5 };
+    let start = LogStart { sequence: Sequence(70), checksum: u32::MAX - 3, time };
+    realm.begin_log_at(start).unwrap();
+    assert_eq!((realm.log_start(), realm.end().unwrap()), (start, LogPosition::from(start)));
+    assert_ne!(realm.identity().lineage, lineage);
+    assert_eq!(realm.page(M, None, 9).unwrap().len(), 2, "the content stays");
+    let Appended::Done(records) = realm.append(start.into(), &[create(3)]) else { panic!("end") };
+    assert!(records[0].sequence == Sequence(71) && records[0].follows(start.checksum));
+}
+
+/// A cluster with standbys, and a realm in it whose outcomes are soon unknown.
+fn replicated(standbys: usize) -> Option<(Postgres, Arc<Realm>, String)> {
+    let postgres = Postgres::start(standbys)?;
     let database = postgres.database();
     let options = postgres.options(&database);
     Realm::init(&options, "test").unwrap();
-    let realm =
-        Realm::connect(RealmOptions { unknown_after: Duration::from_millis(1_500), ..options });
+    let realm = Realm::connect(RealmOptions { unknown_after: Duration::from_secs(3), ..options });
     Some((postgres, realm.unwrap(), database))
+}
+
+/// Waits until writes go on.
+fn recovered(realm: &Realm) {
+    let since = Instant::now();
+    while let Err(error) = realm.recover() {
+        assert!(since.elapsed() < Duration::from_secs(30), "{error}");
+    }
 }
 
 /// Waits until a session waits for the standbys, then ends that by a function of the server.
@@ -235,7 +263,7 @@ fn end_wait(postgres: &Postgres, function: &str) {
 
 #[test]
 fn a_wait_for_standbys_that_ends_early_is_no_acknowledgement() {
-    let Some((postgres, realm, _)) = replicated() else { return };
+    let Some((postgres, realm, _)) = replicated(1) else { return };
     realm.commit(&[create(1)]);
     let standby = &postgres.standbys[0];
     for (id, function) in [(2, "pg_cancel_backend"), (3, "pg_terminate_backend")] {
@@ -255,10 +283,7 @@ fn a_wait_for_standbys_that_ends_early_is_no_acknowledgement() {
         assert!(matches!(again, Appended::Unknown(StoreError::WritesPaused(_))), "{again:?}");
         assert!(realm.recover().is_err(), "nothing is durable while no standby answers");
         standby.signal("CONT");
-        let since = Instant::now();
-        while let Err(error) = realm.recover() {
-            assert!(since.elapsed() < Duration::from_secs(30), "{error}");
-        }
+        recovered(&realm);
         let found = realm.end().unwrap();
         assert_eq!(found.sequence, Sequence(id), "it was there all the time");
         assert!(realm.request(request_of(id)).unwrap().is_some());
@@ -270,7 +295,7 @@ fn a_wait_for_standbys_that_ends_early_is_no_acknowledgement() {
 
 #[test]
 fn a_wait_that_is_cancelled_while_the_standby_answers_again_is_a_delay() {
-    let Some((postgres, realm, _)) = replicated() else { return };
+    let Some((postgres, realm, _)) = replicated(1) else { return };
     let end = realm.end().unwrap();
     let standby = &postgres.standbys[0];
     standby.signal("STOP");
@@ -281,12 +306,11 @@ fn a_wait_that_is_cancelled_while_the_standby_answers_again_is_a_delay() {
         let Appended::Done(records) = appending.join().unwrap() else { panic!("not resolved") };
         assert_eq!(records[0].sequence, Sequence(1));
     });
-    assert_eq!(postgres.standbys[0].sql("postgres", "SELECT pg_is_in_recovery()"), "t");
 }
 
 #[test]
 fn a_frozen_primary_pauses_writes_and_takes_the_append_up_when_it_wakes() {
-    let Some((postgres, realm, _)) = replicated() else { return };
+    let Some((postgres, realm, _)) = replicated(1) else { return };
     realm.commit(&[create(1)]);
     let end = realm.end().unwrap();
     postgres.primary.signal("STOP");
@@ -297,10 +321,7 @@ fn a_frozen_primary_pauses_writes_and_takes_the_append_up_when_it_wakes() {
     assert!(realm.end().is_err(), "no answer is made up");
     assert!(realm.recover().is_err());
     postgres.primary.signal("CONT");
-    let since = Instant::now();
-    while let Err(error) = realm.recover() {
-        assert!(since.elapsed() < Duration::from_secs(30), "{error}");
-    }
+    recovered(&realm);
     // It may have arrived, but then as itself.
     let found = realm.end().unwrap();
     if found == end {
@@ -314,34 +335,24 @@ fn a_frozen_primary_pauses_writes_and_takes_the_append_up_when_it_wakes() {
 
 #[test]
 fn a_promoted_standby_holds_every_acknowledged_commit() {
-    let Some((postgres, realm, database)) = replicated() else { return };
-    let mut acked = 0;
+    let Some((postgres, realm, database)) = replicated(2) else { return };
     for id in 1..=20 {
         realm.commit(&[create(id)]);
-        acked = id;
     }
+    let end = realm.end().unwrap();
     postgres.primary.kill();
-    let end = LogPosition::from(realm_end(&realm, acked));
-    // Nobody accepts writes now.
     let appended = realm.append(end, &[create(21)]);
     assert!(matches!(appended, Appended::Unknown(_)), "{appended:?}");
-    postgres.standbys[0].sql("postgres", "SELECT pg_promote()");
-    let since = Instant::now();
-    while let Err(error) = realm.recover() {
-        assert!(since.elapsed() < Duration::from_secs(30), "{error}");
-    }
-    let records = realm.read(Sequence(0), 100).unwrap();
-    assert_eq!(records.len() as u64, acked, "nothing lost, nothing invented");
-    realm.commit(&[create(21)]);
-    assert_eq!(postgres.standbys[0].sql(&database, "SELECT count(*) FROM dhakira.unit"), "21");
-}
-
-/// The position of a commit, computed without the server.
-fn realm_end(realm: &Realm, count: u64) -> LogPosition {
-    let copy = dhakira::store::InMemoryStore::default();
-    copy.commit(&(1..=count).map(create).collect::<Vec<_>>());
-    let _ = realm.place();
-    copy.end().unwrap()
+    let promoted = &postgres.standbys[postgres.promote()];
+    // It accepts writes that only it would have.
+    let error = realm.recover().unwrap_err().to_string();
+    assert!(error.contains("synchronous_standby_names"), "{error}");
+    promoted.set_synchronous("ANY 1 (*)");
+    recovered(&realm);
+    assert_eq!(realm.end().unwrap(), end, "nothing lost, nothing invented");
+    assert_eq!(realm.read(Sequence(0), 100).unwrap().len(), 20);
+    assert!(matches!(realm.append(end, &[create(21)]), Appended::Done(_)));
+    assert_eq!(promoted.sql(&database, "SELECT count(*) FROM dhakira.unit"), "21");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use dhakira::limits::SEGMENT_BYTES_MAX;
 use dhakira::store::{
-    ChangeKind, Commit, InMemoryStore, MemoryKey, MemoryRecord, OpenOptions, RequestKey,
-    RequestRecord, Sequence, SledStore, Store, StoreError, UnitWrite,
+    ChangeKind, Commit, CommitLog as _, InMemoryStore, MemoryKey, MemoryRecord, OpenOptions, Realm,
+    RequestKey, RequestRecord, Sequence, SledStore, Store, StoreError, UnitWrite,
 };
 use dhakira::unit::{Scoring, Segment, Timestamp, Unit, UnitContent, UnitId};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::support::log::{Database, LogExt as _};
 use crate::support::postgres::Postgres;
@@ -235,6 +236,43 @@ proptest! {
             prop_assert_eq!(changes(sled), changes(&in_memory));
         }
     }
+}
+
+/// The same for a database that nodes share, each case in one of its own.
+#[test]
+fn a_realm_behaves_like_a_map() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(12));
+    let behaves = |steps: Vec<Step>| {
+        let options = postgres.options(&postgres.database());
+        Realm::init(&options, "test").unwrap();
+        let connect = || Realm::connect(options.clone()).unwrap();
+        let (mut realm, in_memory) = (connect(), InMemoryStore::default());
+        let mut model: BTreeMap<UnitId, Unit> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Reopen => realm = connect(),
+                Step::Commits(commits) => {
+                    let commits: Vec<Commit> =
+                        commits.into_iter().map(|writes| plan(&mut model, writes)).collect();
+                    realm.commit(&commits);
+                    in_memory.commit(&commits);
+                }
+            }
+            let expected: Vec<Unit> = model.values().cloned().collect();
+            prop_assert_eq!(&realm.page(M, None, 1_000).unwrap(), &expected);
+        }
+        let records = in_memory.read(Sequence(0), 1_000).unwrap();
+        prop_assert_eq!(&realm.read(Sequence(0), 1_000).unwrap(), &records);
+        for record in &records {
+            let stored = in_memory.stored_units(record).unwrap();
+            prop_assert_eq!(&realm.stored_units(record).unwrap(), &stored);
+        }
+        let at_once = realm.stored_units_of(&records).unwrap();
+        prop_assert_eq!(at_once, in_memory.stored_units_of(&records).unwrap());
+        Ok(())
+    };
+    runner.run(&steps(), behaves).unwrap();
 }
 
 /// Converts (delete?, unit, length) to writes that are valid for the model, and applies them to it.

@@ -5,7 +5,7 @@
 //! beginning and compares it with what was acknowledged, and with what both engines answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,14 @@ use dhakira::engine::{
 };
 use dhakira::store::{
     Appended, Backend, ChangeKind, Commit, CommitLog, InMemoryStore, LocalCopy, LogPosition,
-    LogRecord, LogStart, MemoryKey, RequestKey, RequestRecord, Sequence, Store, StoreError,
+    LogRecord, LogStart, MemoryKey, Realm, RealmOptions, RequestKey, RequestRecord, Sequence,
+    Store, StoreError,
 };
 use dhakira::unit::{MemoryName, Score, Segment, UnitId};
 
 use crate::support::all_units;
+use crate::support::postgres::Postgres;
+use crate::support::proxy::{Cut, Proxy};
 
 use crate::upkeep::{Dice, content, create_memory};
 
@@ -280,7 +283,7 @@ enum Reads {
     Copy,
 }
 
-fn open(log: Arc<dyn CommitLog>, store: &Arc<InMemoryStore>, reads: Reads) -> Engine {
+fn open<T: Store + CommitLog>(log: Arc<dyn CommitLog>, store: &Arc<T>, reads: Reads) -> Engine {
     let shared = || Arc::clone(store) as Arc<dyn Store>;
     let copy = Arc::new(InMemoryStore::default());
     let (store, local_copy): (Arc<dyn Store>, _) = match reads {
@@ -291,9 +294,9 @@ fn open(log: Arc<dyn CommitLog>, store: &Arc<InMemoryStore>, reads: Reads) -> En
     Engine::open(backend, None, &mut |_| ()).unwrap()
 }
 
-fn run(
+fn run<T: Store + CommitLog>(
     logs: [Arc<dyn CommitLog>; 2],
-    store: &Arc<InMemoryStore>,
+    store: &Arc<T>,
     (reads, writes): (Reads, u64),
 ) -> usize {
     let engines = logs.clone().map(|log| Arc::new(open(log, store, reads)));
@@ -333,6 +336,40 @@ fn two_engines_with_local_copies_lose_and_double_nothing() {
     let store = Arc::new(InMemoryStore::shared());
     let acked = run([0, 1].map(|_| Arc::clone(&store) as _), &store, (Reads::Copy, 150));
     eprintln!("two copies: {acked} acknowledged writes, 0 lost, 0 doubled, the same answers");
+}
+
+/// Two nodes of a cluster, one of which loses its connection around commits, before and after they are carried out.
+#[test]
+fn two_engines_on_one_database_lose_and_double_nothing() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let database = postgres.database();
+    Realm::init(&postgres.options(&database), "test").unwrap();
+    let proxy = Proxy::start(postgres.primary.port);
+    let cut = postgres.options_at(&format!("127.0.0.1:{}", proxy.port), &database);
+    let cut = RealmOptions { unknown_after: Duration::from_secs(2), ..cut };
+    let nodes = [cut, postgres.options(&database)].map(|options| Realm::connect(options).unwrap());
+    let cuts = AtomicU64::new(0);
+    let is_over = AtomicBool::new(false);
+    let acked = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut dice, since) = (Dice(5), Instant::now());
+            // Also where the other thread has failed.
+            while !is_over.load(Ordering::Relaxed) && since.elapsed() < Duration::from_secs(120) {
+                std::thread::sleep(Duration::from_millis(100 + dice.below(100)));
+                let kinds = [Cut::BeforeCommit, Cut::BeforeAnswer];
+                proxy.arm(kinds[usize::try_from(dice.below(2)).unwrap()]);
+                std::thread::sleep(Duration::from_millis(100));
+                cuts.fetch_add(u64::from(proxy.has_cut()), Ordering::Relaxed);
+            }
+        });
+        let logs = [0, 1].map(|it| Arc::clone(&nodes[it]) as Arc<dyn CommitLog>);
+        let acked = run(logs, &nodes[1], (Reads::Copy, 60));
+        is_over.store(true, Ordering::Relaxed);
+        acked
+    });
+    let cuts = cuts.load(Ordering::Relaxed);
+    assert!(cuts > 0, "no connection was cut");
+    eprintln!("{cuts} connections cut: {acked} acknowledged writes, 0 lost, 0 doubled");
 }
 
 /// A log whose appends fail with an unknown outcome now and then: carried out or not.

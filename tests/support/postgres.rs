@@ -21,8 +21,7 @@ const USER: &str = "dhakira";
 const STARTED: Duration = Duration::from_secs(60);
 
 /// Settings of every server: quick, because no test cuts the power.
-const SETTINGS: [&str; 10] = [
-    "fsync=off",
+const SETTINGS: [&str; 9] = [
     "shared_buffers=64MB",
     "max_connections=60",
     "wal_level=replica",
@@ -83,7 +82,7 @@ pub(crate) struct Postgres {
     pub(crate) primary: Server,
     pub(crate) standbys: Vec<Server>,
     databases: AtomicU32,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -96,6 +95,8 @@ impl Server {
         let mut command = self.program("postgres");
         command.arg("-D").arg(&self.data).args(["-p", &self.port.to_string()]);
         command.arg("-k").arg(self.data.parent().unwrap());
+        let fsync = std::env::var("DHAKIRA_TEST_FSYNC").unwrap_or_else(|_| "off".to_owned());
+        command.args(["-c", &format!("fsync={fsync}")]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
@@ -123,6 +124,16 @@ impl Server {
         // Its processes are its children.
         let _ = Command::new("pkill").args(["-P", &pid, "--signal", name]).status();
         let _ = Command::new("kill").args(["-s", name, &pid]).status();
+    }
+
+    /// Writes a file into its data directory that only it can read.
+    pub(crate) fn write_file(&self, name: &str, content: &str) {
+        let path = self.data.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = owner() {
+            chown(&path, Some(user), Some(group)).unwrap();
+        }
     }
 
     /// Ends it without any warning.
@@ -208,7 +219,8 @@ impl Postgres {
                 standby
             })
             .collect();
-        let postgres = Self { primary, standbys, databases: AtomicU32::new(0), directory };
+        let postgres =
+            Self { primary, standbys, databases: AtomicU32::new(0), _directory: directory };
         if !postgres.standbys.is_empty() {
             postgres.primary.set_synchronous("ANY 1 (*)");
         }
@@ -258,9 +270,25 @@ impl Postgres {
         Realm::connect(options).unwrap()
     }
 
-    /// What the servers logged, for a test that failed.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("primary.log")).unwrap_or_default()
+    /// Promotes the standby that has received most, once the primary is gone; the others follow it. Until
+    /// [`Server::set_synchronous`] it acknowledges commits by itself, as after any promotion. Returns its place.
+    pub(crate) fn promote(&self) -> usize {
+        let received = "SELECT coalesce(pg_last_wal_receive_lsn(), '0/0') - '0/0'";
+        let behind =
+            |server: &Server| server.sql("postgres", received).parse::<u64>().unwrap_or_default();
+        let best = (0..self.standbys.len()).max_by_key(|it| behind(&self.standbys[*it])).unwrap();
+        let promoted = &self.standbys[best];
+        promoted.sql("postgres", "SELECT pg_promote()");
+        for (place, follower) in self.standbys.iter().enumerate().filter(|(it, _)| *it != best) {
+            let source = format!(
+                "host=127.0.0.1 port={} user={USER} application_name=standby{}",
+                promoted.port,
+                place + 1
+            );
+            follower.sql("postgres", &format!("ALTER SYSTEM SET primary_conninfo = '{source}'"));
+            follower.sql("postgres", "SELECT pg_reload_conf()");
+        }
+        best
     }
 }
 

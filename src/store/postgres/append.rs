@@ -131,14 +131,21 @@ async fn write(
         &after_chain,
     ];
     let client = session.client();
-    let (begun, inserted, copy) =
-        tokio::join!(client.batch_execute("BEGIN"), client.execute(&log, values), async {
-            match &created {
-                Some(statement) => client.copy_in(statement).await.map(Some),
-                None => Ok(None),
-            }
-        },);
+    let copy = async {
+        match &created {
+            Some(statement) => client.copy_in(statement).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    // Each is sent when it is polled first, so they are sent in order.
+    let (begun, replicates, inserted, copy) = tokio::join!(
+        client.batch_execute("BEGIN"),
+        session.check_replication(),
+        client.execute(&log, values),
+        copy,
+    );
     begun?;
+    replicates?;
     if inserted? == 0 {
         return Ok(false);
     }

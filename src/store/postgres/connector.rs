@@ -12,7 +12,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres_rustls_improved::MakeRustlsConnect;
 
 use super::failure::{Failure, FailureKind};
-use super::options::{StoreUrl, server_name};
+use super::options::{Durability, RealmOptions, StoreUrl, server_name};
 use super::session::Session;
 use super::tail::Tail;
 
@@ -32,6 +32,7 @@ pub(super) type Pool = managed::Pool<Connector>;
 pub(super) struct Connector {
     servers: Arc<Vec<Server>>,
     tls: MakeRustlsConnect,
+    durability: Durability,
     tail: Arc<Tail>,
     /// The server on which something failed last.
     failed: Arc<AtomicUsize>,
@@ -43,7 +44,8 @@ struct Server {
 }
 
 impl Connector {
-    pub(super) fn new(url: &StoreUrl, tail: Arc<Tail>) -> Result<Self, String> {
+    pub(super) fn new(options: &RealmOptions, tail: Arc<Tail>) -> Result<Self, String> {
+        let url = &options.url;
         let servers: Vec<Server> = url
             .servers()
             .into_iter()
@@ -54,7 +56,8 @@ impl Connector {
             })
             .collect();
         let (servers, failed) = (Arc::new(servers), Arc::new(AtomicUsize::new(NONE)));
-        Ok(Self { servers, tls: url.tls.connector()?, tail, failed })
+        let (tls, durability) = (url.tls.connector()?, options.durability);
+        Ok(Self { servers, tls, durability, tail, failed })
     }
 
     pub(super) fn pool(&self) -> Result<Pool, String> {
@@ -106,7 +109,8 @@ impl Connector {
             return Err(Failure::other("no such server"));
         };
         let connected = server.config.connect(self.tls.clone()).await?;
-        let session = Session::begin(connected, place, Arc::clone(&self.tail)).await?;
+        let session =
+            Session::begin(connected, (place, self.durability), Arc::clone(&self.tail)).await?;
         let query = "SELECT pg_catalog.pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
         let rows = session.client().query_typed(query, &[]).await?;
         let is = |column| rows.first().is_some_and(|row| row.get(column));

@@ -311,3 +311,80 @@ impl MemoryRows {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Sequence;
+    use crate::unit::{Unit, UnitContent};
+
+    use super::*;
+
+    const M: MemoryKey = MemoryKey(1);
+
+    fn unit(id: u64, revision: u64) -> std::sync::Arc<Unit> {
+        Unit::new(UnitId(id), revision, UnitContent::default()).into()
+    }
+
+    fn commit(units: Vec<UnitWrite>) -> Commit {
+        Commit { units, ..Commit::default() }
+    }
+
+    fn counters(count: u64) -> MemoryCounters {
+        MemoryCounters { key: M, unit_count: count, next_unit: UnitId(9) }
+    }
+
+    #[test]
+    fn a_group_is_what_remains_of_its_commits() {
+        let commits = [
+            commit(vec![UnitWrite::Create(M, unit(1, 1)), UnitWrite::Create(M, unit(2, 1))]),
+            commit(vec![UnitWrite::Update(M, unit(1, 2)), UnitWrite::Update(M, unit(7, 4))]),
+            commit(vec![UnitWrite::Delete(M, UnitId(2), 1), UnitWrite::Use(M, unit(7, 5))]),
+            commit(vec![UnitWrite::Purge(M, UnitId(8))]),
+        ];
+        let after = LogPosition { sequence: Sequence(10), checksum: 3 };
+        let group = Group::new(after, &commits).unwrap();
+        let sequences: Vec<i64> = group.log.sequences.clone();
+        assert_eq!(
+            (sequences, group.end().unwrap().sequence),
+            (vec![11, 12, 13, 14], Sequence(14))
+        );
+        assert!(group.records[0].follows(3) && group.records[3].follows(group.records[2].checksum));
+        let rows = |rows: &UnitRows| -> Vec<(i64, i64, i64)> {
+            let columns = rows.ids.iter().zip(&rows.revisions).zip(&rows.sequences);
+            columns.map(|((id, revision), sequence)| (*id, *revision, *sequence)).collect()
+        };
+        assert_eq!(rows(&group.created), [(1, 2, 12)]);
+        assert_eq!(rows(&group.stored), [(7, 5, 13)]);
+        assert_eq!(rows(&group.passed), [(1, 1, 12), (2, 1, 13), (7, 4, 13)]);
+        assert_eq!((&group.replaced.ids, &group.replaced.sequences), (&vec![7, 8], &vec![12, 14]));
+        assert_eq!(group.removed.ids, [8]);
+    }
+
+    #[test]
+    fn counters_without_a_memory_are_an_update_and_belong_to_nothing_once_it_is_collected() {
+        let alone = Commit { counters: vec![counters(3)], ..Commit::default() };
+        let group = Group::new(LogPosition::default(), std::slice::from_ref(&alone)).unwrap();
+        assert_eq!((group.counters.keys.len(), group.memories.is_empty()), (1, true));
+        let collected = Commit { collected: vec![M], ..Commit::default() };
+        let group = Group::new(LogPosition::default(), &[collected, alone]).unwrap();
+        assert_eq!((&group.collected, group.counters.is_empty()), (&vec![1], true));
+    }
+
+    #[test]
+    fn the_last_word_on_a_request_counts() {
+        let (key, time) = (RequestKey([5; 16]), crate::unit::Timestamp { micros: 4 });
+        let record = RequestRecord { time, fingerprint: 1, outcome: vec![1] };
+        let put = Commit { requests: vec![(key, record)], ..Commit::default() };
+        let forget = Commit { forgotten: vec![key], ..Commit::default() };
+        let group = Group::new(LogPosition::default(), &[put.clone(), forget.clone()]).unwrap();
+        assert_eq!((group.requests.keys.len(), group.forgotten.len()), (0, 1));
+        let group = Group::new(LogPosition::default(), &[forget, put]).unwrap();
+        assert_eq!((group.requests.sequences, group.forgotten.len()), (vec![2], 0));
+    }
+
+    #[test]
+    fn a_number_beyond_the_columns_is_refused() {
+        let write = commit(vec![UnitWrite::Create(M, unit(u64::MAX, 1))]);
+        assert!(matches!(Group::new(LogPosition::default(), &[write]), Err(GroupError::Number(_))));
+    }
+}

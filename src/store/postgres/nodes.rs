@@ -12,6 +12,9 @@ use super::failure::Failure;
 use super::realm::{REALM, Realm};
 use super::session::{Parameters, Session};
 
+/// Longest wait for an answer: who renews a lease must soon know that it cannot.
+const ANSWER: Duration = Duration::from_secs(2);
+
 const HEARTBEAT: &str = "INSERT INTO node (realm, id, address, version, applied, seen) \
     VALUES ($1, $2, $3, $4, $5, clock_timestamp()) ON CONFLICT (realm, id) \
     DO UPDATE SET address = excluded.address, version = excluded.version, \
@@ -77,7 +80,7 @@ impl Realm {
     pub fn heartbeat(&self, state: &NodeState) -> Result<(), StoreError> {
         let node = self.options.node;
         let applied = i64::try_from(state.applied.0).unwrap_or(i64::MAX);
-        self.run("sending a heartbeat", async |session| {
+        self.run_within(("sending a heartbeat", ANSWER), async |session| {
             let values: Parameters<'_> = &[&REALM, &node, &state.address, &state.version, &applied];
             session.execute_lightly(HEARTBEAT, values).await.map(|_| ())
         })
@@ -88,7 +91,7 @@ impl Realm {
     /// # Errors
     /// The database.
     pub fn nodes(&self) -> Result<Vec<NodeInfo>, StoreError> {
-        self.run("reading the nodes", async |session| {
+        self.run_within(("reading the nodes", ANSWER), async |session| {
             let rows = session.query(NODES, &[&REALM]).await?;
             Ok(rows.iter().map(node).collect())
         })
@@ -99,7 +102,7 @@ impl Realm {
     /// # Errors
     /// The database.
     pub fn forget_node(&self, node: Uuid) -> Result<(), StoreError> {
-        self.run("forgetting a node", async |session| {
+        self.run_within(("forgetting a node", ANSWER), async |session| {
             session.execute_lightly(FORGET, &[&REALM, &node]).await.map(|_| ())
         })
     }
@@ -115,7 +118,7 @@ impl Realm {
         time: Duration,
     ) -> Result<LeaseState, StoreError> {
         let (node, seconds) = (self.options.node, time.as_secs_f64());
-        self.run("renewing a lease", async |session| {
+        self.run_within(("renewing a lease", ANSWER), async |session| {
             let values: Parameters<'_> = &[&REALM, &role, &node, &address, &seconds];
             let rows = session.execute_lightly(ACQUIRE, values).await?;
             match rows.first() {
@@ -131,7 +134,7 @@ impl Realm {
     /// The database.
     pub fn lease(&self, role: &str) -> Result<LeaseState, StoreError> {
         let node = self.options.node;
-        self.run("reading a lease", async |session| {
+        self.run_within(("reading a lease", ANSWER), async |session| {
             Ok(lease(session.query_opt(LEASE, &[&REALM, &role]).await?.as_ref(), node))
         })
     }
@@ -142,7 +145,7 @@ impl Realm {
     /// The database.
     pub fn release(&self, role: &str) -> Result<(), StoreError> {
         let node = self.options.node;
-        self.run("releasing a lease", async |session| {
+        self.run_within(("releasing a lease", ANSWER), async |session| {
             session.execute_lightly(RELEASE, &[&REALM, &role, &node]).await.map(|_| ())
         })
     }

@@ -1,7 +1,7 @@
 //! Defines a realm: its connections, its identity, and how blocking callers use them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Object, PoolError};
@@ -20,8 +20,6 @@ use super::tail::Tail;
 pub(super) const REALM: i32 = 1;
 /// Threads that handle the messages of connections.
 const RUNTIME_THREADS: usize = 2;
-/// Longest time for reading one batch.
-const READ: Duration = Duration::from_secs(30);
 
 /// What a realm is, whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub struct Realm {
     pub(super) options: RealmOptions,
     /// The address without a password.
     pub(super) place: String,
-    pub(super) identity: RealmIdentity,
+    identity: RwLock<RealmIdentity>,
     pub(super) secret: Secret,
     /// Connections that were lost when this node last committed something durably, plus one; 0 before.
     confirmed: AtomicU64,
@@ -82,7 +80,7 @@ impl Connections {
             .build()
             .map_err(|error| refused(format!("cannot start threads: {error}")))?;
         let tail = Arc::<Tail>::default();
-        let connector = Connector::new(&options.url, Arc::clone(&tail)).map_err(refused)?;
+        let connector = Connector::new(options, Arc::clone(&tail)).map_err(refused)?;
         Ok(Self { runtime, connector, tail, place })
     }
 }
@@ -108,15 +106,19 @@ impl Realm {
             writer: Mutex::default(),
             options,
             place,
-            identity,
+            identity: RwLock::new(identity),
             secret,
             confirmed: AtomicU64::new(0),
         }))
     }
 
     /// What it is.
-    pub fn identity(&self) -> &RealmIdentity {
-        &self.identity
+    pub fn identity(&self) -> RealmIdentity {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_lineage(&self, lineage: Uuid) {
+        self.identity.write().unwrap_or_else(PoisonError::into_inner).lineage = lineage;
     }
 
     /// The identity of this node.
@@ -170,19 +172,27 @@ impl Realm {
         })
     }
 
-    /// Runs something that may be repeated on a pooled connection, and once more where that connection turns out to be dead.
+    /// Runs something that may be repeated on a pooled connection, and once more on a new one where that turns out to be dead.
     pub(super) fn run<T>(
         &self,
         doing: &str,
         work: impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
+        self.run_within((doing, self.options.unknown_after), work)
+    }
+
+    /// The same, with a time limit for each attempt.
+    pub(super) fn run_within<T>(
+        &self,
+        (doing, limit): (&str, Duration),
+        work: impl AsyncFn(&Session) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         let ended = self.block_on(async {
-            let first = self.try_run(&work).await;
-            match first {
+            match self.try_run(limit, &work).await {
                 Err(failure) if failure.is_connection() => {
-                    // Connections of the pool may all be of a primary that is gone.
-                    self.pool.retain(|session, _| !session.is_closed());
-                    self.try_run(&work).await
+                    // All connections of the pool may be to a primary that is gone or frozen.
+                    self.pool.retain(|_, _| false);
+                    self.try_run(limit, &work).await
                 }
                 result => result,
             }
@@ -192,12 +202,11 @@ impl Realm {
 
     async fn try_run<T>(
         &self,
+        limit: Duration,
         work: &impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let session = self.session().await?;
-        let limit = READ.min(3 * self.options.unknown_after);
         let result = tokio::time::timeout(limit, work(&session)).await.unwrap_or_else(|_| {
-            session.close();
             Err(Failure::connection(format!("no answer within {} s", limit.as_secs_f32())))
         });
         if let Err(failure) = &result
@@ -216,9 +225,19 @@ impl Realm {
         doing: &str,
         work: impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        let limit = self.options.unknown_after;
+        self.write_within((doing, 2 * self.options.unknown_after), work)
+    }
+
+    /// The same, with a time limit for each attempt.
+    pub(super) fn write_within<T>(
+        &self,
+        limited: (&str, Duration),
+        work: impl AsyncFn(&Session) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let unknown_after = self.options.unknown_after;
         let lost = self.tail.lost();
-        let written = self.run(doing, async |session| session.durably(limit, &work).await)?;
+        let write = async |session: &Session| session.durably(unknown_after, &work).await;
+        let written = self.run_within(limited, write)?;
         self.note_confirmed(lost);
         Ok(written)
     }

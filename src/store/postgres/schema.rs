@@ -7,13 +7,14 @@ use uuid::Uuid;
 use crate::store::{Secret, StoreError};
 
 use super::failure::{Failure, FailureKind};
-use super::options::{Durability, RealmOptions};
+use super::options::RealmOptions;
 use super::realm::{Connections, REALM, Realm, RealmIdentity};
-use super::session::Session;
+use super::session::{NOT_SYNCHRONOUS, Parameters, Session};
 
-/// The steps from no tables to the newest format, which is their number. Each is expanded first and contracted a version later, so that
-/// nodes of two neighbouring versions run together.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+/// The steps from no tables to the newest format, which is their number, each with the oldest format that a program may know which
+/// uses the tables after it. Tables are expanded first and contracted a version later, so that nodes of two neighbouring versions run
+/// together.
+const MIGRATIONS: [(&str, i32); 1] = [(include_str!("migrations/0001.sql"), 1)];
 
 /// The newest format that this program knows.
 const FORMAT: i32 = 1;
@@ -47,7 +48,7 @@ impl Realm {
         let connections = Connections::new(options)?;
         let made = connections.runtime.block_on(async {
             let session = connections.connector.primary().await?;
-            check_server(&session, options.durability).await?;
+            check_server(&session).await?;
             if format(&session).await?.is_some() {
                 return because(
                     "there is a realm in this database already. Serve it with `dhakira serve --store …`, or name another database",
@@ -66,23 +67,23 @@ impl Realm {
         let connections = Connections::new(options)?;
         let migrated = connections.runtime.block_on(async {
             let session = connections.connector.primary().await?;
-            check_server(&session, options.durability).await?;
+            check_server(&session).await?;
             let before = known_format(&session).await?;
             let steps = MIGRATIONS.iter().skip(usize::try_from(before).unwrap_or_default());
-            for (step, sql) in steps.enumerate() {
+            for (step, (sql, compatible)) in steps.enumerate() {
                 let format = before + 1 + i32::try_from(step).unwrap_or_default();
                 let migrate = async |session: &Session| {
                     session
                         .batch("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                         .await?;
                     session.batch(sql).await?;
-                    let update =
-                        "UPDATE dhakira.realm SET format = $2 WHERE realm = $1 AND format = $2 - 1";
-                    session.execute(update, &[&REALM, &format]).await
+                    let update = "UPDATE dhakira.realm SET format = $2, compatible = $3 \
+                        WHERE realm = $1 AND format = $2 - 1";
+                    session.execute(update, &[&REALM, &format, compatible]).await
                 };
                 session.durably(options.unknown_after, migrate).await?;
             }
-            Ok((before, FORMAT))
+            Ok((before, before.max(FORMAT)))
         });
         migrated.map_err(|refusal| connections.refused("migrating the tables", refusal))
     }
@@ -96,7 +97,7 @@ impl Realm {
         let connections = Connections::new(&options)?;
         let checked = connections.runtime.block_on(async {
             let session = connections.connector.primary().await?;
-            check_server(&session, options.durability).await?;
+            check_server(&session).await?;
             let format = known_format(&session).await?;
             if format < FORMAT {
                 return because(format!(
@@ -131,7 +132,7 @@ impl Connections {
 }
 
 /// Checks the server itself.
-async fn check_server(session: &Session, durability: Durability) -> Result<(), Refusal> {
+async fn check_server(session: &Session) -> Result<(), Refusal> {
     let query =
         "SELECT current_setting('server_version_num')::int, current_setting('server_version')";
     let row = session.client().query_typed_one(query, &[]).await.map_err(Failure::from)?;
@@ -142,38 +143,38 @@ async fn check_server(session: &Session, durability: Durability) -> Result<(), R
             "it runs PostgreSQL {version}, and {oldest} is the oldest that is supported"
         ));
     }
-    if durability == Durability::Engine {
-        return Ok(());
+    match session.check_replication().await {
+        Err(failure) if failure.message == NOT_SYNCHRONOUS => because(format!(
+            "{NOT_SYNCHRONOUS}. Set them up, or give `--durability engine` if the storage below the server sees to it (Aurora, \
+             RDS, AlloyDB)"
+        )),
+        checked => Ok(checked?),
     }
-    // Not every engine has it.
-    let query = "SELECT coalesce(current_setting('synchronous_standby_names', true), '')";
-    let row = session.client().query_typed_one(query, &[]).await.map_err(Failure::from)?;
-    if row.get::<_, String>(0).trim().is_empty() {
-        return because(
-            "the primary has no synchronous standbys (synchronous_standby_names is empty), so a failover would lose acknowledged \
-             writes. Set them up, or give `--durability engine` if the storage below the server sees to it (Aurora, RDS, AlloyDB)",
-        );
-    }
-    Ok(())
+}
+
+/// A format, and the oldest one that a program may know which uses its tables.
+struct Format {
+    number: i32,
+    compatible: i32,
 }
 
 /// The format of the tables; `None` without any.
-async fn format(session: &Session) -> Result<Option<i32>, Failure> {
+async fn format(session: &Session) -> Result<Option<Format>, Failure> {
     let query = "SELECT 1 FROM information_schema.tables WHERE table_schema = 'dhakira' AND table_name = 'realm'";
     if session.client().query_typed_opt(query, &[]).await?.is_none() {
         return Ok(None);
     }
-    let row =
-        session.query_opt("SELECT format FROM dhakira.realm WHERE realm = $1", &[&REALM]).await?;
-    Ok(row.map(|row| row.get(0)))
+    let query = "SELECT format, compatible FROM dhakira.realm WHERE realm = $1";
+    let row = session.query_opt(query, &[&REALM]).await?;
+    Ok(row.map(|row| Format { number: row.get(0), compatible: row.get(1) }))
 }
 
-/// The same, of a realm that this program can use or migrate.
+/// The format of a realm that this program can use or migrate.
 async fn known_format(session: &Session) -> Result<i32, Refusal> {
     match format(session).await? {
-        Some(format) if format <= FORMAT => Ok(format),
-        Some(format) => because(format!(
-            "its tables have format {format}, and this program knows up to {FORMAT}. Use a newer version of dhakira"
+        Some(Format { number, compatible }) if compatible <= FORMAT => Ok(number),
+        Some(Format { number, .. }) => because(format!(
+            "its tables have format {number}, and this program knows up to {FORMAT}. Use a newer version of dhakira"
         )),
         None => because(
             "there is no realm in this database. Create one with `dhakira cluster init --store …`",
@@ -188,12 +189,15 @@ async fn create(
 ) -> Result<RealmIdentity, Refusal> {
     let (secret, lineage) = (Secret::random(), Uuid::new_v4());
     let create = async |session: &Session| {
-        for sql in MIGRATIONS {
+        for (sql, _) in MIGRATIONS {
             session.batch(sql).await?;
         }
-        let realm = "INSERT INTO dhakira.realm (realm, lineage, format, name, secret) VALUES ($1, $2, $3, $4, $5)";
+        let realm = "INSERT INTO dhakira.realm (realm, lineage, format, name, secret, compatible) \
+            VALUES ($1, $2, $3, $4, $5, $6)";
+        let compatible = MIGRATIONS.last().map_or(FORMAT, |(_, compatible)| *compatible);
         let secret: &[u8] = &secret.0;
-        session.execute(realm, &[&REALM, &lineage, &FORMAT, &name, &secret]).await?;
+        let values: Parameters<'_> = &[&REALM, &lineage, &FORMAT, &name, &secret, &compatible];
+        session.execute(realm, values).await?;
         let start = "INSERT INTO dhakira.log_start (realm, seq, chain, time) VALUES ($1, 0, 0, 0)";
         session.execute(start, &[&REALM]).await
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Statement};
 
 use super::failure::Failure;
+use super::options::Durability;
 use super::tail::Tail;
 
 /// Parameters of a statement.
@@ -25,12 +26,22 @@ const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '5s'; \
     SET client_min_messages = warning; SET jit = off; SET enable_seqscan = off; \
     SET enable_hashjoin = off; SET enable_mergejoin = off";
 
+/// Why nothing is committed without standbys.
+pub(super) const NOT_SYNCHRONOUS: &str = "the primary has no synchronous standbys (synchronous_standby_names is empty), so a failover would lose \
+    acknowledged writes";
+
+/// Longest wait for the end of a failed transaction.
+const ROLLBACK: Duration = Duration::from_secs(2);
+
 /// A connection to the primary.
 pub(super) struct Session {
     client: Client,
     warnings: Arc<Warnings>,
     statements: Mutex<HashMap<&'static str, Statement>>,
     driver: AbortHandle,
+    tail: Arc<Tail>,
+    closed: AtomicBool,
+    durability: Durability,
     /// Which server it is connected to.
     pub(super) server: usize,
 }
@@ -46,7 +57,7 @@ impl Session {
     /// Takes over a new connection, whose messages a task of the current runtime handles from now on.
     pub(super) async fn begin<S, T>(
         (client, connection): (Client, Connection<S, T>),
-        server: usize,
+        (server, durability): (usize, Durability),
         tail: Arc<Tail>,
     ) -> Result<Self, Failure>
     where
@@ -54,19 +65,31 @@ impl Session {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let warnings = Arc::<Warnings>::default();
-        let driver = tokio::spawn(drive(connection, Arc::clone(&warnings), tail)).abort_handle();
-        let session = Self { client, warnings, statements: Mutex::default(), driver, server };
+        let driver = drive(connection, Arc::clone(&warnings), Arc::clone(&tail));
+        let driver = tokio::spawn(driver).abort_handle();
+        let session = Self {
+            client,
+            warnings,
+            statements: Mutex::default(),
+            driver,
+            tail,
+            closed: AtomicBool::new(false),
+            durability,
+            server,
+        };
         session.batch(SETTINGS).await?;
         Ok(session)
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed() || self.driver.is_finished()
+        self.closed.load(Ordering::SeqCst) || self.client.is_closed() || self.driver.is_finished()
     }
 
     /// Closes the connection at once, whatever the server is doing. Never a cancel: a cancelled wait for a standby answers that the
     /// commit succeeded.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.tail.lost_connection();
         self.driver.abort();
     }
 
@@ -123,6 +146,20 @@ impl Session {
         self.warnings.count.load(Ordering::SeqCst)
     }
 
+    /// Refuses a primary that would acknowledge commits without any standby. A cluster manager may have changed that a moment ago: when
+    /// the last standby is gone, or just after a promotion.
+    pub(super) async fn check_replication(&self) -> Result<(), Failure> {
+        if self.durability == Durability::Engine {
+            return Ok(());
+        }
+        let query = "SELECT coalesce(current_setting('synchronous_standby_names', true), '')";
+        let row = self.client.query_typed_one(query, &[]).await?;
+        if row.get::<_, String>(0).trim().is_empty() {
+            return Err(Failure::connection(NOT_SYNCHRONOUS));
+        }
+        Ok(())
+    }
+
     /// Commits the open transaction. Without an error, it is durable; after an error it may or may not be committed, now or later,
     /// and the connection is closed.
     pub(super) async fn commit(&self, limit: Duration) -> Result<(), Failure> {
@@ -147,8 +184,13 @@ impl Session {
         limit: Duration,
         work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.batch("BEGIN").await?;
-        match work(self).await {
+        let (begun, replicates) = tokio::join!(self.batch("BEGIN"), self.check_replication());
+        begun?;
+        let worked = match replicates {
+            Ok(()) => work(self).await,
+            Err(failure) => Err(failure),
+        };
+        match worked {
             Ok(done) => self.commit(limit).await.map(|()| done),
             Err(failure) => {
                 self.roll_back().await;
@@ -177,7 +219,8 @@ impl Session {
 
     /// Ends a failed transaction; closes the connection where that fails too.
     pub(super) async fn roll_back(&self) {
-        if self.is_closed() || self.batch("ROLLBACK").await.is_err() {
+        let ended = tokio::time::timeout(ROLLBACK, self.batch("ROLLBACK"));
+        if self.is_closed() || !matches!(ended.await, Ok(Ok(()))) {
             self.close();
         }
     }

@@ -23,10 +23,10 @@ const AUDIT: &str = "INSERT INTO audit (realm, at, node, id, line) \
     FROM unnest($3::bigint[], $4::uuid[], $5::text[]) AS new(at, id, line) \
     ON CONFLICT (realm, at, id) DO NOTHING";
 const READ_AUDIT: &str = "SELECT (extract(epoch FROM at) * 1000000)::bigint, node, id, line::text \
-    FROM audit WHERE realm = $1 AND at >= 'epoch'::timestamptz + $2 * interval '1 microsecond' \
+    FROM audit WHERE realm = $1 AND at >= 'epoch'::timestamptz + $2::bigint * interval '1 microsecond' \
     ORDER BY at, id LIMIT $3";
 const FORGET_AUDIT: &str = "DELETE FROM audit \
-    WHERE realm = $1 AND at < 'epoch'::timestamptz + $2 * interval '1 microsecond'";
+    WHERE realm = $1 AND at < 'epoch'::timestamptz + $2::bigint * interval '1 microsecond'";
 
 /// A line of the audit log of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -142,7 +142,7 @@ impl Realm {
             let rows = session.query(SIZES, &[]).await?;
             Ok((self.read_mode(session).await?, rows.iter().map(size).collect()))
         })?;
-        let (identity, start, end) = (self.identity.clone(), self.start()?, self.end()?);
+        let (identity, start, end) = (self.identity(), self.start()?, self.end()?);
         Ok(RealmStatus { identity, mode, start, end, tables })
     }
 

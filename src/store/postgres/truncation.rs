@@ -1,11 +1,15 @@
 //! Truncates the commit log, and reads what only a full backup needs.
 
+use std::time::Duration;
+
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::limits::LOG_TRUNCATION_COMMITS;
 use crate::store::codec;
 use crate::store::{
-    BackupSource, Compacted, Maintenance, RequestKey, RequestRecord, Retention, StoreError,
+    BackupSource, Compacted, LogStart, Maintenance, RequestKey, RequestRecord, Retention,
+    StoreError,
 };
 
 use super::failure::Failure;
@@ -20,6 +24,9 @@ const OLDEST: &str = "SELECT seq, chain, time FROM log WHERE realm = $1 AND seq 
 const SET_START: &str = "UPDATE log_start SET seq = $2, chain = $3, time = $4 WHERE realm = $1";
 const REMOVE_LOG: &str = "DELETE FROM log WHERE realm = $1 AND seq <= $2";
 const REMOVE_HISTORY: &str = "DELETE FROM history WHERE realm = $1 AND replaced_by <= $2";
+const SET_LINEAGE: &str = "UPDATE realm SET lineage = $2 WHERE realm = $1";
+/// Longest time for removing the log that built a realm.
+const BEGIN: Duration = Duration::from_secs(600);
 const REQUESTS: &str = "SELECT key, record FROM request WHERE realm = $1 AND key > $2 \
     ORDER BY key LIMIT $3";
 
@@ -55,6 +62,32 @@ async fn truncate(session: &Session, keep_from: i64) -> Result<bool, Failure> {
     session.execute(REMOVE_LOG, &[&REALM, &sequence]).await?;
     session.execute(REMOVE_HISTORY, &[&REALM, &sequence]).await?;
     Ok(expired.len() == LOG_TRUNCATION_COMMITS)
+}
+
+impl Realm {
+    /// Replaces the log by one that begins after a commit, of which the tables hold the content, and gives it a new lineage. For a
+    /// restored realm that no node serves yet.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn begin_log_at(&self, start: LogStart) -> Result<(), StoreError> {
+        let lineage = Uuid::new_v4();
+        let sequence = start.sequence.0.cast_signed();
+        let (chain, time) = (start.checksum.cast_signed(), start.time.micros);
+        // Appends wait, and those that come later find another end.
+        let _writer = self.writer();
+        self.write_within(("beginning the commit log", BEGIN), async |session| {
+            session.batch("SET LOCAL statement_timeout = 0").await?;
+            session.query_opt(START, &[&REALM]).await?;
+            session.execute(REMOVE_LOG, &[&REALM, &i64::MAX]).await?;
+            session.execute(REMOVE_HISTORY, &[&REALM, &i64::MAX]).await?;
+            session.execute(SET_START, &[&REALM, &sequence, &chain, &time]).await?;
+            session.execute(SET_LINEAGE, &[&REALM, &lineage]).await
+        })?;
+        self.tail.note(start.into());
+        self.set_lineage(lineage);
+        Ok(())
+    }
 }
 
 impl BackupSource for Realm {

@@ -6,6 +6,8 @@ CREATE TABLE dhakira.realm (
     realm int PRIMARY KEY,
     lineage uuid NOT NULL,
     format int NOT NULL,
+    -- The oldest format that a program may know which uses these tables.
+    compatible int NOT NULL,
     name text NOT NULL,
     secret bytea NOT NULL,
     created timestamptz NOT NULL DEFAULT now()
