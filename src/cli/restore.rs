@@ -11,7 +11,7 @@ use crate::store::Sequence;
 use crate::unit::Timestamp;
 
 use super::outcome::Outcome;
-use crate::terminal::{WorkBar, counted, json_line};
+use crate::terminal::{Progress, counted, json_line};
 
 /// Create a data directory from a backup, as of a commit or a moment.
 ///
@@ -58,7 +58,7 @@ impl Restore {
         };
         let data = self.data.clone();
         let restored = tokio::task::spawn_blocking(move || {
-            let bar = WorkBar::new();
+            let bar = Progress::new();
             restore(&self.backup, &self.data, target, &|done| bar.show("restoring", done.into()))
         })
         .await??;
