@@ -91,6 +91,7 @@ mod privacy;
 mod probes;
 mod read_masks;
 mod refusals;
+mod release;
 mod salvage;
 mod saving;
 mod searches;
