@@ -132,10 +132,12 @@ impl AccessTokens {
                 }
                 let (id, name) = (&record.id, &record.name);
                 if token.is_some() {
-                    note!("dhakira: token {id} for {name}; it is not shown again");
+                    note!(
+                        "dhakira: token {id} for {name}; it is not shown again, and a running server takes it within a second"
+                    );
                 } else {
                     note!(
-                        "dhakira: the certificate authenticates {name} ({id} in `access-tokens list`)"
+                        "dhakira: the certificate authenticates {name} ({id} in `access-tokens list`) within a second"
                     );
                 }
                 if first {
@@ -150,7 +152,11 @@ impl AccessTokens {
                 if place.json {
                     json_line(&shown(&record, None))?;
                 } else {
-                    note!("dhakira: token {} of {} is revoked", record.id, record.name);
+                    note!(
+                        "dhakira: token {} of {} is revoked; a running server refuses it within a second",
+                        record.id,
+                        record.name
+                    );
                 }
             }
         }
@@ -199,7 +205,8 @@ fn expiry(text: &str) -> anyhow::Result<Option<Timestamp>> {
         return Ok(None);
     }
     let wrong = || format!("'{text}' is not a duration such as 90d, 12h, 2w, or never");
-    let span: Span = text.parse().with_context(wrong)?;
+    // What its parser says is about a grammar that nobody has to know.
+    let span: Span = text.parse().map_err(|_| anyhow::anyhow!(wrong()))?;
     anyhow::ensure!(span.is_positive(), wrong());
     Ok(Some(ZonedDateTime::now().checked_add(span).with_context(wrong)?.timestamp()))
 }

@@ -12,7 +12,7 @@ use crate::server::{TokenFile, TokenMark};
 use super::access_tokens::tokens_path;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, counted, json_line};
+use crate::terminal::{Progress, counted, json_line};
 
 /// Save all memories into a backup directory.
 ///
@@ -49,7 +49,7 @@ impl Backup {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut client = self.place.client("backup", MissingData::Refuse).await?;
         let mut backup = BackupDirectory::create(&self.directory)?;
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let after = backup.last();
         let mut part = backup.begin()?;
         let mut tell = |done| bar.show("saving", done);

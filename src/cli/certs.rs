@@ -15,8 +15,10 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls_pki_types::DnsName;
+use serde::Serialize;
 
 use super::outcome::Outcome;
+use crate::terminal::json_line;
 
 /// Make certificates for trying out TLS.
 #[derive(Debug, Clone, Subcommand)]
@@ -43,6 +45,17 @@ pub(super) struct Create {
     /// Overwrite the files if they exist.
     #[arg(long)]
     force: bool,
+    /// One JSON object with the names of the files on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    authority: &'a str,
+    certificate: &'a str,
+    key: &'a str,
+    valid_until: String,
 }
 
 /// The authority, for clients.
@@ -83,6 +96,12 @@ impl Create {
         let path = |name: &str| self.output.join(name).display().to_string();
         let (authority, certificate, key) =
             (path(AUTHORITY_FILE), path(CERTIFICATE_FILE), path(KEY_FILE));
+        if self.json {
+            let valid_until = last_day.to_string();
+            let (authority, certificate, key) = (&*authority, &*certificate, &*key);
+            json_line(&Line { authority, certificate, key, valid_until })?;
+            return Ok(Outcome::Done);
+        }
         note!("dhakira: wrote {authority}, {certificate} and {key}, valid until {last_day}");
         let host = self.hosts.first().map_or("HOST", String::as_str);
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };

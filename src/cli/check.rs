@@ -8,7 +8,7 @@ use crate::unit::MemoryName;
 
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, counted, grouped, isolate, json_line};
+use crate::terminal::{Progress, counted, grouped, json_line, paragraph};
 
 /// List the units of a memory that are probably misaligned, not translated, in the wrong language, or that lost numbers or
 /// placeholders; worst first.
@@ -47,7 +47,7 @@ struct Line<'a> {
 impl Check {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut client = self.place.client("check", MissingData::Refuse).await?;
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let least = Some(self.min_suspicion);
         let (suspects, checked) = client
             .check_units(&self.memory, least, self.max, &mut |doing, done| bar.show(doing, done))
@@ -62,7 +62,7 @@ impl Check {
                 json_line(&Line { unit, suspicion, reasons, source, target })?;
             } else {
                 say!("{:.2}  {}  {unit}", suspect.suspicion, suspect.reasons.join(", "))?;
-                say!("      {}\n      {}", isolate(source), isolate(target))?;
+                say!("      {}\n      {}", paragraph(source, 6), paragraph(target, 6))?;
             }
         }
         note!(

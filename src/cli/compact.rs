@@ -7,7 +7,7 @@ use crate::limits::LOG_RETENTION_DAYS;
 
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, grouped, json_line};
+use crate::terminal::{Progress, grouped, json_line};
 
 /// Free disk space: copy live data to a new database, which then replaces the old one.
 ///
@@ -36,7 +36,7 @@ struct Line {
 impl Compact {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut client = self.place.client("compact", MissingData::Refuse).await?;
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let mut told = |done| bar.show("compacting", done);
         let info = client.compact(self.keep_log_days, &mut told).await?;
         drop(bar);

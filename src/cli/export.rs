@@ -1,9 +1,10 @@
 //! `dhakira export`: a memory as a file.
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::engine::ExportQuery;
-use crate::terminal::counted;
+use crate::terminal::{counted, json_line};
 use crate::unit::MemoryName;
 
 use super::filter::{FilterFlags, SOME_UNITS};
@@ -28,18 +29,37 @@ pub(super) struct Export {
     query: String,
     #[command(flatten)]
     filter: FilterFlags,
+    /// Print the number of units as a JSON object; needs a file to write to.
+    #[arg(long, requires = "output")]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    memory: &'a str,
+    file: String,
+    units: u64,
 }
 
 impl Export {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         self.file.check()?;
+        anyhow::ensure!(
+            !self.json || self.file.path().is_some(),
+            "--json prints the count where the units would go; write them to a file with --output"
+        );
         let mut client = self.place.client("export", MissingData::Refuse).await?;
         let memory = client.memory(&self.memory).await?;
         let wanted = ExportQuery { filter: self.filter.filter(), text: self.query.clone() };
         let write = async |format, out| Ok(client.export_to(&memory, wanted, format, out).await?);
         let units = self.file.write(write).await?;
         if let Some(path) = self.file.path() {
-            note!("dhakira: {} written to {}", counted(units, "unit"), path.display());
+            if self.json {
+                let (memory, file) = (self.memory.as_str(), path.display().to_string());
+                json_line(&Line { memory, file, units })?;
+            } else {
+                note!("dhakira: {} written to {}", counted(units, "unit"), path.display());
+            }
         }
         Ok(Outcome::Done)
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio_stream::StreamExt as _;
 
@@ -12,7 +11,7 @@ use crate::client::{Client, ClientStream, ExtractPage, MemoryInfo};
 use crate::engine::{ExtractCounts, ExtractedUnit, QuerySegment};
 use crate::formats::{self, FileHeader, Format, free_name};
 use crate::limits::{LOOKUP_MATCHES_MAX, UNIT_ATTRIBUTES_MAX};
-use crate::terminal::{count_bar, counted, json_line};
+use crate::terminal::{Progress, counted, json_line};
 use crate::unit::{Score, Unit, UnitId};
 
 use super::job::JobFlags;
@@ -125,20 +124,22 @@ struct FoundUnits {
     pages: ClientStream<ExtractPage>,
     /// The first page.
     first: Option<ExtractPage>,
-    bar: ProgressBar,
+    bar: Progress,
 }
 
 impl FoundUnits {
     /// Waits until all segments are searched.
     async fn begin(mut pages: ClientStream<ExtractPage>) -> anyhow::Result<Self> {
-        let bar = count_bar("extract");
+        let bar = Progress::new();
         let mut first = None;
         while let Some(page) = pages.next().await {
             let page = page?;
             if let Some(counts) = &page.counts {
-                let (segments, units) =
-                    (counted(counts.segments, "segment"), counted(counts.units, "unit"));
-                bar.set_message(format!("{segments} searched, {units} found"));
+                let (segments, units) = (counts.segments, counts.units);
+                bar.report("extracting", None, || {
+                    let (segments, units) = (counted(segments, "segment"), counted(units, "unit"));
+                    format!("{segments} searched, {units} found")
+                });
             }
             let is_progress = page.units.is_empty();
             first = Some(page);
@@ -154,12 +155,6 @@ impl FoundUnits {
             Some(page) => Ok(Some(page)),
             None => Ok(self.pages.next().await.transpose()?),
         }
-    }
-}
-
-impl Drop for FoundUnits {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
 
@@ -180,7 +175,7 @@ async fn write_units(
             // Units of several memories may have the same number.
             writer.write(&Unit { id: UnitId(written), ..with_match(unit) })?;
         }
-        found.bar.set_message(format!("{} written", counted(written, "unit")));
+        found.bar.report("extracting", None, || format!("{} written", counted(written, "unit")));
     }
     let counts = counts.context("the server ended the answer before its end")?;
     Ok((writer.finish()?, counts))

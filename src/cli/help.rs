@@ -1,7 +1,11 @@
 //! The help of the program: examples at the end of each command, options that many commands have under headings.
 
+use std::process::ExitCode;
+
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
+
+use crate::terminal::brief;
 
 /// Options that say which memories a command works on.
 const CONNECTION: [&str; 3] = ["data", "server", "accept_data_loss"];
@@ -69,6 +73,7 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
     (
         &["lookup"],
         &[
+            "dhakira lookup --memory mine --file job.txt",
             "dhakira lookup --memory mine 'SEGMENT'",
             "dhakira lookup --memory mine --memory old:5 --min-score 60 < segments.txt",
             "dhakira lookup --memory mine --document --json < segments.txt",
@@ -228,6 +233,20 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
         ],
     ),
 ];
+
+/// Shows what is wrong with a command line, or the help that it asks for, and gives the exit code.
+pub(super) fn refuse(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+    let message = error.to_string();
+    // What is short is shown by clap, in its colours.
+    if !error.use_stderr() || brief(&message) == message {
+        // Nobody reads it: there is nothing to say that to.
+        let _ = error.print();
+    } else {
+        note!("{}", message.trim_end());
+    }
+    code
+}
 
 /// The program with examples and headings in its help.
 pub(super) fn complete(program: Command) -> Command {

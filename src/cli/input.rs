@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::formats;
+use crate::formats::{self, Format};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// The lines of standard input, without their ends; UTF-8.
@@ -55,4 +55,27 @@ pub(super) fn document(path: &Path) -> anyhow::Result<String> {
         bail!("{name}, line {line}: invalid bytes for its encoding; save it as UTF-8");
     }
     Ok(text)
+}
+
+/// Whether the name of a file says that it holds units.
+pub(super) fn is_exchange_file(file: &Path) -> bool {
+    let name = file.to_string_lossy().to_lowercase();
+    let packed = [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|it| name.strip_suffix(it));
+    let extension = packed.unwrap_or(&name).rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|it| it == "zip" || Format::of_extension(it).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_holds_units() {
+        for name in ["a.tmx", "A.TMX.GZ", "b.xlf", "b.sdlxliff", "c.po", "d.csv.xz", "e.zip"] {
+            assert!(is_exchange_file(Path::new(name)), "{name}");
+        }
+        for name in ["a.txt", "tmx", "a.tmx.txt", "b.txt.gz", "c.md", "-"] {
+            assert!(!is_exchange_file(Path::new(name)), "{name}");
+        }
+    }
 }

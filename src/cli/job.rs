@@ -11,13 +11,13 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::{Client, MemoryInfo};
 use crate::engine::{Explain, LookupSettings};
-use crate::formats::{self, Event, Format, ReadOptions, Unfinished};
+use crate::formats::{self, Event, ReadOptions, Unfinished};
 use crate::text::{SentenceOptions, SentenceRules};
 use crate::unit::{Score, Segment};
 use crate::validate::validate_segment;
 
 use super::filter::FilterFlags;
-use super::input::document;
+use super::input::{document, is_exchange_file};
 use super::lookup::Choice;
 use super::penalties::PenaltyFlags;
 
@@ -162,27 +162,4 @@ fn sources(file: &Path, memory: &MemoryInfo, left_out: &mut u64) -> anyhow::Resu
         }
     }
     Ok(segments)
-}
-
-/// Whether the name of a file says that it holds units.
-fn is_exchange_file(file: &Path) -> bool {
-    let name = file.to_string_lossy().to_lowercase();
-    let packed = [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|it| name.strip_suffix(it));
-    let extension = packed.unwrap_or(&name).rsplit_once('.').map(|(_, extension)| extension);
-    extension.is_some_and(|it| it == "zip" || Format::of_extension(it).is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_say_what_holds_units() {
-        for name in ["a.tmx", "A.TMX.GZ", "b.xlf", "b.sdlxliff", "c.po", "d.csv.xz", "e.zip"] {
-            assert!(is_exchange_file(Path::new(name)), "{name}");
-        }
-        for name in ["a.txt", "tmx", "a.tmx.txt", "b.txt.gz", "c.md", "-"] {
-            assert!(!is_exchange_file(Path::new(name)), "{name}");
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
+use serde::Serialize;
 
 use crate::alignment::{Corpus, Lexicon, PAIRS_MIN, builtin, link_words};
 use crate::limits::WORD_PAIRS_MAX;
@@ -15,7 +16,7 @@ use crate::validate::validate_text;
 use super::input::stdin_lines;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, stdout};
+use crate::terminal::{Progress, json_to, stdout};
 
 /// Link the words of sentence pairs, one `source ||| target` a line on standard input.
 #[derive(Debug, Args)]
@@ -39,6 +40,14 @@ pub(super) struct Links {
     /// Least confidence of a link, from 0 to 1.
     #[arg(long, value_name = "CONFIDENCE", default_value_t = 0.0)]
     min_confidence: f64,
+    /// One JSON object a line, with the links as pairs of numbers.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    links: BTreeSet<(usize, usize)>,
 }
 
 /// Between source and target.
@@ -63,7 +72,8 @@ impl Links {
             for (pair, linked) in pairs.iter().zip(linked) {
                 let links = linked.links.iter();
                 let sure = links.filter(|it| f64::from(it.confidence) >= self.min_confidence);
-                write_links(&mut out, pair, sure.map(|it| (it.source.start, it.target.start)))?;
+                let starts = sure.map(|it| (it.source.start, it.target.start));
+                self.write(&mut out, linked_words(pair, starts))?;
             }
             out.flush()?;
         }
@@ -76,7 +86,7 @@ impl Links {
         for (source, target) in pairs {
             corpus.add(&analyzers.0.analyze(source), &analyzers.1.analyze(target));
         }
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let trained: Lexicon =
             corpus.train(&|| false, &|done| bar.show("training", done.into()))?;
         drop(bar);
@@ -93,17 +103,31 @@ impl Links {
                 let there = target.span(&target.tokens()[link.target]).start;
                 (here, there)
             });
-            write_links(&mut out, pair, starts)?;
+            self.write(&mut out, linked_words(pair, starts))?;
         }
         out.flush()?;
         Ok(Outcome::Done)
+    }
+
+    fn write(
+        &self,
+        out: &mut impl io::Write,
+        links: BTreeSet<(usize, usize)>,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            return json_to(out, &Line { links });
+        }
+        let links: Vec<String> =
+            links.iter().map(|(here, there)| format!("{here}-{there}")).collect();
+        writeln!(out, "{}", links.join(" "))?;
+        Ok(())
     }
 }
 
 fn pair(number: usize, line: &str) -> anyhow::Result<Texts> {
     let (source, target) = line
         .split_once(BETWEEN)
-        .with_context(|| format!("line {number} has no `{BETWEEN}` between source and target"))?;
+        .with_context(|| format!("line {number} has no `{BETWEEN}` between source and target; write `source {BETWEEN} target`"))?;
     for text in [source, target] {
         // Nothing to link is not an error: the answer is an empty line.
         if !text.trim().is_empty() {
@@ -114,18 +138,13 @@ fn pair(number: usize, line: &str) -> anyhow::Result<Texts> {
     Ok((source.trim().to_owned(), target.trim().to_owned()))
 }
 
-/// Writes the links between words separated by white space, given the bytes at which their tokens start.
-fn write_links(
-    out: &mut impl io::Write,
+/// The linked words, as words stand between white space, given the bytes at which their tokens start.
+fn linked_words(
     (source, target): &Texts,
     starts: impl Iterator<Item = (usize, usize)>,
-) -> io::Result<()> {
+) -> BTreeSet<(usize, usize)> {
     let (source, target) = (word_numbers(source), word_numbers(target));
-    let words: BTreeSet<(usize, usize)> = starts
-        .filter_map(|(here, there)| Some((*source.get(here)?, *target.get(there)?)))
-        .collect();
-    let links: Vec<String> = words.iter().map(|(here, there)| format!("{here}-{there}")).collect();
-    writeln!(out, "{}", links.join(" "))
+    starts.filter_map(|(here, there)| Some((*source.get(here)?, *target.get(there)?))).collect()
 }
 
 /// For each byte of a text, the number of the word between spaces that it belongs to.

@@ -6,6 +6,7 @@
 mod access_tokens;
 mod align;
 mod analyze;
+mod anywhere;
 mod backup;
 mod certs;
 mod check;
@@ -17,10 +18,12 @@ mod demo;
 mod export;
 mod extract;
 mod filter;
+mod found;
 mod help;
 mod import;
 mod input;
 mod job;
+mod lines;
 mod links;
 mod log;
 mod lookup;
@@ -62,7 +65,8 @@ use outcome::Outcome;
 #[derive(Debug, Parser)]
 #[command(name = "dhakira", version, max_term_width = 100)]
 #[command(after_help = "New here? `dhakira demo` shows everything in half a minute.\n\n\
-    Exit codes: 0 done, 1 failed, 2 bad usage, 3 done, but some units of the input were rejected.")]
+    Exit codes: 0 done, 1 failed, 2 bad usage, 3 done, but some units of the input were rejected, 130 stopped by \
+    Ctrl-C.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -147,8 +151,14 @@ fn program() -> clap::Command {
 
 /// Runs the program on the arguments of this process.
 pub fn main() -> ExitCode {
-    let parsed = Arguments::from_arg_matches(&program().get_matches());
-    let arguments = parsed.unwrap_or_else(|error| error.format(&mut program()).exit());
+    let arguments = anywhere::behind_the_command(&program(), std::env::args_os());
+    let parsed = program().try_get_matches_from(arguments).and_then(|matches| {
+        Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut program()))
+    });
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => return help::refuse(&error),
+    };
     let log = match &arguments.command {
         Command::Serve(command) => command.log(),
         _ => Log::default(),
@@ -172,9 +182,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::DoneWithRejects) => ExitCode::from(3),
+        Ok(Outcome::Interrupted) => ExitCode::from(outcome::INTERRUPTED),
         Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            note!("dhakira: {error:#}");
+            note!("dhakira: {}", outcome::message(&error));
             ExitCode::FAILURE
         }
     }
@@ -279,6 +290,60 @@ mod tests {
             assert_eq!(heading, expected, "{command}: {name}");
         });
         assert!(seen > 150, "the names of options have changed: {seen}");
+    }
+
+    fn moved(line: &str) -> String {
+        let arguments = line.split(' ').map(Into::into);
+        let moved = anywhere::behind_the_command(&program(), arguments).into_iter();
+        moved.map(|it| it.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn where_the_memories_are_can_be_said_first() {
+        for (line, expected) in [
+            ("dhakira --data d lookup -m x y", "dhakira lookup --data d -m x y"),
+            ("dhakira -v --server=u memories show m", "dhakira -v memories show --server=u m"),
+            (
+                "dhakira --server u --token t units --memory m list",
+                "dhakira units --memory m list --server u --token t",
+            ),
+            (
+                "dhakira units --data d --memory m list --limit 2",
+                "dhakira units --memory m list --data d --limit 2",
+            ),
+            ("dhakira access-tokens --data d list", "dhakira access-tokens list --data d"),
+            ("dhakira --accept-data-loss verify", "dhakira verify --accept-data-loss"),
+            ("dhakira lookup --data d --memory m", "dhakira lookup --data d --memory m"),
+            ("dhakira --data d", "dhakira --data d"),
+            ("dhakira nonsense --data d", "dhakira nonsense --data d"),
+            ("dhakira memories", "dhakira memories"),
+        ] {
+            assert_eq!(moved(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn commands_that_print_results_print_them_as_json() {
+        // They serve, explain, or print what has a form of its own.
+        let without = ["serve", "demo", "mcp", "completions", "man", "bench"];
+        let mut command = program();
+        command.build();
+        let mut leaves: Vec<&clap::Command> = command.get_subcommands().collect();
+        let mut seen = 0;
+        while let Some(command) = leaves.pop() {
+            let name = command.get_name();
+            if without.contains(&name) || name == "help" {
+                continue;
+            }
+            let below = command.get_subcommands().filter(|it| it.get_name() != "help");
+            let before = leaves.len();
+            leaves.extend(below);
+            let is_leaf = leaves.len() == before || name == "tokens";
+            let has_json = command.get_arguments().any(|it| it.get_id() == "json");
+            assert!(!is_leaf || has_json, "{name}");
+            seen += usize::from(is_leaf);
+        }
+        assert!(seen > 40, "{seen}");
     }
 
     /// The words of a line as a shell splits them, up to where it redirects.

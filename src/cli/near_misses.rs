@@ -4,7 +4,12 @@
 
 use std::cell::OnceCell;
 
+use tonic::Code;
+
 use crate::client::{Client, ClientError};
+use crate::unit::MemoryName;
+
+use super::outcome::{WayOut, message};
 
 /// Memories that a message lists; with more, the list would hide what it says.
 const LISTED_MAX: usize = 8;
@@ -15,23 +20,71 @@ tokio::task_local! {
 }
 
 /// Runs a command. If it fails because a memory does not exist, its error also says which memory was probably meant, or which ones
-/// there are.
+/// there are; if the server took no call, it says why.
 pub(super) async fn with_suggestions<T>(
     command: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     let run = async {
         match command.await {
-            Err(error) => Err(with_suggestion(error).await),
+            Err(error) => Err(with_suggestion(allowed(explained(error).await)).await),
             done => done,
         }
     };
     CLIENT.scope(OnceCell::new(), run).await
 }
 
+/// The memory among those that a client may see whose name a new one resembles.
+pub(super) async fn near_memory(client: &mut Client, name: &MemoryName) -> Option<String> {
+    // A caller who may not list them gets no suggestion.
+    let memories = client.list_memories().await.ok()?;
+    let others = memories.iter().map(|memory| memory.name.as_str());
+    nearest(name.as_str(), others.filter(|other| *other != name.as_str())).map(str::to_owned)
+}
+
 /// Keeps the client of the command, to ask it for its memories.
 pub(super) fn keep_client(client: &Client) {
     // Outside of a command nobody asks; a second client of one command knows the same memories.
     let _ = CLIENT.try_with(|kept| drop(kept.set(client.clone())));
+}
+
+/// An error of a connection that is lost, with what is seen at the address of the server now.
+async fn explained(error: anyhow::Error) -> anyhow::Error {
+    let mut causes = error.chain().map(|cause| cause.downcast_ref::<ClientError>());
+    let lost = causes.position(|cause| cause.is_some_and(ClientError::is_lost));
+    let Some(before) = lost else { return error };
+    let Some(client) = CLIENT.with(|kept| kept.get().cloned()) else { return error };
+    let way_out = error.downcast_ref::<WayOut>().map(|WayOut(text)| WayOut(text.clone()));
+    let skipped = usize::from(way_out.is_some());
+    let contexts = error.chain().take(before).skip(skipped).map(ToString::to_string);
+    let contexts: Vec<String> = contexts.collect();
+    let cause = match error.downcast::<ClientError>() {
+        Ok(cause) => client.explain_lost(cause).await,
+        Err(error) => return error,
+    };
+    let mut error = anyhow::Error::from(cause);
+    for context in contexts.into_iter().rev() {
+        error = error.context(context);
+    }
+    let is_lost = error.downcast_ref::<ClientError>().is_some_and(ClientError::is_lost);
+    match way_out {
+        Some(way_out) => error.context(way_out),
+        None if is_lost => error.context(WayOut("run the command again".to_owned())),
+        None => error,
+    }
+}
+
+/// An error of a call that was not allowed, with the way out.
+fn allowed(error: anyhow::Error) -> anyhow::Error {
+    let way_out = match error.downcast_ref::<ClientError>().and_then(ClientError::code) {
+        Some(Code::Unauthenticated) => {
+            "on the server, `dhakira access-tokens create` makes one, which --token-file or DHAKIRA_TOKEN gives to a command"
+        }
+        Some(Code::PermissionDenied) => {
+            "on the server, `dhakira access-tokens list` shows what each token allows, and `create` makes another one"
+        }
+        _ => return error,
+    };
+    error.context(WayOut(way_out.to_owned()))
 }
 
 async fn with_suggestion(error: anyhow::Error) -> anyhow::Error {
@@ -53,7 +106,7 @@ async fn with_suggestion(error: anyhow::Error) -> anyhow::Error {
         }
         (None, _) => format!("`dhakira memories` lists the {} there are", names.len()),
     };
-    anyhow::anyhow!("{error:#}; {suggestion}")
+    anyhow::anyhow!("{}; {suggestion}", message(&error))
 }
 
 /// The known name that a word is probably meant to be: one that it begins, or that differs in a letter or two.

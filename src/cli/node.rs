@@ -18,7 +18,7 @@ use crate::store::{
 
 use super::config::Settings;
 use super::node_tokens::{SharedTokens, Sharing};
-use crate::terminal::{WorkBar, counted};
+use crate::terminal::{Progress, counted};
 
 /// A node whose database has answered.
 pub(super) struct Node {
@@ -91,7 +91,7 @@ impl Node {
     /// Opens the local copy, or makes it. Blocks.
     pub(super) fn join(&self) -> anyhow::Result<Backend> {
         let shared = SharedStore::from(Arc::clone(&self.realm));
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let mut total = 0;
         let mut show = |progress: JoinProgress| {
             total = progress.total_units;

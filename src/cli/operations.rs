@@ -20,7 +20,7 @@ use crate::unit::{MemoryName, Timestamp};
 use super::import::Policy;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, grouped, isolate, json_line, table};
+use crate::terminal::{Progress, grouped, isolate, json_line, paragraph, table};
 
 /// Start long calls that a server finishes by itself, and show their progress and results.
 ///
@@ -249,7 +249,7 @@ async fn list(client: &mut Client, limit: usize, json: bool) -> anyhow::Result<O
 
 async fn watch(client: &mut Client, name: &str, json: bool) -> anyhow::Result<Outcome> {
     let mut states = client.watch_operation(name).await?;
-    let bar = WorkBar::new();
+    let bar = Progress::new();
     let mut last = None;
     while let Some(state) = states.next().await {
         let state = state?;
@@ -361,7 +361,7 @@ fn show_answer(answer: &OperationAnswer, json: bool) -> anyhow::Result<()> {
         }
         ResultLine::Suspect { unit, suspicion, reasons, source, target } => {
             say!("{suspicion:.2}  {}  unit {unit}", reasons.join(", "))?;
-            say!("      {}\n      {}", isolate(source), isolate(target))
+            say!("      {}\n      {}", paragraph(source, 6), paragraph(target, 6))
         }
         ResultLine::Summary { .. } => Ok(()),
     }

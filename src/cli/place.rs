@@ -13,7 +13,7 @@ use crate::grpc::Api;
 use crate::store::{OpenOptions, SledStore, StoreError};
 
 use super::near_misses::keep_client;
-use crate::terminal::LoadBar;
+use crate::terminal::Progress;
 
 /// The default data directory.
 pub(super) const DATA_DEFAULT: &str = "./dhakira-data";
@@ -182,8 +182,8 @@ impl Place {
     /// Opens the store and loads its memories. Blocks.
     fn open(&self, purpose: &str, missing: MissingData) -> anyhow::Result<Engine> {
         let store = self.open_store(purpose, missing)?;
-        let bar = LoadBar::new();
-        Engine::open(Arc::new(store), Some(self.checkpoints()), &mut |it| bar.show(it))
+        let bar = Progress::new();
+        Engine::open(Arc::new(store), Some(self.checkpoints()), &mut |it| bar.loading(it))
             .with_context(|| format!("loading the memories in {}", self.data.display()))
     }
 }

@@ -15,7 +15,7 @@ use crate::unit::Timestamp;
 
 use super::node::durability;
 use super::outcome::Outcome;
-use crate::terminal::{WorkBar, counted, json_line};
+use crate::terminal::{Progress, counted, json_line};
 
 /// Create a data directory from a backup, as of a commit or a moment.
 ///
@@ -122,7 +122,7 @@ impl Restore {
         let place = self.place()?;
         let (shown, data) = (place.to_string(), self.data.clone());
         let restored = tokio::task::spawn_blocking(move || {
-            let bar = WorkBar::new();
+            let bar = Progress::new();
             place.restore(&self.backup, target, &|done| bar.show("restoring", done.into()))
         })
         .await??;

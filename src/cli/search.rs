@@ -12,10 +12,10 @@ use crate::matching::{ConcordanceMode, Side, WordForm};
 use crate::unit::{MemoryName, TextOffsets};
 
 use super::filter::FilterFlags;
-use super::lookup::span;
+use super::found::span;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{counted, isolate, json_to, stdout};
+use crate::terminal::{counted, json_to, paragraph, stdout};
 
 /// Find the units in which an expression occurs, in sources or targets; the shortest sources first.
 #[derive(Debug, Args)]
@@ -160,7 +160,7 @@ impl Search {
             SideFlag::Target => (source.to_owned(), mark(target)),
         };
         let mut out = stdout();
-        writeln!(out, "{unit}\n  {}\n  {}\n", isolate(&source), isolate(&target))?;
+        writeln!(out, "{unit}\n  {}\n  {}\n", paragraph(&source, 2), paragraph(&target, 2))?;
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ use super::log::Log;
 use super::node::Node;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{LoadBar, counted};
+use crate::terminal::{Progress, counted};
 
 /// Serve the memories of a data directory over gRPC, until SIGTERM or Ctrl-C.
 #[derive(Debug, Args)]
@@ -265,8 +265,8 @@ async fn load(
 ) -> anyhow::Result<Loaded> {
     tokio::task::spawn_blocking(move || {
         let backend = memories.backend()?;
-        let bar = LoadBar::new();
-        let mut show = |progress| bar.show(progress);
+        let bar = Progress::new();
+        let mut show = |progress| bar.loading(progress);
         let engine = Engine::open_keeping(backend, Some(checkpoints), keep_log, &mut show)?;
         engine.warm_up();
         let loaded = engine.loaded();

@@ -9,7 +9,7 @@ use crate::unit::MemoryName;
 
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, counted, grouped, json_line};
+use crate::terminal::{Progress, counted, grouped, json_line};
 
 /// Train the lexicon of a memory, which links words, from all of its units.
 ///
@@ -40,7 +40,7 @@ impl Train {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let mut client = self.place.client("train", MissingData::Refuse).await?;
         let since = Instant::now();
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let info = client.train(&self.memory, &mut |doing, done| bar.show(doing, done)).await?;
         drop(bar);
         let seconds = since.elapsed().as_secs_f64();

@@ -11,6 +11,7 @@ use crate::unit::{MemoryName, Segment, UnitContent, UnitId};
 use super::import::Policy;
 use super::outcome::Outcome;
 use super::unit_table::show_units;
+use super::values::unit_number;
 
 /// Fields of a unit beside its texts.
 #[derive(Debug, Clone, Args)]
@@ -96,6 +97,7 @@ impl Add {
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
 pub(super) struct Edit {
     /// Its number.
+    #[arg(value_parser = unit_number)]
     unit: u64,
     /// The new source.
     #[arg(long, value_name = "TEXT", group = "change")]

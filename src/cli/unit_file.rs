@@ -38,10 +38,24 @@ impl UnitFile {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.kind()?;
         match self.path() {
-            Some(path) if path.exists() && !self.force => {
+            Some(path) if path.is_dir() => {
+                anyhow::bail!("{} is a directory; name a file in it", path.display())
+            }
+            Some(path) if path.exists() && !is_device(path) && !self.force => {
                 anyhow::bail!("{} exists; --force overwrites it", path.display())
             }
-            _ => Ok(()),
+            Some(path) => {
+                let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+                if let Some(missing) = directory.filter(|it| !it.is_dir()) {
+                    anyhow::bail!(
+                        "{}: there is no directory {}; create it first",
+                        path.display(),
+                        missing.display()
+                    );
+                }
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -59,9 +73,16 @@ impl UnitFile {
             out.finish()?;
             return Ok(answer);
         };
+        let doing = || format!("writing {}", path.display());
+        if is_device(path) {
+            let file = File::options().write(true).open(path).with_context(doing)?;
+            let written = write(format, Out::new(Box::new(file), compression)).await;
+            let (out, answer) = written.with_context(doing)?;
+            out.finish().with_context(doing)?;
+            return Ok(answer);
+        }
         let mut partial = path.to_owned().into_os_string();
         partial.push(".partial");
-        let doing = || format!("writing {}", path.display());
         let file = File::create(&partial).with_context(doing)?;
         let synced = file.try_clone().with_context(doing)?;
         let written = write(format, Out::new(Box::new(file), compression)).await;
@@ -97,13 +118,18 @@ impl UnitFile {
             (None, None) => Format::Tmx,
             (None, Some(ending)) => Format::of_extension(ending).with_context(|| {
                 let written = Format::written_names();
-                format!("what format is a file .{ending}? Say it with --format: {written}")
+                format!("no format has files whose names end in .{ending}; name one with --format: {written}")
             })?,
         };
         let known = Format::written().any(|it| it == format);
         anyhow::ensure!(known, "{format} is only read; written are {}", Format::written_names());
         Ok((format, compression))
     }
+}
+
+/// Whether a path leads to something that is written into and not replaced: a device, a pipe.
+fn is_device(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir())
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::terminal::{isolate, json_line, table};
+use crate::terminal::{fits, isolate, json_line, paragraph, table};
 use crate::unit::{MemoryName, Timestamp, Unit};
 
 #[derive(Serialize)]
@@ -21,6 +21,9 @@ struct Line<'a> {
     last_use: Option<String>,
     attributes: &'a BTreeMap<String, String>,
 }
+
+/// Columns of the table beside the texts.
+const FACTS: usize = 5;
 
 /// A point in time as users and programs see it.
 pub(super) fn time(time: Timestamp) -> Option<String> {
@@ -54,19 +57,35 @@ pub(super) fn show_units(memory: &MemoryName, units: &[Unit], json: bool) -> any
     }
     let header = ["UNIT", "REVISION", "CHANGED", "USES", "AUTHOR", "SOURCE", "TARGET"];
     let header = header.map(str::to_owned).to_vec();
-    let one_line = |text: &str| isolate(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let texts =
+        |unit: &Unit| [&unit.content.source, &unit.content.target].map(|it| one_line(&it.text));
     let rows = units.iter().map(|unit| {
         let content = &unit.content;
-        vec![
+        let facts = [
             unit.id.to_string(),
             unit.revision.to_string(),
             time(content.changed).unwrap_or_default(),
             unit.usage.count.to_string(),
             content.author.clone(),
-            one_line(&content.source.text),
-            one_line(&content.target.text),
-        ]
+        ];
+        facts.into_iter().chain(texts(unit).map(|text| isolate(&text))).collect()
     });
-    show!("{}", table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))?;
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    let whole = table(&rows);
+    if fits(&whole) {
+        show!("{whole}")?;
+        return Ok(());
+    }
+    // Texts that are too long for their columns stand below the other ones.
+    let facts: Vec<Vec<String>> = rows.iter().map(|row| row[..FACTS].to_vec()).collect();
+    let facts = table(&facts);
+    let mut lines = facts.lines();
+    say!("{}", lines.next().unwrap_or_default().trim_end())?;
+    for (line, unit) in lines.zip(units) {
+        let [source, target] = texts(unit);
+        say!("{}", line.trim_end())?;
+        say!("  {}\n  {}", paragraph(&source, 2), paragraph(&target, 2))?;
+    }
     Ok(())
 }

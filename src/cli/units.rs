@@ -15,6 +15,7 @@ use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use super::unit_edits::{Add, Edit, FieldFlags};
 use super::unit_table::show_units;
+use super::values::unit_number;
 use crate::terminal::{counted, json_line};
 
 /// List, show, add, edit, roll back, delete and change the units of a memory.
@@ -51,7 +52,7 @@ enum Action {
     /// Show single units.
     Get {
         /// Their numbers.
-        #[arg(required = true, value_name = "UNIT")]
+        #[arg(required = true, value_name = "UNIT", value_parser = unit_number)]
         units: Vec<u64>,
     },
     /// Add a unit: a text and its translation.
@@ -61,11 +62,13 @@ enum Action {
     /// Show the contents that a unit has had, the newest first, as far as the commit log goes back.
     History {
         /// Its number.
+        #[arg(value_parser = unit_number)]
         unit: u64,
     },
     /// Give a unit the content of an earlier revision, as a new revision.
     Rollback {
         /// Its number.
+        #[arg(value_parser = unit_number)]
         unit: u64,
         /// The revision, as `history` lists it.
         #[arg(long, value_name = "N")]
@@ -74,7 +77,7 @@ enum Action {
     /// Delete units: by their numbers, or all that match. Without --yes, only says how many match.
     Delete {
         /// Their numbers.
-        #[arg(value_name = "UNIT")]
+        #[arg(value_name = "UNIT", value_parser = unit_number)]
         units: Vec<u64>,
         #[command(flatten)]
         filter: FilterFlags,

@@ -7,6 +7,13 @@ use clap::builder::PossibleValue;
 
 use crate::formats::Format;
 
+/// The number of a unit.
+pub(super) fn unit_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| {
+        "a unit is named by its number alone, as `dhakira units list` shows it".to_owned()
+    })
+}
+
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         static ALL: LazyLock<Vec<Format>> = LazyLock::new(|| Format::all().collect());

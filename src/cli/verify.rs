@@ -10,7 +10,7 @@ use crate::engine::backup;
 
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, counted, json_line};
+use crate::terminal::{Progress, counted, json_line};
 
 /// Check a store for consistency: records, commit log, units, counts, index, checkpoints, lexicons.
 ///
@@ -62,7 +62,7 @@ impl Verify {
 
     async fn compare(self) -> anyhow::Result<Outcome> {
         let mut client = self.place.client("verify", MissingData::Refuse).await?;
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let verified = client.verify(&mut |done| bar.show("comparing", done)).await?;
         drop(bar);
         for finding in &verified.findings {
@@ -108,7 +108,7 @@ impl Verify {
 
     async fn verify_backup(self, path: PathBuf) -> anyhow::Result<Outcome> {
         let checked = tokio::task::spawn_blocking(move || {
-            let bar = WorkBar::new();
+            let bar = Progress::new();
             backup::verify(&path, &|done| bar.show("reading", done.into()))
         })
         .await??;

@@ -16,7 +16,7 @@ use super::filter::FilterFlags;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use super::unit_table::time;
-use crate::terminal::{isolate, json_to, stdout};
+use crate::terminal::{json_to, paragraph, stdout};
 
 /// Show the changes of units as they happen on a server, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -155,7 +155,7 @@ impl Watch {
             let time = time.as_deref().unwrap_or_default();
             writeln!(out, "{commit}  {time}  {kind}  {unit}, revision {revision}")?;
             if let Some(ContentLine { source, target, .. }) = &line.content {
-                writeln!(out, "  {}\n  {}", isolate(source), isolate(target))?;
+                writeln!(out, "  {}\n  {}", paragraph(source, 2), paragraph(target, 2))?;
             }
         }
         out.flush()?;

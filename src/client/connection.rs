@@ -1,6 +1,7 @@
 //! The client: its connection, and the services that it calls.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio_stream::Stream;
 
@@ -18,7 +19,8 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::unit::{MemoryName, Unit};
 
 use super::error::ClientError;
-use super::transport::{Credentials, LocalService, Transport};
+use super::fault::ConnectFault;
+use super::transport::{Credentials, LocalService, Transport, address, fault};
 
 /// The answers of a streaming call.
 pub type ClientStream<T> = Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>;
@@ -33,6 +35,10 @@ pub struct Client {
     pub(super) admin: AdminServiceClient<Transport>,
     pub(super) operations: OperationServiceClient<Transport>,
     server: ServerServiceClient<Transport>,
+    /// The address of the server; none for services in this process.
+    url: Option<Arc<str>>,
+    /// Whether it shows a certificate of its own to the server.
+    shows_certificate: bool,
     /// The services, when they are in this process: units in bulk are passed without messages.
     pub(super) local: Option<Api>,
 }
@@ -51,7 +57,30 @@ impl Client {
     /// # Errors
     /// Not a URL; certificates that are none; nobody answers there.
     pub async fn connect_with(url: &str, credentials: &Credentials) -> Result<Self, ClientError> {
-        Ok(Self::over(Transport::connect(url, credentials).await?, None))
+        let transport = Transport::connect(url, credentials).await?;
+        let secure = credentials.ca.is_some() || credentials.identity.is_some();
+        Ok(Self {
+            url: Some(address(url, secure).into()),
+            shows_certificate: credentials.identity.is_some(),
+            ..Self::over(transport, None)
+        })
+    }
+
+    /// What was wrong when a call was lost: a server that takes no calls at all is told from one that was there and is gone.
+    pub async fn explain_lost(&self, error: ClientError) -> ClientError {
+        let (ClientError::Lost(status), Some(url)) = (&error, &self.url) else { return error };
+        let said = ConnectFault::of(&**status);
+        let fault = fault(url, said).await.map(|fault| match fault {
+            // The look at the server shows none.
+            ConnectFault::NeedsClientCertificate if self.shows_certificate => {
+                ConnectFault::RefusesClientCertificate
+            }
+            fault => fault,
+        });
+        match fault {
+            Some(fault) => ClientError::Connect { url: url.to_string(), fault },
+            None => error,
+        }
     }
 
     /// A client of the services in this process: the same answers without a socket.
@@ -91,6 +120,8 @@ impl Client {
                 .max_decoding_message_size(limit),
             server: ServerServiceClient::new(transport).max_decoding_message_size(limit),
             local,
+            url: None,
+            shows_certificate: false,
         }
     }
 }

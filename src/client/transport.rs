@@ -5,16 +5,21 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tower::Service;
 use tower::util::BoxCloneSyncService;
 
-use super::error::ClientError;
+use super::error::{ClientError, deepest};
+use super::fault::ConnectFault;
+use super::probe::{complete, probe};
 
 /// A service in this process that answers calls of gRPC.
 pub type LocalService = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
@@ -45,52 +50,89 @@ pub(super) enum Transport {
     Service(LocalService),
 }
 
+/// How long connecting may take.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// During a call, a server that does not answer a ping for so long is gone.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIME: Duration = Duration::from_secs(30);
+
 impl Transport {
     pub(super) async fn connect(url: &str, with: &Credentials) -> Result<Self, ClientError> {
         let secure = with.ca.is_some() || with.identity.is_some();
-        let url = match (url.contains("://"), secure) {
-            (true, _) => url.to_owned(),
-            (false, false) => format!("http://{url}"),
-            (false, true) => format!("https://{url}"),
-        };
-        let failed = |error: &dyn Error| {
-            let mut cause = error.source().map_or_else(|| error.to_string(), deepest);
-            if cause.contains("InvalidContentType") {
-                cause
-                    .push_str(" (the server does not speak TLS: try http:// in place of https://)");
+        let url = address(url, secure);
+        let failed = |fault| ClientError::Connect { url: url.clone(), fault };
+        let unusable = |why: &str| failed(ConnectFault::Unusable(why.to_owned()));
+        let endpoint = Endpoint::from_shared(url.clone())
+            .map_err(|_| unusable("this is not an address such as http://127.0.0.1:50051"))?;
+        let mut endpoint = endpoint
+            .connect_timeout(CONNECT_TIME)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIME);
+        match endpoint.uri().scheme_str() {
+            Some("https") => {
+                let holds_one = |pem: &Vec<u8>| CertificateDer::from_pem_slice(pem).is_ok();
+                if !with.ca.as_ref().is_none_or(holds_one) {
+                    return Err(unusable(
+                        "the file of --ca-file holds no certificate (PEM is expected); name that of the authority of the server",
+                    ));
+                }
+                let mut tls = ClientTlsConfig::new();
+                tls = match &with.ca {
+                    Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
+                    None => tls.with_native_roots(),
+                };
+                if let Some((certificate, key)) = &with.identity {
+                    tls = tls.identity(Identity::from_pem(certificate, key));
+                }
+                endpoint = endpoint.tls_config(tls).map_err(|error| {
+                    unusable(&format!(
+                        "the certificates of this client cannot be used ({}); they and the key have to be PEM, and belong together",
+                        deepest(&error)
+                    ))
+                })?;
             }
-            ClientError::Connect { url: url.clone(), cause }
-        };
-        let refused =
-            |cause: &str| ClientError::Connect { url: url.clone(), cause: cause.to_owned() };
-        let mut endpoint = Endpoint::from_shared(url.clone()).map_err(|error| failed(&error))?;
-        if url.starts_with("https://") {
-            let mut tls = ClientTlsConfig::new();
-            tls = match &with.ca {
-                Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
-                None => tls.with_native_roots(),
-            };
-            if let Some((certificate, key)) = &with.identity {
-                tls = tls.identity(Identity::from_pem(certificate, key));
+            Some("http") if secure => {
+                return Err(unusable(
+                    "certificates are for TLS; begin the address with https://, or leave --ca-file, --client-cert and --client-key out",
+                ));
             }
-            endpoint = endpoint.tls_config(tls).map_err(|error| failed(&error))?;
-        } else if secure {
-            return Err(refused("certificates require https:// in the URL"));
+            Some("http") => {}
+            _ => return Err(unusable("an address begins with http:// or https://")),
         }
         let header = with.token.as_deref().map(|token| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-                .map_err(|_| refused("the token holds invalid characters"))?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| {
+                unusable("the token holds characters that no token has; copy it again, or name its file with --token-file")
+            })?;
             value.set_sensitive(true);
             Ok::<_, ClientError>(value)
         });
         let header = header.transpose()?;
-        let channel = endpoint.connect().await.map_err(|error| failed(&error))?;
-        Ok(Self::Remote(channel, header))
+        match endpoint.connect().await {
+            Ok(channel) => Ok(Self::Remote(channel, header)),
+            Err(error) => {
+                let (said, words) = (ConnectFault::of(&error), deepest(&error));
+                let seen = fault(&url, said).await;
+                Err(failed(seen.unwrap_or(ConnectFault::Other(words))))
+            }
+        }
     }
 }
 
-fn deepest(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), deepest)
+/// A complete address: with certificates, one without a scheme is of TLS.
+pub(super) fn address(url: &str, secure: bool) -> String {
+    match (url.contains("://"), secure) {
+        (true, _) => url.to_owned(),
+        (false, false) => format!("http://{url}"),
+        (false, true) => format!("https://{url}"),
+    }
+}
+
+/// Why a server takes no call, from what the network says, else from what is seen there; nothing when it would take one now.
+pub(super) async fn fault(url: &str, said: Option<ConnectFault>) -> Option<ConnectFault> {
+    match said {
+        Some(said) => Some(complete(url, said).await),
+        None => probe(url).await,
+    }
 }
 
 type Failure = Box<dyn Error + Send + Sync>;

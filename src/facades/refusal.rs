@@ -85,7 +85,7 @@ impl From<&Status> for Refusal {
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Self {
         match &error {
-            ClientError::Refused(status) => Self::from(&**status),
+            ClientError::Refused(status) | ClientError::Lost(status) => Self::from(&**status),
             other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, &other.to_string()),
         }
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use crate::alignment::{Bead, PairDoubt, align_document, builtin, pair_doubts};
 use crate::engine::{DocumentPair, StoreOptions};
@@ -21,7 +22,7 @@ use crate::unit::{Lang, MemoryName, Unit, UnitId};
 use super::input::document;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
-use crate::terminal::{WorkBar, counted, grouped, stdout};
+use crate::terminal::{Progress, counted, grouped, json_to, stdout};
 use page::write_page;
 use store::store_in_new_memory;
 
@@ -31,7 +32,7 @@ use store::store_in_new_memory;
     after_help = "Texts are split into sentences first (as by `dhakira split`) unless --presplit says that each line is one. \
     beads: a line such as `[0]:[0, 1]<TAB>0.97` for each bead: source sentences, target sentences, from 0, and how sure it \
     is, from 0 to 1; every sentence is in exactly one. tsv: source, target, confidence. tmx: the beads with both sides. \
-    html: a page to look it over."
+    html: a page to look it over. json: an object for each bead, with numbers and texts of its sentences."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Align {
@@ -67,6 +68,9 @@ pub(super) struct Align {
     /// How the alignment is written.
     #[arg(long, value_enum, default_value_t = Format::Beads)]
     format: Format,
+    /// One JSON object a bead, one a line: short for --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Least confidence of a bead in tsv and tmx, from 0 to 1.
     #[arg(long, value_name = "CONFIDENCE", default_value_t = 0.0)]
     min_confidence: f32,
@@ -91,6 +95,8 @@ enum Format {
     Tmx,
     /// A page to review.
     Html,
+    /// A JSON object a bead.
+    Json,
 }
 
 /// Beads below it are counted as low confidence.
@@ -155,7 +161,7 @@ impl Align {
                 found => found.map(|_| false)?,
             },
         };
-        let bar = WorkBar::new();
+        let bar = Progress::new();
         let mut told = |doing: &'static str, done: f64| bar.show(doing, done);
         let report = match &store {
             Some(store) if is_missing => {
@@ -213,7 +219,7 @@ impl Align {
 
     fn write(&self, pair: &DocumentPair, beads: &[Bead], out: impl Write) -> anyhow::Result<()> {
         let mut out = BufWriter::new(out);
-        match self.format {
+        match if self.json { Format::Json } else { self.format } {
             Format::Beads => {
                 for Bead { source, target, confidence } in beads {
                     let numbers =
@@ -241,6 +247,11 @@ impl Align {
                 writer.finish()?;
             }
             Format::Html => write_page(pair, beads, &mut out)?,
+            Format::Json => {
+                for bead in beads {
+                    json_to(&mut out, &BeadLine::of(pair, bead))?;
+                }
+            }
         }
         out.flush()?;
         Ok(())
@@ -249,6 +260,28 @@ impl Align {
     fn sure<'a>(&self, beads: &'a [Bead]) -> impl Iterator<Item = &'a Bead> {
         let least = self.min_confidence;
         beads.iter().filter(move |bead| bead.confidence >= least)
+    }
+}
+
+/// A bead in JSON: its sentences by their numbers from 0, and their texts.
+#[derive(Serialize)]
+struct BeadLine<'a> {
+    source: Vec<usize>,
+    target: Vec<usize>,
+    confidence: f32,
+    source_sentences: &'a [String],
+    target_sentences: &'a [String],
+}
+
+impl<'a> BeadLine<'a> {
+    fn of(pair: &'a DocumentPair, bead: &Bead) -> Self {
+        Self {
+            source: bead.source.clone().collect(),
+            target: bead.target.clone().collect(),
+            confidence: bead.confidence,
+            source_sentences: &pair.source[bead.source.clone()],
+            target_sentences: &pair.target[bead.target.clone()],
+        }
     }
 }
 
@@ -283,7 +316,7 @@ fn write_tsv(
 fn align_without_memory(pair: &DocumentPair) -> anyhow::Result<Vec<Bead>> {
     let (source, target) = pair.sides(&|| false)?;
     let lexicon = builtin(&pair.source_lang, &pair.target_lang);
-    let bar = WorkBar::new();
+    let bar = Progress::new();
     let mut show = |done: f32| bar.show("aligning", done.into());
     Ok(align_document(&source, &target, &[lexicon], &|| false, &mut show)?)
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::engine::{
@@ -18,8 +19,9 @@ use crate::server::{Bound, Shutdown};
 use crate::store::{OpenOptions, SledStore};
 use crate::unit::{MemoryName, Score, Segment};
 
+use super::found::match_block;
 use super::import::{Job, Report, Source, Summary, TargetMemory, import_source};
-use super::lookup::match_block;
+
 use super::outcome::Outcome;
 use crate::terminal::{counted, grouped, isolate};
 
@@ -103,6 +105,7 @@ async fn import_sample(client: &mut Client) -> anyhow::Result<Summary> {
         policy: DuplicatePolicy::SkipIdentical,
         check: CheckAction::None,
         again: false,
+        stop: CancellationToken::new(),
         options: ReadOptions::new(new.source_lang, new.target_lang, source.name()),
     };
     let since = Instant::now();

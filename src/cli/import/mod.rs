@@ -1,5 +1,6 @@
 //! `dhakira import`: reads translations from files into a memory.
 
+mod memory;
 mod report;
 mod session;
 mod sources;
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, ClientError};
 use crate::engine::{CheckAction, DuplicatePolicy};
@@ -17,12 +19,15 @@ use crate::terminal::counted;
 use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 
-use super::outcome::Outcome;
+use super::near_misses::near_memory;
+use super::outcome::{INTERRUPTED, Outcome, WayOut, message};
 use super::place::{MissingData, Place};
 
+pub(super) use memory::TargetMemory;
 use report::UnitLog;
 pub(super) use report::{Report, Summary};
-pub(super) use session::{Job, TargetMemory, import_source};
+use session::Interrupted;
+pub(super) use session::{Job, import_source};
 pub(super) use sources::Source;
 use sources::sources;
 
@@ -146,6 +151,29 @@ impl From<Policy> for DuplicatePolicy {
     }
 }
 
+/// Whether the connection to the server broke off, or the server was stopped.
+fn is_lost(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<ClientError>();
+    cause.is_some_and(|cause| cause.is_lost() || cause.is_unavailable())
+}
+
+/// Is cancelled by Ctrl-C; a second one ends the process at once.
+fn stop_at_interrupt() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            note!("dhakira: stopping when what was sent is stored; Ctrl-C again stops at once");
+            stopping.cancel();
+            // An error means that there will be no second signal.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED.into());
+            }
+        }
+    });
+    stop
+}
+
 impl Import {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let sources = sources(&self.files, self.format == Some(Format::Moses))?;
@@ -156,11 +184,22 @@ impl Import {
         let verdicts = self.verdicts.clone().map(UnitLog::verdicts).transpose()?;
         let mut report = Report { rejects, verdicts, ..Report::default() };
         let since = Instant::now();
-        let failed = self.import_all(&mut client, &mut memory, &sources, &mut report).await;
-        let deleted = memory.delete_if_empty(&mut client).await;
+        let stop = stop_at_interrupt();
+        let failed =
+            self.import_all(&mut client, (&mut memory, &stop), &sources, &mut report).await;
+        let is_lost = matches!(&failed, Err(error) if is_lost(error));
+        let deleted = if is_lost { Ok(()) } else { memory.delete_if_empty(&mut client).await };
         // The file of rejected units is written, whatever happened afterwards.
         let summary = report.finish(since)?;
-        let failed = failed?;
+        if matches!(&failed, Err(error) if error.is::<Interrupted>()) {
+            deleted?;
+            summary.show(self.json)?;
+            note!("dhakira: stopped; {}", self.resuming(&sources, &summary));
+            return Ok(Outcome::Interrupted);
+        }
+        let failed = failed.map_err(|error| {
+            if is_lost { error.context(WayOut(self.resuming(&sources, &summary))) } else { error }
+        })?;
         deleted?;
         summary.show(self.json)?;
         anyhow::ensure!(
@@ -171,11 +210,27 @@ impl Import {
         Ok(if summary.rejected > 0 { Outcome::DoneWithRejects } else { Outcome::Done })
     }
 
+    /// What is stored of an import that ended early, and how to continue it.
+    fn resuming(&self, sources: &[Source], summary: &Summary) -> String {
+        let stored = counted(summary.stored, "unit");
+        let is_kept = |source: &Source| !matches!(source, Source::Stdin);
+        let keeps_all = matches!(self.duplicates, Policy::KeepAll);
+        if sources.iter().all(is_kept) && !self.again {
+            format!("{stored} stored so far; run the same command again, and it resumes there")
+        } else if keeps_all {
+            format!(
+                "{stored} stored so far; with `--duplicates keep-all`, what is imported again is stored twice"
+            )
+        } else {
+            format!("{stored} stored so far; run the same command again: what is stored is skipped")
+        }
+    }
+
     /// Imports one file after the other; returns how many failed.
     async fn import_all(
         &self,
         client: &mut Client,
-        memory: &mut TargetMemory,
+        (memory, stop): (&mut TargetMemory, &CancellationToken),
         sources: &[Source],
         report: &mut Report,
     ) -> anyhow::Result<usize> {
@@ -185,6 +240,7 @@ impl Import {
                 policy: self.duplicates.into(),
                 check: self.check.map_or(CheckAction::None, Into::into),
                 again: self.again,
+                stop: stop.clone(),
                 options: ReadOptions {
                     format: self.format,
                     source_column: self.source_column.clone(),
@@ -200,14 +256,27 @@ impl Import {
                     )
                 },
             };
+            let (read, before) = (report.summary.read, report.summary.imported_before);
             let imported = import_source(client, (&job, memory), source, report)
                 .await
                 .with_context(|| format!("importing {}", source.name()));
             match imported {
+                Ok(())
+                    if report.summary.read == read && report.summary.imported_before == before =>
+                {
+                    note!(
+                        "dhakira: no unit was found in {}; is it the right file, and --format the right one?",
+                        source.name()
+                    );
+                }
                 Ok(()) => {}
                 // A file that cannot be read does not stop the others.
-                Err(error) if sources.len() > 1 && !error.is::<ClientError>() => {
-                    note!("dhakira: {error:#}");
+                Err(error)
+                    if sources.len() > 1
+                        && !error.is::<ClientError>()
+                        && !error.is::<Interrupted>() =>
+                {
+                    note!("dhakira: {}", message(&error));
                     failed += 1;
                 }
                 Err(error) => return Err(error),
@@ -239,7 +308,8 @@ impl Import {
             }
             Err(error) if error.is_not_found() => {
                 let langs = (or(&self.source_lang, "ar")?, or(&self.target_lang, "en")?);
-                Ok(TargetMemory::missing(self.memory.clone(), langs))
+                let near = near_memory(client, &self.memory).await;
+                Ok(TargetMemory::missing(self.memory.clone(), langs, near))
             }
             Err(error) => Err(error.into()),
         }

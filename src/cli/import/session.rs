@@ -3,22 +3,22 @@
 use std::collections::VecDeque;
 
 use anyhow::Context as _;
-use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::client::{Client, ClientStream, ImportAck, ImportOrder, MemoryInfo, NumberedBatch};
 use crate::engine::{Batch, Batches, CheckAction, DuplicatePolicy, ImportCounts};
 use crate::formats::{ReadOptions, Unfinished};
 use crate::limits::{BATCH_UNITS_MAX, IMPORT_BATCH_UNITS};
-use crate::unit::{Diagnostic, Lang, MemoryName, Place, UnitContent};
+use crate::unit::{Diagnostic, Place, UnitContent};
 
-use super::super::memories::create_memory;
+use super::memory::TargetMemory;
 use super::report::{Report, UnitLine, rounded};
 use super::sources::{Opened, Source};
-use crate::terminal::{byte_bar, counted, grouped};
+use crate::terminal::{Progress, counted, grouped};
 
 /// Batches that wait between reader and server: enough that they seldom wait for each other.
 const BATCHES_WAITING: usize = 4;
@@ -30,49 +30,15 @@ pub(in crate::cli) struct Job {
     pub(in crate::cli) check: CheckAction,
     /// Whether to import a file again that was completely imported.
     pub(in crate::cli) again: bool,
+    /// Ends the import early, with what was sent stored.
+    pub(in crate::cli) stop: CancellationToken,
     pub(in crate::cli) options: ReadOptions,
 }
 
-/// The memory that units are imported into.
-pub(in crate::cli) struct TargetMemory {
-    name: MemoryName,
-    pub(in crate::cli) langs: (Lang, Lang),
-    /// `None` while it does not exist: it is created when there is a unit for it.
-    info: Option<MemoryInfo>,
-    is_new: bool,
-}
-
-impl TargetMemory {
-    pub(in crate::cli) fn existing(info: MemoryInfo) -> Self {
-        let langs = (info.source_lang.clone(), info.target_lang.clone());
-        Self { name: info.name.clone(), langs, info: Some(info), is_new: false }
-    }
-
-    pub(in crate::cli) fn missing(name: MemoryName, langs: (Lang, Lang)) -> Self {
-        Self { name, langs, info: None, is_new: false }
-    }
-
-    async fn created(&mut self, client: &mut Client) -> anyhow::Result<MemoryInfo> {
-        if let Some(info) = &self.info {
-            return Ok(info.clone());
-        }
-        create_memory(client, &self.name, self.langs.clone()).await?;
-        self.is_new = true;
-        let info = client.memory(&self.name).await?;
-        self.info = Some(info.clone());
-        Ok(info)
-    }
-
-    /// Deletes the memory that this import created if all its units were rejected.
-    pub(in crate::cli) async fn delete_if_empty(&self, client: &mut Client) -> anyhow::Result<()> {
-        if !self.is_new || client.memory(&self.name).await?.unit_count > 0 {
-            return Ok(());
-        }
-        client.delete_memory(&self.name, false).await?;
-        note!("dhakira: no unit was stored; memory '{}' is deleted again", self.name);
-        Ok(())
-    }
-}
+/// The import was ended early by whoever started it.
+#[derive(Debug, thiserror::Error)]
+#[error("the import was stopped")]
+pub(in crate::cli) struct Interrupted;
 
 /// Imports one source through a client.
 pub(in crate::cli) async fn import_source(
@@ -85,14 +51,16 @@ pub(in crate::cli) async fn import_source(
     // Over the wire batches are small, so that lookups of others do not wait for long transactions; here there are no others.
     let batch_units = if client.is_local() { BATCH_UNITS_MAX } else { IMPORT_BATCH_UNITS };
     let (batches, mut parsed) = mpsc::channel::<anyhow::Result<Batch>>(BATCHES_WAITING);
-    let bar = byte_bar(total_bytes, &source.name());
     let mut session = ImportSession {
         waiting: VecDeque::new(),
         taken: 0,
         skip_through: 0,
         counts: ImportCounts::default(),
         started_with: 0,
-        bar,
+        bytes: (0, total_bytes),
+        doing: format!("importing {}", source.name()),
+        bar: Progress::new(),
+        stop: job.stop.clone(),
         report,
     };
     let options = job.options.clone();
@@ -104,10 +72,7 @@ pub(in crate::cli) async fn import_source(
         match first {
             Ok(Some(batch)) => pending = Some(batch),
             // Without a unit, no memory is created.
-            nothing => {
-                session.bar.finish_and_clear();
-                return nothing.map(drop);
-            }
+            nothing => return nothing.map(drop),
         }
         let info = memory.created(client).await?;
         let begun = begin(client, (job, &info), source, batch_units, session.report).await?;
@@ -122,7 +87,6 @@ pub(in crate::cli) async fn import_source(
             source.name(),
             counted(earlier.counts.stored, "unit")
         );
-        session.bar.finish_and_clear();
         session.report.summary.already_imported(earlier.counts);
         return Ok(());
     }
@@ -247,7 +211,12 @@ struct ImportSession<'a> {
     counts: ImportCounts,
     /// Units that were read before it broke off.
     started_with: u64,
-    bar: ProgressBar,
+    /// Bytes that were read, and all there are if that is known.
+    bytes: (u64, Option<u64>),
+    /// What is shown beside its progress.
+    doing: String,
+    bar: Progress,
+    stop: CancellationToken,
     report: &'a mut Report,
 }
 
@@ -264,12 +233,16 @@ impl ImportSession<'_> {
         &mut self,
         parsed: &mut mpsc::Receiver<anyhow::Result<Batch>>,
     ) -> anyhow::Result<Option<NumberedBatch>> {
-        while let Some(batch) = parsed.recv().await {
+        loop {
+            let batch = tokio::select! {
+                batch = parsed.recv() => batch,
+                () = self.stop.cancelled() => return Err(Interrupted.into()),
+            };
+            let Some(batch) = batch else { return Ok(None) };
             if let Some(batch) = self.take(batch?)? {
                 return Ok(Some(batch));
             }
         }
-        Ok(None)
     }
 
     /// Sends all batches, starting with one that was read before, and adds up the counts.
@@ -284,7 +257,6 @@ impl ImportSession<'_> {
         self.counts = earlier.counts;
         self.started_with = earlier.counts.read;
         let done = self.run(pending, parsed, to_server, answers).await;
-        self.bar.finish_and_clear();
         self.report.summary.add(self.counts);
         done
     }
@@ -299,10 +271,18 @@ impl ImportSession<'_> {
         let mut to_server = Some(to_server);
         let mut pending = first;
         let mut last = false;
+        let stop = self.stop.clone();
+        let mut stopped = false;
         loop {
             // Answers are read even while the server takes no batches: it may be waiting for that.
             tokio::select! {
-                batch = parsed.recv(), if !last && pending.is_none() => {
+                () = stop.cancelled(), if !stopped && !last => {
+                    // Without more batches, the server acknowledges those that it has, and ends.
+                    stopped = true;
+                    pending = None;
+                    to_server = None;
+                },
+                batch = parsed.recv(), if !last && !stopped && pending.is_none() => {
                     if let Some(batch) = batch {
                         pending = self.take(batch?)?;
                     } else {
@@ -325,6 +305,9 @@ impl ImportSession<'_> {
                 },
             }
         }
+        if stopped {
+            return Err(Interrupted.into());
+        }
         anyhow::ensure!(
             last && self.waiting.is_empty(),
             "the server ended the import before it acknowledged everything; import the file again to resume"
@@ -346,7 +329,8 @@ impl ImportSession<'_> {
             self.report.summary.rejected += 1;
             self.reject((&place, cause.code(), &message), rejected.content)?;
         }
-        self.bar.set_position(batch.bytes_read);
+        self.bytes.0 = batch.bytes_read;
+        self.show_progress();
         if batch.units.is_empty() {
             return Ok(None);
         }
@@ -374,15 +358,22 @@ impl ImportSession<'_> {
         if let Some(mut batch) = place.and_then(|place| self.waiting.remove(place)) {
             self.report_verdicts(&mut batch, ack)?;
         }
-        let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
-        #[expect(clippy::cast_precision_loss)]
-        let rate = (ack.counts.read - self.started_with.min(ack.counts.read)) as f64 / seconds;
-        self.bar.set_message(format!(
-            "{}, {}/s",
-            counted(ack.counts.read, "unit"),
-            grouped(rounded(rate))
-        ));
+        self.show_progress();
         Ok(())
+    }
+
+    fn show_progress(&self) {
+        let (bytes, total) = self.bytes;
+        // Files are far below 2^52 bytes.
+        #[expect(clippy::cast_precision_loss)]
+        let done = total.filter(|total| *total > 0).map(|total| bytes as f64 / total as f64);
+        let read = self.counts.read;
+        self.bar.report(&self.doing, done, || {
+            let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
+            #[expect(clippy::cast_precision_loss)]
+            let rate = read.saturating_sub(self.started_with) as f64 / seconds;
+            format!("{}, {}/s", counted(read, "unit"), grouped(rounded(rate)))
+        });
     }
 
     fn report_verdicts(&mut self, batch: &mut Waiting, ack: &ImportAck) -> anyhow::Result<()> {
@@ -410,7 +401,7 @@ impl ImportSession<'_> {
 
     fn report_notice(&mut self, notice: &Diagnostic) {
         if self.report.notice(notice) {
-            self.bar.suspend(|| note!("note: {notice}"));
+            note!("note: {notice}");
         }
     }
 }

@@ -120,8 +120,10 @@ impl Source {
                 Ok((Opened::One(Box::new(file)), bytes))
             }
             Self::Pair(sources, targets) => {
-                let (sources, first) = open(sources)?;
-                let (targets, second) = open(targets)?;
+                let named =
+                    |path: &Path| open(path).with_context(|| format!("opening {}", path.display()));
+                let (sources, first) = named(sources)?;
+                let (targets, second) = named(targets)?;
                 let bytes = first.zip(second).map(|(first, second)| first + second);
                 Ok((Opened::Pair(Box::new(sources), Box::new(targets)), bytes))
             }
@@ -174,10 +176,11 @@ impl Opened {
 }
 
 fn open(path: &Path) -> anyhow::Result<(File, Option<u64>)> {
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    // Whoever reads it says which file it is.
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
-        bail!("{} is a directory; name the files in it", path.display());
+        bail!("it is a directory; name the files in it");
     }
     Ok((file, metadata.is_file().then_some(metadata.len())))
 }

@@ -162,8 +162,9 @@ impl<'r> DelimitedReader<'r> {
         }
         if seen != (true, true) {
             let (found, wanted) = (self.row.len(), self.columns.len());
+            let columns = if found == 1 { "column" } else { "columns" };
             let message = format!(
-                "{found} columns where the header has {wanted}, so a side is missing; is a delimiter or a quotation \
+                "{found} {columns} where the header has {wanted}, so a side is missing; is a delimiter or a quotation \
                  mark lost here?"
             );
             return self.fault(line, DiagnosticCode::MissingColumn, message, content);
