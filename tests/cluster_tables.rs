@@ -197,7 +197,7 @@ fn artifacts_come_back_whole_or_not_at_all() {
     let mut found = Vec::new();
     realm.get_artifact(&key(5), &mut found).unwrap();
     assert_eq!(found, b"small");
-    let mut broken = std::io::repeat(1).take(5_000_000).chain(Broken);
+    let mut broken = std::io::repeat(1).take(9_000_000).chain(Broken);
     assert!(realm.put_artifact(&info(8, 0), &mut broken).is_err());
     assert_eq!(realm.artifacts("checkpoint").unwrap().len(), 2);
     realm.remove_artifact(&key(5)).unwrap();

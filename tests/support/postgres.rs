@@ -35,7 +35,8 @@ const SETTINGS: [&str; 9] = [
 
 /// The folder of PostgreSQL's programs; says that the test is skipped where there is none.
 fn programs() -> Option<PathBuf> {
-    let has = |folder: &Path| folder.join("initdb").exists() && folder.join("postgres").exists();
+    let needed = ["initdb", "postgres", "psql", "pg_isready", "pg_basebackup"];
+    let has = |folder: &Path| needed.iter().all(|name| folder.join(name).exists());
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
