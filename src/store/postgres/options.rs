@@ -199,7 +199,7 @@ mod tests {
         for (wrong, why) in [
             ("mysql://host/db", "begins with 'postgres://'"),
             ("postgres:///db", "names no host"),
-            ("postgres://a:1,b:2,c/db", "cannot be read"),
+            ("postgres://a:port/db", "cannot be read"),
             ("postgres://a/db?sslmode=maybe", "sslmode"),
             ("postgres://a/db?colour=blue", "cannot be read"),
             ("postgres://a/db?sslrootcert=%zz", "not encoded"),
