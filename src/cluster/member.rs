@@ -139,11 +139,12 @@ impl Membership {
         let mut next_report = Instant::now();
         let mut failed = false;
         loop {
-            let is_due = Instant::now() >= next_report;
+            let node = now();
+            let is_due = node.applied.is_some() && Instant::now() >= next_report;
             if is_due {
                 next_report = Instant::now() + NODE_REPORT_PAUSE;
             }
-            let result = self.step(now(), is_due);
+            let result = self.step(node, is_due);
             match &result {
                 // Once, not every half second.
                 Err(error) if !failed => {

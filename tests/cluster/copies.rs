@@ -111,26 +111,40 @@ fn a_copy_holds_what_the_cluster_holds_and_goes_on_from_there() {
 
 #[test]
 fn a_copy_that_is_made_during_writes_is_whole() {
+    /// Stops the writer also when the test fails.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let store = Arc::new(InMemoryStore::shared());
     let writer = direct(&store);
-    fill(&writer, &mut Dice(2), 400);
+    fill(&writer, &mut Dice(2), 100);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let stopping = Stop(&stop);
         scope.spawn(|| {
-            let mut dice = Dice(3);
+            let mut units = Vec::new();
             while !stop.load(Ordering::Relaxed) {
-                fill(&writer, &mut dice, 2);
+                let target = format!("target {}", units.len());
+                let content = vec![upkeep::content("\u{645}\u{635}\u{62f}\u{631} 1", &target)];
+                let made = writer.create_units(&name(), content, None, |_| String::new()).unwrap();
+                units.push(made[0].id);
+                if let [.., older, _, _] = units[..] {
+                    writer.delete_unit(&name(), older, None, None).unwrap();
+                }
                 // Slower than any node follows.
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
-        for _ in 0..4 {
+        for _ in 0..3 {
             let directory = tempfile::tempdir().unwrap();
             let before = store.end().unwrap().sequence;
             let (node, ..) = open(&Link::new(&store), directory.path());
             assert!(*node.watch_sequence().borrow() > before, "there were writes meanwhile");
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
     });
     let directory = tempfile::tempdir().unwrap();
     let (node, ..) = open(&Link::new(&store), directory.path());

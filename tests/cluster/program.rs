@@ -91,8 +91,9 @@ async fn nodes_of_a_cluster_serve_and_may_die() {
     assert_eq!(clients(&second).await.lookup("m", "before").await.len(), 1);
     create_patiently(&second, "from the second node").await;
     assert_eq!(clients(&second).await.lookup("m", "from the second node").await.len(), 1);
+    let nodes = || status(root, &store)["nodes"].as_array().unwrap().len();
+    until("both nodes are reported", || nodes() == 2).await;
     let seen = status(root, &store);
-    assert_eq!(seen["nodes"].as_array().unwrap().len(), 2, "{seen}");
     assert_eq!(seen["name"], "agency");
     let shown = stdout(&run(root, &[&["cluster", "status"][..], &engine].concat()));
     assert!(shown.contains(&second.url) && shown.contains("writer"), "{shown}");

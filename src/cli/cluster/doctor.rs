@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::Database;
+use super::database::Database;
 use super::status::Overview;
 use crate::cli::outcome::Outcome;
 use crate::limits::CLUSTER_SILENCE_MAX;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::store::{Durability, Lease, NodeStatus, Realm, RealmStatus, WRITER_ROLE};
 
-use super::Database;
+use super::database::Database;
 use crate::cli::outcome::Outcome;
 use crate::terminal::{counted, grouped, json_line, table};
 
