@@ -5,10 +5,12 @@ mod doctor;
 mod status;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::store::Realm;
 
 use super::outcome::Outcome;
+use crate::terminal::json_line;
 
 use database::Database;
 use doctor::Doctor;
@@ -38,6 +40,9 @@ pub(super) struct Init {
     /// A name for people.
     #[arg(long, value_name = "NAME", default_value = "dhakira")]
     name: String,
+    /// One JSON object with name and lineage on standard output.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Bring the tables to the format that this version needs.
@@ -47,6 +52,9 @@ pub(super) struct Init {
 pub(super) struct Migrate {
     #[command(flatten)]
     database: Database,
+    /// One JSON object with the format before and after on standard output.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Cluster {
@@ -71,6 +79,10 @@ impl Init {
     fn run(self) -> anyhow::Result<Outcome> {
         let options = self.database.options()?;
         let identity = Realm::init(&options, &self.name)?;
+        if self.json {
+            json_line(&json!({ "name": identity.name, "lineage": identity.lineage.to_string() }))?;
+            return Ok(Outcome::Done);
+        }
         say!("{}: made the cluster '{}' ({})", options.url, identity.name, identity.lineage)?;
         note!(
             "dhakira: start nodes with `dhakira serve --store … --data DIR`, each with a directory of its own"
@@ -83,6 +95,9 @@ impl Migrate {
     fn run(self) -> anyhow::Result<Outcome> {
         let options = self.database.options()?;
         match Realm::migrate(&options)? {
+            (before, after) if self.json => {
+                json_line(&json!({ "format_before": before, "format": after }))?;
+            }
             (before, after) if before == after => {
                 say!("{}: the tables have format {after} already", options.url)?;
             }
