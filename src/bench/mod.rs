@@ -69,31 +69,22 @@ enum What {
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self.what {
-            What::Import(command) => command.run().await,
-            What::Lookup(command) => command.run().await,
-            What::Soak(command) => command.run().await,
-            What::Tools(command) => command.run().await,
-            what => tokio::task::spawn_blocking(|| what.run_blocking()).await?,
+            What::Adapt(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Align(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::All(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Report(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Scale(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Text(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Train(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Passes(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Ratios(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Profile(command) => tokio::task::spawn_blocking(|| command.run()).await??,
+            What::Import(command) => command.run().await?,
+            What::Lookup(command) => command.run().await?,
+            What::Soak(command) => command.run().await?,
+            What::Tools(command) => command.run().await?,
+            What::Search(command) => tokio::task::spawn_blocking(|| command.run()).await??,
         }
-    }
-}
-
-impl What {
-    fn run_blocking(self) -> anyhow::Result<()> {
-        match self {
-            Self::Adapt(command) => command.run(),
-            Self::Align(command) => command.run(),
-            Self::All(command) => command.run(),
-            Self::Report(command) => command.run(),
-            Self::Scale(command) => command.run(),
-            Self::Text(command) => command.run(),
-            Self::Train(command) => command.run(),
-            Self::Passes(command) => command.run(),
-            Self::Ratios(command) => command.run(),
-            Self::Profile(command) => command.run(),
-            Self::Search(command) => command.run(),
-            // They run on the runtime.
-            Self::Import(_) | Self::Lookup(_) | Self::Soak(_) | Self::Tools(_) => Ok(()),
-        }
+        Ok(())
     }
 }
