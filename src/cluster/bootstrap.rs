@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::limits::{COPY_PAGE_COMMITS, COPY_PAGE_REQUESTS, COPY_PAGE_UNITS};
 use crate::store::{
-    BuildStore as _, ChangeKind, CommitLog, LogRecord, LogStart, MemoryKey, Sequence, SharedStore,
+    BuildStore as _, CommitLog, LogRecord, LogStart, MemoryKey, Sequence, SharedStore,
     StoreBuilder, StoreError,
 };
 use crate::unit::Unit;
@@ -108,31 +108,14 @@ fn apply(
     record: &LogRecord,
     units: Vec<Option<Unit>>,
 ) -> Result<(), StoreError> {
-    let mut units = units.into_iter();
-    for change in &record.changes {
-        if change.kind == ChangeKind::Deleted {
-            builder.remove_unit(change.memory, change.unit)?;
-        } else if let Some(Some(unit)) = units.next() {
-            builder.put_units(change.memory, &[unit])?;
-        } else {
-            return Err(broken(format!(
-                "commit {} stored units that are no longer held",
-                record.sequence.0
-            )));
-        }
-    }
-    let Some(effects) = record.effects.clone() else {
+    if record.effects.is_none() {
         return Err(broken(format!("commit {} does not say what it did", record.sequence.0)));
-    };
-    builder.put_memories(&effects.memories)?;
-    builder.put_counters(&effects.counters)?;
-    builder.remove_memories(&effects.collected)?;
-    for (memory, unit) in effects.purged {
-        builder.remove_unit(memory, unit)?;
     }
-    let requests = effects.requests.into_iter().map(|(key, record)| (key, Some(record)));
-    let forgotten = effects.forgotten.into_iter().map(|key| (key, None));
-    builder.put_requests(&requests.chain(forgotten).collect::<Vec<_>>())
+    if !builder.put_commit(record, units)? {
+        let sequence = record.sequence.0;
+        return Err(broken(format!("commit {sequence} stored units that are no longer held")));
+    }
+    Ok(())
 }
 
 /// Number, checksum and time of a commit.

@@ -9,8 +9,8 @@ use crate::unit::{Unit, UnitId};
 use super::api::{CommitLog, LogPosition, Store, StoreError};
 use super::cluster::SharedStore;
 use super::records::{
-    Commit, LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey, RequestRecord, Sequence,
-    UnitWrite,
+    ChangeKind, Commit, LogRecord, LogStart, MemoryCounters, MemoryKey, MemoryRecord, RequestKey,
+    RequestRecord, Sequence, UnitWrite,
 };
 
 /// A store that is complete: its log, and what that has stored.
@@ -56,6 +56,35 @@ pub trait BuildStore {
         &self,
         requests: &[(RequestKey, Option<RequestRecord>)],
     ) -> Result<(), StoreError>;
+
+    /// Writes what a commit did, but not its record; `units` are those that it stored, in the order of its changes. `false` when one of
+    /// them is missing.
+    ///
+    /// # Errors
+    /// I/O.
+    fn put_commit(&self, record: &LogRecord, units: Vec<Option<Unit>>) -> Result<bool, StoreError> {
+        let mut units = units.into_iter();
+        for change in &record.changes {
+            if change.kind == ChangeKind::Deleted {
+                self.remove_unit(change.memory, change.unit)?;
+            } else if let Some(Some(unit)) = units.next() {
+                self.put_units(change.memory, &[unit])?;
+            } else {
+                return Ok(false);
+            }
+        }
+        let Some(effects) = &record.effects else { return Ok(true) };
+        self.put_memories(&effects.memories)?;
+        self.put_counters(&effects.counters)?;
+        self.remove_memories(&effects.collected)?;
+        for &(memory, unit) in &effects.purged {
+            self.remove_unit(memory, unit)?;
+        }
+        let requests = effects.requests.iter().map(|(key, record)| (*key, Some(record.clone())));
+        let forgotten = effects.forgotten.iter().map(|key| (*key, None));
+        self.put_requests(&requests.chain(forgotten).collect::<Vec<_>>())?;
+        Ok(true)
+    }
 
     /// Sets the position of the log, and makes everything durable.
     ///

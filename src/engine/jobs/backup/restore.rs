@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::store::{
-    BuildStore, ChangeKind, Commit, CommitLog, LogPosition, LogRecord, Sequence, SharedBuilder,
-    SharedStore, StoreBuilder, StoreError, private,
+    BuildStore, Commit, CommitLog, LogPosition, LogRecord, Sequence, SharedBuilder, SharedStore,
+    StoreBuilder, StoreError, private,
 };
 use crate::unit::{Timestamp, Unit};
 
@@ -298,26 +298,9 @@ fn build(
             builder.put_requests(&requests)?;
         }
         Frame::Commit(record, units) => {
-            let mut units = units.into_iter();
-            for change in &record.changes {
-                if change.kind == ChangeKind::Deleted {
-                    builder.remove_unit(change.memory, change.unit)?;
-                } else if let Some(Some(unit)) = units.next() {
-                    builder.put_units(change.memory, &[unit])?;
-                } else {
-                    return Err(lost(backup, part, &record));
-                }
+            if !builder.put_commit(&record, units)? {
+                return Err(lost(backup, part, &record));
             }
-            let effects = record.effects.unwrap_or_default();
-            builder.put_memories(&effects.memories)?;
-            builder.put_counters(&effects.counters)?;
-            builder.remove_memories(&effects.collected)?;
-            for (memory, unit) in effects.purged {
-                builder.remove_unit(memory, unit)?;
-            }
-            let requests = effects.requests.into_iter().map(|(key, record)| (key, Some(record)));
-            let forgotten = effects.forgotten.into_iter().map(|key| (key, None));
-            builder.put_requests(&requests.chain(forgotten).collect::<Vec<_>>())?;
         }
     }
     Ok(())
