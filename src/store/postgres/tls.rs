@@ -75,18 +75,20 @@ impl TlsSettings {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let builder = match (self.mode, &self.roots) {
-            (TlsMode::VerifyFull, _) => builder.with_root_certificates(self.roots()?),
-            (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => {
-                let roots = Arc::new(self.roots()?);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                    .build()
-                    .map_err(|error| error.to_string())?;
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(verifier)))
-            }
-            _ => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
-            }
+        let builder = if self.mode == TlsMode::VerifyFull {
+            builder.with_root_certificates(self.roots()?)
+        } else {
+            let origin = match (self.mode, &self.roots) {
+                (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => {
+                    let roots = Arc::new(self.roots()?);
+                    let verifier =
+                        WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+                    Some(verifier.build().map_err(|error| error.to_string())?)
+                }
+                _ => None,
+            };
+            let lenient = Arc::new(Lenient { provider, origin });
+            builder.dangerous().with_custom_certificate_verifier(lenient)
         };
         let config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
@@ -132,11 +134,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     CertificateDer::pem_file_iter(path).map_err(named)?.collect::<Result<_, _>>().map_err(named)
 }
 
-/// Verifies where a certificate comes from, but not which host it names.
+/// Verifies less than a certificate that names the host, as libpq does: where it comes from, or nothing. What is not verified may be
+/// anybody's, but the connection is encrypted.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Lenient {
+    provider: Arc<CryptoProvider>,
+    /// Verifies where a certificate comes from; without it, every one is accepted.
+    origin: Option<Arc<WebPkiServerVerifier>>,
+}
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -145,7 +152,8 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        let Some(origin) = &self.origin else { return Ok(ServerCertVerified::assertion()) };
+        match origin.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -159,46 +167,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// Accepts every certificate, as libpq does with `prefer` and `require`: the connection is encrypted, the server may be anybody.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -208,11 +177,11 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
