@@ -118,7 +118,12 @@ impl Engine {
         Ok(records)
     }
 
-    /// Watches the last commit that is visible to readers.
+    /// The last commit that is visible to readers.
+    pub fn sequence(&self) -> Sequence {
+        *self.sequence.borrow()
+    }
+
+    /// Watches it.
     pub fn watch_sequence(&self) -> watch::Receiver<Sequence> {
         self.sequence.clone()
     }

@@ -162,7 +162,7 @@ impl Api {
 
     /// The last commit that readers see; `None` while the memories are being loaded.
     pub fn sequence(&self) -> Option<u64> {
-        self.engine.get().map(|engine| engine.watch_sequence().borrow().0)
+        self.engine.get().map(|engine| engine.sequence().0)
     }
 
     /// Waits until readers see a commit; returns whether they do within the time.
@@ -228,7 +228,7 @@ impl Api {
             trouble: stopping.or_else(|| trouble(engine)),
             memories: memories.len(),
             units: memories.iter().map(|memory| memory.unit_count).sum(),
-            sequence: engine.watch_sequence().borrow().0,
+            sequence: engine.sequence().0,
         }
     }
 

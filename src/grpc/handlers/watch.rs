@@ -52,7 +52,7 @@ impl Api {
 /// The commit after which a feed begins.
 fn start(engine: &Engine, start: Option<Start>) -> Result<Sequence, Status> {
     match start {
-        None => Ok(*engine.watch_sequence().borrow()),
+        None => Ok(engine.sequence()),
         Some(Start::AfterSequence(sequence)) => u64::try_from(sequence)
             .map(Sequence)
             .map_err(|_| invalid("after_sequence", "a sequence is not negative")),
