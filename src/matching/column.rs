@@ -45,14 +45,8 @@ impl<T: Copy + Eq + Hash> Column<T> {
                 (*same, *rows) = (value, *rows + 1);
             }
             Self::Each(values) => values.push(value),
-            Self::Same { rows, .. } => {
-                let mut values = Vec::with_capacity(2 * *rows);
-                values.extend(self.iter());
-                values.push(value);
-                *self = Self::Each(values);
-            }
-            Self::Few { numbers, .. } => {
-                let mut values = Vec::with_capacity(numbers.len() + 1);
+            Self::Same { .. } | Self::Few { .. } => {
+                let mut values = Vec::with_capacity(2 * self.len());
                 values.extend(self.iter());
                 values.push(value);
                 *self = Self::Each(values);
