@@ -14,9 +14,8 @@ use dhakira::engine::{
     PreparedBatch, QuerySegment, UnitFilter, UnitPatch, UnitUse,
 };
 use dhakira::store::{
-    Appended, Backend, ChangeKind, Commit, CommitLog, InMemoryStore, LocalCopy, LogPosition,
-    LogRecord, LogStart, MemoryKey, Realm, RealmOptions, RequestKey, RequestRecord, Sequence,
-    Store, StoreError,
+    Backend, ChangeKind, CommitLog, InMemoryStore, LocalCopy, LogPosition, MemoryKey, Realm,
+    RealmOptions, RequestKey, Sequence, Store, StoreError,
 };
 use dhakira::unit::{MemoryName, Score, Segment, UnitId};
 
@@ -25,6 +24,10 @@ use crate::support::postgres::Postgres;
 use crate::support::proxy::{Cut, Proxy};
 
 use crate::upkeep::{Dice, content, create_memory};
+
+mod unreliable;
+
+use unreliable::Unreliable;
 
 /// A write that was acknowledged to a client.
 #[derive(Debug, Clone)]
@@ -370,74 +373,6 @@ fn two_engines_on_one_database_lose_and_double_nothing() {
     let cuts = cuts.load(Ordering::Relaxed);
     assert!(cuts > 0, "no connection was cut");
     eprintln!("{cuts} connections cut: {acked} acknowledged writes, 0 lost, 0 doubled");
-}
-
-/// A log whose appends fail with an unknown outcome now and then: carried out or not.
-struct Unreliable {
-    log: Arc<InMemoryStore>,
-    appends: AtomicU64,
-    unknown: AtomicU64,
-}
-
-impl Unreliable {
-    fn new(log: &Arc<InMemoryStore>) -> Arc<Self> {
-        let (appends, unknown) = Default::default();
-        Arc::new(Self { log: Arc::clone(log), appends, unknown })
-    }
-}
-
-impl CommitLog for Unreliable {
-    fn append(&self, after: LogPosition, commits: &[Commit]) -> Appended {
-        let append = || self.log.append(after, commits);
-        let unknown = || {
-            self.unknown.fetch_add(1, Ordering::Relaxed);
-            let (doing, cause) = ("committing".to_owned(), "connection lost".to_owned());
-            Appended::Unknown(StoreError::Io { doing, cause })
-        };
-        match self.appends.fetch_add(1, Ordering::Relaxed) % 16 {
-            5 => unknown(),
-            11 => {
-                append();
-                unknown()
-            }
-            _ => append(),
-        }
-    }
-
-    fn read(&self, after: Sequence, limit: usize) -> Result<Vec<LogRecord>, StoreError> {
-        self.log.read(after, limit)
-    }
-
-    fn request(&self, key: RequestKey) -> Result<Option<RequestRecord>, StoreError> {
-        self.log.request(key)
-    }
-
-    fn wait(&self, after: Sequence, timeout: Duration) -> Result<bool, StoreError> {
-        self.log.wait(after, timeout)
-    }
-
-    fn end(&self) -> Result<LogPosition, StoreError> {
-        self.log.end()
-    }
-
-    fn start(&self) -> Result<LogStart, StoreError> {
-        self.log.start()
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    fn recover(&self) -> Result<(), StoreError> {
-        // Fails at times, too.
-        match self.appends.load(Ordering::Relaxed) % 3 {
-            0 => {
-                self.appends.fetch_add(1, Ordering::Relaxed);
-                Err(StoreError::Cancelled)
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 #[test]
