@@ -51,7 +51,7 @@ fn a_database_that_cannot_be_used_says_why_and_what_to_do() {
     );
     assert_eq!(Realm::migrate(&options).unwrap(), (1, 1));
     let sql = |sql: &str| postgres.primary.sql(&database, sql);
-    // A newer program has migrated the tables: this one goes on with them, until the version after that.
+    // A newer program has migrated the tables: this one still works with them, until the version after that.
     sql("UPDATE dhakira.realm SET format = 99");
     assert_eq!(Realm::connect(options.clone()).unwrap().identity().format, 99);
     assert_eq!(Realm::migrate(&options).unwrap(), (99, 99));

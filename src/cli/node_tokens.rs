@@ -1,6 +1,6 @@
 //! Shares access tokens between the nodes of a cluster: what is created or revoked on one is known to all.
 //!
-//! Each node keeps its token file, and goes on with it while the database is away. Records are only ever added or revoked, so files and
+//! Each node keeps its token file, and uses it while the database is away. Records are only ever added or revoked, so files and
 //! table are merged in any order and by any node.
 
 use std::collections::BTreeMap;
