@@ -132,7 +132,7 @@ impl MemoryIndex {
         query: &Query,
         options: &Options<'_>,
     ) -> Result<(Vec<Hit>, SearchStats), Cancelled> {
-        let scorer = Scorer::new(query, options, &self.shared.vocabulary);
+        let scorer = Scorer::new(query, options, &self.shared.vocabulary)?;
         let snapshot = self.shared.snapshot();
         let mut scratch = self.scratches().pop().unwrap_or_default();
         scratch.work = SearchStats::default();
@@ -156,7 +156,7 @@ impl MemoryIndex {
     ///
     /// [`Cancelled`] when the caller cancels.
     pub fn scan(&self, query: &Query, options: &Options<'_>) -> Result<Vec<Hit>, Cancelled> {
-        let scorer = Scorer::new(query, options, &self.shared.vocabulary);
+        let scorer = Scorer::new(query, options, &self.shared.vocabulary)?;
         search::scan(&self.shared.snapshot(), &scorer)
     }
 

@@ -122,7 +122,7 @@ impl Engine {
         if search.reads_units() {
             return Err(EngineError::Cancelled);
         }
-        let (analysis, query) = search.query(segment);
+        let (analysis, query) = search.query(segment)?;
         let ranked = search.search(&query)?;
         Ok(Hits { chosen: search.chosen, analysis, query, ranked })
     }
@@ -267,7 +267,7 @@ impl Search<'_> {
     /// The hits, best first, with the index of their memory.
     pub(crate) fn hits(&self, segment: &QuerySegment) -> Result<Vec<(usize, Hit)>, EngineError> {
         self.check_cancelled()?;
-        self.search(&self.query(segment).1)
+        self.search(&self.query(segment)?.1)
     }
 
     /// The memories, in the order of the settings.
@@ -277,7 +277,7 @@ impl Search<'_> {
 
     fn one(&self, segment: &QuerySegment) -> Result<Vec<FoundMatch>, EngineError> {
         self.check_cancelled()?;
-        let (analysis, query) = self.query(segment);
+        let (analysis, query) = self.query(segment)?;
         let hits = self.search(&query)?;
         self.matches(&analysis, &query, hits)
     }
@@ -313,12 +313,13 @@ impl Search<'_> {
         &self.chosen[0].memory.analyzers
     }
 
-    fn query(&self, segment: &QuerySegment) -> (Analysis, Query) {
+    fn query(&self, segment: &QuerySegment) -> Result<(Analysis, Query), EngineError> {
         let analysis = self.analyzers().source.analyze_segment(&segment.segment);
+        self.check_cancelled()?;
         let tags = tag_signature(&segment.segment, &analysis);
         let key = Some(segment.context_id.as_str()).filter(|id| !id.is_empty()).map(id_hash);
         let query = Query::new(&analysis, tags, segment.context).at(key, &segment.document);
-        (analysis, query)
+        Ok((analysis, query))
     }
 
     /// The hits of all memories, best first, with the index of their memory.

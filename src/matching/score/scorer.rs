@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::limits::PLACEABLES_BASE_MIN;
-use crate::matching::cancel::{Cancelled, Ticker};
+use crate::matching::cancel::{Cancelled, STEPS_OF_WORD, Ticker};
 use crate::matching::encode::{
     EncodedFilter, Gaps, Numbers, Row, RowFacts, UNKNOWN, Vocabulary, usual_gap,
 };
@@ -58,6 +58,9 @@ impl ScorerScratch {
     }
 }
 
+/// Entries of the vocabulary that are looked up for a token: its class, folded text, form, and surface.
+const TEXTS_OF_TOKEN: usize = 4;
+
 /// Most cached costs: more than any query of usual length needs.
 const GRADED_MAX: usize = 1 << 16;
 
@@ -86,17 +89,23 @@ impl<'a> Scorer<'a> {
         query: &'a Query,
         options: &'a Options<'a>,
         vocabulary: &'a Vocabulary,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Cancelled> {
+        let mut ticker = Ticker::new(options.cancelled);
+        let mut each = || ticker.tick(TEXTS_OF_TOKEN * STEPS_OF_WORD);
+        let tokens = query.form.tokens().map(|token| each().map(|()| vocabulary.find(token)));
+        let numbers = tokens.collect::<Result<_, _>>()?;
+        let gaps = query.form.gaps().map(|gap| each().map(|()| vocabulary.find_gap(gap)));
+        let gaps = gaps.collect::<Result<_, _>>()?;
+        Ok(Self {
             query,
             options,
             vocabulary,
-            numbers: query.form.tokens().map(|token| vocabulary.find(token)).collect(),
-            gaps: query.form.gaps().map(|gap| vocabulary.find_gap(gap)).collect(),
+            numbers,
+            gaps,
             context: QueryContext::new(query, options.context_mode, vocabulary),
             filter: EncodedFilter::new(options.filter, vocabulary),
             penalties: EncodedPenalties::new(options.penalties, vocabulary),
-        }
+        })
     }
 
     /// Least base (in hundredths) with which a hit can reach the wanted score after the penalty. A query without
