@@ -1,7 +1,9 @@
 //! Risk: a node of a cluster answers from a copy that is not what the cluster holds, loses a write or doubles it, or stops answering
 //! lookups when the database is away.
 
+mod clients;
 mod copies;
+mod faults;
 mod history;
 mod link;
 mod nodes;

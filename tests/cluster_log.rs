@@ -253,14 +253,6 @@ fn recovered(realm: &Realm) {
     }
 }
 
-/// Waits until a session waits for the standbys, then ends that by a function of the server.
-fn end_wait(postgres: &Postgres, function: &str) {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-    postgres.primary.wait_for("postgres", waiting, "1");
-    let end = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-    postgres.primary.sql("postgres", &end);
-}
-
 #[test]
 fn a_wait_for_standbys_that_ends_early_is_no_acknowledgement() {
     let Some((postgres, realm, _)) = replicated(1) else { return };
@@ -271,7 +263,7 @@ fn a_wait_for_standbys_that_ends_early_is_no_acknowledgement() {
         standby.signal("STOP");
         std::thread::scope(|scope| {
             let appending = scope.spawn(|| realm.append(end, &[create(id)]));
-            end_wait(&postgres, function);
+            postgres.end_wait(function);
             // The commit can be read, but it is on one server only.
             let visible = "SELECT count(*) FROM dhakira.log WHERE seq = ";
             let database = realm.place().rsplit('/').next().unwrap();
@@ -301,7 +293,7 @@ fn a_wait_that_is_cancelled_while_the_standby_answers_again_is_a_delay() {
     standby.signal("STOP");
     std::thread::scope(|scope| {
         let appending = scope.spawn(|| realm.append(end, &[create(1)]));
-        end_wait(&postgres, "pg_cancel_backend");
+        postgres.end_wait("pg_cancel_backend");
         standby.signal("CONT");
         let Appended::Done(records) = appending.join().unwrap() else { panic!("not resolved") };
         assert_eq!(records[0].sequence, Sequence(1));

@@ -3,7 +3,7 @@
 //! A few rounds in every test run; `DHAKIRA_CRASH_ROUNDS=100` for more.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ impl Process {
             }
             if line.contains("ready, ") {
                 // Keep the pipe open and empty, so that the server never waits for it.
-                std::thread::spawn(move || lines.for_each(drop));
+                let log = log_of(&child);
+                std::thread::spawn(move || lines.for_each(|line| log(&line)));
                 return Ok(Self { child, url });
             }
         }
@@ -71,6 +72,18 @@ impl Process {
         let status =
             Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+}
+
+/// Keeps what a server says, in the directory that `DHAKIRA_TEST_LOGS` names.
+fn log_of(child: &Child) -> impl Fn(&str) + Send + use<> {
+    let directory = std::env::var_os("DHAKIRA_TEST_LOGS").map(std::path::PathBuf::from);
+    let path = directory.map(|it| it.join(format!("{}.log", child.id())));
+    let log = path.map(|it| std::fs::File::options().append(true).create(true).open(it).unwrap());
+    move |line| {
+        if let Some(mut log) = log.as_ref() {
+            writeln!(log, "{line}").unwrap();
+        }
     }
 }
 

@@ -21,11 +21,12 @@ const USER: &str = "dhakira";
 const STARTED: Duration = Duration::from_secs(60);
 
 /// Settings of every server: quick, because no test cuts the power.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "shared_buffers=64MB",
     "max_connections=60",
     "wal_level=replica",
     "max_wal_senders=8",
+    "wal_keep_size=256MB",
     "hot_standby=on",
     "listen_addresses=127.0.0.1",
     "wal_receiver_status_interval=1s",
@@ -139,6 +140,8 @@ impl Server {
 
     /// Ends it without any warning.
     pub(crate) fn kill(&self) {
+        // So that it starts nothing when the first of its processes is gone.
+        self.signal("STOP");
         self.signal("KILL");
         if let Some(mut process) = self.process.lock().unwrap().take() {
             process.wait().unwrap();
@@ -274,7 +277,9 @@ impl Postgres {
     /// Promotes the standby that has received most, once the primary is gone; the others follow it. Until
     /// [`Server::set_synchronous`] it acknowledges commits by itself, as after any promotion. Returns its place.
     pub(crate) fn promote(&self) -> usize {
-        let received = "SELECT coalesce(pg_last_wal_receive_lsn(), '0/0') - '0/0'";
+        // After its restart, a standby may have replayed more than it has received since.
+        let received =
+            "SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'";
         let behind =
             |server: &Server| server.sql("postgres", received).parse::<u64>().unwrap_or_default();
         let best = (0..self.standbys.len()).max_by_key(|it| behind(&self.standbys[*it])).unwrap();
@@ -291,9 +296,38 @@ impl Postgres {
         }
         best
     }
+
+    /// The same, with standbys that acknowledge commits; the promoted one is the primary now, and the old one in its place.
+    pub(crate) fn replace_primary(&mut self) {
+        let best = self.promote();
+        std::mem::swap(&mut self.primary, &mut self.standbys[best]);
+        self.primary.set_synchronous("ANY 1 (*)");
+        self.standbys[best].rebuild(&self.primary, best + 1);
+    }
+
+    /// Waits until all standbys acknowledge commits.
+    pub(crate) fn wait_for_standbys(&self) {
+        let streaming = "SELECT count(*) FROM pg_stat_replication \
+            WHERE sync_state IN ('sync', 'quorum') AND state = 'streaming'";
+        self.primary.wait_for("postgres", streaming, &self.standbys.len().to_string());
+    }
+
+    /// Waits until a session waits for the standbys, then ends that by a function of the server.
+    pub(crate) fn end_wait(&self, function: &str) {
+        let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        self.primary.wait_for("postgres", &format!("SELECT count(*) > 0 {waiting}"), "t");
+        self.primary.sql("postgres", &format!("SELECT {function}(pid) {waiting}"));
+    }
 }
 
 impl Server {
+    /// Makes a standby of what was a primary, which may hold what the new one does not.
+    fn rebuild(&self, primary: &Self, number: usize) {
+        fs::remove_dir_all(&self.data).unwrap();
+        self.copy(primary, number);
+        self.start();
+    }
+
     /// Makes a standby of a running primary.
     fn copy(&self, primary: &Self, number: usize) {
         let mut copy = self.program("pg_basebackup");

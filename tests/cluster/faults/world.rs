@@ -1,0 +1,199 @@
+//! The programs, their proxies, and the servers of the database.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::super::clients::{Client, Service};
+use super::super::world::locked;
+use super::archive::Archive;
+use super::lookups::{Lookups, anchor};
+use crate::command_line::{code, run, stderr};
+use crate::crash::Process;
+use crate::support::postgres::Postgres;
+use crate::support::proxy::Proxy;
+use crate::support::{Clients, lookup_request};
+use crate::upkeep::Dice;
+
+pub(super) const NODES: usize = 3;
+const STANDBYS: usize = 2;
+/// Longest wait for the end of a fault. After it, something hangs.
+pub(super) const OVER: Duration = Duration::from_secs(90);
+
+/// A node, and its own ways to the servers of the database.
+pub(super) struct Program {
+    process: Option<Process>,
+    pub(super) data: PathBuf,
+    pub(super) proxies: Vec<Proxy>,
+    store: String,
+}
+
+/// Everything that faults happen to.
+pub(super) struct World {
+    pub(super) postgres: Postgres,
+    pub(super) database: String,
+    pub(super) programs: Vec<Program>,
+    pub(super) service: Arc<Service>,
+    pub(super) lookups: Arc<Lookups>,
+    pub(super) archive: Archive,
+    pub(super) dice: Dice,
+    /// How long a fault lasts at most.
+    longest: Duration,
+    /// Clients that write to one node each.
+    probes: Vec<Client>,
+    root: tempfile::TempDir,
+}
+
+impl World {
+    /// `None` where PostgreSQL is not installed. Blocks.
+    pub(super) fn start(longest: Duration, dice: Dice) -> Option<Self> {
+        let postgres = Postgres::start(STANDBYS)?;
+        let root = tempfile::tempdir().unwrap();
+        let database = postgres.database();
+        let service = Service::of(NODES);
+        let programs: Vec<Program> = (0..NODES)
+            .map(|node| Program::new(&postgres, &database, root.path().join(node.to_string())))
+            .collect();
+        let made = run(root.path(), &["cluster", "init", "--store", &programs[0].store]);
+        assert_eq!(code(&made), 0, "{}", stderr(&made));
+        let archive = Archive::of(postgres.options(&database));
+        let probes = (0..NODES).map(|node| Client::of_node(&service, 1_000 + node as u64, node));
+        let probes = probes.collect();
+        let lookups = Lookups::of(NODES);
+        let mut world = Self {
+            postgres,
+            database,
+            programs,
+            service,
+            lookups,
+            archive,
+            dice,
+            longest,
+            probes,
+            root,
+        };
+        for node in 0..NODES {
+            world.start_program(node);
+        }
+        world.writer();
+        Some(world)
+    }
+
+    /// The memory, and the unit that is looked up all the time.
+    pub(super) async fn prepare(&self) {
+        let mut first = Clients::connect(&self.service.url(0).unwrap()).await;
+        first.create_memory("m").await;
+        let made = first.create_unit("m", &anchor(), "anchor").await;
+        let mut units = locked(&self.service.history.units);
+        units.insert(made.name, Some("anchor".to_owned()));
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// A time that a fault lasts.
+    pub(super) fn some_time(&mut self) -> Duration {
+        let millis = u64::try_from(self.longest.as_millis()).unwrap();
+        Duration::from_millis(millis / 2 + self.dice.below(millis / 2))
+    }
+
+    pub(super) fn some_node(&mut self) -> usize {
+        usize::try_from(self.dice.below(NODES as u64)).unwrap()
+    }
+
+    /// The node that holds the lease of the writer, as soon as there is one.
+    pub(super) fn writer(&self) -> usize {
+        let holder = "SELECT coalesce(max(address), '') FROM dhakira.lease \
+            WHERE role = 'writer' AND until > clock_timestamp()";
+        let since = Instant::now();
+        loop {
+            let url = Some(self.postgres.primary.sql(&self.database, holder));
+            if let Some(node) = (0..NODES).find(|node| self.service.url(*node) == url) {
+                return node;
+            }
+            assert!(since.elapsed() < OVER, "no node becomes the writer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Starts a node, and waits until it is ready.
+    pub(super) fn start_program(&mut self, node: usize) {
+        let program = &mut self.programs[node];
+        let process = program.start();
+        self.service.set_url(node, Some(process.url.clone()));
+        program.process = Some(process);
+    }
+
+    pub(super) fn kill_program(&mut self, node: usize) {
+        self.lookups.turn(node);
+        self.signal(node, "-KILL");
+        self.service.set_url(node, None);
+        self.programs[node].process = None;
+    }
+
+    /// A node that was killed.
+    pub(super) fn restart_program(&mut self, node: usize) {
+        self.start_program(node);
+        self.lookups.turn(node);
+    }
+
+    pub(super) fn signal(&self, node: usize, signal: &str) {
+        self.programs[node].process.as_ref().unwrap().signal(signal);
+    }
+
+    /// Waits until everything is as before a fault: all standbys acknowledge commits, and every node acknowledges a write.
+    pub(super) fn settle(&mut self) {
+        self.postgres.wait_for_standbys();
+        Handle::current().block_on(async {
+            let mut writing = tokio::task::JoinSet::new();
+            for mut probe in std::mem::take(&mut self.probes) {
+                writing.spawn(async move {
+                    probe.create("a probe").await;
+                    probe
+                });
+            }
+            self.probes = writing.join_all().await;
+        });
+    }
+
+    /// The longest time between two acknowledged writes.
+    pub(super) fn longest_pause(&self, from: Instant, to: Instant) -> Duration {
+        let acknowledged = locked(&self.service.history.acknowledged);
+        let times = acknowledged.iter().map(|it| it.at).filter(|it| (from..to).contains(it));
+        let (longest, last) = times.fold((Duration::ZERO, from), |(longest, last), at| {
+            (longest.max(at.duration_since(last)), at)
+        });
+        longest.max(to.duration_since(last))
+    }
+
+    /// Waits until every node has applied the whole log.
+    pub(super) async fn wait_until_applied(&self) {
+        let end = self.archive.records.last().unwrap().sequence.0;
+        for node in 0..NODES {
+            let url = self.service.url(node).unwrap();
+            let mut calls = Clients::connect(&url).await;
+            let mut request = tonic::Request::new(lookup_request(&["m"], &anchor()));
+            request.metadata_mut().insert("x-dhakira-sequence", end.into());
+            calls.lookups.lookup_segments(request).await.unwrap();
+        }
+    }
+}
+
+impl Program {
+    fn new(postgres: &Postgres, database: &str, data: PathBuf) -> Self {
+        let servers = [&postgres.primary].into_iter().chain(&postgres.standbys);
+        let proxies: Vec<Proxy> = servers.map(|server| Proxy::start(server.port)).collect();
+        let addresses: Vec<String> =
+            proxies.iter().map(|proxy| format!("127.0.0.1:{}", proxy.port)).collect();
+        let addresses = addresses.join(",");
+        let store = format!("postgres://dhakira@{addresses}/{database}?sslmode=disable");
+        Self { process: None, data, proxies, store }
+    }
+
+    fn start(&self) -> Process {
+        Process::start_with(&self.data, &[("DHAKIRA_STORE", self.store.clone())])
+    }
+}
