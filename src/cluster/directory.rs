@@ -1,12 +1,13 @@
 //! Manages the data directory of a node: its id, its lock, and the realm that its copy is of.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use crate::store::private::LockedFile;
 use crate::store::{SledStore, StoreError, private};
 
 /// Holds the id of the node; locked while the node runs.
@@ -56,7 +57,7 @@ pub enum NodeError {
 pub struct NodeDirectory {
     path: PathBuf,
     id: Uuid,
-    _lock: File,
+    _lock: LockedFile,
 }
 
 impl NodeDirectory {
@@ -78,15 +79,10 @@ impl NodeDirectory {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let opened = options.open(file);
-        let mut file = opened.map_err(io("opening the id of the node in"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(NodeError::InUse(shown())),
-            Err(TryLockError::Error(cause)) => {
-                return Err(io("locking the data directory")(cause));
-            }
-        }
-        let id = read_id(&mut file).map_err(io("reading the id of the node in"))?;
+        let file = opened.map_err(io("opening the id of the node in"))?;
+        let locked = LockedFile::lock(file).map_err(io("locking the data directory"))?;
+        let Ok(mut file) = locked else { return Err(NodeError::InUse(shown())) };
+        let id = read_id(file.file()).map_err(io("reading the id of the node in"))?;
         let id = id.ok_or_else(|| NodeError::NoId(shown()))?;
         Ok(Self { path: path.to_owned(), id, _lock: file })
     }

@@ -1,11 +1,12 @@
 //! Locks a data directory for one process, which describes itself in the lock file.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::store::Holder;
+use crate::store::private::LockedFile;
 
 const FILE: &str = "lock";
 
@@ -17,13 +18,13 @@ pub(super) enum LockError {
 
 /// The lock; the operating system releases it when the process ends, however it ends.
 pub(super) struct Lock {
-    file: File,
+    file: LockedFile,
     purpose: String,
 }
 
 impl Lock {
     pub(super) fn take(directory: &Path, purpose: &str) -> Result<Self, LockError> {
-        let mut file = File::options()
+        let file = File::options()
             .read(true)
             .write(true)
             .create(true)
@@ -31,17 +32,16 @@ impl Lock {
             .mode(0o600)
             .open(directory.join(FILE))
             .map_err(LockError::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        let file = match LockedFile::lock(file).map_err(LockError::Io)? {
+            Ok(file) => file,
+            Err(mut file) => {
                 let mut text = String::new();
                 // The lock holds without a readable description, too.
                 let _ = file.read_to_string(&mut text);
                 let text = if text.trim().is_empty() { "another process" } else { text.trim() };
                 return Err(LockError::Held(Holder(text.to_owned())));
             }
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-        }
+        };
         let mut lock = Self { file, purpose: purpose.to_owned() };
         lock.describe("").map_err(LockError::Io)?;
         Ok(lock)
@@ -53,8 +53,9 @@ impl Lock {
     }
 
     fn describe(&mut self, tail: &str) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        writeln!(self.file, "dhakira {} (process {}){tail}", self.purpose, std::process::id())
+        let file = self.file.file();
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "dhakira {} (process {}){tail}", self.purpose, std::process::id())
     }
 }

@@ -3,13 +3,14 @@
 //! A part belongs to the backup once the manifest lists it; the manifest is replaced atomically, after the part is durable. Other
 //! files in the directory were left over by a crash.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::store::private::LockedFile;
 use crate::store::{Sequence, private};
 use crate::unit::Timestamp;
 
@@ -25,7 +26,7 @@ const FORMAT: &str = "dhakira backup 1";
 pub struct BackupDirectory {
     path: PathBuf,
     manifest: Manifest,
-    _lock: Option<File>,
+    _lock: Option<LockedFile>,
 }
 
 /// A part as listed in the manifest.
@@ -87,13 +88,9 @@ impl BackupDirectory {
             .map_err(|cause| BackupError::Io { doing: doing(), cause })?;
         let lock = private::create_file(&path.join(LOCK));
         let lock = lock.map_err(|cause| BackupError::Io { doing: doing(), cause })?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(BackupError::InUse(path.to_owned())),
-            Err(TryLockError::Error(cause)) => {
-                return Err(BackupError::Io { doing: doing(), cause });
-            }
-        }
+        let locked = LockedFile::lock(lock);
+        let locked = locked.map_err(|cause| BackupError::Io { doing: doing(), cause })?;
+        let Ok(lock) = locked else { return Err(BackupError::InUse(path.to_owned())) };
         let manifest = read_manifest(path)?;
         if manifest.is_none()
             && let Some(other) =
