@@ -26,7 +26,7 @@ pub(super) async fn with_suggestions<T>(
 ) -> anyhow::Result<T> {
     let run = async {
         match command.await {
-            Err(error) => Err(with_suggestion(allowed(explained(error).await)).await),
+            Err(error) => Err(with_suggestion(with_way_out(explained(error).await)).await),
             done => done,
         }
     };
@@ -73,9 +73,11 @@ async fn explained(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// An error of a call that was not allowed, with the way out.
-fn allowed(error: anyhow::Error) -> anyhow::Error {
-    let way_out = match error.downcast_ref::<ClientError>().and_then(ClientError::code) {
+/// An error of a call that was refused, with the way out by another command or a flag.
+fn with_way_out(error: anyhow::Error) -> anyhow::Error {
+    let Some(refusal) = error.downcast_ref::<ClientError>() else { return error };
+    let way_out = match refusal.code() {
+        _ if refusal.is_memory_not_empty() => "--force deletes them too",
         Some(Code::Unauthenticated) => {
             "on the server, `dhakira access-tokens create` makes one, which --token-file or DHAKIRA_TOKEN gives to a command"
         }
@@ -94,19 +96,35 @@ async fn with_suggestion(error: anyhow::Error) -> anyhow::Error {
     // A caller who may not list them learns as much as before.
     let Ok(memories) = client.list_memories().await else { return error };
     let names: Vec<&str> = memories.iter().map(|memory| memory.name.as_str()).collect();
-    let suggestion = match (nearest(&name, names.iter().copied()), names.as_slice()) {
-        (Some(near), _) => format!("did you mean '{near}'?"),
-        (None, []) if client.is_local() => {
-            "there are none yet; `dhakira import --memory NAME FILE` creates one".to_owned()
-        }
-        (None, []) => "no memory is visible to this caller".to_owned(),
-        (None, [only]) => format!("there is only '{only}'"),
-        (None, [first @ .., last]) if names.len() <= LISTED_MAX => {
-            format!("there are '{}' and '{last}'", first.join("', '"))
-        }
-        (None, _) => format!("`dhakira memories` lists the {} there are", names.len()),
+    let suggestion = match nearest(&name, names.iter().copied()) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => listed(&names, client.is_local()),
     };
     anyhow::anyhow!("{}; {suggestion}", message(&error))
+}
+
+/// The error of a command that was not told which memory it is about.
+pub(super) async fn no_memory_named(client: &mut Client) -> anyhow::Error {
+    let asked = "say of which memory: --memory NAME";
+    // A caller who may not list them learns only this.
+    let Ok(memories) = client.list_memories().await else { return anyhow::anyhow!(asked) };
+    let names: Vec<&str> = memories.iter().map(|memory| memory.name.as_str()).collect();
+    anyhow::anyhow!("{asked}; {}", listed(&names, client.is_local()))
+}
+
+/// Which memories there are.
+fn listed(names: &[&str], is_local: bool) -> String {
+    match names {
+        [] if is_local => {
+            "there are none yet; `dhakira import --memory NAME FILE` creates one".to_owned()
+        }
+        [] => "no memory is visible to this caller".to_owned(),
+        [only] => format!("there is only '{only}'"),
+        [first @ .., last] if names.len() <= LISTED_MAX => {
+            format!("there are '{}' and '{last}'", first.join("', '"))
+        }
+        _ => format!("`dhakira memories` lists the {} there are", names.len()),
+    }
 }
 
 /// The known name that a word is probably meant to be: one that it begins, or that differs in a letter or two.

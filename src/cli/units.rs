@@ -1,6 +1,5 @@
 //! `dhakira units`: list, show, add, edit, roll back, delete and change units.
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
@@ -11,6 +10,7 @@ use crate::limits::{BATCH_UNITS_MAX, PAGE_SIZE_MAX};
 use crate::unit::{MemoryName, Unit, UnitId};
 
 use super::filter::FilterFlags;
+use super::near_misses::no_memory_named;
 use super::outcome::Outcome;
 use super::place::{MissingData, Place};
 use super::unit_edits::{Add, Edit, FieldFlags};
@@ -131,8 +131,8 @@ struct MatchedLine {
 impl Units {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let Self { place, memory, json, action } = self;
-        let memory = memory.context("say of which memory: --memory NAME")?;
         let mut client = place.client("units", MissingData::Refuse).await?;
+        let Some(memory) = memory else { return Err(no_memory_named(&mut client).await) };
         match action {
             Action::List { filter, order_by, descending, limit } => {
                 let order = order_by.map(UnitOrder::from).unwrap_or_default();

@@ -59,6 +59,12 @@ impl ClientError {
         matches!(self, Self::Refused(status) if status.code() == Code::NotFound)
     }
 
+    /// Whether a memory was not deleted because it holds units.
+    pub fn is_memory_not_empty(&self) -> bool {
+        let Self::Refused(status) = self else { return false };
+        status.get_details_error_info().is_some_and(|info| info.reason == "MEMORY_NOT_EMPTY")
+    }
+
     /// The name of the memory that does not exist, when that is why.
     pub fn missing_memory(&self) -> Option<String> {
         let Self::Refused(status) = self else { return None };

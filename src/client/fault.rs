@@ -76,9 +76,11 @@ impl ConnectFault {
             }
             // HTTP/2 keeps the words of an error of TLS, and not its type.
             if let Some((_, alert)) = words.rsplit_once("received fatal alert: ") {
-                return Some(match alert {
-                    "CertificateRequired" => Self::NeedsClientCertificate,
-                    _ => Self::RefusesClientCertificate,
+                let is_missing = alert.starts_with("CertificateRequired");
+                return Some(if is_missing {
+                    Self::NeedsClientCertificate
+                } else {
+                    Self::RefusesClientCertificate
                 });
             }
             cause = error.source();
@@ -223,8 +225,10 @@ mod tests {
         assert_eq!(ConnectFault::of(&refused), Some(ConnectFault::NothingListens(0)));
         assert_eq!(ConnectFault::of(&io::Error::other("x")), None);
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
-        let words = io::Error::other(alert.to_string());
-        assert_eq!(ConnectFault::of(&words), Some(ConnectFault::NeedsClientCertificate));
+        for words in [alert.to_string(), format!("{alert}; and what came of it")] {
+            let error = io::Error::other(words);
+            assert_eq!(ConnectFault::of(&error), Some(ConnectFault::NeedsClientCertificate));
+        }
         assert_eq!(plain_name("DnsName(\"a.example\")"), "a.example");
         assert_eq!(plain_name("IpAddress(127.0.0.1)"), "127.0.0.1");
     }

@@ -75,6 +75,12 @@ pub(super) async fn probe(url: &str) -> Option<ConnectFault> {
     }
     let answer = String::from_utf8_lossy(&answer(&place, ALIVE.as_bytes()).await).into_owned();
     let first = answer.lines().next().unwrap_or_default();
+    // A server that was just killed takes connections, and says nothing on them, until the system has closed its port.
+    if answer.is_empty()
+        && let Err(fault) = listening(&place).await
+    {
+        return Some(fault);
+    }
     Some(if !first.starts_with("HTTP/") {
         ConnectFault::NotHttp
     } else if answer.ends_with("\r\n\r\nalive\n") {

@@ -39,7 +39,7 @@ pub enum EngineError {
     )]
     BatchReused(u64),
     /// The memory holds units and the request did not allow their deletion.
-    #[error("memory '{0}' holds {1} units; delete it with force to delete them too")]
+    #[error("memory '{0}' still holds units ({1}), and `force` is not set")]
     MemoryNotEmpty(MemoryName, u64),
     /// The unit is not held at that revision.
     #[error(

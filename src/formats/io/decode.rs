@@ -88,7 +88,7 @@ pub(crate) fn open<'r>(
     let mut expanded = |unpacked: Box<dyn Read + Send + 'r>| -> Text<'r> {
         let own = || Budget::new(Arc::clone(&source.bytes));
         let budget = source.budget.get_or_insert_with(own).clone();
-        let expanded = Expanded { unpacked, budget };
+        let expanded = Expanded { unpacked, budget, source: source.clone() };
         Box::new(BufReader::with_capacity(BUFFER_BYTES, expanded))
     };
     let plain: Text<'r> = if magic.starts_with(&[0x1f, 0x8b]) {
@@ -143,15 +143,24 @@ impl<R: BufRead> Read for Frames<R> {
     }
 }
 
-/// Charges decompressed bytes to a budget.
+/// Charges decompressed bytes to a budget, and says what the faults of decoders mean.
 struct Expanded<'r> {
     unpacked: Box<dyn Read + Send + 'r>,
     budget: Budget,
+    source: Source,
 }
 
 impl Read for Expanded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.unpacked.read(buffer)?;
+        let bytes = self.unpacked.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ if self.source.failed() => error,
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the compressed file breaks off; it was probably not copied whole",
+            ),
+            kind => io::Error::new(kind, format!("the compressed file is damaged: {error}")),
+        })?;
         self.budget.spend(bytes as u64)?;
         Ok(bytes)
     }
