@@ -43,6 +43,8 @@ pub const LEASE_RENEWAL: std::time::Duration = std::time::Duration::from_millis(
 pub const NODE_REPORT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Time without an answer of the cluster after which a node counts as cut off from it.
 pub const CLUSTER_SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+/// A node that has not reported for so long counts as gone, for people who look at the page of the cluster.
+pub const NODE_SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 /// Longest wait of a call for commits that its node has not applied yet.
 pub const APPLY_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 /// Units, requests and commits read at a time while a node copies its cluster.

@@ -241,6 +241,8 @@ async fn the_pages_may_be_on_the_same_port() {
                 let text = String::from_utf8(answer.body.to_vec()).unwrap();
                 assert!(!on || text.contains(part), "{path}: {text}");
             }
+            let cluster = http.get("/cluster").await;
+            assert_eq!(cluster.status, 404, "one machine is no cluster");
             let post = http.send(http.request("POST", "/metrics", None)).await;
             assert_eq!(post.status, if on { 405 } else { 404 });
         }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::limits::{LEASE_RENEWAL, LEASE_TIME, NODE_REPORT_PAUSE};
-use crate::store::{Cluster, Lease, NodeReport, Sequence, StoreError, WRITER_ROLE};
+use crate::store::{
+    Cluster, ClusterPlace, Lease, NodeReport, NodeStatus, Sequence, StoreError, WRITER_ROLE,
+};
 
 use super::contact::Contact;
 
@@ -33,6 +35,37 @@ pub struct MemberState {
     pub log_end: Sequence,
 }
 
+/// What a node last heard of its cluster, for people.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    /// The place of the shared log; `None` before the first answer.
+    pub place: Option<ClusterPlace>,
+    /// All nodes, the latest report first, as of the time when the log last answered.
+    pub nodes: Vec<KnownNode>,
+}
+
+/// A node, as another one last heard of it.
+#[derive(Debug, Clone)]
+pub struct KnownNode {
+    /// Its id.
+    pub id: Uuid,
+    /// The URL at which other nodes reach it; empty where they cannot.
+    pub address: String,
+    /// The version of its program.
+    pub version: String,
+    /// The last commit that it had applied.
+    pub applied: u64,
+    /// How long before that time it reported itself.
+    pub age: Duration,
+}
+
+impl From<NodeStatus> for KnownNode {
+    fn from(NodeStatus { report, age }: NodeStatus) -> Self {
+        let NodeReport { id, address, version, applied } = report;
+        Self { id, address, version, applied: applied.0, age }
+    }
+}
+
 /// A node in its cluster. Dropping it gives its lease back.
 #[derive(Debug)]
 pub struct Member {
@@ -54,6 +87,7 @@ struct State {
     stop: bool,
     /// The lease as last heard of, and when it runs out unless it is renewed.
     lease: Option<(Lease, Instant)>,
+    overview: Overview,
 }
 
 impl Shared {
@@ -112,6 +146,11 @@ impl Member {
             contact_age: self.contact.age(),
             log_end: self.contact.end(),
         }
+    }
+
+    /// What the node last heard of its cluster.
+    pub fn overview(&self) -> Overview {
+        self.shared.state().overview.clone()
     }
 }
 
@@ -184,6 +223,9 @@ impl Membership {
         self.shared.state().lease = lease;
         if is_report_due {
             self.cluster.report(&self.report)?;
+            let (nodes, place) = (self.cluster.nodes()?, self.cluster.place()?);
+            let nodes = nodes.into_iter().map(KnownNode::from).collect();
+            self.shared.state().overview = Overview { place: Some(place), nodes };
         }
         Ok(())
     }

@@ -15,4 +15,4 @@ pub use bootstrap::JoinProgress;
 pub use contact::Contact;
 pub use directory::{NodeDirectory, NodeError};
 pub use local_copy::{Joined, join};
-pub use member::{Member, MemberState, NodeNow};
+pub use member::{KnownNode, Member, MemberState, NodeNow, Overview};

@@ -1,4 +1,4 @@
-//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP, on an address of their own, or in front of a service.
+//! Serves `/healthz`, `/readyz`, `/metrics` and `/cluster` over HTTP, on an address of their own, or in front of a service.
 //!
 //! Knows nothing of the content of the pages.
 
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,6 +29,8 @@ pub trait Pages: Send + Sync + 'static {
     fn trouble(&self) -> Option<String>;
     /// All metrics, in the text format of Prometheus.
     fn metrics(&self) -> String;
+    /// The cluster, as a page of HTML; `None` where the server is no node of one.
+    fn cluster(&self) -> Option<String>;
 }
 
 /// Time limit of a connection: long enough for a slow scrape.
@@ -50,8 +52,8 @@ pub async fn serve(listener: TcpListener, pages: Arc<dyn Pages>) {
         let pages = pages.clone();
         tokio::spawn(async move {
             let answer = service_fn(|request: Request<Incoming>| {
-                let answer = page(&request, &*pages);
-                async move { Ok::<_, Infallible>(answer) }
+                let page = page(&request, &*pages);
+                async move { Ok::<_, Infallible>(page) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -122,7 +124,7 @@ where
 }
 
 /// The paths of the pages.
-const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+const PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/cluster"];
 
 fn page<B>(request: &Request<B>, pages: &dyn Pages) -> Response<Body> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -135,15 +137,30 @@ fn page<B>(request: &Request<B>, pages: &dyn Pages) -> Response<Body> {
             Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
         },
         "/metrics" => text(StatusCode::OK, pages.metrics()),
-        _ => text(StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics\n".to_owned()),
+        "/cluster" => match pages.cluster() {
+            None => text(StatusCode::NOT_FOUND, "this server is no node of a cluster\n".to_owned()),
+            Some(page) => {
+                let mut response = answer(StatusCode::OK, page, "text/html; charset=utf-8");
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, STYLE_ONLY);
+                response
+            }
+        },
+        _ => text(StatusCode::NOT_FOUND, PATHS.join(", ") + "\n"),
     }
 }
 
+/// A page may have a style, and nothing that runs or comes from elsewhere.
+const STYLE_ONLY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+
 fn text(status: StatusCode, text: String) -> Response<Body> {
-    let body = Body::new(http_body_util::Full::new(Bytes::from(text)));
+    answer(status, text, "text/plain; version=0.0.4; charset=utf-8")
+}
+
+fn answer(status: StatusCode, content: String, kind: &'static str) -> Response<Body> {
+    let body = Body::new(http_body_util::Full::new(Bytes::from(content)));
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let kind = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

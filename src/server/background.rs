@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::http::{self, Pages};
 
 use super::calls::Shared;
+use super::cluster_page;
 use super::readiness::Readiness;
 use super::tls::Tls;
 
@@ -92,5 +93,12 @@ impl Pages for OperatorPages {
         let Readiness { api, member, .. } = &self.readiness;
         let (status, member) = (self.readiness.status(), member.as_ref().map(|it| it.state()));
         self.shared.metrics.text(now, api.lookup_counts(), (&status, member.as_ref()))
+    }
+
+    fn cluster(&self) -> Option<String> {
+        let Readiness { api, member, .. } = &self.readiness;
+        let member = member.as_ref()?;
+        let applied = api.sequence().unwrap_or_default();
+        Some(cluster_page::page(&member.overview(), &member.state(), (member.id(), applied)))
     }
 }

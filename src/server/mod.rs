@@ -5,6 +5,7 @@
 mod auth;
 mod background;
 mod calls;
+mod cluster_page;
 mod drain;
 mod health;
 mod limits;

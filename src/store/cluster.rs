@@ -32,6 +32,19 @@ pub struct NodeStatus {
     pub age: Duration,
 }
 
+/// What people want to know of the place of the shared log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterPlace {
+    /// The name of the cluster.
+    pub name: String,
+    /// Kind, version and address of what keeps the log.
+    pub server: String,
+    /// What makes a commit durable before it is acknowledged.
+    pub durability: String,
+    /// What would lose or block acknowledged writes; empty when all is well.
+    pub concerns: Vec<String>,
+}
+
 /// A role that one node has at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -64,6 +77,12 @@ pub trait Cluster: Send + Sync + 'static {
     /// # Errors
     /// I/O.
     fn nodes(&self) -> Result<Vec<NodeStatus>, StoreError>;
+
+    /// The place of the log.
+    ///
+    /// # Errors
+    /// I/O.
+    fn place(&self) -> Result<ClusterPlace, StoreError>;
 
     /// Takes a role that is free or has run out, or renews the node's own, for a time; returns who has it now, `None` if it has just
     /// run out.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::unit::{Timestamp, Unit, UnitId};
 
-use super::cluster::{Cluster, Lease, NodeReport, NodeStatus};
+use super::cluster::{Cluster, ClusterPlace, Lease, NodeReport, NodeStatus};
 use super::codec;
 use super::memory_cluster::Nodes;
 use super::{
@@ -247,6 +247,15 @@ impl Cluster for InMemoryStore {
 
     fn nodes(&self) -> Result<Vec<NodeStatus>, StoreError> {
         Ok(self.nodes.all())
+    }
+
+    fn place(&self) -> Result<ClusterPlace, StoreError> {
+        Ok(ClusterPlace {
+            name: "in memory".to_owned(),
+            server: "this process".to_owned(),
+            durability: "none".to_owned(),
+            concerns: Vec::new(),
+        })
     }
 
     fn hold_lease(

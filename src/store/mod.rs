@@ -22,7 +22,7 @@ pub use api::{
     Maintenance, Retention, Secret, Store, StoreError,
 };
 pub use build::{BuildStore, Built, SharedBuilder};
-pub use cluster::{Cluster, Lease, NodeReport, NodeStatus, SharedStore, WRITER_ROLE};
+pub use cluster::{Cluster, ClusterPlace, Lease, NodeReport, NodeStatus, SharedStore, WRITER_ROLE};
 pub use memory::InMemoryStore;
 pub use postgres::{
     ArtifactInfo, ArtifactKey, AuditLine, DatabaseMode, Durability, LeaseState, NodeInfo,

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dhakira::store::{
-    Appended, BackupSource, Cluster, Commit, CommitLog, Compacted, InMemoryStore, Lease,
-    LogPosition, LogRecord, LogStart, Maintenance, MemoryKey, MemoryRecord, NodeReport, NodeStatus,
-    RequestKey, RequestRecord, Retention, Secret, Sequence, Store, StoreError,
+    Appended, BackupSource, Cluster, ClusterPlace, Commit, CommitLog, Compacted, InMemoryStore,
+    Lease, LogPosition, LogRecord, LogStart, Maintenance, MemoryKey, MemoryRecord, NodeReport,
+    NodeStatus, RequestKey, RequestRecord, Retention, Secret, Sequence, Store, StoreError,
 };
 use dhakira::unit::{Timestamp, Unit, UnitId};
 use uuid::Uuid;
@@ -171,6 +171,10 @@ impl Cluster for Link {
 
     fn nodes(&self) -> Stored<Vec<NodeStatus>> {
         self.through()?.nodes()
+    }
+
+    fn place(&self) -> Stored<ClusterPlace> {
+        self.through()?.place()
     }
 
     fn hold_lease(&self, role: &str, node: &NodeReport, time: Duration) -> Stored<Option<Lease>> {

@@ -10,6 +10,7 @@ use tonic_types::StatusExt as _;
 
 use super::link::Way;
 use super::world::{Node, until};
+use crate::json::Http;
 use crate::support::{lookup_request, proto, unit};
 
 const SEQUENCE: &str = "x-dhakira-sequence";
@@ -165,4 +166,30 @@ async fn lookups_go_on_without_the_database_and_writes_come_back() {
     let units = clients.units.list_units(list).await.unwrap().into_inner().units;
     assert_eq!(units.len(), 4, "each write has one effect");
     assert!(node.copied.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_node_shows_the_cluster_as_a_page() {
+    let (store, directories) = (Arc::new(InMemoryStore::shared()), directories());
+    let [first, second] = two_nodes(&store, &directories).await;
+    for (node, other) in [(&first, &second), (&second, &first)] {
+        let mut http = Http::one(node.url.strip_prefix("http://").unwrap()).await;
+        let since = Instant::now();
+        let page = loop {
+            let answer = http.get("/cluster").await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+            let page = String::from_utf8(answer.body.to_vec()).unwrap();
+            if page.contains(&other.url) || since.elapsed() > Duration::from_secs(20) {
+                break page;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let row = |url: &str| page.lines().find(|line| line.contains(url)).unwrap().to_owned();
+        assert!(row(&node.url).contains("(this one)"), "{page}");
+        assert!(
+            row(&first.url).contains("writer") && row(&second.url).contains("reader"),
+            "{page}"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dhakira::cluster::{Contact, Joined, Member, NodeDirectory, NodeNow, join};
 use dhakira::engine::Engine;
 use dhakira::grpc::Api;
-use dhakira::server::{Bound, ClusterOptions, PeerTls, ServeOptions, Shutdown};
+use dhakira::server::{Bound, ClusterOptions, Facades, PeerTls, ServeOptions, Shutdown};
 use dhakira::store::{InMemoryStore, Sequence, SharedStore};
 
 use super::link::Link;
@@ -76,7 +76,8 @@ impl Node {
             tls: PeerTls::default(),
             readyz_lag_max: None,
         };
-        let options = ServeOptions { cluster: Some(cluster), ..ServeOptions::default() };
+        let facades = Facades { pages: true, ..Facades::default() };
+        let options = ServeOptions { cluster: Some(cluster), facades, ..ServeOptions::default() };
         let shutdown = Shutdown::default();
         let serving = bound.serve_with(api.clone(), shutdown.clone(), options);
         let serving = tokio::spawn(async move { serving.await.unwrap() });

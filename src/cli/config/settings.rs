@@ -169,13 +169,13 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             "http_listen",
             Kind::Address,
             "",
-            "Address and port for /healthz, /readyz and /metrics; none when not set",
+            "Address and port for /healthz, /readyz, /metrics and, on a node, /cluster; none when not set",
         ),
         setting(
             "pages",
             Kind::Switch,
             "false",
-            "Answer /healthz, /readyz and /metrics on the port of gRPC too, without a token, to everybody who reaches it",
+            "Answer /healthz, /readyz, /metrics and /cluster on the port of gRPC too, without a token, to everybody who reaches it",
         ),
         setting(
             "tls_cert",

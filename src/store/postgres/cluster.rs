@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::store::cluster::{Cluster, Lease, NodeReport, NodeStatus};
+use crate::store::cluster::{Cluster, ClusterPlace, Lease, NodeReport, NodeStatus};
 use crate::store::{LogStart, StoreError};
 
 use super::nodes::{LeaseState, NodeState};
+use super::options::Durability;
 use super::realm::{REALM, Realm};
 
 const LOG_START: &str = "UPDATE log_start SET seq = $2, chain = $3, time = $4 WHERE realm = $1";
@@ -35,6 +36,23 @@ impl Cluster for Realm {
             .collect();
         nodes.sort_by_key(|node| node.age);
         Ok(nodes)
+    }
+
+    fn place(&self) -> Result<ClusterPlace, StoreError> {
+        let mode = self.mode()?;
+        let encrypted = if mode.encrypted { "encrypted" } else { "not encrypted" };
+        let durability = match mode.durability {
+            Durability::Engine => "left to the engine".to_owned(),
+            Durability::Synchronous => {
+                format!("synchronous standbys {}", mode.synchronous_standby_names)
+            }
+        };
+        Ok(ClusterPlace {
+            name: self.identity().name,
+            server: format!("PostgreSQL {} at {}, {encrypted}", mode.server_version, mode.primary),
+            durability,
+            concerns: mode.concerns(),
+        })
     }
 
     fn hold_lease(
