@@ -4,6 +4,7 @@
 mod clients;
 mod copies;
 mod faults;
+mod figures;
 mod history;
 mod link;
 mod nodes;

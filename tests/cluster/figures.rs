@@ -1,0 +1,250 @@
+//! Measures a cluster of three nodes over three servers beside a single machine, in one run. `cargo test --release --test tests
+//! cluster::figures -- --ignored --nocapture`; `DHAKIRA_FIGURES_UNITS` for more units, `DHAKIRA_TEST_FSYNC=on` for servers that sync,
+//! and `DHAKIRA_TEST_SERVER` for another build of the program.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tonic::Request;
+
+use super::clients::arabic;
+use crate::command_line::{code, run, stderr};
+use crate::crash::Process;
+use crate::support::postgres::Postgres;
+use crate::support::{Clients, lookup_request, proto, unit};
+
+const NODES: usize = 3;
+const STANDBYS: usize = 2;
+/// Lookups of each of the two that are compared, one of each in turn.
+const LOOKUPS: usize = 2_000;
+/// Writes whose way to another node is timed.
+const WRITES: usize = 300;
+/// Calls at a time, and how long, where lookups a second are counted.
+const CALLERS: usize = 8;
+const COUNTED: Duration = Duration::from_secs(5);
+
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
+fn units() -> usize {
+    std::env::var("DHAKIRA_FIGURES_UNITS").map_or(20_000, |it| it.parse().unwrap())
+}
+
+/// Twelve Arabic words that no other number has together.
+fn source(number: usize) -> String {
+    (0..4).map(|part| arabic(number as u64 * 4 + part, number)).collect::<Vec<_>>().join(" ")
+}
+
+/// A file with units.
+fn corpus(root: &Path, count: usize) -> PathBuf {
+    let path = root.join("corpus.tsv");
+    let mut text = String::from("ar\ten\n");
+    for number in 0..count {
+        writeln!(text, "{}\tthe translation of sentence {number}", source(number)).unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Imports a file through a server; units a second.
+fn import(corpus: &Path, memory: &str, server: &str, count: usize) -> f64 {
+    let program = std::env::var_os("DHAKIRA_TEST_SERVER");
+    let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dhakira").into()));
+    command.args(["import", "--memory", memory, "--server", server]).arg(corpus);
+    let since = Instant::now();
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    count as f64 / since.elapsed().as_secs_f64()
+}
+
+/// The servers, and how nodes are started over them.
+struct Cluster {
+    postgres: Postgres,
+    store: String,
+    root: PathBuf,
+}
+
+impl Cluster {
+    fn start(root: &Path) -> Option<Self> {
+        let postgres = Postgres::start(STANDBYS)?;
+        let servers = [&postgres.primary].into_iter().chain(&postgres.standbys);
+        let servers: Vec<String> = servers.map(|it| format!("127.0.0.1:{}", it.port)).collect();
+        let database = postgres.database();
+        let store = format!("postgres://dhakira@{}/{database}?sslmode=disable", servers.join(","));
+        let made = run(root, &["cluster", "init", "--store", &store]);
+        assert_eq!(code(&made), 0, "{}", stderr(&made));
+        Some(Self { postgres, store, root: root.to_owned() })
+    }
+
+    /// Starts a node; how long it takes until it is ready.
+    fn node(&self, name: &str) -> (Process, Duration) {
+        let since = Instant::now();
+        let variables = [("DHAKIRA_STORE", self.store.clone())];
+        let process = Process::start_with(&self.root.join(name), &variables);
+        (process, since.elapsed())
+    }
+}
+
+fn percentile(times: &mut [Duration], part: f64) -> f64 {
+    times.sort();
+    let place = ((times.len() - 1) as f64 * part).round() as usize;
+    times[place].as_secs_f64() * 1_000.0
+}
+
+/// Lookups of the same segments on both, in turn; medians in milliseconds.
+async fn compare_lookups(one: &str, other: &str, count: usize) -> [f64; 2] {
+    let mut clients = [Clients::connect(one).await, Clients::connect(other).await];
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..LOOKUPS {
+        let text = source(round * 7_919 % count);
+        for (clients, times) in clients.iter_mut().zip(&mut times) {
+            let since = Instant::now();
+            assert!(!clients.lookup("m", &text).await.is_empty());
+            times.push(since.elapsed());
+        }
+    }
+    times.map(|mut times| percentile(&mut times, 0.5))
+}
+
+/// Lookups a second of several callers on some nodes.
+async fn lookups_a_second(urls: &[String], count: usize) -> f64 {
+    let mut running = tokio::task::JoinSet::new();
+    for caller in 0..CALLERS {
+        let url = urls[caller % urls.len()].clone();
+        running.spawn(async move {
+            let mut clients = Clients::connect(&url).await;
+            let (since, mut done) = (Instant::now(), 0_usize);
+            while since.elapsed() < COUNTED {
+                clients.lookup("m", &source((done * CALLERS + caller) % count)).await;
+                done += 1;
+            }
+            done as f64 / since.elapsed().as_secs_f64()
+        });
+    }
+    running.join_all().await.into_iter().sum()
+}
+
+fn create(source: &str) -> proto::CreateUnitRequest {
+    proto::CreateUnitRequest {
+        parent: "memories/m".into(),
+        unit: Some(unit(source, "target")),
+        ..Default::default()
+    }
+}
+
+/// How long a write on one node takes until a lookup on another one finds it, in milliseconds (median and 99 %), and how many
+/// lookups with the number of the commit do not find it at once.
+async fn freshness(writer: &str, reader: &str, from: usize) -> ([f64; 2], usize) {
+    let (mut writer, mut reader) = (Clients::connect(writer).await, Clients::connect(reader).await);
+    let (mut times, mut violations) = (Vec::new(), 0);
+    for number in from..from + WRITES {
+        let text = source(number);
+        let made = writer.units.create_unit(create(&text)).await.unwrap();
+        let acknowledged = Instant::now();
+        if number % 2 == 0 {
+            while !found_exactly(&reader.lookup("m", &text).await) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            times.push(acknowledged.elapsed());
+        } else {
+            let mut request = Request::new(lookup_request(&["m"], &text));
+            let seen = made.metadata()["x-dhakira-sequence"].clone();
+            request.metadata_mut().insert("x-dhakira-sequence", seen);
+            let found = reader.lookups.lookup_segments(request).await.unwrap().into_inner();
+            violations += usize::from(!found_exactly(&found.results[0].matches));
+        }
+    }
+    ([0.5, 0.99].map(|part| percentile(&mut times, part)), violations)
+}
+
+fn found_exactly(matches: &[proto::Match]) -> bool {
+    matches.iter().any(|it| it.score_percent == 100.0)
+}
+
+/// Kills the primary and promotes a standby; seconds until a write is acknowledged, and lookups that failed meanwhile, of how many.
+async fn failover(cluster: &mut Cluster, url: &str, from: usize) -> (f64, usize, usize) {
+    let (mut calls, mut reader) = (Clients::connect(url).await, Clients::connect(url).await);
+    let (mut failed, mut looked_up, mut number) = (0, 0, from);
+    let since = Instant::now();
+    cluster.postgres.primary.kill();
+    tokio::task::block_in_place(|| cluster.postgres.promote());
+    loop {
+        let answer = reader.lookups.lookup_segments(lookup_request(&["m"], &source(0))).await;
+        looked_up += 1;
+        failed += usize::from(answer.is_err());
+        match calls.units.create_unit(create(&source(number))).await {
+            Ok(_) => return (since.elapsed().as_secs_f64(), failed, looked_up),
+            Err(error) => assert_eq!(error.code(), tonic::Code::Unavailable, "{error}"),
+        }
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures"]
+async fn a_cluster_beside_a_single_machine() {
+    let root = tempfile::tempdir().unwrap();
+    let (root, count) = (root.path(), units());
+    let Some(mut cluster) = Cluster::start(root) else { return };
+    let corpus = corpus(root, count);
+    let single_data = root.join("single");
+    let single = Process::start(&single_data);
+    say(&format!("{count} units, three servers, up to three nodes, all on this machine"));
+    say("| what | figure |\n|---|---|");
+    say(&format!(
+        "| import through a single machine | {:.0} units/s |",
+        import(&corpus, "m", &single.url, count)
+    ));
+
+    let (first, _) = cluster.node("one");
+    let rate = import(&corpus, "m", &first.url, count);
+    say(&format!("| import, one node | {rate:.0} units/s |"));
+    let (second, new) = cluster.node("two");
+    let (third, _) = cluster.node("three");
+    say(&format!(
+        "| a new node with {count} units until it is ready | {:.2} s |",
+        new.as_secs_f64()
+    ));
+    let rate = import(&corpus, "other", &third.url, count);
+    say(&format!("| import, three nodes, through one that forwards | {rate:.0} units/s |"));
+
+    let [alone, node] = compare_lookups(&single.url, &second.url, count).await;
+    say(&format!(
+        "| lookup p50: single machine; a node | {alone:.3} ms; {node:.3} ms = {:.2} × |",
+        node / alone
+    ));
+    let urls = [&first, &second, &third].map(|it| it.url.clone());
+    for nodes in 1..=NODES {
+        let rate = lookups_a_second(&urls[..nodes], count).await;
+        say(&format!(
+            "| lookups a second on {nodes} of the nodes, which share the cores | {rate:.0} |"
+        ));
+    }
+    let ([median, tail], violations) = freshness(&first.url, &third.url, count).await;
+    say(&format!(
+        "| found on another node after the answer, p50; p99 | {median:.0} ms; {tail:.0} ms |"
+    ));
+    say(&format!("| lookups with the number of the commit that did not see it | {violations} |"));
+
+    drop((single, second));
+    let since = Instant::now();
+    drop(Process::start(&single_data));
+    let alone = since.elapsed();
+    let (_second, again) = cluster.node("two");
+    say(&format!(
+        "| restart: single machine; a node with its copy | {:.2} s; {:.2} s |",
+        alone.as_secs_f64(),
+        again.as_secs_f64()
+    ));
+    let (seconds, failed, of) = failover(&mut cluster, &third.url, count + WRITES).await;
+    say(&format!(
+        "| writes back after the primary was killed and a standby promoted | {seconds:.2} s |"
+    ));
+    say(&format!("| lookups that failed meanwhile | {failed} of {of} |"));
+    assert_eq!((violations, failed), (0, 0));
+}
