@@ -110,7 +110,7 @@ async fn three_programs_lose_and_double_nothing_whatever_happens_to_them_and_the
     });
     let world = settled.await.unwrap();
     check(&world.archive.records, &service.history);
-    world.wait_until_applied().await;
+    world.wait_until_applied(world.archive.records.last().unwrap().sequence.0).await;
     check_nodes(&service).await;
     table.print(&service.history, &lookups);
     assert_eq!(lookups.failed(), 0, "lookups go on on every node that lives");

@@ -62,6 +62,10 @@ impl Proxy {
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", to))
                     && shared.admits(&client)
                 {
+                    // What it passes on must not wait for an acknowledgement of what it passed on before.
+                    for stream in [&*client, &server] {
+                        let _ = stream.set_nodelay(true);
+                    }
                     let (server, gate) = (Arc::new(server), Arc::clone(&shared));
                     let appends = AtomicBool::new(false);
                     Connection { client, server, gate, appends }.run();

@@ -63,7 +63,7 @@ impl Lookups {
         while !service.is_done() {
             tokio::time::sleep(PAUSE).await;
             let turn = self.turns[node].load(Ordering::SeqCst);
-            let Some(url) = service.url(node).filter(|_| turn % 2 == 0) else { continue };
+            let Some(url) = service.url(node).filter(|_| turn.is_multiple_of(2)) else { continue };
             let channel = match &connected {
                 Some((known, channel)) if *known == url => Clone::clone(channel),
                 _ => connected.insert((url.clone(), channel(&url))).1.clone(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::super::clients::{Client, Service};
+use super::super::clients::{Client, Service, sequence};
 use super::super::world::locked;
 use super::archive::Archive;
 use super::lookups::{Lookups, anchor};
@@ -14,7 +14,7 @@ use crate::command_line::{code, run, stderr};
 use crate::crash::Process;
 use crate::support::postgres::Postgres;
 use crate::support::proxy::Proxy;
-use crate::support::{Clients, lookup_request};
+use crate::support::{Clients, lookup_request, proto, unit};
 use crate::upkeep::Dice;
 
 pub(super) const NODES: usize = 3;
@@ -85,9 +85,16 @@ impl World {
     pub(super) async fn prepare(&self) {
         let mut first = Clients::connect(&self.service.url(0).unwrap()).await;
         first.create_memory("m").await;
-        let made = first.create_unit("m", &anchor(), "anchor").await;
-        let mut units = locked(&self.service.history.units);
-        units.insert(made.name, Some("anchor".to_owned()));
+        let request = proto::CreateUnitRequest {
+            parent: "memories/m".into(),
+            unit: Some(unit(&anchor(), "anchor")),
+            duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
+            ..Default::default()
+        };
+        let made = first.units.create_unit(request).await.unwrap();
+        self.wait_until_applied(sequence(&made).unwrap()).await;
+        let name = made.into_inner().unit.unwrap().name;
+        locked(&self.service.history.units).insert(name, Some("anchor".to_owned()));
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -169,9 +176,8 @@ impl World {
         longest.max(to.duration_since(last))
     }
 
-    /// Waits until every node has applied the whole log.
-    pub(super) async fn wait_until_applied(&self) {
-        let end = self.archive.records.last().unwrap().sequence.0;
+    /// Waits until every node has applied a commit.
+    pub(super) async fn wait_until_applied(&self, end: u64) {
         for node in 0..NODES {
             let url = self.service.url(node).unwrap();
             let mut calls = Clients::connect(&url).await;
