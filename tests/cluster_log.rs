@@ -128,6 +128,24 @@ fn two_nodes_that_race_leave_one_log_with_each_append_once() {
 }
 
 #[test]
+fn a_writer_that_was_not_first_appends_at_the_next_attempt() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (_proxy, through, direct) = behind_proxy(&postgres, Duration::from_secs(1));
+    direct.commit(&[create(1)]);
+    for round in 1..=10 {
+        let stale = through.end().unwrap();
+        direct.commit(&[create(3 * round)]);
+        let late = [create(3 * round + 1)];
+        assert!(matches!(through.append(stale, &late), Appended::Conflict), "round {round}");
+        let again = through.append(through.end().unwrap(), &late);
+        assert!(matches!(again, Appended::Done(_)), "round {round}: {again:?}");
+        direct.commit(&[create(3 * round + 2)]);
+    }
+    assert_eq!(direct.end().unwrap().sequence, Sequence(31));
+    assert_eq!(direct.page(M, None, 100).unwrap().len(), 31);
+}
+
+#[test]
 fn a_commit_of_another_node_is_seen_soon() {
     let Some(postgres) = Postgres::shared() else { return };
     let database = postgres.database();

@@ -90,20 +90,27 @@ pub(super) async fn append(
         let seconds = limit.as_secs_f32();
         Err(Failure::connection(format!("no answer to a statement within {seconds} s")))
     });
-    match written {
-        Ok(true) => session.commit(limit).await.map(|()| Attempt::Done).map_err(Trouble::InDoubt),
-        Ok(false) => {
-            session.roll_back().await;
-            Ok(Attempt::Conflict)
+    let failed = match written {
+        Ok(true) => {
+            return session.commit(limit).await.map(|()| Attempt::Done).map_err(Trouble::InDoubt);
         }
-        Err(failure) => {
-            session.roll_back().await;
-            match &failure.kind {
-                FailureKind::Duplicate { table } if table == "log" => Ok(Attempt::Conflict),
-                FailureKind::Conflict => Ok(Attempt::Conflict),
-                _ => Err(failure.into()),
-            }
-        }
+        Ok(false) => None,
+        Err(failure) => Some(failure),
+    };
+    if group.created.is_empty() && !failed.as_ref().is_some_and(Failure::is_connection) {
+        session.roll_back().await;
+    } else {
+        // The server answers once more than it is asked when a COPY was sent behind a statement that failed: what it says from then on
+        // would pass for the answer to something else.
+        session.close();
+    }
+    match failed {
+        None => Ok(Attempt::Conflict),
+        Some(failure) => match &failure.kind {
+            FailureKind::Duplicate { table } if table == "log" => Ok(Attempt::Conflict),
+            FailureKind::Conflict => Ok(Attempt::Conflict),
+            _ => Err(failure.into()),
+        },
     }
 }
 

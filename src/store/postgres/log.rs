@@ -197,10 +197,11 @@ impl Realm {
             _ => self.connector.primary().await?,
         };
         let appended = append(&session, group, self.options.node, self.options.unknown_after).await;
-        if session.is_closed() {
-            self.connector.avoid(session.server);
-        } else {
-            writer.session = Some(session);
+        match (&appended, session.is_closed()) {
+            (_, false) => writer.session = Some(session),
+            // Because of what was sent, not of the server.
+            (Ok(Attempt::Conflict), true) => {}
+            (_, true) => self.connector.avoid(session.server),
         }
         appended
     }
