@@ -3,7 +3,6 @@
 //! and `DHAKIRA_TEST_SERVER` for another build of the program.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,10 +24,6 @@ const WRITES: usize = 300;
 /// Calls at a time, and how long, where lookups a second are counted.
 const CALLERS: usize = 8;
 const COUNTED: Duration = Duration::from_secs(5);
-
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
-}
 
 fn units() -> usize {
     std::env::var("DHAKIRA_FIGURES_UNITS").map_or(20_000, |it| it.parse().unwrap())
@@ -152,7 +147,7 @@ async fn freshness(writer: &str, reader: &str, from: usize) -> ([f64; 2], usize)
             times.push(acknowledged.elapsed());
         } else {
             let mut request = Request::new(lookup_request(&["m"], &text));
-            let seen = made.metadata()["x-dhakira-sequence"].clone();
+            let seen = made.metadata().get("x-dhakira-sequence").unwrap().clone();
             request.metadata_mut().insert("x-dhakira-sequence", seen);
             let found = reader.lookups.lookup_segments(request).await.unwrap().into_inner();
             violations += usize::from(!found_exactly(&found.results[0].matches));
@@ -194,57 +189,54 @@ async fn a_cluster_beside_a_single_machine() {
     let corpus = corpus(root, count);
     let single_data = root.join("single");
     let single = Process::start(&single_data);
-    say(&format!("{count} units, three servers, up to three nodes, all on this machine"));
-    say("| what | figure |\n|---|---|");
-    say(&format!(
+    eprintln!("{count} units, three servers, up to three nodes, all on this machine");
+    eprintln!("| what | figure |\n|---|---|");
+    eprintln!(
         "| import through a single machine | {:.0} units/s |",
         import(&corpus, "m", &single.url, count)
-    ));
+    );
 
     let (first, _) = cluster.node("one");
     let rate = import(&corpus, "m", &first.url, count);
-    say(&format!("| import, one node | {rate:.0} units/s |"));
+    eprintln!("| import, one node | {rate:.0} units/s |");
     let (second, new) = cluster.node("two");
     let (third, _) = cluster.node("three");
-    say(&format!(
-        "| a new node with {count} units until it is ready | {:.2} s |",
-        new.as_secs_f64()
-    ));
+    eprintln!("| a new node with {count} units until it is ready | {:.2} s |", new.as_secs_f64());
     let rate = import(&corpus, "other", &third.url, count);
-    say(&format!("| import, three nodes, through one that forwards | {rate:.0} units/s |"));
+    eprintln!("| import, three nodes, through one that forwards | {rate:.0} units/s |");
 
     let [alone, node] = compare_lookups(&single.url, &second.url, count).await;
-    say(&format!(
+    eprintln!(
         "| lookup p50: single machine; a node | {alone:.3} ms; {node:.3} ms = {:.2} × |",
         node / alone
-    ));
+    );
     let urls = [&first, &second, &third].map(|it| it.url.clone());
     for nodes in 1..=NODES {
         let rate = lookups_a_second(&urls[..nodes], count).await;
-        say(&format!(
+        eprintln!(
             "| lookups a second on {nodes} of the nodes, which share the cores | {rate:.0} |"
-        ));
+        );
     }
     let ([median, tail], violations) = freshness(&first.url, &third.url, count).await;
-    say(&format!(
+    eprintln!(
         "| found on another node after the answer, p50; p99 | {median:.0} ms; {tail:.0} ms |"
-    ));
-    say(&format!("| lookups with the number of the commit that did not see it | {violations} |"));
+    );
+    eprintln!("| lookups with the number of the commit that did not see it | {violations} |");
 
     drop((single, second));
     let since = Instant::now();
     drop(Process::start(&single_data));
     let alone = since.elapsed();
     let (_second, again) = cluster.node("two");
-    say(&format!(
+    eprintln!(
         "| restart: single machine; a node with its copy | {:.2} s; {:.2} s |",
         alone.as_secs_f64(),
         again.as_secs_f64()
-    ));
+    );
     let (seconds, failed, of) = failover(&mut cluster, &third.url, count + WRITES).await;
-    say(&format!(
+    eprintln!(
         "| writes back after the primary was killed and a standby promoted | {seconds:.2} s |"
-    ));
-    say(&format!("| lookups that failed meanwhile | {failed} of {of} |"));
+    );
+    eprintln!("| lookups that failed meanwhile | {failed} of {of} |");
     assert_eq!((violations, failed), (0, 0));
 }
