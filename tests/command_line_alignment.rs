@@ -54,6 +54,32 @@ fn documents_are_aligned_in_every_form() {
 }
 
 #[test]
+fn a_file_that_exists_is_overwritten_only_when_that_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("a.txt"), "ذهب الولد إلى المدرسة.\n").unwrap();
+    std::fs::write(path("e.txt"), "The boy went to school.\n").unwrap();
+    let align =
+        |more: &[&str]| run(directory.path(), &[&["align", "a.txt", "e.txt"], more].concat());
+    // Easily typed instead of another name.
+    let output = align(&["--output", "e.txt"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("e.txt exists; --force overwrites it"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(path("e.txt")).unwrap(), "The boy went to school.\n");
+    let output = align(&["--output", "missing/beads"]);
+    assert!(stderr(&output).contains("there is no directory missing"), "{}", stderr(&output));
+
+    std::fs::write(path("beads"), "of yesterday").unwrap();
+    assert_eq!(code(&align(&["--output", "beads"])), 1);
+    let output = align(&["--output", "beads", "--force"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let written = std::fs::read_to_string(path("beads")).unwrap();
+    assert!(written.starts_with("[0]:[0]\t"), "{written}");
+    assert!(!path("beads.partial").exists());
+    assert_eq!(stdout(&align(&["--output", "-"])), written);
+}
+
+#[test]
 fn a_memory_teaches_alignment_and_is_checked() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| run(directory.path(), arguments);

@@ -35,6 +35,7 @@ mod node;
 mod node_tokens;
 mod operations;
 mod outcome;
+mod output_file;
 mod penalties;
 mod place;
 mod restore;

@@ -1,8 +1,7 @@
-//! A file of units that a command writes: its format, its compression, and how it comes into place.
+//! A file of units that a command writes: its format and its compression.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,92 +9,43 @@ use flate2::write::GzEncoder;
 use liblzma::write::XzEncoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
+use super::output_file::OutputFile;
 use crate::formats::Format;
-use crate::terminal::stdout;
 
-/// Which file to write.
+/// Which file to write, and how.
 #[derive(Debug, Args)]
 pub(super) struct UnitFile {
-    /// File to write, which must not exist yet; standard output for `-` or when not given. Compressed when its name ends in .gz, .xz
-    /// or .zst.
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Format of the file; by the ending of its name when not given, else TMX.
+    #[command(flatten)]
+    file: OutputFile,
+    /// Format of the file; by the ending of its name when not given, else TMX. Compressed when the name ends in .gz, .xz or .zst.
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Overwrite the file if it exists.
-    #[arg(long, requires = "output")]
-    force: bool,
 }
 
 impl UnitFile {
     /// The file; `None` for standard output.
     pub(super) fn path(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+        self.file.path()
     }
 
     /// Checks before any work whether the file can be written.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         self.kind()?;
-        match self.path() {
-            Some(path) if path.is_dir() => {
-                anyhow::bail!("{} is a directory; name a file in it", path.display())
-            }
-            Some(path) if path.exists() && !is_device(path) && !self.force => {
-                anyhow::bail!("{} exists; --force overwrites it", path.display())
-            }
-            Some(path) => {
-                let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
-                if let Some(missing) = directory.filter(|it| !it.is_dir()) {
-                    anyhow::bail!(
-                        "{}: there is no directory {}; create it first",
-                        path.display(),
-                        missing.display()
-                    );
-                }
-                Ok(())
-            }
-            None => Ok(()),
-        }
+        self.file.check()
     }
 
-    /// Writes the file with `write`, which is handed the format and the output, and returns the output. The file is written beside
-    /// its place first, so that a failure leaves an older one as it was.
+    /// Writes the file with `write`, which is handed the format and the output, and returns the output.
     pub(super) async fn write<T>(
         &self,
         write: impl AsyncFnOnce(Format, Out) -> anyhow::Result<(Out, T)>,
     ) -> anyhow::Result<T> {
-        self.check()?;
         let (format, compression) = self.kind()?;
-        let Some(path) = self.path() else {
-            let out = Out::Plain(BufWriter::new(Box::new(stdout())));
-            let (out, answer) = write(format, out).await?;
+        let write = async |file| {
+            let (out, answer) = write(format, Out::new(file, compression)).await?;
             out.finish()?;
-            return Ok(answer);
-        };
-        let doing = || format!("writing {}", path.display());
-        if is_device(path) {
-            let file = File::options().write(true).open(path).with_context(doing)?;
-            let written = write(format, Out::new(Box::new(file), compression)).await;
-            let (out, answer) = written.with_context(doing)?;
-            out.finish().with_context(doing)?;
-            return Ok(answer);
-        }
-        let mut partial = path.to_owned().into_os_string();
-        partial.push(".partial");
-        let file = File::create(&partial).with_context(doing)?;
-        let synced = file.try_clone().with_context(doing)?;
-        let written = write(format, Out::new(Box::new(file), compression)).await;
-        let renamed = written.and_then(|(out, answer)| {
-            out.finish()?;
-            synced.sync_all().and_then(|()| std::fs::rename(&partial, path))?;
             Ok(answer)
-        });
-        if renamed.is_err() {
-            // Half a file is of no use; that it cannot be removed is not what went wrong.
-            let _ = std::fs::remove_file(&partial);
-        }
-        renamed.with_context(doing)
+        };
+        self.file.write(write).await
     }
 
     /// By the flag, else by the name of the file; and how it is compressed.
@@ -125,11 +75,6 @@ impl UnitFile {
         anyhow::ensure!(known, "{format} is only read; written are {}", Format::written_names());
         Ok((format, compression))
     }
-}
-
-/// Whether a path leads to something that is written into and not replaced: a device, a pipe.
-fn is_device(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir())
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -3,12 +3,11 @@
 mod page;
 mod store;
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -21,8 +20,9 @@ use crate::unit::{Lang, MemoryName, Unit, UnitId};
 
 use super::input::document;
 use super::outcome::Outcome;
+use super::output_file::OutputFile;
 use super::place::{MissingData, Place};
-use crate::terminal::{Progress, counted, grouped, json_to, stdout};
+use crate::terminal::{Progress, counted, grouped, json_to};
 use page::write_page;
 use store::store_in_new_memory;
 
@@ -74,9 +74,8 @@ pub(super) struct Align {
     /// Least confidence of a bead in tsv and tmx, from 0 to 1.
     #[arg(long, value_name = "CONFIDENCE", default_value_t = 0.0)]
     min_confidence: f32,
-    /// File to write; standard output when not given.
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    file: OutputFile,
     /// The document.
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
@@ -104,6 +103,7 @@ const UNSURE: f32 = 0.5;
 
 impl Align {
     pub(super) async fn run(mut self) -> anyhow::Result<Outcome> {
+        self.file.check()?;
         if self.swap {
             std::mem::swap(&mut self.source, &mut self.target);
         }
@@ -122,14 +122,7 @@ impl Align {
         } else {
             self.by_memories(&pair).await?
         };
-        match &self.output {
-            None => self.write(&pair, &beads, stdout())?,
-            Some(path) => {
-                let doing = || format!("writing {}", path.display());
-                let file = File::create(path).with_context(doing)?;
-                self.write(&pair, &beads, file).with_context(doing)?;
-            }
-        }
+        self.file.write(async |file| self.write(&pair, &beads, file)).await?;
         let alone = beads.iter().filter(|it| it.source.is_empty() || it.target.is_empty());
         note!(
             "dhakira: {} and {}, {}; {} unaligned, {} of low confidence (below {UNSURE})",
