@@ -54,6 +54,7 @@ const EXAMPLES: &[(&[&str], &[&str])] = &[
             "dhakira import --memory mine --check=reject --rejects rejected.tmx folder/ more.xlsx",
             "dhakira import --memory news --format moses corpus.ar corpus.en",
             "xzcat big.tsv.xz | dhakira import --memory mine -",
+            "dhakira import --memory mine memory.tmx --into postgres://dhakira@db1,db2,db3/tm",
         ],
     ),
     (

@@ -51,6 +51,7 @@ mod unit_table;
 mod units;
 mod values;
 mod verify;
+mod visit;
 mod watch;
 
 use std::process::ExitCode;

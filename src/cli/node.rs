@@ -112,7 +112,8 @@ pub(super) fn durability(text: &str) -> Durability {
     if text == "engine" { Durability::Engine } else { Durability::Synchronous }
 }
 
-fn part(progress: JoinProgress) -> f64 {
+/// How much of the copy is there.
+pub(super) fn part(progress: JoinProgress) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "shown in percent")]
     let part = progress.copied_units as f64 / progress.total_units.max(1) as f64;
     part.min(1.0)

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::engine::backup::{Restored, Target, restore, restore_shared};
-use crate::limits::CLUSTER_SILENCE_MAX;
-use crate::store::{Cluster, NodeReport, Realm, RealmOptions, Sequence, SharedStore, StoreUrl};
+use crate::store::{RealmOptions, Sequence, SharedStore};
 use crate::unit::Timestamp;
 
-use super::node::durability;
 use super::outcome::Outcome;
+use super::visit::{IdleCluster, connect_idle};
 use crate::terminal::{Progress, counted, json_line};
 
 /// Create a data directory from a backup, as of a commit or a moment.
@@ -29,14 +27,10 @@ pub(super) struct Restore {
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
     /// The data directory to create.
-    #[arg(long, value_name = "DIR", required_unless_present = "into")]
+    #[arg(long, value_name = "DIR", required_unless_present = "into", conflicts_with = "into")]
     data: Option<PathBuf>,
-    /// The database of a cluster without memories, such as <postgres://dhakira@db1,db2,db3/tm>.
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    into: Option<String>,
-    /// Who sees to it that the database loses no acknowledged write: synchronous standbys, or the storage engine.
-    #[arg(long, env = "DHAKIRA_DURABILITY", value_parser = ["synchronous", "engine"], default_value = "synchronous")]
-    durability: String,
+    #[command(flatten)]
+    cluster: IdleCluster,
     /// Restore this commit and all before it, instead of everything.
     #[arg(long, value_name = "COMMIT", conflicts_with = "to_time")]
     to_sequence: Option<u64>,
@@ -83,26 +77,15 @@ impl Place {
             Self::Directory(data) => return Ok(restore(backup, &data, target, progress)?),
             Self::Cluster(options) => options,
         };
-        let realm = Realm::connect(*options)?;
-        let running = Cluster::nodes(realm.as_ref())?;
-        if let Some(node) = running.iter().find(|node| node.age <= CLUSTER_SILENCE_MAX) {
-            let NodeReport { id, address, .. } = &node.report;
-            anyhow::bail!("node {id} ({address}) serves this cluster; stop it before restoring");
-        }
+        let realm = connect_idle(*options, "stop it before restoring")?;
         Ok(restore_shared(backup, SharedStore::from(realm), target, progress)?)
     }
 }
 
 impl Restore {
     fn place(&self) -> anyhow::Result<Place> {
-        match (&self.into, &self.data) {
-            // The message of the parser does not repeat the text, which may hold a password.
-            (Some(url), _) => {
-                let url: StoreUrl = url.parse().context("--into")?;
-                let durability = durability(&self.durability);
-                let options = RealmOptions { durability, ..RealmOptions::new(url, Uuid::new_v4()) };
-                Ok(Place::Cluster(Box::new(options)))
-            }
+        match (self.cluster.options()?, &self.data) {
+            (Some(options), _) => Ok(Place::Cluster(Box::new(options))),
             (None, Some(data)) => Ok(Place::Directory(data.clone())),
             (None, None) => anyhow::bail!("name the directory with --data"),
         }

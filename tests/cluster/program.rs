@@ -148,6 +148,8 @@ async fn nodes_of_a_cluster_serve_and_may_die() {
     let verified = run(root, &["verify", "--server", &third.url]);
     assert_eq!(code(&verified), 0, "{}", stderr(&verified));
 
+    import_into_a_cluster(root, &address(&postgres.database()), &third.url, &copy).await;
+
     // A token that is made for one node holds on all of them, and a node that joins knows it before it is called.
     let third_data = root.join("third").display().to_string();
     let tokens = ["access-tokens", "create", "anna", "--grant", "admin:*", "--data", &third_data];
@@ -171,4 +173,30 @@ async fn nodes_of_a_cluster_serve_and_may_die() {
 /// The database in an address.
 fn copy_name(store: &str) -> &str {
     store.rsplit('/').next().unwrap().split('?').next().unwrap()
+}
+
+/// Fills a cluster before its first node runs; one with a node is filled through that.
+async fn import_into_a_cluster(root: &Path, store: &str, node: &str, served: &str) {
+    let engine = ["--durability", "engine"];
+    let made = run(root, &[&["cluster", "init", "--store", store][..], &engine].concat());
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    std::fs::write(root.join("units.tsv"), "ar\ten\nwords\tof a file\nother words\tof it\n")
+        .unwrap();
+    let into = |database: &str, more: &[&str]| {
+        let import = ["import", "units.tsv", "--memory", "filled", "--into", database];
+        run(root, &[&import[..], &engine, more].concat())
+    };
+    let imported = into(store, &["--json"]);
+    assert_eq!(json(&imported)["stored"], 2, "{}", stderr(&imported));
+    let again = into(store, &["--json"]);
+    assert_eq!((&json(&again)["stored"], &json(&again)["duplicates"]), (&0.into(), &2.into()));
+    let refused = into(served, &[]);
+    assert_eq!(code(&refused), 1);
+    let told = stderr(&refused);
+    assert!(told.contains(node) && told.contains("--server"), "{told}");
+    assert!(!told.contains("hidden-word"), "{told}");
+    let refused = into(store, &["--server", node]);
+    assert!(stderr(&refused).contains("leave --server out"), "{}", stderr(&refused));
+    let filled = start(store, &root.join("filled"));
+    assert_eq!(clients(&filled).await.lookup("filled", "words").await.len(), 1);
 }

@@ -21,6 +21,7 @@ use crate::unit::{MemoryName, Score, Segment};
 
 use super::found::match_block;
 use super::import::{Job, Report, Source, Summary, TargetMemory, import_source};
+use super::visit::TemporaryDirectory;
 
 use super::outcome::Outcome;
 use crate::terminal::{counted, grouped, isolate};
@@ -40,8 +41,8 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
-        let temporary = TemporaryDirectory::new();
-        let directory = self.data.clone().unwrap_or_else(|| temporary.0.clone());
+        let temporary = TemporaryDirectory::new("demo");
+        let directory = self.data.clone().unwrap_or_else(|| temporary.path().to_owned());
         say!("1. Opening an embedded store in {}", directory.display())?;
         let options =
             OpenOptions { create: true, accept_data_loss: false, purpose: "demo".to_owned() };
@@ -142,20 +143,4 @@ async fn look_up(client: &mut Client) -> anyhow::Result<()> {
         say!("")?;
     }
     Ok(())
-}
-
-/// Removed with its content when dropped.
-struct TemporaryDirectory(PathBuf);
-
-impl TemporaryDirectory {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("dhakira-demo-{}", uuid::Uuid::new_v4())))
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        // It may not exist; the system cleans up what is left.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -15,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{Client, ClientError};
 use crate::engine::{CheckAction, DuplicatePolicy};
 use crate::formats::{Format, ReadOptions, Unfinished};
+use crate::grpc::Api;
 use crate::terminal::counted;
 use crate::unit::{Lang, MemoryName};
 use crate::validate::parse_language;
 
-use super::near_misses::near_memory;
+use super::near_misses::{keep_client, near_memory};
 use super::outcome::{INTERRUPTED, Outcome, WayOut, message};
 use super::place::{MissingData, Place};
+use super::visit::{IdleCluster, TemporaryDirectory, visit};
 
 pub(super) use memory::TargetMemory;
 use report::UnitLog;
@@ -41,6 +43,8 @@ use sources::sources;
 pub(super) struct Import {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    cluster: IdleCluster,
     /// The memory to fill.
     #[arg(long, short, value_name = "NAME")]
     memory: MemoryName,
@@ -177,7 +181,7 @@ fn stop_at_interrupt() -> CancellationToken {
 impl Import {
     pub(super) async fn run(self) -> anyhow::Result<Outcome> {
         let sources = sources(&self.files, self.format == Some(Format::Moses))?;
-        let mut client = self.place.client("import", MissingData::Create).await?;
+        let (mut client, _copy) = self.client().await?;
         let mut memory = self.memory(&mut client).await?;
         let langs = memory.langs.clone();
         let rejects = self.rejects.clone().map(|path| UnitLog::rejects(path, langs)).transpose()?;
@@ -208,6 +212,21 @@ impl Import {
             counted(sources.len(), "file")
         );
         Ok(if summary.rejected > 0 { Outcome::DoneWithRejects } else { Outcome::Done })
+    }
+
+    /// A client of the memories, with the copy that it works on where they are those of a cluster.
+    async fn client(&self) -> anyhow::Result<(Client, Option<TemporaryDirectory>)> {
+        let Some(options) = self.cluster.options()? else {
+            return Ok((self.place.client("import", MissingData::Create).await?, None));
+        };
+        anyhow::ensure!(
+            !self.place.is_remote(),
+            "--into imports without a server; leave --server out"
+        );
+        let (engine, copy) = tokio::task::spawn_blocking(move || visit(options)).await??;
+        let client = Client::local(&Api::ready(engine));
+        keep_client(&client);
+        Ok((client, Some(copy)))
     }
 
     /// What is stored of an import that ended early, and how to continue it.

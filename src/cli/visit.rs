@@ -1,0 +1,84 @@
+//! A cluster that a command fills without a node, before the first one runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use uuid::Uuid;
+
+use crate::cluster::{Contact, JoinProgress, NodeDirectory, join};
+use crate::engine::Engine;
+use crate::limits::CLUSTER_SILENCE_MAX;
+use crate::store::{Cluster, NodeReport, Realm, RealmOptions, SharedStore, StoreUrl};
+use crate::terminal::Progress;
+
+use super::node::{durability, part};
+
+/// The database of a cluster, in place of a directory or a server.
+#[derive(Debug, Clone, Args)]
+pub(super) struct IdleCluster {
+    /// The database of a cluster of which no node runs, such as <postgres://dhakira@db1,db2,db3/tm>.
+    #[arg(long, value_name = "URL")]
+    into: Option<String>,
+    /// Who sees to it that the database loses no acknowledged write: synchronous standbys, or the storage engine.
+    #[arg(long, env = "DHAKIRA_DURABILITY", value_parser = ["synchronous", "engine"], default_value = "synchronous")]
+    durability: String,
+}
+
+impl IdleCluster {
+    /// How to connect to the database, if one is given.
+    pub(super) fn options(&self) -> anyhow::Result<Option<RealmOptions>> {
+        let Some(url) = &self.into else { return Ok(None) };
+        // The message of the parser does not repeat the text, which may hold a password.
+        let url: StoreUrl = url.parse().context("--into")?;
+        let durability = durability(&self.durability);
+        Ok(Some(RealmOptions { durability, ..RealmOptions::new(url, Uuid::new_v4()) }))
+    }
+}
+
+/// Connects to a cluster of which no node runs. Blocks.
+pub(super) fn connect_idle(options: RealmOptions, instead: &str) -> anyhow::Result<Arc<Realm>> {
+    let realm = Realm::connect(options)?;
+    let nodes = Cluster::nodes(realm.as_ref())?;
+    if let Some(node) = nodes.iter().find(|node| node.age <= CLUSTER_SILENCE_MAX) {
+        let NodeReport { id, address, .. } = &node.report;
+        anyhow::bail!("node {id} ({address}) serves this cluster; {instead}");
+    }
+    Ok(realm)
+}
+
+/// Opens the memories of a cluster of which no node runs, as a node would, with a copy that is gone when the directory is dropped. Blocks.
+pub(super) fn visit(options: RealmOptions) -> anyhow::Result<(Engine, TemporaryDirectory)> {
+    let realm = connect_idle(options, "import through it, with --server URL")?;
+    let copy = TemporaryDirectory::new("copy");
+    let directory = NodeDirectory::open(copy.path())?;
+    let bar = Progress::new();
+    let mut show =
+        |progress: JoinProgress| bar.show("copying the memories of the cluster", part(progress));
+    let shared = SharedStore::from(realm);
+    let joined = join(&shared, &directory, &Arc::<Contact>::default(), &mut show)?;
+    let engine = Engine::open(joined.backend, None, &mut |it| bar.loading(it))?;
+    Ok((engine, copy))
+}
+
+/// Removed with its content when dropped.
+pub(super) struct TemporaryDirectory(PathBuf);
+
+impl TemporaryDirectory {
+    /// Names a directory after what it is for; whoever uses it creates it.
+    pub(super) fn new(purpose: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("dhakira-{purpose}-{}", Uuid::new_v4())))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // It may not exist; the system cleans up what is left.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
