@@ -25,11 +25,13 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn the_page_is_what_the_report_makes_of_the_committed_figures() {
     let measured = docs().join("measured");
-    let (all, scale) = (measured.join("all.json"), measured.join("scale.json"));
+    let [all, scale, cluster] =
+        ["all.json", "scale.json", "cluster.json"].map(|name| measured.join(name));
     let directory = tempfile::tempdir().unwrap();
     let mut arguments =
         vec!["bench", "report", "--output", "made", "--from", all.to_str().unwrap()];
     arguments.extend(["--scale", scale.to_str().unwrap()]);
+    arguments.extend(["--cluster", cluster.to_str().unwrap()]);
     let output = run(directory.path(), &arguments);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let made = directory.path().join("made");

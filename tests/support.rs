@@ -1,7 +1,10 @@
 //! What the tests share: servers on free ports, raw clients, and the real data where it is there.
 
+pub(crate) mod cores;
 pub(crate) mod failing;
+pub(crate) mod figures;
 pub(crate) mod log;
+pub(crate) mod patroni;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 
@@ -159,14 +162,18 @@ pub(crate) fn analysis_settings(memories: &[&str]) -> proto::AnalysisSettings {
     proto::AnalysisSettings { lookup, ..Default::default() }
 }
 
+/// Says something at once, and not by a macro: the test harness hides what the macros print unless the test fails.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
 /// Says that a test is skipped, and lists that in the file that `DHAKIRA_SKIPS` names.
 pub(crate) fn skip(why: &str) {
-    let line = format!("SKIPPED: {why}\n");
-    // Not by a macro: the test harness hides what the macros print unless the test fails.
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    let line = format!("SKIPPED: {why}");
+    say(&line);
     if let Some(list) = std::env::var_os("DHAKIRA_SKIPS") {
         let mut list = std::fs::File::options().append(true).create(true).open(list).unwrap();
-        list.write_all(line.as_bytes()).unwrap();
+        list.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 }
 

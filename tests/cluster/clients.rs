@@ -44,6 +44,18 @@ pub(super) struct History {
     pub(super) done: AtomicBool,
 }
 
+impl History {
+    /// The longest time between two acknowledged writes.
+    pub(super) fn longest_pause(&self, from: Instant, to: Instant) -> Duration {
+        let acknowledged = locked(&self.acknowledged);
+        let times = acknowledged.iter().map(|it| it.at).filter(|it| (from..to).contains(it));
+        let (longest, last) = times.fold((Duration::ZERO, from), |(longest, last), at| {
+            (longest.max(at.duration_since(last)), at)
+        });
+        longest.max(to.duration_since(last))
+    }
+}
+
 /// Nodes, wherever they run, and what their clients were told.
 #[derive(Default)]
 pub(super) struct Service {

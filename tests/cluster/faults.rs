@@ -4,9 +4,7 @@
 //! nothing is there twice, and every node answers the same. Some faults in every test run; `DHAKIRA_FAULTS=120` for that many, of
 //! all kinds in an order that `DHAKIRA_FAULTS_SEED` decides, and a table of how long writes took to come back.
 
-mod archive;
 mod kinds;
-mod lookups;
 mod table;
 mod world;
 
@@ -17,10 +15,11 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use self::kinds::Fault;
-use self::lookups::Lookups;
 use self::table::Table;
 use self::world::World;
 use super::clients::{Service, check, check_nodes};
+use super::lookups::{Lookups, prepare, wait_until_applied};
+use crate::support::say;
 use crate::upkeep::Dice;
 
 const CLIENTS: u64 = 4;
@@ -57,7 +56,7 @@ impl Plan {
             }
         }
         faults.truncate(count);
-        table::say(&format!("{count} faults in the order of DHAKIRA_FAULTS_SEED={seed}"));
+        say(&format!("{count} faults in the order of DHAKIRA_FAULTS_SEED={seed}"));
         Self { faults, longest: Duration::from_secs(8), dice }
     }
 }
@@ -68,14 +67,14 @@ fn inflict(world: &mut World, faults: &[Fault], clients: &[JoinHandle<()>]) -> T
     for (number, fault) in faults.iter().enumerate() {
         std::thread::sleep(QUIET);
         if clients.iter().any(JoinHandle::is_finished) {
-            table::say("a client found a fault");
+            say("a client found a fault");
             break;
         }
         let begun = Instant::now();
         world.inflict(*fault);
         let healed = Instant::now();
         world.settle();
-        let pause = world.longest_pause(begun, Instant::now());
+        let pause = world.service.history.longest_pause(begun, Instant::now());
         table.note(number, *fault, (pause, healed.elapsed()));
     }
     world.service.history.done.store(true, Ordering::Relaxed);
@@ -88,7 +87,7 @@ async fn three_programs_lose_and_double_nothing_whatever_happens_to_them_and_the
     let start = tokio::task::spawn_blocking(move || World::start(longest, dice));
     let Some(mut world) = start.await.unwrap() else { return };
     let service: Arc<Service> = Arc::clone(&world.service);
-    world.prepare().await;
+    prepare(&service).await;
     let lookups: Arc<Lookups> = Arc::clone(&world.lookups);
     let watching = lookups.watch(&service);
     let clients = service.run_clients(CLIENTS, PAUSE);
@@ -110,7 +109,7 @@ async fn three_programs_lose_and_double_nothing_whatever_happens_to_them_and_the
     });
     let world = settled.await.unwrap();
     check(&world.archive.records, &service.history);
-    world.wait_until_applied(world.archive.records.last().unwrap().sequence.0).await;
+    wait_until_applied(&service, world.archive.records.last().unwrap().sequence.0).await;
     check_nodes(&service).await;
     table.print(&service.history, &lookups);
     assert_eq!(lookups.failed(), 0, "lookups go on on every node that lives");

@@ -1,6 +1,7 @@
-//! Measures a cluster of three nodes over three servers beside a single machine, in one run. `cargo test --release --test tests
-//! cluster::figures -- --ignored --nocapture`; `DHAKIRA_FIGURES_UNITS` for more units, `DHAKIRA_TEST_FSYNC=on` for servers that sync,
-//! and `DHAKIRA_TEST_SERVER` for another build of the program.
+//! Measures a cluster of three nodes over three servers beside a single machine, in one run: see [`COMMAND`].
+//!
+//! `DHAKIRA_FIGURES_UNITS` for more units, `DHAKIRA_TEST_SERVER` for another build of the program, and `DHAKIRA_FIGURES_JSON` for a
+//! file that `dhakira bench report --cluster` reads.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,12 @@ use tonic::Request;
 use super::clients::arabic;
 use crate::command_line::{code, run, stderr};
 use crate::crash::Process;
+use crate::support::cores::Share;
+use crate::support::figures::keep;
 use crate::support::postgres::Postgres;
-use crate::support::{Clients, lookup_request, proto, unit};
+use crate::support::{Clients, lookup_request, proto, say, unit};
+
+const COMMAND: &str = "DHAKIRA_TEST_FSYNC=on cargo test --release --test tests cluster::figures -- --ignored --nocapture";
 
 const NODES: usize = 3;
 const STANDBYS: usize = 2;
@@ -24,6 +29,8 @@ const WRITES: usize = 300;
 /// Calls at a time, and how long, where lookups a second are counted.
 const CALLERS: usize = 8;
 const COUNTED: Duration = Duration::from_secs(5);
+/// What each node gets of a core where lookups a second are counted, so that all of them and their callers fit on two.
+const SHARE: f64 = 0.25;
 
 fn units() -> usize {
     std::env::var("DHAKIRA_FIGURES_UNITS").map_or(20_000, |it| it.parse().unwrap())
@@ -180,6 +187,33 @@ async fn failover(cluster: &mut Cluster, url: &str, from: usize) -> (f64, usize,
     }
 }
 
+/// What is measured, by name; each is printed at once.
+#[derive(Default)]
+struct Figures(Vec<(&'static str, f64)>);
+
+impl Figures {
+    fn put(&mut self, name: &'static str, value: f64) {
+        say(&format!("{name:<36}{value:>14.3}"));
+        self.0.push((name, value));
+    }
+}
+
+/// Lookups a second of the callers on one, two and three nodes, each with its share of a core.
+async fn measure_scaling(nodes: &[&Process; NODES], count: usize, figures: &mut Figures) {
+    let shares: Vec<Share> =
+        nodes.iter().filter_map(|node| Share::of(node.child.id(), SHARE)).collect();
+    if shares.len() < NODES {
+        say("the nodes share the cores as they like: limits for processes cannot be set here");
+        return;
+    }
+    figures.put("cores_of_a_node", SHARE);
+    let urls = nodes.map(|it| it.url.clone());
+    let names = ["lookups_per_second_1", "lookups_per_second_2", "lookups_per_second_3"];
+    for (last, name) in names.into_iter().enumerate() {
+        figures.put(name, lookups_a_second(&urls[..=last], count).await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn a_cluster_beside_a_single_machine() {
@@ -189,54 +223,39 @@ async fn a_cluster_beside_a_single_machine() {
     let corpus = corpus(root, count);
     let single_data = root.join("single");
     let single = Process::start(&single_data);
-    eprintln!("{count} units, three servers, up to three nodes, all on this machine");
-    eprintln!("| what | figure |\n|---|---|");
-    eprintln!(
-        "| import through a single machine | {:.0} units/s |",
-        import(&corpus, "m", &single.url, count)
-    );
+    let mut figures = Figures::default();
+    figures.put("units", count as f64);
+    figures.put("single_import_units_per_second", import(&corpus, "m", &single.url, count));
 
     let (first, _) = cluster.node("one");
-    let rate = import(&corpus, "m", &first.url, count);
-    eprintln!("| import, one node | {rate:.0} units/s |");
+    figures.put("import_units_per_second", import(&corpus, "m", &first.url, count));
     let (second, new) = cluster.node("two");
+    figures.put("new_node_seconds", new.as_secs_f64());
     let (third, _) = cluster.node("three");
-    eprintln!("| a new node with {count} units until it is ready | {:.2} s |", new.as_secs_f64());
-    let rate = import(&corpus, "other", &third.url, count);
-    eprintln!("| import, three nodes, through one that forwards | {rate:.0} units/s |");
+    let forwarded = import(&corpus, "other", &third.url, count);
+    figures.put("forwarded_import_units_per_second", forwarded);
 
     let [alone, node] = compare_lookups(&single.url, &second.url, count).await;
-    eprintln!(
-        "| lookup p50: single machine; a node | {alone:.3} ms; {node:.3} ms = {:.2} × |",
-        node / alone
-    );
-    let urls = [&first, &second, &third].map(|it| it.url.clone());
-    for nodes in 1..=NODES {
-        let rate = lookups_a_second(&urls[..nodes], count).await;
-        eprintln!(
-            "| lookups a second on {nodes} of the nodes, which share the cores | {rate:.0} |"
-        );
-    }
+    figures.put("single_lookup_p50_us", alone * 1e3);
+    figures.put("node_lookup_p50_us", node * 1e3);
+    figures.put("lookup_ratio", node / alone);
+    measure_scaling(&[&first, &second, &third], count, &mut figures).await;
     let ([median, tail], violations) = freshness(&first.url, &third.url, count).await;
-    eprintln!(
-        "| found on another node after the answer, p50; p99 | {median:.0} ms; {tail:.0} ms |"
-    );
-    eprintln!("| lookups with the number of the commit that did not see it | {violations} |");
+    figures.put("found_elsewhere_p50_us", median * 1e3);
+    figures.put("found_elsewhere_p99_us", tail * 1e3);
+    figures.put("reads_of_own_writes", (WRITES / 2) as f64);
+    figures.put("reads_of_own_writes_stale", violations as f64);
 
     drop((single, second));
     let since = Instant::now();
     drop(Process::start(&single_data));
-    let alone = since.elapsed();
+    figures.put("single_restart_seconds", since.elapsed().as_secs_f64());
     let (_second, again) = cluster.node("two");
-    eprintln!(
-        "| restart: single machine; a node with its copy | {:.2} s; {:.2} s |",
-        alone.as_secs_f64(),
-        again.as_secs_f64()
-    );
+    figures.put("node_restart_seconds", again.as_secs_f64());
     let (seconds, failed, of) = failover(&mut cluster, &third.url, count + WRITES).await;
-    eprintln!(
-        "| writes back after the primary was killed and a standby promoted | {seconds:.2} s |"
-    );
-    eprintln!("| lookups that failed meanwhile | {failed} of {of} |");
+    figures.put("failover_seconds", seconds);
+    figures.put("failover_lookups", of as f64);
+    figures.put("failover_lookups_failed", failed as f64);
+    keep("cluster", COMMAND, &figures.0);
     assert_eq!((violations, failed), (0, 0));
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use dhakira::store::{Durability, Realm, RealmOptions};
 use uuid::Uuid;
 
-const USER: &str = "dhakira";
+pub(super) const USER: &str = "dhakira";
 
 /// Longest wait for a server.
 const STARTED: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ const SETTINGS: [&str; 10] = [
 ];
 
 /// The folder of PostgreSQL's programs; says that the test is skipped where there is none.
-fn programs() -> Option<PathBuf> {
+pub(super) fn programs() -> Option<PathBuf> {
     let needed = ["initdb", "postgres", "psql", "pg_isready", "pg_basebackup"];
     let has = |folder: &Path| needed.iter().all(|name| folder.join(name).exists());
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -56,7 +56,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// The user and group that the servers run as: they refuse to run as root.
-fn owner() -> Option<(u32, u32)> {
+pub(super) fn owner() -> Option<(u32, u32)> {
     let id = |arguments: &[&str]| {
         let output = Command::new("id").args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().parse::<u32>().ok()
@@ -98,7 +98,7 @@ pub(crate) struct Postgres {
 impl Server {
     /// A program of PostgreSQL, run by the owner of the servers.
     fn program(&self, name: &str) -> Command {
-        program(&self.programs, name)
+        as_owner(&self.programs.join(name))
     }
 
     pub(crate) fn start(&self) {
@@ -158,13 +158,8 @@ impl Server {
 
     /// Runs SQL; what it printed, without headings.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
-        let mut command = self.program("psql");
-        command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
-        command.args(["-p", &self.port.to_string(), "-U", USER, "-d", database, "-c", sql]);
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{sql}: {said}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        run_sql(&self.programs, self.port, database, sql)
+            .unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
     /// Waits until SQL prints this.
@@ -192,8 +187,8 @@ impl Drop for Server {
     }
 }
 
-fn program(programs: &Path, name: &str) -> Command {
-    let program = programs.join(name);
+/// A program, run by the owner of the servers.
+pub(super) fn as_owner(program: &Path) -> Command {
     let Some((user, group)) = owner() else { return Command::new(program) };
     // It becomes the program, so that signals reach that.
     let mut command = Command::new("setpriv");
@@ -201,6 +196,21 @@ fn program(programs: &Path, name: &str) -> Command {
     // Where the tests end by a fault, their servers end too.
     command.arg("--").arg(program).current_dir("/");
     command
+}
+
+/// Runs SQL on a server; what it printed, without headings, or what it said of an error.
+pub(super) fn run_sql(
+    programs: &Path,
+    port: u16,
+    database: &str,
+    sql: &str,
+) -> Result<String, String> {
+    let mut command = as_owner(&programs.join("psql"));
+    command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
+    command.args(["-p", &port.to_string(), "-U", USER, "-d", database, "-c", sql]);
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 impl Postgres {
@@ -359,7 +369,7 @@ impl Server {
     }
 }
 
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");

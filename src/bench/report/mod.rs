@@ -1,5 +1,6 @@
 //! `dhakira bench report`: writes the page of figures from what was measured.
 
+mod cluster;
 mod plot;
 mod projection;
 mod rows;
@@ -13,7 +14,7 @@ use clap::Args;
 
 use super::record::{FiguresByName, Record};
 
-use plot::Plot;
+use plot::{Across, Plot};
 use rows::SECTIONS;
 use template::{fill, written};
 
@@ -28,6 +29,9 @@ pub(super) struct BenchReport {
     /// What `dhakira bench scale --json` printed.
     #[arg(long, value_name = "FILE")]
     scale: Option<PathBuf>,
+    /// What the tests of clusters measured.
+    #[arg(long, value_name = "FILE")]
+    cluster: Option<PathBuf>,
     /// Directory of the page.
     #[arg(long, value_name = "DIR", default_value = "docs")]
     output: PathBuf,
@@ -38,16 +42,23 @@ impl BenchReport {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let all = Record::read(&self.from)?;
         let scale = self.scale.as_deref().map(Record::read).transpose()?;
+        let cluster = self.cluster.as_deref().map(Record::read).transpose()?;
         let directory = self.output.join("measured");
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("creating {}", directory.display()))?;
-        write(&self.output.join("measured.md"), &page(&all, scale.as_ref()))?;
+        write(&self.output.join("measured.md"), &page(&all, scale.as_ref(), cluster.as_ref()))?;
         write(&directory.join("all.json"), &json(&all)?)?;
         if let Some(scale) = &scale {
             write(&directory.join("scale.json"), &json(scale)?)?;
             let sizes = sizes(scale);
             for (file, plot) in plots(&sizes) {
                 write(&directory.join(file), &plot.svg())?;
+            }
+        }
+        if let Some(cluster) = &cluster {
+            write(&directory.join("cluster.json"), &json(cluster)?)?;
+            if let Some(plot) = cluster::plot(cluster) {
+                write(&directory.join(cluster::PLOT), &plot.svg())?;
             }
         }
         Ok(())
@@ -64,15 +75,15 @@ fn json(record: &Record) -> anyhow::Result<String> {
 }
 
 /// The page.
-fn page(all: &Record, scale: Option<&Record>) -> String {
+fn page(all: &Record, scale: Option<&Record>, cluster: Option<&Record>) -> String {
     let mut page = format!(
         "# What was measured\n\n\
-         `dhakira bench report` made this page from [all.json](measured/all.json){}; do not edit it.\n\
+         `dhakira bench report` made this page from the files in [measured](measured); do not edit it.\n\
          To measure again:\n\n```sh\n\
          dhakira bench all --corpus CORPUS --queries QUERIES --docs DOCS --list LIST --links LINKS --json > all.json\n\
          dhakira bench scale --corpus CORPUS --queries QUERIES --sizes 10000,100000,1000000,10000000 --json > scale.json\n\
-         dhakira bench report --from all.json --scale scale.json\n```\n\n{}\n",
-        scale.map_or("", |_| " and [scale.json](measured/scale.json)"),
+         dhakira bench report --from all.json --scale scale.json --cluster cluster.json\n```\n\n\
+         The tests of clusters write cluster.json themselves, where `DHAKIRA_FIGURES_JSON` names it.\n\n{}\n",
         origin(all),
     );
     // Writing to a string cannot fail.
@@ -102,6 +113,9 @@ fn page(all: &Record, scale: Option<&Record>) -> String {
     }
     if let Some(scale) = scale {
         page.push_str(&growth(scale));
+    }
+    if let Some(cluster) = cluster {
+        page.push_str(&cluster::section(cluster, &origin(cluster)));
     }
     if !all.skipped.is_empty() {
         page.push_str("\n## Not measured\n\n");
@@ -176,7 +190,8 @@ fn plots(sizes: &[&FiguresByName]) -> Vec<(&'static str, Plot<'static>)> {
         let point = |figures: &&FiguresByName| Some((*figures.get("units")?, *figures.get(name)?));
         (label, sizes.iter().filter_map(point).collect::<Vec<_>>())
     };
-    let plot = |title, unit, is_log, lines| Plot { title, unit, is_log, lines };
+    let plot =
+        |title, unit, is_log, lines| Plot { title, unit, is_log, across: Across::Units, lines };
     vec![
         (
             "import.svg",
@@ -247,14 +262,14 @@ mod tests {
         let text = [("ar_segments_per_second", 216_040.0), ("en_segments_per_second", 319_000.0)];
         let mut all = record(&[("text", &text), ("tools", &[("grpc_p50_us", 1.0)])]);
         all.skipped.insert("align".to_owned(), "--docs was not given".to_owned());
-        let page = page(&all, None);
+        let page = page(&all, None, None);
         let row = "| forms, tokens and classes of a segment, one core | `dhakira bench text` | 216,000 segments/s Arabic, 319,000 English |\n";
         assert!(page.contains(row), "{page}");
         assert!(page.contains(&format!("Commit `{}`, {}", all.commit, all.date)), "{page}");
         assert!(page.contains("- `align`: --docs was not given\n"), "{page}");
         // A part without all the figures of a row has no row, and a section without rows no title.
         assert!(!page.contains("other protocols"), "{page}");
-        assert!(!page.contains('{') && !page.contains("scale.json]"), "{page}");
+        assert!(!page.contains('{'), "{page}");
     }
 
     #[test]

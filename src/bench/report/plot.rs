@@ -1,17 +1,25 @@
-//! Draws line plots as SVG: sizes from left to right, each ten times the one before.
+//! Draws line plots as SVG: over sizes, each ten times the one before, or over numbers of nodes.
 
 use std::fmt::Write as _;
 
 use super::template::written;
 
-/// Lines over the size of a memory.
+/// What grows from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Across {
+    Units,
+    Nodes,
+}
+
+/// Lines over the size of a memory or of a cluster.
 pub(super) struct Plot<'a> {
     pub(super) title: &'a str,
     /// Unit of the vertical axis, as in [`written`].
     pub(super) unit: &'a str,
     /// Whether equal distances on the vertical axis are equal ratios.
     pub(super) is_log: bool,
-    /// Name and points of each line: units of the memory, and the figure.
+    pub(super) across: Across,
+    /// Name and points of each line: units or nodes, and the figure.
     pub(super) lines: Vec<(&'a str, Vec<(f64, f64)>)>,
 }
 
@@ -65,6 +73,14 @@ impl Axis {
         Self { is_log: false, low: 0.0, high, marks }
     }
 
+    /// From zero to the largest of some counts, one by one.
+    fn of_counts(counts: impl Iterator<Item = f64>) -> Self {
+        let high = counts.fold(1.0, f64::max);
+        let marks = std::iter::successors(Some(0.0), |mark| Some(mark + 1.0));
+        let marks = marks.take_while(|mark| *mark <= high).collect();
+        Self { is_log: false, low: 0.0, high, marks }
+    }
+
     /// Where a value is, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
         let value = if self.is_log { value.log10() } else { value };
@@ -76,7 +92,11 @@ impl Plot<'_> {
     /// The plot as an SVG document.
     pub(super) fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
-        let across = Axis::of_powers(points().map(|it| it.0));
+        let sizes = points().map(|it| it.0);
+        let across = match self.across {
+            Across::Units => Axis::of_powers(sizes),
+            Across::Nodes => Axis::of_counts(sizes),
+        };
         let values = points().map(|it| it.1);
         let up = if self.is_log { Axis::of_powers(values) } else { Axis::from_zero(values) };
         let mut svg = format!(
@@ -120,7 +140,11 @@ impl Plot<'_> {
         let (middle, below) = (f64::midpoint(left, right), bottom + 38.0);
         let _ = writeln!(
             svg,
-            "<text x=\"{middle:.1}\" y=\"{below:.1}\" text-anchor=\"middle\">units</text>",
+            "<text x=\"{middle:.1}\" y=\"{below:.1}\" text-anchor=\"middle\">{}</text>",
+            match self.across {
+                Across::Units => "units",
+                Across::Nodes => "nodes",
+            }
         );
     }
 }
@@ -185,9 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_of_counts_has_each_of_them() {
+        let axis = Axis::of_counts([1.0, 3.0].into_iter());
+        assert_eq!((axis.high, axis.marks.len()), (3.0, 4));
+        let lines = vec![("one", vec![(1.0, 5.0), (3.0, 10.0)])];
+        let plot = Plot { title: "t", unit: "n", is_log: false, across: Across::Nodes, lines };
+        assert!(plot.svg().contains(">nodes<"));
+    }
+
+    #[test]
     fn each_point_is_where_its_value_is() {
         let lines = vec![("one", vec![(100.0, 0.0), (1_000.0, 10.0)])];
-        let plot = Plot { title: "t", unit: "n", is_log: false, lines };
+        let plot = Plot { title: "t", unit: "n", is_log: false, across: Across::Units, lines };
         let svg = plot.svg();
         assert!(svg.contains("points=\"90.0,310.0 610.0,48.0\""), "{svg}");
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));

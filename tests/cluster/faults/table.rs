@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::clients::History;
+use super::super::lookups::Lookups;
 use super::super::world::locked;
 use super::kinds::Fault;
-use super::lookups::Lookups;
+use crate::support::figures::keep;
+use crate::support::say;
 
-/// Says something at once, and not by a macro, whose text the test harness hides: a long run is watched.
-pub(super) fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
+const COMMAND: &str = "DHAKIRA_FAULTS=120 cargo test --test tests cluster::faults -- --nocapture";
 
 /// The faults of a run, with the longest pause between two acknowledged writes, and the time from the end of the fault until every
 /// node had acknowledged a write.
@@ -58,5 +56,13 @@ impl Table {
         )
         .unwrap();
         say(&text);
+        let counts = [
+            ("faults", faults as f64),
+            ("acknowledged", writes as f64),
+            ("lookups", answered as f64),
+            ("lookups_failed", failed as f64),
+            ("reads_of_own_writes", read as f64),
+        ];
+        keep("faults", COMMAND, &counts);
     }
 }

@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::super::clients::{Client, Service, sequence};
-use super::super::world::locked;
-use super::archive::Archive;
-use super::lookups::{Lookups, anchor};
+use super::super::archive::Archive;
+use super::super::clients::{Client, Service};
+use super::super::lookups::Lookups;
 use crate::command_line::{code, run, stderr};
 use crate::crash::Process;
 use crate::support::postgres::Postgres;
 use crate::support::proxy::Proxy;
-use crate::support::{Clients, lookup_request, proto, unit};
 use crate::upkeep::Dice;
 
 pub(super) const NODES: usize = 3;
@@ -79,22 +77,6 @@ impl World {
         }
         world.writer();
         Some(world)
-    }
-
-    /// The memory, and the unit that is looked up all the time.
-    pub(super) async fn prepare(&self) {
-        let mut first = Clients::connect(&self.service.url(0).unwrap()).await;
-        first.create_memory("m").await;
-        let request = proto::CreateUnitRequest {
-            parent: "memories/m".into(),
-            unit: Some(unit(&anchor(), "anchor")),
-            duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
-            ..Default::default()
-        };
-        let made = first.units.create_unit(request).await.unwrap();
-        self.wait_until_applied(sequence(&made).unwrap()).await;
-        let name = made.into_inner().unit.unwrap().name;
-        locked(&self.service.history.units).insert(name, Some("anchor".to_owned()));
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -164,27 +146,6 @@ impl World {
             }
             self.probes = writing.join_all().await;
         });
-    }
-
-    /// The longest time between two acknowledged writes.
-    pub(super) fn longest_pause(&self, from: Instant, to: Instant) -> Duration {
-        let acknowledged = locked(&self.service.history.acknowledged);
-        let times = acknowledged.iter().map(|it| it.at).filter(|it| (from..to).contains(it));
-        let (longest, last) = times.fold((Duration::ZERO, from), |(longest, last), at| {
-            (longest.max(at.duration_since(last)), at)
-        });
-        longest.max(to.duration_since(last))
-    }
-
-    /// Waits until every node has applied a commit.
-    pub(super) async fn wait_until_applied(&self, end: u64) {
-        for node in 0..NODES {
-            let url = self.service.url(node).unwrap();
-            let mut calls = Clients::connect(&url).await;
-            let mut request = tonic::Request::new(lookup_request(&["m"], &anchor()));
-            request.metadata_mut().insert("x-dhakira-sequence", end.into());
-            calls.lookups.lookup_segments(request).await.unwrap();
-        }
     }
 }
 

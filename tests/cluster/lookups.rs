@@ -8,17 +8,42 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tonic::Status;
 
-use super::super::clients::{Service, arabic, channel, in_time};
-use super::super::world::locked;
-use super::table::say;
-use crate::support::{Clients, lookup_request};
+use super::clients::{Service, arabic, channel, in_time, sequence};
+use super::world::locked;
+use crate::support::{Clients, lookup_request, proto, say, unit};
 
 /// Pause between two lookups on a node.
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// What every node is asked for.
-pub(super) fn anchor() -> String {
+fn anchor() -> String {
     arabic(u64::MAX, 0)
+}
+
+/// Makes the memory, and the unit that is looked up all the time.
+pub(super) async fn prepare(service: &Service) {
+    let mut first = Clients::connect(&service.url(0).unwrap()).await;
+    first.create_memory("m").await;
+    let request = proto::CreateUnitRequest {
+        parent: "memories/m".into(),
+        unit: Some(unit(&anchor(), "anchor")),
+        duplicate_policy: proto::DuplicatePolicy::KeepAll.into(),
+        ..Default::default()
+    };
+    let made = first.units.create_unit(request).await.unwrap();
+    wait_until_applied(service, sequence(&made).unwrap()).await;
+    let name = made.into_inner().unit.unwrap().name;
+    locked(&service.history.units).insert(name, Some("anchor".to_owned()));
+}
+
+/// Waits until every node has applied a commit.
+pub(super) async fn wait_until_applied(service: &Service, end: u64) {
+    for node in 0..service.nodes() {
+        let mut calls = Clients::connect(&service.url(node).unwrap()).await;
+        let mut request = tonic::Request::new(lookup_request(&["m"], &anchor()));
+        request.metadata_mut().insert("x-dhakira-sequence", end.into());
+        calls.lookups.lookup_segments(request).await.unwrap();
+    }
 }
 
 /// The lookups on all nodes.
