@@ -21,9 +21,10 @@ pub(crate) fn keep(part: &str, command: &str, figures: &[(&str, f64)]) {
 /// A record without figures: of which commit, when and on which machine.
 fn here_and_now() -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let units = "tests/data/small.tsv";
     let mut command = Command::new(env!("CARGO_BIN_EXE_dhakira"));
-    command.args(["bench", "all", "--json", "--only", "text", "--corpus"]);
-    let output = command.arg("tests/data/small.tsv").current_dir(root).output().unwrap();
+    command.args(["bench", "all", "--json", "--only", "text", "--corpus", units]);
+    let output = command.args(["--queries", units]).current_dir(root).output().unwrap();
     let mut record: Value = serde_json::from_slice(&output.stdout).unwrap();
     for parts in ["commands", "figures", "seconds", "skipped"] {
         record[parts] = json!({});

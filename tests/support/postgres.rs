@@ -102,6 +102,25 @@ impl Server {
     }
 
     pub(crate) fn start(&self) {
+        let since = Instant::now();
+        loop {
+            let mut process = self.process.lock().unwrap();
+            // A server ends at once while processes of the one before, which was killed, are still there.
+            let has_ended = process.as_mut().is_none_or(|it| it.try_wait().unwrap().is_some());
+            if has_ended {
+                *process = Some(self.spawn());
+            }
+            drop(process);
+            if self.is_ready() {
+                return;
+            }
+            let log = || fs::read_to_string(self.data.with_extension("log")).unwrap();
+            assert!(since.elapsed() < STARTED, "PostgreSQL does not start:\n{}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn spawn(&self) -> Child {
         let mut command = self.program("postgres");
         command.arg("-D").arg(&self.data).args(["-p", &self.port.to_string()]);
         command.arg("-k").arg(self.data.parent().unwrap());
@@ -113,13 +132,7 @@ impl Server {
         let log = self.data.with_extension("log");
         let log = fs::File::options().append(true).create(true).open(log).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
-        *self.process.lock().unwrap() = Some(command.spawn().unwrap());
-        let since = Instant::now();
-        while !self.is_ready() {
-            let log = || fs::read_to_string(self.data.with_extension("log")).unwrap();
-            assert!(since.elapsed() < STARTED, "PostgreSQL does not start:\n{}", log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        command.spawn().unwrap()
     }
 
     fn is_ready(&self) -> bool {
