@@ -167,13 +167,16 @@ fn found_exactly(matches: &[proto::Match]) -> bool {
     matches.iter().any(|it| it.score_percent == 100.0)
 }
 
-/// Kills the primary and promotes a standby; seconds until a write is acknowledged, and lookups that failed meanwhile, of how many.
-async fn failover(cluster: &mut Cluster, url: &str, from: usize) -> (f64, usize, usize) {
+/// Kills the primary and promotes a standby, which the other one follows; seconds until a write is acknowledged, and lookups that failed meanwhile, of how many.
+async fn failover(cluster: &Cluster, url: &str, from: usize) -> (f64, usize, usize) {
     let (mut calls, mut reader) = (Clients::connect(url).await, Clients::connect(url).await);
     let (mut failed, mut looked_up, mut number) = (0, 0, from);
     let since = Instant::now();
     cluster.postgres.primary.kill();
-    tokio::task::block_in_place(|| cluster.postgres.promote());
+    tokio::task::block_in_place(|| {
+        let postgres = &cluster.postgres;
+        postgres.standbys[postgres.promote()].set_synchronous("ANY 1 (*)");
+    });
     loop {
         let answer = reader.lookups.lookup_segments(lookup_request(&["m"], &source(0))).await;
         looked_up += 1;
@@ -219,7 +222,7 @@ async fn measure_scaling(nodes: &[&Process; NODES], count: usize, figures: &mut 
 async fn a_cluster_beside_a_single_machine() {
     let root = tempfile::tempdir().unwrap();
     let (root, count) = (root.path(), units());
-    let Some(mut cluster) = Cluster::start(root) else { return };
+    let Some(cluster) = Cluster::start(root) else { return };
     let corpus = corpus(root, count);
     let single_data = root.join("single");
     let single = Process::start(&single_data);
@@ -252,7 +255,7 @@ async fn a_cluster_beside_a_single_machine() {
     figures.put("single_restart_seconds", since.elapsed().as_secs_f64());
     let (_second, again) = cluster.node("two");
     figures.put("node_restart_seconds", again.as_secs_f64());
-    let (seconds, failed, of) = failover(&mut cluster, &third.url, count + WRITES).await;
+    let (seconds, failed, of) = failover(&cluster, &third.url, count + WRITES).await;
     figures.put("failover_seconds", seconds);
     figures.put("failover_lookups", of as f64);
     figures.put("failover_lookups_failed", failed as f64);
