@@ -48,7 +48,7 @@ fn behind_proxy(postgres: &Postgres, unknown_after: Duration) -> (Proxy, Arc<Rea
     let direct = postgres.options(&database);
     Realm::init(&direct, "test").unwrap();
     let proxy = Proxy::start(postgres.primary.port);
-    let through = postgres.options_at(&format!("127.0.0.1:{}", proxy.port), &database);
+    let through = postgres.options_at([proxy.port], &database);
     let through = RealmOptions { unknown_after, ..through };
     (proxy, Realm::connect(through).unwrap(), Realm::connect(direct).unwrap())
 }

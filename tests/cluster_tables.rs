@@ -245,7 +245,7 @@ fn the_status_tells_what_the_database_does() {
     let concerns = realm.mode().unwrap().concerns().join("\n");
     assert!(concerns.contains("writes wait"), "{concerns}");
     // A standby alone is no place for writes.
-    let lone = postgres.options_at(&format!("127.0.0.1:{}", postgres.standbys[0].port), "postgres");
+    let lone = postgres.options_at([postgres.standbys[0].port], "postgres");
     postgres.standbys[0].start();
     let error = Realm::connect(lone).err().unwrap().to_string();
     assert!(error.contains("is a standby"), "{error}");

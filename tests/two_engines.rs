@@ -348,7 +348,7 @@ fn two_engines_on_one_database_lose_and_double_nothing() {
     let database = postgres.database();
     Realm::init(&postgres.options(&database), "test").unwrap();
     let proxy = Proxy::start(postgres.primary.port);
-    let cut = postgres.options_at(&format!("127.0.0.1:{}", proxy.port), &database);
+    let cut = postgres.options_at([proxy.port], &database);
     let cut = RealmOptions { unknown_after: Duration::from_secs(2), ..cut };
     let nodes = [cut, postgres.options(&database)].map(|options| Realm::connect(options).unwrap());
     let cuts = AtomicU64::new(0);

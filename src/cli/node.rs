@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use uuid::Uuid;
 
 use crate::cluster::{
     Contact, JoinProgress, Joined, Member, NodeDirectory, NodeError, NodeNow, join,
@@ -95,7 +96,7 @@ impl Node {
         let mut total = 0;
         let mut show = |progress: JoinProgress| {
             total = progress.total_units;
-            bar.show("copying the memories of the cluster", part(progress));
+            show_copying(&bar, progress);
         };
         let Joined { backend, copied } =
             patiently(|| join(&shared, &self.directory, &self.contact, &mut show))?;
@@ -107,16 +108,28 @@ impl Node {
     }
 }
 
+/// How what is no node connects to the database that a flag names.
+pub(super) fn options_of_flag(
+    flag: &'static str,
+    url: &str,
+    durable: &str,
+) -> anyhow::Result<RealmOptions> {
+    // The message of the parser does not repeat the text, which may hold a password.
+    let url: StoreUrl = url.parse().context(flag)?;
+    let durability = durability(durable);
+    Ok(RealmOptions { durability, ..RealmOptions::new(url, Uuid::new_v4()) })
+}
+
 /// The value of the setting.
-pub(super) fn durability(text: &str) -> Durability {
+fn durability(text: &str) -> Durability {
     if text == "engine" { Durability::Engine } else { Durability::Synchronous }
 }
 
-/// How much of the copy is there.
-pub(super) fn part(progress: JoinProgress) -> f64 {
+/// Shows how much of the copy is there.
+pub(super) fn show_copying(bar: &Progress, progress: JoinProgress) {
     #[expect(clippy::cast_precision_loss, reason = "shown in percent")]
     let part = progress.copied_units as f64 / progress.total_units.max(1) as f64;
-    part.min(1.0)
+    bar.show("copying the memories of the cluster", part.min(1.0));
 }
 
 /// Repeats what fails because the database does not answer: nodes and database may start together.

@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
 use uuid::Uuid;
 
-use crate::cluster::{Contact, JoinProgress, NodeDirectory, join};
+use crate::cluster::{NodeDirectory, join};
 use crate::engine::Engine;
 use crate::limits::CLUSTER_SILENCE_MAX;
-use crate::store::{Cluster, NodeReport, Realm, RealmOptions, SharedStore, StoreUrl};
+use crate::store::{Cluster, NodeReport, Realm, RealmOptions, SharedStore};
 use crate::terminal::Progress;
 
-use super::node::{durability, part};
+use super::node::{options_of_flag, show_copying};
 
 /// The database of a cluster, in place of a directory or a server.
 #[derive(Debug, Clone, Args)]
@@ -29,11 +28,8 @@ pub(super) struct IdleCluster {
 impl IdleCluster {
     /// How to connect to the database, if one is given.
     pub(super) fn options(&self) -> anyhow::Result<Option<RealmOptions>> {
-        let Some(url) = &self.into else { return Ok(None) };
-        // The message of the parser does not repeat the text, which may hold a password.
-        let url: StoreUrl = url.parse().context("--into")?;
-        let durability = durability(&self.durability);
-        Ok(Some(RealmOptions { durability, ..RealmOptions::new(url, Uuid::new_v4()) }))
+        let options = |url: &String| options_of_flag("--into", url, &self.durability);
+        self.into.as_ref().map(options).transpose()
     }
 }
 
@@ -48,16 +44,14 @@ pub(super) fn connect_idle(options: RealmOptions, instead: &str) -> anyhow::Resu
     Ok(realm)
 }
 
-/// Opens the memories of a cluster of which no node runs, as a node would, with a copy that is gone when the directory is dropped. Blocks.
+/// Opens the memories of a cluster of which no node runs, as a node would; the copy is gone when the directory is dropped. Blocks.
 pub(super) fn visit(options: RealmOptions) -> anyhow::Result<(Engine, TemporaryDirectory)> {
     let realm = connect_idle(options, "import through it, with --server URL")?;
     let copy = TemporaryDirectory::new("copy");
     let directory = NodeDirectory::open(copy.path())?;
     let bar = Progress::new();
-    let mut show =
-        |progress: JoinProgress| bar.show("copying the memories of the cluster", part(progress));
     let shared = SharedStore::from(realm);
-    let joined = join(&shared, &directory, &Arc::<Contact>::default(), &mut show)?;
+    let joined = join(&shared, &directory, &Arc::default(), &mut |it| show_copying(&bar, it))?;
     let engine = Engine::open(joined.backend, None, &mut |it| bar.loading(it))?;
     Ok((engine, copy))
 }

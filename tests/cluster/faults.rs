@@ -33,6 +33,7 @@ struct Plan {
     faults: Vec<Fault>,
     /// How long one lasts at most.
     longest: Duration,
+    seed: u64,
     dice: Dice,
 }
 
@@ -43,7 +44,7 @@ impl Plan {
         let mut dice = Dice(seed);
         let Some(count) = number("DHAKIRA_FAULTS") else {
             let longest = Duration::from_secs(2);
-            return Self { faults: Fault::QUICK.to_vec(), longest, dice };
+            return Self { faults: Fault::QUICK.to_vec(), longest, seed, dice };
         };
         let count = usize::try_from(count).unwrap();
         let mut faults = Vec::new();
@@ -57,13 +58,17 @@ impl Plan {
         }
         faults.truncate(count);
         say(&format!("{count} faults in the order of DHAKIRA_FAULTS_SEED={seed}"));
-        Self { faults, longest: Duration::from_secs(8), dice }
+        Self { faults, longest: Duration::from_secs(8), seed, dice }
     }
 }
 
 /// Inflicts one fault after the other, until a client found something wrong.
-fn inflict(world: &mut World, faults: &[Fault], clients: &[JoinHandle<()>]) -> Table {
-    let mut table = Table::default();
+fn inflict(
+    world: &mut World,
+    faults: &[Fault],
+    clients: &[JoinHandle<()>],
+    mut table: Table,
+) -> Table {
     for (number, fault) in faults.iter().enumerate() {
         std::thread::sleep(QUIET);
         if clients.iter().any(JoinHandle::is_finished) {
@@ -83,7 +88,7 @@ fn inflict(world: &mut World, faults: &[Fault], clients: &[JoinHandle<()>]) -> T
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn three_programs_lose_and_double_nothing_whatever_happens_to_them_and_their_database() {
-    let Plan { faults, longest, dice } = Plan::of_environment();
+    let Plan { faults, longest, seed, dice } = Plan::of_environment();
     let start = tokio::task::spawn_blocking(move || World::start(longest, dice));
     let Some(mut world) = start.await.unwrap() else { return };
     let service: Arc<Service> = Arc::clone(&world.service);
@@ -92,7 +97,7 @@ async fn three_programs_lose_and_double_nothing_whatever_happens_to_them_and_the
     let watching = lookups.watch(&service);
     let clients = service.run_clients(CLIENTS, PAUSE);
     let inflicting = tokio::task::spawn_blocking(move || {
-        let table = inflict(&mut world, &faults, &clients);
+        let table = inflict(&mut world, &faults, &clients, Table::of(seed));
         (table, world, clients)
     });
     let (table, mut world, clients) = inflicting.await.unwrap();

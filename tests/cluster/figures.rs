@@ -1,4 +1,4 @@
-//! Measures a cluster of three nodes over three servers beside a single machine, in one run: see [`COMMAND`].
+//! Measures a cluster of three nodes over three servers beside a single machine, in one run: see docs/cluster.md.
 //!
 //! `DHAKIRA_FIGURES_UNITS` for more units, `DHAKIRA_TEST_SERVER` for another build of the program, and `DHAKIRA_FIGURES_JSON` for a
 //! file that `dhakira bench report --cluster` reads.
@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 use tonic::Request;
 
 use super::clients::arabic;
-use crate::command_line::{code, run, stderr};
+use super::program::init;
+use crate::command_line::{code, stderr};
 use crate::crash::Process;
 use crate::support::cores::Share;
 use crate::support::figures::keep;
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{Postgres, store_url};
 use crate::support::{Clients, lookup_request, proto, say, unit};
-
-const COMMAND: &str = "DHAKIRA_TEST_FSYNC=on cargo test --release --test tests cluster::figures -- --ignored --nocapture";
 
 const NODES: usize = 3;
 const STANDBYS: usize = 2;
@@ -73,12 +72,8 @@ struct Cluster {
 impl Cluster {
     fn start(root: &Path) -> Option<Self> {
         let postgres = Postgres::start(STANDBYS)?;
-        let servers = [&postgres.primary].into_iter().chain(&postgres.standbys);
-        let servers: Vec<String> = servers.map(|it| format!("127.0.0.1:{}", it.port)).collect();
-        let database = postgres.database();
-        let store = format!("postgres://dhakira@{}/{database}?sslmode=disable", servers.join(","));
-        let made = run(root, &["cluster", "init", "--store", &store]);
-        assert_eq!(code(&made), 0, "{}", stderr(&made));
+        let store = store_url(postgres.ports(), &postgres.database());
+        init(root, &store, &[]);
         Some(Self { postgres, store, root: root.to_owned() })
     }
 
@@ -167,7 +162,8 @@ fn found_exactly(matches: &[proto::Match]) -> bool {
     matches.iter().any(|it| it.score_percent == 100.0)
 }
 
-/// Kills the primary and promotes a standby, which the other one follows; seconds until a write is acknowledged, and lookups that failed meanwhile, of how many.
+/// Kills the primary and promotes a standby, which the other one follows; seconds until a write is acknowledged, and lookups that
+/// failed meanwhile, of how many.
 async fn failover(cluster: &Cluster, url: &str, from: usize) -> (f64, usize, usize) {
     let (mut calls, mut reader) = (Clients::connect(url).await, Clients::connect(url).await);
     let (mut failed, mut looked_up, mut number) = (0, 0, from);
@@ -259,6 +255,10 @@ async fn a_cluster_beside_a_single_machine() {
     figures.put("failover_seconds", seconds);
     figures.put("failover_lookups", of as f64);
     figures.put("failover_lookups_failed", failed as f64);
-    keep("cluster", COMMAND, &figures.0);
+    let fsync = std::env::var("DHAKIRA_TEST_FSYNC").unwrap_or_else(|_| "off".to_owned());
+    let command = format!(
+        "DHAKIRA_TEST_FSYNC={fsync} DHAKIRA_FIGURES_UNITS={count} cargo test --release --test tests cluster::figures -- --ignored --nocapture"
+    );
+    keep("cluster", &command, &figures.0);
     assert_eq!((violations, failed), (0, 0));
 }

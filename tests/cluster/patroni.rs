@@ -12,15 +12,14 @@ use uuid::Uuid;
 use super::archive::Archive;
 use super::clients::{Client, Service, check, check_nodes};
 use super::lookups::{Lookups, prepare, wait_until_applied};
+use super::program::init;
 use super::world::locked;
-use crate::command_line::{code, run, stderr, stdout};
+use crate::command_line::{code, run, stdout};
 use crate::crash::Process;
 use crate::support::figures::keep;
 use crate::support::patroni::{Patroni, TTL};
 use crate::support::say;
 
-const COMMAND: &str =
-    "DHAKIRA_PATRONI_ROUNDS=10 cargo test --test tests cluster::patroni -- --nocapture";
 const NODES: usize = 3;
 const CLIENTS: u64 = 3;
 /// Pause of a client after each step: the nodes are to be busy, not the machine.
@@ -43,7 +42,7 @@ enum Failover {
 impl Failover {
     const ALL: [Self; 4] = [Self::Server, Self::Switchover, Self::Etcd, Self::Machine];
 
-    /// Blocks until it is over, for Patroni; the node writes again some time later.
+    /// Blocks until it is over for Patroni; nodes write again some time later.
     fn inflict(self, patroni: &mut Patroni) {
         match self {
             Self::Server => patroni.kill_server(patroni.leader()),
@@ -66,9 +65,9 @@ impl Failover {
     }
 }
 
-/// The nodes over a database, and what is told of them.
+/// Nodes of one cluster, each a process, and how clients call them. Dropping it ends the processes.
 struct Nodes {
-    processes: Vec<Process>,
+    _processes: Vec<Process>,
     service: Arc<Service>,
     _root: tempfile::TempDir,
 }
@@ -77,8 +76,7 @@ impl Nodes {
     /// Makes the cluster and starts its nodes. Blocks.
     fn start(store: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let made = run(root.path(), &["cluster", "init", "--store", store]);
-        assert_eq!(code(&made), 0, "{}", stderr(&made));
+        init(root.path(), store, &[]);
         let service = Service::of(NODES);
         let variables = [("DHAKIRA_STORE", store.to_owned())];
         let node = |number: usize| {
@@ -89,7 +87,7 @@ impl Nodes {
         let processes = (0..NODES).map(node).collect();
         let said = run(root.path(), &["cluster", "doctor", "--store", store]);
         assert_eq!(code(&said), 0, "what Patroni manages is safe: {}", stdout(&said));
-        Self { processes, service, _root: root }
+        Self { _processes: processes, service, _root: root }
     }
 }
 
@@ -175,7 +173,9 @@ async fn a_leader_that_patroni_replaces_takes_no_acknowledged_write_with_it() {
         ("switchover_seconds_max", longest(&[Failover::Switchover])),
         ("ttl_seconds", TTL.as_secs_f64()),
     ];
-    keep("patroni", COMMAND, &figures);
+    let command = format!(
+        "DHAKIRA_PATRONI_ROUNDS={rounds} cargo test --test tests cluster::patroni -- --nocapture"
+    );
+    keep("patroni", &command, &figures);
     assert_eq!(failed, 0, "lookups go on on every node");
-    drop(nodes.processes);
 }

@@ -52,6 +52,12 @@ fn writer(status: &Value) -> Option<String> {
     Some(writer["address"].as_str().unwrap().to_owned())
 }
 
+/// Makes the tables of a cluster.
+pub(super) fn init(root: &Path, store: &str, more: &[&str]) {
+    let made = run(root, &[&["cluster", "init", "--store", store], more].concat());
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_of_a_cluster_serve_and_may_die() {
     let Some(postgres) = Postgres::start(0) else { return };
@@ -134,8 +140,7 @@ async fn nodes_of_a_cluster_serve_and_may_die() {
     assert_eq!(code(&backup), 0, "{}", stderr(&backup));
     let copy = address(&postgres.database());
     let engine = ["--durability", "engine"];
-    let made = run(root, &[&["cluster", "init", "--store", &copy][..], &engine].concat());
-    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    init(root, &copy, &engine);
     let restore = [&["restore", "saved", "--into", &copy][..], &engine].concat();
     let restored = run(root, &restore);
     assert_eq!(code(&restored), 0, "{}", stderr(&restored));
@@ -178,8 +183,7 @@ fn copy_name(store: &str) -> &str {
 /// Fills a cluster before its first node runs; one with a node is filled through that.
 async fn import_into_a_cluster(root: &Path, store: &str, node: &str, served: &str) {
     let engine = ["--durability", "engine"];
-    let made = run(root, &[&["cluster", "init", "--store", store][..], &engine].concat());
-    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    init(root, store, &engine);
     std::fs::write(root.join("units.tsv"), "ar\ten\nwords\tof a file\nother words\tof it\n")
         .unwrap();
     let into = |database: &str, more: &[&str]| {

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::postgres::{USER, as_owner, free_port, owner, programs, run, run_sql};
+use super::postgres::{
+    USER, as_owner, free_port, kill_all, owner, programs, run, run_sql, store_url,
+};
 use crate::foreign_clients::python;
 
 /// The Python whose packages the system manages.
@@ -143,12 +145,12 @@ impl Patroni {
     /// Starts each Patroni that does not run; it starts its server.
     pub(crate) fn start_members(&mut self) {
         for number in 0..self.members.len() {
+            if self.members[number].process.is_some() {
+                continue;
+            }
             let name = format!("patroni{number}");
             let (output, errors) = (self.log(&name), self.log(&name));
             let member = &mut self.members[number];
-            if member.process.is_some() {
-                continue;
-            }
             let mut command = as_owner(Path::new(PYTHON));
             command.args(["-m", "patroni"]).arg(&member.config);
             command.env("HOME", self.directory.path());
@@ -234,9 +236,7 @@ impl Patroni {
 
     /// The address of a database, with all servers.
     pub(crate) fn store(&self, database: &str) -> String {
-        let servers = self.members.iter().map(|it| format!("127.0.0.1:{}", it.port));
-        let servers: Vec<String> = servers.collect();
-        format!("postgres://{USER}@{}/{database}?sslmode=disable", servers.join(","))
+        store_url(self.members.iter().map(|it| it.port), database)
     }
 }
 
@@ -258,11 +258,8 @@ impl Member {
 
     fn kill_server(&self) {
         let file = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
-        let Some(pid) = file.lines().next() else { return };
-        // First, so that it starts nothing when the first of its processes is gone.
-        for signal in ["STOP", "KILL"] {
-            let _ = Command::new("pkill").args(["-P", pid, "--signal", signal]).status();
-            let _ = Command::new("kill").args(["-s", signal, pid]).stderr(Stdio::null()).status();
+        if let Some(pid) = file.lines().next() {
+            kill_all(pid);
         }
     }
 }

@@ -144,9 +144,7 @@ impl Server {
     /// Sends a signal to the server and all of its processes.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.lock().unwrap().as_ref().unwrap().id().to_string();
-        // Its processes are its children.
-        let _ = Command::new("pkill").args(["-P", &pid, "--signal", name]).status();
-        let _ = Command::new("kill").args(["-s", name, &pid]).status();
+        signal_all(&pid, name);
     }
 
     /// Writes a file into its data directory that only it can read.
@@ -161,12 +159,9 @@ impl Server {
 
     /// Ends it without any warning.
     pub(crate) fn kill(&self) {
-        // So that it starts nothing when the first of its processes is gone.
-        self.signal("STOP");
-        self.signal("KILL");
-        if let Some(mut process) = self.process.lock().unwrap().take() {
-            process.wait().unwrap();
-        }
+        let mut process = self.process.lock().unwrap().take().unwrap();
+        kill_all(&process.id().to_string());
+        process.wait().unwrap();
     }
 
     /// Runs SQL; what it printed, without headings.
@@ -198,6 +193,26 @@ impl Drop for Server {
             let _ = process.wait();
         }
     }
+}
+
+/// Sends a signal to a server and its processes, which are its children.
+fn signal_all(pid: &str, name: &str) {
+    let _ = Command::new("pkill").args(["-P", pid, "--signal", name]).status();
+    let _ = Command::new("kill").args(["-s", name, pid]).status();
+}
+
+/// Ends a server without any warning.
+pub(super) fn kill_all(pid: &str) {
+    // So that it starts nothing when the first of its processes is gone.
+    signal_all(pid, "STOP");
+    signal_all(pid, "KILL");
+}
+
+/// The address of a database on servers at these ports of this machine.
+pub(crate) fn store_url(ports: impl IntoIterator<Item = u16>, database: &str) -> String {
+    let servers = ports.into_iter().map(|port| format!("127.0.0.1:{port}"));
+    let servers: Vec<String> = servers.collect();
+    format!("postgres://{USER}@{}/{database}?sslmode=disable", servers.join(","))
 }
 
 /// A program, run by the owner of the servers.
@@ -283,15 +298,21 @@ impl Postgres {
 
     /// How a node uses a database. With standbys, they make commits durable.
     pub(crate) fn options(&self, database: &str) -> RealmOptions {
-        let servers = [&self.primary].into_iter().chain(&self.standbys);
-        let servers: Vec<String> =
-            servers.map(|server| format!("127.0.0.1:{}", server.port)).collect();
-        self.options_at(&servers.join(","), database)
+        self.options_at(self.ports(), database)
     }
 
-    /// The same at other addresses.
-    pub(crate) fn options_at(&self, servers: &str, database: &str) -> RealmOptions {
-        let url = format!("postgres://{USER}@{servers}/{database}?sslmode=disable");
+    /// The ports of all servers.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        [&self.primary].into_iter().chain(&self.standbys).map(|server| server.port)
+    }
+
+    /// The same at other ports.
+    pub(crate) fn options_at(
+        &self,
+        ports: impl IntoIterator<Item = u16>,
+        database: &str,
+    ) -> RealmOptions {
+        let url = store_url(ports, database);
         let durability =
             if self.standbys.is_empty() { Durability::Engine } else { Durability::Synchronous };
         let node = Uuid::new_v4();

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::plot::{Across, Plot};
-use super::template::fill;
+use super::template::table;
+use crate::bench::measure::number;
 use crate::bench::record::{FiguresByName, Record};
 
 /// What was measured, in which part of the record, and its figures.
@@ -72,24 +73,12 @@ const NODES_MAX: u32 = 8;
 pub(super) fn section(record: &Record, origin: &str) -> String {
     let mut section = format!(
         "\n## A cluster\n\n{origin}\nThree nodes over three servers of PostgreSQL, of which two have each commit before it is acknowledged, beside a \
-         single machine with the embedded store: all in one run, and all on the cores of this machine.\n\n\
-         | what | command | figure |\n|---|---|---|\n"
+         single machine with the embedded store: all in one run, and all on the cores of this machine.\n\n"
     );
-    let mut above = None;
-    for (what, part, figures) in &ROWS {
-        let Some(measured) = record.figures.get(*part) else { continue };
-        let (Some(what), Some(figures)) = (fill(what, measured), fill(figures, measured)) else {
-            continue;
-        };
-        let command = match record.commands.get(*part) {
-            Some(_) if above.replace(*part) == Some(*part) => "the same".to_owned(),
-            Some(command) => format!("`{command}`"),
-            None => String::new(),
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(section, "| {what} | {command} | {figures} |");
-    }
+    let rows = ROWS.iter().map(|(what, part, figures)| (*what, (*part).to_owned(), *figures));
+    section += &table(record, rows).unwrap_or_default();
     if let Some(plot) = plot(record) {
+        // Writing to a string cannot fail.
         let _ = write!(
             section,
             "\n![{}](measured/{PLOT})\n\nA lookup never leaves its node, so each node that has cores of its own adds as many: beyond three nodes the plot is \
@@ -107,7 +96,8 @@ pub(super) const PLOT: &str = "nodes.svg";
 pub(super) fn plot(record: &Record) -> Option<Plot<'static>> {
     let figures = record.figures.get("cluster")?;
     let measured = measured(figures)?;
-    let of_a_node = measured.iter().map(|(nodes, rate)| rate / nodes).sum::<f64>() / 3.0;
+    let of_a_node =
+        measured.iter().map(|(nodes, rate)| rate / nodes).sum::<f64>() / number(measured.len());
     let calculated = (3..=NODES_MAX).map(f64::from).map(|nodes| (nodes, nodes * of_a_node));
     Some(Plot {
         title: "Lookups a second on nodes with equal shares of the cores",

@@ -16,7 +16,7 @@ use super::record::{FiguresByName, Record};
 
 use plot::{Across, Plot};
 use rows::SECTIONS;
-use template::{fill, written};
+use template::{table, written};
 
 /// Writes measured.md, its plots and the figures that they were made from.
 ///
@@ -88,27 +88,9 @@ fn page(all: &Record, scale: Option<&Record>, cluster: Option<&Record>) -> Strin
     );
     // Writing to a string cannot fail.
     for section in &SECTIONS {
-        let mut table = String::new();
-        let mut above = None;
-        for (what, part, figures) in section.rows {
-            let Some(measured) = all.figures.get(&part.name()) else { continue };
-            let (Some(what), Some(figures)) = (fill(what, measured), fill(figures, measured))
-            else {
-                continue;
-            };
-            let command = match all.commands.get(&part.name()) {
-                Some(_) if above.replace(*part) == Some(*part) => "the same".to_owned(),
-                Some(command) => format!("`{command}`"),
-                None => String::new(),
-            };
-            let _ = writeln!(table, "| {what} | {command} | {figures} |");
-        }
-        if !table.is_empty() {
-            let _ = write!(
-                page,
-                "\n## {}\n\n| what | command | figure |\n|---|---|---|\n{table}",
-                section.title
-            );
+        let rows = section.rows.iter().map(|(what, part, figures)| (*what, part.name(), *figures));
+        if let Some(table) = table(all, rows) {
+            let _ = write!(page, "\n## {}\n\n{table}", section.title);
         }
     }
     if let Some(scale) = scale {

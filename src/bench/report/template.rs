@@ -1,10 +1,36 @@
 //! Fills figures into sentences: `p50 {engine_p50_us:us}` becomes `p50 58 µs`.
 
-use crate::bench::record::{FiguresByName, significant};
+use std::fmt::Write as _;
+
+use crate::bench::record::{FiguresByName, Record, significant};
 use crate::terminal::grouped;
 
+/// A table of rows of what was measured, by which part, and its figures; `None` when none was measured.
+pub(super) fn table<'a>(
+    record: &Record,
+    rows: impl Iterator<Item = (&'a str, String, &'a str)>,
+) -> Option<String> {
+    let mut table = String::new();
+    let mut above = None;
+    for (what, part, figures) in rows {
+        let Some(measured) = record.figures.get(&part) else { continue };
+        let (Some(what), Some(figures)) = (fill(what, measured), fill(figures, measured)) else {
+            continue;
+        };
+        let command = match record.commands.get(&part) {
+            Some(_) if above.as_ref() == Some(&part) => "the same".to_owned(),
+            Some(command) => format!("`{command}`"),
+            None => String::new(),
+        };
+        above = Some(part);
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| {what} | {command} | {figures} |");
+    }
+    (!table.is_empty()).then(|| format!("| what | command | figure |\n|---|---|---|\n{table}"))
+}
+
 /// A sentence with its figures; `None` when one was not measured.
-pub(super) fn fill(template: &str, figures: &FiguresByName) -> Option<String> {
+fn fill(template: &str, figures: &FiguresByName) -> Option<String> {
     let mut filled = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::Args;
-use uuid::Uuid;
 
-use crate::cli::node::durability;
-use crate::store::{Realm, RealmOptions, StoreUrl};
+use crate::cli::node::options_of_flag;
+use crate::store::{Realm, RealmOptions};
 
 /// The database of a cluster.
 #[derive(Debug, Clone, Args)]
@@ -23,10 +21,7 @@ pub(super) struct Database {
 impl Database {
     /// How to connect as what is no node.
     pub(super) fn options(&self) -> anyhow::Result<RealmOptions> {
-        // The message of the parser does not repeat the text, which may hold a password.
-        let url: StoreUrl = self.store.parse().context("--store")?;
-        let durability = durability(&self.durability);
-        Ok(RealmOptions { durability, ..RealmOptions::new(url, Uuid::new_v4()) })
+        options_of_flag("--store", &self.store, &self.durability)
     }
 
     /// Connects. Blocks.

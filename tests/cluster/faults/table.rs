@@ -12,16 +12,19 @@ use super::kinds::Fault;
 use crate::support::figures::keep;
 use crate::support::say;
 
-const COMMAND: &str = "DHAKIRA_FAULTS=120 cargo test --test tests cluster::faults -- --nocapture";
-
 /// The faults of a run, with the longest pause between two acknowledged writes, and the time from the end of the fault until every
 /// node had acknowledged a write.
-#[derive(Default)]
 pub(super) struct Table {
+    /// What decided the order of the faults.
+    seed: u64,
     times: BTreeMap<Fault, Vec<(Duration, Duration)>>,
 }
 
 impl Table {
+    pub(super) fn of(seed: u64) -> Self {
+        Self { seed, times: BTreeMap::new() }
+    }
+
     pub(super) fn note(&mut self, number: usize, fault: Fault, times: (Duration, Duration)) {
         let (pause, back) = times;
         say(&format!("{number:4} {fault:<72} {pause:>6.1?} {back:>6.1?}"));
@@ -61,8 +64,11 @@ impl Table {
             ("acknowledged", writes as f64),
             ("lookups", answered as f64),
             ("lookups_failed", failed as f64),
-            ("reads_of_own_writes", read as f64),
         ];
-        keep("faults", COMMAND, &counts);
+        let command = format!(
+            "DHAKIRA_FAULTS={faults} DHAKIRA_FAULTS_SEED={} cargo test --test tests cluster::faults -- --nocapture",
+            self.seed
+        );
+        keep("faults", &command, &counts);
     }
 }

@@ -9,9 +9,9 @@ use tokio::runtime::Handle;
 use super::super::archive::Archive;
 use super::super::clients::{Client, Service};
 use super::super::lookups::Lookups;
-use crate::command_line::{code, run, stderr};
+use super::super::program::init;
 use crate::crash::Process;
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{Postgres, store_url};
 use crate::support::proxy::Proxy;
 use crate::upkeep::Dice;
 
@@ -54,8 +54,7 @@ impl World {
         let programs: Vec<Program> = (0..NODES)
             .map(|node| Program::new(&postgres, &database, root.path().join(node.to_string())))
             .collect();
-        let made = run(root.path(), &["cluster", "init", "--store", &programs[0].store]);
-        assert_eq!(code(&made), 0, "{}", stderr(&made));
+        init(root.path(), &programs[0].store, &[]);
         let archive = Archive::of(postgres.options(&database));
         let probes = (0..NODES).map(|node| Client::of_node(&service, 1_000 + node as u64, node));
         let probes = probes.collect();
@@ -151,12 +150,8 @@ impl World {
 
 impl Program {
     fn new(postgres: &Postgres, database: &str, data: PathBuf) -> Self {
-        let servers = [&postgres.primary].into_iter().chain(&postgres.standbys);
-        let proxies: Vec<Proxy> = servers.map(|server| Proxy::start(server.port)).collect();
-        let addresses: Vec<String> =
-            proxies.iter().map(|proxy| format!("127.0.0.1:{}", proxy.port)).collect();
-        let addresses = addresses.join(",");
-        let store = format!("postgres://dhakira@{addresses}/{database}?sslmode=disable");
+        let proxies: Vec<Proxy> = postgres.ports().map(Proxy::start).collect();
+        let store = store_url(proxies.iter().map(|proxy| proxy.port), database);
         Self { process: None, data, proxies, store }
     }
 
